@@ -1,0 +1,87 @@
+"""Files that are either whole or absent: written beside their place, flushed to disk, then renamed."""
+
+import contextlib
+import csv
+import hashlib
+import json
+import math
+import os
+import pathlib
+
+
+@contextlib.contextmanager
+def replacing(path):
+    """Yield a temporary path beside `path`; on success it takes the place of `path`, on an error it is removed."""
+    path = pathlib.Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp{path.suffix}")
+    try:
+        yield temporary
+        with open(temporary, "rb") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path, text: str) -> None:
+    """Write `text` to `path` as UTF-8, whole or not at all."""
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path, value) -> None:
+    """Write `value` as JSON with sorted keys; numbers that JSON does not know (NaN, infinity) become null."""
+    write_text(path, json.dumps(_finite(value), indent=1, sort_keys=True) + "\n")
+
+
+def read_json(path):
+    """The value stored in a JSON file."""
+    return json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
+
+
+def write_table(table, path, units: dict[str, str] | None = None) -> None:
+    """Write a pandas table as Parquet; `units` (column -> unit) goes to the file's metadata under b'units'."""
+    import pyarrow
+    import pyarrow.parquet
+
+    arrow = pyarrow.Table.from_pandas(table, preserve_index=False)
+    arrow = arrow.replace_schema_metadata({**(arrow.schema.metadata or {}), b"units": json.dumps(units or {}).encode()})
+    with replacing(path) as temporary:
+        pyarrow.parquet.write_table(arrow, temporary)
+
+
+def read_units(path) -> dict[str, str]:
+    """The units that `write_table` stored in a Parquet file."""
+    import pyarrow.parquet
+
+    return json.loads(pyarrow.parquet.read_schema(path).metadata.get(b"units", b"{}"))
+
+
+def write_csv(table, path) -> None:
+    """Write a pandas table as CSV; a text cell that a spreadsheet would run as a formula gets a leading apostrophe."""
+    def harmless(value):
+        return "'" + value if isinstance(value, str) and value[:1] in ("=", "+", "-", "@") else value
+
+    with replacing(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(table.columns)
+        writer.writerows([harmless(value) for value in row] for row in table.itertuples(index=False, name=None))
+
+
+def sha256(path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _finite(value):
+    if isinstance(value, dict):
+        return {str(k): _finite(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(v) for v in value]
+    if hasattr(value, "item") and not isinstance(value, (str, bytes)):
+        return _finite(value.tolist())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

@@ -1,0 +1,100 @@
+"""The vocabulary that both halves share: splits, compartments, table columns, units. Imports nothing of ours.
+
+`data_prep` writes what is named here and `cellcycle_jax` reads it, so a name stands in one place only.
+"""
+
+import enum
+import re
+
+SPLITS = ("train", "validation", "test")
+NO_LABEL = -1  # label of a cell on which labelling abstained
+
+# norm f32 [C, 4] of an example: what one needs to make intensities of a field comparable with those of others.
+NORM_FIELDS = ("background", "median", "spread", "reference")
+
+
+class Compartment(enum.IntFlag):
+    """Bits of the u8 compartment image that travels with each crop."""
+
+    NUCLEUS = 1
+    OTHER_NUCLEI = 2
+    SECOND_STAIN = 4
+    BODY = 8
+    DEBRIS = 16
+
+
+# Why an object found by the segmentation is not used; Metadata_Reject holds one of these or "".
+REJECTIONS = ("border", "small", "large", "ragged", "out_of_focus", "saturated", "mitotic")
+
+CELL_ID = "Metadata_CellID"
+FIELD = "Metadata_Field"
+WELL = "Metadata_Well"
+PLATE = "Metadata_Plate"
+CELL_LINE = "Metadata_CellLine"
+GROUP = "Metadata_Group"  # the unit of splitting and of clustering intervals: a field, well, plate or line
+SPLIT = "Metadata_Split"
+LABEL = "Metadata_Label"  # class name, "" where labelling abstained
+REJECT = "Metadata_Reject"
+MARKER = "Metadata_Marker"  # what labelling looked at: log2 marker signal, or DNA content relative to G1
+TRUE_PHASE = "Metadata_TruePhase"  # simulated fields only: class name by the known age, "mitotic" for mitosis
+CENTRE_Y = "Metadata_CentreY"  # px in the field
+CENTRE_X = "Metadata_CentreX"
+
+NUCLEAR_AREA = "Nuclei_AreaShape_Area"
+TRUE_MITOTIC = "mitotic"
+
+# What an example of the TFDS data set holds, beside `image` u16 [S, S, C] and `compartments` u8 [S, S].
+EXAMPLE_TEXTS = ("cell_id", "group_id", "field_id", "well", "plate", "cell_line")
+
+
+def integrated(channel: str) -> str:
+    """Name of the column with a channel's background-subtracted sum over the nucleus."""
+    return f"Nuclei_Intensity_IntegratedIntensity_{channel}"
+
+
+def reference_column(channel: str) -> str:
+    """Name of the column with the field's reference intensity of a channel (the G1 peak of DNA, a cell median else)."""
+    return f"Metadata_Reference_{channel}"
+
+
+def feature_columns(columns) -> list[str]:
+    """The measurement columns among `columns`: all that do not start with Metadata_ (truth is Truth_)."""
+    return [c for c in columns if not c.startswith(("Metadata_", "Truth_"))]
+
+
+def feature_channel(column: str, channels) -> str | None:
+    """The channel that a measurement column was made from, or None for the shape of the nucleus."""
+    head, tail = column.split("_", 1)[0], column.rsplit("_", 1)[-1]
+    if tail in channels:
+        return tail
+    return head if head in channels else None
+
+
+_LENGTHS = re.compile(r"AxisLength|Perimeter|Diameter|Distance_|Spread")
+_INTENSITIES = re.compile(r"_Intensity_")
+_KINDS = ("AreaShape", "Intensity", "Texture", "Distance", "Number")
+
+
+def unit(column: str, pixel_size_known: bool) -> str:
+    """Unit of a measurement column: um or px for lengths, their squares for areas, 'a.u.' for raw intensities, '' else."""
+    length = "um" if pixel_size_known else "px"
+    if "Density" in column:
+        return f"1/{length}^2"
+    if column.endswith("AreaShape_Area"):
+        return f"{length}^2"
+    if _LENGTHS.search(column):
+        return length
+    return "a.u." if _INTENSITIES.search(column) else ""
+
+
+def readable(column: str) -> str:
+    """A measurement column as words for an axis.
+
+    >>> readable("Golgi_AreaShape_Area"), readable("Nuclei_Intensity_IntegratedIntensity_DNA")
+    ('Golgi area', 'Nuclear DNA integrated intensity')
+    """
+    place, *parts = column.split("_")
+    what = parts[1:] if parts and parts[0] in _KINDS else parts
+    channel = [what.pop()] if len(what) > 1 else []
+    words = [re.sub(r"(?<=[a-z])(?=[A-Z])", " ", word).lower() for word in what]
+    return " ".join([{"Nuclei": "Nuclear", "Cells": "Cell"}.get(place, place), *(c for c in channel if c != place), *words])

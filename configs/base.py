@@ -1,0 +1,153 @@
+"""Every config field there is, with its default, unit and meaning. The other config files only change some.
+
+Three configs, one per kind of work: `simulation()` for fields with a known answer, `preparation()` for fields to data
+set, `training()` for data set to report. All are locked: a mistyped field name fails at once.
+"""
+
+from ml_collections import ConfigDict
+
+
+def simulation() -> ConfigDict:
+    """Fields with a known answer (`launch.py simulate`)."""
+    c = ConfigDict()
+    c.seed = 0
+    c.lines = ("HeLa", "RPE1", "NIH3T3")  # cell lines to draw; looks of each: data_prep/simulation/lines.py
+    c.fields_per_line = 40  # fields of each line, on one plate per line
+    c.field_size_px = 512  # height and width of a field
+    c.pixel_um = 0.5  # um per px, written to the OME metadata
+    c.cells_per_field = (30, 60)  # lowest and highest number of cells in a field: confluence differs between fields
+    c.workers = 0  # parallel processes; 0: one per core
+
+    # How far each cue moves from an average G1 to an average G2 cell. 0 removes the cue.
+    c.effects = ConfigDict()
+    c.effects.dna_content = 1.0  # fraction by which DNA grows over S: 1 doubles it
+    c.effects.nuclear_area = 0.45  # fraction by which nuclear area grows over the cycle
+    c.effects.golgi_area = 0.7  # fraction by which Golgi area grows
+    c.effects.golgi_scatter = 0.8  # fraction by which the Golgi's pieces spread out
+    c.effects.plus_end_density = 0.5  # fraction by which microtubule plus ends per um^2 grow
+    c.effects.marker = 12.0  # fold rise of the CENP-F-like marker, minus 1
+
+    # Cell-to-cell spread of each cue: standard deviation of its natural log.
+    c.spread = ConfigDict()
+    c.spread.dna_content = 0.05
+    c.spread.nuclear_area = 0.10
+    c.spread.golgi_area = 0.14
+    c.spread.golgi_scatter = 0.14
+    c.spread.plus_end_density = 0.14
+    c.spread.marker = 0.35
+
+    # What differs between cells and fields and has nothing to do with age.
+    c.nuisance = ConfigDict()
+    c.nuisance.stain_cell = 0.08  # sd of log staining strength from cell to cell, per channel
+    c.nuisance.stain_field = 0.20  # sd of log staining strength from field to field, per channel
+    c.nuisance.illumination = 0.25  # fall of the light from the brightest point of the field to its corner, fraction
+    c.nuisance.blur_um = (0.15, 0.6)  # range of the Gaussian blur (sigma) of a field, um
+    c.nuisance.photons = 400.0  # photons per px at full staining; sets the Poisson noise
+    c.nuisance.read_noise = 2.0  # sd of the camera's read noise, photons
+    c.nuisance.debris = 4.0  # mean number of debris specks per field
+    c.nuisance.touching = 0.3  # share of cells placed so that their nucleus touches another
+    c.nuisance.mitotic = 0.04  # share of cells in mitosis
+    return c.lock()
+
+
+def preparation() -> ConfigDict:
+    """Fields to data set (`launch.py prepare`)."""
+    c = ConfigDict()
+    c.source = "folder"  # file in data_prep/sources/ that knows where fields, names and labels are
+    c.name_pattern = ""  # regular expression over the path inside the folder, groups: line plate well site; "": from OME or the path
+    c.channel_names = ()  # channel names in order, where the files do not name them
+    c.pixel_um = 0.0  # um per px where the files do not say; 0: unknown, lengths are then in px
+    c.cell_line = ""  # cell line where the files do not say
+    c.workers = 0  # parallel processes; 0: one per core
+    c.max_fields = 0  # use only the first fields; 0: all
+
+    c.channels = ConfigDict()
+    c.channels.nucleus = "DNA"  # channel in which nuclei are found
+    c.channels.stains = ()  # channels measured around the nucleus as pieces (Golgi, plus ends); the first is crop mask bit 4
+    c.channels.marker = ""  # channel that labels the cells and is never shown to a model; "": none
+
+    c.illumination = "median"  # 'median': smoothed median over a plate's fields; 'none'
+    c.illumination_sigma = 0.1  # smoothing of that median, fraction of the field's height
+
+    c.segmentation = ConfigDict()
+    c.segmentation.method = "watershed"  # a name in data_prep.segment.SEGMENTERS
+    c.segmentation.nucleus_diameter = 0.0  # typical diameter, um (px where the pixel size is unknown); 0: measured per field
+
+    c.quality = ConfigDict()  # an object outside any bound is kept in the table, with the reason, and not used
+    c.quality.min_area = 0.4  # lowest area, relative to the plate's median nucleus
+    c.quality.max_area = 3.0  # highest area, relative to the plate's median nucleus
+    c.quality.min_solidity = 0.90  # area over convex area; lower is ragged
+    c.quality.min_focus = 0.35  # edge sharpness relative to the plate's median; lower is out of focus
+    c.quality.max_saturated = 0.01  # share of saturated pixels
+    c.quality.mitotic_brightness = 2.0  # DNA mean intensity relative to the field's G1: condensed, if also small
+
+    c.crop = ConfigDict()
+    c.crop.size_px = 64  # height and width of a crop
+    c.crop.um_per_px = 0.5  # scale of all crops where the pixel size is known; else crops keep the field's pixels
+    c.crop.body_um = 8.0  # the cell's body: this far around the nucleus, um (px * 2 where the pixel size is unknown)
+
+    c.phase = ConfigDict()
+    c.phase.method = "marker"  # a name in data_prep.phase.METHODS: marker, dna_content
+    c.phase.classes = ("G1/S", "G2")  # low first, high second
+    c.phase.abstain = 0.05  # marker: abstain where the posterior of the likelier class is below 1 minus this
+    c.phase.low = (0.8, 1.2)  # dna_content: range of the first class, relative to the field's G1 peak
+    c.phase.high = (1.75, 2.3)  # dna_content: range of the second class
+    c.phase.min_cells = 40  # dna_content: a field with fewer usable nuclei has no trustworthy G1 peak and no labels
+
+    c.split = ConfigDict()
+    c.split.by = "field"  # unit that is never divided between splits: field, well, plate, cell_line
+    c.split.fractions = (0.6, 0.15, 0.25)  # train, validation, test; drawn within each cell line
+    c.split.seed = 0
+    return c.lock()
+
+
+def training() -> ConfigDict:
+    """Data set to report (`launch.py train`, and what evaluate, explain, discover and report do with the run)."""
+    c = ConfigDict()
+    c.seed = 0  # of parameters, order of cells, augmentation and dropout
+
+    c.data = ConfigDict()
+    c.data.channels = ()  # channels the model sees, by name; (): all but the marker
+    c.data.cell_lines = ()  # lines to train on and score; (): all
+    c.data.mask = "none"  # 'none'; 'nucleus': everything outside the own nucleus is zero
+    c.data.scale = "reference"  # 'reference': (pixel - background) / the field's reference; 'own_max': / the brightest px of the own nucleus
+
+    c.model = ConfigDict()
+    c.model.name = "resnet"  # a name in cellcycle_jax.models.MODELS
+    c.model.filters = 16  # channels of the first convolution, doubled from stage to stage
+    c.model.depth = 2  # stages after the first
+    c.model.dropout = 0.3  # share of units dropped before the last layer
+
+    c.augment = ConfigDict()
+    c.augment.flip = True  # random quarter turns and mirror images
+    c.augment.rotate_deg = 20.0  # rotation drawn from -this..this
+    c.augment.shift = 0.05  # shift drawn from -this..this, fraction of the crop
+    c.augment.scale = 0.0  # zoom drawn from 1-this..1+this; 0: size of the cell is information
+    c.augment.intensity = 0.1  # sd of the log gain, per cell and channel
+
+    c.optimizer = ConfigDict()
+    c.optimizer.name = "adamw"  # adamw, rmsprop, sgd
+    c.optimizer.learning_rate = 2e-3  # highest rate; warm-up over 5 % of the steps, then a cosine to zero
+    c.optimizer.weight_decay = 1e-3
+    c.optimizer.schedule = "cosine"  # cosine, constant
+
+    c.train = ConfigDict()
+    c.train.batch_size = 64
+    c.train.steps = 1500  # most steps
+    c.train.eval_every = 75  # steps between scores on the validation split
+    c.train.patience = 8  # scores without a better validation loss before stopping; 0: never stop early
+    c.train.balance = True  # weigh classes by their inverse frequency in the training split
+    c.train.checkpoint_every = 300  # steps between checkpoints to resume from
+    c.train.wandb = "off"  # off, offline, online
+
+    c.evaluate = ConfigDict()
+    c.evaluate.bootstraps = 2000  # resamples of the groups for each interval
+    c.evaluate.confidence = 0.95  # of the intervals
+
+    c.explain = ConfigDict()
+    c.explain.tap = "last"  # activation that Grad-CAM reads: a tap of the model, or 'last' convolution
+    c.explain.cells = 200  # validation cells explained per class
+
+    c.discover = ConfigDict()
+    c.discover.candidates = 12  # best single features that form pairs
+    return c.lock()
