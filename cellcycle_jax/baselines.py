@@ -1,0 +1,193 @@
+"""What a network has to beat: classifiers of a few measurements, of all of them, and (simulated data) of the truth."""
+
+import dataclasses
+import warnings
+
+import numpy as np
+import pandas as pd
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GroupKFold
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from . import metrics, schema, table
+from .errors import InputRefused
+
+BASELINES = ("nuclear_area", "integrated_dna", "area_and_dna", "all_features")
+
+# True columns that say the phase itself, or that no image of the shown channels holds. The stained DNA is allowed.
+_HIDDEN_TRUTH = ("Truth_marker", "Truth_age", "Truth_dna_content")
+_FLOOR = 1e-3  # lowest value of a logarithm's argument, as a fraction of the training median
+
+
+@dataclasses.dataclass(frozen=True)
+class Inputs:
+    """Turns rows of the table into the numbers of one classifier; everything in it is learnt from training rows.
+
+    Attributes:
+        features: measurement columns, in order.
+        lines: cell lines seen in training, one indicator each; another line has all indicators 0.
+        median: f64 [F], training medians.
+        logs: bool [F], features of which the logarithm is taken.
+        fill: whether a missing value becomes the training median.
+    """
+
+    features: tuple[str, ...]
+    lines: tuple[str, ...]
+    median: np.ndarray
+    logs: np.ndarray
+    fill: bool
+
+    @classmethod
+    def learn(cls, rows: pd.DataFrame, features, log: bool) -> "Inputs":
+        """Learn medians and lines of `rows`; with `log`, take logarithms of features that are positive but for noise."""
+        values = table.relative_features(rows, features)
+        values = values.loc[:, values.notna().any()]  # a column without one number says nothing
+        median = values.median().to_numpy()
+        positive = (median > 0) & (values.min().to_numpy() > -0.5 * median) if log else np.zeros(len(median), bool)
+        lines = tuple(sorted(rows[schema.CELL_LINE].unique()))
+        return cls(tuple(values.columns), lines, median, positive, fill=log)
+
+    def __call__(self, rows: pd.DataFrame) -> np.ndarray:
+        """F64 [N, F + number of lines]."""
+        values = table.relative_features(rows, self.features).to_numpy(copy=True)
+        if self.fill:
+            values = np.where(np.isnan(values), self.median, values)
+        lifted = np.maximum(values[:, self.logs], _FLOOR * self.median[self.logs])
+        values[:, self.logs] = np.log(lifted)
+        line = rows[schema.CELL_LINE].to_numpy()[:, None] == np.array(self.lines, object)[None, :]
+        return np.concatenate([values, line.astype(np.float64)], axis=1)
+
+
+@dataclasses.dataclass(frozen=True)
+class Classifier:
+    """A fitted scikit-learn classifier with its inputs."""
+
+    inputs: Inputs
+    model: object
+
+    def predict(self, rows: pd.DataFrame) -> np.ndarray:
+        """Probabilities f64 [N, P] of rows of the table, in the order of the classes."""
+        return self.model.predict_proba(self.inputs(rows)) if len(rows) else np.zeros((0, len(self.model.classes_)))
+
+
+@dataclasses.dataclass(frozen=True)
+class Baselines:
+    """The fitted baselines by name."""
+
+    models: dict[str, Classifier]
+
+    @property
+    def features(self) -> dict[str, list[str]]:
+        """The measurements each baseline was given, for the record."""
+        return {name: list(model.inputs.features) for name, model in self.models.items()}
+
+    def predict(self, rows: pd.DataFrame) -> dict[str, np.ndarray]:
+        """Probabilities f64 [N, P] of rows of the table, by baseline."""
+        return {name: model.predict(rows) for name, model in self.models.items()}
+
+
+def _logistic():
+    # Weakly penalised: the offsets of the lines must be free to move.
+    return make_pipeline(StandardScaler(), LogisticRegression(C=10.0, class_weight="balanced", max_iter=2000))
+
+
+def _boosting(seed: int):
+    # No early stopping: it would hold out cells at random, siblings of the same field among them.
+    return HistGradientBoostingClassifier(
+        max_iter=200, learning_rate=0.05, max_leaf_nodes=15, l2_regularization=1.0,
+        early_stopping=False, class_weight="balanced", random_state=seed,
+    )  # fmt: skip
+
+
+def _classified(rows: pd.DataFrame, column: str, classes) -> tuple[pd.DataFrame, np.ndarray]:
+    """Rows whose `column` names a class, and the index of that class.
+
+    Raises:
+        InputRefused: a class has no row.
+    """
+    rows = rows[rows[column].isin(list(classes))]
+    label = pd.Index(list(classes)).get_indexer(rows[column])
+    absent = [name for index, name in enumerate(classes) if index not in label]
+    if absent:
+        raise InputRefused(f"{column}: no training cell of class {absent[0]!r}; a baseline needs some of each class")
+    return rows, label
+
+
+def _fit(rows: pd.DataFrame, label: np.ndarray, features, boosting: bool, seed: int) -> Classifier:
+    inputs = Inputs.learn(rows, features, log=not boosting)
+    model = _boosting(seed) if boosting else _logistic()
+    return Classifier(inputs, model.fit(inputs(rows), label))
+
+
+def fit_baselines(train_rows: pd.DataFrame, channels, nucleus: str, classes, marker: str, seed: int = 0) -> Baselines:
+    """Fit the four baselines on the labelled rows.
+
+    The three of few measurements are logistic regressions on logarithms with an offset per cell line; `all_features` is
+    gradient boosting on every measurement of the shown channels. Intensities are relative to the field. The DNA
+    baselines are fitted even where the model does not see the nuclear channel: they are a bar, not an equal rival.
+
+    Args:
+        train_rows: rows of the training split; rows without a class are left out.
+        channels: channels the model sees; the shape of the nucleus belongs to the nuclear channel.
+        nucleus: channel in which nuclei were found.
+        classes: names of the P classes, in order.
+        marker: channel that labels the cells ("" for none); its measurements are never used.
+        seed: of the gradient boosting.
+
+    Raises:
+        InputRefused: a class has no row.
+        StoredStateRefused: a measurement is not in the table.
+    """
+    rows, label = _classified(train_rows, schema.LABEL, classes)
+    area, dna = schema.NUCLEAR_AREA, schema.integrated(nucleus)
+    few = {"nuclear_area": [area], "integrated_dna": [dna], "area_and_dna": [area, dna]}
+    models = {name: _fit(rows, label, features, boosting=False, seed=seed) for name, features in few.items()}
+    features = table.measurements(rows, channels, marker, nucleus)
+    models["all_features"] = _fit(rows, label, features, boosting=True, seed=seed)
+    return Baselines(models)
+
+
+def _grouped_score(rows: pd.DataFrame, label: np.ndarray, features, boosting: bool, seed: int) -> float:
+    """Balanced accuracy on held-out groups, up to five folds; NaN where no division keeps every class in training."""
+    groups = rows[schema.GROUP].to_numpy()
+    folds = min(5, len(np.unique(groups)))
+    if folds < 2:
+        return float("nan")
+    prob = np.full((len(rows), label.max() + 1), np.nan)
+    for train, held_out in GroupKFold(folds).split(rows, groups=groups):
+        if len(np.unique(label[train])) == prob.shape[1]:
+            model = _fit(rows.iloc[train], label[train], features, boosting, seed)
+            prob[held_out] = model.predict(rows.iloc[held_out])
+    known = np.isfinite(prob).all(1)
+    return float(metrics.balanced_accuracy(label[known], prob[known])[0]) if known.any() else float("nan")
+
+
+def fit_oracle(train_rows: pd.DataFrame, classes, seed: int = 0) -> Classifier | None:
+    """A classifier of the true properties of simulated cells: how far any reader of the images could get.
+
+    Logistic regression or gradient boosting, whichever scores better on held-out groups of the training rows. The
+    marker, the age and the DNA content are kept from it; the DNA that is stained is not.
+
+    Args:
+        train_rows: rows of the training split, trained on `schema.TRUE_PHASE` (mitotic cells are left out).
+        classes: names of the P classes, in order.
+        seed: of the gradient boosting.
+
+    Returns:
+        None where the table has no numeric Truth_ column or no true phase: the data are not simulated.
+    """
+    features = [
+        c for c in train_rows.columns
+        if c.startswith("Truth_") and not c.startswith(_HIDDEN_TRUTH) and pd.api.types.is_numeric_dtype(train_rows[c])
+        and train_rows[c].notna().any()
+    ]  # fmt: skip
+    if not features or schema.TRUE_PHASE not in train_rows.columns:
+        return None
+    rows, label = _classified(train_rows, schema.TRUE_PHASE, classes)
+    with warnings.catch_warnings():
+        # A fold can lack a rare class's line; the score then stands on the folds that do not.
+        warnings.simplefilter("ignore", UserWarning)
+        logistic, boosting = (_grouped_score(rows, label, features, kind, seed) for kind in (False, True))
+    return _fit(rows, label, features, boosting > logistic, seed)

@@ -1,0 +1,59 @@
+"""Confidence that means what it says: temperature scaling, and the curve that shows whether it does."""
+
+import numpy as np
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax, softmax
+
+from . import metrics, schema
+
+# Where every cell is right the likelihood rises without end as the temperature falls; these bounds end it.
+TEMPERATURES = (0.05, 20.0)
+
+
+def fit_temperature(logits, label) -> float:
+    """The temperature T > 0 that minimises the negative log likelihood of softmax(logits / T).
+
+    Guo et al. 2017 (arXiv 1706.04599), section 4.2. The likelihood is concave in 1/T, so the minimum is the only one.
+
+    Args:
+        logits: f [N, P], of cells that the model was not trained on.
+        label: i [N], index of the true class; cells with `schema.NO_LABEL` are left out.
+
+    Returns:
+        T within TEMPERATURES; 1 where there is no labelled cell.
+    """
+    logits, label = np.asarray(logits, np.float64), np.asarray(label)
+    logits, label = logits[label != schema.NO_LABEL], label[label != schema.NO_LABEL]
+    if not len(label):
+        return 1.0
+
+    def loss(log_temperature):
+        return -log_softmax(logits / np.exp(log_temperature), axis=1)[np.arange(len(label)), label].mean()
+
+    best = minimize_scalar(loss, bounds=np.log(TEMPERATURES), method="bounded", options={"xatol": 1e-6})
+    return float(np.exp(best.x))
+
+
+def apply_temperature(logits, temperature: float) -> np.ndarray:
+    """Calibrated probabilities f64 [N, P] of logits f [N, P]; the predicted class does not change."""
+    return softmax(np.asarray(logits, np.float64) / temperature, axis=1)
+
+
+def reliability_curve(label, prob, bins: int = metrics.ECE_BINS) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Mean confidence, accuracy and number of cells in each bin of confidence.
+
+    Args:
+        label: i [N], index of the true class.
+        prob: f [N, P].
+        bins: number of equal-width bins of 0..1.
+
+    Returns:
+        confidence f64 [bins], accuracy f64 [bins], count i64 [bins]; NaN in a bin without cells.
+    """
+    label, prob = np.asarray(label), np.asarray(prob, np.float64)
+    place = metrics.confidence_bins(prob, bins)
+    count = np.bincount(place, minlength=bins)
+    cells = np.where(count > 0, count, np.nan)
+    confidence = np.bincount(place, prob.max(1), minlength=bins) / cells
+    accuracy = np.bincount(place, prob.argmax(1) == label, minlength=bins) / cells
+    return confidence, accuracy, count

@@ -1,0 +1,171 @@
+"""Scores of predictions, each for many weightings of the cells at once.
+
+A bootstrap that draws groups of cells is a matrix of counts: row b says how often each cell is in resample b. So every
+score here takes weights [B, N] and returns B numbers, and one call scores all resamples. Where a class that the score
+needs has no weight, the number is NaN.
+"""
+
+import numpy as np
+
+ECE_BINS = 15
+
+
+def _weights(weights, cells: int) -> np.ndarray:
+    return np.ones((1, cells)) if weights is None else np.atleast_2d(np.asarray(weights, np.float64))
+
+
+def _check(label, prob) -> tuple[np.ndarray, np.ndarray]:
+    label, prob = np.asarray(label), np.asarray(prob, np.float64)
+    if prob.ndim != 2 or label.shape != prob.shape[:1]:
+        raise ValueError(f"label {label.shape} and prob {prob.shape} must be [N] and [N, P]")
+    if label.size and not (label.min() >= 0 and label.max() < prob.shape[1]):
+        raise ValueError(f"labels run {label.min()}..{label.max()}, allowed is 0..{prob.shape[1] - 1}")
+    if not np.isfinite(prob).all():
+        raise ValueError("prob holds numbers that are not finite")
+    return label.astype(np.int64), prob
+
+
+def _divide(numerator, denominator) -> np.ndarray:
+    """Quotient that is NaN where the denominator is 0."""
+    safe = np.where(denominator > 0, denominator, 1.0)
+    return np.where(denominator > 0, numerator / safe, np.nan)
+
+
+def confusion(label, prob, weights=None) -> np.ndarray:
+    """Weighted confusion matrices.
+
+    Args:
+        label: i [N], index of the true class.
+        prob: f [N, P]; the predicted class is the first of the highest.
+        weights: f [B, N], not negative; None: every cell once.
+
+    Returns:
+        f64 [B, P, P], weight by (resample, true class, predicted class).
+    """
+    label, prob = _check(label, prob)
+    classes = prob.shape[1]
+    cell = np.zeros((len(label), classes * classes))
+    cell[np.arange(len(label)), label * classes + prob.argmax(1)] = 1
+    return (_weights(weights, len(label)) @ cell).reshape(-1, classes, classes)
+
+
+def balanced_accuracy(label, prob, weights=None) -> np.ndarray:
+    """Mean recall of the classes that `label` holds, f64 [B]; arguments as `confusion`."""
+    matrix = confusion(label, prob, weights)
+    recall = _divide(np.diagonal(matrix, axis1=1, axis2=2), matrix.sum(2))
+    return recall[:, np.unique(label)].mean(1)
+
+
+def accuracy(label, prob, weights=None) -> np.ndarray:
+    """Share of weight predicted right, f64 [B]; arguments as `confusion`."""
+    matrix = confusion(label, prob, weights)
+    return _divide(np.trace(matrix, axis1=1, axis2=2), matrix.sum((1, 2)))
+
+
+def mcc(label, prob, weights=None) -> np.ndarray:
+    """Matthews correlation, f64 [B], 0 where one class takes all; arguments as `confusion`.
+
+    For more than two classes the R_K of Gorodkin 2004 (doi 10.1016/j.compbiolchem.2004.09.006).
+    """
+    matrix = confusion(label, prob, weights)
+    true, predicted, total = matrix.sum(2), matrix.sum(1), matrix.sum((1, 2))
+    covariance = np.trace(matrix, axis1=1, axis2=2) * total - (true * predicted).sum(1)
+    spread = (total**2 - (true**2).sum(1)) * (total**2 - (predicted**2).sum(1))
+    return np.where(spread > 0, covariance / np.sqrt(np.where(spread > 0, spread, 1.0)), 0.0)
+
+
+def binary_auroc(positive, score, weights=None) -> np.ndarray:
+    """Weighted probability that a positive scores above a negative, a tie counting half.
+
+    Args:
+        positive: bool [N].
+        score: f [N].
+        weights: f [B, N]; None: every cell once.
+
+    Returns:
+        f64 [B].
+    """
+    positive, score = np.asarray(positive, bool), np.asarray(score, np.float64)
+    weights = _weights(weights, len(score))
+    negative = np.flatnonzero(~positive)
+    negative = negative[np.argsort(score[negative], kind="stable")]
+    below = np.zeros((len(weights), len(negative) + 1))
+    np.cumsum(weights[:, negative], axis=1, out=below[:, 1:])
+    low = np.searchsorted(score[negative], score[positive], "left")
+    high = np.searchsorted(score[negative], score[positive], "right")
+    weight = weights[:, positive]
+    wins = np.einsum("bn,bn->b", weight, below[:, low] + below[:, high]) / 2
+    return _divide(wins, weight.sum(1) * below[:, -1])
+
+
+def binary_average_precision(positive, score, weights=None) -> np.ndarray:
+    """Weighted sum over thresholds of the step in recall times the precision; arguments as `binary_auroc`."""
+    positive, score = np.asarray(positive, bool), np.asarray(score, np.float64)
+    order = np.argsort(-score, kind="stable")
+    weights = _weights(weights, len(score))[:, order]
+    # Cells with equal scores enter together: only the last of each tie is a threshold.
+    last = np.flatnonzero(np.append(np.diff(score[order]) != 0, True)) if len(score) else np.zeros(0, int)
+    hits = np.cumsum(weights * positive[order], axis=1)[:, last]
+    called = np.cumsum(weights, axis=1)[:, last]
+    precision = np.divide(hits, called, out=np.zeros_like(hits), where=called > 0)
+    return _divide((np.diff(hits, axis=1, prepend=0.0) * precision).sum(1), hits[:, -1] if len(last) else np.zeros(1))
+
+
+def _one_vs_rest(score, label, prob, weights) -> np.ndarray:
+    label, prob = _check(label, prob)
+    if prob.shape[1] == 2:
+        return score(label == 1, prob[:, 1], weights)
+    return np.mean([score(label == k, prob[:, k], weights) for k in range(prob.shape[1])], axis=0)
+
+
+def auroc(label, prob, weights=None) -> np.ndarray:
+    """Area under the ROC curve of the last of two classes, macro one-vs-rest of more, f64 [B]; see `confusion`."""
+    return _one_vs_rest(binary_auroc, label, prob, weights)
+
+
+def average_precision(label, prob, weights=None) -> np.ndarray:
+    """Average precision of the last of two classes, macro one-vs-rest of more, f64 [B]; see `confusion`."""
+    return _one_vs_rest(binary_average_precision, label, prob, weights)
+
+
+def confidence_bins(prob, bins: int = ECE_BINS) -> np.ndarray:
+    """Bin ((m - 1) / bins, m / bins] of the predicted class's probability, as i [N] from 0."""
+    return np.clip(np.ceil(np.asarray(prob, np.float64).max(1) * bins).astype(int) - 1, 0, bins - 1)
+
+
+def ece(label, prob, weights=None) -> np.ndarray:
+    """Expected calibration error with 15 equal-width bins, f64 [B]; see `confusion`.
+
+    Weighted mean over bins of |confidence - accuracy|, Guo et al. 2017 (arXiv 1706.04599), equation 3.
+    """
+    label, prob = _check(label, prob)
+    weights = _weights(weights, len(label))
+    gap = np.zeros((len(label), ECE_BINS))
+    gap[np.arange(len(label)), confidence_bins(prob)] = prob.max(1) - (prob.argmax(1) == label)
+    return _divide(np.abs(weights @ gap).sum(1), weights.sum(1))
+
+
+def brier(label, prob, weights=None) -> np.ndarray:
+    """Brier score, f64 [B]: squared error of the last class's probability for two classes, summed over all for more."""
+    label, prob = _check(label, prob)
+    error = (prob - np.eye(prob.shape[1])[label]) ** 2
+    error = error[:, 1] if prob.shape[1] == 2 else error.sum(1)
+    weights = _weights(weights, len(label))
+    return _divide(weights @ error, weights.sum(1))
+
+
+# Every score that is reported, by the name it has in evaluation.json.
+METRICS = {
+    "balanced_accuracy": balanced_accuracy,
+    "accuracy": accuracy,
+    "mcc": mcc,
+    "auroc": auroc,
+    "average_precision": average_precision,
+    "ece": ece,
+    "brier": brier,
+}
+
+
+def scores(label, prob, weights=None, names=tuple(METRICS)) -> dict[str, np.ndarray]:
+    """The scores in `names`, each f64 [B]; see `confusion`."""
+    return {name: METRICS[name](label, prob, weights) for name in names}

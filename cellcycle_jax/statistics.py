@@ -1,0 +1,160 @@
+"""Intervals of scores, from resampling whole groups of cells.
+
+Cells of one field share staining, focus and density, so they are not independent: an interval that resamples cells is
+too narrow. Here the groups (`Metadata_Group`, the unit that splits never divide) are drawn with replacement and all
+cells of a group go with it (Davison and Hinkley 1997, section 3.8). Intervals are percentiles of the resampled scores.
+"""
+
+import numpy as np
+
+from . import metrics
+
+_CHUNK = 4_000_000  # weights held at once: 32 MB
+
+
+def cluster_bootstrap_counts(groups, bootstraps: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """How often each group is drawn in each resample.
+
+    Args:
+        groups: [N], group of each cell.
+        bootstraps: number of resamples B.
+        seed: of the draw; equal seeds and groups give equal resamples.
+
+    Returns:
+        counts i64 [B, G], each row summing to G, and member i64 [N], the column of each cell's group. The weight of
+        cell n in resample b is `counts[b, member[n]]`.
+    """
+    names, member = np.unique(np.asarray(groups, dtype=str), return_inverse=True)
+    groups_n = len(names)
+    rng = np.random.default_rng(seed)
+    return rng.multinomial(groups_n, np.full(groups_n, 1 / groups_n), size=bootstraps), member
+
+
+def interval(values, confidence: float) -> tuple[float, float]:
+    """Percentile interval of the finite `values`; (nan, nan) where there are none."""
+    values = np.asarray(values, np.float64)
+    values = values[np.isfinite(values)]
+    if not len(values):
+        return float("nan"), float("nan")
+    low, high = np.quantile(values, [(1 - confidence) / 2, (1 + confidence) / 2])
+    return float(low), float(high)
+
+
+def bootstrap_intervals(score, groups, bootstraps: int, confidence: float, seed: int) -> dict[str, dict[str, float]]:
+    """Value and interval of everything that `score` returns.
+
+    Args:
+        score: takes weights f [B, N] and returns {name: f [B]}, NaN where a resample cannot be scored.
+        groups: [N], group of each cell.
+        bootstraps: number of resamples.
+        confidence: of the interval, 0..1.
+        seed: of the resamples.
+
+    Returns:
+        {name: {"value", "low", "high", "dropped"}}: the score of all cells, the bounds, and the number of resamples
+        without a score (a class was absent). One group alone has no interval: its bounds are NaN.
+    """
+    groups = np.asarray(groups, dtype=str)
+    counts, member = cluster_bootstrap_counts(groups, bootstraps, seed)
+    value = score(np.ones((1, len(groups))))
+    step = max(1, _CHUNK // max(1, len(groups)))
+    parts = [score(counts[i : i + step].astype(np.float64)[:, member]) for i in range(0, bootstraps, step)]
+    result = {}
+    for name in value:
+        resampled = np.concatenate([part[name] for part in parts]) if parts else np.zeros(0)
+        low, high = interval(resampled, confidence) if counts.shape[1] > 1 else (float("nan"), float("nan"))
+        dropped = int((~np.isfinite(resampled)).sum())
+        result[name] = {"value": float(value[name][0]), "low": low, "high": high, "dropped": dropped}
+    return result
+
+
+def _complete(label, classes: int):
+    """A function of weights [B, N]: 1 where every class of `label` has weight, else NaN."""
+    indicator = np.eye(classes)[np.asarray(label)][:, np.unique(label)]
+    return lambda weights: np.where((weights @ indicator > 0).all(1), 1.0, np.nan)
+
+
+def scores_with_intervals(
+    label, prob, groups, bootstraps: int, confidence: float, seed: int, names=tuple(metrics.METRICS)
+) -> dict[str, dict[str, float]]:
+    """Scores of one predictor, with intervals.
+
+    Args:
+        label: i [N], index of the true class.
+        prob: f [N, P].
+        groups: [N], group of each cell.
+        bootstraps: number of resamples of the groups.
+        confidence: of the intervals, 0..1.
+        seed: of the resamples.
+        names: which scores of `metrics.METRICS`.
+
+    Returns:
+        {metric: {"value", "low", "high", "dropped"}}; a resample in which a class is absent is dropped and counted.
+    """
+    prob = np.asarray(prob)
+    complete = _complete(label, prob.shape[1])
+
+    def score(weights):
+        usable = complete(weights)
+        return {name: value * usable for name, value in metrics.scores(label, prob, weights, names).items()}
+
+    return bootstrap_intervals(score, groups, bootstraps, confidence, seed)
+
+
+def differences_with_intervals(
+    label, prob_a, prob_b, groups, bootstraps: int, confidence: float, seed: int, names=tuple(metrics.METRICS)
+) -> dict[str, dict[str, float]]:
+    """Score of a minus score of b, paired: both are scored on the same resamples.
+
+    Arguments and result as in `scores_with_intervals`.
+    """
+    prob_a, prob_b = np.asarray(prob_a), np.asarray(prob_b)
+    complete = _complete(label, prob_a.shape[1])
+
+    def score(weights):
+        usable = complete(weights)
+        a, b = (metrics.scores(label, prob, weights, names) for prob in (prob_a, prob_b))
+        return {name: (a[name] - b[name]) * usable for name in names}
+
+    return bootstrap_intervals(score, groups, bootstraps, confidence, seed)
+
+
+def _ranks(values, weights) -> np.ndarray:
+    """Weighted mid-ranks [B, N]: weight of the cells below, and half of that of the cells equal."""
+    unique, place = np.unique(values, return_inverse=True)
+    if len(unique) == len(values):
+        tied = np.empty_like(weights)
+        tied[:, place] = weights
+    else:
+        order = np.argsort(place, kind="stable")
+        tied = np.add.reduceat(weights[:, order], np.searchsorted(place[order], np.arange(len(unique))), axis=1)
+    return (np.cumsum(tied, axis=1) - tied / 2)[:, place]
+
+
+def spearman(x, y, weights=None) -> np.ndarray:
+    """Weighted rank correlation, f64 [B]; NaN where x or y does not vary.
+
+    Args:
+        x: f [N], finite.
+        y: f [N], finite.
+        weights: f [B, N]; None: every cell once.
+    """
+    weights = np.ones((1, len(x))) if weights is None else np.asarray(weights, np.float64)
+    total = np.maximum(weights.sum(1, keepdims=True), 1e-300)
+    rank_x, rank_y = (_ranks(np.asarray(v, np.float64), weights) for v in (x, y))
+    rank_x -= (weights * rank_x).sum(1, keepdims=True) / total
+    rank_y -= (weights * rank_y).sum(1, keepdims=True) / total
+    xy, xx, yy = (np.einsum("bn,bn,bn->b", weights, a, b) for a, b in
+                  ((rank_x, rank_y), (rank_x, rank_x), (rank_y, rank_y)))  # fmt: skip
+    varies = (xx > 1e-9) & (yy > 1e-9)
+    return np.where(varies, xy / np.sqrt(np.where(varies, xx * yy, 1.0)), np.nan)
+
+
+def spearman_with_interval(x, y, groups, bootstraps: int, confidence: float, seed: int) -> dict[str, float]:
+    """Rank correlation of x and y f [N] over the cells where both are finite: {"value", "low", "high", "dropped"}."""
+    x, y, groups = np.asarray(x, np.float64), np.asarray(y, np.float64), np.asarray(groups, dtype=str)
+    both = np.isfinite(x) & np.isfinite(y)
+    if both.sum() < 2:
+        return {"value": float("nan"), "low": float("nan"), "high": float("nan"), "dropped": bootstraps}
+    x, y, groups = x[both], y[both], groups[both]
+    return bootstrap_intervals(lambda w: {"rho": spearman(x, y, w)}, groups, bootstraps, confidence, seed)["rho"]

@@ -1,0 +1,128 @@
+"""cells.parquet: one row per object found, and its measurements made comparable between fields."""
+
+import pathlib
+
+import numpy as np
+import pandas as pd
+
+from . import schema
+from .errors import StoredStateRefused
+
+_TEXTS = (
+    schema.CELL_ID, schema.FIELD, schema.CELL_LINE, schema.GROUP, schema.SPLIT, schema.LABEL, schema.REJECT,
+)  # fmt: skip
+_REFERENCE = schema.reference_column("")
+
+
+def load_cells(data_dir) -> pd.DataFrame:
+    """Read DATA/cells.parquet.
+
+    Args:
+        data_dir: a folder that `prepare` made.
+
+    Returns:
+        One row per object, the rejected ones too; a missing text is "".
+
+    Raises:
+        StoredStateRefused: the file is missing, damaged, lacks a column, or names a cell twice.
+    """
+    path = pathlib.Path(data_dir) / "cells.parquet"
+    if not path.is_file():
+        raise StoredStateRefused(f"{path}: no such file; run prepare, or give --data the folder that it made")
+    try:
+        cells = pd.read_parquet(path)
+    except Exception as error:  # pyarrow raises many kinds for damaged bytes; all of them mean the same to the user
+        raise StoredStateRefused(f"{path}: not readable as Parquet ({_first_line(error)}); run prepare again") from None
+    missing = [column for column in _TEXTS if column not in cells.columns]
+    if missing:
+        raise StoredStateRefused(f"{path}: column {missing[0]} is missing ({len(missing)} in all); run prepare again")
+    cells[list(_TEXTS)] = cells[list(_TEXTS)].fillna("")
+    twice = cells[schema.CELL_ID][cells[schema.CELL_ID].duplicated()]
+    if len(twice):
+        raise StoredStateRefused(f"{path}: cell {twice.iloc[0]!r} has more than one row; run prepare again")
+    return cells
+
+
+def unlocked(cells: pd.DataFrame, final: bool = False) -> pd.DataFrame:
+    """Rows of the accepted cells of the splits one may look at: train and validation, and test only if `final`."""
+    splits = schema.SPLITS if final else tuple(split for split in schema.SPLITS if split != "test")
+    return cells[(cells[schema.REJECT] == "") & cells[schema.SPLIT].isin(splits)]
+
+
+def rows_by_id(cells: pd.DataFrame, cell_ids) -> pd.DataFrame:
+    """Rows of `cells` in the order of `cell_ids`, with a fresh index.
+
+    Raises:
+        StoredStateRefused: a cell is not in the table, so the table and the caller's data do not belong together.
+    """
+    cell_ids = list(cell_ids)
+    place = pd.Index(cells[schema.CELL_ID]).get_indexer(cell_ids)
+    if (place < 0).any():
+        absent = cell_ids[int(np.argmin(place))]
+        raise StoredStateRefused(
+            f"cells.parquet: cell {absent!r} is not in the table ({int((place < 0).sum())} in all); "
+            "the table and the data set were made by different runs, run prepare again"
+        )
+    return cells.iloc[place].reset_index(drop=True)
+
+
+def measured_channels(columns) -> list[str]:
+    """The channels that a table has measurements of, the marker too: those with a reference column."""
+    return [column.removeprefix(_REFERENCE) for column in columns if column.startswith(_REFERENCE)]
+
+
+def measurements(cells: pd.DataFrame, channels, marker: str, nucleus: str | None = None) -> list[str]:
+    """Names of the numeric measurements made from `channels`, never from the marker.
+
+    Args:
+        cells: the table.
+        channels: channels whose measurements are wanted.
+        marker: the channel that labels the cells, "" for none; a column with its name anywhere is left out, so that a
+            measurement of two channels (a correlation with the marker) is left out as well.
+        nucleus: channel that the shape of the nucleus counts as measured from; None: the shape is always in.
+    """
+    known = measured_channels(cells.columns)
+    allowed = {*channels, *([None] if nucleus is None else [])}
+
+    def wanted(column):
+        if marker and f"_{marker}_" in f"_{column}_":
+            return False
+        return (schema.feature_channel(column, known) or nucleus) in allowed
+
+    return [c for c in schema.feature_columns(cells.columns) if pd.api.types.is_numeric_dtype(cells[c]) and wanted(c)]
+
+
+def relative_features(cells: pd.DataFrame, columns) -> pd.DataFrame:
+    """Measurements of which every intensity is divided by the field's reference, so that stainings compare.
+
+    An integrated intensity over the reference of the DNA channel is in px of G1-typical DNA: the field's G1 peak lies
+    at the plate's median nuclear area. Where a reference is unknown or not positive, the intensity is NaN.
+
+    Args:
+        cells: the table, with Metadata_Reference_<channel>.
+        columns: measurement columns wanted; those without `_Intensity_` in the name are passed through.
+
+    Returns:
+        float64 table [N, len(columns)] with the index of `cells`.
+
+    Raises:
+        StoredStateRefused: a column, or the reference of an intensity's channel, is not in the table.
+    """
+    known = measured_channels(cells.columns)
+    result = {}
+    for column in columns:
+        if column not in cells.columns:
+            raise StoredStateRefused(f"cells.parquet: column {column} is missing; run prepare again")
+        values = cells[column].to_numpy(np.float64, na_value=np.nan)
+        if "_Intensity_" in column:
+            channel = schema.feature_channel(column, known)
+            if channel is None:
+                raise StoredStateRefused(f"cells.parquet: no {_REFERENCE}* column fits {column}; run prepare again")
+            reference = cells[schema.reference_column(channel)].to_numpy(np.float64, na_value=np.nan)
+            values = values / np.where(reference > 0, reference, np.nan)
+        result[column] = values
+    return pd.DataFrame(result, index=cells.index)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
