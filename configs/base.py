@@ -31,14 +31,14 @@ def simulation() -> ConfigDict:
     c.spread = ConfigDict()
     c.spread.dna_content = 0.05
     c.spread.nuclear_area = 0.10
-    c.spread.golgi_area = 0.14
-    c.spread.golgi_scatter = 0.14
-    c.spread.plus_end_density = 0.14
+    c.spread.golgi_area = 0.20
+    c.spread.golgi_scatter = 0.20
+    c.spread.plus_end_density = 0.18
     c.spread.marker = 0.35
 
     # What differs between cells and fields and has nothing to do with age.
     c.nuisance = ConfigDict()
-    c.nuisance.stain_cell = 0.08  # sd of log staining strength from cell to cell, per channel
+    c.nuisance.stain_cell = 0.16  # sd of log staining strength from cell to cell, per channel
     c.nuisance.stain_field = 0.20  # sd of log staining strength from field to field, per channel
     c.nuisance.illumination = 0.25  # fall of the light from the brightest point of the field to its corner, fraction
     c.nuisance.blur_um = (0.15, 0.6)  # range of the Gaussian blur (sigma) of a field, um

@@ -1,0 +1,142 @@
+"""Simulated microscope fields with a known answer, written as any microscope's files, and the truth beside them."""
+
+import dataclasses
+import multiprocessing
+import os
+import pathlib
+import zlib
+from concurrent.futures import ProcessPoolExecutor
+
+import numpy as np
+import pandas as pd
+import scipy
+import tifffile
+from tqdm import tqdm
+
+from cellcycle_jax import files
+from cellcycle_jax.errors import UsageError
+from data_prep.simulation.camera import expose
+from data_prep.simulation.lines import LINES
+from data_prep.simulation.population import CHANNELS
+from data_prep.simulation.scene import LABEL_IMAGES, draw_scene
+from data_prep.simulation.settings import Settings, checked
+
+SITES_PER_WELL = 4
+WELLS_PER_ROW = 12
+TRUTH_UNITS = {
+    "centre_y_px": "px", "centre_x_px": "px", "age": "fraction of the cycle", "dna_content": "C1 = 1",
+    "dna_stain": "C1 = 1", "nuclear_area_um2": "um^2", "golgi_area_um2": "um^2", "golgi_scatter_um": "um",
+    "plus_end_density_per_um2": "1/um^2", "marker": "fold of typical G1",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class FieldName:
+    """Where a field comes from."""
+
+    cell_line: str
+    plate: str
+    well: str
+    site: int
+    number: int  # counted over the fields of its line
+
+    @property
+    def field_id(self) -> str:
+        """Stem of the field's file."""
+        return f"{self.cell_line}_{self.well}_s{self.site}"
+
+
+def simulate(config, out_dir) -> None:
+    """Write simulated fields with their truth.
+
+    Args:
+        config: ConfigDict as `configs.base.simulation` makes it.
+        out_dir: folder for fields/<line>_<well>_s<site>.ome.tif, labels/<field_id>.tif, truth.parquet, simulation.json.
+
+    Raises:
+        UsageError: a value of the config is out of range, or `out_dir` holds fields of another simulation.
+    """
+    settings, out_dir = checked(config), pathlib.Path(out_dir)
+    names = [name for line in settings.lines for name in field_names(line, settings.fields_per_line)]
+    _refuse_foreign_fields(out_dir, names)
+    jobs = [(settings, name, out_dir) for name in names]
+    workers = min(config.workers or os.cpu_count() or 1, len(jobs))
+    bar = {"total": len(jobs), "desc": "simulate", "unit": "field"}
+    if workers == 1:
+        tables = list(tqdm(map(_write_field, jobs), **bar))
+    else:
+        # Not fork: the caller may hold threads (a progress bar, JAX) that do not survive it.
+        with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+            tables = list(tqdm(pool.map(_write_field, jobs), **bar))
+    truth = pd.concat(tables, ignore_index=True)
+    files.write_table(truth, out_dir / "truth.parquet", TRUTH_UNITS)
+    versions = {"numpy": np.__version__, "scipy": scipy.__version__, "tifffile": tifffile.__version__}
+    about = {"config": config.to_dict(), "versions": versions, "channels": CHANNELS, "label_images": LABEL_IMAGES,
+             "fields": len(names), "cells": len(truth)}
+    files.write_json(out_dir / "simulation.json", about)
+
+
+def field_names(line: str, n: int) -> list[FieldName]:
+    """Names of `n` fields of a line: wells A01, A02, ... of one plate, four sites each."""
+    names = []
+    for number in range(n):
+        row, column = divmod(number // SITES_PER_WELL, WELLS_PER_ROW)
+        well = f"{chr(ord('A') + row)}{column + 1:02d}"
+        names.append(FieldName(line, f"{line}-P1", well, number % SITES_PER_WELL + 1, number))
+    return names
+
+
+def make_field(settings: Settings, name: FieldName):
+    """Draw one field and take its picture.
+
+    Args:
+        settings: the checked config.
+        name: which field; its pixels depend on settings and name only.
+
+    Returns:
+        (image u16 [H, W, 4] camera counts, the `Scene` behind it).
+    """
+    # Keyed by line and number, so that neither the other lines nor the number of workers change a field.
+    line_key = zlib.crc32(name.cell_line.encode())
+    rng = np.random.default_rng(np.random.SeedSequence(settings.seed, spawn_key=(line_key, name.number + 1)))
+    plate_rng = np.random.default_rng(np.random.SeedSequence(settings.seed, spawn_key=(line_key, 0)))
+    scene = draw_scene(rng, LINES[name.cell_line], settings)
+    return expose(rng, plate_rng, scene.canvas, settings.nuisance, settings.pixel_um), scene
+
+
+def _write_field(job) -> pd.DataFrame:
+    settings, name, out_dir = job
+    image, scene = make_field(settings, name)
+    text = f"plate={name.plate} well={name.well} site={name.site} line={name.cell_line}"
+    pixels = image.transpose(2, 0, 1)
+    _write_ome(out_dir / "fields" / f"{name.field_id}.ome.tif", pixels, CHANNELS, text, settings.pixel_um)
+    labels = scene.labels.astype(np.uint16)
+    _write_ome(out_dir / "labels" / f"{name.field_id}.tif", labels, LABEL_IMAGES, text, settings.pixel_um)
+    table = scene.cells.copy()
+    where = {"field_id": name.field_id, "cell_line": name.cell_line, "plate": name.plate, "well": name.well,
+             "site": name.site}
+    for i, (column, value) in enumerate(where.items()):
+        table.insert(i, column, value)
+    return table
+
+
+def _write_ome(path, pixels, channels, text, pixel_um):
+    """Write u16 [C, H, W] as OME-TIFF with channel names, pixel size and the image's name."""
+    about = {
+        "axes": "CYX", "Name": text, "Channel": {"Name": list(channels)},
+        "PhysicalSizeX": pixel_um, "PhysicalSizeXUnit": "µm", "PhysicalSizeY": pixel_um, "PhysicalSizeYUnit": "µm",
+    }
+    with files.replacing(path) as temporary:
+        tifffile.imwrite(
+            temporary, pixels, ome=True, photometric="minisblack", compression="zlib", metadata=about,
+            resolution=(1e4 / pixel_um, 1e4 / pixel_um), resolutionunit="CENTIMETER",
+        )
+
+
+def _refuse_foreign_fields(out_dir, names):
+    """Fields of two simulations in one folder would be taken for one data set."""
+    own = {f"{name.field_id}.ome.tif" for name in names}
+    present = sorted(path.name for path in (out_dir / "fields").glob("*.tif") if not path.name.startswith("."))
+    foreign = [name for name in present if name not in own]
+    if foreign:
+        raise UsageError(f"{out_dir}/fields: found {foreign[0]} of another simulation, allowed: an empty or new folder")
