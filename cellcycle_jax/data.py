@@ -1,0 +1,188 @@
+"""Crops of one split, read from the data set on disk, and how a model sees them."""
+
+import dataclasses
+import pathlib
+
+import jax.numpy as jnp
+import numpy as np
+
+from cellcycle_jax import schema
+from cellcycle_jax.errors import InputRefused, StoredStateRefused, UsageError
+
+BUILDER = pathlib.Path("tfds", "cells", "1.0.0")
+ARRAYS = ("image", "image_scale", "compartments", "norm", "label")
+MASKS = ("none", "nucleus")
+SCALES = ("reference", "own_max")
+
+
+@dataclasses.dataclass(frozen=True)
+class Crops:
+    """Crops of one split in memory, with all channels; N cells of S x S px and C channels."""
+
+    image: np.ndarray  # u16 [N, S, S, C], stored values
+    image_scale: np.ndarray  # f32 [N], pixel value = stored * image_scale
+    compartments: np.ndarray  # u8 [N, S, S], bits of schema.Compartment
+    compartments_present: np.ndarray  # u8 [N], which bits are known
+    label: np.ndarray  # i32 [N], index of the class, schema.NO_LABEL where labelling abstained
+    norm: np.ndarray  # f32 [N, C, 4], columns schema.NORM_FIELDS
+    um_per_px: np.ndarray  # f32 [N], NaN where unknown
+    cell_id: np.ndarray  # text [N], as the five below
+    group_id: np.ndarray
+    field_id: np.ndarray
+    well: np.ndarray
+    plate: np.ndarray
+    cell_line: np.ndarray
+    channels: tuple[str, ...]
+    classes: tuple[str, ...]
+    marker: str  # the channel no model sees; "" for none
+    nucleus: str
+    stains: tuple[str, ...]
+    group_by: str
+
+    def __len__(self) -> int:
+        return len(self.label)
+
+
+def load_crops(data_dir, split: str, final: bool = False) -> Crops:
+    """Read all crops of a split of DATA/tfds/cells/1.0.0, without TensorFlow.
+
+    Args:
+        data_dir: folder that `prepare` wrote.
+        split: a name of `schema.SPLITS`.
+        final: opens the test split, which is locked otherwise.
+
+    Raises:
+        UsageError: the split is the locked one, or no split at all.
+        StoredStateRefused: the data set is missing, incomplete or damaged.
+    """
+    if split not in schema.SPLITS:
+        raise UsageError(f"split {split!r} does not exist; allowed: {', '.join(schema.SPLITS)}")
+    if split == "test" and not final:
+        raise UsageError("the test split is locked until the final evaluation (--final); use 'validation'")
+    folder = pathlib.Path(data_dir) / BUILDER
+    if not (folder / "dataset_info.json").is_file():
+        raise StoredStateRefused(f"{data_dir}: no data set found at {BUILDER}; make one with `launch.py prepare`")
+    try:
+        columns, metadata = _read(folder, split)
+    except Exception as error:  # what a damaged file raises differs between tfds, array_record and protobuf
+        reason = " ".join(str(error).split())[:200]
+        raise StoredStateRefused(f"{folder}: split {split!r} cannot be read ({type(error).__name__}: {reason}); "
+                                 "run `launch.py prepare` again") from error
+    crops = Crops(**columns, **metadata)
+    if len(crops) and (crops.image.shape[-1] != len(crops.channels) or not np.isfinite(crops.norm).all()):
+        raise StoredStateRefused(f"{folder}: split {split!r} has {crops.image.shape[-1]} channels for the names "
+                                 f"{list(crops.channels)}, or norm values that are not finite; run `launch.py prepare`")
+    return crops
+
+
+def _read(folder, split):
+    import tensorflow_datasets as tfds  # takes a second, which commands that read no crops need not wait for
+
+    builder = tfds.builder_from_directory(folder)
+    if split not in builder.info.splits:
+        raise KeyError(f"splits found: {', '.join(builder.info.splits)}")
+    source = builder.as_data_source(split)
+    columns = {name: _column(feature, len(source)) for name, feature in builder.info.features.items()}
+    for row, example in enumerate(source):
+        for name, value in example.items():
+            columns[name][row] = value.decode() if isinstance(value, bytes) else value
+    columns = {name: values.astype(str) if values.dtype == object else values for name, values in columns.items()}
+    columns["label"] = columns["label"].astype(np.int32)
+    names = ("channels", "classes", "marker", "nucleus", "stains", "group_by")
+    stored = {name: builder.info.metadata[name] for name in names}
+    return columns, {name: value if isinstance(value, str) else tuple(value) for name, value in stored.items()}
+
+
+def _column(feature, length):
+    text = np.dtype(feature.np_dtype).kind in "OSU"
+    return np.zeros((length, *feature.shape), object if text else feature.np_dtype)
+
+
+def take(crops: Crops, rows) -> Crops:
+    """The crops at `rows` (indices or a mask over the cells), in that order."""
+    arrays = {f.name: getattr(crops, f.name) for f in dataclasses.fields(crops)}
+    chosen = {name: value[rows] for name, value in arrays.items() if isinstance(value, np.ndarray)}
+    return dataclasses.replace(crops, **chosen)
+
+
+def take_lines(crops: Crops, lines) -> Crops:
+    """The crops of some cell lines; () for all.
+
+    Raises:
+        InputRefused: a line has no cell here.
+    """
+    found = sorted(set(crops.cell_line.tolist()))
+    if missing := [line for line in lines if line not in found]:
+        raise InputRefused(f"data.cell_lines: no cells of {', '.join(missing)}; found: {', '.join(found)}")
+    return take(crops, np.isin(crops.cell_line, list(lines))) if lines else crops
+
+
+def channel_indices(crops: Crops, names=()) -> tuple[int, ...]:
+    """Positions of the channels that a model sees.
+
+    Args:
+        crops: any crops of the data set.
+        names: channels in the order the model sees them; () for all but the marker.
+
+    Raises:
+        UsageError: the marker is asked for, which made the labels, or a name stands twice.
+        InputRefused: a channel is not in the data set.
+    """
+    allowed = [name for name in crops.channels if name != crops.marker]
+    names = list(names) or allowed
+    if crops.marker and crops.marker in names:
+        raise UsageError(f"data.channels: {crops.marker!r} labels the cells and is never shown to a model; "
+                         f"allowed: {', '.join(allowed)}")
+    if missing := [name for name in names if name not in allowed]:
+        raise InputRefused(f"data.channels: {', '.join(missing)} not in the data set; found: {', '.join(allowed)}")
+    if len(set(names)) < len(names):
+        raise UsageError(f"data.channels: {', '.join(names)} names a channel twice; name each once")
+    return tuple(crops.channels.index(name) for name in names)
+
+
+def require_nucleus(crops: Crops, mask: str, scale: str) -> None:
+    """Refuse inputs that need the own nucleus where crops do not know it.
+
+    Raises:
+        InputRefused: `mask` or `scale` needs the nucleus and some crop has no nucleus mask.
+    """
+    lacking = int(np.sum(crops.compartments_present & schema.Compartment.NUCLEUS == 0))
+    if lacking and (mask == "nucleus" or scale == "own_max"):
+        raise InputRefused(f"data.mask={mask!r}, data.scale={scale!r} need the mask of the nucleus, which {lacking} of "
+                           f"{len(crops)} crops lack; use 'none' and 'reference'")
+
+
+def arrays_of(crops: Crops) -> dict[str, np.ndarray]:
+    """The arrays that a training or prediction step reads, by name (`ARRAYS`)."""
+    return {name: getattr(crops, name) for name in ARRAYS}
+
+
+def model_inputs(image, image_scale, compartments, norm, channels, mask: str, scale: str):
+    """What a model sees of stored crops; pure, runs inside jit.
+
+    With mask 'nucleus' and scale 'own_max' only the pattern inside the nucleus is left: neither how bright the cell is
+    nor what surrounds it can be told from the result.
+
+    Args:
+        image: u16 [B, S, S, C], stored values.
+        image_scale: f32 [B], camera units per stored value.
+        compartments: u8 [B, S, S], bits of `schema.Compartment`.
+        norm: f32 [B, C, 4], columns `schema.NORM_FIELDS`, camera units.
+        channels: positions of the K channels to show.
+        mask: 'none', or 'nucleus': pixels outside the own nucleus are zero.
+        scale: 'reference': relative to the field's reference above background; 'own_max': relative to the brightest
+            pixel of the own nucleus. A channel with no such value above zero (a blank one) is zero.
+
+    Returns:
+        f32 [B, S, S, K], background at 0, dimensionless.
+    """
+    norm = jnp.stack([norm[:, c] for c in channels], axis=1)[:, None, None]  # slices: a gather would be slower
+    signal = jnp.stack([image[..., c] for c in channels], axis=-1).astype(jnp.float32)
+    signal = signal * image_scale[:, None, None, None] - norm[..., schema.NORM_FIELDS.index("background")]
+    nucleus = (compartments & int(schema.Compartment.NUCLEUS) > 0)[..., None]
+    if scale == "own_max":
+        one = jnp.max(jnp.where(nucleus, signal, 0.0), axis=(1, 2), keepdims=True)
+    else:
+        one = norm[..., schema.NORM_FIELDS.index("reference")]
+    signal = jnp.where(one > 0, signal / jnp.where(one > 0, one, 1.0), 0.0)
+    return jnp.where(nucleus, signal, 0.0) if mask == "nucleus" else signal

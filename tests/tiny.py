@@ -1,0 +1,63 @@
+"""A tiny data set in the format of the real one; its classes differ in brightness of DNA and in a Golgi corner."""
+
+import numpy as np
+
+from cellcycle_jax import schema
+from cellcycle_jax.data import Crops
+from data_prep import builder
+
+CHANNELS = ("DNA", "Golgi", "CENPF")
+CLASSES = ("G1/S", "G2")
+METADATA = {"channels": CHANNELS, "classes": CLASSES, "marker": "CENPF", "nucleus": "DNA", "stains": ("Golgi",),
+            "group_by": "field"}
+BACKGROUND = 100.0
+REFERENCE = 200.0
+
+
+def examples(split, n, size=16, seed=0, unlabelled=0):
+    """Yield `n` cells; the last `unlabelled` have no label. Class 1 is twice as bright in DNA."""
+    rng = np.random.default_rng((seed, schema.SPLITS.index(split)))
+    y, x = np.mgrid[:size, :size] - (size - 1) / 2
+    nucleus = y**2 + x**2 < (size / 3) ** 2
+    for i in range(n):
+        label = i % 2
+        image = rng.normal(BACKGROUND, 5, (size, size, 3))
+        image[..., 0] += nucleus * REFERENCE * (1 + label)
+        image[: size // 2, :, 1] += REFERENCE * (0.5 + label)
+        image[..., 2] += 1000 * label
+        compartments = nucleus * int(schema.Compartment.NUCLEUS) + ~nucleus * int(schema.Compartment.BODY)
+        norm = np.tile(np.float32([BACKGROUND, BACKGROUND, 5, REFERENCE]), (3, 1))
+        yield {
+            "image": image.clip(0).astype(np.uint16),
+            "image_scale": np.float32(1),
+            "compartments": compartments.astype(np.uint8),
+            "compartments_present": np.uint8(9),
+            "label": label if i < n - unlabelled else schema.NO_LABEL,
+            "norm": norm,
+            "um_per_px": np.float32(0.5),
+            "cell_id": f"{split}-{i}",
+            "group_id": f"{split}-{i // 4}",
+            "field_id": f"{split}-{i // 4}",
+            "well": f"A{i // 4}",
+            "plate": "P1",
+            "cell_line": "HeLa" if i % 4 < 2 else "RPE1",
+        }
+
+
+def crops(n=8, split="train", **options):
+    """The same cells as `Crops`, without a file."""
+    rows = list(examples(split, n, **options))
+    columns = {name: np.stack([np.asarray(row[name]) for row in rows]) for name in rows[0]}
+    columns["label"] = columns["label"].astype(np.int32)
+    return Crops(**columns, **METADATA)
+
+
+def write_data(folder, train=32, validation=16, test=8, size=16, **options):
+    """Write DATA/tfds/cells/1.0.0 with that many cells per split below `folder`, and return `folder`."""
+    def keyed(split, n):
+        return lambda: ((e["cell_id"], e) for e in examples(split, n, size=size, **options))
+
+    counts = {"train": train, "validation": validation, "test": test}
+    metadata = {name: list(value) if isinstance(value, tuple) else value for name, value in METADATA.items()}
+    builder.write(folder / "tfds", (size, size, 3), metadata, {split: keyed(split, n) for split, n in counts.items()})
+    return folder
