@@ -74,7 +74,7 @@ def place_nuclei(rng, nuclei: list[Nucleus], size_px: int, margin_px: int, touch
     centres = np.full((len(nuclei), 2), -1)
     single = []  # placed, and without a partner yet
     for k, nucleus in enumerate(nuclei):
-        joins = bool(single) and rng.random() < touching / (2 - touching)
+        joins = bool(single) and rng.random() < touching / 2
         for _ in range(ATTEMPTS):
             if joins:
                 partner = single[rng.integers(len(single))]
@@ -99,16 +99,16 @@ def window(centre, half_px: int) -> tuple[slice, slice]:
     return tuple(slice(int(c) - half_px, int(c) + half_px + 1) for c in centre)
 
 
-def cell_bodies(rng, labels: np.ndarray, centres, reach_px: np.ndarray, axes: np.ndarray, stretch: np.ndarray):
+def cell_bodies(rng, labels: np.ndarray, centres, axes: np.ndarray, reach_px: float, stretch: float):
     """The body of each cell: the pixels nearest to its nucleus, up to an uneven reach.
 
     Args:
         rng: NumPy generator.
         labels: i32 [H, W] nuclei.
         centres: int [n, 2] (y, x) of the nuclei.
-        reach_px: f64 [n], distance from the nucleus to the body's edge.
-        axes: f64 [n], direction of the cell's long axis, radians.
-        stretch: f64 [n], how much farther the body reaches along that axis, fraction.
+        axes: f64 [n], direction of each cell's long axis, radians.
+        reach_px: distance from the nucleus to the body's edge.
+        stretch: how much farther the body reaches along that axis, fraction.
 
     Returns:
         (bodies i32 [H, W] with the nuclei's values, distance f32 [H, W] in px to the nearest nucleus).
@@ -118,11 +118,20 @@ def cell_bodies(rng, labels: np.ndarray, centres, reach_px: np.ndarray, axes: np
     distance = distance.astype(np.float32)
     y, x = np.indices(labels.shape, dtype=np.float32)
     angle = np.arctan2(y - centres[:, 0].astype(np.float32)[owner], x - centres[:, 1].astype(np.float32)[owner])
-    wave = smooth_noise(rng, labels.shape, 0.45 * float(np.median(reach_px)))
-    reach = reach_px.astype(np.float32)[owner]
-    long = np.cos(2 * (angle - axes.astype(np.float32)[owner]))
-    reach = reach * (1 + stretch.astype(np.float32)[owner] * long + 0.15 * wave)
+    wave = smooth_noise(rng, labels.shape, 0.45 * reach_px)
+    reach = reach_px * (1 + stretch * np.cos(2 * (angle - axes.astype(np.float32)[owner])) + 0.15 * wave)
     return np.where(distance < reach, owner + 1, 0).astype(np.int32), distance
+
+
+def round_body(bodies: np.ndarray, labels: np.ndarray, centre, number: int, radius_px: float) -> None:
+    """Make the body `number` in `bodies` i32 [H, W] a disc that lies above its neighbours' bodies, not their nuclei."""
+    bodies[bodies == number] = 0
+    half = int(radius_px)
+    at = window(centre, half)
+    y, x = np.ogrid[-half : half + 1, -half : half + 1]
+    disc = (y**2 + x**2 <= radius_px**2) & ((labels[at] == 0) | (labels[at] == number))
+    bodies[at][disc] = number
+    bodies[labels == number] = number
 
 
 def touching_labels(labels: np.ndarray) -> set[int]:

@@ -32,19 +32,19 @@ LINES = {
         Line(
             name="HeLa", s_start=0.45, g2_start=0.80, nuclear_area_um2=150.0, aspect=(1.1, 1.5), irregularity=0.030,
             edge_softness=0.30, chromatin_texture=0.20, nucleoli=(2, 5), nucleolus_depth=0.60, chromocentres=(0, 0),
-            golgi_area_um2=26.0, golgi_scatter_um=2.8, golgi_ribbon=0.55, plus_end_density_per_um2=0.100,
+            golgi_area_um2=22.0, golgi_scatter_um=2.8, golgi_ribbon=0.55, plus_end_density_per_um2=0.100,
             body_um=9.0, body_stretch=0.20,
         ),
         Line(
             name="RPE1", s_start=0.42, g2_start=0.78, nuclear_area_um2=185.0, aspect=(1.25, 1.6), irregularity=0.010,
             edge_softness=0.12, chromatin_texture=0.08, nucleoli=(1, 3), nucleolus_depth=0.35, chromocentres=(0, 0),
-            golgi_area_um2=30.0, golgi_scatter_um=2.2, golgi_ribbon=0.90, plus_end_density_per_um2=0.085,
+            golgi_area_um2=23.0, golgi_scatter_um=2.2, golgi_ribbon=0.90, plus_end_density_per_um2=0.085,
             body_um=11.0, body_stretch=0.35,
         ),
         Line(
             name="NIH3T3", s_start=0.43, g2_start=0.79, nuclear_area_um2=160.0, aspect=(1.15, 1.5), irregularity=0.014,
             edge_softness=0.22, chromatin_texture=0.07, nucleoli=(1, 3), nucleolus_depth=0.30, chromocentres=(10, 25),
-            golgi_area_um2=28.0, golgi_scatter_um=2.6, golgi_ribbon=0.75, plus_end_density_per_um2=0.090,
+            golgi_area_um2=22.0, golgi_scatter_um=2.6, golgi_ribbon=0.75, plus_end_density_per_um2=0.090,
             body_um=10.0, body_stretch=0.55,
         ),
     )

@@ -29,7 +29,7 @@ def chromatin(rng, nucleus: Nucleus, texture: np.ndarray, line: Line, mitotic: b
     """
     rho, mask = np.minimum(nucleus.rho, 1), nucleus.mask
     if mitotic:
-        density = np.exp(0.25 * texture) * (1.05 - rho**2) ** 0.5
+        density = np.exp(0.35 * texture) * (1.05 - rho**2) ** 0.5
     else:
         density = (1.03 - rho**2) ** line.edge_softness * np.exp(line.chromatin_texture * texture)
         # Heterochromatin lines the envelope.
@@ -54,39 +54,43 @@ def golgi(rng, nucleus: Nucleus, allowed: np.ndarray, area_um2, scatter_um, ribb
         area_um2: area covered.
         scatter_um: sd of the pieces' places along the rim.
         ribbon: 0: pieces lie in any direction, 1: along the rim.
-        angle: direction of the Golgi from the nucleus, radians.
+        angle: direction of the Golgi from the nucleus, radians; None: vesicles all over the body, as in mitosis.
         pixel_um: um per px.
 
     Returns:
         (brightness f32 [P, P], mask bool [P, P] of round(area / px^2) pixels, or all allowed ones if those are fewer).
     """
-    n = max(int(round(area_um2 / 2.2)), 5)
-    along = rng.standard_normal(n)
-    along = (along - along.mean()) / along.std() * scatter_um / pixel_um  # exactly the scatter asked for
-    rim = nucleus.radius_at(angle)
-    place = angle + along / (rim + 1.5 / pixel_um)
-    lift = (0.9 + np.abs(rng.normal(0, 0.35 * scatter_um + 0.3, n))) / pixel_um
-    centre_y = np.sin(place) * (nucleus.radius_at(place) + lift)
-    centre_x = np.cos(place) * (nucleus.radius_at(place) + lift)
-    length = np.where(rng.random(n) < 0.25, 0.3, rng.uniform(1.2, 3.2, n)) / pixel_um
-    tilt = place + np.pi / 2 + (1 - ribbon) * rng.normal(0, 1.2, n)
-    bend = rng.normal(0, 0.5, n)
-    step = np.linspace(-0.5, 0.5, 9)[:, None]
-    y = centre_y + length * step * np.sin(tilt + bend * step)
-    x = centre_x + length * step * np.cos(tilt + bend * step)
     half = allowed.shape[0] // 2
-    weight = np.broadcast_to(rng.uniform(0.6, 1.3, n), y.shape)
-    spots = splat(allowed.shape, y.ravel() + half, x.ravel() + half, weight.ravel())
-    shine = (ndimage.gaussian_filter(spots, 0.42 / pixel_um) + 1e-9) * allowed
+    n = max(int(round(area_um2 / 1.8)), 6)
+    if angle is None:
+        inside_y, inside_x = np.nonzero(allowed == 1)
+        chosen = rng.integers(0, max(len(inside_y), 1), n)
+        centre_y, centre_x = (inside_y[chosen] - half, inside_x[chosen] - half) if len(inside_y) else np.zeros((2, n))
+        length, tilt = np.full(n, 0.3 / pixel_um), rng.uniform(0, np.pi, n)
+    else:
+        along = rng.standard_normal(n)
+        along = (along - along.mean()) / along.std() * scatter_um / pixel_um  # exactly the scatter asked for
+        place = angle + along / (nucleus.radius_at(angle) + 1.5 / pixel_um)
+        away = nucleus.radius_at(place) + (0.8 + np.abs(rng.normal(0, 0.4 * scatter_um + 0.4, n))) / pixel_um
+        centre_y, centre_x = away * np.sin(place), away * np.cos(place)
+        length = np.where(rng.random(n) < 0.25, 0.3, rng.uniform(1.2, 3.2, n)) / pixel_um
+        tilt = place + np.pi / 2 + (1 - ribbon) * rng.normal(0, 1.2, n)
+    bend, step = rng.normal(0, 0.6, n), np.linspace(-0.5, 0.5, 9)[:, None]
+    y = centre_y + length * step * np.sin(tilt + bend * step) + half
+    x = centre_x + length * step * np.cos(tilt + bend * step) + half
+    weight = np.broadcast_to(rng.uniform(0.5, 1.5, n), y.shape)
+    spots = splat(allowed.shape, y.ravel(), x.ravel(), weight.ravel())
+    shine = (ndimage.gaussian_filter(spots, 0.33 / pixel_um) + 1e-9) * allowed
     # The area is a cue, so it is met by counting pixels: the brightest ones are the Golgi.
     count = min(max(int(round(area_um2 / pixel_um**2)), 1), int((allowed > 0).sum()))
     edge = np.partition(shine.ravel(), -count)[-count]
     mask = shine >= edge
-    shine = np.where(mask, (shine / edge) ** 0.5, 0.8 * (shine / edge) ** 2)
-    return (np.minimum(shine, 2.5) / max(np.minimum(shine, 2.5)[mask].mean(), 1e-6)).astype(np.float32), mask
+    # Brightness is the same at any area: stain per area of membrane.
+    shine = np.where(mask, np.minimum(shine / edge, 12) ** 0.6, 0.7 * (shine / edge) ** 2)
+    return (shine / shine[mask].mean()).astype(np.float32), mask
 
 
-def comets(rng, inside_y, inside_x, n: int, pole, pixel_um: float):
+def comets(rng, inside_y, inside_x, n: int, poles, pixel_um: float):
     """Points of `n` EB1 comets that point away from the centrosome.
 
     Args:
@@ -94,16 +98,17 @@ def comets(rng, inside_y, inside_x, n: int, pole, pixel_um: float):
         inside_y: int [m], rows of the pixels of the cell's body outside its nucleus.
         inside_x: int [m], their columns.
         n: number of comets.
-        pole: (y, x) of the centrosome in px; a list of two in mitosis.
+        poles: f64 [1 or 2, 2], (y, x) of the centrosome, or of both poles of a spindle, px.
         pixel_um: um per px.
 
     Returns:
         (y, x, brightness), f64 [n * COMET_POINTS] each; the head of a comet is its brightest point.
     """
-    chosen = rng.integers(0, len(inside_y), n)
+    away = np.min(np.hypot(inside_y[:, None] - poles[:, 0], inside_x[:, None] - poles[:, 1]), axis=1)
+    weight = np.cumsum(1 + 2 * np.exp(-away * pixel_um / 5))  # more of them near the centrosome
+    chosen = np.searchsorted(weight, rng.random(n) * weight[-1])
     y = inside_y[chosen] + rng.uniform(-0.5, 0.5, n)
     x = inside_x[chosen] + rng.uniform(-0.5, 0.5, n)
-    poles = np.atleast_2d(pole)
     nearest = np.argmin((y[:, None] - poles[:, 0]) ** 2 + (x[:, None] - poles[:, 1]) ** 2, axis=1)
     course = np.arctan2(y - poles[nearest, 0], x - poles[nearest, 1]) + rng.normal(0, 0.3, n)
     back = np.linspace(0, 1, COMET_POINTS)[:, None]
