@@ -66,8 +66,7 @@ def preparation() -> ConfigDict:
     c.channels.stains = ()  # channels measured around the nucleus as pieces (Golgi, plus ends); the first is crop mask bit 4
     c.channels.marker = ""  # channel that labels the cells and is never shown to a model; "": none
 
-    c.illumination = "median"  # 'median': smoothed median over a plate's fields; 'none'
-    c.illumination_sigma = 0.1  # smoothing of that median, fraction of the field's height
+    c.illumination = "surface"  # 'surface': second-order surface through the mean of a plate's fields; 'none'
 
     c.segmentation = ConfigDict()
     c.segmentation.method = "watershed"  # a name in data_prep.segment.SEGMENTERS

@@ -1,0 +1,285 @@
+"""Folder of fields -> data set on disk: the seam that `launch.py prepare` calls.
+
+Fields are treated in parallel and one by one; what needs a whole plate (quality limits, references, the marker cut) or
+the whole set (splits) comes after. Finished fields are kept in a work folder inside OUT, so that an interrupted run goes
+on where it was; provenance.json is written last and marks a data set as complete.
+"""
+
+import concurrent.futures
+import dataclasses
+import hashlib
+import json
+import multiprocessing
+import os
+import pathlib
+import platform
+import shutil
+from importlib import metadata
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from cellcycle_jax import files, schema
+from cellcycle_jax.errors import EXIT_QUARANTINED, InputRefused, UsageError
+from data_prep import builder, illumination, intensity, phase, qc, quality, review, split
+from data_prep.extract import Recipe, extract_field
+from data_prep.fields import quantity_error
+from data_prep.segment import SEGMENTERS
+from data_prep.sources import SOURCES
+
+MAX_LIGHT_FIELDS = 64  # fields per plate from which the light is estimated
+
+
+def prepare(config, fields_dir, out_dir, labels_csv=None, overwrite=False, strict=False) -> int:
+    """Find, cut, measure, label and split the cells of a folder of fields; write the data set `out_dir`.
+
+    Args:
+        config: `configs.base.preparation()`, changed at will.
+        fields_dir: folder with the fields of config.source.
+        out_dir: receives cells.parquet, tfds/, qc/ and provenance.json.
+        labels_csv: qc/labels.csv of an earlier run with a human's corrections, or None.
+        overwrite: replace a finished data set.
+        strict: refuse everything when one file is refused, instead of setting it aside.
+
+    Returns:
+        0, or 4 when files were set aside (listed in provenance.json under "quarantined").
+
+    Raises:
+        UsageError: a config value out of range, or `out_dir` holds a data set already.
+        InputRefused: nothing usable in the fields.
+    """
+    check(config)
+    out = pathlib.Path(out_dir)
+    if (out / "provenance.json").exists():
+        if not overwrite:
+            raise UsageError(f"--out={out} holds a finished data set; name another folder or give --overwrite")
+        (out / "provenance.json").unlink()
+    source = SOURCES[config.source]
+    found = source.find_fields(fields_dir, config)
+    found = found[: config.max_fields or None]
+    work = out / f".work-{_fingerprint(config, found)}"
+    work.mkdir(parents=True, exist_ok=True)
+
+    light, unreadable = estimate_light(found, config)
+    recipe = Recipe(config, pathlib.Path(fields_dir), work, light)
+    table, quarantined = extract_all([f for f in found if f.path not in unreadable], recipe)
+    quarantined = {**{str(p): r for p, r in unreadable.items()}, **quarantined}
+    if quarantined and (strict or len(quarantined) == len(found)):
+        raise InputRefused(next(iter(quarantined.values())))
+    if table.empty:
+        raise InputRefused(f"--fields={fields_dir}: no nucleus in {len(found)} fields; "
+                           "check config.channels.nucleus and config.segmentation.nucleus_diameter")
+    channels = tuple(str(c) for c in np.load(next(work.glob("*.npz")))["channels"])
+
+    table[schema.REJECT] = quality.rejections(table, config.channels.nucleus, config.quality)
+    table = add_references(table, channels, config.channels.nucleus)
+    table, labelled = add_labels(table, config)
+    corrected = review.apply_corrections(table, labels_csv, config.phase.classes) if labels_csv else 0
+    table[schema.GROUP] = split.groups(table, config.split.by)
+    table[schema.SPLIT] = split.assign(table, config.split.by, config.split.fractions, config.split.seed)
+    split.refuse_twins(table.drop_duplicates(schema.FIELD))
+    if hasattr(source, "truth"):
+        table = join_truth(table, source.truth(fields_dir))
+    refuse_missing_class(table, config.phase.classes)
+
+    write_dataset(table, work, out, channels, config)
+    qc.draw(table, found, recipe, labelled, channels, out / "qc")
+    write_table(table, out, channels)
+    files.write_json(out / "provenance.json", provenance(table, config, channels, labelled, quarantined, len(found), corrected,
+                                                         out))
+    shutil.rmtree(work)
+    return EXIT_QUARANTINED if quarantined else 0
+
+
+def check(config) -> None:
+    """Refuse config values out of range, before any file is read."""
+    if config.source not in SOURCES:
+        raise quantity_error("source", config.source, ", ".join(SOURCES))
+    if config.segmentation.method not in SEGMENTERS:
+        raise quantity_error("segmentation.method", config.segmentation.method, ", ".join(SEGMENTERS))
+    if config.illumination not in ("surface", "none"):
+        raise quantity_error("illumination", config.illumination, "surface, none")
+    if config.phase.method not in phase.METHODS:
+        raise quantity_error("phase.method", config.phase.method, ", ".join(phase.METHODS))
+    if config.split.by not in split.UNITS:
+        raise quantity_error("split.by", config.split.by, ", ".join(split.UNITS))
+    if config.crop.size_px < 16 or config.crop.size_px % 8:
+        raise quantity_error("crop.size_px", config.crop.size_px, "a multiple of 8, at least 16")
+    if not 0 < config.phase.abstain < 0.5:
+        raise quantity_error("phase.abstain", config.phase.abstain, "between 0 and 0.5")
+    if len(config.phase.classes) != 2 or len(set(config.phase.classes)) != 2:
+        raise quantity_error("phase.classes", tuple(config.phase.classes), "two different names")
+
+
+def estimate_light(found, config):
+    """Light of each plate, from up to MAX_LIGHT_FIELDS of its fields; and the files that could not be read, with why."""
+    source, light, unreadable = SOURCES[config.source], {}, {}
+    if config.illumination == "none":
+        return light, unreadable
+    by_plate = {}
+    for file in found:
+        by_plate.setdefault(file.plate, []).append(file)
+    for plate, members in tqdm(by_plate.items(), desc="light of each plate", unit="plate"):
+        images = []
+        for file in members[:: max(1, len(members) // MAX_LIGHT_FIELDS)][:MAX_LIGHT_FIELDS]:
+            try:
+                images.append(source.read(file, config).image)
+            except InputRefused as error:
+                unreadable[file.path] = str(error)
+        alike = [i for i in images if i.shape == images[0].shape]
+        if alike:
+            light[plate] = illumination.estimate(alike)
+    return light, unreadable
+
+
+def extract_all(found, recipe):
+    """All rows of all fields, in the order of `found`; and {path: reason} of the files that were set aside."""
+    workers = recipe.config.workers or os.cpu_count() or 1
+    done, quarantined = {}, {}
+    with tqdm(total=len(found), desc="fields to cells", unit="field") as bar:
+        if workers == 1:
+            results = ((f, _extract(f, recipe)) for f in found)
+            for file, (rows, reason) in results:
+                _note(file, rows, reason, done, quarantined, bar)
+        else:
+            context = multiprocessing.get_context("spawn")  # forking a process with threads can hang
+            with concurrent.futures.ProcessPoolExecutor(workers, mp_context=context) as pool:
+                jobs = {pool.submit(_extract, f, recipe): f for f in found}
+                for job in concurrent.futures.as_completed(jobs):
+                    _note(jobs[job], *job.result(), done, quarantined, bar)
+    tables = [done[f.path] for f in found if f.path in done and len(done[f.path])]
+    return (pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()), quarantined
+
+
+def _note(file, rows, reason, done, quarantined, bar):
+    bar.update()
+    if reason:
+        quarantined[str(file.path)] = reason
+    else:
+        done[file.path] = rows
+
+
+def _extract(file, recipe):
+    """(rows, "") or (None, reason); rows of a field that an earlier, interrupted run finished are read back."""
+    kept = recipe.crops / f"{file.field_id}.parquet"
+    if kept.exists():
+        return pd.read_parquet(kept), ""
+    try:
+        rows = extract_field(file, recipe)
+    except InputRefused as error:
+        return None, str(error)
+    files.write_table(rows, kept)
+    return rows, ""
+
+
+def add_references(table, channels, nucleus):
+    """The table with Metadata_Reference_<channel>; a field without usable cells takes its plate's median."""
+    usable = table[table[schema.REJECT] == ""]
+    if usable.empty:
+        raise InputRefused("no usable nucleus: every object was set aside; see the quality section of the config")
+    found = intensity.references(usable, channels, nucleus)
+    for name in channels:
+        column = table[schema.FIELD].map({f: r[name] for f, r in found.items()}).astype(float)
+        middle = column.groupby(table[schema.PLATE]).transform("median").fillna(column.median())
+        table[schema.reference_column(name)] = column.fillna(middle)
+    return table
+
+
+def add_labels(table, config):
+    """The table with Metadata_Label and Metadata_Marker, and the record of the labelling."""
+    usable = table.index[table[schema.REJECT] == ""]
+    cells = table.loc[usable].reset_index(drop=True)
+    labelled = phase.label_cells(cells, config.channels, config.phase)
+    names = np.array([*config.phase.classes, ""])
+    table[schema.LABEL], table[schema.MARKER] = "", np.nan
+    table.loc[usable, schema.LABEL] = names[labelled.label]
+    table.loc[usable, schema.MARKER] = labelled.value
+    return table, labelled
+
+
+def join_truth(table, truth):
+    """The table with Truth_ columns and Metadata_TruePhase, "" where an object is no known cell."""
+    truth = truth.rename(columns={c: f"Truth_{c}" for c in truth.columns if c not in ("field_id", "cell_label")})
+    keys = {"left_on": [schema.FIELD, "Truth_cell_label"], "right_on": ["field_id", "cell_label"]}
+    joined = table.merge(truth, how="left", **keys).drop(columns=["field_id", "cell_label"])
+    joined[schema.TRUE_PHASE] = joined.pop("Truth_class_name").fillna("")
+    return joined
+
+
+def refuse_missing_class(table, classes):
+    """Every class must be in every split."""
+    used = table[table[schema.REJECT] == ""]
+    counts = pd.crosstab(used[schema.SPLIT], used[schema.LABEL]).reindex(index=schema.SPLITS, columns=classes, fill_value=0)
+    for name in schema.SPLITS:
+        for label in classes:
+            if counts.loc[name, label] == 0:
+                said = "; ".join(f"{s}: " + ", ".join(f"{c} {counts.loc[s, c]}" for c in classes) for s in schema.SPLITS)
+                raise InputRefused(f"no cell of class {label!r} in the {name} split ({said}); "
+                                   "add fields, split by a smaller unit, or change config.split.seed")
+
+
+def write_dataset(table, work, out, channels, config):
+    """OUT/tfds from the crops in the work folder: every usable cell, those without a label too."""
+    used = table[table[schema.REJECT] == ""]
+    label = {name: i for i, name in enumerate(config.phase.classes)} | {"": schema.NO_LABEL}
+    size = config.crop.size_px
+
+    def examples(split_name):
+        for field, rows in used[used[schema.SPLIT] == split_name].groupby(schema.FIELD, sort=True):
+            stored = np.load(work / f"{field}.npz")
+            place = {cell: i for i, cell in enumerate(stored["cell_id"])}
+            pixels, bits = stored["image"], stored["compartments"]
+            for _, row in rows.iterrows():
+                i = place[row[schema.CELL_ID]]
+                reference = [row[schema.reference_column(c)] for c in channels]
+                texts = (row[schema.CELL_ID], row[schema.GROUP], field, row[schema.WELL], row[schema.PLATE],
+                         row[schema.CELL_LINE])
+                yield row[schema.CELL_ID], {
+                    "image": pixels[i], "compartments": bits[i], "image_scale": stored["image_scale"],
+                    "compartments_present": stored["present"], "label": np.int64(label[row[schema.LABEL]]),
+                    "norm": np.vstack([stored["field_norm"], reference]).T.astype(np.float32),
+                    "um_per_px": stored["um_per_px"], **dict(zip(schema.EXAMPLE_TEXTS, texts, strict=True))}
+
+    vocabulary = {"channels": list(channels), "classes": list(config.phase.classes), "marker": config.channels.marker,
+                  "nucleus": config.channels.nucleus, "stains": list(config.channels.stains), "group_by": config.split.by}
+    builder.write(out / "tfds", (size, size, len(channels)), vocabulary, {s: lambda s=s: examples(s) for s in schema.SPLITS})
+
+
+def write_table(table, out, channels):
+    """OUT/cells.parquet: one row per object found, working columns dropped, units in the file's metadata."""
+    known = bool(table["_pixel_size_known"].all())
+    table = table[[c for c in table.columns if not c.startswith("_")]]
+    ordered = [c for c in table.columns if c.startswith("Metadata_")]
+    ordered += [c for c in table.columns if not c.startswith(("Metadata_", "Truth_"))]
+    ordered += [c for c in table.columns if c.startswith("Truth_")]
+    units = {c: schema.unit(c, known) for c in schema.feature_columns(ordered)}
+    files.write_table(table[ordered], out / "cells.parquet", units)
+
+
+def provenance(table, config, channels, labelled, quarantined, n_fields, corrected, out):
+    """What made the data set: config, versions, counts, cuts, files set aside, hash of the table."""
+    used = table[table[schema.REJECT] == ""]
+    by_split = pd.crosstab(used[schema.SPLIT], used[schema.LABEL].replace("", "no label"))
+    few = used.groupby(schema.FIELD).size()
+    packages = ("numpy", "scipy", "scikit-image", "pandas", "tifffile", "tensorflow-datasets")
+    return {
+        "channels": channels, "classes": config.phase.classes, "marker": config.channels.marker,
+        "nucleus": config.channels.nucleus, "stains": config.channels.stains, "group_by": config.split.by,
+        "um_per_px": config.crop.um_per_px if bool(table["_pixel_size_known"].all()) else None,
+        "n_fields": n_fields, "n_objects": len(table), "n_used": len(used),
+        "rejected": table[schema.REJECT][table[schema.REJECT] != ""].value_counts().to_dict(),
+        "by_split": {s: by_split.loc[s].to_dict() for s in by_split.index},
+        "groups": {s: sorted(g.unique()) for s, g in used.groupby(schema.SPLIT)[schema.GROUP]},
+        "abstained": float((used[schema.LABEL] == "").mean()), "cuts": labelled.cuts, "labelled_by": labelled.axis,
+        "labels_corrected_by_hand": corrected, "quarantined": quarantined,
+        "fields_without_g1_peak": sorted(few[few < intensity.MIN_CELLS_FOR_PEAK].index),
+        "config": json.loads(config.to_json()), "sha256": {"cells.parquet": files.sha256(out / "cells.parquet")},
+        "versions": {"python": platform.python_version(), **{p: metadata.version(p) for p in packages}},
+    }
+
+
+def _fingerprint(config, found):
+    """Names the work folder: the same config on the same files goes on, anything else starts anew."""
+    listed = [(dataclasses.asdict(f) | {"path": str(f.path)}, f.path.stat().st_size, f.path.stat().st_mtime_ns) for f in found]
+    return hashlib.sha256(json.dumps([config.to_json(sort_keys=True), listed]).encode()).hexdigest()[:12]

@@ -1,0 +1,137 @@
+"""Pictures to judge segmentation, labels and light by eye. All figures are drawn without a display."""
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt  # noqa: E402
+import numpy as np  # noqa: E402
+from skimage import segmentation  # noqa: E402
+
+from cellcycle_jax import schema  # noqa: E402
+
+# Okabe and Ito (2008), safe for colour-blind readers.
+USED, REJECTED, ABSTAINED = "#56B4E9", "#E69F00", "#999999"
+CLASS_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
+_TINTS = ((0.35, 0.55, 1.0), (1.0, 0.75, 0.1), (0.9, 0.3, 0.75), (0.2, 0.9, 0.5))  # DNA blue, Golgi gold, plus ends magenta
+
+
+def composite(image: np.ndarray, low, high) -> np.ndarray:
+    """Channels [H, W, C] added as tints, each stretched from `low` to `high` ([C]); rgb f32 [H, W, 3] in 0..1."""
+    scaled = np.clip((image - low) / np.maximum(np.asarray(high) - low, 1e-6), 0, 1)
+    return np.clip(scaled @ np.array(_TINTS[: image.shape[-1]]), 0, 1)
+
+
+def scale_bar(axes, size_px, um_per_px, colour="white") -> None:
+    """A bar of about a fifth of the picture, in um, or in px where the pixel size is unknown."""
+    known = um_per_px is not None and np.isfinite(um_per_px)
+    full = size_px * (um_per_px if known else 1.0)
+    length = max(n for n in (1, 2, 5, 10, 20, 50, 100, 200, 500) if n <= max(full / 4, 1))
+    width = length / full
+    axes.plot([0.95 - width, 0.95], [0.05, 0.05], color=colour, lw=3, transform=axes.transAxes, solid_capstyle="butt")
+    axes.text(0.95 - width / 2, 0.07, f"{length} {'µm' if known else 'px'}", color=colour, ha="center", va="bottom",
+              fontsize=9, transform=axes.transAxes)
+
+
+def outlines(image, labels, rows, title, um_per_px, path) -> None:
+    """The nuclear channel of a field with the outline of each object: used, rejected (with the reason), abstained.
+
+    Args:
+        image: f32 [H, W]; labels: i32 [H, W]; rows: table of the field's objects with _label, reject and label columns.
+        title: of the picture; um_per_px: of the field or None; path: PNG to write.
+    """
+    low, high = np.percentile(image, (1, 99.7))
+    picture = np.repeat(np.clip((image - low) / max(high - low, 1e-6), 0, 1)[..., None] ** 0.6, 3, axis=-1)
+    kind = np.zeros(labels.max() + 1, int)
+    kind[rows["_label"]] = np.where(rows[schema.REJECT] != "", 2, np.where(rows[schema.LABEL] == "", 3, 1))
+    edge = np.where(segmentation.find_boundaries(labels, mode="inner"), kind[labels], 0)
+    for value, colour in ((1, USED), (2, REJECTED), (3, ABSTAINED)):
+        picture[edge == value] = matplotlib.colors.to_rgb(colour)
+    figure, axes = plt.subplots(figsize=(8, 8 * labels.shape[0] / labels.shape[1] + 0.6), layout="constrained")
+    axes.imshow(picture, interpolation="nearest")
+    for _, row in rows[rows[schema.REJECT] != ""].iterrows():
+        axes.text(row[schema.CENTRE_X], row[schema.CENTRE_Y], row[schema.REJECT].replace("_", " "), color=REJECTED,
+                  fontsize=9, ha="center", va="center")
+    counts = np.bincount(kind[1:], minlength=4) if len(kind) > 1 else np.zeros(4, int)
+    entries = [(USED, f"used ({counts[1]})"), (ABSTAINED, f"used, no label ({counts[3]})"),
+               (REJECTED, f"set aside ({counts[2]})")]
+    axes.legend([plt.Line2D([], [], color=c, lw=3) for c, _ in entries], [t for _, t in entries], ncols=3, fontsize=10,
+                loc="upper center", bbox_to_anchor=(0.5, -0.005), frameon=False)
+    axes.set_title(title, fontsize=11)
+    scale_bar(axes, labels.shape[1], um_per_px)
+    _save(figure, axes, path)
+
+
+def contact_sheet(crops, names, title, um_per_px, path, columns=10) -> None:
+    """Numbered tiles of single cells as composites.
+
+    Args:
+        crops: f32 [N, S, S, C], background 0, reference 1, at most four channels.
+        names: number shown on each tile, as in the labels table.
+        title: of the sheet; um_per_px: of the crops or NaN; path: PNG to write; columns: tiles per row.
+    """
+    high = np.maximum(np.percentile(crops, 99.5, axis=(0, 1, 2)), 1e-6)
+    rows = -(-len(crops) // columns)
+    figure, grid = plt.subplots(rows, columns, figsize=(columns, rows + 0.6), squeeze=False,
+                                gridspec_kw={"wspace": 0.04, "hspace": 0.04})
+    for axes in grid.flat:
+        axes.axis("off")
+    for axes, tile, name in zip(grid.flat, crops, names, strict=False):
+        axes.imshow(composite(tile, 0.0, high), interpolation="nearest")
+        axes.text(0.04, 0.96, str(name), color="white", fontsize=7, va="top", transform=axes.transAxes)
+    scale_bar(grid.flat[0], crops.shape[1], um_per_px)
+    figure.suptitle(title, fontsize=11)
+    figure.savefig(path, dpi=110, bbox_inches="tight")
+    plt.close(figure)
+
+
+def marker_histograms(table, labelled, classes, path) -> None:
+    """What labelling looked at, per plate, with the cut and the abstaining band drawn.
+
+    Args:
+        table: usable cells with Metadata_Plate, Metadata_Marker and Metadata_Label.
+        labelled: `data_prep.phase.Labelled` of the same cells; classes: names; path: PNG to write.
+    """
+    plates = sorted(labelled.cuts)[:6]
+    figure, grid = plt.subplots(1, len(plates), figsize=(max(4.2 * len(plates), 6), 3.6), squeeze=False,
+                                layout="constrained", sharex=True)
+    for axes, plate in zip(grid.flat, plates, strict=True):
+        cells = table[table[schema.PLATE] == plate]
+        limits = np.percentile(table[schema.MARKER], (0.2, 99.8))
+        bins = np.linspace(*limits, 45)
+        parts = [cells[schema.MARKER][cells[schema.LABEL] == name] for name in (*classes, "")]
+        axes.hist(parts, bins=bins, stacked=True, color=[*CLASS_COLOURS[: len(classes)], ABSTAINED],
+                  label=[*classes, "no label"])
+        cuts = labelled.cuts[plate]
+        for name in ("low_from", "low", "high", "high_to"):
+            if name in cuts:
+                axes.axvline(cuts[name], color="black", lw=1, ls=":")
+        if "cut" in cuts:
+            axes.axvline(cuts["cut"], color="black", lw=1.5)
+        separation = f", {cuts['separation']:.1f} sd apart" if "separation" in cuts else ""
+        axes.set_title(f"{plate or 'all fields'}: {len(cells)} cells{separation}", fontsize=11)
+        axes.set_ylabel("cells" if axes is grid.flat[0] else "")
+    figure.supxlabel(labelled.axis, fontsize=11)
+    grid.flat[0].legend(fontsize=9, frameon=False)
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+
+
+def light_fields(light, channels, title, path) -> None:
+    """The estimated light of a plate, one panel per channel, 1 = the mean of the field."""
+    figure, grid = plt.subplots(1, len(channels), figsize=(3.1 * len(channels) + 0.8, 3.2), squeeze=False,
+                                layout="constrained")
+    for axes, name, plane in zip(grid.flat, channels, np.moveaxis(light, -1, 0), strict=True):
+        shown = axes.imshow(plane, cmap="cividis", vmin=light.min(), vmax=light.max())
+        axes.set_title(name, fontsize=11)
+        axes.axis("off")
+    figure.colorbar(shown, ax=list(grid.flat), label="light, relative to its mean")
+    figure.suptitle(title, fontsize=11)
+    figure.savefig(path, dpi=100)
+    plt.close(figure)
+
+
+def _save(figure, axes, path):
+    axes.axis("off")
+    figure.savefig(path, dpi=110)
+    plt.close(figure)

@@ -1,0 +1,120 @@
+"""One field -> a row per nucleus and a file of crops. Runs in parallel processes, one call per field."""
+
+import dataclasses
+import pathlib
+
+import numpy as np
+import pandas as pd
+from ml_collections import ConfigDict
+from skimage import measure as skimage_measure
+
+from cellcycle_jax import files, schema
+from data_prep import crop, intensity, measure, segment
+from data_prep.fields import Field, FieldFile, channel_index
+from data_prep.illumination import Illumination
+from data_prep.sources import SOURCES
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """What every field is treated with: the prepare config, the folder of the source, where crops go, light by plate."""
+
+    config: ConfigDict
+    folder: pathlib.Path
+    crops: pathlib.Path
+    light: dict[str, Illumination]
+
+
+def extract_field(file: FieldFile, recipe: Recipe) -> pd.DataFrame:
+    """Segment and measure one field; write `recipe.crops`/<field_id>.npz.
+
+    Returns:
+        One row per object, with Metadata_ and measurement columns, Truth_cell_label where the source knows it, and
+        working columns with a leading underscore that `build` uses and drops.
+
+    Raises:
+        InputRefused: the file cannot be read or lacks a channel.
+    """
+    config, source = recipe.config, SOURCES[recipe.config.source]
+    field = source.read(file, config)
+    nucleus = channel_index(field.channels, config.channels.nucleus, file.path, "config.channels.nucleus")
+    for name in (*config.channels.stains, *filter(None, [config.channels.marker])):
+        channel_index(field.channels, name, file.path, "config.channels")
+    light = recipe.light.get(field.plate)
+    image = light.correct(field.image) if light else field.image.astype(np.float32)
+    labels = segment.segment_nuclei(image[..., nucleus], field.pixel_um, config.segmentation.nucleus_diameter,
+                                    config.segmentation.method)
+    unit = 1 / field.pixel_um if field.pixel_um else 2.0  # px per um; without a pixel size, half a um is assumed
+    bodies = measure.cell_bodies(labels, config.crop.body_um * unit)
+    background = intensity.field_background(image, labels, config.crop.body_um * unit)
+    signal = image - background
+    diameter = _typical_diameter(labels)
+    masks = {c: measure.stain_mask(signal[..., field.channels.index(c)], bodies, diameter)
+             for c in config.channels.stains}
+    rows = _rows(field, labels, background)
+    if len(rows):
+        columns = measure.measure_cells(signal, labels, bodies, field.channels, config.channels.nucleus, masks,
+                                        field.pixel_um)
+        rows = pd.concat([rows, pd.DataFrame(columns)], axis=1)
+        if hasattr(source, "truth_labels"):
+            rows["Truth_cell_label"] = _majority(source.truth_labels(recipe.folder, file), labels)
+    _write_crops(recipe, field, image, labels, bodies, background, masks, rows)
+    return rows
+
+
+def _typical_diameter(labels):
+    areas = np.bincount(labels.ravel())[1:]
+    return 2 * np.sqrt(np.median(areas) / np.pi) if len(areas) else 24.0
+
+
+def _rows(field: Field, labels, background):
+    table = skimage_measure.regionprops_table(labels, properties=("label", "centroid", "bbox", "area"))
+    height, width = labels.shape
+    edge = (table["bbox-0"] == 0) | (table["bbox-1"] == 0) | (table["bbox-2"] == height) | (table["bbox-3"] == width)
+    limit = np.iinfo(np.uint16).max if field.image.dtype == np.uint16 else np.inf
+    full = (field.image >= min(limit, max(field.image.max(), 1))) & (field.image.max() in (255, 1023, 4095, 65535))
+    counts = np.bincount(labels.ravel(), full.any(axis=-1).ravel(), minlength=labels.max() + 1)[1:]
+    n = len(table["label"])
+    rows = {schema.CELL_ID: [f"{field.field_id}:{i}" for i in table["label"]],
+            schema.FIELD: [field.field_id] * n, schema.WELL: [field.well] * n, schema.PLATE: [field.plate] * n,
+            schema.CELL_LINE: [field.cell_line] * n, "Metadata_Site": [field.site] * n,
+            schema.CENTRE_Y: table["centroid-0"], schema.CENTRE_X: table["centroid-1"],
+            "_label": table["label"], "_border": edge, "_area_px": table["area"],
+            "_pixel_size_known": [field.pixel_um is not None] * n,
+            "_saturated": counts / np.maximum(table["area"], 1), "_sha256": [field.sha256] * n}
+    rows |= {f"Metadata_Background_{c}": [float(b)] * n for c, b in zip(field.channels, background, strict=True)}
+    return pd.DataFrame(rows)
+
+
+def _majority(truth, labels):
+    """For each label the truth's label that covers most of it, 0 where none covers at least half."""
+    n = labels.max()
+    overlap = np.zeros((n + 1, truth.max() + 1), np.int64)
+    np.add.at(overlap, (labels.ravel(), truth.ravel()), 1)
+    best = overlap[1:, 1:].argmax(axis=1) + 1
+    return np.where(overlap[1:, 1:].max(axis=1) * 2 >= overlap[1:].sum(axis=1), best, 0)
+
+
+def _write_crops(recipe, field, image, labels, bodies, background, masks, rows):
+    config = recipe.config
+    resampled = field.pixel_um is not None and config.crop.um_per_px > 0
+    scale = field.pixel_um / config.crop.um_per_px if resampled else 1.0
+    stain = masks[config.channels.stains[0]] if config.channels.stains else None
+    whole = rows[~rows["_border"]] if len(rows) else rows
+    small = np.bincount(labels.ravel()) < config.quality.min_area * np.median(whole["_area_px"]) if len(whole) else [False]
+    debris = np.asarray(small)[labels] & (labels > 0)
+    cut = [crop.cut(image, labels, bodies, row["_label"], (row[schema.CENTRE_Y], row[schema.CENTRE_X]),
+                    config.crop.size_px, scale, background, stain, debris) for _, row in whole.iterrows()]
+    stored = 1.0 if field.image.dtype == np.uint16 else float(max(image.max(), 1e-6) / 65535)
+    size = config.crop.size_px
+    crops = np.stack([c for c, _ in cut]) if cut else np.zeros((0, size, size, image.shape[-1]), np.float32)
+    spread = np.median(np.abs(image - np.median(image, axis=(0, 1))), axis=(0, 1)) * 1.4826
+    present = schema.Compartment.NUCLEUS | schema.Compartment.OTHER_NUCLEI | schema.Compartment.BODY
+    present |= schema.Compartment.DEBRIS | (schema.Compartment.SECOND_STAIN if stain is not None else 0)
+    with files.replacing(recipe.crops / f"{field.field_id}.npz") as temporary:
+        np.savez(temporary, cell_id=np.array(whole[schema.CELL_ID], dtype=str) if len(whole) else np.zeros(0, "U1"),
+                 image=np.clip(np.round(crops / stored), 0, 65535).astype(np.uint16),
+                 compartments=np.stack([b for _, b in cut]) if cut else np.zeros((0, size, size), np.uint8),
+                 image_scale=np.float32(stored), present=np.uint8(present), channels=np.array(field.channels),
+                 field_norm=np.stack([background, np.median(image, axis=(0, 1)), spread]).astype(np.float32),
+                 um_per_px=np.float32(config.crop.um_per_px if resampled else (field.pixel_um or np.nan)))

@@ -1,0 +1,161 @@
+"""Read one microscope file into a `Field`: TIFF and OME-TIFF, channels by name, pixel size in um."""
+
+import dataclasses
+import hashlib
+import pathlib
+
+import numpy as np
+import ome_types
+import tifffile
+
+from cellcycle_jax.errors import InputRefused, UsageError
+
+_UM = {"m": 1e6, "cm": 1e4, "mm": 1e3, "µm": 1.0, "nm": 1e-3}
+MAX_BYTES = 2 << 30  # a file that declares more than this is refused before anything is decoded
+
+
+@dataclasses.dataclass(frozen=True)
+class FieldFile:
+    """Where a field is and what its name says: all texts, "" where unknown. `field_id` is unique in a data set."""
+
+    path: pathlib.Path
+    field_id: str
+    cell_line: str = ""
+    plate: str = ""
+    well: str = ""
+    site: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Field:
+    """One field of view: image u16 or f32 [H, W, C], channel names, um per px (None: unknown), where it is from.
+
+    `sha256` is of the pixels as read, so that the same picture in two files is recognised.
+    """
+
+    image: np.ndarray
+    channels: tuple[str, ...]
+    pixel_um: float | None
+    cell_line: str
+    plate: str
+    well: str
+    site: str
+    field_id: str
+    path: str
+    sha256: str
+
+
+def read_field(file: FieldFile, channel_names=(), pixel_um: float | None = None) -> Field:
+    """Read a TIFF or OME-TIFF; z-stacks become their maximum projection.
+
+    Args:
+        file: the file and what its name says.
+        channel_names: names in order; needed where the file has no OME metadata, checked against it where it has.
+        pixel_um: um per px where the file does not say.
+
+    Raises:
+        InputRefused: unreadable, cut short, too large, RGB, a time series, an unknown number type, NaN or infinity,
+            channel names that do not fit.
+    """
+    try:
+        with tifffile.TiffFile(file.path) as tiff:
+            _check_whole(tiff, file.path)
+            series = tiff.series[0]
+            image = _channels_last(series.asarray(), series.axes, file.path)
+            names, size = _ome(tiff.ome_metadata) if tiff.is_ome else ((), None)
+    except InputRefused:
+        raise
+    except Exception as error:  # tifffile and its codecs raise many kinds on damaged files
+        raise InputRefused(f"{file.path}: not a readable TIFF ({type(error).__name__}: {error}); "
+                           "export the field again or leave the file out") from error
+    image = _checked_pixels(image, file.path)
+    names = _names(tuple(channel_names), names, image.shape[-1], file.path)
+    digest = hashlib.sha256(np.ascontiguousarray(image).data).hexdigest()
+    return Field(image, names, size or pixel_um, file.cell_line, file.plate, file.well, file.site, file.field_id,
+                 str(file.path), digest)
+
+
+def channel_index(channels, name: str, path, field: str) -> int:
+    """Position of channel `name`; InputRefused that names the file, the config field, expected and found otherwise."""
+    if name not in channels:
+        raise InputRefused(f"{path}: no channel {name!r} ({field}); the file has {', '.join(channels)}; "
+                           "name the channels in the config's channel_names")
+    return channels.index(name)
+
+
+def _check_whole(tiff, path):
+    """A file cut short can still open: compare what it declares with how long it is, before decoding anything."""
+    series = tiff.series[0]
+    declared = int(np.prod(series.shape)) * series.dtype.itemsize
+    if declared > MAX_BYTES:
+        raise InputRefused(f"{path}: declares {declared / 2**30:.1f} GiB of pixels; at most {MAX_BYTES >> 30} GiB; "
+                           "cut the image into fields")
+    length = tiff.filehandle.size
+    for number, page in enumerate(series.pages):
+        if page is None:
+            raise InputRefused(f"{path}: plane {number} of {len(series.pages)} is missing; copy the file again")
+        keyframe = page.keyframe if page.keyframe is not None else page
+        for offset, count in zip(page.dataoffsets, page.databytecounts, strict=True):
+            if offset + count > length:
+                raise InputRefused(f"{path}: cut short: plane {number} ends at byte {offset + count}, the file has "
+                                   f"{length}; copy the file again")
+        if not page.dataoffsets or keyframe.shape[-1] == 0:
+            raise InputRefused(f"{path}: plane {number} holds no pixels; copy the file again")
+
+
+def _channels_last(stack, axes, path):
+    if "S" in axes:
+        raise InputRefused(f"{path}: colour (RGB) image; allowed: one grey plane per stain; export the stains separately")
+    stack, axes = _squeeze(stack, axes.replace("Q", "C").replace("I", "C"))
+    if "Z" in axes:
+        stack, axes = stack.max(axis=axes.index("Z")), axes.replace("Z", "")
+    if sorted(axes) == ["X", "Y"]:
+        stack, axes = stack[np.newaxis], "C" + axes
+    if sorted(axes) != ["C", "X", "Y"]:
+        raise InputRefused(f"{path}: axes {axes}; allowed: C, Z, Y, X; export one time point per file")
+    return stack.transpose([axes.index(a) for a in "YXC"])
+
+
+def _squeeze(stack, axes):
+    keep = [i for i, n in enumerate(stack.shape) if n > 1 or axes[i] in "YX"]
+    return stack.reshape([stack.shape[i] for i in keep]), "".join(axes[i] for i in keep)
+
+
+def _checked_pixels(image, path):
+    if image.dtype == np.uint8:
+        return image.astype(np.uint16)
+    if image.dtype == np.uint16:
+        return image
+    if image.dtype in (np.float32, np.float64):
+        bad = int((~np.isfinite(image)).sum())
+        if bad:
+            raise InputRefused(f"{path}: {bad} pixels are NaN or infinite; allowed: finite numbers; export the field again")
+        return image.astype(np.float32)
+    raise InputRefused(f"{path}: pixels are {image.dtype}; allowed: uint8, uint16, float32; export the field again")
+
+
+def _ome(xml):
+    if len(xml) > 10_000_000 or "<!ENTITY" in xml:
+        raise InputRefused("OME metadata is larger than 10 MB or defines entities; export the field again")
+    pixels = ome_types.from_xml(xml).images[0].pixels
+    names = tuple(c.name or "" for c in pixels.channels)
+    to_um = _UM.get(pixels.physical_size_x_unit.value)  # None for "pixel" and "reference frame": no physical size
+    size = pixels.physical_size_x * to_um if pixels.physical_size_x and to_um else None
+    return (names if all(names) else ()), size
+
+
+def _names(wanted, found, count, path):
+    if wanted and found and wanted != found:
+        raise InputRefused(f"{path}: channel_names says {', '.join(wanted)}, the file says {', '.join(found)}; "
+                           "empty channel_names to use the file's")
+    names = found or wanted
+    if len(names) != count or len(set(names)) != count:
+        said = ", ".join(names) or "none"
+        raise InputRefused(f"{path}: {count} channels but the names are: {said}; "
+                           "give one different name per channel in channel_names")
+    return names
+
+
+def quantity_error(field: str, value, allowed: str) -> UsageError:
+    """The one-line error for a config value out of range."""
+    return UsageError(f"config.{field}={value!r}; allowed: {allowed}")

@@ -1,0 +1,82 @@
+"""Which pictures a data set leaves in OUT/qc: outlines per plate, a contact sheet per class, cuts, light."""
+
+import pathlib
+
+import numpy as np
+
+from cellcycle_jax import schema
+from data_prep import drawing, review, segment
+from data_prep.sources import SOURCES
+
+TILES = 60  # cells on a contact sheet
+MAX_PLATES = 6  # plates whose outlines and light are drawn
+
+
+def draw(table, found, recipe, labelled, channels, folder) -> None:
+    """Write all pictures and labels.csv of a data set.
+
+    Args:
+        table: all objects, labels and working columns included.
+        found: the field files; recipe: what they were treated with; labelled: record of the labelling.
+        channels: names; folder: where the pictures go.
+    """
+    folder = pathlib.Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in folder.glob("*.png"):
+        old.unlink()
+    used = table[table[schema.REJECT] == ""]
+    drawing.marker_histograms(used, labelled, recipe.config.phase.classes, folder / "marker_cuts.png")
+    for plate in list(dict.fromkeys(f.plate for f in found))[:MAX_PLATES]:
+        name = _slug(plate or "fields")
+        _outlines(table, [f for f in found if f.plate == plate], recipe, folder / f"outlines_{name}.png")
+        if plate in recipe.light:
+            drawing.light_fields(recipe.light[plate].light, channels, f"Light of {plate or 'all fields'}",
+                                 folder / f"illumination_{name}.png")
+    tiles = {}
+    for label in (*recipe.config.phase.classes, ""):
+        tiles |= _contact_sheet(used[used[schema.LABEL] == label], label or "no label", recipe, channels, folder)
+    review.write_labels(used, tiles, folder / "labels.csv")
+
+
+def _outlines(table, members, recipe, path):
+    """The field of median crowding of a plate, segmented again for the picture."""
+    counts = table[schema.FIELD].value_counts()
+    members = sorted((f for f in members if counts.get(f.field_id, 0)), key=lambda f: counts[f.field_id])
+    if not members:
+        return
+    file = members[len(members) // 2]
+    config = recipe.config
+    field = SOURCES[config.source].read(file, config)
+    light = recipe.light.get(field.plate)
+    image = (light.correct(field.image) if light else field.image.astype(np.float32))
+    image = image[..., field.channels.index(config.channels.nucleus)]
+    labels = segment.segment_nuclei(image, field.pixel_um, config.segmentation.nucleus_diameter, config.segmentation.method)
+    rows = table[table[schema.FIELD] == file.field_id]
+    drawing.outlines(image, labels, rows, f"{file.field_id}: {config.channels.nucleus} and what was found in it",
+                     field.pixel_um, path)
+
+
+def _contact_sheet(cells, label, recipe, channels, folder):
+    """Up to TILES cells of one label, spread evenly over what labelling looked at, the lowest first."""
+    if cells.empty:
+        return {}
+    order = cells.sort_values(schema.MARKER)
+    order = order.iloc[np.unique(np.linspace(0, len(order) - 1, min(TILES, len(order))).astype(int))]
+    shown = [i for i, c in enumerate(channels) if c != recipe.config.channels.marker][:4]
+    crops, size = [], np.nan
+    for _, row in order.iterrows():
+        stored = np.load(recipe.crops / f"{row[schema.FIELD]}.npz")
+        i = int(np.flatnonzero(stored["cell_id"] == row[schema.CELL_ID])[0])
+        reference = np.array([row[schema.reference_column(c)] for c in channels], np.float32)
+        pixels = stored["image"][i] * stored["image_scale"]
+        crops.append(((pixels - stored["field_norm"][0]) / reference)[..., shown])
+        size = float(stored["um_per_px"])
+    sheet = f"contact_{_slug(label)}"
+    marker = recipe.config.channels.marker or recipe.config.channels.nucleus
+    title = f"{label}: {len(crops)} of {len(cells)} cells, {marker} rising; shown: {', '.join(channels[i] for i in shown)}"
+    drawing.contact_sheet(np.stack(crops), range(1, len(crops) + 1), title, size, folder / f"{sheet}.png")
+    return {c: (sheet, i) for i, c in enumerate(order[schema.CELL_ID], start=1)}
+
+
+def _slug(text):
+    return "".join(c if c.isalnum() or c in "-." else "_" for c in text)

@@ -1,0 +1,36 @@
+"""Fields written by `launch.py simulate`, with the known answer beside them."""
+
+import pathlib
+
+import numpy as np
+import pandas as pd
+import tifffile
+
+from data_prep.fields import Field, FieldFile
+from data_prep.sources import folder
+
+NAME_PATTERN = r"(?P<line>[^_/]+)_(?P<well>[A-P]\d\d)_s(?P<site>\d+)"
+
+
+def find_fields(root, config) -> list[FieldFile]:
+    """The fields in `root`/fields; each line was grown on a plate of its own."""
+    with config.unlocked():
+        config.name_pattern = config.name_pattern or NAME_PATTERN
+    files = folder.find_fields(pathlib.Path(root) / "fields", config)
+    return [FieldFile(f.path, f.field_id, f.cell_line, f"{f.cell_line}-P1", f.well, f.site) for f in files]
+
+
+def read(file: FieldFile, config) -> Field:
+    """One field, channels and pixel size from its OME metadata."""
+    return folder.read(file, config)
+
+
+def truth(root) -> pd.DataFrame:
+    """One row per simulated cell, as `data_prep.simulate` wrote it."""
+    return pd.read_parquet(pathlib.Path(root) / "truth.parquet")
+
+
+def truth_labels(root, file: FieldFile) -> np.ndarray:
+    """Nuclei as they were drawn, i32 [H, W]; values are `cell_label` of the truth."""
+    stack = tifffile.imread(pathlib.Path(root) / "labels" / f"{file.field_id}.tif")
+    return np.asarray(stack[0] if stack.ndim == 3 else stack, np.int32)

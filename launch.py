@@ -1,0 +1,183 @@
+"""From microscope fields to an explained classifier. `python launch.py COMMAND --help` shows what a command takes.
+
+    python launch.py demo     --out=runs/demo
+    python launch.py simulate --config=configs/simulate.py --out=DIR
+    python launch.py prepare  --config=configs/data/NAME.py --fields=DIR --out=DIR
+    python launch.py train    --config=configs/NAME.py --data=DIR --workdir=RUN
+    python launch.py evaluate --workdir=RUN [--final]
+    python launch.py explain  --workdir=RUN
+    python launch.py discover --workdir=RUN
+    python launch.py report   --workdir=RUN
+
+A config field is changed on the command line by its path, e.g. --config.train.steps=200. The config file is a Python
+file and is run: name only files that you trust. Exit codes: 0 done, 1 our bug, 2 usage or config, 3 input data refused,
+4 some inputs set aside, 5 checkpoint or data set refused, 6 non-finite loss, 7 resources, 75 stopped and saved.
+"""
+
+import argparse
+import pathlib
+import sys
+import traceback
+
+from cellcycle_jax.errors import InputRefused, UsageError, UserError
+from configs.load import load
+
+
+def main(argv=None) -> int:
+    """Parse the command line, run one command, return the exit code."""
+    arguments, rest = _parser().parse_known_args(argv)
+    try:
+        if hasattr(arguments, "config"):
+            arguments.config = load(arguments.config, rest)
+        elif rest:
+            raise UsageError(f"{rest[0]}: {arguments.command} takes no such argument; see --help")
+        return COMMANDS[arguments.command][0](arguments) or 0
+    except UserError as error:
+        if arguments.debug:
+            traceback.print_exc()
+        print(f"{arguments.command}: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print(f"{arguments.command}: stopped by Ctrl-C; run the same command again", file=sys.stderr)
+        return 130
+
+
+def simulate(arguments):
+    """Write fields with a known answer."""
+    from data_prep.simulate import simulate as run
+
+    run(arguments.config, _new_folder(arguments.out))
+    _say(f"{arguments.out}/fields, labels, truth.parquet")
+
+
+def prepare(arguments):
+    """Turn a folder of fields into a data set: cells found, measured, labelled, split and packed."""
+    from data_prep.build import prepare as run
+
+    code = run(arguments.config, arguments.fields, _new_folder(arguments.out), arguments.labels, arguments.overwrite,
+               arguments.strict)
+    _say(f"{arguments.out}/cells.parquet, tfds, qc, provenance.json")
+    if code:
+        print(f"prepare: some files were set aside; see 'quarantined' in {arguments.out}/provenance.json", file=sys.stderr)
+    return code
+
+
+def train(arguments):
+    """Train a model on a data set; run again to go on after an interruption."""
+    from cellcycle_jax.loop import train as run
+
+    run(arguments.config, _folder("--data", arguments.data), arguments.workdir)
+    _say(f"{arguments.workdir}/checkpoints, metrics.jsonl")
+
+
+def evaluate(arguments):
+    """Score a run on its validation split, or with --final on the locked test split."""
+    from cellcycle_jax.evaluate import evaluate as run
+
+    run(_folder("--workdir", arguments.workdir), final=arguments.final)
+    _say(f"{arguments.workdir}/evaluation.json, predictions.parquet")
+
+
+def explain(arguments):
+    """Grad-CAM for validation cells of each class."""
+    from cellcycle_jax.explain.maps import run_explain
+
+    run_explain(_folder("--workdir", arguments.workdir))
+    _say(f"{arguments.workdir}/explain")
+
+
+def discover(arguments):
+    """Rank measured features and pairs that separate the classes."""
+    from cellcycle_jax.discover import run_discover
+
+    run_discover(_folder("--workdir", arguments.workdir))
+    _say(f"{arguments.workdir}/features")
+
+
+def report(arguments):
+    """One self-contained page about a run."""
+    from cellcycle_jax.report.page import write_report
+
+    write_report(_folder("--workdir", arguments.workdir))
+    _say(f"{arguments.workdir}/report.html")
+
+
+def demo(arguments):
+    """The whole way on simulated fields: simulate, prepare, train, evaluate, explain, discover, report."""
+    out = pathlib.Path(arguments.out)
+    run = out / "run"
+    steps = [
+        ["simulate", "--config=configs/demo/fields.py", f"--out={out / 'fields'}"],
+        ["prepare", "--config=configs/data/simulated.py", f"--fields={out / 'fields'}", f"--out={out / 'data'}"],
+        ["train", "--config=configs/demo/train.py", f"--data={out / 'data'}", f"--workdir={run}"],
+        ["evaluate", f"--workdir={run}"],
+        ["explain", f"--workdir={run}"],
+        ["discover", f"--workdir={run}"],
+        ["evaluate", f"--workdir={run}", "--final"],
+        ["report", f"--workdir={run}"],
+    ]
+    for step in steps:
+        print(f"\n$ python launch.py {' '.join(step)}", flush=True)
+        if code := main(step):
+            return code
+    return 0
+
+
+# command -> (function, flags: {name: (default or None for required, help)})
+COMMANDS = {
+    "simulate": (simulate, {"config": ("configs/simulate.py", "Python file with get_config()"),
+                            "out": (None, "folder to write")}),
+    "prepare": (prepare, {"config": (None, "Python file with get_config(), e.g. configs/data/simulated.py"),
+                          "fields": (None, "folder with the microscope fields"), "out": (None, "folder to write"),
+                          "labels": ("", "edited qc/labels.csv of an earlier run"),
+                          "overwrite": (False, "replace a finished data set"),
+                          "strict": (False, "refuse everything when one file is refused")}),
+    "train": (train, {"config": (None, "Python file with get_config(), e.g. configs/default.py"),
+                      "data": (None, "folder that prepare wrote"), "workdir": (None, "folder of the run")}),
+    "evaluate": (evaluate, {"workdir": (None, "folder of the run"),
+                            "final": (False, "open the locked test split, and log that it was opened")}),
+    "explain": (explain, {"workdir": (None, "folder of the run")}),
+    "discover": (discover, {"workdir": (None, "folder of the run")}),
+    "report": (report, {"workdir": (None, "folder of the run")}),
+    "demo": (demo, {"out": ("runs/demo", "folder to write")}),
+}
+
+
+def _parser():
+    parser = argparse.ArgumentParser(prog="launch.py", description=__doc__, allow_abbrev=False,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, (function, flags) in COMMANDS.items():
+        note = "Config fields: --config.path.to.field=value; all are listed in configs/base.py." if "config" in flags else ""
+        sub = commands.add_parser(name, help=function.__doc__, description=function.__doc__, epilog=note,
+                                  allow_abbrev=False)
+        for flag, (default, text) in flags.items():
+            if default is False:
+                sub.add_argument(f"--{flag}", action="store_true", help=text)
+            else:
+                sub.add_argument(f"--{flag}", required=default is None, default=default,
+                                 help=text + (f" (default {default})" if default else ""))
+        sub.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    return parser
+
+
+def _folder(flag, path):
+    if not pathlib.Path(path).is_dir():
+        raise InputRefused(f"{flag}={path}: no such folder")
+    return path
+
+
+def _new_folder(path):
+    try:
+        pathlib.Path(path).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"--out={path}: cannot be written ({error.strerror}); name another folder") from None
+    return path
+
+
+def _say(what):
+    print(f"wrote {what}", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
