@@ -1,0 +1,252 @@
+"""Figures of a run: plain arrays and numbers in, a matplotlib Figure out; nothing is read or shown here.
+
+Figures are made without pyplot, so that they carry no global state and need no display.
+"""
+
+import io
+
+import matplotlib
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+# Okabe M., Ito K., "Color Universal Design", 2008: told apart by colour-blind readers, too.
+BLUE, ORANGE, GREEN, SKY, PINK, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#56B4E9", "#CC79A7", "#D55E00", "#767676"
+INK = "#222222"
+STYLE = {
+    "font.size": 10,
+    "axes.titlesize": 11,
+    "axes.titlelocation": "left",
+    "axes.titlepad": 9,
+    "axes.labelsize": 10,
+    "xtick.labelsize": 9.5,
+    "ytick.labelsize": 10,
+    "legend.fontsize": 9.5,
+    "legend.frameon": False,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": "#888888",
+    "axes.labelcolor": INK,
+    "text.color": INK,
+    "xtick.color": "#555555",
+    "ytick.color": INK,
+    "axes.axisbelow": True,
+    "grid.color": "#e6e6e6",
+    "figure.facecolor": "white",
+    "axes.facecolor": "white",
+    "figure.titlesize": 12,
+    "image.interpolation": "nearest",
+}
+NAMES = {
+    "model": "Network",
+    "nuclear_area": "Nuclear area",
+    "integrated_dna": "Integrated DNA",
+    "area_and_dna": "Area and DNA",
+    "all_features": "All measurements",
+    "oracle": "Oracle",
+}
+METRICS = {
+    "balanced_accuracy": "Balanced accuracy",
+    "accuracy": "Accuracy",
+    "mcc": "Matthews correlation",
+    "auroc": "AUROC",
+    "average_precision": "Average precision",
+    "ece": "Calibration error",
+    "brier": "Brier score",
+}
+
+
+def png(figure: Figure, dpi: int = 170) -> bytes:
+    """The figure as a PNG file, without anything in it that changes from one run to the next."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def best_step(validation: list[dict]) -> int | None:
+    """The step with the lowest validation loss, or None where no loss was logged."""
+    scored = [row for row in validation if row.get("loss") is not None]
+    return min(scored, key=lambda row: row["loss"])["step"] if scored else None
+
+
+@matplotlib.rc_context(STYLE)
+def learning_curves(rows: list[dict], title: str) -> Figure:
+    """Loss and accuracy over the steps of training, with the best step marked.
+
+    Args:
+        rows: of metrics.jsonl; used are those with "event" train or validation.
+        title: what was trained on how many cells.
+    """
+    figure = Figure(figsize=(9.6, 3.7), layout="constrained")
+    figure.suptitle(title, x=0.01, ha="left", fontsize=11)
+    axes = figure.subplots(1, 2)
+    best = best_step([row for row in rows if row.get("event") == "validation"])
+    for ax, (field, label) in zip(axes, (("loss", "Loss (nats per cell)"), ("accuracy", "Accuracy")), strict=True):
+        for event, colour, marker in (("train", SKY, ""), ("validation", RED, "o")):
+            points = [(r["step"], r[field]) for r in rows if r.get("event") == event and r.get(field) is not None]
+            if points:
+                ax.plot(
+                    *zip(*points, strict=True), color=colour, marker=marker, ms=3.5, lw=1.6, label=event.capitalize()
+                )
+        if best is not None:
+            ax.axvline(best, color=GREY, lw=1, ls=(0, (4, 3)), label=f"Lowest validation loss, step {best}")
+        ax.set(xlabel="Training step", ylabel=label)
+        ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+        ax.grid(axis="y")
+    axes[0].set_ylim(bottom=0)
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=3)
+    return figure
+
+
+@matplotlib.rc_context(STYLE)
+def scores(entries: dict[str, dict], n_classes: int, title: str, confidence: float) -> Figure:
+    """Dots with intervals: the network beside what a few measurements can do.
+
+    Args:
+        entries: name ("model", a baseline, "oracle") -> {"balanced_accuracy": {"value", "low", "high"}, "auroc": ...}.
+        n_classes: chance of the balanced accuracy is one over this.
+        title: split, cells and groups.
+        confidence: of the intervals, e.g. 0.95.
+    """
+    figure = Figure(figsize=(9.6, 1.75 + 0.42 * len(entries)), layout="constrained")
+    figure.suptitle(title, x=0.01, ha="left", fontsize=11)
+    axes = figure.subplots(1, 2, sharey=True)
+    for ax, metric, chance in zip(axes, ("balanced_accuracy", "auroc"), (1 / n_classes, 0.5), strict=True):
+        for place, (name, entry) in enumerate(entries.items()):
+            _interval_row(ax, place, entry.get(metric) or {}, _colour(name), name == "oracle")
+        lowest = [(entry.get(metric) or {}).get("low") for entry in entries.values()]
+        left = min([chance, *(v for v in lowest if v is not None)]) - 0.04
+        ax.axvline(chance, color=GREY, lw=1, ls=(0, (2, 3)))
+        ax.set_xlim(left, 1.0 + 0.52 * (1.0 - left))
+        ax.set_xticks([t for t in np.arange(0, 1.01, 0.1 if left > 0.25 else 0.2) if t > left])
+        ax.spines["bottom"].set_bounds(left, 1.0)
+        ax.set_xlabel(
+            f"{METRICS[metric]}, {confidence:.0%} interval".replace("%", " %") + "; dotted: chance", loc="left"
+        )
+        ax.grid(axis="x")
+        ax.tick_params(axis="y", length=0)
+        ax.spines["left"].set_visible(False)
+    axes[0].set_yticks(range(len(entries)), [NAMES.get(name, name) for name in entries])
+    axes[0].set_ylim(len(entries) - 0.5, -0.5)
+    return figure
+
+
+def _colour(name: str) -> str:
+    return {"model": RED, "oracle": GREEN}.get(name, BLUE)
+
+
+def _interval_row(ax, place: int, score: dict, colour: str, hollow: bool) -> None:
+    value, low, high = (score.get(key) for key in ("value", "low", "high"))
+    if value is None:
+        ax.text(1.02, place, "not known", va="center", fontsize=9.5, color=GREY)
+        return
+    words = f"{value:.3f}"
+    if low is not None and high is not None:
+        ax.plot([low, high], [place, place], color=colour, lw=2.2, solid_capstyle="butt")
+        words += f"  ({low:.3f}–{high:.3f})"
+    ax.plot(value, place, "o", ms=7.5, color=colour, mfc="white" if hollow else colour, mew=1.6)
+    ax.text(1.02, place, words, va="center", fontsize=9.5)
+
+
+@matplotlib.rc_context(STYLE)
+def confusion(counts, classes: list[str], title: str) -> Figure:
+    """Counts and row percentages: what became of the cells of each label.
+
+    Args:
+        counts: int [P, P], rows are labels, columns are predictions.
+        classes: their names.
+        title: split, cells and groups.
+    """
+    counts = np.asarray(counts)
+    share = counts / np.maximum(counts.sum(1, keepdims=True), 1)
+    size = 2.4 + 1.15 * len(classes)
+    figure = Figure(figsize=(size + 0.6, size), layout="constrained")
+    figure.suptitle(title, x=0.02, ha="left", fontsize=10.5)
+    ax = figure.subplots()
+    ax.imshow(share, cmap="Blues", vmin=0, vmax=1)
+    for (row, column), n in np.ndenumerate(counts):
+        ax.text(
+            column,
+            row,
+            f"{n}\n{share[row, column]:.0%}".replace("%", " %"),
+            ha="center",
+            va="center",
+            fontsize=12,
+            linespacing=1.4,
+            color="white" if share[row, column] > 0.55 else INK,
+        )
+    ax.set_xticks(range(len(classes)), classes)
+    ax.set_yticks(range(len(classes)), classes)
+    ax.set(xlabel="Predicted", ylabel="Label")
+    ax.spines[:].set_visible(False)
+    ax.tick_params(length=0)
+    return figure
+
+
+@matplotlib.rc_context(STYLE)
+def reliability(curves: dict[str, dict], temperature: float | None, n_classes: int, title: str) -> Figure:
+    """How often the network is right when it is so sure, before and after temperature scaling.
+
+    Args:
+        curves: "raw" and "calibrated" -> {"confidence", "accuracy", "count"}, one value a bin; empty bins are skipped.
+        temperature: what the logits were divided by.
+        n_classes: no confidence can be below one over this.
+        title: split, cells and groups.
+    """
+    figure = Figure(figsize=(6.0, 5.2), layout="constrained")
+    lowest = []
+    ax, counts = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
+    ax.plot([0, 1], [0, 1], color=GREY, lw=1, ls=(0, (2, 3)), label="Confidence equals accuracy")
+    after = "After temperature scaling" + (f" (T = {temperature:.2f})" if temperature is not None else "")
+    looks = {"raw": (ORANGE, "s", "Before temperature scaling"), "calibrated": (BLUE, "o", after)}
+    for shift, (name, (colour, marker, label)) in enumerate(looks.items()):
+        curve = curves.get(name) or {}
+        fields = [curve.get(key) or [] for key in ("confidence", "accuracy", "count")]
+        rows = [row for row in zip(*fields, strict=True) if row[2] and None not in row]
+        if not rows:
+            continue
+        confidence, accuracy, count = np.array(rows, float).T
+        lowest.append(accuracy.min())
+        ax.plot(confidence, accuracy, color=colour, marker=marker, ms=5.5, lw=1.6, label=label)
+        counts.bar(confidence + (shift - 0.5) * 0.011, count, width=0.011, color=colour)
+    low = 1 / n_classes
+    ax.set(xlim=(low - 0.02, 1.02), ylim=(min([low, *lowest]) - 0.04, 1.03), ylabel="Share of cells that are right")
+    counts.set(xlabel="Confidence: probability of the predicted class", ylabel="Cells")
+    counts.yaxis.set_major_locator(MaxNLocator(3, integer=True))
+    ax.grid()
+    ax.legend(loc="upper left")
+    figure.suptitle(title, x=0.02, ha="left", fontsize=10.5)
+    return figure
+
+
+@matplotlib.rc_context(STYLE)
+def localisation(rows: list[dict], classes: list[str], confidence: float, stain: str, title: str) -> Figure:
+    """Relevance per place over chance, one panel a class.
+
+    Args:
+        rows: "class", "compartment", "ratio", "low", "high", as `explain.localise.summarise` gives them.
+        classes: one panel each, in this order.
+        confidence: of the intervals, 0..1.
+        stain: name of the second stain, or "".
+        title: cells and groups.
+    """
+    places = list(dict.fromkeys(row["compartment"] for row in rows))
+    figure = Figure(figsize=(9.6, 1.5 + 0.36 * len(places)), layout="constrained")
+    figure.suptitle(title, x=0.01, ha="left", fontsize=11)
+    axes = figure.subplots(1, len(classes), sharey=True, sharex=True, squeeze=False)[0]
+    for ax, name, colour in zip(axes, classes, (BLUE, RED, GREEN, PINK, ORANGE, SKY, GREY), strict=False):
+        ax.axvline(1, color=GREY, lw=1, ls=(0, (2, 3)))
+        for row in (row for row in rows if row["class"] == name):
+            place = places.index(row["compartment"])
+            if row["low"] is not None:
+                ax.plot([row["low"], row["high"]], [place, place], color=colour, lw=2.2, solid_capstyle="butt")
+            ax.plot(row["ratio"], place, "o", ms=7, color=colour)
+        ax.set_title(f"Cells given {name}", fontsize=10.5)
+        ax.set_xlabel(f"Relevance, times chance ({100 * confidence:g} % interval)")
+        ax.grid(axis="x")
+        ax.tick_params(axis="y", length=0)
+    axes[0].set_xlim(left=0)
+    axes[0].set_yticks(range(len(places)), [stain if p == "second stain" and stain else p for p in places])
+    axes[0].set_ylim(len(places) - 0.5, -0.5)
+    return figure

@@ -1,0 +1,171 @@
+"""Pictures of cells beside what the network read in them: arrays in, a matplotlib Figure out."""
+
+import dataclasses
+import math
+
+import matplotlib
+import numpy as np
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+
+from .figures import GREEN, ORANGE, PINK, RED, SKY, STYLE
+
+CHANNEL_COLOURS = (SKY, ORANGE, GREEN, PINK, RED)  # on black; the first two add up to white
+HEAT = matplotlib.colormaps["inferno"]
+BAR_UM, BAR_PX = 10.0, 20.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Cell:
+    """One row of a gallery.
+
+    Attributes:
+        image: f32 [S, S, K], as the network sees it.
+        nucleus: bool [S, S], drawn as an outline.
+        maps: f32 [P, S, S], relevance for each class at the size of the crop; only what is above zero is shown.
+        caption: what stands beside the row.
+        wrong: whether the prediction differs from the label.
+        um_per_px: NaN where unknown.
+    """
+
+    image: np.ndarray
+    nucleus: np.ndarray
+    maps: np.ndarray
+    caption: str
+    wrong: bool
+    um_per_px: float
+
+
+def display_range(images: np.ndarray) -> np.ndarray:
+    """Brightness shown as white, f32 [K], one for all images f32 [N, S, S, K] so that they can be compared by eye."""
+    return np.maximum(np.quantile(images, 0.998, axis=(0, 1, 2)), 1e-6)
+
+
+def composite(image: np.ndarray, white: np.ndarray) -> np.ndarray:
+    """Channels f32 [S, S, K] as one colour picture f32 [S, S, 3] in 0..1; black is zero, `white` f32 [K] is full."""
+    level = np.clip(image / white, 0, 1)
+    colours = np.array([to_rgb(CHANNEL_COLOURS[k % len(CHANNEL_COLOURS)]) for k in range(image.shape[-1])])
+    return np.clip(level @ colours, 0, 1)
+
+
+def overlay(image: np.ndarray, white: np.ndarray, relevance: np.ndarray) -> np.ndarray:
+    """Relevance f32 [S, S] in 0..1 as heat over the grey picture of f32 [S, S, K]; where it is zero, grey is left."""
+    grey = 0.75 * np.clip(image / white, 0, 1).mean(-1, keepdims=True)
+    heat = HEAT(np.clip(relevance, 0, 1))[..., :3]
+    weight = 0.75 * np.clip(relevance, 0, 1)[..., None] ** 0.6
+    return grey * (1 - weight) + heat * weight
+
+
+def scale_bar(um_per_px: float) -> tuple[float, str]:
+    """Length in px and label of a scale bar: 10 um, or 20 px where the size of a pixel is unknown."""
+    if math.isfinite(um_per_px) and um_per_px > 0:
+        return BAR_UM / um_per_px, f"{BAR_UM:.0f} µm"
+    return BAR_PX, f"{BAR_PX:.0f} px"
+
+
+@matplotlib.rc_context(STYLE)
+def gallery(cells: list[Cell], channels: list[str], classes: list[str], title: str) -> Figure:
+    """Rows of cells; columns: composite, every channel, heat for every class.
+
+    Heat is relative to the highest value of any class in the cell, so that a class for which nothing speaks stays dark.
+
+    Args:
+        cells: at least one.
+        channels: names of the K channels.
+        classes: names of the P classes.
+        title: of the figure.
+    """
+    white = display_range(np.stack([cell.image for cell in cells]))
+    heads = (
+        (["Composite"] if len(channels) > 1 else []) + list(channels) + [f"Evidence for\n{name}" for name in classes]
+    )
+    width, height = 1.75 + 1.36 * len(heads), 1.15 + 1.38 * len(cells)
+    figure = Figure(figsize=(width, height))
+    figure.text(0.1 / width, 1 - 0.12 / height, title, ha="left", va="top", fontsize=11)
+    box = {"left": 1.7 / width, "right": 1 - 0.05 / width, "top": 1 - 0.8 / height, "bottom": 0.3 / height}
+    grid = figure.subplots(len(cells), len(heads), squeeze=False, gridspec_kw={"wspace": 0.04, "hspace": 0.04, **box})
+    for row, cell in zip(grid, cells, strict=True):
+        for ax, picture in zip(row, _panels(cell, white), strict=True):
+            _show(ax, picture, cell.um_per_px, labelled=ax is row[0])
+        for ax in row[-len(classes) :]:
+            _outline(ax, cell.nucleus)
+        row[0].text(
+            -0.07,
+            0.5,
+            cell.caption,
+            transform=row[0].transAxes,
+            ha="right",
+            va="center",
+            fontsize=9.5,
+            linespacing=1.35,
+            color=RED if cell.wrong else "#222222",
+        )
+    for ax, head in zip(grid[0], heads, strict=True):
+        ax.set_title(head, fontsize=10, loc="center", pad=5)
+    figure.text(
+        0.5,
+        0.08 / height,
+        "Heat: dark none, yellow the highest of the cell. White line: outline of the nucleus. "
+        "Brightness is the same in all rows.",
+        ha="center",
+        va="bottom",
+        fontsize=9,
+        color="#555555",
+    )
+    return figure
+
+
+def _panels(cell: Cell, white: np.ndarray) -> list[np.ndarray]:
+    """The pictures of a row, f32 [S, S, 3] each."""
+    image, count = cell.image, cell.image.shape[-1]
+    grey = [np.repeat(np.clip(image[..., k : k + 1] / white[k], 0, 1), 3, -1) for k in range(count)]
+    highest = max(float(cell.maps.max()), 1e-12)
+    heat = [overlay(image, white, m / highest) for m in cell.maps]
+    return ([composite(image, white)] if count > 1 else []) + grey + heat
+
+
+def _show(ax, picture: np.ndarray, um_per_px: float, labelled: bool) -> None:
+    """A picture without axes, its scale bar in the lower left corner."""
+    ax.imshow(picture, vmin=0, vmax=1)
+    ax.set_axis_off()
+    length, label = scale_bar(um_per_px)
+    side = picture.shape[0]
+    x, y = 0.05 * side, 0.94 * side
+    ax.plot([x, x + length], [y, y], color="white", lw=2, solid_capstyle="butt")
+    if labelled:
+        ax.text(x, y - 0.035 * side, label, color="white", fontsize=9, va="bottom")
+    ax.set(xlim=(-0.5, side - 0.5), ylim=(side - 0.5, -0.5))
+
+
+def _outline(ax, nucleus: np.ndarray) -> None:
+    if nucleus.any() and not nucleus.all():
+        ax.contour(nucleus.astype(float), [0.5], colors="white", linewidths=0.7, alpha=0.85)
+
+
+@matplotlib.rc_context(STYLE)
+def mean_maps(images: np.ndarray, maps: np.ndarray, counts: list[int], classes: list[str], um_per_px: float) -> Figure:
+    """The mean cell of each predicted class beside the mean map of that class.
+
+    Args:
+        images: f32 [P, S, S, K], mean picture of the cells given each class.
+        maps: f32 [P, S, S], mean of their maps, each divided by its own mean: 1 is what chance would give.
+        counts: number of cells in each mean.
+        classes: names of the P classes.
+        um_per_px: NaN where unknown.
+    """
+    figure = Figure(figsize=(2.15 * 2 * len(classes) + 0.9, 2.85), layout="constrained")
+    figure.suptitle("Mean over the cells that the network gives each class", x=0.01, ha="left", fontsize=11)
+    axes = figure.subplots(1, 2 * len(classes), squeeze=False)[0]
+    white = np.maximum(images.max(axis=(0, 1, 2)), 1e-6)
+    highest = max(float(maps.max()), 1.0)
+    for p, name in enumerate(classes):
+        left, right = axes[2 * p], axes[2 * p + 1]
+        _show(left, composite(images[p], white), um_per_px, labelled=True)
+        left.set_title(f"{name}: mean cell, n = {counts[p]}", fontsize=10)
+        heat = right.imshow(maps[p], cmap=HEAT, vmin=0, vmax=highest)
+        right.set_axis_off()
+        right.set_title(f"{name}: mean map", fontsize=10)
+    figure.colorbar(heat, ax=list(axes), shrink=0.85, pad=0.01, label="Relevance,\ntimes chance").outline.set_visible(
+        False
+    )
+    return figure

@@ -1,0 +1,298 @@
+"""The report of a small run folder that is made up here."""
+
+import base64
+import html
+import io
+import json
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+from PIL import Image
+
+from cellcycle_jax import files, schema
+from cellcycle_jax.errors import StoredStateRefused
+from cellcycle_jax.report import figures, gallery, page
+
+CLASSES = ["G1/S", "G2"]
+
+
+def _score(value, width=0.03):
+    return {"value": value, "low": value - width, "high": min(1.0, value + width)}
+
+
+def _scores(value):
+    names = {"balanced_accuracy": value, "accuracy": value + 0.01, "mcc": 2 * value - 1, "auroc": value + 0.04}
+    rest = {"average_precision": value + 0.03, "ece": 0.03, "brier": 0.4 * (1 - value)}
+    return {name: _score(v, 0.02) for name, v in {**names, **rest}.items()}
+
+
+def make_evaluation(split, shift=0.0):
+    """An evaluation as `evaluate` writes it, with plausible numbers."""
+    values = {"nuclear_area": 0.77, "integrated_dna": 0.861, "area_and_dna": 0.874, "all_features": 0.903}
+    baselines = {name: _scores(v + shift) for name, v in values.items()}
+    differences = {name: {"balanced_accuracy": _score(0.9317 - v), "auroc": _score(0.02)} for name, v in values.items()}
+    bins = np.linspace(0.525, 0.975, 10)
+    count = (400 * bins**6).astype(int).tolist()
+    curve = {"confidence": bins.tolist(), "accuracy": (bins - 0.06 * (bins - 0.5)).tolist(), "count": count}
+    raw = {**curve, "accuracy": (bins - 0.3 * (bins - 0.5)).tolist()}
+    raw["accuracy"][0], raw["count"][0] = None, 0
+    columns = ["Nuclei_AreaShape_Area", "Nuclei_Intensity_IntegratedIntensity_DNA"]
+    return {
+        "split": split, "classes": CLASSES, "n_cells": 812, "n_fields": 18, "n_groups": 18, "group_by": "field",
+        "confidence": 0.95, "temperature": 1.37, "model": _scores(0.9317 + shift), "baselines": baselines,
+        "differences": differences, "confusion": [[421, 29], [27, 335]],
+        "reliability": {"raw": raw, "calibrated": curve}, "notes": ["Three fields had no G1 peak and are not scored."],
+        "baseline_features": {"nuclear_area": columns[:1], "integrated_dna": columns[1:], "area_and_dna": columns,
+                              "all_features": [f"Nuclei_Texture_{i}_DNA" for i in range(57)]},
+        "truth": {"n_cells": 1003, "n_fields": 18, "model": _scores(0.884), "baselines": baselines,
+                  "oracle": _scores(0.936), "differences": differences, "confusion": [[500, 61], [52, 390]]},
+    }  # fmt: skip
+
+
+def make_cells(rng, n=1500):
+    """A table of cells with all that the report counts."""
+    field = rng.integers(0, 40, n)
+    split = np.array(["train", "validation", "test"])[np.digitize(field, (24, 30))]
+    reject = rng.choice(["", "border", "small", "out_of_focus", "mitotic"], n, p=[0.8, 0.1, 0.04, 0.03, 0.03])
+    label = rng.choice(["G1/S", "G2", ""], n, p=[0.55, 0.3, 0.15])
+    lines = np.array(["HeLa", "RPE1", "NIH3T3"])[field % 3]
+    named = [f"field{f:02d}" for f in field]
+    return pd.DataFrame({
+        schema.CELL_ID: [f"cell{i}" for i in range(n)], schema.FIELD: named, schema.GROUP: named, schema.SPLIT: split,
+        schema.REJECT: reject, schema.LABEL: np.where(reject == "", label, ""), schema.CELL_LINE: lines,
+        schema.TRUE_PHASE: np.where(label == "", "G2", label),
+    })  # fmt: skip
+
+
+def _log(rng):
+    rows = []
+    for step in range(25, 1001, 25):
+        decay = np.exp(-step / 260)
+        rows.append({"event": "train", "step": step, "loss": 0.22 + 0.5 * decay + rng.normal(0, 0.015),
+                     "accuracy": 0.92 - 0.35 * decay + rng.normal(0, 0.01)})  # fmt: skip
+        if step % 75 == 0:
+            loss = 0.25 + 0.45 * decay + 0.12 * max(0, step - 600) / 400
+            rows.append({"event": "validation", "step": step, "loss": loss, "accuracy": 0.91 - 0.3 * decay,
+                         "balanced_accuracy": 0.9 - 0.3 * decay})  # fmt: skip
+    return rows
+
+
+def _picture(path, title):
+    figure = Figure(figsize=(5, 3.4), layout="constrained")
+    ax = figure.subplots()
+    ax.plot(np.random.default_rng(len(title)).normal(size=60).cumsum())
+    ax.set_title(title)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(figures.png(figure, dpi=90))
+
+
+def make_gallery_cells(rng, n=8, side=64):
+    """Blobs that look a little like cells: DNA in the middle, scattered Golgi beside it."""
+    y, x = np.mgrid[:side, :side] - (side - 1) / 2
+    cells = []
+    for i in range(n):
+        nucleus = (x / rng.uniform(10, 15)) ** 2 + (y / rng.uniform(9, 13)) ** 2 < 1
+        dna = nucleus * rng.uniform(0.6, 1.2) + rng.normal(0, 0.04, (side, side))
+        spots = [np.exp(-((x - sx) ** 2 + (y - sy) ** 2) / 5) for sx, sy in rng.normal((14, 6), 4, (9, 2))]
+        image = np.stack([dna, np.sum(spots, 0) + rng.normal(0, 0.03, (side, side))], -1).astype(np.float32)
+        maps = np.stack([np.exp(-((x - 14) ** 2 + (y - 6) ** 2) / 90), 0.4 * np.exp(-(x**2 + y**2) / 120)])
+        words = f"G1/S, called {CLASSES[i > 5]}\np = {0.99 - 0.05 * i:.2f}"
+        cells.append(gallery.Cell(image, nucleus, maps, words, i > 5, 0.5))
+    return cells
+
+
+def make_run(root, test=False, line=None):
+    """A run folder beside a data folder, with everything that the commands leave behind."""
+    rng = np.random.default_rng(0)
+    run, data = root / "run", root / "data"
+    cells = make_cells(rng)
+    if line:
+        cells[schema.CELL_LINE] = line
+    files.write_table(cells, data / "cells.parquet")
+    files.write_json(data / "provenance.json", {"command": "prepare", "quarantined": ["broken.tif"]})
+    for name in ("outlines_HeLa_A01_s1", "contact_G1S", "contact_G2", "marker_HeLa", "illumination_plate1_DNA"):
+        _picture(data / "qc" / f"{name}.png", name)
+    config = {"data": str(data), "channels": ["DNA", "Golgi"], "classes": CLASSES, "config": {"seed": 0}}
+    files.write_json(run / "config.json", config)
+    files.write_json(run / "env.json", {"command": ["launch.py", "train"], "versions": {"jax": "0.10.2"}})
+    opened = [{"event": "final_opened", "time": "2031-05-04T10:00:00Z"}] if test else []
+    files.write_text(run / "metrics.jsonl", "\n".join(map(json.dumps, _log(rng) + opened)) + '\n{"event": "tra')
+    for split in ["validation"] + ["test"] * test:
+        files.write_json(run / f"evaluation_{split}.json", make_evaluation(split, -0.0123 if split == "test" else 0.0))
+    _explained(run, rng)
+    _discovered(run)
+    return run
+
+
+def _explained(run, rng):
+    places = ("nucleus", "other nuclei", "second stain", "cell body", "background", "nuclear rim")
+    rows = [{"class": c, "compartment": p, "ratio": r, "low": r * 0.9, "high": r * 1.1}
+            for c, ratios in zip(CLASSES, ((1.4, 0.5, 2.3, 1.0, 0.4, 1.7), (2.1, 0.4, 1.9, 0.9, 0.3, 1.5)), strict=True)
+            for p, r in zip(places, ratios, strict=True)]  # fmt: skip
+    words = {
+        c: f"For {c} the model looks 2.3 times as much as by chance at the Golgi (95 % interval 2.1 to 2.5)."
+        for c in CLASSES
+    }
+    size = {"n_cells": 312, "n_groups": 18, "group_by": "field", "confidence": 0.95, "classes": CLASSES}
+    notes = ["One pixel of the map covers 4 by 4 pixels of the crop."]
+    summary = {**size, "stain": "Golgi", "rows": rows, "sentences": words, "notes": notes}
+    files.write_json(run / "explain" / "summary.json", summary)
+    cells = make_gallery_cells(rng)
+    for slug, name in (("g1-s", "G1/S"), ("g2", "G2")):
+        figure = gallery.gallery(cells, ["DNA", "Golgi"], CLASSES, f"Cells labelled {name}")
+        page._draw(run, f"gradcam_{slug}", figure)
+    images = np.stack([np.mean([c.image for c in cells], 0)] * 2)
+    maps = np.stack([np.mean([c.maps[p] / c.maps[p].mean() for c in cells], 0) for p in (0, 1)])
+    page._draw(run, "gradcam_mean", gallery.mean_maps(images, maps, [170, 142], CLASSES, 0.5))
+
+
+def _discovered(run):
+    names = ["Golgi_AreaShape_Area", "Nuclei_Intensity_IntegratedIntensity_DNA", "Nuclei_AreaShape_Area"]
+    bounds = {"low": 0.8, "high": 0.95, "balanced_accuracy_low": 0.81, "balanced_accuracy_high": 0.94}
+    score = {"validation_auroc": 0.93, "validation_balanced_accuracy": 0.9123}
+    ranking = pd.DataFrame({"feature": names * 7, **score, **bounds, "higher_in": "G2", "cut": 151.3, "unit": "um^2",
+                            "n_validation": 812})  # fmt: skip
+    files.write_csv(ranking, run / "features" / "ranking.csv")
+    pairs = pd.DataFrame({"feature_x": names[:2], "feature_y": names[1:], **score, "auroc_low": 0.8, "auroc_high": 0.9,
+                          **bounds, "abs_spearman": 0.21, "n_validation": 812})  # fmt: skip
+    files.write_csv(pairs, run / "features" / "pairs.csv")
+    _picture(run / "features" / "pair.png", "pair")
+
+
+def _sources(text):
+    return re.findall(r'(?:src|href)="([^"]*)"', text)
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    run = make_run(tmp_path_factory.mktemp("report"))
+    return run, page.write_report(run).read_text(encoding="utf-8")
+
+
+def test_page_is_one_file(written):
+    _, text = written
+    assert all(source.startswith(("#", "data:image/png;base64,")) for source in _sources(text))
+    assert not re.search(r"url\(|@import|<script|<link", text)
+
+
+def test_links_of_the_contents_lead_somewhere(written):
+    _, text = written
+    targets = [s[1:] for s in _sources(text) if s.startswith("#")]
+    assert len(targets) == 10 and all(f'id="{target}"' in text for target in targets)
+
+
+def test_embedded_figures_are_pictures_and_saved(written):
+    run, text = written
+    embedded = [base64.b64decode(s.split(",")[1]) for s in _sources(text) if s.startswith("data:")]
+    assert len(embedded) == 16
+    for data in embedded:
+        picture = Image.open(io.BytesIO(data))
+        picture.load()
+        assert picture.format == "PNG"
+    saved = {path.read_bytes() for path in (run / "figures").glob("*.png")}
+    assert len(saved & set(embedded)) == 10
+
+
+def test_numbers_are_those_of_the_evaluation(written):
+    run, text = written
+    model = files.read_json(run / "evaluation_validation.json")["model"]
+    for score in model.values():
+        shown = (
+            f"{page.number(score['value'])}<small>{page.number(score['low'])} to {page.number(score['high'])}</small>"
+        )
+        assert shown in text
+    assert "balanced accuracy is 0.932 (95 % interval 0.912 to 0.952)" in text
+    assert "best baseline (All measurements) reaches 0.903 (0.883 to 0.923)" in text
+    assert "the two cannot be told apart" in text
+
+
+def test_counts_are_those_of_the_table(written):
+    run, text = written
+    cells = pd.read_parquet(run.parent / "data" / "cells.parquet")
+    used = cells[cells[schema.REJECT] == ""]
+    assert f"{len(cells):,} objects in 40 fields; {len(used):,} are used" in text
+    border = (cells[schema.REJECT] == "border").sum()
+    assert re.search(rf"border</th><td>{border}</td>", text)
+
+
+def test_nothing_of_the_test_split_before_it_is_opened(written):
+    run, text = written
+    assert 'id="scores-test"' not in text and "Test split:" not in text and "The test split is closed" in text
+    assert not list((run / "figures").glob("*_test*"))
+    assert html.escape("never opened") in text
+
+
+def test_opened_test_split_comes_first(tmp_path):
+    text = page.write_report(make_run(tmp_path, test=True)).read_text(encoding="utf-8")
+    assert text.index('id="scores-test"') < text.index('id="scores-validation"')
+    assert "of the test split, the network&#39;s balanced accuracy is 0.919" in text
+    assert "opened 2031-05-04T10:00:00Z" in text
+
+
+def test_text_from_data_is_not_run(tmp_path):
+    text = page.write_report(make_run(tmp_path, line="<script>alert(1)</script>")).read_text(encoding="utf-8")
+    assert "<script" not in text and "&lt;script&gt;alert(1)" in text
+
+
+def test_empty_run_names_the_commands(tmp_path):
+    files.write_json(tmp_path / "config.json", {"data": str(tmp_path / "absent"), "channels": [], "classes": []})
+    text = page.write_report(tmp_path).read_text(encoding="utf-8")
+    for command in ("prepare", "train", "evaluate", "explain", "discover"):
+        assert f"python launch.py {command} " in text
+
+
+def test_no_run_folder_is_refused(tmp_path):
+    with pytest.raises(StoredStateRefused, match="config.json"):
+        page.write_report(tmp_path)
+
+
+def test_damaged_file_is_named(tmp_path):
+    files.write_json(tmp_path / "config.json", {})
+    files.write_text(tmp_path / "evaluation_validation.json", "{")
+    with pytest.raises(StoredStateRefused, match="evaluation_validation.json"):
+        page.write_report(tmp_path)
+
+
+def test_same_run_gives_the_same_page(written):
+    run, text = written
+    assert page.write_report(run).read_text(encoding="utf-8") == text
+
+
+def test_unknown_scores_are_dashes(tmp_path):
+    run = make_run(tmp_path)
+    evaluation = make_evaluation("validation")
+    for score in evaluation["model"].values():
+        score["low"] = score["high"] = None
+    evaluation["baselines"]["nuclear_area"]["auroc"] = {"value": None, "low": None, "high": None}
+    files.write_json(run / "evaluation_validation.json", evaluation)
+    text = page.write_report(run).read_text(encoding="utf-8")
+    assert "0.932 (one group, so no interval)" in text and "<td>–</td>" in text
+
+
+@pytest.mark.parametrize("classes", [2, 4])
+def test_figures_take_any_number_of_classes(classes):
+    names = [f"class {i}" for i in range(classes)]
+    assert figures.confusion(np.eye(classes, dtype=int) * 7, names, "title").axes[0].texts[0].get_text() == "7\n100 %"
+    left = figures.scores({"model": _scores(0.9)}, classes, "title", 0.95).axes[0].get_xlim()[0]
+    assert left < 1 / classes
+
+
+def test_best_step_has_the_lowest_validation_loss():
+    rows = [{"step": 10, "loss": 0.5}, {"step": 20, "loss": 0.3}, {"step": 30, "loss": 0.4}, {"step": 40, "loss": None}]
+    assert figures.best_step(rows) == 20
+    assert figures.best_step([]) is None
+
+
+def test_scale_bar_is_ten_um_where_the_pixel_size_is_known():
+    assert gallery.scale_bar(0.5) == (20.0, "10 µm")
+    assert gallery.scale_bar(float("nan")) == (20.0, "20 px")
+    assert gallery.scale_bar(0.25)[0] == 40.0
+
+
+def test_overlay_without_relevance_is_grey():
+    image = np.full((4, 4, 2), 0.5, np.float32)
+    picture = gallery.overlay(image, np.ones(2), np.zeros((4, 4)))
+    np.testing.assert_allclose(picture, 0.375)
