@@ -10,6 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
 
 from . import metrics, schema, table
 from .errors import InputRefused
@@ -41,7 +42,7 @@ class Inputs:
 
     @classmethod
     def learn(cls, rows: pd.DataFrame, features, log: bool) -> "Inputs":
-        """Learn medians and lines of `rows`; with `log`, take logarithms of features that are positive but for noise."""
+        """Learn medians and lines of `rows`; with `log`, take logarithms of features positive but for noise."""
         values = table.relative_features(rows, features)
         values = values.loc[:, values.notna().any()]  # a column without one number says nothing
         median = values.median().to_numpy()
@@ -69,7 +70,10 @@ class Classifier:
 
     def predict(self, rows: pd.DataFrame) -> np.ndarray:
         """Probabilities f64 [N, P] of rows of the table, in the order of the classes."""
-        return self.model.predict_proba(self.inputs(rows)) if len(rows) else np.zeros((0, len(self.model.classes_)))
+        if not len(rows):
+            return np.zeros((0, len(self.model.classes_)))
+        with threadpool_limits(1):
+            return self.model.predict_proba(self.inputs(rows))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,7 +122,9 @@ def _classified(rows: pd.DataFrame, column: str, classes) -> tuple[pd.DataFrame,
 def _fit(rows: pd.DataFrame, label: np.ndarray, features, boosting: bool, seed: int) -> Classifier:
     inputs = Inputs.learn(rows, features, log=not boosting)
     model = _boosting(seed) if boosting else _logistic()
-    return Classifier(inputs, model.fit(inputs(rows), label))
+    # Threads gain nothing with so few cells, and where they outnumber the free cores they make it 50 times slower.
+    with threadpool_limits(1):
+        return Classifier(inputs, model.fit(inputs(rows), label))
 
 
 def fit_baselines(train_rows: pd.DataFrame, channels, nucleus: str, classes, marker: str, seed: int = 0) -> Baselines:
