@@ -64,7 +64,7 @@ def expose(rng, plate_rng, canvas: np.ndarray, nuisance: Nuisance, pixel_um: flo
 
 
 def blur(image: np.ndarray, sigma_px: float, haze_px: float) -> np.ndarray:
-    """Gaussian blur of f32 [H, W] with a wide, faint halo; the total is kept away from the borders."""
+    """Gaussian blur of f32 [H, W] with a wide, faint halo of light from out of focus; keeps the mean."""
     sharp = ndimage.gaussian_filter(image, sigma_px, truncate=3) if sigma_px > 0 else image
     step = max(int(haze_px / 2), 1)
     height, width = (n // step * step for n in image.shape)

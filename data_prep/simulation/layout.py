@@ -120,6 +120,7 @@ def cell_bodies(rng, labels: np.ndarray, centres, axes: np.ndarray, reach_px: fl
     angle = np.arctan2(y - centres[:, 0].astype(np.float32)[owner], x - centres[:, 1].astype(np.float32)[owner])
     wave = smooth_noise(rng, labels.shape, 0.45 * reach_px)
     reach = reach_px * (1 + stretch * np.cos(2 * (angle - axes.astype(np.float32)[owner])) + 0.15 * wave)
+    reach = np.maximum(reach, 0.2 * reach_px)  # the nucleus itself is always part of the body
     return np.where(distance < reach, owner + 1, 0).astype(np.int32), distance
 
 

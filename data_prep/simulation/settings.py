@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import numbers
 
 from cellcycle_jax.errors import UsageError
 from data_prep.simulation.lines import LINES
@@ -107,7 +108,7 @@ def _value(config, name):
 
 
 def _number(name, value, low, high):
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not math.isfinite(value):
         raise UsageError(f"{name}: found {value!r}, allowed: a number from {low:g} to {high:g}")
     if not low <= value <= high:
         raise UsageError(f"{name}: found {value:g}, allowed: {low:g} to {high:g}")
