@@ -4,11 +4,11 @@ A field's mean and standard deviation depend on how crowded it is; the G1 peak o
 """
 
 import numpy as np
-from scipy import ndimage, stats
+from scipy import ndimage
 
 from cellcycle_jax import schema
 
-MIN_CELLS_FOR_PEAK = 20  # fewer nuclei give no trustworthy G1 peak
+MIN_CELLS_FOR_PEAK = 10  # fewer nuclei give no trustworthy G1 peak
 
 
 def field_background(image: np.ndarray, labels: np.ndarray, margin_px: float) -> np.ndarray:
@@ -23,25 +23,28 @@ def field_background(image: np.ndarray, labels: np.ndarray, margin_px: float) ->
 
 
 def g1_peak(integrated: np.ndarray) -> float:
-    """The G1 position of a field: first large peak of a kernel density of log2 integrated DNA.
+    """The G1 position of a field: where a cell-cycle model of log2 integrated DNA fits best.
 
-    "Large" is at least 40 % of the highest peak, so that debris below G1 and a big G2 population above it do not count.
+    The model is that of flow cytometry (Dean and Jett, J. Cell Biol. 60, 1974) with fixed shares: G1 at the position, G2
+    at twice it, S between, and a few outliers anywhere. Using G2 and S cells too, it is several times less noisy in a
+    field of thirty nuclei than the mode of a density.
 
     Args:
-        integrated: background-subtracted integrated DNA of whole, well-shaped nuclei, positive, [N].
+        integrated: background-subtracted integrated DNA of whole, well-shaped nuclei, [N].
 
     Returns:
-        The position in the unit of the input, NaN for fewer than 3 values.
+        The position in the unit of the input, NaN where no value is positive.
     """
     logs = np.log2(integrated[integrated > 0])
-    if len(logs) < 3 or np.ptp(logs) < 1e-6:
-        return float(2 ** np.median(logs)) if len(logs) else float("nan")
-    grid = np.linspace(logs.min() - 0.5, logs.max() + 0.5, 512)
-    density = stats.gaussian_kde(logs, bw_method=0.13 / logs.std())(grid)
-    inner = (density[1:-1] >= density[:-2]) & (density[1:-1] > density[2:])
-    peaks = np.flatnonzero(inner) + 1
-    large = peaks[density[peaks] >= 0.4 * density.max()]
-    return float(2 ** grid[large[0]])
+    if len(logs) == 0:
+        return float("nan")
+    places = np.linspace(logs.min() - 0.2, logs.max() + 0.2, 1001)
+    content = np.concatenate([[0.0], np.log2(np.linspace(1.05, 1.95, 10)), [1.0]])  # of G1, ten steps through S, G2
+    share = np.concatenate([[0.55], np.full(10, 0.025), [0.18]])
+    width = 0.15  # sd of log2: staining and segmentation, about 10 %
+    distance = (logs[None, :, None] - places[:, None, None] - content) / width
+    density = (share * np.exp(-0.5 * distance**2)).sum(axis=-1) / (width * np.sqrt(2 * np.pi)) + 0.02 / 4
+    return float(2 ** places[np.log(density).sum(axis=1).argmax()])
 
 
 def references(table, channels, nucleus: str) -> dict[str, dict[str, float]]:

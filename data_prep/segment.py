@@ -70,10 +70,10 @@ def foreground(image: np.ndarray, diameter_px: float) -> np.ndarray:
 
 def measure_diameter(image: np.ndarray, first_guess_px: float) -> float:
     """Median diameter, px, of the well-shaped objects in the thresholded image; the guess where there are none."""
-    mask = foreground(np.asarray(image, np.float32), first_guess_px)
+    mask = foreground(np.asarray(image, np.float32)[::2, ::2], first_guess_px / 2)  # half the pixels say the same
     table = measure.regionprops_table(measure.label(mask), properties=("equivalent_diameter_area", "solidity", "area"))
-    solid = (table["solidity"] > 0.9) & (table["area"] > 30)
-    return float(np.median(table["equivalent_diameter_area"][solid])) if solid.sum() >= 5 else float(first_guess_px)
+    solid = (table["solidity"] > 0.9) & (table["area"] > 8)
+    return 2 * float(np.median(table["equivalent_diameter_area"][solid])) if solid.sum() >= 5 else float(first_guess_px)
 
 
 def _drop_small(labels, min_area):

@@ -1,0 +1,168 @@
+"""Predictions and scores of a run on one split, beside the baselines that a network has to beat.
+
+The test split is opened by `evaluate --final` alone, which logs that it did. What was found on a split is kept under the
+split's name, and evaluation.json and predictions.parquet repeat the split that was asked for last.
+"""
+
+import dataclasses
+import datetime
+import pathlib
+
+import numpy as np
+import pandas as pd
+
+from cellcycle_jax import baselines, calibration, data, files, log, metrics, schema, statistics, table
+from cellcycle_jax.run import load_run
+
+RESAMPLING_SEED = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Resampling:
+    """How intervals are made: resamples of the groups, confidence."""
+
+    bootstraps: int
+    confidence: float
+
+
+def evaluate(workdir, final: bool = False) -> None:
+    """Score the run on its validation split, or with `final` on the locked test split.
+
+    Writes RUN/predictions.parquet and RUN/evaluation.json, and the same under the split's name
+    (predictions_<split>.parquet, evaluation_<split>.json). docs/data.md lists what is in them.
+
+    Raises:
+        StoredStateRefused: the run or its data set is missing, damaged, or they do not belong together.
+    """
+    workdir = pathlib.Path(workdir)
+    run = load_run(workdir)
+    resampling = Resampling(run.config.evaluate.bootstraps, run.config.evaluate.confidence)
+    cells = table.unlocked(table.load_cells(run.data_dir), final)
+    split = "test" if final else "validation"
+    if final:
+        log.append(workdir, {"event": "final_opened", "split": split, "time": _now(), "step": run.step})
+    validation = _crops(run, "validation")
+    temperature = calibration.fit_temperature(run.predict_logits(validation), validation.label)
+    crops = _crops(run, split, final) if final else validation
+    logits = run.predict_logits(crops)
+    rows = table.rows_by_id(cells, crops.cell_id)
+    predictions = prediction_table(rows, logits, run.classes, temperature)
+    result = score(rows, crops.label, logits, temperature, fitted_baselines(cells, run, crops), run, resampling)
+    result = {"split": split, "group_by": crops.group_by, "temperature": temperature, "step": run.step, **result,
+              "notes": notes(run, crops, split)}
+    for name in (f"_{split}", ""):
+        files.write_table(predictions, workdir / f"predictions{name}.parquet")
+        files.write_json(workdir / f"evaluation{name}.json", result)
+    _say(result)
+
+
+def _crops(run, split, final=False):
+    return data.take_lines(data.load_crops(run.data_dir, split, final), run.config.data.cell_lines)
+
+
+def prediction_table(rows, logits, classes, temperature) -> pd.DataFrame:
+    """One row per cell: its Metadata_ columns, label, predicted, prob_<class>, and the confidence after calibration.
+
+    `calibrated` is the calibrated probability of the predicted class, `calibrated_<class>` that of each class.
+    """
+    kept = rows[[c for c in rows.columns if c.startswith("Metadata_")]].copy()
+    prob = calibration.apply_temperature(logits, 1.0)
+    calibrated = calibration.apply_temperature(logits, temperature)
+    kept["label"] = rows[schema.LABEL].to_numpy()
+    kept["predicted"] = np.array(classes)[logits.argmax(axis=1)]
+    for i, name in enumerate(classes):
+        kept[f"prob_{name}"] = prob[:, i]
+    kept["calibrated"] = calibrated.max(axis=1)
+    for i, name in enumerate(classes):
+        kept[f"calibrated_{name}"] = calibrated[:, i]
+    return kept
+
+
+def fitted_baselines(cells, run, crops):
+    """The baselines, and on simulated fields the oracle, fitted on the training split's labelled cells."""
+    train = cells[cells[schema.SPLIT] == "train"]
+    if run.config.data.cell_lines:
+        train = train[train[schema.CELL_LINE].isin(list(run.config.data.cell_lines))]
+    labelled = train[train[schema.LABEL] != ""]
+    return (baselines.fit_baselines(labelled, run.channels, crops.nucleus, run.classes, crops.marker),
+            baselines.fit_oracle(train, run.classes))
+
+
+def score(rows, label, logits, temperature, fitted, run, resampling) -> dict:
+    """Scores on the labelled cells, and against the true phase on every interphase cell where it is known."""
+    simple, oracle = fitted
+    prob = calibration.apply_temperature(logits, 1.0)
+    rivals = simple.predict(rows)
+    known = np.flatnonzero(label != schema.NO_LABEL)
+    result = compare(rows, known, label, prob, rivals, resampling)
+    calibrated = calibration.apply_temperature(logits, temperature)
+    result["model_calibrated"] = _scores(label, calibrated, rows, known, resampling, ("ece", "brier"))
+    result["reliability"] = {name: _curve(label[known], p[known]) for name, p in
+                             (("raw", prob), ("calibrated", calibrated))}
+    result |= {"classes": run.classes, "confidence": resampling.confidence, "baseline_features": simple.features}
+    if oracle is None:
+        return result
+    truth = pd.Index(run.classes).get_indexer(rows[schema.TRUE_PHASE])
+    known = np.flatnonzero(truth >= 0)
+    result["truth"] = compare(rows, known, truth, prob, rivals, resampling)
+    result["truth"]["oracle"] = _scores(truth, oracle.predict(rows), rows, known, resampling)
+    result["truth"]["oracle_features"] = list(oracle.inputs.features)
+    both = known[label[known] != schema.NO_LABEL]
+    result["truth"]["label_agreement"] = float(np.mean(label[both] == truth[both])) if len(both) else None
+    result["truth"]["label_abstained"] = float(np.mean(label[known] == schema.NO_LABEL))
+    return result
+
+
+def compare(rows, known, label, prob, rivals, resampling) -> dict:
+    """Scores of the model and its rivals on the cells `known`, and the model's lead over each, all with intervals."""
+    lead = {name: statistics.differences_with_intervals(
+        label[known], prob[known], p[known], rows[schema.GROUP].to_numpy()[known], resampling.bootstraps,
+        resampling.confidence, RESAMPLING_SEED, ("balanced_accuracy", "auroc")) for name, p in rivals.items()}
+    return {
+        "n_cells": len(known), "n_fields": int(rows[schema.FIELD].iloc[known].nunique()),
+        "n_groups": int(rows[schema.GROUP].iloc[known].nunique()),
+        "model": _scores(label, prob, rows, known, resampling),
+        "baselines": {name: _scores(label, p, rows, known, resampling) for name, p in rivals.items()},
+        "differences": lead, "confusion": metrics.confusion(label[known], prob[known])[0].astype(int),
+    }
+
+
+def _scores(label, prob, rows, known, resampling, names=tuple(metrics.METRICS)):
+    groups = rows[schema.GROUP].to_numpy()[known]
+    return statistics.scores_with_intervals(label[known], prob[known], groups, resampling.bootstraps,
+                                            resampling.confidence, RESAMPLING_SEED, names)
+
+
+def _curve(label, prob):
+    confidence, accuracy, count = calibration.reliability_curve(label, prob)
+    return {"confidence": confidence, "accuracy": accuracy, "count": count}
+
+
+def notes(run, crops, split) -> list[str]:
+    """What these scores cannot show, in plain sentences for the report."""
+    made = files.read_json(run.data_dir / "provenance.json")
+    said = [f"Intervals resample whole groups ({crops.group_by}); one trained network, one seed."]
+    if made["config"]["phase"]["method"] == "dna_content":
+        said.append(f"Labels are pseudo-labels: integrated {crops.nucleus} over the field's G1 peak, computed from the "
+                    "channel the network sees. The baseline integrated_dna is the label itself, and area follows it.")
+    if made["config"]["source"] == "simulated":
+        said.append("The cells are simulated: scores show that the tools work, nothing about biology.")
+    if split == "validation":
+        said.append("Validation chose the weights and the temperature, so its scores are a little too good.")
+    return said
+
+
+def _now():
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+
+def _say(result):
+    """The result in two lines on the terminal."""
+    for name, part in (("labels", result), ("true phase", result.get("truth"))):
+        if part:
+            model = part["model"]["balanced_accuracy"]
+            best = max(part["baselines"], key=lambda b: part["baselines"][b]["balanced_accuracy"]["value"])
+            rival = part["baselines"][best]["balanced_accuracy"]
+            print(f"{result['split']}, against {name}: balanced accuracy {model['value']:.3f} "
+                  f"({model['low']:.3f} to {model['high']:.3f}) on {part['n_cells']} cells; best baseline {best} "
+                  f"{rival['value']:.3f}", flush=True)
