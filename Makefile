@@ -1,0 +1,38 @@
+# `make demo` and `make test` set up .venv first where it is missing or older than what it is made from.
+PYTHON ?= python3
+VENV ?= .venv
+VERSION := $(shell $(PYTHON) -c 'import sys; print("py%d%d" % sys.version_info[:2])')
+CONSTRAINTS ?= $(wildcard constraints/cpu-$(VERSION).txt)
+RUN := $(VENV)/bin/python
+
+.PHONY: demo test test-fast lint constraints
+
+demo: $(VENV)/.ready
+	$(RUN) launch.py demo --out=runs/demo --overwrite
+
+test: $(VENV)/.ready
+	$(RUN) -m pytest
+
+test-fast: $(VENV)/.ready
+	$(RUN) -m pytest -m "not slow"
+
+lint: $(VENV)/.ready
+	$(RUN) -m ruff check .
+
+$(VENV)/.ready: requirements.txt pyproject.toml $(CONSTRAINTS)
+	$(PYTHON) -m venv $(VENV)
+	$(RUN) -m pip install --quiet --upgrade pip
+	$(RUN) -m pip install --quiet -e '.[test]' $(addprefix -c ,$(CONSTRAINTS))
+	touch $@
+
+# One solved set per target; needs `pip install uv`.
+constraints:
+	for version in 3.11 3.12; do \
+	  short=py$$(echo $$version | tr -d .); \
+	  uv pip compile -q pyproject.toml --extra test --python-version $$version --python-platform x86_64-manylinux_2_31 \
+	    --no-header --no-annotate -o constraints/cpu-$$short.txt; \
+	  for extra in cuda12 cuda13 tpu; do \
+	    uv pip compile -q pyproject.toml --extra test --extra $$extra --python-version $$version \
+	      --python-platform x86_64-manylinux_2_31 --no-header --no-annotate -o constraints/$$extra-$$short.txt; \
+	  done; \
+	done
