@@ -47,7 +47,9 @@ def make_evaluation(split, shift=0.0):
         "reliability": {"raw": raw, "calibrated": curve}, "notes": ["Three fields had no G1 peak and are not scored."],
         "baseline_features": {"nuclear_area": columns[:1], "integrated_dna": columns[1:], "area_and_dna": columns,
                               "all_features": [f"Nuclei_Texture_{i}_DNA" for i in range(57)]},
-        "truth": {"n_cells": 1003, "n_fields": 18, "model": _scores(0.884), "baselines": baselines,
+        "model_calibrated": {"ece": _score(0.0177), "brier": _score(0.1)},
+        "truth": {"label_agreement": 0.987, "label_abstained": 0.2,
+                  "n_cells": 1003, "n_fields": 18, "model": _scores(0.884), "baselines": baselines,
                   "oracle": _scores(0.936), "differences": differences, "confusion": [[500, 61], [52, 390]]},
     }  # fmt: skip
 

@@ -16,9 +16,10 @@ from ..errors import StoredStateRefused
 from . import figures
 
 QUALITY = ("outlines", "contact", "marker", "illumination")  # what DATA/qc/*.png start with, in the order shown
-MOST_PICTURES = 4  # of one kind of quality control; a data set can have hundreds
+MOST_PICTURES = 6  # of one kind of quality control; a data set can have hundreds
 MOST_FEATURES, MOST_PAIRS = 15, 10
 ABSTAINED = "no label (abstained)"
+CALIBRATION = {"before": "model", "after": "model_calibrated"}  # which scores are without, which with the temperature
 
 
 def write_report(workdir) -> pathlib.Path:
@@ -153,6 +154,7 @@ def _evaluation(run: pathlib.Path, e: dict) -> dict:
     return {
         **_scored(run, e, e, f"scores_{split}", head), "split": split, "head": head, "group_by": e["group_by"],
         "percent": f"{100 * e['confidence']:g} %", "baseline_features": columns,
+        "errors": {name: (e.get(part) or {}).get("ece") for name, part in CALIBRATION.items()},
         "confusion": _draw(run, f"confusion_{split}", figures.confusion(e["confusion"], classes, head)),
         "reliability": _draw(run, f"reliability_{split}", curve),
         "truth": e.get("truth") and _truth(run, e, e["truth"]),
@@ -166,7 +168,8 @@ def _truth(run: pathlib.Path, e: dict, truth: dict) -> dict:
     if truth.get("confusion"):
         figure = figures.confusion(truth["confusion"], e["classes"], head)
         shown["confusion"] = _draw(run, f"confusion_{e['split']}_truth", figure)
-    return {"confusion": None, **shown}
+    labels = {"agreement": truth.get("label_agreement"), "abstained": truth.get("label_abstained")}
+    return {"confusion": None, **labels, **shown}
 
 
 def _scored(run: pathlib.Path, e: dict, part: dict, name: str, head: str) -> dict:
@@ -220,6 +223,7 @@ def _feature(row: dict) -> dict:
     """One row of ranking.csv for the table."""
     auroc, accuracy = (_score(row, m, p) for m, p in (("auroc", ""), ("balanced_accuracy", "balanced_accuracy_")))
     unit = row.get("unit") if isinstance(row.get("unit"), str) else ""
+    unit = unit.replace("um", "µm").replace("^2", "²")
     cut = f"{row['cut']:.4g} {unit}".strip() if pd.notna(row.get("cut")) else "–"
     return {"name": schema.readable(row["feature"]), "auroc": auroc, "accuracy": accuracy, "cut": cut,
             "higher_in": row.get("higher_in", "–"), "n": row.get("n_validation", "–")}  # fmt: skip
