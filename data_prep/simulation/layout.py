@@ -124,15 +124,24 @@ def cell_bodies(rng, labels: np.ndarray, centres, axes: np.ndarray, reach_px: fl
     return np.where(distance < reach, owner + 1, 0).astype(np.int32), distance
 
 
-def round_body(bodies: np.ndarray, labels: np.ndarray, centre, number: int, radius_px: float) -> None:
-    """Make the body `number` in `bodies` i32 [H, W] a disc that lies above its neighbours' bodies, not their nuclei."""
-    bodies[bodies == number] = 0
+def round_bodies(bodies: np.ndarray, labels: np.ndarray, centres, numbers, radius_px: float) -> None:
+    """Make some bodies discs that lie above their neighbours' bodies, but not above their nuclei.
+
+    Args:
+        bodies: i32 [H, W], changed in place.
+        labels: i32 [H, W] nuclei with the same values.
+        centres: int [n, 2] (y, x) of all nuclei, that of value 1 first.
+        numbers: the values in `bodies` to change.
+        radius_px: radius of the discs.
+    """
+    kept = np.arange(len(centres) + 1, dtype=np.int32)
+    kept[numbers] = 0
+    bodies[...] = np.where(labels > 0, labels, kept[bodies])
     half = int(radius_px)
-    at = window(centre, half)
     y, x = np.ogrid[-half : half + 1, -half : half + 1]
-    disc = (y**2 + x**2 <= radius_px**2) & ((labels[at] == 0) | (labels[at] == number))
-    bodies[at][disc] = number
-    bodies[labels == number] = number
+    for number in numbers:
+        at = window(centres[number - 1], half)
+        bodies[at][(y**2 + x**2 <= radius_px**2) & (labels[at] == 0)] = number
 
 
 def touching_labels(labels: np.ndarray) -> set[int]:

@@ -28,8 +28,8 @@ class Painter:
         self.bodies, self.distance = layout.cell_bodies(
             rng, labels, centres, axes, line.body_um / pixel_um, line.body_stretch
         )
-        for k in np.flatnonzero(self.mitotic):
-            layout.round_body(self.bodies, labels, centres[k], k + 1, MITOTIC_RADIUS_UM / pixel_um)
+        dividing = np.flatnonzero(self.mitotic) + 1
+        layout.round_bodies(self.bodies, labels, centres, dividing, MITOTIC_RADIUS_UM / pixel_um)
 
     def paint(self):
         """Fill canvas, Golgi labels and the realised cues."""
