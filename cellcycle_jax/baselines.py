@@ -17,8 +17,9 @@ from .errors import InputRefused
 
 BASELINES = ("nuclear_area", "integrated_dna", "area_and_dna", "all_features")
 
-# True columns that say the phase itself, or that no image of the shown channels holds. The stained DNA is allowed.
-_HIDDEN_TRUTH = ("Truth_marker", "Truth_age", "Truth_dna_content")
+# True columns that say the phase itself, that no picture shows (the DNA content, and the strength of a cell's staining,
+# from which it would follow), or that say only where a cell lies. What is stained is allowed.
+_HIDDEN_TRUTH = ("marker", "age", "phase", "dna_content", "stain", "cell_label", "site", "centre", "border", "touching")
 _FLOOR = 1e-3  # lowest value of a logarithm's argument, as a fraction of the training median
 
 
@@ -173,8 +174,8 @@ def _grouped_score(rows: pd.DataFrame, label: np.ndarray, features, boosting: bo
 def fit_oracle(train_rows: pd.DataFrame, classes, seed: int = 0) -> Classifier | None:
     """A classifier of the true properties of simulated cells: how far any reader of the images could get.
 
-    Logistic regression or gradient boosting, whichever scores better on held-out groups of the training rows. The
-    marker, the age and the DNA content are kept from it; the DNA that is stained is not.
+    Logistic regression or gradient boosting, whichever scores better on held-out groups of the training rows. Marker,
+    age, DNA content and staining strength are kept from it; the DNA that is stained is not.
 
     Args:
         train_rows: rows of the training split, trained on `schema.TRUE_PHASE` (mitotic cells are left out).
@@ -186,8 +187,8 @@ def fit_oracle(train_rows: pd.DataFrame, classes, seed: int = 0) -> Classifier |
     """
     features = [
         c for c in train_rows.columns
-        if c.startswith("Truth_") and not c.startswith(_HIDDEN_TRUTH) and pd.api.types.is_numeric_dtype(train_rows[c])
-        and train_rows[c].notna().any()
+        if c.startswith("Truth_") and not c.removeprefix("Truth_").startswith(_HIDDEN_TRUTH)
+        and pd.api.types.is_numeric_dtype(train_rows[c]) and train_rows[c].notna().any()
     ]  # fmt: skip
     if not features or schema.TRUE_PHASE not in train_rows.columns:
         return None

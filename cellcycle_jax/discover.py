@@ -15,6 +15,7 @@ import pandas as pd
 from scipy.stats import rankdata
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold
+from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from . import files, metrics, schema, statistics, table
@@ -83,7 +84,8 @@ class Line:
         """Logistic regression with balanced classes on standardised `points` f64 [N, 2]."""
         mean, spread = points.mean(0), points.std(0)
         spread = np.where(spread > 0, spread, 1.0)
-        model = LogisticRegression(class_weight="balanced").fit((points - mean) / spread, positive)
+        model = LogisticRegression(class_weight="balanced", solver="newton-cholesky")
+        model.fit((points - mean) / spread, positive)
         coefficients = model.coef_[0] / spread
         return cls(coefficients, float(model.intercept_[0] - coefficients @ mean), spread)
 
@@ -374,7 +376,8 @@ def discover(
     ranking = rank_features(train, validation, axes, classes, resampling)
     best = list(ranking["feature"])
     alike = rank_correlations(train.linear[best])
-    pairs = rank_pairs(train, validation, pick_candidates(best, alike, candidates), alike, resampling)
+    with threadpool_limits(1):  # hundreds of tiny fits: threads would only wait on each other
+        pairs = rank_pairs(train, validation, pick_candidates(best, alike, candidates), alike, resampling)
     summary, cells = _summarise(
         pairs.iloc[0], train, validation, {axis.feature: axis for axis in axes}, confidence, classes, resampling
     )

@@ -27,7 +27,7 @@ def make_rows(n=600, seed=0, lines=("HeLa",), area_effect=0.4, dna_effect=0.7, t
         rows["Truth_dna_stain"] = dna
         rows["Truth_nuclear_area_um2"] = area
         rows["Truth_age"], rows["Truth_marker"], rows["Truth_dna_content"] = g2 + 0.0, g2 + 0.0, g2 + 0.0
-        rows["Truth_phase"] = label
+        rows["Truth_phase"], rows["Truth_stain_DNA"], rows["Truth_site"] = label, 1.0 + g2, g2
     return rows, g2
 
 
