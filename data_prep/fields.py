@@ -1,7 +1,9 @@
 """Read one microscope file into a `Field`: TIFF and OME-TIFF, channels by name, pixel size in um."""
 
+import contextlib
 import dataclasses
 import hashlib
+import logging
 import pathlib
 
 import numpy as np
@@ -58,11 +60,13 @@ def read_field(file: FieldFile, channel_names=(), pixel_um: float | None = None)
             channel names that do not fit.
     """
     try:
-        with tifffile.TiffFile(file.path) as tiff:
+        with _complaints() as complaints, tifffile.TiffFile(file.path) as tiff:
             _check_whole(tiff, file.path)
             series = tiff.series[0]
             image = _channels_last(series.asarray(), series.axes, file.path)
             names, size = _ome(tiff.ome_metadata) if tiff.is_ome else ((), None)
+        if complaints:
+            raise InputRefused(f"{file.path}: damaged ({complaints[0]}); copy the file again")
     except InputRefused:
         raise
     except Exception as error:  # tifffile and its codecs raise many kinds on damaged files
@@ -81,6 +85,21 @@ def channel_index(channels, name: str, path, field: str) -> int:
         raise InputRefused(f"{path}: no channel {name!r} ({field}); the file has {', '.join(channels)}; "
                            "name the channels in the config's channel_names")
     return channels.index(name)
+
+
+@contextlib.contextmanager
+def _complaints():
+    """Errors that tifffile only logs while it goes on with half a file, as a list of texts."""
+    found, logger = [], logging.getLogger("tifffile")
+    handler = logging.Handler(logging.ERROR)
+    handler.emit = lambda record: found.append(" ".join(record.getMessage().split()))
+    logger.addHandler(handler)
+    propagate, logger.propagate = logger.propagate, False
+    try:
+        yield found
+    finally:
+        logger.removeHandler(handler)
+        logger.propagate = propagate
 
 
 def _check_whole(tiff, path):

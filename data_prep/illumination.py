@@ -53,7 +53,8 @@ def _surface(mean, height, width):
     """Second-order surface through `mean`, evaluated on height x width, scaled to mean 1, never below 0.2."""
     if mean.max() <= 0:
         return np.ones((height, width))
-    grid = _terms(*(np.linspace(-1, 1, n) for n in mean.shape))
+    centres = [(2 * (np.arange(n) + 0.5) * _STEP - 1) / (size - 1) - 1 for n, size in zip(mean.shape, (height, width), strict=True)]
+    grid = _terms(*centres)
     weights, *_ = np.linalg.lstsq(grid.reshape(-1, grid.shape[-1]), mean.ravel(), rcond=None)
     surface = _terms(np.linspace(-1, 1, height), np.linspace(-1, 1, width)) @ weights
     surface = np.maximum(surface / surface.mean(), 0.2)

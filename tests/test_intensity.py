@@ -1,0 +1,45 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from cellcycle_jax import schema
+from data_prep import intensity
+
+
+def population(n, g1, rng):
+    content = np.where(rng.random(n) < 0.6, 1.0, np.where(rng.random(n) < 0.5, 2.0, rng.uniform(1, 2, n)))
+    return g1 * content * np.exp(rng.normal(0, 0.1, n))
+
+
+def test_g1_peak_of_a_known_population():
+    rng = np.random.default_rng(0)
+    found = [intensity.g1_peak(population(30, 5000.0, rng)) for _ in range(50)]
+    assert np.median(found) == pytest.approx(5000, rel=0.02)
+    assert np.std(found) / 5000 < 0.06
+
+
+def test_g1_peak_is_not_fooled_by_debris_or_by_many_g2_cells():
+    rng = np.random.default_rng(1)
+    g1, g2 = (5000 * k * np.exp(rng.normal(0, 0.08, n)) for k, n in ((1, 25), (2, 35)))
+    assert intensity.g1_peak(np.concatenate([g1, g2, [300.0, 500.0, 40000.0]])) == pytest.approx(5000, rel=0.06)
+
+
+def test_background_is_what_lies_far_from_nuclei():
+    image = np.full((60, 60, 2), (100.0, 40.0), np.float32)
+    labels = np.zeros((60, 60), np.int32)
+    labels[20:40, 20:40] = 1
+    image[16:44, 16:44] += 50  # haze around the nucleus
+    np.testing.assert_allclose(intensity.field_background(image, labels, margin_px=6), (100, 40))
+
+
+def test_reference_makes_a_typical_g1_nucleus_one():
+    rng = np.random.default_rng(2)
+    rows = []
+    for field, stain in (("a", 1.0), ("b", 3.0)):
+        dna = population(200, 400.0, rng) * 100 * stain
+        rows.append(pd.DataFrame({schema.FIELD: field, schema.PLATE: "p", "_area_px": 400.0, schema.integrated("DNA"): dna,
+                                  "Cells_Intensity_MeanIntensity_DNA": 1.0, "Cells_Intensity_MeanIntensity_Golgi": 7 * stain}))
+    found = intensity.references(pd.concat(rows), ("DNA", "Golgi"), "DNA")
+    assert found["a"]["DNA"] == pytest.approx(100, rel=0.03)
+    assert found["b"]["DNA"] == pytest.approx(300, rel=0.03)
+    assert found["b"]["Golgi"] == 21

@@ -1,0 +1,93 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from cellcycle_jax import schema
+from cellcycle_jax.errors import InputRefused, UsageError
+from configs import base
+from data_prep import phase
+
+
+def settings(method):
+    config = base.preparation()
+    config.channels.marker = "CENPF"
+    config.phase.method = method
+    return config
+
+
+def marker_table(n=400, plates=("p1", "p2"), gain=(1.0, 8.0), apart=2.5):
+    rng = np.random.default_rng(0)
+    parts, truth = [], []
+    for plate, g in zip(plates, gain, strict=True):
+        high = rng.random(n) < 0.25
+        value = g * 100 * 2 ** (apart * high + rng.normal(0, 0.4, n))
+        parts.append(pd.DataFrame({schema.PLATE: plate, "Nuclei_Intensity_MeanIntensity_CENPF": value}))
+        truth.append(high)
+    return pd.concat(parts, ignore_index=True), np.concatenate(truth)
+
+
+def test_two_humps_are_told_apart_on_each_plate_by_its_own_cut():
+    table, truth = marker_table()
+    config = settings("marker")
+    found = phase.label_cells(table, config.channels, config.phase)
+    known = found.label != schema.NO_LABEL
+    assert np.mean(found.label[known] == truth[known]) > 0.995
+    assert 0 < 1 - known.mean() < 0.05
+    assert found.cuts["p2"]["cut"] - found.cuts["p1"]["cut"] == pytest.approx(3, abs=0.2)  # gain 8 is 3 in log2
+
+
+def test_abstaining_band_grows_with_the_certainty_asked_for():
+    value = np.log2(marker_table(apart=2.0)[0]["Nuclei_Intensity_MeanIntensity_CENPF"][:400].to_numpy())
+    strict, lax = phase.two_gaussian_cuts(value, 0.01), phase.two_gaussian_cuts(value, 0.2)
+    assert strict["low"] < lax["low"] < lax["cut"] < lax["high"] < strict["high"]
+
+
+def test_cut_of_two_equal_gaussians_is_in_the_middle():
+    rng = np.random.default_rng(0)
+    cuts = phase.two_gaussian_cuts(np.concatenate([rng.normal(0, 1, 20000), rng.normal(6, 1, 20000)]), 0.05)
+    assert cuts["cut"] == pytest.approx(3, abs=0.05)
+    assert cuts["separation"] == pytest.approx(6, rel=0.02)
+    # posterior 0.95 at x where exp(6 x - 18) = 19
+    assert cuts["high"] == pytest.approx((18 + np.log(19)) / 6, abs=0.05)
+
+
+def test_one_hump_shows_in_the_separation():
+    assert phase.two_gaussian_cuts(np.random.default_rng(0).normal(0, 1, 3000), 0.05)["separation"] < 2
+
+
+def test_too_few_cells_on_a_plate_are_refused_by_name():
+    config = settings("marker")
+    with pytest.raises(InputRefused, match="p1.*10 usable"):
+        phase.label_cells(marker_table(10)[0], config.channels, config.phase)
+
+
+def test_marker_method_needs_a_marker():
+    config = base.preparation()
+    with pytest.raises(UsageError, match="channels.marker"):
+        phase.label_cells(marker_table()[0], config.channels, config.phase)
+
+
+def dna_table(content, field="f"):
+    n = len(content)
+    return pd.DataFrame({schema.PLATE: "p", schema.FIELD: field, "_area_px": 100.0, schema.integrated("DNA"): np.array(content) * 500.0,
+                         schema.reference_column("DNA"): [5.0] * n})
+
+
+def test_dna_content_by_hand():
+    config = settings("dna_content")
+    found = phase.label_cells(dna_table([0.5, 0.9, 1.1, 1.5, 1.8, 2.2, 2.6] * 10), config.channels, config.phase)
+    assert found.label[:7].tolist() == [-1, 0, 0, -1, 1, 1, -1]
+    np.testing.assert_allclose(found.value[:7], [0.5, 0.9, 1.1, 1.5, 1.8, 2.2, 2.6])
+
+
+def test_small_fields_get_no_dna_labels():
+    config = settings("dna_content")
+    table = pd.concat([dna_table([1.0, 2.0] * 30, "many"), dna_table([1.0, 2.0] * 10, "few")], ignore_index=True)
+    found = phase.label_cells(table, config.channels, config.phase)
+    assert set(found.label[60:]) == {schema.NO_LABEL} and set(found.label[:60]) == {0, 1}
+
+
+def test_a_class_without_cells_is_refused_with_counts():
+    config = settings("dna_content")
+    with pytest.raises(InputRefused, match="G2 0"):
+        phase.label_cells(dna_table([1.0] * 50), config.channels, config.phase)

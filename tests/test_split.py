@@ -1,0 +1,65 @@
+import pandas as pd
+import pytest
+
+from cellcycle_jax import schema
+from cellcycle_jax.errors import InputRefused, UsageError
+from data_prep import split
+
+
+def table(lines=("HeLa", "RPE1"), wells=10, sites=2, cells=5):
+    rows = [{schema.CELL_LINE: line, schema.PLATE: f"{line}-P", schema.WELL: f"A{w:02d}", schema.FIELD: f"{line}{w}{s}"}
+            for line in lines for w in range(wells) for s in range(sites) for _ in range(cells)]
+    return pd.DataFrame(rows)
+
+
+@pytest.mark.parametrize("by", ["field", "well"])
+def test_no_group_is_in_two_splits_and_every_line_is_in_all(by):
+    rows = table()
+    rows[schema.GROUP] = split.groups(rows, by)
+    rows[schema.SPLIT] = split.assign(rows, by, (0.6, 0.2, 0.2), 0)
+    assert rows.groupby(schema.GROUP)[schema.SPLIT].nunique().max() == 1
+    counts = rows.groupby([schema.CELL_LINE, schema.SPLIT])[schema.GROUP].nunique().unstack()
+    groups = 20 if by == "field" else 10
+    assert counts["train"].tolist() == [0.6 * groups] * 2 and counts["test"].tolist() == [0.2 * groups] * 2
+
+
+def test_wells_of_the_same_name_on_two_plates_are_two_groups():
+    rows = table()
+    assert split.groups(rows, "well").nunique() == 20
+
+
+def test_seed_decides_and_row_order_does_not():
+    rows = table()
+    rows[schema.GROUP] = split.groups(rows, "field")
+    one = split.assign(rows, "field", (0.6, 0.2, 0.2), 0)
+    shuffled = rows.sample(frac=1, random_state=1)
+    pd.testing.assert_series_equal(one, split.assign(shuffled, "field", (0.6, 0.2, 0.2), 0).sort_index())
+    assert (one != split.assign(rows, "field", (0.6, 0.2, 0.2), 1)).any()
+
+
+def test_splitting_by_line_deals_out_whole_lines():
+    rows = table(lines=("A", "B", "C"))
+    rows[schema.GROUP] = split.groups(rows, "cell_line")
+    rows[schema.SPLIT] = split.assign(rows, "cell_line", (0.4, 0.3, 0.3), 0)
+    assert rows.groupby(schema.CELL_LINE)[schema.SPLIT].nunique().max() == 1
+    assert set(rows[schema.SPLIT]) == set(schema.SPLITS)
+
+
+def test_too_few_groups_are_refused_with_the_line():
+    rows = table(wells=1)
+    rows[schema.GROUP] = split.groups(rows, "well")
+    with pytest.raises(InputRefused, match="HeLa.*1 group"):
+        split.assign(rows, "well", (0.6, 0.2, 0.2), 0)
+
+
+@pytest.mark.parametrize("fractions", [(0.5, 0.5), (0.8, 0.2, 0.2), (1.0, 0.0, 0.0)])
+def test_fractions_must_be_shares_of_one(fractions):
+    with pytest.raises(UsageError, match="fractions"):
+        split.assign(table(), "field", fractions, 0)
+
+
+def test_the_same_picture_in_two_splits_is_refused_with_both_names():
+    fields = pd.DataFrame({schema.FIELD: ["a", "b", "c"], schema.SPLIT: ["train", "test", "train"], "_sha256": ["x", "x", "y"]})
+    with pytest.raises(InputRefused, match=r"a \(train\), b \(test\)"):
+        split.refuse_twins(fields)
+    split.refuse_twins(fields.assign(_sha256=["x", "y", "x"]))  # a copy within one split leaks nothing
