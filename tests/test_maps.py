@@ -1,15 +1,13 @@
-import types
-
 import flax.linen as nn
-import jax
 import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
 
-from cellcycle_jax import data, files, schema
+from cellcycle_jax import data, files, run, schema
 from cellcycle_jax.errors import InputRefused
 from cellcycle_jax.explain import maps
+from configs.base import training
 
 SIDE = 32
 
@@ -48,16 +46,13 @@ def make_crops(n=24, labelled=True):
 
 
 def make_run(folder):
-    """What `load_run` gives, with a network whose answer is known."""
+    """A run with a network whose answer is known."""
     model = Brightness()
     kernel = np.array([[4.0, -4.0], [-12.0, 12.0]], np.float32)
-    variables = model.init(jax.random.key(0), np.zeros((1, SIDE, SIDE, 2), np.float32), train=False)
-    variables = {"params": {"Dense_0": {"kernel": kernel, "bias": variables["params"]["Dense_0"]["bias"]}}}
-    part = types.SimpleNamespace
-    config = part(seed=0, data=part(cell_lines=(), mask="none", scale="reference"),
-                  explain=part(tap="last", cells=10), evaluate=part(bootstraps=200, confidence=0.95))  # fmt: skip
-    return part(config=config, model=model, variables=variables, data_dir=folder, classes=["G1/S", "G2"],
-                channels=["DNA", "Golgi"])  # fmt: skip
+    variables = {"params": {"Dense_0": {"kernel": kernel, "bias": np.zeros(2, np.float32)}}}
+    config = training()
+    config.explain.cells, config.evaluate.bootstraps = 10, 200
+    return run.Run(folder, config, model, variables, 0, folder, ("DNA", "Golgi"), ("G1/S", "G2"), "CENPF")
 
 
 @pytest.fixture

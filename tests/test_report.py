@@ -117,9 +117,15 @@ def make_run(root, test=False, line=None):
     files.write_json(data / "provenance.json", {"command": "prepare", "quarantined": ["broken.tif"]})
     for name in ("outlines_HeLa_A01_s1", "contact_G1S", "contact_G2", "marker_HeLa", "illumination_plate1_DNA"):
         _picture(data / "qc" / f"{name}.png", name)
-    config = {"data": str(data), "channels": ["DNA", "Golgi"], "classes": CLASSES, "config": {"seed": 0}}
+    config = {
+        "data_dir": str(data),
+        "channels": ["DNA", "Golgi"],
+        "classes": CLASSES,
+        "training": {"seed": 0},
+        "run_id": "a1b2c3",
+    }
     files.write_json(run / "config.json", config)
-    files.write_json(run / "env.json", {"command": ["launch.py", "train"], "versions": {"jax": "0.10.2"}})
+    files.write_json(run / "env.json", {"command": ["launch.py", "train"], "packages": {"jax": "0.10.2"}})
     opened = [{"event": "final_opened", "time": "2031-05-04T10:00:00Z"}] if test else []
     files.write_text(run / "metrics.jsonl", "\n".join(map(json.dumps, _log(rng) + opened)) + '\n{"event": "tra')
     for split in ["validation"] + ["test"] * test:
@@ -240,7 +246,7 @@ def test_text_from_data_is_not_run(tmp_path):
 
 
 def test_empty_run_names_the_commands(tmp_path):
-    files.write_json(tmp_path / "config.json", {"data": str(tmp_path / "absent"), "channels": [], "classes": []})
+    files.write_json(tmp_path / "config.json", {"data_dir": str(tmp_path / "absent"), "channels": [], "classes": []})
     text = page.write_report(tmp_path).read_text(encoding="utf-8")
     for command in ("prepare", "train", "evaluate", "explain", "discover"):
         assert f"python launch.py {command} " in text

@@ -8,14 +8,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
-from cellcycle_jax.explain.gradcam import grad_cam, resize_map
-from cellcycle_jax.run import load_run
 from tqdm import tqdm
 
 from cellcycle_jax import data, files, schema
 from cellcycle_jax.errors import InputRefused
 from cellcycle_jax.explain import localise
+from cellcycle_jax.explain.gradcam import grad_cam, resize_map, resolve_tap, tap_names
 from cellcycle_jax.report import figures, gallery
+from cellcycle_jax.run import load_run
 
 BATCH = 64
 RIGHT, DOUBTFUL = 6, 2  # rows of a gallery: sure and right, then wrong or least sure
@@ -33,6 +33,7 @@ def run_explain(workdir) -> pathlib.Path:
     Raises:
         StoredStateRefused: the run or its data set is missing or damaged.
         InputRefused: the validation split has no labelled cell.
+        UsageError: explain.tap is no activation of the model.
     """
     run, folder = load_run(workdir), pathlib.Path(workdir)
     config = run.config
@@ -41,12 +42,12 @@ def run_explain(workdir) -> pathlib.Path:
     if not len(rows):
         raise InputRefused(f"{run.data_dir}: the validation split has no labelled cell to explain; label more cells")
     crops = data.take(crops, rows)
-    channels = data.channel_indices(crops, run.channels)
-    images = seen_images(crops, channels, config.data.mask, config.data.scale)
-    maps, prob = class_maps(run.model, run.variables, images, len(crops.classes), config.explain.tap)
+    images = run.images(crops)
+    tap = resolve_tap(tap_names(run.model, run.variables, images.shape[1:]), config.explain.tap)
+    maps, prob = class_maps(run.model, run.variables, images, len(crops.classes), tap)
     table = attribution(crops, maps, prob)
     summary = summarise(table, crops, maps, config.evaluate.bootstraps, config.evaluate.confidence, config.seed)
-    _write(folder / "explain", crops, maps, prob, config.explain.tap, table, summary)
+    _write(folder / "explain", crops, maps, prob, tap, table, summary)
     _draw(folder / "figures", crops, images, maps, prob, list(run.channels))
     return folder / "explain"
 
@@ -66,14 +67,6 @@ def pick_cells(label: np.ndarray, classes: int, most: int, seed: int) -> np.ndar
     rng = np.random.default_rng(seed)
     drawn = [rng.permutation(np.flatnonzero(label == p))[:most] for p in range(classes)]
     return np.sort(np.concatenate(drawn))
-
-
-def seen_images(crops, channels, mask: str, scale: str) -> np.ndarray:
-    """What the model sees of all cells, f32 [N, S, S, K]; arguments as in `data.model_inputs`."""
-    arrays = crops.image, crops.image_scale, crops.compartments, crops.norm
-    parts = [data.model_inputs(*(jnp.asarray(a[s : s + BATCH]) for a in arrays), channels, mask, scale)
-             for s in range(0, len(crops), BATCH)]  # fmt: skip
-    return np.concatenate([np.asarray(part) for part in parts])
 
 
 def class_maps(model, variables, images: np.ndarray, classes: int, tap: str) -> tuple[np.ndarray, np.ndarray]:

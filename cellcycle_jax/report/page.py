@@ -48,7 +48,7 @@ def write_report(workdir) -> pathlib.Path:
 def gather(run: pathlib.Path) -> dict:
     """Everything that the template shows; what is absent is None or empty."""
     record, log = _json(run / "config.json"), _lines(run / "metrics.jsonl")
-    folder = pathlib.Path(record.get("data") or "DATA")
+    folder = pathlib.Path(record.get("data_dir") or "DATA")
     cells, made = _cells(folder), _json(folder / "provenance.json")
     found = [e for e in (_json(run / f"evaluation_{split}.json") for split in ("test", "validation")) if e]
     explain = _json(run / "explain" / "summary.json")
@@ -246,10 +246,10 @@ def _provenance(run: pathlib.Path, record: dict, log: list[dict], made: dict | N
     env = _json(run / "env.json") or {}
     opened = [str(row.get("time", "at an unknown time")) for row in log if row.get("event") == "final_opened"]
     command = env.get("command") or env.get("argv")
-    rows = {"Run folder": str(run), "Run id": record.get("run_id") or env.get("run_id"), "Data": record.get("data"),
+    rows = {"Run folder": str(run), "Run id": record.get("run_id"), "Data": record.get("data_dir"),
             "Command line": " ".join(map(str, command)) if isinstance(command, list) else command,
             "Test split": "opened " + ", ".join(opened) if opened else "never opened",
-            **(env.get("versions") or {})}  # fmt: skip
+            "Python": env.get("python"), **(env.get("packages") or {})}  # fmt: skip
     blocks = {"Configuration of the run": record, "Environment": env, "How the data set was made": made}
     text = {name: json.dumps(v, indent=1, sort_keys=True, ensure_ascii=False) for name, v in blocks.items() if v}
     return {"provenance": {name: str(v) for name, v in rows.items() if v}, "blocks": text, "opened": opened}
