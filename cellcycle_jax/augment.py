@@ -3,10 +3,18 @@
 Quarter turns, mirror images, rotation, shift and zoom are one affine map per cell and one bilinear look-up, so pixels
 are interpolated once. All channels of a pixel are fetched together, which is several times faster on a CPU than
 `map_coordinates` channel by channel.
+
+Coordinates are whole numbers of 1 / 2^19 px. A compiler may compute a float coordinate twice, once with a fused
+multiply-add; where the two fall on different sides of a pixel's border, index and weight disagree by a whole pixel.
 """
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+
+MATRIX_BITS = 18  # a matrix entry of 1 is 2^18
+PIXEL_BITS = MATRIX_BITS + 1  # a coordinate of 1 px is 2^19: pixels are counted in halves from the centre
+DRAWS = 4096  # steps between the lowest and the highest angle and zoom that can be drawn
 
 
 def augment(key, image, flip: bool, rotate_deg: float, shift: float, scale: float, intensity: float):
@@ -37,21 +45,24 @@ def random_affine(key, batch: int, size: int, flip: bool, rotate_deg: float, shi
     """Affine maps from pixels of the result to pixels of the source, about the centre of the crop.
 
     Returns:
-        matrix f32 [B, 2, 2] and offset f32 [B, 2] in px, such that source = matrix @ result + offset, both measured
-        from the centre as (y, x). Quarter turns and mirror images alone have entries of exactly -1, 0 and 1.
+        matrix i32 [B, 2, 2] in units of 2^-18 and offset i32 [B, 2] in units of 2^-19 px, such that
+        source = matrix @ result + offset, both measured from the centre as (y, x).
     """
     keys = jax.random.split(key, 5)
-    angle = jnp.deg2rad(jax.random.uniform(keys[0], (batch,), minval=-rotate_deg, maxval=rotate_deg))
-    zoom = jax.random.uniform(keys[1], (batch,), minval=1 - scale, maxval=1 + scale)
-    offset = size * jax.random.uniform(keys[2], (batch, 2), minval=-shift, maxval=shift)
-    cos, sin = jnp.cos(angle) / zoom, jnp.sin(angle) / zoom
+    angles = np.deg2rad(np.linspace(-rotate_deg, rotate_deg, DRAWS + 1))
+    zooms = 1 / np.linspace(1 - scale, 1 + scale, DRAWS + 1)
+    drawn = jax.random.randint(keys[0], (batch,), 0, DRAWS + 1)
+    zoom = jnp.float32(zooms)[jax.random.randint(keys[1], (batch,), 0, DRAWS + 1)]
+    cos, sin = jnp.float32(np.cos(angles))[drawn] * zoom, jnp.float32(np.sin(angles))[drawn] * zoom
     matrix = jnp.stack([jnp.stack([cos, -sin], -1), jnp.stack([sin, cos], -1)], -2)
+    matrix = jnp.round(matrix * 2**MATRIX_BITS).astype(jnp.int32)
+    farthest = round(shift * size * 2**PIXEL_BITS)
+    offset = jax.random.randint(keys[2], (batch, 2), -farthest, farthest + 1)
     if flip:
-        turn = jnp.array([[[1, 0], [0, 1]], [[0, 1], [-1, 0]], [[-1, 0], [0, -1]], [[0, -1], [1, 0]]], jnp.float32)
-        mirror = jnp.array([[1, 1], [1, -1]], jnp.float32)
+        turn = jnp.array([[[1, 0], [0, 1]], [[0, 1], [-1, 0]], [[-1, 0], [0, -1]], [[0, -1], [1, 0]]])
+        mirror = jnp.array([[1, 1], [1, -1]])
         turns = turn[jax.random.randint(keys[3], (batch,), 0, 4)]
         mirrors = mirror[jax.random.randint(keys[4], (batch,), 0, 2)]
-        # Sums written out: a matmul may round on an accelerator, and a quarter turn has to be exact.
         matrix = jnp.sum(matrix[:, :, :, None] * (turns * mirrors[:, None, :])[:, None], axis=2)
     return matrix, offset
 
@@ -60,26 +71,25 @@ def warp(image, matrix, offset):
     """Bilinear look-up of every cell under its own affine map, zero outside (as `scipy.ndimage` mode 'grid-constant').
 
     Args:
-        image: f32 [B, S, S, K].
-        matrix: f32 [B, 2, 2], result to source, about the centre of the crop.
-        offset: f32 [B, 2], px.
+        image: f32 [B, S, S, K], S up to 1024.
+        matrix: i32 [B, 2, 2], result to source, about the centre of the crop, units of 2^-18.
+        offset: i32 [B, 2], units of 2^-19 px.
 
     Returns:
         f32 [B, S, S, K].
     """
     batch, size, _, channels = image.shape
-    centre = (size - 1) / 2
-    across = jnp.arange(size, dtype=jnp.float32) - centre
+    one, wide = 2**PIXEL_BITS, size + 2
+    half_px = 2 * jnp.arange(size) - (size - 1)
 
     def source(axis):
-        rows = matrix[:, axis, 0, None, None] * across[:, None] + matrix[:, axis, 1, None, None] * across
-        at = rows + offset[:, axis, None, None] + centre
-        at = jnp.clip(at, -1.0, size) + 1.0  # one row of zeros stands around the padded crop
-        low = jnp.minimum(jnp.floor(at), size)
-        return low.astype(jnp.int32).reshape(batch, -1), (at - low).reshape(batch, -1, 1)
+        along = matrix[:, axis, 0, None, None] * half_px[:, None] + matrix[:, axis, 1, None, None] * half_px
+        at = along + offset[:, axis, None, None] + (size - 1) * one // 2
+        at = (jnp.clip(at, -one, size * one) + one).reshape(batch, -1)  # zeros stand around the padded crop
+        low = jnp.minimum(at >> PIXEL_BITS, size)
+        return low, ((at - (low << PIXEL_BITS)) * jnp.float32(1 / one))[..., None]
 
     (y, fy), (x, fx) = source(0), source(1)
-    wide = size + 2
     pixels = jnp.pad(image, ((0, 0), (1, 1), (1, 1), (0, 0))).reshape(batch, wide * wide, channels)
     look_up = jax.vmap(lambda crop, index: crop.at[index].get(mode="promise_in_bounds"))
     corner = y * wide + x

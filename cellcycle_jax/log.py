@@ -1,0 +1,100 @@
+"""What is written while training: metrics line by line, the environment once, and wandb if it is asked for."""
+
+import importlib.metadata
+import json
+import logging
+import pathlib
+import platform
+
+import jax
+
+from cellcycle_jax import files
+
+PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "tensorflow-datasets", "numpy", "cellcycle_jax")
+WANDB = ("off", "offline", "online")
+
+
+def append(path, record: dict) -> None:
+    """Add one line of JSON to `path` and flush it."""
+    with open(path, "a", encoding="utf-8") as file:
+        file.write(json.dumps(record, allow_nan=False) + "\n")
+        file.flush()
+
+
+def read(path) -> list[dict]:
+    """The records of a metrics file; a last line that was cut off is left out."""
+    path, records = pathlib.Path(path), []
+    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
+        try:
+            records.append(json.loads(line))
+        except json.JSONDecodeError:
+            break
+    return records
+
+
+def rewind(path, step: int) -> None:
+    """Take back the records after `step`, which a continued run writes again."""
+    kept = [record for record in read(path) if record["step"] <= step]
+    files.write_text(path, "".join(json.dumps(record) + "\n" for record in kept))
+
+
+def environment() -> dict:
+    """Versions and devices, without names of hosts, users or folders."""
+    versions = {}
+    for package in PACKAGES:
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            versions[package] = None
+    devices = jax.devices()
+    return {
+        "python": platform.python_version(),
+        "system": platform.system(),
+        "machine": platform.machine(),
+        "packages": versions,
+        "platform": devices[0].platform,
+        "devices": [device.device_kind for device in devices],
+        "processes": jax.process_count(),
+    }
+
+
+class Wandb:
+    """Metrics to Weights & Biases. Its failures never stop training: one warning, then it stays silent."""
+
+    def __init__(self, mode: str, config: dict, workdir, run_id: str):
+        """Start a wandb run.
+
+        Args:
+            mode: 'off' (wandb is not even imported), 'offline' or 'online'.
+            config: the training config, as JSON.
+            workdir: the run folder, under which offline files are kept.
+            run_id: the same for all parts of a run that is continued.
+        """
+        self._run = None
+        if mode != "off":
+            self._try(lambda: self._start(mode, config, workdir, run_id))
+
+    def _start(self, mode, config, workdir, run_id):
+        import wandb
+
+        settings = wandb.Settings(init_timeout=10, console="off", silent=True, disable_git=True, save_code=False,
+                                  x_disable_meta=True, x_disable_stats=True)
+        self._run = wandb.init(project="cellcycle_jax", mode=mode, config=config, dir=str(workdir), id=run_id,
+                               resume="allow" if mode == "online" else None, settings=settings)
+
+    def log(self, record: dict) -> None:
+        """Send one record, which holds `step`."""
+        if self._run is not None:
+            self._try(lambda: self._run.log(record, step=record["step"]))
+
+    def finish(self) -> None:
+        """Close the run."""
+        if self._run is not None:
+            self._try(self._run.finish)
+
+    def _try(self, act):
+        try:
+            act()
+        except Exception as error:  # whatever it is, training matters more
+            self._run = None
+            logging.warning("wandb failed and is off from here: %s; metrics.jsonl goes on", str(error).split("\n")[0])

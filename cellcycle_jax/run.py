@@ -1,0 +1,148 @@
+"""A run folder: the record of what it was made with, and the trained model read back."""
+
+import dataclasses
+import functools
+import hashlib
+import json
+import pathlib
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from ml_collections import ConfigDict
+
+from cellcycle_jax import checkpoint, data, files, models, steps
+from cellcycle_jax.errors import StoredStateRefused, UsageError
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """A trained model and what it was trained on."""
+
+    workdir: pathlib.Path
+    config: ConfigDict  # the training config
+    model: Any  # Flax module
+    variables: dict  # best weights by validation loss
+    step: int  # steps after which they were best
+    data_dir: pathlib.Path
+    channels: tuple[str, ...]  # what the model sees, in order
+    classes: tuple[str, ...]
+    marker: str
+
+    def inputs(self, crops: data.Crops):
+        """`data.model_inputs` with this run's choices made, for crops of any data set that has its channels."""
+        data.require_nucleus(crops, self.config.data.mask, self.config.data.scale)
+        return inputs_of(self.config, data.channel_indices(crops, self.channels))
+
+    def images(self, crops: data.Crops) -> np.ndarray:
+        """What the model sees of `crops`, f32 [N, S, S, K]."""
+        arrays = data.arrays_of(crops)
+        return np.asarray(self.inputs(crops)(*(arrays[n] for n in ("image", "image_scale", "compartments", "norm"))))
+
+    def predict_logits(self, crops: data.Crops, batch: int = 64) -> np.ndarray:
+        """Logits of `crops`, f32 [N, P], `batch` cells on the device at a time."""
+        predict = _predict_step(self.model, self.inputs(crops))
+        whole = np.arange(batch, dtype=np.int32)
+        found = [np.zeros((0, len(self.classes)), np.float32)]
+        for start in range(0, len(crops), batch):
+            rows = np.minimum(np.arange(start, start + batch), len(crops) - 1)
+            found.append(np.asarray(predict(self.variables, data.arrays_of(data.take(crops, rows)), whole)))
+        return np.concatenate(found)[: len(crops)]
+
+
+def load_run(workdir) -> Run:
+    """The run in `workdir`, with the weights that were best on the validation split.
+
+    Raises:
+        StoredStateRefused: no run, no finished checkpoint, or one that is damaged or of another model.
+    """
+    workdir = pathlib.Path(workdir)
+    if not (workdir / "config.json").is_file():
+        raise StoredStateRefused(f"{workdir}: no config.json, so this is no run folder; use `launch.py train`")
+    step = checkpoint.newest_step(workdir / "checkpoints")
+    if step is None:
+        raise StoredStateRefused(f"{workdir}/checkpoints: no finished checkpoint; run `launch.py train` to its end")
+    record = files.read_json(workdir / "config.json")
+    config = ConfigDict(record["training"])
+    model = model_of(config, record["classes"])
+    size = record["crop_px"]
+    shape = jax.ShapeDtypeStruct((1, size, size, len(record["channels"])), jnp.float32)
+    variables = jax.eval_shape(lambda x: model.init(jax.random.key(0), x, train=False), shape)
+    wanted = {"params": variables["params"], "batch_stats": variables.get("batch_stats", {})}
+    _, best, progress = checkpoint.restore(workdir / "checkpoints", step, None, wanted)
+    return Run(workdir, config, model, best, progress["best_step"], pathlib.Path(record["data_dir"]),
+               tuple(record["channels"]), tuple(record["classes"]), record["marker"])
+
+
+@functools.lru_cache(maxsize=8)
+def _predict_cached(model, inputs, options):
+    return steps.make_predict_step(model, functools.partial(inputs, **dict(options)))
+
+
+def _predict_step(model, inputs):
+    """The compiled step, kept from call to call: jit compiles anew for every new function."""
+    return _predict_cached(model, inputs.func, tuple(sorted(inputs.keywords.items())))
+
+
+def model_of(training, classes):
+    """The model that a training config describes, for `classes`."""
+    chosen = training.model
+    return models.build(chosen.name, len(classes), chosen.filters, chosen.depth, chosen.dropout)
+
+
+def inputs_of(training, channels: tuple[int, ...]):
+    """`data.model_inputs` with the choices of a training config made; `channels` as positions."""
+    return functools.partial(data.model_inputs, channels=channels, mask=training.data.mask, scale=training.data.scale)
+
+
+def describe(config, data_dir, crops: data.Crops) -> dict:
+    """What goes to RUN/config.json: everything that a run depends on, and `run_id`, its hash.
+
+    Args:
+        config: the training config.
+        data_dir: folder that `prepare` wrote.
+        crops: of its training split.
+
+    Raises:
+        UsageError, InputRefused: the channels asked for do not fit, or the model is too deep for the crops.
+    """
+    provenance, size = pathlib.Path(data_dir) / "provenance.json", crops.image.shape[1]
+    if 2 ** (config.model.depth + 1) > size:
+        raise UsageError(f"config.model.depth={config.model.depth} halves crops of {size} px "
+                         f"{config.model.depth + 1} times; at most {size.bit_length() - 2} is allowed")
+    record = {
+        "training": json.loads(json.dumps(config.to_dict())),
+        "channels": [crops.channels[i] for i in data.channel_indices(crops, config.data.channels)],
+        "classes": list(crops.classes),
+        "marker": crops.marker,
+        "crop_px": size,
+        "data_sha256": files.sha256(provenance) if provenance.is_file() else None,
+    }
+    run_id = hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()[:12]
+    return {**record, "run_id": run_id, "data_dir": str(pathlib.Path(data_dir).absolute())}
+
+
+def claim(workdir, record: dict) -> None:
+    """Write RUN/config.json, or find the same one there.
+
+    Raises:
+        StoredStateRefused: the folder holds a run of another config or data set.
+    """
+    path = pathlib.Path(workdir) / "config.json"
+    if path.is_file():
+        stored, asked = _flat(files.read_json(path)), _flat(record)
+        # The same data set may have moved; without its hash, its place is all that is known of it.
+        ignored = {"run_id", "data_dir"} if record["data_sha256"] else {"run_id"}
+        differing = [name for name in sorted((stored.keys() | asked.keys()) - ignored)
+                     if stored.get(name) != asked.get(name)]
+        if differing:
+            found = ", ".join(f"{name} is {stored.get(name)!r} there and {asked.get(name)!r} now" for name in differing)
+            raise StoredStateRefused(f"{path}: holds another run ({found}); use a new --workdir")
+    files.write_json(path, record)
+
+
+def _flat(tree, prefix=""):
+    if not isinstance(tree, dict):
+        return {prefix: tree}
+    return {k: v for name, sub in tree.items() for k, v in _flat(sub, f"{prefix}.{name}".lstrip(".")).items()}
