@@ -288,6 +288,14 @@ def test_figures_take_any_number_of_classes(classes):
     assert left < 1 / classes
 
 
+def test_both_ways_to_log_give_the_same_curves():
+    one_row = [{"step": 75, "train_loss": 0.6, "train_accuracy": 0.7, "validation_loss": 0.5, "seconds": 3.0}]
+    train = {"event": "train", "step": 75, "loss": 0.6, "accuracy": 0.7}
+    validation = {"event": "validation", "step": 75, "loss": 0.5}
+    assert page.curve_rows(one_row) == page.curve_rows([train, validation]) == [train, validation]
+    assert page.curve_rows([{"event": "final_opened", "step": 3}]) == []
+
+
 def test_best_step_has_the_lowest_validation_loss():
     rows = [{"step": 10, "loss": 0.5}, {"step": 20, "loss": 0.3}, {"step": 30, "loss": 0.4}, {"step": 40, "loss": None}]
     assert figures.best_step(rows) == 20

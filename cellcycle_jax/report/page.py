@@ -206,8 +206,23 @@ def _quality(folder: pathlib.Path) -> dict:
     return {k: {"pictures": v[:MOST_PICTURES], "more": len(v[MOST_PICTURES:])} for k, v in pictures.items() if v}
 
 
+def curve_rows(log: list[dict]) -> list[dict]:
+    """Rows of metrics.jsonl as `figures.learning_curves` wants them: one row an event, "train" or "validation".
+
+    Training writes both scores of a step into one row, as train_loss, validation_loss and so on.
+    """
+    rows = [row for row in log if row.get("event") in ("train", "validation")]
+    for row in log:
+        for event in ("train", "validation"):
+            found = {k.removeprefix(f"{event}_"): v for k, v in row.items() if k.startswith(f"{event}_")}
+            if found and "step" in row:
+                rows.append({"event": event, "step": row["step"], **found})
+    return rows
+
+
 def _learning(run: pathlib.Path, log: list[dict], cells: pd.DataFrame | None) -> str | None:
-    if not any(row.get("event") in ("train", "validation") for row in log):
+    rows = curve_rows(log)
+    if not rows:
         return None
     title = "Training"
     if cells is not None:
@@ -216,7 +231,7 @@ def _learning(run: pathlib.Path, log: list[dict], cells: pd.DataFrame | None) ->
         parts = [f"{s}: {sizes.loc[s, 'size']:,} labelled cells in {sizes.loc[s, 'nunique']} groups"
                  for s in ("train", "validation") if s in sizes.index]  # fmt: skip
         title = "; ".join(parts).capitalize()
-    return _draw(run, "learning_curves", figures.learning_curves(log, title))
+    return _draw(run, "learning_curves", figures.learning_curves(rows, title))
 
 
 def _feature(row: dict) -> dict:
