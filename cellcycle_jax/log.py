@@ -10,20 +10,21 @@ import jax
 
 from cellcycle_jax import files
 
+METRICS = "metrics.jsonl"
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "tensorflow-datasets", "numpy", "cellcycle_jax")
 WANDB = ("off", "offline", "online")
 
 
-def append(path, record: dict) -> None:
-    """Add one line of JSON to `path` and flush it."""
-    with open(path, "a", encoding="utf-8") as file:
+def append(workdir, record: dict) -> None:
+    """Add one line of JSON, which holds `step`, to RUN/metrics.jsonl and flush it."""
+    with open(pathlib.Path(workdir) / METRICS, "a", encoding="utf-8") as file:
         file.write(json.dumps(record, allow_nan=False) + "\n")
         file.flush()
 
 
-def read(path) -> list[dict]:
-    """The records of a metrics file; a last line that was cut off is left out."""
-    path, records = pathlib.Path(path), []
+def read(workdir) -> list[dict]:
+    """The records of RUN/metrics.jsonl; a last line that was cut off is left out."""
+    path, records = pathlib.Path(workdir) / METRICS, []
     for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
         try:
             records.append(json.loads(line))
@@ -32,10 +33,10 @@ def read(path) -> list[dict]:
     return records
 
 
-def rewind(path, step: int) -> None:
-    """Take back the records after `step`, which a continued run writes again."""
-    kept = [record for record in read(path) if record["step"] <= step]
-    files.write_text(path, "".join(json.dumps(record) + "\n" for record in kept))
+def rewind(workdir, step: int) -> None:
+    """Take back the scores after `step`, which a continued run writes again; events stay."""
+    kept = [record for record in read(workdir) if record["step"] <= step or "event" in record]
+    files.write_text(pathlib.Path(workdir) / METRICS, "".join(json.dumps(record) + "\n" for record in kept))
 
 
 def environment() -> dict:

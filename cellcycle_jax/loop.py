@@ -169,7 +169,7 @@ def _run(config, parts, workdir, wandb):
             if scored:
                 best, progress, record = _score(config, parts, now, best, progress)
                 record["seconds"] = round(time.monotonic() - start, 3)
-                log.append(workdir / "metrics.jsonl", record)
+                log.append(workdir, record)
                 wandb.log(record)
                 bar.set_postfix(loss=f"{record['train_loss']:.3f}", validation=f"{record['validation_loss']:.3f}")
             if done % config.train.checkpoint_every == 0 or done == total or progress["stopped"] or asked:
@@ -183,7 +183,7 @@ def _run(config, parts, workdir, wandb):
 def _resume(parts, workdir):
     folder = workdir / "checkpoints"
     step = checkpoint.newest_step(folder)
-    log.rewind(workdir / "metrics.jsonl", step or 0)
+    log.rewind(workdir, step or 0)
     host = _copy(parts.start.variables)
     if step is None:
         # Weighted sums since the last score, and how the best score stands.

@@ -1,0 +1,120 @@
+import dataclasses
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from cellcycle_jax import data
+from cellcycle_jax.errors import InputRefused, StoredStateRefused, UsageError
+from cellcycle_jax.schema import Compartment
+from tests import tiny
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tiny.write_data(tmp_path_factory.mktemp("data"), unlabelled=2)
+
+
+def inputs(crops, channels=(0, 1), mask="none", scale="reference"):
+    return np.asarray(data.model_inputs(crops.image, crops.image_scale, crops.compartments, crops.norm, channels, mask,
+                                        scale))
+
+
+def test_what_was_written_is_read(folder):
+    found, wanted = data.load_crops(folder, "train"), tiny.crops(32, unlabelled=2)
+    order = np.argsort(found.cell_id), np.argsort(wanted.cell_id)
+    for field in dataclasses.fields(wanted):
+        left, right = getattr(found, field.name), getattr(wanted, field.name)
+        if isinstance(right, np.ndarray):
+            assert left.dtype.kind == right.dtype.kind
+            np.testing.assert_array_equal(left[order[0]], right[order[1]])
+        else:
+            assert left == right
+
+
+def test_reading_imports_no_tensorflow(folder):
+    code = ("import sys; from cellcycle_jax import data; data.load_crops(sys.argv[1], 'train');"
+            "sys.exit('tensorflow' in sys.modules)")
+    subprocess.run([sys.executable, "-c", code, str(folder)], check=True)
+
+
+def test_test_split_is_locked(folder):
+    with pytest.raises(UsageError, match="locked"):
+        data.load_crops(folder, "test")
+    assert len(data.load_crops(folder, "test", final=True)) == 8
+
+
+def test_missing_and_damaged_data_are_refused(folder, tmp_path):
+    with pytest.raises(StoredStateRefused, match="no data set"):
+        data.load_crops(tmp_path, "train")
+    tiny.write_data(tmp_path)
+    shard = next((tmp_path / data.BUILDER).glob("*train*"))
+    content = bytearray(shard.read_bytes())
+    content[len(content) // 2] ^= 255
+    shard.write_bytes(content)
+    with pytest.raises(StoredStateRefused, match="cannot be read"):
+        data.load_crops(tmp_path, "train")
+    shard.unlink()
+    with pytest.raises(StoredStateRefused, match="cannot be read"):
+        data.load_crops(tmp_path, "train")
+
+
+def test_marker_is_never_shown():
+    crops = tiny.crops()
+    assert data.channel_indices(crops) == (0, 1)
+    assert data.channel_indices(crops, ("Golgi", "DNA")) == (1, 0)
+    with pytest.raises(UsageError, match="CENPF"):
+        data.channel_indices(crops, ("DNA", "CENPF"))
+    with pytest.raises(InputRefused, match="EB1.*found: DNA, Golgi"):
+        data.channel_indices(crops, ("EB1",))
+
+
+def test_cell_lines_are_chosen_by_name():
+    crops = tiny.crops()
+    assert set(data.take_lines(crops, ("RPE1",)).cell_line) == {"RPE1"}
+    assert len(data.take_lines(crops, ())) == len(crops)
+    with pytest.raises(InputRefused, match="NIH3T3.*found: HeLa, RPE1"):
+        data.take_lines(crops, ("NIH3T3",))
+
+
+def test_a_pixel_of_the_reference_is_one():
+    crops = tiny.crops()
+    pixel = tiny.BACKGROUND + tiny.REFERENCE * np.array([0.0, 1.0, 2.5])
+    image = np.broadcast_to(pixel[:, None], (3, 3)).astype(np.uint16)
+    crops = dataclasses.replace(data.take(crops, [0]), image=np.tile(image[None, :, None], (1, 1, 3, 1)),
+                                compartments=crops.compartments[:1, :3, :3])
+    np.testing.assert_allclose(inputs(crops)[0, :, 0, 0], [0, 1, 2.5], rtol=1e-6)
+
+
+def test_image_scale_gives_camera_units():
+    crops = tiny.crops()
+    halved = dataclasses.replace(crops, image=(crops.image * 2).astype(np.uint16), image_scale=crops.image_scale / 2)
+    np.testing.assert_array_equal(inputs(halved), inputs(crops))
+
+
+def test_nucleus_and_own_max_leave_only_the_pattern_in_the_nucleus():
+    crops = tiny.crops()
+    want = inputs(crops, mask="nucleus", scale="own_max")
+    signal = crops.image.astype(np.float64) - tiny.BACKGROUND
+    nucleus = (crops.compartments & int(Compartment.NUCLEUS) > 0)[..., None]
+    brighter = np.where(nucleus, np.maximum(signal * 2 + tiny.BACKGROUND, 0), 7).astype(np.uint16)
+    keep = np.all(np.where(nucleus, signal, 0) * 2 + tiny.BACKGROUND >= 0, axis=(1, 2, 3))
+    assert keep.sum() > 2
+    found = inputs(dataclasses.replace(crops, image=brighter), mask="nucleus", scale="own_max")
+    np.testing.assert_array_equal(found[keep], want[keep])
+    assert want.max() == 1 and not want[~np.broadcast_to(nucleus, want.shape)].any()
+
+
+def test_a_blank_channel_is_zero():
+    crops = tiny.crops()
+    norm = crops.norm.copy()
+    norm[:, 1, 3] = 0
+    assert not inputs(dataclasses.replace(crops, norm=norm))[..., 1].any()
+
+
+def test_inputs_that_need_a_nucleus_refuse_crops_without():
+    crops = dataclasses.replace(tiny.crops(), compartments_present=np.zeros(8, np.uint8))
+    data.require_nucleus(crops, "none", "reference")
+    with pytest.raises(InputRefused, match="8 of 8"):
+        data.require_nucleus(crops, "nucleus", "reference")

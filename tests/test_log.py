@@ -1,0 +1,42 @@
+import getpass
+import json
+import socket
+import sys
+
+from cellcycle_jax import log
+
+
+def test_records_are_read_back_and_a_cut_line_is_left_out(tmp_path):
+    log.append(tmp_path, {"step": 1, "loss": 0.5})
+    log.append(tmp_path, {"step": 2, "loss": 0.25})
+    with open(tmp_path / "metrics.jsonl", "a") as file:
+        file.write('{"step": 3, "lo')
+    assert [record["step"] for record in log.read(tmp_path)] == [1, 2]
+
+
+def test_rewinding_takes_back_later_scores_and_keeps_events(tmp_path):
+    for record in ({"step": 1}, {"step": 2}, {"step": 3}, {"step": 3, "event": "final_opened"}):
+        log.append(tmp_path, record)
+    log.rewind(tmp_path, 1)
+    assert log.read(tmp_path) == [{"step": 1}, {"step": 3, "event": "final_opened"}]
+
+
+def test_environment_names_no_host_user_or_folder():
+    text = json.dumps(log.environment())
+    assert '"jax": "0.' in text and socket.gethostname() not in text and "/" not in text
+    assert getpass.getuser() not in text.replace("jaxlib", "")
+
+
+def test_wandb_off_is_not_imported(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "wandb", None)  # importing it would raise
+    wandb = log.Wandb("off", {}, tmp_path, "id")
+    wandb.log({"step": 1})
+    wandb.finish()
+
+
+def test_a_failure_of_wandb_is_one_warning(tmp_path, monkeypatch, caplog):
+    monkeypatch.setitem(sys.modules, "wandb", None)
+    wandb = log.Wandb("offline", {}, tmp_path, "id")
+    wandb.log({"step": 1})
+    wandb.finish()
+    assert len(caplog.records) == 1 and "metrics.jsonl goes on" in caplog.text

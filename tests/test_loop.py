@@ -1,0 +1,143 @@
+import json
+import os
+import signal
+
+import numpy as np
+import pytest
+
+from cellcycle_jax import checkpoint, data, log, loop, run, steps
+from cellcycle_jax.errors import EXIT_PREEMPTED, InputRefused, NonFiniteLoss, StoredStateRefused, UsageError
+from configs import base
+from tests import tiny
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cache(tmp_path_factory):
+    """Compiled programs go to a folder of the tests' own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(loop.CACHE_VARIABLE, str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tiny.write_data(tmp_path_factory.mktemp("data"), unlabelled=4)
+
+
+@pytest.fixture(scope="module")
+def straight(folder, tmp_path_factory):
+    """A run of 12 steps without interruption."""
+    workdir = tmp_path_factory.mktemp("run")
+    loop.train(config(), folder, workdir)
+    return workdir
+
+
+def config(**changes):
+    c = base.training()
+    c.update_from_flattened_dict({"model.name": "nagao2020", "model.filters": 4, "model.depth": 1,
+                                  "train.batch_size": 8, "train.steps": 12, "train.eval_every": 3,
+                                  "train.checkpoint_every": 4} | changes)
+    return c
+
+
+def scores(workdir):
+    return [{name: value for name, value in record.items() if name != "seconds"} for record in log.read(workdir)]
+
+
+def interrupt(monkeypatch, at):
+    """Send SIGTERM to this process when the batch of step `at` is drawn."""
+    drawn = steps.batch_indices
+
+    def draw(seed, step, n, batch):
+        if step == at:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return drawn(seed, step, n, batch)
+
+    monkeypatch.setattr(steps, "batch_indices", draw)
+
+
+def test_a_run_leaves_what_is_promised(straight, folder):
+    record = json.loads((straight / "config.json").read_text())
+    assert record["training"] == json.loads(json.dumps(config().to_dict()))
+    assert record["channels"] == ["DNA", "Golgi"] and record["classes"] == ["G1/S", "G2"]
+    assert record["marker"] == "CENPF" and record["data_dir"] == str(folder)
+    assert [r["step"] for r in log.read(straight)] == [3, 6, 9, 12]
+    assert json.loads((straight / "env.json").read_text())["platform"] == "cpu"
+
+
+def test_a_run_is_read_back_with_its_best_weights(straight, folder):
+    found = run.load_run(straight)
+    crops = data.load_crops(folder, "validation")
+    logits = found.predict_logits(crops, batch=7)
+    assert logits.shape == (16, 2) and logits.dtype == np.float32
+    best = min(log.read(straight), key=lambda r: r["validation_loss"])
+    assert found.step == best["step"]
+    known = crops.label >= 0
+    assert (logits.argmax(1) == crops.label)[known].mean() == pytest.approx(best["validation_accuracy"])
+    assert found.predict_logits(data.take(crops, [])).shape == (0, 2)
+
+
+def test_a_continued_run_equals_an_uninterrupted_one(straight, folder, tmp_path, monkeypatch):
+    interrupt(monkeypatch, at=6)
+    with pytest.raises(SystemExit) as stop:
+        loop.train(config(), folder, tmp_path)
+    assert stop.value.code == EXIT_PREEMPTED and checkpoint.newest_step(tmp_path / "checkpoints") == 7
+    monkeypatch.undo()
+    log.append(tmp_path, {"step": 9, "validation_loss": -1.0})  # of a part that was not saved
+    loop.train(config(), folder, tmp_path)
+    assert scores(tmp_path) == scores(straight)
+    for path in ("state", "best"):
+        assert content(tmp_path, path) == content(straight, path)
+
+
+def content(workdir, item):
+    import orbax.checkpoint as ocp
+
+    tree = ocp.StandardCheckpointer().restore(workdir.absolute() / "checkpoints" / "12" / item)
+    return json.dumps(tree, sort_keys=True, default=lambda a: np.asarray(a).tobytes().hex())
+
+
+def test_a_finished_run_is_left_alone(straight, folder):
+    before = (straight / "metrics.jsonl").read_text()
+    loop.train(config(), folder, straight)
+    assert (straight / "metrics.jsonl").read_text() == before
+
+
+def test_another_config_in_the_same_folder_is_refused(straight, folder):
+    with pytest.raises(StoredStateRefused, match="training.model.filters is 4 there and 5 now"):
+        loop.train(config(**{"model.filters": 5}), folder, straight)
+
+
+def test_training_stops_when_the_validation_loss_no_longer_falls(folder, tmp_path):
+    loop.train(config(**{"train.patience": 1, "train.steps": 60, "optimizer.learning_rate": 0.5}), folder, tmp_path)
+    last = log.read(tmp_path)[-1]["step"]
+    assert last < 60 and checkpoint.newest_step(tmp_path / "checkpoints") == last
+
+
+def test_a_loss_that_is_not_finite_names_its_step(folder, tmp_path):
+    with pytest.raises(NonFiniteLoss, match="step [2-9]"):
+        loop.train(config(**{"optimizer.name": "sgd", "optimizer.learning_rate": 1e20}), folder, tmp_path)
+
+
+@pytest.mark.parametrize("field, value", [("model.name", "nonet"), ("train.batch_size", 0), ("model.dropout", 1.0),
+                                          ("data.mask", "cell"), ("train.wandb", "yes"), ("seed", -1)])
+def test_values_out_of_range_are_refused_before_anything_is_read(field, value, tmp_path):
+    with pytest.raises(UsageError, match=f"config.{field}="):
+        loop.train(config(**{field: value}), tmp_path / "nothing", tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_class_without_cells_is_refused_with_the_counts(tmp_path):
+    tiny.write_data(tmp_path, train=1)
+    with pytest.raises(InputRefused, match=r"train: \{'G1/S': 1, 'G2': 0\}; validation: \{'G1/S': 8, 'G2': 8\}"):
+        loop.train(config(), tmp_path, tmp_path / "run")
+
+
+def test_a_model_too_deep_for_the_crops_is_refused(folder, tmp_path):
+    with pytest.raises(UsageError, match="depth=4.*at most 3"):
+        loop.train(config(**{"model.depth": 4}), folder, tmp_path)
+
+
+def test_a_folder_that_is_no_run_is_refused(tmp_path):
+    with pytest.raises(StoredStateRefused, match="no run folder"):
+        run.load_run(tmp_path)

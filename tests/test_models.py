@@ -1,0 +1,74 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from cellcycle_jax.explain.gradcam import tap_names
+from cellcycle_jax.models import MODELS, build
+from cellcycle_jax.models.pooling import max_pool2, mean_pool2, space_to_depth2
+
+
+def made(name, size=16, filters=4, depth=2, channels=2):
+    model = build(name, classes=2, filters=filters, depth=depth, dropout=0.5)
+    image = jax.random.normal(jax.random.key(0), (3, size, size, channels))
+    params = jax.jit(lambda: model.init(jax.random.key(1), image, train=False)["params"])()
+    return model, {"params": params}, image
+
+
+def apply(model, variables, image, train=False, key=None):
+    rngs = {"dropout": jax.random.key(0) if key is None else key}
+    return jax.jit(model.apply, static_argnames="train")(variables, image, train=train, rngs=rngs)
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("depth, size", [(0, 16), (2, 17)])
+def test_logits_and_taps_have_the_promised_shapes(name, depth, size):
+    model, variables, image = made(name, size, depth=depth)
+    logits, taps = jax.eval_shape(lambda: model.apply(variables, image, train=False))
+    assert logits.shape == (3, 2) and logits.dtype == jnp.float32
+    assert all(tap.ndim == 4 and tap.shape[0] == 3 for tap in taps.values())
+    assert taps[tap_names(model, variables, image.shape[1:])[-1]].shape[-1] == 4 * 2**depth
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_cells_do_not_meet(name):
+    model, variables, image = made(name)
+    alone = apply(model, variables, image[:1])[0]
+    np.testing.assert_allclose(apply(model, variables, image)[0][:1], alone, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_dropout_acts_only_in_training(name):
+    model, variables, image = made(name)
+    for train in (True, False):
+        a, b = (apply(model, variables, image, train, jax.random.key(key))[0] for key in (1, 2))
+        assert np.array_equal(a, b) == (not train)
+
+
+def test_nagao_has_the_papers_layers():
+    model = build("nagao2020", classes=2, filters=28, depth=2, dropout=0.3)
+    made = jax.eval_shape(lambda: model.init(jax.random.key(0), jnp.zeros((1, 16, 16, 2)), train=False))
+    shapes = jax.tree.map(lambda p: p.shape, made["params"])
+    assert [shapes[f"convs_{i}"]["kernel"] for i in range(3)] == [(3, 3, 2, 28), (3, 3, 28, 56), (3, 3, 56, 112)]
+    assert shapes["hidden"]["kernel"] == (2 * 2 * 112, 224) and shapes["head"]["kernel"] == (224, 2)
+
+
+def test_taps_are_named_in_order():
+    model, variables, image = made("nagao2020")
+    assert tap_names(model, variables, image.shape[1:]) == ("conv1", "conv2", "conv3")
+    model, variables, image = made("resnet")
+    assert tap_names(model, variables, image.shape[1:]) == ("stem", "stage1", "stage2", "stage3")
+
+
+def test_resnet_keeps_detail_and_brightness():
+    model, variables, image = made("resnet", size=64)
+    dim, bright = (apply(model, variables, image * k)[1]["stage3"] for k in (10, 20))
+    assert dim.shape[1:3] == (8, 8)
+    assert 1.7 < float(bright.mean() / dim.mean()) < 2.1
+
+
+def test_pooling_of_a_known_map():
+    x = jnp.arange(25.0).reshape(1, 5, 5, 1)
+    assert max_pool2(x)[0, ..., 0].tolist() == [[6, 8], [16, 18]]
+    assert mean_pool2(x)[0, ..., 0].tolist() == [[3, 5], [13, 15]]
+    assert space_to_depth2(x)[0, 0, 0].tolist() == [0, 1, 5, 6]
