@@ -48,22 +48,22 @@ def random_affine(key, batch: int, size: int, flip: bool, rotate_deg: float, shi
         matrix i32 [B, 2, 2] in units of 2^-18 and offset i32 [B, 2] in units of 2^-19 px, such that
         source = matrix @ result + offset, both measured from the centre as (y, x).
     """
-    keys = jax.random.split(key, 5)
     angles = np.deg2rad(np.linspace(-rotate_deg, rotate_deg, DRAWS + 1))
     zooms = 1 / np.linspace(1 - scale, 1 + scale, DRAWS + 1)
-    drawn = jax.random.randint(keys[0], (batch,), 0, DRAWS + 1)
-    zoom = jnp.float32(zooms)[jax.random.randint(keys[1], (batch,), 0, DRAWS + 1)]
-    cos, sin = jnp.float32(np.cos(angles))[drawn] * zoom, jnp.float32(np.sin(angles))[drawn] * zoom
+    farthest = round(shift * size * 2**PIXEL_BITS)
+    # One draw for all: on a CPU every draw takes XLA half a second to compile.
+    limits = np.array([DRAWS + 1, DRAWS + 1, 2 * farthest + 1, 2 * farthest + 1, 4, 2], np.float32)
+    drawn = jnp.floor(jax.random.uniform(key, (batch, 6)) * limits).astype(jnp.int32)
+    zoom = jnp.float32(zooms)[drawn[:, 1]]
+    cos, sin = jnp.float32(np.cos(angles))[drawn[:, 0]] * zoom, jnp.float32(np.sin(angles))[drawn[:, 0]] * zoom
     matrix = jnp.stack([jnp.stack([cos, -sin], -1), jnp.stack([sin, cos], -1)], -2)
     matrix = jnp.round(matrix * 2**MATRIX_BITS).astype(jnp.int32)
-    farthest = round(shift * size * 2**PIXEL_BITS)
-    offset = jax.random.randint(keys[2], (batch, 2), -farthest, farthest + 1)
+    offset = drawn[:, 2:4] - farthest
     if flip:
         turn = jnp.array([[[1, 0], [0, 1]], [[0, 1], [-1, 0]], [[-1, 0], [0, -1]], [[0, -1], [1, 0]]])
         mirror = jnp.array([[1, 1], [1, -1]])
-        turns = turn[jax.random.randint(keys[3], (batch,), 0, 4)]
-        mirrors = mirror[jax.random.randint(keys[4], (batch,), 0, 2)]
-        matrix = jnp.sum(matrix[:, :, :, None] * (turns * mirrors[:, None, :])[:, None], axis=2)
+        symmetry = turn[drawn[:, 4]] * mirror[drawn[:, 5]][:, None, :]
+        matrix = jnp.sum(matrix[:, :, :, None] * symmetry[:, None], axis=2)
     return matrix, offset
 
 

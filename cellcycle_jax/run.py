@@ -8,11 +8,10 @@ import pathlib
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
-from cellcycle_jax import checkpoint, data, files, models, steps
+from cellcycle_jax import checkpoint, data, files, models, state, steps
 from cellcycle_jax.errors import StoredStateRefused, UsageError
 
 
@@ -66,10 +65,8 @@ def load_run(workdir) -> Run:
     record = files.read_json(workdir / "config.json")
     config = ConfigDict(record["training"])
     model = model_of(config, record["classes"])
-    size = record["crop_px"]
-    shape = jax.ShapeDtypeStruct((1, size, size, len(record["channels"])), jnp.float32)
-    variables = jax.eval_shape(lambda x: model.init(jax.random.key(0), x, train=False), shape)
-    wanted = {"params": variables["params"], "batch_stats": variables.get("batch_stats", {})}
+    image_shape = (record["crop_px"], record["crop_px"], len(record["channels"]))
+    wanted = jax.eval_shape(lambda: state.init_variables(model, 0, image_shape))
     _, best, progress = checkpoint.restore(workdir / "checkpoints", step, None, wanted)
     return Run(workdir, config, model, best, progress["best_step"], pathlib.Path(record["data_dir"]),
                tuple(record["channels"]), tuple(record["classes"]), record["marker"])

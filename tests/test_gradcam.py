@@ -7,6 +7,7 @@ import pytest
 from cellcycle_jax.errors import UsageError
 from cellcycle_jax.explain.gradcam import activation_and_gradient, grad_cam, resize_map, resolve_tap, tap_names
 from cellcycle_jax.models import MODELS, build
+from cellcycle_jax.state import init_variables
 
 
 class Linear(nn.Module):
@@ -25,7 +26,7 @@ def image():
 
 
 def made(model, image):
-    return {"params": jax.jit(lambda: model.init(jax.random.key(1), image, train=False)["params"])()}
+    return jax.jit(lambda: init_variables(model, 1, image.shape[1:]))()
 
 
 def taps_of(model, variables, image):
