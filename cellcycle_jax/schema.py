@@ -78,7 +78,7 @@ _KINDS = ("AreaShape", "Intensity", "Texture", "Distance", "Number")
 def unit(column: str, pixel_size_known: bool) -> str:
     """Unit of a measurement column: um or px for lengths, their squares for areas, 'a.u.' for raw intensities, '' else."""
     length = "um" if pixel_size_known else "px"
-    if "Density" in column:
+    if column.endswith("Density"):
         return f"1/{length}^2"
     if column.endswith("AreaShape_Area"):
         return f"{length}^2"

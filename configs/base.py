@@ -10,7 +10,7 @@ from ml_collections import ConfigDict
 def simulation() -> ConfigDict:
     """Fields with a known answer (`launch.py simulate`)."""
     c = ConfigDict()
-    c.seed = 0
+    c.seed = 0  # of everything drawn
     c.lines = ("HeLa", "RPE1", "NIH3T3")  # cell lines to draw; looks of each: data_prep/simulation/lines.py
     c.fields_per_line = 40  # fields of each line, on one plate per line
     c.field_size_px = 512  # height and width of a field
@@ -21,27 +21,27 @@ def simulation() -> ConfigDict:
     # How far each cue moves from an average G1 to an average G2 cell. 0 removes the cue.
     c.effects = ConfigDict()
     c.effects.dna_content = 1.0  # fraction by which DNA grows over S: 1 doubles it
-    c.effects.nuclear_area = 0.45  # fraction by which nuclear area grows over the cycle
-    c.effects.golgi_area = 0.7  # fraction by which Golgi area grows
-    c.effects.golgi_scatter = 0.8  # fraction by which the Golgi's pieces spread out
-    c.effects.plus_end_density = 0.5  # fraction by which microtubule plus ends per um^2 grow
+    c.effects.nuclear_area = 0.40  # fraction by which nuclear area grows over the cycle
+    c.effects.golgi_area = 0.9  # fraction by which Golgi area grows
+    c.effects.golgi_scatter = 1.0  # fraction by which the Golgi's pieces spread out
+    c.effects.plus_end_density = 0.8  # fraction by which microtubule plus ends per um^2 grow
     c.effects.marker = 12.0  # fold rise of the CENP-F-like marker, minus 1
 
     # Cell-to-cell spread of each cue: standard deviation of its natural log.
     c.spread = ConfigDict()
-    c.spread.dna_content = 0.05
-    c.spread.nuclear_area = 0.10
-    c.spread.golgi_area = 0.20
-    c.spread.golgi_scatter = 0.20
-    c.spread.plus_end_density = 0.18
-    c.spread.marker = 0.35
+    c.spread.dna_content = 0.05  # sd of ln
+    c.spread.nuclear_area = 0.13  # sd of ln
+    c.spread.golgi_area = 0.18  # sd of ln
+    c.spread.golgi_scatter = 0.18  # sd of ln
+    c.spread.plus_end_density = 0.16  # sd of ln
+    c.spread.marker = 0.35  # sd of ln
 
     # What differs between cells and fields and has nothing to do with age.
     c.nuisance = ConfigDict()
-    c.nuisance.stain_cell = 0.16  # sd of log staining strength from cell to cell, per channel
+    c.nuisance.stain_cell = 0.18  # sd of log staining strength from cell to cell, per channel
     c.nuisance.stain_field = 0.20  # sd of log staining strength from field to field, per channel
     c.nuisance.illumination = 0.25  # fall of the light from the brightest point of the field to its corner, fraction
-    c.nuisance.blur_um = (0.15, 0.6)  # range of the Gaussian blur (sigma) of a field, um
+    c.nuisance.blur_um = (0.15, 0.5)  # range of the Gaussian blur (sigma) of a field, um
     c.nuisance.photons = 400.0  # photons per px at full staining; sets the Poisson noise
     c.nuisance.read_noise = 2.0  # sd of the camera's read noise, photons
     c.nuisance.debris = 4.0  # mean number of debris specks per field
@@ -96,7 +96,7 @@ def preparation() -> ConfigDict:
     c.split = ConfigDict()
     c.split.by = "field"  # unit that is never divided between splits: field, well, plate, cell_line
     c.split.fractions = (0.6, 0.15, 0.25)  # train, validation, test; drawn within each cell line
-    c.split.seed = 0
+    c.split.seed = 0  # of the shuffle of the groups
     return c.lock()
 
 
@@ -127,11 +127,11 @@ def training() -> ConfigDict:
     c.optimizer = ConfigDict()
     c.optimizer.name = "adamw"  # adamw, rmsprop, sgd
     c.optimizer.learning_rate = 2e-3  # highest rate; warm-up over 5 % of the steps, then a cosine to zero
-    c.optimizer.weight_decay = 1e-3
+    c.optimizer.weight_decay = 1e-3  # on kernels only, not on biases and norms
     c.optimizer.schedule = "cosine"  # cosine, constant
 
     c.train = ConfigDict()
-    c.train.batch_size = 64
+    c.train.batch_size = 64  # cells per step, over all devices
     c.train.steps = 1500  # most steps
     c.train.eval_every = 75  # steps between scores on the validation split
     c.train.patience = 8  # scores without a better validation loss before stopping; 0: never stop early

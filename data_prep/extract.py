@@ -48,7 +48,7 @@ def extract_field(file: FieldFile, recipe: Recipe) -> pd.DataFrame:
     bodies = measure.cell_bodies(labels, config.crop.body_um * unit)
     background = intensity.field_background(image, labels, config.crop.body_um * unit)
     signal = image - background
-    diameter = _typical_diameter(labels)
+    diameter = measure.typical_diameter(labels)
     masks = {c: measure.stain_mask(signal[..., field.channels.index(c)], bodies, diameter)
              for c in config.channels.stains}
     rows = _rows(field, labels, background)
@@ -60,11 +60,6 @@ def extract_field(file: FieldFile, recipe: Recipe) -> pd.DataFrame:
             rows["Truth_cell_label"] = _majority(source.truth_labels(recipe.folder, file), labels)
     _write_crops(recipe, field, image, labels, bodies, background, masks, rows)
     return rows
-
-
-def _typical_diameter(labels):
-    areas = np.bincount(labels.ravel())[1:]
-    return 2 * np.sqrt(np.median(areas) / np.pi) if len(areas) else 24.0
 
 
 def _rows(field: Field, labels, background):

@@ -14,6 +14,12 @@ _GREY_LEVELS = 16
 _TEXTURES = ("contrast", "homogeneity", "energy", "correlation")
 
 
+def typical_diameter(labels: np.ndarray) -> float:
+    """Diameter, px, of a disc as large as the field's median nucleus; 24 where there is none."""
+    areas = np.bincount(labels.ravel())[1:]
+    return float(2 * np.sqrt(np.median(areas) / np.pi)) if len(areas) else 24.0
+
+
 def cell_bodies(labels: np.ndarray, reach_px: float) -> np.ndarray:
     """The body of each cell: its nucleus and what lies within `reach_px` of it and nearer to it than to any other."""
     return segmentation.expand_labels(labels, reach_px).astype(np.int32)
@@ -30,6 +36,21 @@ def stain_mask(channel: np.ndarray, bodies: np.ndarray, diameter_px: float) -> n
     if inside.size == 0 or np.ptp(inside) == 0:
         return np.zeros(channel.shape, bool)
     return (contrast > max(filters.threshold_otsu(inside), 0)) & (bodies > 0)
+
+
+def stain_peaks(channel: np.ndarray, bodies: np.ndarray, diameter_px: float) -> np.ndarray:
+    """Where a stain has single bright dots (comets, vesicles), one True pixel per dot, bool [H, W].
+
+    Local maxima of a difference of Gaussians of 2 % and 5 % of the nuclear diameter (about 0.3 and 0.7 um) that stand
+    2.5 robust standard deviations out of the cell bodies of the field. Dots that a blurred mask would merge are counted
+    apart.
+    """
+    dots = ndimage.gaussian_filter(channel, 0.022 * diameter_px) - ndimage.gaussian_filter(channel, 0.047 * diameter_px)
+    inside = dots[bodies > 0]
+    if inside.size == 0:
+        return np.zeros(channel.shape, bool)
+    noise = 1.4826 * np.median(np.abs(inside - np.median(inside)))
+    return (ndimage.maximum_filter(dots, 3) == dots) & (dots > 2.5 * noise) & (bodies > 0)
 
 
 def measure_cells(image, labels, bodies, channels, nucleus, masks, pixel_um) -> dict[str, np.ndarray]:
@@ -55,6 +76,7 @@ def measure_cells(image, labels, bodies, channels, nucleus, masks, pixel_um) -> 
     columns |= edge(image[..., channels.index(nucleus)], labels, nucleus)
     for name, mask in masks.items():
         columns |= pieces(image[..., channels.index(name)], mask, labels, bodies, name, scale)
+        columns |= dots(image[..., channels.index(name)], bodies, typical_diameter(labels), name, scale)
     return columns
 
 
@@ -119,10 +141,18 @@ def texture(channel, labels, name) -> dict[str, np.ndarray]:
     return {f"Nuclei_Texture_{p.capitalize()}_{name}": values[:, i] for i, p in enumerate(_TEXTURES)}
 
 
+def dots(channel, bodies, diameter_px, name, scale) -> dict[str, np.ndarray]:
+    """Number of dots of a stain in each cell's body, and their number per area of the body."""
+    n = bodies.max() + 1
+    number = np.bincount(bodies[stain_peaks(channel, bodies, diameter_px)], minlength=n)[1:].astype(np.float64)
+    body = np.maximum(np.bincount(bodies.ravel(), minlength=n)[1:], 1) * scale**2
+    return {f"{name}_Number_Dots": number, f"{name}_Number_DotDensity": number / body}
+
+
 def pieces(channel, mask, labels, bodies, name, scale) -> dict[str, np.ndarray]:
     """The pieces of a stain that belong to each cell.
 
-    Area; number of connected pieces and their density over the body; spread: root mean square distance of the pieces'
+    Area; number of connected pieces; spread: root mean square distance of the pieces'
     pixels from their centre, weighted by brightness; distance of that centre from the nucleus' centre; summed
     brightness. A cell without pieces has area 0 and no spread or distance (NaN).
     """
@@ -139,9 +169,7 @@ def pieces(channel, mask, labels, bodies, name, scale) -> dict[str, np.ndarray]:
     centre = np.array(ndimage.center_of_mass(labels > 0, labels, index)).reshape(-1, 2)
     parts = np.unique(np.stack([owner[mask], measure.label(mask)[mask]]), axis=1)[0]
     number = np.bincount(parts, minlength=n + 1)[1:].astype(np.float64)
-    body = np.maximum(np.bincount(bodies.ravel(), minlength=n + 1)[1:], 1) * scale**2
     return {f"{name}_AreaShape_Area": area * scale**2, f"{name}_Number_Pieces": number,
-            f"{name}_Number_Density": number / body,
             f"{name}_Distance_Spread": np.sqrt(np.maximum(squares - cy**2 - cx**2, 0)) * scale,
             f"{name}_Distance_FromNucleus": np.hypot(cy - centre[:, 0], cx - centre[:, 1]) * scale,
             f"{name}_Intensity_IntegratedIntensity_{name}": total}

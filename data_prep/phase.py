@@ -28,7 +28,7 @@ class Labelled:
 def by_marker(table, channels, phase) -> Labelled:
     """Two classes by the nuclear mean of a marker, a cut per plate.
 
-    Two Gaussians are fitted to log2 of the marker; the cut is where both are equally likely, and cells are not labelled
+    Two Gaussians of one width are fitted to log2 of the marker; the cut is where both are equally likely, and cells are not labelled
     where the likelier class has a posterior below 1 - phase.abstain. Between the two means the posterior is monotone, so
     the band is one interval.
 
@@ -57,18 +57,19 @@ def two_gaussian_cuts(value: np.ndarray, abstain: float) -> dict[str, float]:
 
     Returns:
         cut, low and high (labels are given below `low` and above `high`), the two means, and `separation`: their
-        distance over the pooled standard deviation. Below 2 a histogram has no two humps.
+        distance over their common standard deviation. Below 2 a histogram has no two humps.
     """
-    lowest, highest = np.percentile(value, (10, 90))
+    lowest, highest = np.percentile(value, (10, 95))
     start = np.array([[lowest], [highest + 1e-6]])
-    fit = GaussianMixture(2, means_init=start, random_state=0, reg_covar=1e-4).fit(value[:, None])
+    # One width for both: with a hundred cells, two free widths let one Gaussian swallow the cells in between.
+    fit = GaussianMixture(2, covariance_type="tied", means_init=start, random_state=0, reg_covar=1e-4).fit(value[:, None])
     order = np.argsort(fit.means_.ravel())
-    means, spread = fit.means_.ravel()[order], np.sqrt(fit.covariances_.ravel()[order])
+    means, spread = fit.means_.ravel()[order], np.sqrt(fit.covariances_.ravel()[0])
     between = np.linspace(means[0], means[1], 2001)
     upper = np.maximum.accumulate(fit.predict_proba(between[:, None])[:, order[1]])
     places = {name: float(between[np.searchsorted(upper, level).clip(0, 2000)])
               for name, level in (("low", abstain), ("cut", 0.5), ("high", 1 - abstain))}
-    separation = (means[1] - means[0]) / max(np.sqrt((spread**2).mean()), 1e-9)
+    separation = (means[1] - means[0]) / max(spread, 1e-9)
     return {**places, "mean_low": float(means[0]), "mean_high": float(means[1]), "separation": float(separation)}
 
 

@@ -93,3 +93,18 @@ def test_stain_mask_finds_bright_pieces_whatever_the_gain(field):
     for gain in (1, 20):
         found = measure.stain_mask(gain * noisy.astype(np.float32), bodies, 25)
         assert (found & truth).sum() / (found | truth).sum() > 0.6
+
+
+def test_dots_are_counted_one_by_one():
+    labels = np.zeros((100, 100), np.int32)
+    labels[disk((50, 50), 12)] = 1
+    bodies = measure.cell_bodies(labels, 20)
+    channel = np.zeros(labels.shape)
+    places = [(50, 20), (50, 24), (50, 28), (30, 40), (70, 60)]  # the first three are 4 px apart
+    for y, x in places:
+        channel[y, x] += 100
+    channel = ndimage.gaussian_filter(channel, 0.7).astype(np.float32)
+    channel[:10, :10] += 50  # outside every cell
+    found = measure.dots(channel, bodies, 32, "EB1", 0.5)
+    assert found["EB1_Number_Dots"].tolist() == [len(places)]
+    np.testing.assert_allclose(found["EB1_Number_DotDensity"], len(places) / ((bodies == 1).sum() * 0.25))

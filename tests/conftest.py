@@ -1,0 +1,50 @@
+"""Small data that several test files share, made once per session by the project's own tools."""
+
+import pathlib
+
+import pytest
+
+from configs import base
+from configs.data import simulated
+from data_prep.build import prepare
+from data_prep.simulate import simulate
+
+SHARED = pathlib.Path(__file__).parents[2] / "shared" / "data"
+
+
+def small_simulation():
+    """Two lines, ten small fields each."""
+    config = base.simulation()
+    config.lines = ("HeLa", "NIH3T3")
+    config.fields_per_line = 10
+    config.field_size_px = 256
+    config.cells_per_field = (14, 18)
+    config.workers = 2
+    return config
+
+
+@pytest.fixture(scope="session")
+def simulated_fields(tmp_path_factory):
+    """Folder that `simulate` wrote."""
+    folder = tmp_path_factory.mktemp("fields")
+    simulate(small_simulation(), folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def prepared(simulated_fields, tmp_path_factory):
+    """Folder that `prepare` made of the simulated fields."""
+    folder = tmp_path_factory.mktemp("data")
+    config = simulated.get_config()
+    config.workers = 2
+    config.split.fractions = (0.5, 0.2, 0.3)
+    assert prepare(config, simulated_fields, folder) == 0
+    return folder
+
+
+@pytest.fixture(scope="session")
+def shared_data():
+    """Folder of real images that lies beside a checkout; tests that need it are skipped where it is absent."""
+    if not SHARED.is_dir():
+        pytest.skip(f"real images are not here ({SHARED.name} folder beside the checkout)")
+    return SHARED

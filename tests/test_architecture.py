@@ -1,0 +1,87 @@
+"""Which part may import which, read from the source."""
+
+import ast
+import pathlib
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[1]
+OURS = {"cellcycle_jax", "data_prep", "configs", "experiments", "tests", "launch"}
+SHARED_WORDS = {"cellcycle_jax.schema", "cellcycle_jax.errors", "cellcycle_jax.files"}
+JAX = {"jax", "flax", "optax", "orbax"}
+SCIENCE_FREE = ("schema", "errors", "files")
+
+
+def imports(path):
+    """Full names of everything a file imports, relative imports resolved."""
+    package = path.relative_to(ROOT).with_suffix("").parts[:-1]
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = [*package[: len(package) - node.level + 1]] if node.level else []
+            base = ".".join([*base, *([node.module] if node.module else [])])
+            found |= {f"{base}.{alias.name}" for alias in node.names} | {base}
+    return found
+
+
+def sources(folder):
+    return sorted((ROOT / folder).rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", sources("data_prep"), ids=lambda p: str(p.relative_to(ROOT)))
+def test_data_prep_knows_no_jax_and_only_the_shared_words(path):
+    for name in imports(path):
+        assert name.split(".")[0] not in JAX | {"configs", "experiments"}, name
+        if name.startswith("cellcycle_jax."):
+            assert any(name == w or name.startswith(w + ".") for w in SHARED_WORDS), name
+
+
+@pytest.mark.parametrize("path", sources("cellcycle_jax"), ids=lambda p: str(p.relative_to(ROOT)))
+def test_cellcycle_jax_knows_neither_the_preparation_nor_the_configs(path):
+    assert not {n.split(".")[0] for n in imports(path)} & (OURS - {"cellcycle_jax"})
+
+
+@pytest.mark.parametrize("name", SCIENCE_FREE)
+def test_the_shared_words_import_no_jax(name):
+    assert not {n.split(".")[0] for n in imports(ROOT / "cellcycle_jax" / f"{name}.py")} & JAX
+
+
+def test_the_package_itself_imports_nothing():
+    assert not imports(ROOT / "cellcycle_jax" / "__init__.py")
+
+
+# From the command inwards; a file imports only from rows below its own (or its own row's folder).
+LAYERS = (
+    ("evaluate", "loop", "discover", "explain.maps", "report.page"),
+    ("run", "explain.localise", "baselines", "report.scatter", "report.gallery", "report.figures"),
+    ("steps", "checkpoint", "log", "table", "statistics", "calibration", "explain.gradcam"),
+    ("data", "mesh", "metrics", "optim"),
+    ("models", "state", "augment"),
+    ("schema", "errors", "files"),
+)
+
+
+def layer(name):
+    inner = name.removeprefix("cellcycle_jax.")
+    for number, members in enumerate(LAYERS):
+        if any(inner == m or inner.startswith(m + ".") for m in members):
+            return number
+    return None
+
+
+@pytest.mark.parametrize("path", sources("cellcycle_jax"), ids=lambda p: str(p.relative_to(ROOT)))
+def test_imports_point_inwards(path):
+    own = layer(".".join(path.relative_to(ROOT).with_suffix("").parts))
+    for name in imports(path):
+        target = layer(name) if name.startswith("cellcycle_jax.") else None
+        if own is not None and target is not None:
+            assert target >= own, f"{name} lies further out than {path.name}"
+
+
+def test_no_tensorflow_and_no_utils():
+    for folder in ("cellcycle_jax", "data_prep", "configs", "tests"):
+        for path in sources(folder):
+            assert path.stem not in ("utils", "helpers", "common")
+            assert "tensorflow" not in imports(path)

@@ -1,0 +1,189 @@
+"""Fields to data set, on simulated fields whose answer is known."""
+
+import shutil
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet
+import pytest
+import tensorflow_datasets as tfds
+import tifffile
+
+from cellcycle_jax import files, schema
+from cellcycle_jax.errors import EXIT_QUARANTINED, InputRefused, UsageError
+from configs.data import simulated
+from data_prep.build import prepare
+
+
+@pytest.fixture(scope="module")
+def cells(prepared):
+    return pd.read_parquet(prepared / "cells.parquet")
+
+
+@pytest.fixture(scope="module")
+def truth(simulated_fields):
+    return pd.read_parquet(simulated_fields / "truth.parquet")
+
+
+def small_config():
+    config = simulated.get_config()
+    config.workers = 1
+    config.split.fractions = (0.5, 0.2, 0.3)
+    return config
+
+
+def test_nearly_every_whole_cell_is_found_once(cells, truth):
+    inside = truth[~truth["border"] & (truth["class_name"] != "mitotic")]
+    found = cells[cells["Truth_cell_label"] > 0].groupby([schema.FIELD, "Truth_cell_label"]).size()
+    once = [found.get((f, c), 0) == 1 for f, c in zip(inside["field_id"], inside["cell_label"], strict=True)]
+    assert np.mean(once) > 0.95
+
+
+def test_mitotic_cells_are_set_aside(cells):
+    mitotic = cells[cells[schema.TRUE_PHASE] == schema.TRUE_MITOTIC]
+    assert (mitotic[schema.REJECT] != "").mean() > 0.8
+    assert (cells[schema.REJECT] == "mitotic").sum() >= 3
+    wrongly = cells[(cells[schema.REJECT] == "mitotic") & cells[schema.TRUE_PHASE].isin(["G1/S", "G2"])]
+    assert len(wrongly) <= 0.02 * len(cells)
+
+
+def test_marker_labels_agree_with_the_true_phase(cells):
+    used = cells[(cells[schema.REJECT] == "") & cells[schema.TRUE_PHASE].isin(["G1/S", "G2"])]
+    labelled = used[used[schema.LABEL] != ""]
+    assert (labelled[schema.LABEL] == labelled[schema.TRUE_PHASE]).mean() >= 0.97
+    assert 1 - len(labelled) / len(used) <= 0.15
+
+
+def test_measurements_follow_the_truth(cells):
+    used = cells[(cells[schema.REJECT] == "") & (cells["Truth_cell_label"] > 0)]
+    assert used[schema.NUCLEAR_AREA].corr(used["Truth_nuclear_area_um2"]) > 0.9
+    ratio = used[schema.NUCLEAR_AREA] / used["Truth_nuclear_area_um2"]
+    assert ratio.median() == pytest.approx(1, abs=0.1)
+    dna = used[schema.integrated("DNA")] / used[schema.reference_column("DNA")]
+    assert dna.corr(used["Truth_dna_stain"], method="spearman") > 0.85
+    assert used["Golgi_Distance_Spread"].corr(used["Truth_golgi_scatter_um"], method="spearman") > 0.6
+    assert used["EB1_Number_DotDensity"].corr(used["Truth_plus_end_density_per_um2"], method="spearman") > 0.5
+
+
+def test_units_stand_in_the_file(prepared):
+    units = files.read_units(prepared / "cells.parquet")
+    assert units[schema.NUCLEAR_AREA] == "um^2" and units["Golgi_Distance_Spread"] == "um"
+    assert not [c for c in pyarrow.parquet.read_schema(prepared / "cells.parquet").names if c.startswith("_")]
+
+
+def test_a_plain_tfds_reader_opens_the_data_set(prepared, cells):
+    builder = tfds.builder_from_directory(prepared / "tfds" / "cells" / "1.0.0")
+    assert list(builder.info.metadata["channels"]) == ["DNA", "Golgi", "EB1", "CENPF"]
+    used = cells[cells[schema.REJECT] == ""].set_index(schema.CELL_ID)
+    seen = set()
+    for split in schema.SPLITS:
+        for example in builder.as_data_source(split):
+            row = used.loc[example["cell_id"].decode()]
+            assert row[schema.SPLIT] == split and row[schema.GROUP] == example["group_id"].decode()
+            classes = [*builder.info.metadata["classes"], ""]
+            assert classes[example["label"]] == row[schema.LABEL]
+            seen.add(row.name)
+    assert seen == set(used.index)
+
+
+def test_crop_shows_the_cell_that_its_row_measures(prepared, cells):
+    builder = tfds.builder_from_directory(prepared / "tfds" / "cells" / "1.0.0")
+    rows = cells.set_index(schema.CELL_ID)
+    for example in list(builder.as_data_source("validation"))[:20]:
+        row = rows.loc[example["cell_id"].decode()]
+        own = example["compartments"] & schema.Compartment.NUCLEUS > 0
+        assert own.sum() * 0.25 == pytest.approx(row[schema.NUCLEAR_AREA], rel=1e-6)  # 0.5 um per px
+        signal = example["image"][..., 0][own].astype(float) - row["Metadata_Background_DNA"]
+        assert signal.sum() == pytest.approx(row[schema.integrated("DNA")], rel=0.01)
+        np.testing.assert_allclose(example["norm"][:, 3], [row[schema.reference_column(c)] for c in
+                                                           ("DNA", "Golgi", "EB1", "CENPF")], rtol=1e-5)
+
+
+def test_result_does_not_depend_on_the_number_of_processes(simulated_fields, prepared, tmp_path, cells):
+    assert prepare(small_config(), simulated_fields, tmp_path) == 0  # one process; the fixture used two
+    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "cells.parquet"), cells)
+
+
+def test_pictures_and_labels_table_are_there(prepared):
+    names = {p.name for p in (prepared / "qc").iterdir()}
+    assert {"marker_cuts.png", "outlines_HeLa-P1.png", "illumination_HeLa-P1.png", "contact_G1_S.png", "contact_G2.png",
+            "labels.csv"} <= names
+
+
+def test_finished_data_set_is_not_overwritten_unasked(prepared, simulated_fields):
+    with pytest.raises(UsageError, match="--overwrite"):
+        prepare(small_config(), simulated_fields, prepared)
+
+
+@pytest.fixture
+def six_fields(simulated_fields, tmp_path):
+    """A copy of six fields of one line, to damage."""
+    folder = tmp_path / "copy"
+    for part in ("fields", "labels"):
+        (folder / part).mkdir(parents=True)
+        for path in sorted((simulated_fields / part).glob("HeLa*"))[:6]:
+            shutil.copy(path, folder / part)
+    shutil.copy(simulated_fields / "truth.parquet", folder)
+    return folder
+
+
+def test_a_damaged_file_is_set_aside_by_name(six_fields, tmp_path):
+    broken = sorted((six_fields / "fields").iterdir())[2]
+    broken.write_bytes(broken.read_bytes()[:20000])
+    assert prepare(small_config(), six_fields, tmp_path / "out") == EXIT_QUARANTINED
+    made = files.read_json(tmp_path / "out" / "provenance.json")
+    assert list(made["quarantined"]) == [str(broken)]
+    with pytest.raises(InputRefused, match=broken.name):
+        prepare(small_config(), six_fields, tmp_path / "strict", strict=True)
+
+
+def test_a_missing_channel_is_refused_with_what_there_is(six_fields, tmp_path):
+    config = small_config()
+    config.channels.marker = "PH3"
+    with pytest.raises(InputRefused, match="PH3.*DNA, Golgi, EB1, CENPF"):
+        prepare(config, six_fields, tmp_path / "out")
+
+
+def test_the_same_picture_under_two_names_is_refused(six_fields, tmp_path):
+    config = small_config()
+    fields = sorted((six_fields / "fields").iterdir())
+    for i in range(6, 12):  # enough copies that one lands in another split
+        name = fields[0].name.replace("A01_s1", f"H{i:02d}_s1")
+        tifffile.imwrite(six_fields / "fields" / name, tifffile.imread(fields[0]), ome=True,
+                         metadata={"axes": "CYX", "Channel": {"Name": ["DNA", "Golgi", "EB1", "CENPF"]},
+                                   "PhysicalSizeX": 0.5, "PhysicalSizeXUnit": "µm"})
+        shutil.copy(six_fields / "labels" / fields[0].name.replace(".ome", ""),
+                    six_fields / "labels" / name.replace(".ome", ""))
+    with pytest.raises(InputRefused, match="same picture"):
+        prepare(config, six_fields, tmp_path / "out")
+
+
+def test_interrupted_run_goes_on_where_it_was(six_fields, tmp_path, monkeypatch):
+    import data_prep.build as build
+
+    calls, real = [], build.extract_field
+
+    def failing(file, recipe):
+        calls.append(file.field_id)
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return real(file, recipe)
+
+    monkeypatch.setattr(build, "extract_field", failing)
+    with pytest.raises(KeyboardInterrupt):
+        prepare(small_config(), six_fields, tmp_path / "out")
+    assert not (tmp_path / "out" / "provenance.json").exists()
+    assert prepare(small_config(), six_fields, tmp_path / "out") == 0
+    assert len(calls) == 7  # three finished, one interrupted and done again, two new
+    prepare(small_config(), six_fields, tmp_path / "straight")
+    pd.testing.assert_frame_equal(*(pd.read_parquet(tmp_path / o / "cells.parquet") for o in ("out", "straight")))
+
+
+@pytest.mark.parametrize("path, value", [("source", "nowhere"), ("illumination", "magic"), ("crop.size_px", 30),
+                                         ("segmentation.method", "x"), ("phase.method", "x"), ("split.by", "cell"),
+                                         ("phase.abstain", 0.7), ("phase.classes", ("A", "A"))])
+def test_values_out_of_range_are_named_before_any_file_is_read(path, value, tmp_path):
+    config = small_config()
+    config.update_from_flattened_dict({path: value})
+    with pytest.raises(UsageError, match=path.replace(".", r"\.")):
+        prepare(config, tmp_path / "nowhere", tmp_path / "out")
