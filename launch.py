@@ -16,7 +16,9 @@ file and is run: name only files that you trust. Exit codes: 0 done, 1 our bug, 
 
 import argparse
 import pathlib
+import shutil
 import sys
+import time
 import traceback
 
 from cellcycle_jax.errors import InputRefused, UsageError, UserError
@@ -58,7 +60,8 @@ def prepare(arguments):
                arguments.strict)
     _say(f"{arguments.out}/cells.parquet, tfds, qc, provenance.json")
     if code:
-        print(f"prepare: some files were set aside; see 'quarantined' in {arguments.out}/provenance.json", file=sys.stderr)
+        listed = f"{arguments.out}/provenance.json"
+        print(f"prepare: some files were set aside; see 'quarantined' in {listed}", file=sys.stderr)
     return code
 
 
@@ -105,21 +108,29 @@ def report(arguments):
 def demo(arguments):
     """The whole way on simulated fields: simulate, prepare, train, evaluate, explain, discover, report."""
     out = pathlib.Path(arguments.out)
-    run = out / "run"
+    parts = [out / name for name in ("fields", "data", "run")]
+    if any(p.exists() for p in parts):
+        if not arguments.overwrite:
+            raise UsageError(f"--out={out} holds an earlier demo; name another folder or give --overwrite")
+        for part in parts:
+            shutil.rmtree(part, ignore_errors=True)
+    fields, data, run = parts
     steps = [
-        ["simulate", "--config=configs/demo/fields.py", f"--out={out / 'fields'}"],
-        ["prepare", "--config=configs/data/simulated.py", f"--fields={out / 'fields'}", f"--out={out / 'data'}"],
-        ["train", "--config=configs/demo/train.py", f"--data={out / 'data'}", f"--workdir={run}"],
+        ["simulate", "--config=configs/demo/fields.py", f"--out={fields}"],
+        ["prepare", "--config=configs/data/simulated.py", f"--fields={fields}", f"--out={data}"],
+        ["train", "--config=configs/demo/train.py", f"--data={data}", f"--workdir={run}"],
         ["evaluate", f"--workdir={run}"],
         ["explain", f"--workdir={run}"],
         ["discover", f"--workdir={run}"],
         ["evaluate", f"--workdir={run}", "--final"],
         ["report", f"--workdir={run}"],
     ]
+    start = time.monotonic()
     for step in steps:
         print(f"\n$ python launch.py {' '.join(step)}", flush=True)
         if code := main(step):
             return code
+    print(f"\nThe whole way took {time.monotonic() - start:.0f} s. Open {run}/report.html", flush=True)
     return 0
 
 
@@ -139,7 +150,7 @@ COMMANDS = {
     "explain": (explain, {"workdir": (None, "folder of the run")}),
     "discover": (discover, {"workdir": (None, "folder of the run")}),
     "report": (report, {"workdir": (None, "folder of the run")}),
-    "demo": (demo, {"out": ("runs/demo", "folder to write")}),
+    "demo": (demo, {"out": ("runs/demo", "folder to write"), "overwrite": (False, "replace an earlier demo")}),
 }
 
 
@@ -148,7 +159,9 @@ def _parser():
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, (function, flags) in COMMANDS.items():
-        note = "Config fields: --config.path.to.field=value; all are listed in configs/base.py." if "config" in flags else ""
+        note = ""
+        if "config" in flags:
+            note = "Config fields: --config.path.to.field=value; all are listed in configs/base.py."
         sub = commands.add_parser(name, help=function.__doc__, description=function.__doc__, epilog=note,
                                   allow_abbrev=False)
         for flag, (default, text) in flags.items():

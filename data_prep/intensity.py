@@ -25,9 +25,9 @@ def field_background(image: np.ndarray, labels: np.ndarray, margin_px: float) ->
 def g1_peak(integrated: np.ndarray) -> float:
     """The G1 position of a field: where a cell-cycle model of log2 integrated DNA fits best.
 
-    The model is that of flow cytometry (Dean and Jett, J. Cell Biol. 60, 1974) with fixed shares: G1 at the position, G2
-    at twice it, S between, and a few outliers anywhere. Using G2 and S cells too, it is several times less noisy in a
-    field of thirty nuclei than the mode of a density.
+    The model is that of flow cytometry (Dean and Jett, J. Cell Biol. 60, 1974) with fixed shares: G1 at the position,
+    G2 at twice it, S between, and a few outliers anywhere. Using G2 and S cells too, it is several times less noisy in
+    a field of thirty nuclei than the mode of a density.
 
     Args:
         integrated: background-subtracted integrated DNA of whole, well-shaped nuclei, [N].
@@ -52,7 +52,9 @@ def references(table, channels, nucleus: str) -> dict[str, dict[str, float]]:
 
     Nuclear channel: the field's G1 peak of integrated DNA over the plate's median nuclear area in px, so that a G1
     nucleus of typical size is 1. A field with fewer than MIN_CELLS_FOR_PEAK nuclei takes its median nucleus instead of
-    its peak. Other channels: the median over cells of the mean above background over the cell's body.
+    its peak. Other channels: the median over
+    cells of the root mean square above background over the cell's body, so that a sparse bright stain (Golgi) and a
+    diffuse one come out alike.
 
     Args:
         table: rows of usable cells with the columns of `data_prep.measure` and an area in px, `_area_px`.
@@ -66,6 +68,10 @@ def references(table, channels, nucleus: str) -> dict[str, dict[str, float]]:
         for field, cells in plate.groupby(schema.FIELD, sort=False):
             integrated = cells[schema.integrated(nucleus)].to_numpy()
             centre = g1_peak(integrated) if len(cells) >= MIN_CELLS_FOR_PEAK else float(np.median(integrated))
-            result[field] = {c: float(cells[f"Cells_Intensity_MeanIntensity_{c}"].median()) for c in channels}
+            result[field] = {c: float(np.median(_root_mean_square(cells, c))) for c in channels}
             result[field][nucleus] = centre / area
     return {f: {c: max(v, 1e-3) for c, v in r.items()} for f, r in result.items()}
+
+
+def _root_mean_square(cells, channel):
+    return np.hypot(cells[f"Cells_Intensity_MeanIntensity_{channel}"], cells[f"Cells_Intensity_StdIntensity_{channel}"])

@@ -37,9 +37,12 @@ def test_reference_makes_a_typical_g1_nucleus_one():
     rows = []
     for field, stain in (("a", 1.0), ("b", 3.0)):
         dna = population(200, 400.0, rng) * 100 * stain
-        rows.append(pd.DataFrame({schema.FIELD: field, schema.PLATE: "p", "_area_px": 400.0, schema.integrated("DNA"): dna,
-                                  "Cells_Intensity_MeanIntensity_DNA": 1.0, "Cells_Intensity_MeanIntensity_Golgi": 7 * stain}))
+        rows.append(pd.DataFrame({schema.FIELD: field, schema.PLATE: "p", "_area_px": 400.0,
+                                  schema.integrated("DNA"): dna,
+                                  "Cells_Intensity_MeanIntensity_DNA": 1.0, "Cells_Intensity_StdIntensity_DNA": 1.0,
+                                  "Cells_Intensity_MeanIntensity_Golgi": 3 * stain,
+                                  "Cells_Intensity_StdIntensity_Golgi": 4 * stain}))
     found = intensity.references(pd.concat(rows), ("DNA", "Golgi"), "DNA")
     assert found["a"]["DNA"] == pytest.approx(100, rel=0.03)
     assert found["b"]["DNA"] == pytest.approx(300, rel=0.03)
-    assert found["b"]["Golgi"] == 21
+    assert found["b"]["Golgi"] == pytest.approx(15)  # three times 5, the root mean square of mean 3 and sd 4
