@@ -79,7 +79,8 @@ class Wandb:
         import wandb
 
         settings = wandb.Settings(init_timeout=10, console="off", silent=True, disable_git=True, save_code=False,
-                                  x_disable_meta=True, x_disable_stats=True)
+                                  x_disable_meta=True, x_disable_stats=True, x_disable_machine_info=True,
+                                  host="hidden", username="hidden")
         self._run = wandb.init(project="cellcycle_jax", mode=mode, config=config, dir=str(workdir), id=run_id,
                                resume="allow" if mode == "online" else None, settings=settings)
 

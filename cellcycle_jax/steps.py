@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jax.experimental.layout import Layout, with_layout_constraint
 
 from cellcycle_jax.mesh import divided, pad_batch, padded_size, replicated
 
@@ -89,6 +90,7 @@ def make_train_step(model, optimizer, inputs, augmentation, weights, mesh=None):
         key = jax.random.fold_in(jax.random.wrap_key_data(state.key), state.step)
         key_augment, key_dropout = jax.random.split(key)
         image = augmentation(key_augment, _seen(inputs, arrays, index))
+        image = jax.lax.platform_dependent(image, cpu=_row_major, default=lambda image: image)
         gradient = jax.grad(objective, has_aux=True)
         gradients, (sums, batch_stats) = gradient(state.params, state.batch_stats, image, arrays["label"][index], valid,
                                                   key_dropout)
@@ -142,3 +144,12 @@ def predict_logits(predict, variables, arrays, batch: int, mesh=None) -> np.ndar
 
 def _seen(inputs, arrays, index):
     return inputs(*(arrays[name][index] for name in ("image", "image_scale", "compartments", "norm")))
+
+
+def _row_major(image):
+    """`image`, its axes in this order in memory.
+
+    On a CPU the order that the first convolution's gradient wants would spread back into the look-ups of the
+    augmentation, which then take 20 ms more for 64 crops of 64 px.
+    """
+    return with_layout_constraint(image, Layout(major_to_minor=(0, 1, 2, 3)))
