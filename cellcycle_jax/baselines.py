@@ -12,8 +12,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
-from . import metrics, schema, table
-from .errors import InputRefused
+from cellcycle_jax import metrics, schema, table
+from cellcycle_jax.errors import InputRefused
 
 BASELINES = ("nuclear_area", "integrated_dna", "area_and_dna", "all_features")
 

@@ -18,9 +18,9 @@ from sklearn.model_selection import GroupKFold
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
-from . import files, metrics, schema, statistics, table
-from .errors import InputRefused, StoredStateRefused
-from .report import figures, scatter
+from cellcycle_jax import files, metrics, schema, statistics, table
+from cellcycle_jax.errors import InputRefused, StoredStateRefused
+from cellcycle_jax.report import figures, scatter
 
 DUPLICATE = 0.9  # |Spearman| from which two measurements count as the same one measured twice
 _PRESENT = 0.8  # share of training cells that must have a measurement

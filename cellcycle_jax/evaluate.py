@@ -1,7 +1,7 @@
 """Predictions and scores of a run on one split, beside the baselines that a network has to beat.
 
-The test split is opened by `evaluate --final` alone, which logs that it did. What was found on a split is kept under the
-split's name, and evaluation.json and predictions.parquet repeat the split that was asked for last.
+The test split is opened by `evaluate --final` alone, which logs that it did. What was found on a split is kept under
+the split's name, and evaluation.json and predictions.parquet repeat the split that was asked for last.
 """
 
 import dataclasses

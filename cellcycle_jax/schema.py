@@ -76,7 +76,10 @@ _KINDS = ("AreaShape", "Intensity", "Texture", "Distance", "Number")
 
 
 def unit(column: str, pixel_size_known: bool) -> str:
-    """Unit of a measurement column: um or px for lengths, their squares for areas, 'a.u.' for raw intensities, '' else."""
+    """Unit of a measurement column.
+
+    Lengths are in um or px, areas in their squares, densities per area, raw intensities in 'a.u.'; all else has ''.
+    """
     length = "um" if pixel_size_known else "px"
     if column.endswith("Density"):
         return f"1/{length}^2"
@@ -97,4 +100,5 @@ def readable(column: str) -> str:
     what = parts[1:] if parts and parts[0] in _KINDS else parts
     channel = [what.pop()] if len(what) > 1 else []
     words = [re.sub(r"(?<=[a-z])(?=[A-Z])", " ", word).lower() for word in what]
-    return " ".join([{"Nuclei": "Nuclear", "Cells": "Cell"}.get(place, place), *(c for c in channel if c != place), *words])
+    owner = {"Nuclei": "Nuclear", "Cells": "Cell"}.get(place, place)
+    return " ".join([owner, *(c for c in channel if c != place), *words])

@@ -7,7 +7,7 @@ cells of a group go with it (Davison and Hinkley 1997, section 3.8). Intervals a
 
 import numpy as np
 
-from . import metrics
+from cellcycle_jax import metrics
 
 _CHUNK = 4_000_000  # weights held at once: 32 MB
 

@@ -5,8 +5,8 @@ import pathlib
 import numpy as np
 import pandas as pd
 
-from . import schema
-from .errors import StoredStateRefused
+from cellcycle_jax import schema
+from cellcycle_jax.errors import StoredStateRefused
 
 _TEXTS = (
     schema.CELL_ID, schema.FIELD, schema.CELL_LINE, schema.GROUP, schema.SPLIT, schema.LABEL, schema.REJECT,

@@ -1,8 +1,8 @@
 """Folder of fields -> data set on disk: the seam that `launch.py prepare` calls.
 
 Fields are treated in parallel and one by one; what needs a whole plate (quality limits, references, the marker cut) or
-the whole set (splits) comes after. Finished fields are kept in a work folder inside OUT, so that an interrupted run goes
-on where it was; provenance.json is written last and marks a data set as complete.
+the whole set (splits) comes after. Finished fields are kept in a work folder inside OUT, so that an interrupted run
+goes on where it was; provenance.json is written last and marks a data set as complete.
 """
 
 import concurrent.futures
@@ -83,11 +83,11 @@ def prepare(config, fields_dir, out_dir, labels_csv=None, overwrite=False, stric
         table = join_truth(table, source.truth(fields_dir))
     refuse_missing_class(table, config.phase.classes)
 
-    write_dataset(table, work, out, channels, config)
+    pack.write_dataset(table, work, out, channels, config)
     qc.draw(table, found, recipe, labelled, channels, out / "qc")
-    write_table(table, out, channels)
-    files.write_json(out / "provenance.json", provenance(table, config, channels, labelled, quarantined, len(found), corrected,
-                                                         out))
+    pack.write_table(table, out, channels)
+    origin = pack.provenance(table, config, channels, labelled, quarantined, len(found), corrected, out)
+    files.write_json(out / "provenance.json", origin)
     shutil.rmtree(work)
     return EXIT_QUARANTINED if quarantined else 0
 
@@ -113,7 +113,7 @@ def check(config) -> None:
 
 
 def estimate_light(found, config):
-    """Light of each plate, from up to MAX_LIGHT_FIELDS of its fields; and the files that could not be read, with why."""
+    """Light of each plate, from up to MAX_LIGHT_FIELDS of its fields; and files that could not be read, with why."""
     source, light, unreadable = SOURCES[config.source], {}, {}
     if config.illumination == "none":
         return light, unreadable
@@ -210,76 +210,21 @@ def join_truth(table, truth):
 def refuse_missing_class(table, classes):
     """Every class must be in every split."""
     used = table[table[schema.REJECT] == ""]
-    counts = pd.crosstab(used[schema.SPLIT], used[schema.LABEL]).reindex(index=schema.SPLITS, columns=classes, fill_value=0)
+    counts = pd.crosstab(used[schema.SPLIT], used[schema.LABEL])
+    counts = counts.reindex(index=schema.SPLITS, columns=classes, fill_value=0)
     for name in schema.SPLITS:
         for label in classes:
             if counts.loc[name, label] == 0:
-                said = "; ".join(f"{s}: " + ", ".join(f"{c} {counts.loc[s, c]}" for c in classes) for s in schema.SPLITS)
+                listed = {s: ", ".join(f"{c} {counts.loc[s, c]}" for c in classes) for s in schema.SPLITS}
+                said = "; ".join(f"{s}: {numbers}" for s, numbers in listed.items())
                 raise InputRefused(f"no cell of class {label!r} in the {name} split ({said}); "
                                    "add fields, split by a smaller unit, or change config.split.seed")
 
 
-def write_dataset(table, work, out, channels, config):
-    """OUT/tfds from the crops in the work folder: every usable cell, those without a label too."""
-    used = table[table[schema.REJECT] == ""]
-    label = {name: i for i, name in enumerate(config.phase.classes)} | {"": schema.NO_LABEL}
-    size = config.crop.size_px
-
-    def examples(split_name):
-        for field, rows in used[used[schema.SPLIT] == split_name].groupby(schema.FIELD, sort=True):
-            stored = np.load(work / f"{field}.npz")
-            place = {cell: i for i, cell in enumerate(stored["cell_id"])}
-            pixels, bits = stored["image"], stored["compartments"]
-            for _, row in rows.iterrows():
-                i = place[row[schema.CELL_ID]]
-                reference = [row[schema.reference_column(c)] for c in channels]
-                texts = (row[schema.CELL_ID], row[schema.GROUP], field, row[schema.WELL], row[schema.PLATE],
-                         row[schema.CELL_LINE])
-                yield row[schema.CELL_ID], {
-                    "image": pixels[i], "compartments": bits[i], "image_scale": stored["image_scale"],
-                    "compartments_present": stored["present"], "label": np.int64(label[row[schema.LABEL]]),
-                    "norm": np.vstack([stored["field_norm"], reference]).T.astype(np.float32),
-                    "um_per_px": stored["um_per_px"], **dict(zip(schema.EXAMPLE_TEXTS, texts, strict=True))}
-
-    vocabulary = {"channels": list(channels), "classes": list(config.phase.classes), "marker": config.channels.marker,
-                  "nucleus": config.channels.nucleus, "stains": list(config.channels.stains), "group_by": config.split.by}
-    builder.write(out / "tfds", (size, size, len(channels)), vocabulary, {s: lambda s=s: examples(s) for s in schema.SPLITS})
-
-
-def write_table(table, out, channels):
-    """OUT/cells.parquet: one row per object found, working columns dropped, units in the file's metadata."""
-    known = bool(table["_pixel_size_known"].all())
-    table = table[[c for c in table.columns if not c.startswith("_")]]
-    ordered = [c for c in table.columns if c.startswith("Metadata_")]
-    ordered += [c for c in table.columns if not c.startswith(("Metadata_", "Truth_"))]
-    ordered += [c for c in table.columns if c.startswith("Truth_")]
-    units = {c: schema.unit(c, known) for c in schema.feature_columns(ordered)}
-    files.write_table(table[ordered], out / "cells.parquet", units)
-
-
-def provenance(table, config, channels, labelled, quarantined, n_fields, corrected, out):
-    """What made the data set: config, versions, counts, cuts, files set aside, hash of the table."""
-    used = table[table[schema.REJECT] == ""]
-    by_split = pd.crosstab(used[schema.SPLIT], used[schema.LABEL].replace("", "no label"))
-    few = used.groupby(schema.FIELD).size()
-    packages = ("numpy", "scipy", "scikit-image", "pandas", "tifffile", "tensorflow-datasets")
-    return {
-        "channels": channels, "classes": config.phase.classes, "marker": config.channels.marker,
-        "nucleus": config.channels.nucleus, "stains": config.channels.stains, "group_by": config.split.by,
-        "um_per_px": config.crop.um_per_px if bool(table["_pixel_size_known"].all()) else None,
-        "n_fields": n_fields, "n_objects": len(table), "n_used": len(used),
-        "rejected": table[schema.REJECT][table[schema.REJECT] != ""].value_counts().to_dict(),
-        "by_split": {s: by_split.loc[s].to_dict() for s in by_split.index},
-        "groups": {s: sorted(g.unique()) for s, g in used.groupby(schema.SPLIT)[schema.GROUP]},
-        "abstained": float((used[schema.LABEL] == "").mean()), "cuts": labelled.cuts, "labelled_by": labelled.axis,
-        "labels_corrected_by_hand": corrected, "quarantined": quarantined,
-        "fields_without_g1_peak": sorted(few[few < intensity.MIN_CELLS_FOR_PEAK].index),
-        "config": json.loads(config.to_json()), "sha256": {"cells.parquet": files.sha256(out / "cells.parquet")},
-        "versions": {"python": platform.python_version(), **{p: metadata.version(p) for p in packages}},
-    }
-
-
 def _fingerprint(config, found):
     """Names the work folder: the same config on the same files goes on, anything else starts anew."""
-    listed = [(dataclasses.asdict(f) | {"path": str(f.path)}, f.path.stat().st_size, f.path.stat().st_mtime_ns) for f in found]
+    listed = []
+    for file in found:
+        state = file.path.stat()
+        listed.append((dataclasses.asdict(file) | {"path": str(file.path)}, state.st_size, state.st_mtime_ns))
     return hashlib.sha256(json.dumps([config.to_json(sort_keys=True), listed]).encode()).hexdigest()[:12]

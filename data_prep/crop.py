@@ -69,5 +69,5 @@ def _resample(window, scale, size_px, order):
     steps = (np.arange(size_px) - size_px // 2) / scale + middle
     y, x = np.meshgrid(steps, steps, indexing="ij")
     planes = window.reshape(*window.shape[:2], -1)
-    out = [ndimage.map_coordinates(planes[..., c], (y, x), order=order, mode="nearest") for c in range(planes.shape[-1])]
+    out = [ndimage.map_coordinates(plane, (y, x), order=order, mode="nearest") for plane in np.moveaxis(planes, -1, 0)]
     return np.stack(out, axis=-1).reshape(size_px, size_px, *window.shape[2:])

@@ -13,7 +13,8 @@ from cellcycle_jax import schema  # noqa: E402
 # Okabe and Ito (2008), safe for colour-blind readers.
 USED, REJECTED, ABSTAINED = "#56B4E9", "#E69F00", "#999999"
 CLASS_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
-_TINTS = ((0.35, 0.55, 1.0), (1.0, 0.75, 0.1), (0.9, 0.3, 0.75), (0.2, 0.9, 0.5))  # DNA blue, Golgi gold, plus ends magenta
+# DNA blue, Golgi gold, plus ends magenta.
+_TINTS = ((0.35, 0.55, 1.0), (1.0, 0.75, 0.1), (0.9, 0.3, 0.75), (0.2, 0.9, 0.5))
 
 
 def composite(image: np.ndarray, low, high) -> np.ndarray:

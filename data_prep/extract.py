@@ -17,7 +17,7 @@ from data_prep.sources import SOURCES
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-    """What every field is treated with: the prepare config, the folder of the source, where crops go, light by plate."""
+    """What every field is treated with: prepare config, folder of the source, where crops go, light by plate."""
 
     config: ConfigDict
     folder: pathlib.Path
@@ -96,8 +96,10 @@ def _write_crops(recipe, field, image, labels, bodies, background, masks, rows):
     scale = field.pixel_um / config.crop.um_per_px if resampled else 1.0
     stain = masks[config.channels.stains[0]] if config.channels.stains else None
     whole = rows[~rows["_border"]] if len(rows) else rows
-    small = np.bincount(labels.ravel()) < config.quality.min_area * np.median(whole["_area_px"]) if len(whole) else [False]
-    debris = np.asarray(small)[labels] & (labels > 0)
+    small = np.array([False])
+    if len(whole):
+        small = np.bincount(labels.ravel()) < config.quality.min_area * np.median(whole["_area_px"])
+    debris = small[labels] & (labels > 0)
     cut = [crop.cut(image, labels, bodies, row["_label"], (row[schema.CENTRE_Y], row[schema.CENTRE_X]),
                     config.crop.size_px, scale, background, stain, debris) for _, row in whole.iterrows()]
     stored = 1.0 if field.image.dtype == np.uint16 else float(max(image.max(), 1e-6) / 65535)

@@ -124,7 +124,8 @@ def _check_whole(tiff, path):
 
 def _channels_last(stack, axes, path):
     if "S" in axes:
-        raise InputRefused(f"{path}: colour (RGB) image; allowed: one grey plane per stain; export the stains separately")
+        raise InputRefused(f"{path}: colour (RGB) image; allowed: one grey plane per stain; "
+                           "export the stains separately")
     stack, axes = _squeeze(stack, axes.replace("Q", "C").replace("I", "C"))
     if "Z" in axes:
         stack, axes = stack.max(axis=axes.index("Z")), axes.replace("Z", "")
@@ -148,7 +149,8 @@ def _checked_pixels(image, path):
     if image.dtype in (np.float32, np.float64):
         bad = int((~np.isfinite(image)).sum())
         if bad:
-            raise InputRefused(f"{path}: {bad} pixels are NaN or infinite; allowed: finite numbers; export the field again")
+            raise InputRefused(f"{path}: {bad} pixels are NaN or infinite; allowed: finite numbers; "
+                               "export the field again")
         return image.astype(np.float32)
     raise InputRefused(f"{path}: pixels are {image.dtype}; allowed: uint8, uint16, float32; export the field again")
 

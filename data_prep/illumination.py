@@ -1,8 +1,8 @@
 """Uneven light: estimated from all fields of a plate, divided out of each.
 
 The model is camera = dark + light * stain. A plate's mean field, with every field divided by its own mean so that a
-crowded one counts no more than a sparse one, is a picture of the light blurred by where cells happened to lie. A surface
-of second order is the most that a few hundred cells support; it is fitted by least squares.
+crowded one counts no more than a sparse one, is a picture of the light blurred by where cells happened to lie. A
+surface of second order is the most that a few hundred cells support; it is fitted by least squares.
 """
 
 import dataclasses
@@ -53,7 +53,8 @@ def _surface(mean, height, width):
     """Second-order surface through `mean`, evaluated on height x width, scaled to mean 1, never below 0.2."""
     if mean.max() <= 0:
         return np.ones((height, width))
-    centres = [(2 * (np.arange(n) + 0.5) * _STEP - 1) / (size - 1) - 1 for n, size in zip(mean.shape, (height, width), strict=True)]
+    sizes = zip(mean.shape, (height, width), strict=True)
+    centres = [(2 * (np.arange(n) + 0.5) * _STEP - 1) / (size - 1) - 1 for n, size in sizes]
     grid = _terms(*centres)
     weights, *_ = np.linalg.lstsq(grid.reshape(-1, grid.shape[-1]), mean.ravel(), rcond=None)
     surface = _terms(np.linspace(-1, 1, height), np.linspace(-1, 1, width)) @ weights

@@ -28,9 +28,9 @@ class Labelled:
 def by_marker(table, channels, phase) -> Labelled:
     """Two classes by the nuclear mean of a marker, a cut per plate.
 
-    Two Gaussians of one width are fitted to log2 of the marker; the cut is where both are equally likely, and cells are not labelled
-    where the likelier class has a posterior below 1 - phase.abstain. Between the two means the posterior is monotone, so
-    the band is one interval.
+    Two Gaussians of one width are fitted to log2 of the marker; the cut is where both are equally likely, and cells are
+    not labelled where the likelier class has a posterior below 1 - phase.abstain. Between the two means the posterior
+    is monotone, so the band is one interval.
 
     Raises:
         UsageError: no marker channel in the config.
@@ -44,8 +44,8 @@ def by_marker(table, channels, phase) -> Labelled:
     cuts = {}
     for plate, rows in table.groupby(schema.PLATE, sort=True).indices.items():
         if len(rows) < MIN_CELLS_PER_PLATE:
-            raise InputRefused(f"plate {plate!r}: {len(rows)} usable cells; at least {MIN_CELLS_PER_PLATE} are needed to "
-                               "place a marker cut; add fields or label by another phase.method")
+            raise InputRefused(f"plate {plate!r}: {len(rows)} usable cells; at least {MIN_CELLS_PER_PLATE} are needed "
+                               "to place a marker cut; add fields or label by another phase.method")
         cuts[plate] = two_gaussian_cuts(value[rows], phase.abstain)
         low, high = cuts[plate]["low"], cuts[plate]["high"]
         label[rows] = np.where(value[rows] < low, 0, np.where(value[rows] > high, 1, schema.NO_LABEL))
@@ -62,7 +62,8 @@ def two_gaussian_cuts(value: np.ndarray, abstain: float) -> dict[str, float]:
     lowest, highest = np.percentile(value, (10, 95))
     start = np.array([[lowest], [highest + 1e-6]])
     # One width for both: with a hundred cells, two free widths let one Gaussian swallow the cells in between.
-    fit = GaussianMixture(2, covariance_type="tied", means_init=start, random_state=0, reg_covar=1e-4).fit(value[:, None])
+    mixture = GaussianMixture(2, covariance_type="tied", means_init=start, random_state=0, reg_covar=1e-4)
+    fit = mixture.fit(value[:, None])
     order = np.argsort(fit.means_.ravel())
     means, spread = fit.means_.ravel()[order], np.sqrt(fit.covariances_.ravel()[0])
     between = np.linspace(means[0], means[1], 2001)
@@ -97,7 +98,7 @@ METHODS = {"marker": by_marker, "dna_content": by_dna_content}
 
 
 def label_cells(table, channels, phase) -> Labelled:
-    """Label the usable cells of `table` by phase.method; refuses an unknown method and a result with a class missing."""
+    """Label the usable cells of `table` by phase.method; an unknown method or a class without cells is refused."""
     if phase.method not in METHODS:
         raise UsageError(f"config.phase.method={phase.method!r}; allowed: {', '.join(METHODS)}")
     labelled = METHODS[phase.method](table, channels, phase)

@@ -50,7 +50,8 @@ def _outlines(table, members, recipe, path):
     light = recipe.light.get(field.plate)
     image = (light.correct(field.image) if light else field.image.astype(np.float32))
     image = image[..., field.channels.index(config.channels.nucleus)]
-    labels = segment.segment_nuclei(image, field.pixel_um, config.segmentation.nucleus_diameter, config.segmentation.method)
+    settings = config.segmentation
+    labels = segment.segment_nuclei(image, field.pixel_um, settings.nucleus_diameter, settings.method)
     rows = table[table[schema.FIELD] == file.field_id]
     drawing.outlines(image, labels, rows, f"{file.field_id}: {config.channels.nucleus} and what was found in it",
                      field.pixel_um, path)
@@ -73,7 +74,8 @@ def _contact_sheet(cells, label, recipe, channels, folder):
         size = float(stored["um_per_px"])
     sheet = f"contact_{_slug(label)}"
     marker = recipe.config.channels.marker or recipe.config.channels.nucleus
-    title = f"{label}: {len(crops)} of {len(cells)} cells, {marker} rising; shown: {', '.join(channels[i] for i in shown)}"
+    stains = ", ".join(channels[i] for i in shown)
+    title = f"{label}: {len(crops)} of {len(cells)} cells, {marker} rising; shown: {stains}"
     drawing.contact_sheet(np.stack(crops), range(1, len(crops) + 1), title, size, folder / f"{sheet}.png")
     return {c: (sheet, i) for i, c in enumerate(order[schema.CELL_ID], start=1)}
 

@@ -1,4 +1,7 @@
-"""A human's word on the labels: qc/labels.csv goes out with the contact sheets and is read back by `prepare --labels`."""
+"""A human's word on the labels.
+
+qc/labels.csv goes out with the contact sheets and is read back by `prepare --labels`.
+"""
 
 import pandas as pd
 
@@ -57,7 +60,8 @@ def apply_corrections(table, path, classes) -> int:
                                "use the labels.csv of the same fields and config")
         if name not in allowed:
             raise InputRefused(f"--labels={path}, line {number}: {CORRECTED}={name!r}; allowed: {', '.join(allowed)}")
-        column, value = (schema.REJECT, "by_hand") if name == REJECT else (schema.LABEL, "" if name == NO_LABEL else name)
+        label = "" if name == NO_LABEL else name
+        column, value = (schema.REJECT, "by_hand") if name == REJECT else (schema.LABEL, label)
         changed += table.at[place[cell], column] != value
         table.at[place[cell], column] = value
     return int(changed)

@@ -41,8 +41,8 @@ def assign(table, by: str, fractions, seed: int):
     for line, rows in table.groupby(strata.to_numpy(), sort=True):
         names = np.array(sorted(rows[schema.GROUP].unique()))
         if len(names) < 3:
-            raise InputRefused(f"cell line {line!r} has {len(names)} group(s) by config.split.by={by!r}; at least 3 are "
-                               "needed for train, validation and test; add fields or split by a smaller unit")
+            raise InputRefused(f"cell line {line!r} has {len(names)} group(s) by config.split.by={by!r}; at least 3 "
+                               "are needed for train, validation and test; add fields or split by a smaller unit")
         counts = _counts(len(names), fractions)
         dealt = np.repeat(schema.SPLITS, counts)
         where |= dict(zip(rng.permutation(names), dealt, strict=True))

@@ -56,6 +56,7 @@ def test_resampling_keeps_the_mean_of_a_smooth_picture():
     y, x = np.mgrid[:100, :100]
     image = np.dstack([y + 2 * x]).astype(np.float32)
     labels = scene()[1]
-    pixels, _ = crop.cut(image, labels, labels, 1, (50, 40), 16, 0.5, np.float32([0]), None, np.zeros_like(labels, bool))
+    no_debris = np.zeros_like(labels, bool)
+    pixels, _ = crop.cut(image, labels, labels, 1, (50, 40), 16, 0.5, np.float32([0]), None, no_debris)
     np.testing.assert_allclose(pixels[8, 8], 50 + 80, atol=0.5)
     np.testing.assert_allclose(pixels[8, 9] - pixels[8, 8], 4, atol=0.1)

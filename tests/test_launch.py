@@ -61,8 +61,9 @@ def test_a_config_mistake_is_told_fast_and_without_jax(tmp_path):
 
 
 def test_values_take_the_type_of_the_default():
-    config = load(ROOT / "configs/default.py", ["--config.data.channels=DNA,Golgi", "--config.optimizer.learning_rate=1",
-                                                "--config.train.balance=false", "--config.train.steps=7"])
+    given = ["--config.data.channels=DNA,Golgi", "--config.optimizer.learning_rate=1",
+             "--config.train.balance=false", "--config.train.steps=7"]
+    config = load(ROOT / "configs/default.py", given)
     assert config.data.channels == ("DNA", "Golgi") and config.optimizer.learning_rate == 1.0
     assert config.train.balance is False and config.train.steps == 7
     assert load(ROOT / "configs/default.py", ["--config.data.channels=('DNA',)"]).data.channels == ("DNA",)

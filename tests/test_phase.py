@@ -69,7 +69,8 @@ def test_marker_method_needs_a_marker():
 
 def dna_table(content, field="f"):
     n = len(content)
-    return pd.DataFrame({schema.PLATE: "p", schema.FIELD: field, "_area_px": 100.0, schema.integrated("DNA"): np.array(content) * 500.0,
+    return pd.DataFrame({schema.PLATE: "p", schema.FIELD: field, "_area_px": 100.0,
+                         schema.integrated("DNA"): np.array(content) * 500.0,
                          schema.reference_column("DNA"): [5.0] * n})
 
 

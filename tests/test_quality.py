@@ -5,8 +5,9 @@ from cellcycle_jax import schema
 from configs import base
 from data_prep import quality
 
-NORMAL = {schema.PLATE: "p", schema.FIELD: "f", schema.NUCLEAR_AREA: 200.0, "Nuclei_Intensity_MeanIntensity_DNA": 100.0,
-          "Nuclei_Texture_EdgeSharpness_DNA": 0.2, "Nuclei_AreaShape_Solidity": 0.97, "_border": False, "_saturated": 0.0}
+NORMAL = {schema.PLATE: "p", schema.FIELD: "f", schema.NUCLEAR_AREA: 200.0,
+          "Nuclei_Intensity_MeanIntensity_DNA": 100.0, "Nuclei_Texture_EdgeSharpness_DNA": 0.2,
+          "Nuclei_AreaShape_Solidity": 0.97, "_border": False, "_saturated": 0.0}
 
 
 @pytest.mark.parametrize("change, reason", [

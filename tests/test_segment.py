@@ -62,4 +62,5 @@ def test_diameter_is_measured_whatever_the_first_guess():
 
 def test_diameter_in_um_needs_the_pixel_size():
     image = drawn([disk((80, 120), 15)])
-    np.testing.assert_array_equal(segment_nuclei(image, pixel_um=0.5, diameter=15.0), segment_nuclei(image, diameter=30.0))
+    in_um, in_px = segment_nuclei(image, pixel_um=0.5, diameter=15.0), segment_nuclei(image, diameter=30.0)
+    np.testing.assert_array_equal(in_um, in_px)

@@ -59,7 +59,8 @@ def test_fractions_must_be_shares_of_one(fractions):
 
 
 def test_the_same_picture_in_two_splits_is_refused_with_both_names():
-    fields = pd.DataFrame({schema.FIELD: ["a", "b", "c"], schema.SPLIT: ["train", "test", "train"], "_sha256": ["x", "x", "y"]})
+    fields = pd.DataFrame({schema.FIELD: ["a", "b", "c"], schema.SPLIT: ["train", "test", "train"],
+                           "_sha256": ["x", "x", "y"]})
     with pytest.raises(InputRefused, match=r"a \(train\), b \(test\)"):
         split.refuse_twins(fields)
     split.refuse_twins(fields.assign(_sha256=["x", "y", "x"]))  # a copy within one split leaks nothing

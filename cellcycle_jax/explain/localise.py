@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy import ndimage
 
-from .. import schema, statistics
+from cellcycle_jax import schema, statistics
 
 RIM = "nuclear rim"
 # The first five of a cell divide the crop between them; the rim overlaps the nucleus and what lies around it.

@@ -11,9 +11,9 @@ import pathlib
 import jinja2
 import pandas as pd
 
-from .. import files, schema
-from ..errors import StoredStateRefused
-from . import figures
+from cellcycle_jax import files, schema
+from cellcycle_jax.errors import StoredStateRefused
+from cellcycle_jax.report import figures
 
 QUALITY = ("outlines", "contact", "marker", "illumination")  # what DATA/qc/*.png start with, in the order shown
 MOST_PICTURES = 6  # of one kind of quality control; a data set can have hundreds

@@ -1,8 +1,8 @@
 """BBBC039v1: U2OS nuclei, Hoechst, 520 x 696, 16 bit, one field per file (Caicedo et al., Cytometry A 2019).
 
 Download: https://bbbc.broadinstitute.org/BBBC039 (images.zip, masks.zip), licence CC0. The folder given holds images/
-with IXMtest_<well>_s<site>_w1<id>.tif and, if at hand, masks/. The pixel size is not stated: lengths stay in px. There is
-no cell-cycle marker; the phase is read from the integrated DNA of each nucleus, so it is a pseudo-label.
+with IXMtest_<well>_s<site>_w1<id>.tif and, if at hand, masks/. The pixel size is not stated: lengths stay in px. There
+is no cell-cycle marker; the phase is read from the integrated DNA of each nucleus, so it is a pseudo-label.
 """
 
 import pathlib

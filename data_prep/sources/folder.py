@@ -44,7 +44,8 @@ def _pattern(text):
     except re.error as error:
         raise UsageError(f"config.name_pattern={text!r}: not a regular expression ({error})") from None
     if unknown := set(pattern.groupindex) - GROUPS:
-        raise UsageError(f"config.name_pattern: unknown group {sorted(unknown)[0]!r}; allowed: {', '.join(sorted(GROUPS))}")
+        allowed = ", ".join(sorted(GROUPS))
+        raise UsageError(f"config.name_pattern: unknown group {sorted(unknown)[0]!r}; allowed: {allowed}")
     return pattern
 
 
