@@ -12,9 +12,7 @@ import json
 import multiprocessing
 import os
 import pathlib
-import platform
 import shutil
-from importlib import metadata
 
 import numpy as np
 import pandas as pd
@@ -22,7 +20,7 @@ from tqdm import tqdm
 
 from cellcycle_jax import files, schema
 from cellcycle_jax.errors import EXIT_QUARANTINED, InputRefused, UsageError
-from data_prep import builder, illumination, intensity, phase, qc, quality, review, split
+from data_prep import illumination, intensity, pack, phase, qc, quality, review, split
 from data_prep.extract import Recipe, extract_field
 from data_prep.fields import quantity_error
 from data_prep.segment import SEGMENTERS
@@ -51,26 +49,24 @@ def prepare(config, fields_dir, out_dir, labels_csv=None, overwrite=False, stric
     """
     check(config)
     out = pathlib.Path(out_dir)
-    if (out / "provenance.json").exists():
-        if not overwrite:
-            raise UsageError(f"--out={out} holds a finished data set; name another folder or give --overwrite")
-        (out / "provenance.json").unlink()
+    if (out / "provenance.json").exists() and not overwrite:
+        raise UsageError(f"--out={out} holds a finished data set; name another folder or give --overwrite")
     source = SOURCES[config.source]
     found = source.find_fields(fields_dir, config)
     found = found[: config.max_fields or None]
     work = out / f".work-{_fingerprint(config, found)}"
     work.mkdir(parents=True, exist_ok=True)
 
-    light, unreadable = estimate_light(found, config)
-    recipe = Recipe(config, pathlib.Path(fields_dir), work, light)
-    table, quarantined = extract_all([f for f in found if f.path not in unreadable], recipe)
-    quarantined = {**{str(p): r for p, r in unreadable.items()}, **quarantined}
+    recipe = Recipe(config, pathlib.Path(fields_dir), work, find_channels(found, config), {})
+    recipe, unreadable = add_light(found, recipe)
+    table, quarantined = extract_all([f for f in found if str(f.path) not in unreadable], recipe)
+    quarantined = unreadable | quarantined
     if quarantined and (strict or len(quarantined) == len(found)):
         raise InputRefused(next(iter(quarantined.values())))
     if table.empty:
         raise InputRefused(f"--fields={fields_dir}: no nucleus in {len(found)} fields; "
                            "check config.channels.nucleus and config.segmentation.nucleus_diameter")
-    channels = tuple(str(c) for c in np.load(next(work.glob("*.npz")))["channels"])
+    channels = recipe.channels
 
     table[schema.REJECT] = quality.rejections(table, config.channels.nucleus, config.quality)
     table = add_references(table, channels, config.channels.nucleus)
@@ -83,10 +79,11 @@ def prepare(config, fields_dir, out_dir, labels_csv=None, overwrite=False, stric
         table = join_truth(table, source.truth(fields_dir))
     refuse_missing_class(table, config.phase.classes)
 
-    write_dataset(table, work, out, channels, config)
+    (out / "provenance.json").unlink(missing_ok=True)
+    pack.write_dataset(table, work, out, channels, config)
     qc.draw(table, found, recipe, labelled, channels, out / "qc")
-    write_table(table, out, channels)
-    origin = provenance(table, config, channels, labelled, quarantined, len(found), corrected, out)
+    pack.write_table(table, out, channels)
+    origin = pack.provenance(table, config, channels, labelled, quarantined, len(found), corrected, out)
     files.write_json(out / "provenance.json", origin)
     shutil.rmtree(work)
     return EXIT_QUARANTINED if quarantined else 0
@@ -112,11 +109,34 @@ def check(config) -> None:
         raise quantity_error("phase.classes", tuple(config.phase.classes), "two different names")
 
 
-def estimate_light(found, config):
-    """Light of each plate, from up to MAX_LIGHT_FIELDS of its fields; and files that could not be read, with why."""
-    source, light, unreadable = SOURCES[config.source], {}, {}
-    if config.illumination == "none":
-        return light, unreadable
+def find_channels(found, config) -> tuple[str, ...]:
+    """The channels of the first readable field, the order for all.
+
+    Raises:
+        InputRefused: no file can be read, or a channel that the config names is not there.
+    """
+    refusal = None
+    for file in found:
+        try:
+            channels = SOURCES[config.source].read(file, config).channels
+        except InputRefused as error:
+            refusal = refusal or error
+            continue
+        roles = config.channels
+        for role, names in (("nucleus", [roles.nucleus]), ("stains", roles.stains), ("marker", [roles.marker])):
+            for name in names:
+                if name and name not in channels:
+                    raise InputRefused(f"{file.path}: no channel {name!r} (config.channels.{role}); the file has "
+                                       f"{', '.join(channels)}; correct the name, or name the channels in channel_names")
+        return channels
+    raise refusal
+
+
+def add_light(found, recipe):
+    """The recipe with the light of each plate, from up to MAX_LIGHT_FIELDS of its fields; {path: reason} of bad files."""
+    light, unreadable = {}, {}
+    if recipe.config.illumination == "none":
+        return recipe, unreadable
     by_plate = {}
     for file in found:
         by_plate.setdefault(file.plate, []).append(file)
@@ -124,13 +144,13 @@ def estimate_light(found, config):
         images = []
         for file in members[:: max(1, len(members) // MAX_LIGHT_FIELDS)][:MAX_LIGHT_FIELDS]:
             try:
-                images.append(source.read(file, config).image)
+                images.append(recipe.read(file).image)
             except InputRefused as error:
-                unreadable[file.path] = str(error)
+                unreadable[str(file.path)] = str(error)
         alike = [i for i in images if i.shape == images[0].shape]
         if alike:
             light[plate] = illumination.estimate(alike)
-    return light, unreadable
+    return dataclasses.replace(recipe, light=light), unreadable
 
 
 def extract_all(found, recipe):
@@ -219,68 +239,6 @@ def refuse_missing_class(table, classes):
                 said = "; ".join(f"{s}: {numbers}" for s, numbers in listed.items())
                 raise InputRefused(f"no cell of class {label!r} in the {name} split ({said}); "
                                    "add fields, split by a smaller unit, or change config.split.seed")
-
-
-def write_dataset(table, work, out, channels, config):
-    """OUT/tfds from the crops in the work folder: every usable cell, those without a label too."""
-    used = table[table[schema.REJECT] == ""]
-    label = {name: i for i, name in enumerate(config.phase.classes)} | {"": schema.NO_LABEL}
-    size = config.crop.size_px
-
-    def examples(split_name):
-        for field, rows in used[used[schema.SPLIT] == split_name].groupby(schema.FIELD, sort=True):
-            stored = np.load(work / f"{field}.npz")
-            place = {cell: i for i, cell in enumerate(stored["cell_id"])}
-            pixels, bits = stored["image"], stored["compartments"]
-            for _, row in rows.iterrows():
-                i = place[row[schema.CELL_ID]]
-                reference = [row[schema.reference_column(c)] for c in channels]
-                texts = (row[schema.CELL_ID], row[schema.GROUP], field, row[schema.WELL], row[schema.PLATE],
-                         row[schema.CELL_LINE])
-                yield row[schema.CELL_ID], {
-                    "image": pixels[i], "compartments": bits[i], "image_scale": stored["image_scale"],
-                    "compartments_present": stored["present"], "label": np.int64(label[row[schema.LABEL]]),
-                    "norm": np.vstack([stored["field_norm"], reference]).T.astype(np.float32),
-                    "um_per_px": stored["um_per_px"], **dict(zip(schema.EXAMPLE_TEXTS, texts, strict=True))}
-
-    vocabulary = {"channels": list(channels), "classes": list(config.phase.classes),
-                  "marker": config.channels.marker, "nucleus": config.channels.nucleus,
-                  "stains": list(config.channels.stains), "group_by": config.split.by}
-    by_split = {s: lambda s=s: examples(s) for s in schema.SPLITS}
-    builder.write(out / "tfds", (size, size, len(channels)), vocabulary, by_split)
-
-
-def write_table(table, out, channels):
-    """OUT/cells.parquet: one row per object found, working columns dropped, units in the file's metadata."""
-    known = bool(table["_pixel_size_known"].all())
-    table = table[[c for c in table.columns if not c.startswith("_")]]
-    ordered = [c for c in table.columns if c.startswith("Metadata_")]
-    ordered += [c for c in table.columns if not c.startswith(("Metadata_", "Truth_"))]
-    ordered += [c for c in table.columns if c.startswith("Truth_")]
-    units = {c: schema.unit(c, known) for c in schema.feature_columns(ordered)}
-    files.write_table(table[ordered], out / "cells.parquet", units)
-
-
-def provenance(table, config, channels, labelled, quarantined, n_fields, corrected, out):
-    """What made the data set: config, versions, counts, cuts, files set aside, hash of the table."""
-    used = table[table[schema.REJECT] == ""]
-    by_split = pd.crosstab(used[schema.SPLIT], used[schema.LABEL].replace("", "no label"))
-    few = used.groupby(schema.FIELD).size()
-    packages = ("numpy", "scipy", "scikit-image", "pandas", "tifffile", "tensorflow-datasets")
-    return {
-        "channels": channels, "classes": config.phase.classes, "marker": config.channels.marker,
-        "nucleus": config.channels.nucleus, "stains": config.channels.stains, "group_by": config.split.by,
-        "um_per_px": config.crop.um_per_px if bool(table["_pixel_size_known"].all()) else None,
-        "n_fields": n_fields, "n_objects": len(table), "n_used": len(used),
-        "rejected": table[schema.REJECT][table[schema.REJECT] != ""].value_counts().to_dict(),
-        "by_split": {s: by_split.loc[s].to_dict() for s in by_split.index},
-        "groups": {s: sorted(g.unique()) for s, g in used.groupby(schema.SPLIT)[schema.GROUP]},
-        "abstained": float((used[schema.LABEL] == "").mean()), "cuts": labelled.cuts, "labelled_by": labelled.axis,
-        "labels_corrected_by_hand": corrected, "quarantined": quarantined,
-        "fields_without_g1_peak": sorted(few[few < intensity.MIN_CELLS_FOR_PEAK].index),
-        "config": json.loads(config.to_json()), "sha256": {"cells.parquet": files.sha256(out / "cells.parquet")},
-        "versions": {"python": platform.python_version(), **{p: metadata.version(p) for p in packages}},
-    }
 
 
 def _fingerprint(config, found):

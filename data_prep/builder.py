@@ -3,6 +3,8 @@
 Any `tfds` reader opens the result: `tfds.builder_from_directory("DATA/tfds/cells/1.0.0").as_data_source("train")`.
 """
 
+import contextlib
+import io
 import pathlib
 import shutil
 
@@ -66,5 +68,7 @@ def write(folder, crop_shape, metadata, examples) -> pathlib.Path:
     shutil.rmtree(folder / "cells", ignore_errors=True)
     builder = Cells(crop_shape=crop_shape, metadata=metadata, examples=examples, data_dir=folder,
                     file_format="array_record")
-    builder.download_and_prepare()
+    tfds.disable_progress_bar()  # a bar per split and shard says less than the caller's one
+    with contextlib.redirect_stdout(io.StringIO()):
+        builder.download_and_prepare()
     return folder / "cells" / VERSION

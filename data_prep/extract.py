@@ -10,19 +10,35 @@ from skimage import measure as skimage_measure
 
 from cellcycle_jax import files, schema
 from data_prep import crop, intensity, measure, segment
-from data_prep.fields import Field, FieldFile, channel_index
+from data_prep.fields import Field, FieldFile, in_order
 from data_prep.illumination import Illumination
 from data_prep.sources import SOURCES
 
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-    """What every field is treated with: prepare config, folder of the source, where crops go, light by plate."""
+    """What every field is treated with."""
 
-    config: ConfigDict
-    folder: pathlib.Path
-    crops: pathlib.Path
-    light: dict[str, Illumination]
+    config: ConfigDict  # of prepare
+    folder: pathlib.Path  # of the source
+    crops: pathlib.Path  # where crops go
+    channels: tuple[str, ...]  # of all fields, in one order
+    light: dict[str, Illumination]  # by plate
+
+    def read(self, file: FieldFile) -> Field:
+        """The field in `file`, its channels in the recipe's order."""
+        return in_order(SOURCES[self.config.source].read(file, self.config), self.channels)
+
+    def corrected(self, field: Field) -> np.ndarray:
+        """The field's image with even light, f32 [H, W, C]."""
+        light = self.light.get(field.plate)
+        return light.correct(field.image) if light else field.image.astype(np.float32)
+
+    def segmented(self, field: Field, image: np.ndarray) -> np.ndarray:
+        """Labels of the nuclei in the corrected image of the field, i32 [H, W]."""
+        nucleus = image[..., self.channels.index(self.config.channels.nucleus)]
+        chosen = self.config.segmentation
+        return segment.segment_nuclei(nucleus, field.pixel_um, chosen.nucleus_diameter, chosen.method)
 
 
 def extract_field(file: FieldFile, recipe: Recipe) -> pd.DataFrame:
@@ -33,17 +49,12 @@ def extract_field(file: FieldFile, recipe: Recipe) -> pd.DataFrame:
         working columns with a leading underscore that `build` uses and drops.
 
     Raises:
-        InputRefused: the file cannot be read or lacks a channel.
+        InputRefused: the file cannot be read or has other channels than the first.
     """
     config, source = recipe.config, SOURCES[recipe.config.source]
-    field = source.read(file, config)
-    nucleus = channel_index(field.channels, config.channels.nucleus, file.path, "config.channels.nucleus")
-    for name in (*config.channels.stains, *filter(None, [config.channels.marker])):
-        channel_index(field.channels, name, file.path, "config.channels")
-    light = recipe.light.get(field.plate)
-    image = light.correct(field.image) if light else field.image.astype(np.float32)
-    labels = segment.segment_nuclei(image[..., nucleus], field.pixel_um, config.segmentation.nucleus_diameter,
-                                    config.segmentation.method)
+    field = recipe.read(file)
+    image = recipe.corrected(field)
+    labels = recipe.segmented(field, image)
     unit = 1 / field.pixel_um if field.pixel_um else 2.0  # px per um; without a pixel size, half a um is assumed
     bodies = measure.cell_bodies(labels, config.crop.body_um * unit)
     background = intensity.field_background(image, labels, config.crop.body_um * unit)

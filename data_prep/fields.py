@@ -79,12 +79,17 @@ def read_field(file: FieldFile, channel_names=(), pixel_um: float | None = None)
                  str(file.path), digest)
 
 
-def channel_index(channels, name: str, path, field: str) -> int:
-    """Position of channel `name`; InputRefused that names the file, the config field, expected and found otherwise."""
-    if name not in channels:
-        raise InputRefused(f"{path}: no channel {name!r} ({field}); the file has {', '.join(channels)}; "
-                           "name the channels in the config's channel_names")
-    return channels.index(name)
+def in_order(field: Field, channels) -> Field:
+    """The field with its channels in the order of `channels`, so that position c means the same stain in all fields.
+
+    Raises:
+        InputRefused: the field has other channels.
+    """
+    if set(field.channels) != set(channels):
+        raise InputRefused(f"{field.path}: channels {', '.join(field.channels)}, but the first field has "
+                           f"{', '.join(channels)}; prepare fields of different stains apart")
+    order = [field.channels.index(name) for name in channels]
+    return dataclasses.replace(field, image=field.image[..., order], channels=tuple(channels))
 
 
 @contextlib.contextmanager

@@ -52,26 +52,32 @@ def references(table, channels, nucleus: str) -> dict[str, dict[str, float]]:
 
     Nuclear channel: the field's G1 peak of integrated DNA over the plate's median nuclear area in px, so that a G1
     nucleus of typical size is 1. A field with fewer than MIN_CELLS_FOR_PEAK nuclei takes its median nucleus instead of
-    its peak. Other channels: the median over
-    cells of the root mean square above background over the cell's body, so that a sparse bright stain (Golgi) and a
-    diffuse one come out alike.
+    its peak. Other channels: the median over the field's cells of the mean above background over the body, which blur
+    does not change, times how far root mean square and mean are apart on the plate, so that a sparse bright stain
+    (Golgi) and a diffuse one come out alike.
 
     Args:
         table: rows of usable cells with the columns of `data_prep.measure` and an area in px, `_area_px`.
+        channels: names of all channels.
+        nucleus: the one that shows DNA.
 
     Returns:
-        {field_id: {channel: reference}}; a field without usable cells takes the median over its plate.
+        {field_id: {channel: reference}} of the fields that have usable cells.
     """
     result = {}
     for _, plate in table.groupby(schema.PLATE, sort=False):
         area = float(plate["_area_px"].median())
+        sparse = {c: _sparseness(plate, c) for c in channels}
         for field, cells in plate.groupby(schema.FIELD, sort=False):
             integrated = cells[schema.integrated(nucleus)].to_numpy()
             centre = g1_peak(integrated) if len(cells) >= MIN_CELLS_FOR_PEAK else float(np.median(integrated))
-            result[field] = {c: float(np.median(_root_mean_square(cells, c))) for c in channels}
+            means = {c: cells[f"Cells_Intensity_MeanIntensity_{c}"].median() for c in channels}
+            result[field] = {c: float(means[c] * sparse[c]) for c in channels}
             result[field][nucleus] = centre / area
     return {f: {c: max(v, 1e-3) for c, v in r.items()} for f, r in result.items()}
 
 
-def _root_mean_square(cells, channel):
-    return np.hypot(cells[f"Cells_Intensity_MeanIntensity_{channel}"], cells[f"Cells_Intensity_StdIntensity_{channel}"])
+def _sparseness(cells, channel):
+    """Root mean square over mean of a channel, median over the cells; 1 for a stain spread evenly."""
+    mean, spread = (cells[f"Cells_Intensity_{kind}Intensity_{channel}"] for kind in ("Mean", "Std"))
+    return float((np.hypot(mean, spread) / mean.where(mean > 0)).median())

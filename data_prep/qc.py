@@ -45,16 +45,13 @@ def _outlines(table, members, recipe, path):
     if not members:
         return
     file = members[len(members) // 2]
-    config = recipe.config
-    field = SOURCES[config.source].read(file, config)
-    light = recipe.light.get(field.plate)
-    image = (light.correct(field.image) if light else field.image.astype(np.float32))
-    image = image[..., field.channels.index(config.channels.nucleus)]
-    settings = config.segmentation
-    labels = segment.segment_nuclei(image, field.pixel_um, settings.nucleus_diameter, settings.method)
+    field = recipe.read(file)
+    image = recipe.corrected(field)
+    labels = recipe.segmented(field, image)
+    nucleus = recipe.config.channels.nucleus
     rows = table[table[schema.FIELD] == file.field_id]
-    drawing.outlines(image, labels, rows, f"{file.field_id}: {config.channels.nucleus} and what was found in it",
-                     field.pixel_um, path)
+    drawing.outlines(image[..., recipe.channels.index(nucleus)], labels, rows,
+                     f"{file.field_id}: {nucleus} and what was found in it", field.pixel_um, path)
 
 
 def _contact_sheet(cells, label, recipe, channels, folder):

@@ -1,0 +1,76 @@
+"""What a data set consists of on disk: crops packed by TFDS, the table of all objects, and where it all came from."""
+
+import json
+import platform
+from importlib import metadata
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from cellcycle_jax import files, schema
+from data_prep import builder, intensity
+
+
+def write_dataset(table, work, out, channels, config):
+    """OUT/tfds from the crops in the work folder: every usable cell, those without a label too."""
+    used = table[table[schema.REJECT] == ""]
+    label = {name: i for i, name in enumerate(config.phase.classes)} | {"": schema.NO_LABEL}
+    size = config.crop.size_px
+
+    def examples(split_name):
+        for field, rows in used[used[schema.SPLIT] == split_name].groupby(schema.FIELD, sort=True):
+            bar.update(len(rows))
+            stored = np.load(work / f"{field}.npz")
+            place = {cell: i for i, cell in enumerate(stored["cell_id"])}
+            pixels, bits = stored["image"], stored["compartments"]
+            for _, row in rows.iterrows():
+                i = place[row[schema.CELL_ID]]
+                reference = [row[schema.reference_column(c)] for c in channels]
+                texts = (row[schema.CELL_ID], row[schema.GROUP], field, row[schema.WELL], row[schema.PLATE],
+                         row[schema.CELL_LINE])
+                yield row[schema.CELL_ID], {
+                    "image": pixels[i], "compartments": bits[i], "image_scale": stored["image_scale"],
+                    "compartments_present": stored["present"], "label": np.int64(label[row[schema.LABEL]]),
+                    "norm": np.vstack([stored["field_norm"], reference]).T.astype(np.float32),
+                    "um_per_px": stored["um_per_px"], **dict(zip(schema.EXAMPLE_TEXTS, texts, strict=True))}
+
+    vocabulary = {"channels": list(channels), "classes": list(config.phase.classes),
+                  "marker": config.channels.marker, "nucleus": config.channels.nucleus,
+                  "stains": list(config.channels.stains), "group_by": config.split.by}
+    by_split = {s: lambda s=s: examples(s) for s in schema.SPLITS}
+    with tqdm(total=len(used), desc="cells to data set", unit="cell") as bar:
+        builder.write(out / "tfds", (size, size, len(channels)), vocabulary, by_split)
+
+
+def write_table(table, out, channels):
+    """OUT/cells.parquet: one row per object found, working columns dropped, units in the file's metadata."""
+    known = bool(table["_pixel_size_known"].all())
+    table = table[[c for c in table.columns if not c.startswith("_")]]
+    ordered = [c for c in table.columns if c.startswith("Metadata_")]
+    ordered += [c for c in table.columns if not c.startswith(("Metadata_", "Truth_"))]
+    ordered += [c for c in table.columns if c.startswith("Truth_")]
+    units = {c: schema.unit(c, known) for c in schema.feature_columns(ordered)}
+    files.write_table(table[ordered], out / "cells.parquet", units)
+
+
+def provenance(table, config, channels, labelled, quarantined, n_fields, corrected, out):
+    """What made the data set: config, versions, counts, cuts, files set aside, hash of the table."""
+    used = table[table[schema.REJECT] == ""]
+    by_split = pd.crosstab(used[schema.SPLIT], used[schema.LABEL].replace("", "no label"))
+    few = used.groupby(schema.FIELD).size()
+    packages = ("numpy", "scipy", "scikit-image", "pandas", "tifffile", "tensorflow-datasets")
+    return {
+        "channels": channels, "classes": config.phase.classes, "marker": config.channels.marker,
+        "nucleus": config.channels.nucleus, "stains": config.channels.stains, "group_by": config.split.by,
+        "um_per_px": config.crop.um_per_px if bool(table["_pixel_size_known"].all()) else None,
+        "n_fields": n_fields, "n_objects": len(table), "n_used": len(used),
+        "rejected": table[schema.REJECT][table[schema.REJECT] != ""].value_counts().to_dict(),
+        "by_split": {s: by_split.loc[s].to_dict() for s in by_split.index},
+        "groups": {s: sorted(g.unique()) for s, g in used.groupby(schema.SPLIT)[schema.GROUP]},
+        "abstained": float((used[schema.LABEL] == "").mean()), "cuts": labelled.cuts, "labelled_by": labelled.axis,
+        "labels_corrected_by_hand": corrected, "quarantined": quarantined,
+        "fields_without_g1_peak": sorted(few[few < intensity.MIN_CELLS_FOR_PEAK].index),
+        "config": json.loads(config.to_json()), "sha256": {"cells.parquet": files.sha256(out / "cells.parquet")},
+        "versions": {"python": platform.python_version(), **{p: metadata.version(p) for p in packages}},
+    }

@@ -1,0 +1,112 @@
+"""The whole way as the command line goes it, small: what each command promises to leave behind, and the lock."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import balanced_accuracy_score, roc_auc_score
+
+import launch
+from cellcycle_jax import files, log, schema
+
+pytestmark = pytest.mark.slow
+
+METRICS = {"balanced_accuracy", "accuracy", "mcc", "auroc", "average_precision", "ece", "brier"}
+BASELINES = {"nuclear_area", "integrated_dna", "area_and_dna", "all_features"}
+
+
+@pytest.fixture(scope="module")
+def run(prepared, tmp_path_factory):
+    """A run trained for a few steps and evaluated on validation."""
+    folder = tmp_path_factory.mktemp("run")
+    fields = {"train.steps": 60, "train.eval_every": 30, "train.batch_size": 32, "evaluate.bootstraps": 200,
+              "model.filters": 8, "explain.cells": 6, "discover.candidates": 4}
+    overrides = [f"--config.{k}={v}" for k, v in fields.items()]
+    assert launch.main(["train", "--config=configs/default.py", f"--data={prepared}", f"--workdir={folder}", *overrides]) == 0
+    assert launch.main(["evaluate", f"--workdir={folder}"]) == 0
+    return folder
+
+
+@pytest.fixture(scope="module")
+def opened(run):
+    """The same run with everything done and the test split opened."""
+    for command in (["explain"], ["discover"], ["evaluate", "--final"], ["report"]):
+        assert launch.main([command[0], f"--workdir={run}", *command[1:]]) == 0
+    return run
+
+
+@pytest.fixture(scope="module")
+def cells(prepared):
+    table = pd.read_parquet(prepared / "cells.parquet")
+    return table[table[schema.REJECT] == ""]
+
+
+def test_only_final_reads_the_test_split_and_the_log_says_so(run, opened, cells):
+    validation = pd.read_parquet(opened / "predictions_validation.parquet")
+    test = pd.read_parquet(opened / "predictions_test.parquet")
+    for split, table in (("validation", validation), ("test", test)):
+        assert set(table[schema.CELL_ID]) == set(cells[cells[schema.SPLIT] == split][schema.CELL_ID])
+    events = [r for r in log.read(opened) if r.get("event") == "final_opened"]
+    assert [e["split"] for e in events] == ["test"]
+    for made in (opened / "explain" / "attribution.parquet",):
+        shown = set(pd.read_parquet(made)[schema.CELL_ID])
+        assert shown and shown <= set(validation[schema.CELL_ID])
+
+
+def test_evaluation_keeps_its_promise(opened):
+    found = files.read_json(opened / "evaluation.json")
+    assert found["split"] == "test" and found["classes"] == ["G1/S", "G2"]
+    assert set(found["model"]) == METRICS and set(found["baselines"]) == BASELINES
+    for scores in (found["model"], *found["baselines"].values(), found["truth"]["model"], found["truth"]["oracle"]):
+        for score in scores.values():
+            assert score["low"] <= score["value"] <= score["high"]
+    assert set(found["differences"]) == BASELINES
+    assert files.read_json(opened / "evaluation_validation.json")["split"] == "validation"
+
+
+def test_scores_equal_what_scikit_learn_says_of_the_predictions(opened):
+    table = pd.read_parquet(opened / "predictions.parquet")
+    found = files.read_json(opened / "evaluation.json")
+    assert np.allclose(table["prob_G1/S"] + table["prob_G2"], 1)
+    assert np.allclose(table["calibrated"], table[["calibrated_G1/S", "calibrated_G2"]].max(axis=1))
+    for column, part in (("label", found), (schema.TRUE_PHASE, found["truth"])):
+        known = table[table[column].isin(["G1/S", "G2"])]
+        assert part["n_cells"] == len(known)
+        assert part["n_fields"] == known[schema.FIELD].nunique()
+        high = known[column] == "G2"
+        assert part["model"]["auroc"]["value"] == pytest.approx(roc_auc_score(high, known["prob_G2"]))
+        score = balanced_accuracy_score(high, known["predicted"] == "G2")
+        assert part["model"]["balanced_accuracy"]["value"] == pytest.approx(score)
+        confusion = pd.crosstab(high, known["predicted"] == "G2").reindex(index=[False, True], columns=[False, True],
+                                                                          fill_value=0)
+        assert part["confusion"] == confusion.to_numpy().tolist()
+
+
+def test_abstained_cells_count_against_the_truth_but_not_against_labels(opened):
+    table = pd.read_parquet(opened / "predictions.parquet")
+    found = files.read_json(opened / "evaluation.json")
+    assert found["n_cells"] == (table["label"] != "").sum()
+    abstained = table[(table["label"] == "") & table[schema.TRUE_PHASE].isin(["G1/S", "G2"])]
+    assert found["truth"]["n_cells"] >= len(abstained)
+
+
+def test_no_baseline_sees_the_marker(opened):
+    used = files.read_json(opened / "evaluation.json")["baseline_features"]
+    assert used["nuclear_area"] == [schema.NUCLEAR_AREA]
+    assert not [c for columns in used.values() for c in columns if "CENPF" in c]
+    assert any("Golgi" in c for c in used["all_features"])
+
+
+def test_run_folder_holds_what_is_promised(opened):
+    for name in ("config.json", "env.json", "metrics.jsonl", "checkpoints", "explain/maps.npz", "features/ranking.csv",
+                 "features/pairs.csv", "features/pair.png", "report.html"):
+        assert (opened / name).exists(), name
+    pairs = pd.read_csv(opened / "features" / "pairs.csv")
+    assert len(pairs) and "CENPF" not in pairs.to_csv()
+    maps = np.load(opened / "explain" / "maps.npz")
+    assert maps["maps"].shape[:2] == (len(maps["cell_id"]), 2) and np.isfinite(maps["maps"]).all()
+
+
+def test_no_path_of_this_machine_and_no_user_in_the_environment_file(opened):
+    assert "/" not in json.dumps(files.read_json(opened / "env.json")).replace("cellcycle_jax/", "")
