@@ -98,6 +98,8 @@ def readable(column: str) -> str:
     """
     place, *parts = column.split("_")
     what = parts[1:] if parts and parts[0] in _KINDS else parts
+    if parts[0] == "Distance" and what[0].startswith("From"):
+        what = ["Distance" + what[0]]
     channel = [what.pop()] if len(what) > 1 else []
     words = [re.sub(r"(?<=[a-z])(?=[A-Z])", " ", word).lower() for word in what]
     owner = {"Nuclei": "Nuclear", "Cells": "Cell"}.get(place, place)

@@ -118,7 +118,7 @@ def pixels_by_label(labels):
 
 
 def edge(channel, labels, name) -> dict[str, np.ndarray]:
-    """Sharpness of the outline: mean gradient there over the nucleus' own mean; falls when out of focus. Per px."""
+    """Sharpness of the outline: mean gradient there over the nucleus' own mean; falls when out of focus."""
     gradient = ndimage.gaussian_gradient_magnitude(channel, 1.0)
     outline = np.where(segmentation.find_boundaries(labels, mode="inner"), labels, 0)
     index = np.arange(1, labels.max() + 1)
@@ -141,7 +141,8 @@ def texture(channel, labels, name) -> dict[str, np.ndarray]:
         counts = feature.graycomatrix(np.where(inside, grey, 0), [1], [0, np.pi / 4, np.pi / 2, 3 * np.pi / 4],
                                       levels=_GREY_LEVELS + 1, symmetric=True)
         matrices.append(counts[1:, 1:].sum(axis=(2, 3)))
-    stacked = np.stack(matrices, axis=-1)[..., np.newaxis]  # the nuclei stand where distances would: one call for all
+    empty = np.zeros((_GREY_LEVELS, _GREY_LEVELS, 0))
+    stacked = (np.stack(matrices, axis=-1) if matrices else empty)[..., np.newaxis]  # the nuclei stand where distances would: one call for all
     return {f"Nuclei_Texture_{p.capitalize()}_{name}": feature.graycoprops(stacked, p)[:, 0] for p in _TEXTURES}
 
 

@@ -5,8 +5,7 @@ import pathlib
 import numpy as np
 
 from cellcycle_jax import schema
-from data_prep import drawing, review, segment
-from data_prep.sources import SOURCES
+from data_prep import drawing, review
 
 TILES = 60  # cells on a contact sheet
 MAX_PLATES = 6  # plates whose outlines and light are drawn

@@ -116,49 +116,70 @@ def test_finished_data_set_is_not_overwritten_unasked(prepared, simulated_fields
 
 
 @pytest.fixture
-def six_fields(simulated_fields, tmp_path):
-    """A copy of six fields of one line, to damage."""
+def some_fields(simulated_fields, tmp_path):
+    """A copy of the fields of one line, to damage."""
     folder = tmp_path / "copy"
     for part in ("fields", "labels"):
         (folder / part).mkdir(parents=True)
-        for path in sorted((simulated_fields / part).glob("HeLa*"))[:6]:
+        for path in sorted((simulated_fields / part).glob("HeLa*")):
             shutil.copy(path, folder / part)
     shutil.copy(simulated_fields / "truth.parquet", folder)
     return folder
 
 
-def test_a_damaged_file_is_set_aside_by_name(six_fields, tmp_path):
-    broken = sorted((six_fields / "fields").iterdir())[2]
+def test_a_damaged_file_is_set_aside_by_name(some_fields, tmp_path):
+    broken = sorted((some_fields / "fields").iterdir())[2]
     broken.write_bytes(broken.read_bytes()[:20000])
-    assert prepare(small_config(), six_fields, tmp_path / "out") == EXIT_QUARANTINED
+    assert prepare(small_config(), some_fields, tmp_path / "out") == EXIT_QUARANTINED
     made = files.read_json(tmp_path / "out" / "provenance.json")
     assert list(made["quarantined"]) == [str(broken)]
     with pytest.raises(InputRefused, match=broken.name):
-        prepare(small_config(), six_fields, tmp_path / "strict", strict=True)
+        prepare(small_config(), some_fields, tmp_path / "strict", strict=True)
 
 
-def test_a_missing_channel_is_refused_with_what_there_is(six_fields, tmp_path):
+def test_a_missing_channel_is_refused_with_what_there_is(some_fields, tmp_path):
     config = small_config()
     config.channels.marker = "PH3"
     with pytest.raises(InputRefused, match="PH3.*DNA, Golgi, EB1, CENPF"):
-        prepare(config, six_fields, tmp_path / "out")
+        prepare(config, some_fields, tmp_path / "out")
 
 
-def test_the_same_picture_under_two_names_is_refused(six_fields, tmp_path):
+def test_channels_in_another_order_are_put_right_and_other_channels_set_aside(some_fields, tmp_path):
+    paths = sorted((some_fields / "fields").iterdir())
+    prepare(small_config(), some_fields, tmp_path / "straight")
+    names = ["DNA", "Golgi", "EB1", "CENPF"]
+
+    def rewrite(path, order, names):
+        tifffile.imwrite(path, tifffile.imread(path)[order], ome=True, photometric="minisblack",
+                         metadata={"axes": "CYX", "Channel": {"Name": names}, "PhysicalSizeX": 0.5,
+                                   "PhysicalSizeXUnit": "µm"})
+
+    rewrite(paths[3], [3, 1, 0, 2], ["CENPF", "Golgi", "DNA", "EB1"])
+    assert prepare(small_config(), some_fields, tmp_path / "shuffled") == 0
+    for split in schema.SPLITS:
+        one, two = (tfds.builder_from_directory(tmp_path / o / "tfds/cells/1.0.0").as_data_source(split)
+                    for o in ("straight", "shuffled"))
+        for a, b in zip(one, two, strict=True):
+            np.testing.assert_array_equal(a["image"], b["image"])
+    rewrite(paths[3], [0, 1, 2, 3], [*names[:3], "PH3"])
+    assert prepare(small_config(), some_fields, tmp_path / "other") == EXIT_QUARANTINED
+
+
+def test_the_same_picture_under_two_names_is_refused(some_fields, tmp_path):
     config = small_config()
-    fields = sorted((six_fields / "fields").iterdir())
-    for i in range(6, 12):  # enough copies that one lands in another split
+    fields = sorted((some_fields / "fields").iterdir())
+    for i in range(6, 10):  # enough copies that one lands in another split
         name = fields[0].name.replace("A01_s1", f"H{i:02d}_s1")
-        tifffile.imwrite(six_fields / "fields" / name, tifffile.imread(fields[0]), ome=True,
+        tifffile.imwrite(some_fields / "fields" / name, tifffile.imread(fields[0]), ome=True,
                          metadata={"axes": "CYX", "Channel": {"Name": ["DNA", "Golgi", "EB1", "CENPF"]},
                                    "PhysicalSizeX": 0.5, "PhysicalSizeXUnit": "µm"})
-        shutil.copy(six_fields / "labels" / fields[0].name.replace(".ome", ""),
-                    six_fields / "labels" / name.replace(".ome", ""))
+        shutil.copy(some_fields / "labels" / fields[0].name.replace(".ome", ""),
+                    some_fields / "labels" / name.replace(".ome", ""))
     with pytest.raises(InputRefused, match="same picture"):
-        prepare(config, six_fields, tmp_path / "out")
+        prepare(config, some_fields, tmp_path / "out")
 
 
-def test_interrupted_run_goes_on_where_it_was(six_fields, tmp_path, monkeypatch):
+def test_interrupted_run_goes_on_where_it_was(some_fields, tmp_path, monkeypatch):
     import data_prep.build as build
 
     calls, real = [], build.extract_field
@@ -171,11 +192,11 @@ def test_interrupted_run_goes_on_where_it_was(six_fields, tmp_path, monkeypatch)
 
     monkeypatch.setattr(build, "extract_field", failing)
     with pytest.raises(KeyboardInterrupt):
-        prepare(small_config(), six_fields, tmp_path / "out")
+        prepare(small_config(), some_fields, tmp_path / "out")
     assert not (tmp_path / "out" / "provenance.json").exists()
-    assert prepare(small_config(), six_fields, tmp_path / "out") == 0
-    assert len(calls) == 7  # three finished, one interrupted and done again, two new
-    prepare(small_config(), six_fields, tmp_path / "straight")
+    assert prepare(small_config(), some_fields, tmp_path / "out") == 0
+    assert len(calls) == 11  # ten fields, one of them interrupted and done again
+    prepare(small_config(), some_fields, tmp_path / "straight")
     pd.testing.assert_frame_equal(*(pd.read_parquet(tmp_path / o / "cells.parquet") for o in ("out", "straight")))
 
 

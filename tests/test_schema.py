@@ -15,7 +15,7 @@ CHANNELS = ("DNA", "Golgi", "EB1")
     ("Cells_Intensity_MeanIntensity_EB1", "Cell EB1 mean intensity"),
     ("Golgi_AreaShape_Area", "Golgi area"),
     ("Golgi_Intensity_IntegratedIntensity_Golgi", "Golgi integrated intensity"),  # its name stands once
-    ("Golgi_Distance_FromNucleus", "Golgi from nucleus"),
+    ("Golgi_Distance_FromNucleus", "Golgi distance from nucleus"),
     ("Golgi_Number_Pieces", "Golgi pieces"),
     ("EB1_Number_DotDensity", "EB1 dot density"),
 ])
