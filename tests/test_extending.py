@@ -1,0 +1,188 @@
+"""Follows docs/extending.md and the example of docs/data.md, so that the pages cannot rot."""
+
+import pathlib
+import re
+import sys
+import types
+
+import numpy as np
+import pandas as pd
+import pytest
+import tifffile
+from skimage.draw import disk
+
+from cellcycle_jax import data, log, loop, models, run, schema
+from cellcycle_jax.explain.gradcam import resolve_tap, tap_names
+from cellcycle_jax.explain.maps import class_maps
+from configs import base
+from configs.load import load
+from data_prep import build, measure
+from data_prep.sources import SOURCES
+from tests import tiny
+
+ROOT = pathlib.Path(__file__).parents[1]
+
+
+def blocks(document):
+    """{first line without '# ': the rest} of the Python blocks of a document."""
+    found = re.findall(r"```python\n# (.*?)\n(.*?)```", (ROOT / "docs" / document).read_text(), re.DOTALL)
+    assert len(dict(found)) == len(found)
+    return dict(found)
+
+
+EXAMPLES = blocks("extending.md")
+
+
+def new_module(path, text):
+    """The module that `text` would be at `path` of the repository."""
+    module = types.ModuleType(path.removesuffix("/__init__.py").removesuffix(".py").replace("/", "."))
+    exec(compile(text, path, "exec"), vars(module))
+    return module
+
+
+def added(source, lines):
+    """`source` with what a block says: imports on top, and NAME = {..., entry} as an entry of that dictionary."""
+    for line in filter(None, lines.splitlines()):
+        if entry := re.fullmatch(r"(\w+) = \{\.\.\., (.+)\}", line):
+            head = f"\n{entry[1]} = {{"
+            assert source.count(head) == 1
+            source = source.replace(head, f"{head}{entry[2]}, ")
+        else:
+            assert line.startswith("from ")
+            source = re.sub(r"^(from |import )", f"{line}\n\\1", source, count=1, flags=re.MULTILINE)
+    return source
+
+
+def changed(path):
+    """The module at `path` with its block of added lines."""
+    return new_module(path, added((ROOT / path).read_text(), EXAMPLES[path]))
+
+
+def with_function(path, above):
+    """The source of `path` with its block put above a name."""
+    source, place = (ROOT / path).read_text(), re.compile(rf"^(?:def )?{above}\b", re.MULTILINE)
+    assert len(place.findall(source)) == 1
+    return place.sub(lambda match: EXAMPLES[f"{path}, above {above}"] + "\n\n" + match[0], source)
+
+
+def test_every_block_is_followed():
+    assert sorted(EXAMPLES) == sorted([
+        "configs/data/ki67.py", "cellcycle_jax/models/mine.py", "cellcycle_jax/models/__init__.py",
+        "data_prep/sources/mine.py", "data_prep/sources/__init__.py", "data_prep/segment.py, above SEGMENTERS",
+        "data_prep/segment.py", "data_prep/measure.py, above measure_cells",
+        "data_prep/measure.py, in measure_cells before it returns", "data_prep/phase.py, above METHODS",
+        "data_prep/phase.py",
+    ])
+
+
+def test_another_question_is_a_config(tmp_path):
+    (tmp_path / "ki67.py").write_text(EXAMPLES["configs/data/ki67.py"])
+    config = load(tmp_path / "ki67.py")
+    build.check(config)
+    assert config.channels.marker in config.channel_names and config.phase.classes == ("resting", "proliferating")
+
+
+@pytest.fixture
+def registered(monkeypatch):
+    """The architecture of the document, in MODELS."""
+    path = "cellcycle_jax/models/mine.py"
+    monkeypatch.setitem(sys.modules, "cellcycle_jax.models.mine", new_module(path, EXAMPLES[path]))
+    entry = changed("cellcycle_jax/models/__init__.py").MODELS
+    assert entry.keys() - models.MODELS.keys() == {"mine"}
+    monkeypatch.setitem(models.MODELS, "mine", entry["mine"])
+
+
+def test_an_architecture_trains_and_is_explained(registered, tmp_path, monkeypatch):
+    monkeypatch.setenv(loop.CACHE_VARIABLE, "")
+    folder = tiny.write_data(tmp_path / "data")
+    config = base.training()
+    config.update_from_flattened_dict({"model.name": "mine", "model.filters": 4, "model.depth": 1,
+                                       "train.batch_size": 8, "train.steps": 2, "train.eval_every": 1})
+    loop.train(config, folder, tmp_path / "run")
+    assert [record["step"] for record in log.read(tmp_path / "run")] == [1, 2]
+    found = run.load_run(tmp_path / "run")
+    images = found.images(data.load_crops(folder, "validation"))
+    names = tap_names(found.model, found.variables, images.shape[1:])
+    assert names == ("conv1", "conv2")
+    maps, prob = class_maps(found.model, found.variables, images, 2, resolve_tap(names))
+    assert maps.shape == (16, 2, 4, 4) and np.isfinite(maps).all() and maps.max() > 0
+    np.testing.assert_allclose(prob.sum(1), 1, rtol=1e-5)
+
+
+def test_a_source_reads_fields_of_one_file_per_channel(tmp_path, monkeypatch):
+    path = "data_prep/sources/mine.py"
+    module = new_module(path, EXAMPLES[path])
+    monkeypatch.setitem(sys.modules, "data_prep.sources.mine", module)
+    monkeypatch.setattr(sys.modules["data_prep.sources"], "mine", module, raising=False)
+    monkeypatch.setitem(SOURCES, "mine", changed("data_prep/sources/__init__.py").SOURCES["mine"])
+    config = base.preparation()
+    config.source, config.channel_names, config.pixel_um = "mine", ("DNA", "Golgi"), 0.5
+    build.check(config)
+    for site in (1, 2):
+        for channel in (1, 2):
+            image = np.full((8, 9), 10 * site + channel, np.uint16)
+            tifffile.imwrite(tmp_path / f"P7_B03_s{site}_w{channel}.tif", image)
+    found = module.find_fields(tmp_path, config)
+    assert [(f.field_id, f.plate, f.well, f.site) for f in found] == [("P7_B03_s1", "P7", "B03", "1"),
+                                                                       ("P7_B03_s2", "P7", "B03", "2")]
+    field = module.read(found[1], config)
+    assert field.image.shape == (8, 9, 2) and field.image[0, 0].tolist() == [21, 22]
+    assert field.channels == ("DNA", "Golgi") and field.pixel_um == 0.5
+    assert field.sha256 != module.read(found[0], config).sha256
+
+
+def test_a_segmenter_finds_a_drawn_disc():
+    path = "data_prep/segment.py"
+    module = new_module(path, added(with_function(path, "SEGMENTERS"), EXAMPLES[path]))
+    image = np.random.default_rng(0).normal(100, 5, (100, 120))
+    image[disk((40, 70), 15)] += 800
+    labels = module.segment_nuclei(image, diameter=30, method="otsu")
+    assert labels.dtype == np.int32 and labels.max() == 1
+    assert (labels == 1).sum() == pytest.approx(np.pi * 15**2, rel=0.06)
+
+
+def test_a_feature_has_the_known_value():
+    path = "data_prep/measure.py"
+    line = EXAMPLES[f"{path}, in measure_cells before it returns"]
+    head, body = with_function(path, "measure_cells").split("def measure_cells", 1)
+    body = body.replace("    return columns\n", f"{line}    return columns\n", 1)
+    module = new_module(path, f"{head}def measure_cells{body}")
+    labels = np.zeros((40, 80), np.int32)
+    labels[5:35, 5:35], labels[5:35, 45:75] = 1, 2
+    image = np.where(labels > 0, 6.0, 0.0).astype(np.float32)[..., None]
+    image[10:30, 50:70] = 3  # depths run from 1 to 15, so the outer third is a frame of 5 px
+    bodies = measure.cell_bodies(labels, 4)
+    found = module.measure_cells(image, labels, bodies, ("DNA",), "DNA", {}, 0.5)
+    new = found.keys() - measure.measure_cells(image, labels, bodies, ("DNA",), "DNA", {}, 0.5).keys()
+    assert new == {"Nuclei_Texture_RimToCentre_DNA"}
+    np.testing.assert_allclose(found["Nuclei_Texture_RimToCentre_DNA"], [1, 2], rtol=1e-6)
+    assert schema.feature_channel(*new, ("DNA",)) == "DNA" and schema.unit(*new, True) == ""
+
+
+def test_a_labelling_method_labels_a_table():
+    path = "data_prep/phase.py"
+    module = new_module(path, added(with_function(path, "METHODS"), EXAMPLES[path]))
+    rng = np.random.default_rng(0)
+    high = np.arange(80) % 4 == 0
+    value = 100 * 2 ** (4 * high + rng.normal(0, 0.3, 80))
+    table = pd.DataFrame({schema.PLATE: "P1", "Cells_Intensity_MeanIntensity_CycB": value})
+    config = base.preparation()
+    config.channels.marker, config.phase.method = "CycB", "cell_marker"
+    found = module.label_cells(table, config.channels, config.phase)
+    np.testing.assert_array_equal(found.label, high)
+    assert found.cuts["P1"]["low"] < found.cuts["P1"]["cut"] < found.cuts["P1"]["high"]
+
+
+def test_ones_own_images_as_the_page_says(simulated_fields, tmp_path):
+    (tmp_path / "mine.py").write_text(blocks("data.md")["configs/data/mine.py"])
+    config = load(tmp_path / "mine.py", ["--config.workers=1"])
+    fields = sorted((simulated_fields / "fields").glob("HeLa*.tif"))
+    (tmp_path / "fields" / "plate1").mkdir(parents=True)
+    for path in fields:  # pixels only: no names of channels, no pixel size
+        name = path.name.removesuffix(".ome.tif")
+        renamed = tmp_path / "fields" / "plate1" / f"{name}.tif"
+        tifffile.imwrite(renamed, tifffile.imread(path), photometric="minisblack")
+    assert build.prepare(config, tmp_path / "fields", tmp_path / "data") == 0
+    cells = pd.read_parquet(tmp_path / "data" / "cells.parquet")
+    assert set(cells[schema.PLATE]) == {"plate1"} and set(cells[schema.CELL_LINE]) == {"HeLa"}
+    assert set(cells[schema.FIELD]) == {"plate1_" + p.name.removesuffix(".ome.tif") for p in fields}
