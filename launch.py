@@ -15,13 +15,14 @@ file and is run: name only files that you trust. Exit codes: 0 done, 1 our bug, 
 """
 
 import argparse
+import errno
 import pathlib
 import shutil
 import sys
 import time
 import traceback
 
-from cellcycle_jax.errors import InputRefused, UsageError, UserError
+from cellcycle_jax.errors import InputRefused, ResourceMissing, UsageError, UserError
 from configs.load import load
 
 
@@ -39,6 +40,12 @@ def main(argv=None) -> int:
             traceback.print_exc()
         print(f"{arguments.command}: {error}", file=sys.stderr)
         return error.exit_code
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        print(f"{arguments.command}: {error.filename or 'output'}: the disk is full; free some space and run again",
+              file=sys.stderr)
+        return ResourceMissing.exit_code
     except KeyboardInterrupt:
         print(f"{arguments.command}: stopped by Ctrl-C; run the same command again", file=sys.stderr)
         return 130

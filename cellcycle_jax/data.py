@@ -6,7 +6,7 @@ import pathlib
 import jax.numpy as jnp
 import numpy as np
 
-from cellcycle_jax import schema
+from cellcycle_jax import files, schema
 from cellcycle_jax.errors import InputRefused, StoredStateRefused, UsageError
 
 BUILDER = pathlib.Path("tfds", "cells", "1.0.0")
@@ -96,6 +96,18 @@ def _read(folder, split):
 def _column(feature, length):
     text = np.dtype(feature.np_dtype).kind in "OSU"
     return np.zeros((length, *feature.shape), object if text else feature.np_dtype)
+
+
+def identity(data_dir) -> str:
+    """SHA-256 of DATA/provenance.json, which `prepare` writes last and which holds the hash of its table.
+
+    Raises:
+        StoredStateRefused: there is none, so the folder is no finished data set.
+    """
+    path = pathlib.Path(data_dir) / "provenance.json"
+    if not path.is_file():
+        raise StoredStateRefused(f"{path}: not there, so this is no finished data set; finish `launch.py prepare`")
+    return files.sha256(path)
 
 
 def take(crops: Crops, rows) -> Crops:

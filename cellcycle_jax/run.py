@@ -54,7 +54,8 @@ def load_run(workdir) -> Run:
     """The run in `workdir`, with the weights that were best on the validation split.
 
     Raises:
-        StoredStateRefused: no run, no finished checkpoint, or one that is damaged or of another model.
+        StoredStateRefused: no run, no finished checkpoint, one that is damaged or of another model, or a data set that
+            is gone or has been prepared anew.
     """
     workdir = pathlib.Path(workdir)
     if not (workdir / "config.json").is_file():
@@ -63,6 +64,9 @@ def load_run(workdir) -> Run:
     if step is None:
         raise StoredStateRefused(f"{workdir}/checkpoints: no finished checkpoint; run `launch.py train` to its end")
     record = files.read_json(workdir / "config.json")
+    if data.identity(record["data_dir"]) != record["data_sha256"]:
+        raise StoredStateRefused(f"{record['data_dir']}: is not the data set that {workdir} was trained on, so "
+                                 "its splits may differ; train again, or bring the data set back")
     config = ConfigDict(record["training"])
     model = model_of(config, record["classes"])
     image_shape = (record["crop_px"], record["crop_px"], len(record["channels"]))
@@ -104,7 +108,7 @@ def describe(config, data_dir, crops: data.Crops) -> dict:
     Raises:
         UsageError, InputRefused: the channels asked for do not fit, or the model is too deep for the crops.
     """
-    provenance, size = pathlib.Path(data_dir) / "provenance.json", crops.image.shape[1]
+    size = crops.image.shape[1]
     if 2 ** (config.model.depth + 1) > size:
         raise UsageError(f"config.model.depth={config.model.depth} halves crops of {size} px "
                          f"{config.model.depth + 1} times; at most {size.bit_length() - 2} is allowed")
@@ -114,7 +118,7 @@ def describe(config, data_dir, crops: data.Crops) -> dict:
         "classes": list(crops.classes),
         "marker": crops.marker,
         "crop_px": size,
-        "data_sha256": files.sha256(provenance) if provenance.is_file() else None,
+        "data_sha256": data.identity(data_dir),
     }
     run_id = hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()[:12]
     return {**record, "run_id": run_id, "data_dir": str(pathlib.Path(data_dir).absolute())}
@@ -129,8 +133,7 @@ def claim(workdir, record: dict) -> None:
     path = pathlib.Path(workdir) / "config.json"
     if path.is_file():
         stored, asked = _flat(files.read_json(path)), _flat(record)
-        # The same data set may have moved; without its hash, its place is all that is known of it.
-        ignored = {"run_id", "data_dir"} if record["data_sha256"] else {"run_id"}
+        ignored = {"run_id", "data_dir"}  # the same data set may have moved
         differing = [name for name in sorted((stored.keys() | asked.keys()) - ignored)
                      if stored.get(name) != asked.get(name)]
         if differing:

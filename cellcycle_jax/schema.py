@@ -26,6 +26,8 @@ class Compartment(enum.IntFlag):
 # Why an object found by the segmentation is not used; Metadata_Reject holds one of these or "".
 REJECTIONS = ("border", "small", "large", "ragged", "out_of_focus", "saturated", "mitotic")
 
+REJECTED_BY_HAND = "by_hand"  # a human said so in labels.csv
+
 CELL_ID = "Metadata_CellID"
 FIELD = "Metadata_Field"
 WELL = "Metadata_Well"

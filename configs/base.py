@@ -78,7 +78,7 @@ def preparation() -> ConfigDict:
     c.quality.min_solidity = 0.90  # area over convex area; lower is ragged
     c.quality.min_focus = 0.35  # edge sharpness relative to the plate's median; lower is out of focus
     c.quality.max_saturated = 0.01  # share of saturated pixels
-    c.quality.mitotic_brightness = 2.0  # DNA mean intensity relative to the field's G1: condensed, if also small
+    c.quality.mitotic_brightness = 2.0  # mean DNA intensity relative to the field's median nucleus; brighter is condensed
 
     c.crop = ConfigDict()
     c.crop.size_px = 64  # height and width of a crop

@@ -24,7 +24,7 @@ from data_prep import illumination, intensity, pack, phase, qc, quality, review,
 from data_prep.extract import Recipe, extract_field
 from data_prep.fields import quantity_error
 from data_prep.segment import SEGMENTERS
-from data_prep.sources import SOURCES
+from data_prep.sources import SOURCES, source_of
 
 MAX_LIGHT_FIELDS = 64  # fields per plate from which the light is estimated
 
@@ -51,7 +51,7 @@ def prepare(config, fields_dir, out_dir, labels_csv=None, overwrite=False, stric
     out = pathlib.Path(out_dir)
     if (out / "provenance.json").exists() and not overwrite:
         raise UsageError(f"--out={out} holds a finished data set; name another folder or give --overwrite")
-    source = SOURCES[config.source]
+    source = source_of(config.source)
     found = source.find_fields(fields_dir, config)
     found = found[: config.max_fields or None]
     work = out / f".work-{_fingerprint(config, found)}"
@@ -118,7 +118,7 @@ def find_channels(found, config) -> tuple[str, ...]:
     refusal = None
     for file in found:
         try:
-            channels = SOURCES[config.source].read(file, config).channels
+            channels = source_of(config.source).read(file, config).channels
         except InputRefused as error:
             refusal = refusal or error
             continue
@@ -127,13 +127,13 @@ def find_channels(found, config) -> tuple[str, ...]:
             for name in names:
                 if name and name not in channels:
                     raise InputRefused(f"{file.path}: no channel {name!r} (config.channels.{role}); the file has "
-                                       f"{', '.join(channels)}; correct the name, or name the channels in channel_names")
+                                       f"{', '.join(channels)}; correct the name, or set channel_names")
         return channels
     raise refusal
 
 
 def add_light(found, recipe):
-    """The recipe with the light of each plate, from up to MAX_LIGHT_FIELDS of its fields; {path: reason} of bad files."""
+    """The recipe with the light of each plate, from MAX_LIGHT_FIELDS fields at most, and {path: reason} of bad ones."""
     light, unreadable = {}, {}
     if recipe.config.illumination == "none":
         return recipe, unreadable

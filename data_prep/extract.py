@@ -12,7 +12,7 @@ from cellcycle_jax import files, schema
 from data_prep import crop, intensity, measure, segment
 from data_prep.fields import Field, FieldFile, in_order
 from data_prep.illumination import Illumination
-from data_prep.sources import SOURCES
+from data_prep.sources import source_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Recipe:
 
     def read(self, file: FieldFile) -> Field:
         """The field in `file`, its channels in the recipe's order."""
-        return in_order(SOURCES[self.config.source].read(file, self.config), self.channels)
+        return in_order(source_of(self.config.source).read(file, self.config), self.channels)
 
     def corrected(self, field: Field) -> np.ndarray:
         """The field's image with even light, f32 [H, W, C]."""
@@ -51,7 +51,7 @@ def extract_field(file: FieldFile, recipe: Recipe) -> pd.DataFrame:
     Raises:
         InputRefused: the file cannot be read or has other channels than the first.
     """
-    config, source = recipe.config, SOURCES[recipe.config.source]
+    config, source = recipe.config, source_of(recipe.config.source)
     field = recipe.read(file)
     image = recipe.corrected(field)
     labels = recipe.segmented(field, image)

@@ -142,7 +142,8 @@ def texture(channel, labels, name) -> dict[str, np.ndarray]:
                                       levels=_GREY_LEVELS + 1, symmetric=True)
         matrices.append(counts[1:, 1:].sum(axis=(2, 3)))
     empty = np.zeros((_GREY_LEVELS, _GREY_LEVELS, 0))
-    stacked = (np.stack(matrices, axis=-1) if matrices else empty)[..., np.newaxis]  # the nuclei stand where distances would: one call for all
+    # The nuclei stand where the library expects distances, so that one call serves all.
+    stacked = (np.stack(matrices, axis=-1) if matrices else empty)[..., np.newaxis]
     return {f"Nuclei_Texture_{p.capitalize()}_{name}": feature.graycoprops(stacked, p)[:, 0] for p in _TEXTURES}
 
 

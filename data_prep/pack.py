@@ -63,7 +63,7 @@ def provenance(table, config, channels, labelled, quarantined, n_fields, correct
     return {
         "channels": channels, "classes": config.phase.classes, "marker": config.channels.marker,
         "nucleus": config.channels.nucleus, "stains": config.channels.stains, "group_by": config.split.by,
-        "um_per_px": config.crop.um_per_px if bool(table["_pixel_size_known"].all()) else None,
+        "um_per_px": (config.crop.um_per_px or None) if bool(table["_pixel_size_known"].all()) else None,
         "n_fields": n_fields, "n_objects": len(table), "n_used": len(used),
         "rejected": table[schema.REJECT][table[schema.REJECT] != ""].value_counts().to_dict(),
         "by_split": {s: by_split.loc[s].to_dict() for s in by_split.index},

@@ -51,6 +51,7 @@ def apply_corrections(table, path, classes) -> int:
         raise InputRefused(f"--labels={path}: no column {sorted(missing)[0]}; give an edited qc/labels.csv")
     said[CORRECTED] = said[CORRECTED].str.strip()
     said = said[said[CORRECTED] != ""]
+    said[schema.CELL_ID] = said[schema.CELL_ID].str.replace(r"^'(?=[=+@-])", "", regex=True)  # put there by write_csv
     place = dict(zip(table[schema.CELL_ID], table.index, strict=True))
     allowed = (*classes, NO_LABEL, REJECT)
     changed = 0
@@ -61,7 +62,7 @@ def apply_corrections(table, path, classes) -> int:
         if name not in allowed:
             raise InputRefused(f"--labels={path}, line {number}: {CORRECTED}={name!r}; allowed: {', '.join(allowed)}")
         label = "" if name == NO_LABEL else name
-        column, value = (schema.REJECT, "by_hand") if name == REJECT else (schema.LABEL, label)
+        column, value = (schema.REJECT, schema.REJECTED_BY_HAND) if name == REJECT else (schema.LABEL, label)
         changed += table.at[place[cell], column] != value
         table.at[place[cell], column] = value
     return int(changed)

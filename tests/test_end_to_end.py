@@ -23,7 +23,8 @@ def run(prepared, tmp_path_factory):
     fields = {"train.steps": 60, "train.eval_every": 30, "train.batch_size": 32, "evaluate.bootstraps": 200,
               "model.filters": 8, "explain.cells": 6, "discover.candidates": 4}
     overrides = [f"--config.{k}={v}" for k, v in fields.items()]
-    assert launch.main(["train", "--config=configs/default.py", f"--data={prepared}", f"--workdir={folder}", *overrides]) == 0
+    train = ["train", "--config=configs/default.py", f"--data={prepared}", f"--workdir={folder}"]
+    assert launch.main([*train, *overrides]) == 0
     assert launch.main(["evaluate", f"--workdir={folder}"]) == 0
     return folder
 

@@ -17,7 +17,6 @@ from cellcycle_jax.explain.maps import class_maps
 from configs import base
 from configs.load import load
 from data_prep import build, measure
-from data_prep.sources import SOURCES
 from tests import tiny
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -41,16 +40,12 @@ def new_module(path, text):
 
 
 def added(source, lines):
-    """`source` with what a block says: imports on top, and NAME = {..., entry} as an entry of that dictionary."""
-    for line in filter(None, lines.splitlines()):
-        if entry := re.fullmatch(r"(\w+) = \{\.\.\., (.+)\}", line):
-            head = f"\n{entry[1]} = {{"
-            assert source.count(head) == 1
-            source = source.replace(head, f"{head}{entry[2]}, ")
-        else:
-            assert line.startswith("from ")
-            source = re.sub(r"^(from |import )", f"{line}\n\\1", source, count=1, flags=re.MULTILINE)
-    return source
+    """`source` with the one line of a block, NAME = {..., entry} or (..., entry), as an entry of what NAME holds."""
+    (line,) = lines.split("\n")[:-1]
+    name, bracket, entry = re.fullmatch(r"(\w+) = ([{(])\.\.\., (.+)[})]", line).groups()
+    head = f"\n{name} = {bracket}"
+    assert source.count(head) == 1
+    return source.replace(head, f"{head}{entry}, ")
 
 
 def changed(path):
@@ -113,8 +108,9 @@ def test_a_source_reads_fields_of_one_file_per_channel(tmp_path, monkeypatch):
     path = "data_prep/sources/mine.py"
     module = new_module(path, EXAMPLES[path])
     monkeypatch.setitem(sys.modules, "data_prep.sources.mine", module)
-    monkeypatch.setattr(sys.modules["data_prep.sources"], "mine", module, raising=False)
-    monkeypatch.setitem(SOURCES, "mine", changed("data_prep/sources/__init__.py").SOURCES["mine"])
+    listed = changed("data_prep/sources/__init__.py").SOURCES
+    assert set(listed) - set(build.SOURCES) == {"mine"}
+    monkeypatch.setattr(build, "SOURCES", listed)
     config = base.preparation()
     config.source, config.channel_names, config.pixel_um = "mine", ("DNA", "Golgi"), 0.5
     build.check(config)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from cellcycle_jax import schema
+from cellcycle_jax import files, schema
 from cellcycle_jax.data import Crops
 from data_prep import builder
 
@@ -58,6 +58,7 @@ def write_data(folder, train=32, validation=16, test=8, size=16, **options):
         return lambda: ((e["cell_id"], e) for e in examples(split, n, size=size, **options))
 
     counts = {"train": train, "validation": validation, "test": test}
+    files.write_json(folder / "provenance.json", {"made_by": "tests"})
     metadata = {name: list(value) if isinstance(value, tuple) else value for name, value in METADATA.items()}
     builder.write(folder / "tfds", (size, size, 3), metadata, {split: keyed(split, n) for split, n in counts.items()})
     return folder

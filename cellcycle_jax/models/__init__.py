@@ -3,14 +3,14 @@
 A new architecture is one file beside these and one line in `MODELS`.
 """
 
+import importlib
+
 import flax.linen as nn
 
-from cellcycle_jax.models.nagao2020 import NagaoCNN
-from cellcycle_jax.models.resnet import ResNet
-
+# name in the config -> "file:class"; imported when it is asked for
 MODELS = {
-    "nagao2020": NagaoCNN,
-    "resnet": ResNet,
+    "nagao2020": "nagao2020:NagaoCNN",
+    "resnet": "resnet:ResNet",
 }
 
 
@@ -27,4 +27,6 @@ def build(name: str, classes: int, filters: int, depth: int, dropout: float) -> 
     Raises:
         KeyError: the name is in no line of `MODELS`.
     """
-    return MODELS[name](classes=classes, filters=filters, depth=depth, dropout=dropout)
+    file, kind = MODELS[name].split(":")
+    architecture = getattr(importlib.import_module(f"cellcycle_jax.models.{file}"), kind)
+    return architecture(classes=classes, filters=filters, depth=depth, dropout=dropout)

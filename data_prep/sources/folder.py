@@ -1,7 +1,8 @@
 """Any folder of TIFF or OME-TIFF files, one field per file.
 
 What the names say comes from `config.name_pattern`, a regular expression searched in the path below the folder with
-named groups line, plate, well, site. Without one, the sub-folder is the plate and the file is its own well.
+named groups line, plate, well, site; where it names lines and no plates, each line is a plate of its own. Without a
+pattern, the sub-folder is the plate and the file is its own well.
 """
 
 import pathlib
@@ -28,7 +29,12 @@ def find_fields(folder, config) -> list[FieldFile]:
     if not paths:
         raise InputRefused(f"--fields={folder}: no {' or '.join(SUFFIXES)} file in it")
     pattern = _pattern(config.name_pattern)
-    return [_field_file(path, path.relative_to(folder), pattern, config.cell_line) for path in paths]
+    found = [_field_file(path, path.relative_to(folder), pattern, config.cell_line) for path in paths]
+    first = {}
+    for file in found:
+        if (other := first.setdefault(file.field_id, file)) is not file:
+            raise InputRefused(f"{file.path} and {other.path} are both field {file.field_id!r}; rename one of them")
+    return found
 
 
 def read(file: FieldFile, config) -> Field:
@@ -59,5 +65,6 @@ def _field_file(path, relative, pattern, cell_line):
         raise InputRefused(f"{path}: the name does not fit config.name_pattern={pattern.pattern!r}; "
                            "change the pattern or leave the file out")
     said = match.groupdict(default="")
-    return FieldFile(path, field_id, said.get("line") or cell_line, said.get("plate", ""),
+    line = said.get("line") or cell_line
+    return FieldFile(path, field_id, line, said.get("plate", line if "line" in said else ""),
                      said.get("well") or field_id, said.get("site", ""))
