@@ -11,7 +11,7 @@ from cellcycle_jax.errors import InputRefused, StoredStateRefused, UsageError
 
 BUILDER = pathlib.Path("tfds", "cells", "1.0.0")
 ARRAYS = ("image", "image_scale", "compartments", "norm", "label")
-MASKS = ("none", "nucleus")
+MASKS = {"none": 0, "cell": schema.Compartment.BODY, "nucleus": schema.Compartment.NUCLEUS}  # what a mask keeps
 SCALES = ("reference", "own_max")
 
 
@@ -152,16 +152,17 @@ def channel_indices(crops: Crops, names=()) -> tuple[int, ...]:
     return tuple(crops.channels.index(name) for name in names)
 
 
-def require_nucleus(crops: Crops, mask: str, scale: str) -> None:
-    """Refuse inputs that need the own nucleus where crops do not know it.
+def require_compartments(crops: Crops, mask: str, scale: str) -> None:
+    """Refuse inputs that need the own nucleus or cell body where crops do not know it.
 
     Raises:
-        InputRefused: `mask` or `scale` needs the nucleus and some crop has no nucleus mask.
+        InputRefused: `mask` or `scale` needs a compartment that some crop lacks.
     """
-    lacking = int(np.sum(crops.compartments_present & schema.Compartment.NUCLEUS == 0))
-    if lacking and (mask == "nucleus" or scale == "own_max"):
-        raise InputRefused(f"data.mask={mask!r}, data.scale={scale!r} need the mask of the nucleus, which {lacking} of "
-                           f"{len(crops)} crops lack; use 'none' and 'reference'")
+    needed = MASKS[mask] | (schema.Compartment.NUCLEUS if scale == "own_max" else 0)
+    lacking = int(np.sum(crops.compartments_present & needed != needed))
+    if lacking:
+        raise InputRefused(f"data.mask={mask!r}, data.scale={scale!r} need {schema.Compartment(needed)!r}, which "
+                           f"{lacking} of {len(crops)} crops lack; use 'none' and 'reference'")
 
 
 def arrays_of(crops: Crops) -> dict[str, np.ndarray]:
@@ -181,7 +182,7 @@ def model_inputs(image, image_scale, compartments, norm, channels, mask: str, sc
         compartments: u8 [B, S, S], bits of `schema.Compartment`.
         norm: f32 [B, C, 4], columns `schema.NORM_FIELDS`, camera units.
         channels: positions of the K channels to show.
-        mask: 'none', or 'nucleus': pixels outside the own nucleus are zero.
+        mask: a key of `MASKS`; pixels outside the own cell's body, or outside the own nucleus, are zero.
         scale: 'reference': relative to the field's reference above background; 'own_max': relative to the brightest
             pixel of the own nucleus. A channel with no such value above zero (a blank one) is zero.
 
@@ -197,4 +198,5 @@ def model_inputs(image, image_scale, compartments, norm, channels, mask: str, sc
     else:
         one = norm[..., schema.NORM_FIELDS.index("reference")]
     signal = jnp.where(one > 0, signal / jnp.where(one > 0, one, 1.0), 0.0)
-    return jnp.where(nucleus, signal, 0.0) if mask == "nucleus" else signal
+    kept = MASKS[mask]
+    return jnp.where((compartments & int(kept) > 0)[..., None], signal, 0.0) if kept else signal

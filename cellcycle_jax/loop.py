@@ -105,7 +105,7 @@ def check_config(config) -> None:
 def _labelled(config, data_dir, split):
     crops = data.take_lines(data.load_crops(data_dir, split), config.data.cell_lines)
     crops = data.take(crops, crops.label >= 0)
-    data.require_nucleus(crops, config.data.mask, config.data.scale)
+    data.require_compartments(crops, config.data.mask, config.data.scale)
     return crops
 
 

@@ -31,7 +31,7 @@ class Run:
 
     def inputs(self, crops: data.Crops):
         """`data.model_inputs` with this run's choices made, for crops of any data set that has its channels."""
-        data.require_nucleus(crops, self.config.data.mask, self.config.data.scale)
+        data.require_compartments(crops, self.config.data.mask, self.config.data.scale)
         return inputs_of(self.config, data.channel_indices(crops, self.channels))
 
     def images(self, crops: data.Crops) -> np.ndarray:

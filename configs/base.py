@@ -108,7 +108,7 @@ def training() -> ConfigDict:
     c.data = ConfigDict()
     c.data.channels = ()  # channels the model sees, by name; (): all but the marker
     c.data.cell_lines = ()  # lines to train on and score; (): all
-    c.data.mask = "none"  # 'none'; 'nucleus': everything outside the own nucleus is zero
+    c.data.mask = "cell"  # 'cell': everything outside the own cell's body is zero; 'nucleus': outside the own nucleus; 'none'
     c.data.scale = "reference"  # 'reference': (pixel - background) / the field's reference; 'own_max': / the brightest px of the own nucleus
 
     c.model = ConfigDict()
@@ -126,14 +126,14 @@ def training() -> ConfigDict:
 
     c.optimizer = ConfigDict()
     c.optimizer.name = "adamw"  # adamw, rmsprop, sgd
-    c.optimizer.learning_rate = 2e-3  # highest rate; warm-up over 5 % of the steps, then a cosine to zero
+    c.optimizer.learning_rate = 4e-3  # highest rate; warm-up over 5 % of the steps, then a cosine to zero
     c.optimizer.weight_decay = 1e-3  # on kernels only, not on biases and norms
     c.optimizer.schedule = "cosine"  # cosine, constant
 
     c.train = ConfigDict()
-    c.train.batch_size = 64  # cells per step, over all devices
-    c.train.steps = 1500  # most steps
-    c.train.eval_every = 75  # steps between scores on the validation split
+    c.train.batch_size = 32  # cells per step, over all devices
+    c.train.steps = 2000  # most steps
+    c.train.eval_every = 100  # steps between scores on the validation split
     c.train.patience = 8  # scores without a better validation loss before stopping; 0: never stop early
     c.train.balance = True  # weigh classes by their inverse frequency in the training split
     c.train.checkpoint_every = 300  # steps between checkpoints to resume from

@@ -11,6 +11,7 @@ from configs import base
 
 def get_config():
     c = base.training()
+    c.data.mask = "none"
     c.data.scale = "own_max"
     c.augment.intensity = 0.0
     return c

@@ -8,6 +8,7 @@ from configs import base
 
 def get_config():
     c = base.training()
+    c.data.mask = "none"
     c.model.name = "nagao2020"
     c.model.filters = 28
     c.model.depth = 2

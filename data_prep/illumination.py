@@ -1,15 +1,20 @@
 """Uneven light: estimated from all fields of a plate, divided out of each.
 
-The model is camera = dark + light * stain. A plate's mean field, with every field divided by its own mean so that a
-crowded one counts no more than a sparse one, is a picture of the light blurred by where cells happened to lie. A
-surface of second order is the most that a few hundred cells support; it is fitted by least squares.
+The model is camera = dark + light * stain. Where cells are, the stain is on average equally strong all over the field, so
+the mean of the stained parts at each place, every field divided by its own mean, is a noisy picture of the light. How
+many cells lie at a place does not enter. A surface of second order is the most that a few hundred cells support; it is
+fitted by least squares. The offset is read off the darkest parts of the plate, so some field must show some empty
+background.
 """
 
 import dataclasses
 
 import numpy as np
+from skimage import filters
 
 _STEP = 8  # px; the light changes slowly, so a coarse grid says the same
+_TERMS = 6  # of a surface of second order
+_ROUNDS = 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,21 +30,30 @@ class Illumination:
 
 
 def estimate(images) -> Illumination:
-    """Light and offset from the fields of one plate (any iterable of [H, W, C] arrays of one shape)."""
-    total, darks = 0.0, []
-    for image in images:
-        coarse = _block_means(image)
-        dark = np.percentile(coarse, 1, axis=(0, 1))
-        darks.append(dark)
-        total = total + (coarse - dark) / np.maximum((coarse - dark).mean(axis=(0, 1)), 1e-9)
-    height, width, channels = image.shape
-    light = np.stack([_surface(total[..., c], height, width) for c in range(channels)], axis=-1)
-    return Illumination(light.astype(np.float32), np.min(darks, axis=0).astype(np.float32))
+    """Light and offset from the fields of one plate.
+
+    Args:
+        images: list of [H, W, C] arrays of one shape.
+    """
+    height, width, channels = images[0].shape
+    coarse = np.stack([_block_means(image) for image in images])
+    dark = np.percentile(coarse, 1, axis=(1, 2)).min(axis=0)
+    light = np.ones((height, width, channels))
+    for c in range(channels):
+        signal = coarse[..., c] - dark[c]
+        even = np.ones(signal.shape[1:])
+        # What counts as stained is decided on evened images, or dim corners would seem brighter than they are.
+        for _ in range(_ROUNDS):
+            stained = _stained(signal / even)
+            strength = (signal / even * stained).sum(axis=(1, 2)) / np.maximum(stained.sum(axis=(1, 2)), 1)
+            relative = (signal * stained / np.maximum(strength, 1e-9)[:, None, None]).sum(axis=0)
+            light[..., c], even = _surface(relative, stained.sum(axis=0), height, width)
+    return Illumination(light.astype(np.float32), dark.astype(np.float32))
 
 
-def even(shape, dark=0.0) -> Illumination:
-    """No correction for fields of `shape` [H, W, C]."""
-    return Illumination(np.ones(shape, np.float32), np.full(shape[-1], dark, np.float32))
+def _stained(signal):
+    """Mask [N, h, w] of the parts of each field above Otsu's threshold; nothing in a field without contrast."""
+    return np.stack([s > filters.threshold_otsu(s) if np.ptp(s) > 0 else np.zeros(s.shape, bool) for s in signal])
 
 
 def _block_means(image):
@@ -49,17 +63,22 @@ def _block_means(image):
     return blocks.mean(axis=(1, 3))
 
 
-def _surface(mean, height, width):
-    """Second-order surface through `mean`, evaluated on height x width, scaled to mean 1, never below 0.2."""
-    if mean.max() <= 0:
-        return np.ones((height, width))
-    sizes = zip(mean.shape, (height, width), strict=True)
-    centres = [(2 * (np.arange(n) + 0.5) * _STEP - 1) / (size - 1) - 1 for n, size in sizes]
-    grid = _terms(*centres)
-    weights, *_ = np.linalg.lstsq(grid.reshape(-1, grid.shape[-1]), mean.ravel(), rcond=None)
-    surface = _terms(np.linspace(-1, 1, height), np.linspace(-1, 1, width)) @ weights
-    surface = np.maximum(surface / surface.mean(), 0.2)
-    return surface / surface.mean()
+def _surface(total, count, height, width):
+    """Second-order surface through total / count [h, w], each place weighing as much as it was seen.
+
+    Returns:
+        The surface on height x width and on h x w, scaled to mean 1 over the field, never below 0.2.
+    """
+    seen = count > 0
+    if seen.sum() < _TERMS:
+        return np.ones((height, width)), np.ones(total.shape)
+    centres = [(2 * (np.arange(n) + 0.5) * _STEP - 1) / (size - 1) - 1
+               for n, size in zip(total.shape, (height, width), strict=True)]
+    grid, weight = _terms(*centres), np.sqrt(count[seen])
+    factors, *_ = np.linalg.lstsq(grid[seen] * weight[:, None], total[seen] / count[seen] * weight, rcond=None)
+    full = _terms(np.linspace(-1, 1, height), np.linspace(-1, 1, width)) @ factors
+    mean = max(full.mean(), 1e-9)
+    return np.maximum(full / mean, 0.2), np.maximum(grid @ factors / mean, 0.2)
 
 
 def _terms(y, x):

@@ -115,6 +115,6 @@ def test_a_blank_channel_is_zero():
 
 def test_inputs_that_need_a_nucleus_refuse_crops_without():
     crops = dataclasses.replace(tiny.crops(), compartments_present=np.zeros(8, np.uint8))
-    data.require_nucleus(crops, "none", "reference")
+    data.require_compartments(crops, "none", "reference")
     with pytest.raises(InputRefused, match="8 of 8"):
-        data.require_nucleus(crops, "nucleus", "reference")
+        data.require_compartments(crops, "nucleus", "reference")

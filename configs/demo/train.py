@@ -4,4 +4,7 @@ from configs import base
 
 
 def get_config():
-    return base.training()
+    c = base.training()
+    c.train.steps = 900
+    c.train.eval_every = 60
+    return c
