@@ -5,6 +5,6 @@ from configs import base
 
 def get_config():
     c = base.training()
-    c.train.steps = 900
-    c.train.eval_every = 60
+    c.train.steps = 1200
+    c.train.eval_every = 75
     return c
