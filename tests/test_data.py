@@ -106,6 +106,15 @@ def test_nucleus_and_own_max_leave_only_the_pattern_in_the_nucleus():
     assert want.max() == 1 and not want[~np.broadcast_to(nucleus, want.shape)].any()
 
 
+def test_cell_mask_keeps_the_own_body_and_nothing_else():
+    crops = tiny.crops()
+    body = (crops.compartments & int(Compartment.BODY) > 0)[..., None]
+    assert 0 < body.mean() < 1
+    np.testing.assert_array_equal(inputs(crops, mask="cell"), np.where(body, inputs(crops, mask="none"), 0))
+    neighbours = dataclasses.replace(crops, image=np.where(body, crops.image, 60000).astype(np.uint16))
+    np.testing.assert_array_equal(inputs(neighbours, mask="cell"), inputs(crops, mask="cell"))
+
+
 def test_a_blank_channel_is_zero():
     crops = tiny.crops()
     norm = crops.norm.copy()
