@@ -1,10 +1,11 @@
 """Uneven light: estimated from all fields of a plate, divided out of each.
 
-The model is camera = dark + light * stain. Where cells are, the stain is on average equally strong all over the field, so
-the mean of the stained parts at each place, every field divided by its own mean, is a noisy picture of the light. How
-many cells lie at a place does not enter. A surface of second order is the most that a few hundred cells support; it is
-fitted by least squares. The offset is read off the darkest parts of the plate, so some field must show some empty
-background.
+The model is camera = dark + light * stain. Where cells are, the stain is on average equally strong all over the
+field, so the mean of the stained parts at each place, every field divided by its own mean, is a noisy picture of the
+light. How many cells lie at a place does not enter. A surface of second order is the most that a few hundred cells
+support; it is fitted by least squares, once to each half of the fields too, and used as far as the halves agree: a
+stain that few cells carry, such as a marker, is not corrected by noise. The offset is read off the darkest parts of the
+plate, so some field must show some empty background.
 """
 
 import dataclasses
@@ -12,6 +13,7 @@ import dataclasses
 import numpy as np
 from skimage import filters
 
+MIN_FIELDS = 6  # fewer say nothing about what is light and what is cells
 _STEP = 8  # px; the light changes slowly, so a coarse grid says the same
 _TERMS = 6  # of a surface of second order
 _ROUNDS = 3
@@ -33,22 +35,40 @@ def estimate(images) -> Illumination:
     """Light and offset from the fields of one plate.
 
     Args:
-        images: list of [H, W, C] arrays of one shape.
+        images: list of [H, W, C] arrays of one shape; of fewer than MIN_FIELDS the light is taken to be even.
     """
     height, width, channels = images[0].shape
     coarse = np.stack([_block_means(image) for image in images])
     dark = np.percentile(coarse, 1, axis=(1, 2)).min(axis=0)
     light = np.ones((height, width, channels))
-    for c in range(channels):
-        signal = coarse[..., c] - dark[c]
-        even = np.ones(signal.shape[1:])
-        # What counts as stained is decided on evened images, or dim corners would seem brighter than they are.
-        for _ in range(_ROUNDS):
-            stained = _stained(signal / even)
-            strength = (signal / even * stained).sum(axis=(1, 2)) / np.maximum(stained.sum(axis=(1, 2)), 1)
-            relative = (signal * stained / np.maximum(strength, 1e-9)[:, None, None]).sum(axis=0)
-            light[..., c], even = _surface(relative, stained.sum(axis=0), height, width)
+    if len(images) >= MIN_FIELDS:
+        for c in range(channels):
+            signal = coarse[..., c] - dark[c]
+            agreed = _agreement(*(_fit(half, height, width)[1] for half in (signal[::2], signal[1::2])))
+            light[..., c] += agreed * (_fit(signal, height, width)[0] - 1)
     return Illumination(light.astype(np.float32), dark.astype(np.float32))
+
+
+def _agreement(one, two) -> float:
+    """How much of the surface of all fields is no noise, 0..1, from the surfaces of its halves.
+
+    The share of variance that the halves have in common, corrected for their being halves (Spearman and Brown 1910).
+    """
+    one, two = one - one.mean(), two - two.mean()
+    shared = max(float((one * two).mean()), 0.0) / max(float((one**2 + two**2).mean()) / 2, 1e-12)
+    return 2 * shared / (1 + shared)
+
+
+def _fit(signal, height, width):
+    """Surface on height x width and on the coarse grid through the stained parts of `signal` [N, h, w]."""
+    even = np.ones(signal.shape[1:])
+    # What counts as stained is decided on evened images, or dim corners would seem brighter than they are.
+    for _ in range(_ROUNDS):
+        stained = _stained(signal / even)
+        strength = (signal / even * stained).sum(axis=(1, 2)) / np.maximum(stained.sum(axis=(1, 2)), 1)
+        relative = (signal * stained / np.maximum(strength, 1e-9)[:, None, None]).sum(axis=0)
+        full, even = _surface(relative, stained.sum(axis=0), height, width)
+    return full, even
 
 
 def _stained(signal):
