@@ -7,12 +7,11 @@ import numpy as np
 import pandas as pd
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GroupKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
-from cellcycle_jax import metrics, schema, table
+from cellcycle_jax import crossvalidation, schema, table
 from cellcycle_jax.errors import InputRefused
 
 BASELINES = ("nuclear_area", "integrated_dna", "area_and_dna", "all_features")
@@ -158,17 +157,10 @@ def fit_baselines(train_rows: pd.DataFrame, channels, nucleus: str, classes, mar
 
 def _grouped_score(rows: pd.DataFrame, label: np.ndarray, features, boosting: bool, seed: int) -> float:
     """Balanced accuracy on held-out groups, up to five folds; NaN where no division keeps every class in training."""
-    groups = rows[schema.GROUP].to_numpy()
-    folds = min(5, len(np.unique(groups)))
-    if folds < 2:
-        return float("nan")
-    prob = np.full((len(rows), label.max() + 1), np.nan)
-    for train, held_out in GroupKFold(folds).split(rows, groups=groups):
-        if len(np.unique(label[train])) == prob.shape[1]:
-            model = _fit(rows.iloc[train], label[train], features, boosting, seed)
-            prob[held_out] = model.predict(rows.iloc[held_out])
-    known = np.isfinite(prob).all(1)
-    return float(metrics.balanced_accuracy(label[known], prob[known])[0]) if known.any() else float("nan")
+    def predict(train, held_out):
+        return _fit(rows.iloc[train], label[train], features, boosting, seed).predict(rows.iloc[held_out])
+
+    return crossvalidation.balanced_accuracy(predict, label, rows[schema.GROUP].to_numpy(), label.max() + 1)
 
 
 def fit_oracle(train_rows: pd.DataFrame, classes, seed: int = 0) -> Classifier | None:

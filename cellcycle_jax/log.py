@@ -23,13 +23,13 @@ def append(workdir, record: dict) -> None:
 
 
 def read(workdir) -> list[dict]:
-    """The records of RUN/metrics.jsonl; a last line that was cut off is left out."""
+    """The records of RUN/metrics.jsonl; a line that a crash cut off is left out."""
     path, records = pathlib.Path(workdir) / METRICS, []
     for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
         try:
             records.append(json.loads(line))
         except json.JSONDecodeError:
-            break
+            continue
     return records
 
 

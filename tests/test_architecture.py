@@ -55,8 +55,9 @@ def test_the_package_itself_imports_nothing():
 # From the command inwards; a file imports only from rows below its own (or its own row's folder).
 LAYERS = (
     ("evaluate", "loop", "discover", "explain.maps", "report.page"),
-    ("run", "explain.localise", "baselines", "report.scatter", "report.gallery", "report.figures"),
-    ("steps", "checkpoint", "log", "table", "statistics", "calibration", "explain.gradcam"),
+    ("ranking", "report.words"),
+    ("run", "separation", "explain.localise", "baselines", "report.scatter", "report.gallery", "report.figures"),
+    ("steps", "checkpoint", "log", "table", "statistics", "crossvalidation", "calibration", "explain.gradcam"),
     ("data", "mesh", "metrics", "optim"),
     ("models", "state", "augment"),
     ("schema", "errors", "files"),

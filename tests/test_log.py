@@ -40,3 +40,8 @@ def test_a_failure_of_wandb_is_one_warning(tmp_path, monkeypatch, caplog):
     wandb.log({"step": 1})
     wandb.finish()
     assert len(caplog.records) == 1 and "metrics.jsonl goes on" in caplog.text
+
+
+def test_what_stands_after_a_cut_off_line_is_still_read(tmp_path):
+    (tmp_path / "metrics.jsonl").write_text('{"step": 1}\n{"step": 2, "lo\n{"step": 2, "event": "final_opened"}\n')
+    assert log.read(tmp_path) == [{"step": 1}, {"step": 2, "event": "final_opened"}]

@@ -14,7 +14,7 @@ from PIL import Image
 
 from cellcycle_jax import files, schema
 from cellcycle_jax.errors import StoredStateRefused
-from cellcycle_jax.report import figures, gallery, page
+from cellcycle_jax.report import figures, gallery, page, words
 
 CLASSES = ["G1/S", "G2"]
 
@@ -208,10 +208,8 @@ def test_numbers_are_those_of_the_evaluation(written):
     run, text = written
     model = files.read_json(run / "evaluation_validation.json")["model"]
     for score in model.values():
-        shown = (
-            f"{page.number(score['value'])}<small>{page.number(score['low'])} to {page.number(score['high'])}</small>"
-        )
-        assert shown in text
+        value, low, high = (words.number(score[name]) for name in ("value", "low", "high"))
+        assert f"{value}<small>{low} to {high}</small>" in text
     assert "balanced accuracy is 0.932 (95 % interval 0.912 to 0.952)" in text
     assert "best baseline (All measurements) reaches 0.903 (0.883 to 0.923)" in text
     assert "the two cannot be told apart" in text
@@ -261,6 +259,13 @@ def test_damaged_file_is_named(tmp_path):
     files.write_json(tmp_path / "config.json", {})
     files.write_text(tmp_path / "evaluation_validation.json", "{")
     with pytest.raises(StoredStateRefused, match="evaluation_validation.json"):
+        page.write_report(tmp_path)
+
+
+def test_damaged_table_of_cells_is_named(tmp_path):
+    files.write_json(tmp_path / "config.json", {"data_dir": str(tmp_path)})
+    files.write_text(tmp_path / "cells.parquet", "damaged")
+    with pytest.raises(StoredStateRefused, match="cells.parquet"):
         page.write_report(tmp_path)
 
 

@@ -187,14 +187,16 @@ def _draw(folder, crops, images, maps, prob, channels) -> None:
     for p, name in enumerate(names):
         if len(rows := choose_rows(crops.label, prob, p)):
             cells = [_cell(crops, images, maps, prob, n) for n in rows]
-            _save(folder, slug(name), gallery.gallery(cells, channels, names, f"Cells labelled {name}"))
+            figure = gallery.gallery(cells, channels, names, f"Cells labelled {name}")
+            figures.save(figure, folder / f"gradcam_{slug(name)}.png")
     given = [p for p in range(len(names)) if np.isfinite(mean_map(maps[predicted == p, p])).all()]
     if given:
         mean = np.stack([mean_map(maps[predicted == p, p]) for p in given])
         pictures = np.stack([images[predicted == p].mean(0) for p in given])
         shown = _resized(mean[:, None], images.shape[1])[:, 0]
         counts = [int((predicted == p).sum()) for p in given]
-        _save(folder, "mean", gallery.mean_maps(pictures, shown, counts, [names[p] for p in given], _um_per_px(crops)))
+        figure = gallery.mean_maps(pictures, shown, counts, [names[p] for p in given], _um_per_px(crops))
+        figures.save(figure, folder / "gradcam_mean.png")
 
 
 def slug(name: str) -> str:
@@ -219,8 +221,3 @@ def _resized(maps, side: int) -> np.ndarray:
 def _um_per_px(crops) -> float:
     known = crops.um_per_px[np.isfinite(crops.um_per_px)]
     return float(known[0]) if len(known) else math.nan
-
-
-def _save(folder, name: str, figure) -> None:
-    with files.replacing(folder / f"gradcam_{name}.png") as temporary:
-        temporary.write_bytes(figures.png(figure))

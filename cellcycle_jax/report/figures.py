@@ -10,6 +10,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from cellcycle_jax import files
+
 # Okabe M., Ito K., "Color Universal Design", 2008: told apart by colour-blind readers, too.
 BLUE, ORANGE, GREEN, SKY, PINK, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#56B4E9", "#CC79A7", "#D55E00", "#767676"
 INK = "#222222"
@@ -61,6 +63,12 @@ def png(figure: Figure, dpi: int = 170) -> bytes:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
     return buffer.getvalue()
+
+
+def save(figure: Figure, path) -> None:
+    """Write the figure to `path` as PNG, whole or not at all."""
+    with files.replacing(path) as temporary:
+        temporary.write_bytes(png(figure))
 
 
 def best_step(validation: list[dict]) -> int | None:

@@ -11,14 +11,13 @@ import pathlib
 import jinja2
 import pandas as pd
 
-from cellcycle_jax import files, schema
+from cellcycle_jax import files, log, schema, table
 from cellcycle_jax.errors import StoredStateRefused
-from cellcycle_jax.report import figures
+from cellcycle_jax.report import figures, words
 
 QUALITY = ("outlines", "contact", "marker", "illumination")  # what DATA/qc/*.png start with, in the order shown
 MOST_PICTURES = 6  # of one kind of quality control; a data set can have hundreds
 MOST_FEATURES, MOST_PAIRS = 15, 10
-ABSTAINED = "no label (abstained)"
 CALIBRATION = {"before": "model", "after": "model_calibrated"}  # which scores are without, which with the temperature
 
 
@@ -39,7 +38,7 @@ def write_report(workdir) -> pathlib.Path:
         raise StoredStateRefused(f"{run}: no config.json there; give the folder that `launch.py train` wrote")
     loader = jinja2.FileSystemLoader(pathlib.Path(__file__).parent)
     environment = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True, undefined=jinja2.StrictUndefined)
-    environment.filters["number"] = number
+    environment.filters["number"] = words.number
     page = environment.get_template("template.html").render(gather(run))
     files.write_text(run / "report.html", page)
     return run / "report.html"
@@ -47,98 +46,31 @@ def write_report(workdir) -> pathlib.Path:
 
 def gather(run: pathlib.Path) -> dict:
     """Everything that the template shows; what is absent is None or empty."""
-    record, log = _json(run / "config.json"), _lines(run / "metrics.jsonl")
+    record, events = _json(run / "config.json"), log.read(run)
     folder = pathlib.Path(record.get("data_dir") or "DATA")
-    cells, made = _cells(folder), _json(folder / "provenance.json")
+    cells, made = _cells(folder), _json(folder / "provenance.json") or {}
     found = [e for e in (_json(run / f"evaluation_{split}.json") for split in ("test", "validation")) if e]
     explain = _json(run / "explain" / "summary.json")
     ranking, pairs = (_csv(run / "features" / f"{name}.csv") for name in ("ranking", "pairs"))
     return {
         "workdir": str(run), "data_folder": str(folder), "metrics": figures.METRICS, "names": figures.NAMES,
         "classes": record.get("classes") or [], "channels": record.get("channels") or [], "run": run.name,
-        "answer": answer(found[0] if found else None, explain, pairs),
-        "data": cells is not None and _data(cells, made or {}), "simulated": cells is not None and _simulated(cells),
-        "quality": _quality(folder / "qc"), "learning": _learning(run, log, cells),
+        "answer": words.answer(found[0] if found else None, explain, pairs),
+        "data": cells is not None and words.cell_tables(cells, len(made.get("quarantined") or [])),
+        "simulated": cells is not None and _simulated(cells),
+        "quality": _quality(folder / "qc"), "learning": _learning(run, events, cells),
         "evaluations": [_evaluation(run, e) for e in found], "explain": explain and _explain(run, explain),
         "mean_map": _embed(run / "figures" / "gradcam_mean.png"), "galleries": _galleries(run),
-        "ranking": ranking is not None and [_feature(row) for row in ranking.head(MOST_FEATURES).to_dict("records")],
-        "pairs": pairs is not None and [_pair(row) for row in pairs.head(MOST_PAIRS).to_dict("records")],
+        "ranking": _rows(ranking, words.feature_row, MOST_FEATURES),
+        "pairs": _rows(pairs, words.pair_row, MOST_PAIRS),
         "scatter": _embed(run / "features" / "pair.png"),
         "notes": list(dict.fromkeys(note for e in found for note in e.get("notes", []))),
-        **_provenance(run, record, log, made),
+        **_provenance(run, record, events, made),
     }  # fmt: skip
 
 
-def number(value) -> str:
-    """A score with three decimals; a dash where it is not known."""
-    return "–" if value is None or pd.isna(value) else f"{value:.3f}".replace("-", "\N{MINUS SIGN}")
-
-
-def interval_words(score: dict, confidence: float | None = None) -> str:
-    """A score with its interval in brackets; `confidence` is named where it is given."""
-    if score.get("low") is None or pd.isna(score["low"]):
-        return f"{number(score['value'])} (one group, so no interval)"
-    what = f"{100 * confidence:g} % interval " if confidence else ""
-    return f"{number(score['value'])} ({what}{number(score['low'])} to {number(score['high'])})"
-
-
-def answer(evaluation: dict | None, explain: dict | None, pairs: pd.DataFrame | None) -> list[str]:
-    """Three sentences: how good beside the best baseline, where the network looks, which two features."""
-    two = "Which two features separate the classes is not known yet."
-    if pairs is not None and len(pairs):
-        best = _pair(pairs.iloc[0].to_dict())
-        two = (f"The two measurements that separate the classes best are {best['x']} and {best['y']}: "
-               f"a line between them reaches a balanced accuracy of {interval_words(best['accuracy'])}.")  # fmt: skip
-    return [
-        _answer_score(evaluation) if evaluation else "How good the network is has not been measured yet.",
-        " ".join(explain["sentences"].values()) if explain else "Where the network looks has not been mapped yet.",
-        two,
-    ]
-
-
-def _answer_score(e: dict) -> str:
-    key = "balanced_accuracy"
-    own = interval_words(e["model"][key], e["confidence"])
-    words = f"On {_counts(e)} of the {e['split']} split, the network's balanced accuracy is {own}"
-    scored = {name: b[key] for name, b in e.get("baselines", {}).items() if (b.get(key) or {}).get("value") is not None}
-    if not scored:
-        return f"{words}."
-    best = max(scored, key=lambda name: scored[name]["value"])
-    words += f"; the best baseline ({figures.NAMES.get(best, best)}) reaches {interval_words(scored[best])}"
-    gap = (e.get("differences") or {}).get(best, {}).get(key) or {}
-    if gap.get("low") is None:
-        return f"{words}."
-    verdict = "the network is better" if gap["low"] > 0 else "the network is worse" if gap["high"] < 0 else ""
-    return (
-        f"{words}, and the difference of {interval_words(gap)} says that {verdict or 'the two cannot be told apart'}."
-    )
-
-
-def _counts(e: dict) -> str:
-    words = f"{e['n_cells']:,} cells from {e['n_fields']} fields"
-    return words if e["group_by"] == "field" else f"{words} ({e['n_groups']} groups: {e['group_by']})"
-
-
-def _data(cells: pd.DataFrame, made: dict) -> dict:
-    rejected = cells[schema.REJECT].fillna("")
-    used = cells[rejected == ""]
-    label = used[schema.LABEL].fillna("").replace("", ABSTAINED)
-    lines = used[schema.CELL_LINE].fillna("").replace("", "not named")
-    reasons = rejected[rejected != ""].value_counts()
-    return {
-        "objects": len(cells), "fields": cells[schema.FIELD].nunique(), "used": len(used),
-        "labelled": int((label != ABSTAINED).sum()), "aside": len(made.get("quarantined") or []),
-        "classes": _cross(label, used[schema.SPLIT], "Class"), "lines": _cross(lines, used[schema.SPLIT], "Cell line"),
-        "rejected": [(name.replace("_", " "), n, f"{100 * n / len(cells):.1f} %") for name, n in reasons.items()],
-    }  # fmt: skip
-
-
-def _cross(rows: pd.Series, splits: pd.Series, head: str) -> dict:
-    """Counts of `rows` by split as {"columns": [text], "rows": [(text, int, ...)]}."""
-    counts = pd.crosstab(rows, splits)
-    counts = counts[[s for s in schema.SPLITS if s in counts]]
-    counts["all"] = counts.sum(axis=1)
-    return {"columns": [head, *counts.columns], "rows": list(counts.itertuples(name=None))}
+def _rows(found: pd.DataFrame | None, words_of, most: int) -> list[dict] | None:
+    return None if found is None else [words_of(row) for row in found.head(most).to_dict("records")]
 
 
 def _simulated(cells: pd.DataFrame) -> bool:
@@ -148,7 +80,7 @@ def _simulated(cells: pd.DataFrame) -> bool:
 def _evaluation(run: pathlib.Path, e: dict) -> dict:
     """What the template shows of one evaluation, with its figures made from it."""
     split, classes = e["split"], e["classes"]
-    head = f"{split.capitalize()} split: {_counts(e)}"
+    head = f"{split.capitalize()} split: {words.counts(e)}"
     curve = figures.reliability(e.get("reliability") or {}, e.get("temperature"), len(classes), head)
     columns = {name: [schema.readable(c) for c in found] for name, found in (e.get("baseline_features") or {}).items()}
     return {
@@ -206,13 +138,13 @@ def _quality(folder: pathlib.Path) -> dict:
     return {k: {"pictures": v[:MOST_PICTURES], "more": len(v[MOST_PICTURES:])} for k, v in pictures.items() if v}
 
 
-def curve_rows(log: list[dict]) -> list[dict]:
+def curve_rows(events: list[dict]) -> list[dict]:
     """Rows of metrics.jsonl as `figures.learning_curves` wants them: one row an event, "train" or "validation".
 
     Training writes both scores of a step into one row, as train_loss, validation_loss and so on.
     """
-    rows = [row for row in log if row.get("event") in ("train", "validation")]
-    for row in log:
+    rows = [row for row in events if row.get("event") in ("train", "validation")]
+    for row in events:
         for event in ("train", "validation"):
             found = {k.removeprefix(f"{event}_"): v for k, v in row.items() if k.startswith(f"{event}_")}
             if found and "step" in row:
@@ -220,46 +152,17 @@ def curve_rows(log: list[dict]) -> list[dict]:
     return rows
 
 
-def _learning(run: pathlib.Path, log: list[dict], cells: pd.DataFrame | None) -> str | None:
-    rows = curve_rows(log)
+def _learning(run: pathlib.Path, events: list[dict], cells: pd.DataFrame | None) -> str | None:
+    rows = curve_rows(events)
     if not rows:
         return None
-    title = "Training"
-    if cells is not None:
-        used = cells[(cells[schema.REJECT].fillna("") == "") & (cells[schema.LABEL].fillna("") != "")]
-        sizes = used.groupby(schema.SPLIT)[schema.GROUP].agg(["size", "nunique"])
-        parts = [f"{s}: {sizes.loc[s, 'size']:,} labelled cells in {sizes.loc[s, 'nunique']} groups"
-                 for s in ("train", "validation") if s in sizes.index]  # fmt: skip
-        title = "; ".join(parts).capitalize()
+    title = "Training" if cells is None else words.training_title(cells)
     return _draw(run, "learning_curves", figures.learning_curves(rows, title))
 
 
-def _feature(row: dict) -> dict:
-    """One row of ranking.csv for the table."""
-    auroc, accuracy = (_score(row, m, p) for m, p in (("auroc", ""), ("balanced_accuracy", "balanced_accuracy_")))
-    unit = row.get("unit") if isinstance(row.get("unit"), str) else ""
-    unit = unit.replace("um", "µm").replace("^2", "²")
-    cut = f"{row['cut']:.4g} {unit}".strip() if pd.notna(row.get("cut")) else "–"
-    return {"name": schema.readable(row["feature"]), "auroc": auroc, "accuracy": accuracy, "cut": cut,
-            "higher_in": row.get("higher_in", "–"), "n": row.get("n_validation", "–")}  # fmt: skip
-
-
-def _pair(row: dict) -> dict:
-    """One row of pairs.csv for the table."""
-    return {"x": schema.readable(row["feature_x"]), "y": schema.readable(row["feature_y"]),
-            "auroc": _score(row, "auroc", "auroc_"), "n": row.get("n_validation", "–"),
-            "accuracy": _score(row, "balanced_accuracy", "balanced_accuracy_"),
-            "spearman": row.get("abs_spearman")}  # fmt: skip
-
-
-def _score(row: dict, metric: str, prefix: str) -> dict:
-    bounds = {bound: row.get(f"{prefix}{bound}") for bound in ("low", "high")}
-    return {"value": row.get(f"validation_{metric}"), **{k: v if pd.notna(v) else None for k, v in bounds.items()}}
-
-
-def _provenance(run: pathlib.Path, record: dict, log: list[dict], made: dict | None) -> dict:
+def _provenance(run: pathlib.Path, record: dict, events: list[dict], made: dict) -> dict:
     env = _json(run / "env.json") or {}
-    opened = [str(row.get("time", "at an unknown time")) for row in log if row.get("event") == "final_opened"]
+    opened = [str(row.get("time", "at an unknown time")) for row in events if row.get("event") == "final_opened"]
     command = env.get("command") or env.get("argv")
     rows = {"Run folder": str(run), "Run id": record.get("run_id"), "Data": record.get("data_dir"),
             "Command line": " ".join(map(str, command)) if isinstance(command, list) else command,
@@ -272,9 +175,9 @@ def _provenance(run: pathlib.Path, record: dict, log: list[dict], made: dict | N
 
 def _draw(run: pathlib.Path, name: str, figure) -> str:
     """Save a figure to RUN/figures/ and return it as a data address."""
-    with files.replacing(run / "figures" / f"{name}.png") as temporary:
-        temporary.write_bytes(figures.png(figure))
-    return _embed(run / "figures" / f"{name}.png")
+    path = run / "figures" / f"{name}.png"
+    figures.save(figure, path)
+    return _embed(path)
 
 
 def _embed(path: pathlib.Path) -> str | None:
@@ -289,33 +192,10 @@ def _json(path: pathlib.Path):
         raise StoredStateRefused(f"{path}: not valid JSON ({error}); run the command that wrote it again") from error
 
 
-def _lines(path: pathlib.Path) -> list[dict]:
-    """The rows of a log; a last line cut off by a crash is left out."""
-    rows = []
-    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
-        try:
-            rows.append(json.loads(line))
-        except ValueError:
-            continue
-    return rows
-
-
 def _csv(path: pathlib.Path) -> pd.DataFrame | None:
     return pd.read_csv(path) if path.is_file() else None
 
 
 def _cells(folder: pathlib.Path) -> pd.DataFrame | None:
-    """The columns of cells.parquet that are counted here."""
-    if not (folder / "cells.parquet").is_file():
-        return None
-    table = pd.read_parquet(folder / "cells.parquet")
-    wanted = (
-        schema.FIELD,
-        schema.CELL_LINE,
-        schema.GROUP,
-        schema.SPLIT,
-        schema.LABEL,
-        schema.REJECT,
-        schema.TRUE_PHASE,
-    )
-    return table[[column for column in wanted if column in table]]
+    """The table of cells, None where there is none."""
+    return table.load_cells(folder) if (folder / "cells.parquet").is_file() else None

@@ -1,0 +1,29 @@
+"""How well a fit does on groups of cells that it has not seen."""
+
+import numpy as np
+from sklearn.model_selection import GroupKFold
+
+from cellcycle_jax import metrics
+
+FOLDS = 5
+
+
+def balanced_accuracy(predict, label, groups, classes: int) -> float:
+    """Balanced accuracy over held-out groups, in at most five folds.
+
+    Args:
+        predict: (rows to fit i64 [M], rows to predict i64 [K]) -> probabilities f64 [K, P].
+        label: i64 [N], 0..P-1.
+        groups: [N], the group of each row; a group is held out as a whole.
+        classes: P.
+
+    Returns:
+        The score of the rows predicted; NaN where no fold leaves every class to fit.
+    """
+    folds = min(FOLDS, len(np.unique(groups)))
+    prob = np.full((len(label), classes), np.nan)
+    for fit, held_out in GroupKFold(folds).split(label, groups=groups) if folds > 1 else ():
+        if len(np.unique(label[fit])) == classes:
+            prob[held_out] = predict(fit, held_out)
+    known = np.isfinite(prob).all(1)
+    return float(metrics.balanced_accuracy(label[known], prob[known])[0]) if known.any() else float("nan")

@@ -1,0 +1,163 @@
+"""What separates two classes of cells: how a measurement is shown and made linear, the cut in one, the line in two.
+
+Everything is learnt on training cells. With several cell lines each measurement is first divided by the line's training
+median, so that one decision line in the plane serves all. The positive class is the last one; of more than two, the
+others are taken together.
+"""
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+from sklearn.linear_model import LogisticRegression
+
+from cellcycle_jax import schema, table
+from cellcycle_jax.errors import InputRefused
+
+_PRESENT = 0.8  # share of training cells that must have a measurement
+
+
+@dataclasses.dataclass(frozen=True)
+class Axis:
+    """How one measurement is shown and made linear; learnt on training cells.
+
+    Attributes:
+        feature: column of the table.
+        log: whether the linear coordinate is the natural log of what is shown.
+        divide: whether the line's median is divided by; subtracted otherwise (a measurement that can be zero or less).
+        medians: cell line -> training median; empty where the data hold one line and physical units are shown.
+        other: the median for a line that training does not hold.
+        unit: of what is shown.
+    """
+
+    feature: str
+    log: bool
+    divide: bool
+    medians: dict[str, float]
+    other: float
+    unit: str
+
+    def show(self, values, lines) -> np.ndarray:
+        """Values f64 [N] of the measurement as they are shown, for cells of `lines` [N]."""
+        if not self.medians:
+            return np.asarray(values, np.float64)
+        median = np.array([self.medians.get(line, self.other) for line in lines])
+        return values / median if self.divide else values - median
+
+    def linear(self, shown) -> np.ndarray:
+        """The coordinate in which the decision line is straight; NaN where there is no logarithm."""
+        if not self.log:
+            return shown
+        return np.log(shown, out=np.full(len(shown), np.nan), where=shown > 0)
+
+
+@dataclasses.dataclass(frozen=True)
+class Line:
+    """Decision line a·(u, v) + c = 0 in the linear coordinates of two axes; above 0 is the positive class.
+
+    Attributes:
+        coefficients: f64 [2].
+        intercept: c.
+        spread: f64 [2], training standard deviation of each coordinate.
+    """
+
+    coefficients: np.ndarray
+    intercept: float
+    spread: np.ndarray
+
+    @classmethod
+    def fit(cls, points, positive) -> "Line":
+        """Logistic regression with balanced classes on standardised `points` f64 [N, 2]."""
+        mean, spread = points.mean(0), points.std(0)
+        spread = np.where(spread > 0, spread, 1.0)
+        model = LogisticRegression(class_weight="balanced", solver="newton-cholesky")
+        model.fit((points - mean) / spread, positive)
+        coefficients = model.coef_[0] / spread
+        return cls(coefficients, float(model.intercept_[0] - coefficients @ mean), spread)
+
+    def decision(self, points) -> np.ndarray:
+        """Log odds f64 [N] of the positive class."""
+        return points @ self.coefficients + self.intercept
+
+    def distance(self, points) -> np.ndarray:
+        """Distance f64 [N] from the line, in training standard deviations of the coordinates."""
+        return np.abs(self.decision(points)) / max(float(np.linalg.norm(self.coefficients * self.spread)), 1e-300)
+
+
+@dataclasses.dataclass(frozen=True)
+class Cells:
+    """Labelled cells of one split in linear coordinates."""
+
+    rows: pd.DataFrame
+    shown: pd.DataFrame
+    linear: pd.DataFrame
+    positive: np.ndarray
+
+    @property
+    def groups(self) -> np.ndarray:
+        """The group of each cell."""
+        return self.rows[schema.GROUP].to_numpy()
+
+    def points(self, pair) -> tuple[np.ndarray, np.ndarray]:
+        """Coordinates f64 [M, 2] of the cells that have both measurements, and which cells those are, bool [N]."""
+        both = np.isfinite(self.linear[list(pair)]).all(axis=1).to_numpy()
+        return self.linear.loc[both, list(pair)].to_numpy(), both
+
+
+def learn_axes(rows: pd.DataFrame, features, units: dict[str, str]) -> list[Axis]:
+    """Axes of the measurements that vary and that most of the training rows have."""
+    values, lines = table.relative_features(rows, features), rows[schema.CELL_LINE]
+    axes = []
+    for feature in features:
+        column = values[feature]
+        if column.notna().mean() < _PRESENT or column.nunique() < 2:
+            continue
+        log, unit = bool(column.min() > 0), "relative to field" if "_Intensity_" in feature else units.get(feature, "")
+        medians, divide = {}, False
+        if lines.nunique() > 1:
+            medians = column.groupby(lines).median().dropna().to_dict()
+            divide = min(medians.values()) > 0 and column.min() >= 0
+            unit = "relative to line median" if divide else "difference from line median"
+        axes.append(Axis(feature, log, divide, medians, float(column.median()), unit))
+    return axes
+
+
+def place(rows: pd.DataFrame, axes: list[Axis], classes, split: str) -> Cells:
+    """The labelled cells among `rows`, accepted cells of `split`, in the coordinates of `axes`.
+
+    Raises:
+        InputRefused: a class is absent.
+        ValueError: a row is rejected or of another split.
+    """
+    if (rows[schema.SPLIT] != split).any() or (rows[schema.REJECT] != "").any():
+        raise ValueError(f"only accepted cells of the {split} split may enter")
+    rows = rows[rows[schema.LABEL].isin(list(classes))].reset_index(drop=True)
+    positive = (rows[schema.LABEL] == classes[-1]).to_numpy()
+    if one_sided(positive):
+        raise InputRefused(f"{split}: {int(positive.sum())} of {len(positive)} labelled cells are {classes[-1]!r}; "
+                           "both classes are needed to look for what separates them")  # fmt: skip
+    values = table.relative_features(rows, [axis.feature for axis in axes])
+    lines = rows[schema.CELL_LINE].to_numpy()
+    shown = {axis.feature: axis.show(values[axis.feature].to_numpy(), lines) for axis in axes}
+    linear = {axis.feature: axis.linear(shown[axis.feature]) for axis in axes}
+    return Cells(rows, pd.DataFrame(shown), pd.DataFrame(linear), positive)
+
+
+def one_sided(positive) -> bool:
+    """Whether bool [N] holds one class alone, which nothing can separate."""
+    return positive.all() or not positive.any()
+
+
+def negative(classes) -> str:
+    """What the cells are called that are not of the last class."""
+    return classes[0] if len(classes) == 2 else f"not {classes[-1]}"
+
+
+def best_cut(values, positive) -> float:
+    """The cut above which cells are called positive with the highest balanced accuracy: midway between two values."""
+    order = np.argsort(values, kind="stable")
+    values, positive = values[order], positive[order]
+    gain = np.cumsum(~positive) / (~positive).sum() - np.cumsum(positive) / positive.sum()
+    between = np.flatnonzero(np.diff(values) > 0)
+    at = between[np.argmax(gain[between])]
+    return float((values[at] + values[at + 1]) / 2)

@@ -1,0 +1,91 @@
+import pandas as pd
+import pytest
+
+from cellcycle_jax import schema
+from cellcycle_jax.report import words
+
+KEY = "balanced_accuracy"
+
+
+def score(value, low, high):
+    return {"value": value, "low": low, "high": high}
+
+
+def evaluation(gap):
+    return {
+        "split": "validation", "n_cells": 1812, "n_fields": 18, "n_groups": 4, "group_by": "field", "confidence": 0.95,
+        "model": {KEY: score(0.9, 0.88, 0.92)}, "differences": {"nuclear_area": {KEY: gap}},
+        "baselines": {"nuclear_area": {KEY: score(0.8, 0.78, 0.82)}, "integrated_dna": {KEY: score(0.7, 0.6, 0.8)}},
+    }  # fmt: skip
+
+
+def table():
+    rows = [("f1", "train", "", "G2", "HeLa"), ("f1", "train", "", "", "HeLa"), ("f2", "test", "", "G1/S", ""),
+            ("f2", "validation", "out_of_focus", "", "HeLa")]  # fmt: skip
+    columns = [schema.FIELD, schema.SPLIT, schema.REJECT, schema.LABEL, schema.CELL_LINE]
+    return pd.DataFrame(rows, columns=columns).assign(**{schema.GROUP: lambda cells: cells[schema.FIELD]})
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"), [(0.93174, "0.932"), (-0.5, "\N{MINUS SIGN}0.500"), (None, "–"), (float("nan"), "–")]
+)
+def test_a_score_has_three_decimals_or_is_a_dash(value, shown):
+    assert words.number(value) == shown
+
+
+def test_an_interval_stands_in_brackets_unless_there_is_none():
+    assert words.interval_words(score(0.9, 0.88, 0.92)) == "0.900 (0.880 to 0.920)"
+    assert words.interval_words(score(0.9, 0.88, 0.92), 0.95) == "0.900 (95 % interval 0.880 to 0.920)"
+    assert words.interval_words(score(0.9, None, None)) == "0.900 (one group, so no interval)"
+
+
+@pytest.mark.parametrize(
+    ("gap", "verdict"),
+    [(score(0.1, 0.05, 0.2), "the network is better"), (score(-0.1, -0.2, -0.05), "the network is worse"),
+     (score(0.1, -0.1, 0.2), "the two cannot be told apart")],
+)  # fmt: skip
+def test_the_verdict_is_what_the_interval_of_the_difference_allows(gap, verdict):
+    sentence = words.answer(evaluation(gap), None, None)[0]
+    assert "On 1,812 cells from 18 fields of the validation split" in sentence
+    assert "the best baseline (Nuclear area) reaches 0.800 (0.780 to 0.820)" in sentence
+    assert sentence.endswith(f"says that {verdict}.")
+
+
+def test_what_is_not_known_yet_is_said_to_be_so():
+    assert [sentence.split()[-1] for sentence in words.answer(None, None, None)] == ["yet."] * 3
+
+
+def test_groups_are_named_where_they_are_not_the_fields():
+    assert words.counts(evaluation(None)) == "1,812 cells from 18 fields"
+    assert words.counts({**evaluation(None), "group_by": "well"}) == "1,812 cells from 18 fields (4 groups: well)"
+
+
+def test_cells_are_counted_by_class_line_and_split():
+    found = words.cell_tables(table(), quarantined=2)
+    assert [found[name] for name in ("objects", "fields", "used", "labelled", "aside")] == [4, 2, 3, 2, 2]
+    assert found["classes"]["columns"] == ["Class", "train", "test", "all"]
+    assert found["classes"]["rows"] == [("G1/S", 0, 1, 1), ("G2", 1, 0, 1), (words.ABSTAINED, 1, 0, 1)]
+    assert found["lines"]["rows"] == [("HeLa", 2, 0, 2), ("not named", 0, 1, 1)]
+    assert found["rejected"] == [("out of focus", 1, "25.0 %")]
+
+
+def test_the_title_of_training_counts_labelled_cells_of_the_splits_it_uses():
+    assert words.training_title(table()) == "Train: 1 labelled cells in 1 groups"
+
+
+def test_a_feature_row_has_a_readable_name_and_unit():
+    row = {"feature": schema.NUCLEAR_AREA, "cut": 151.31, "unit": "um^2", "higher_in": "G2", "n_validation": 8,
+           "validation_auroc": 0.9, "low": 0.8, "high": float("nan"), "validation_balanced_accuracy": 0.7}  # fmt: skip
+    shown = words.feature_row(row)
+    assert (shown["name"], shown["cut"], shown["n"]) == (schema.readable(schema.NUCLEAR_AREA), "151.3 µm²", 8)
+    assert shown["auroc"] == {"value": 0.9, "low": 0.8, "high": None}
+    assert words.feature_row({"feature": schema.NUCLEAR_AREA})["cut"] == "–"
+
+
+def test_a_pair_row_keeps_both_names_and_both_scores():
+    row = {"feature_x": schema.NUCLEAR_AREA, "feature_y": "Golgi_AreaShape_Area", "abs_spearman": 0.2,
+           "validation_auroc": 0.9, "auroc_low": 0.8, "auroc_high": 0.95, f"validation_{KEY}": 0.7,
+           f"{KEY}_low": 0.6, f"{KEY}_high": 0.8}  # fmt: skip
+    shown = words.pair_row(row)
+    assert shown["y"] == "Golgi area" and shown["spearman"] == 0.2
+    assert shown["auroc"] == score(0.9, 0.8, 0.95) and shown["accuracy"] == score(0.7, 0.6, 0.8)
