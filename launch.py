@@ -92,7 +92,7 @@ def explain(arguments):
     """Grad-CAM for validation cells of each class."""
     from cellcycle_jax.explain.maps import run_explain
 
-    run_explain(_folder("--workdir", arguments.workdir))
+    run_explain(_folder("--workdir", arguments.workdir), arguments.tap)
     _say(f"{arguments.workdir}/explain")
 
 
@@ -154,7 +154,8 @@ COMMANDS = {
                       "data": (None, "folder that prepare wrote"), "workdir": (None, "folder of the run")}),
     "evaluate": (evaluate, {"workdir": (None, "folder of the run"),
                             "final": (False, "open the locked test split, and log that it was opened")}),
-    "explain": (explain, {"workdir": (None, "folder of the run")}),
+    "explain": (explain, {"workdir": (None, "folder of the run"),
+                          "tap": ("", "activation that Grad-CAM reads, e.g. stage2; empty: config.explain.tap")}),
     "discover": (discover, {"workdir": (None, "folder of the run")}),
     "report": (report, {"workdir": (None, "folder of the run")}),
     "demo": (demo, {"out": ("runs/demo", "folder to write"), "overwrite": (False, "replace an earlier demo")}),

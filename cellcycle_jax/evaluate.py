@@ -157,12 +157,20 @@ def _now():
 
 
 def _say(result):
-    """The result in two lines on the terminal."""
-    for name, part in (("labels", result), ("true phase", result.get("truth"))):
-        if part:
-            model = part["model"]["balanced_accuracy"]
-            best = max(part["baselines"], key=lambda b: part["baselines"][b]["balanced_accuracy"]["value"])
-            rival = part["baselines"][best]["balanced_accuracy"]
-            print(f"{result['split']}, against {name}: balanced accuracy {model['value']:.3f} "
-                  f"({model['low']:.3f} to {model['high']:.3f}) on {part['n_cells']} cells; best baseline {best} "
-                  f"{rival['value']:.3f}", flush=True)
+    """The scores beside those of the rivals on the terminal, with the model's lead over each."""
+    def words(score):
+        return f"{score['value']:.3f} ({score['low']:.3f} to {score['high']:.3f})"
+
+    for name, part in (("labels", result), ("the true phase", result.get("truth"))):
+        if not part:
+            continue
+        print(f"\n{result['split']} split against {name}: {part['n_cells']} cells, {part['n_fields']} fields, "
+              f"{part['n_groups']} groups; {result['confidence']:.0%} intervals")
+        print(f"{'':16}{'balanced accuracy':26}{'AUROC':26}{'lead, balanced accuracy':26}lead, AUROC")
+        rows = {"model": part["model"], **part["baselines"], **({"oracle": part["oracle"]} if "oracle" in part else {})}
+        for row, scores in rows.items():
+            lead = part["differences"].get(row)
+            cells = [scores["balanced_accuracy"], scores["auroc"]]
+            cells += [lead["balanced_accuracy"], lead["auroc"]] if lead else []
+            print(f"{row:16}" + "".join(f"{words(c):26}" for c in cells).rstrip())
+    print(flush=True)

@@ -13,6 +13,7 @@ import multiprocessing
 import os
 import pathlib
 import shutil
+import sys
 
 import numpy as np
 import pandas as pd
@@ -71,6 +72,7 @@ def prepare(config, fields_dir, out_dir, labels_csv=None, overwrite=False, stric
     table[schema.REJECT] = quality.rejections(table, config.channels.nucleus, config.quality)
     table = add_references(table, channels, config.channels.nucleus)
     table, labelled = add_labels(table, config)
+    warn_of_one_hump(labelled.cuts)
     corrected = review.apply_corrections(table, labels_csv, config.phase.classes) if labels_csv else 0
     table[schema.GROUP] = split.groups(table, config.split.by)
     table[schema.SPLIT] = split.assign(table, config.split.by, config.split.fractions, config.split.seed)
@@ -216,6 +218,14 @@ def add_labels(table, config):
     table.loc[usable, schema.LABEL] = names[labelled.label]
     table.loc[usable, schema.MARKER] = labelled.value
     return table, labelled
+
+
+def warn_of_one_hump(cuts):
+    """Say so on the terminal where a plate's marker does not fall into two groups, so that its labels mean little."""
+    for plate, cut in cuts.items():
+        if cut.get("separation", np.inf) < phase.MIN_SEPARATION:
+            print(f"prepare: warning: the marker of plate {plate!r} shows no two humps ({cut['separation']:.1f} sd "
+                  "apart); look at qc/marker_cuts.png before trusting its labels", file=sys.stderr)
 
 
 def join_truth(table, truth):

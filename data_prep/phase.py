@@ -13,6 +13,7 @@ from cellcycle_jax import schema
 from cellcycle_jax.errors import InputRefused, UsageError
 
 MIN_CELLS_PER_PLATE = 30
+MIN_SEPARATION = 2.0  # humps nearer than this many standard deviations are one hump
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,7 +58,7 @@ def two_gaussian_cuts(value: np.ndarray, abstain: float) -> dict[str, float]:
 
     Returns:
         cut, low and high (labels are given below `low` and above `high`), the two means, and `separation`: their
-        distance over their common standard deviation. Below 2 a histogram has no two humps.
+        distance over their common standard deviation. Below MIN_SEPARATION a histogram has no two humps.
     """
     lowest, highest = np.percentile(value, (10, 95))
     start = np.array([[lowest], [highest + 1e-6]])

@@ -12,6 +12,7 @@ import tifffile
 from cellcycle_jax import files, schema
 from cellcycle_jax.errors import EXIT_QUARANTINED, InputRefused, UsageError
 from configs.data import simulated
+from data_prep import build
 from data_prep.build import prepare
 
 
@@ -104,6 +105,12 @@ def test_result_does_not_depend_on_the_number_of_processes(simulated_fields, pre
     pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "cells.parquet"), cells)
 
 
+def test_a_marker_without_two_humps_is_told(capsys):
+    build.warn_of_one_hump({"P1": {"separation": 5.0}, "P2": {"separation": 1.2}, "P3": {"low": 0.8}})
+    said = capsys.readouterr().err
+    assert "'P2'" in said and "1.2 sd" in said and "P1" not in said and "P3" not in said
+
+
 def test_pictures_and_labels_table_are_there(prepared):
     names = {p.name for p in (prepared / "qc").iterdir()}
     assert {"marker_cuts.png", "outlines_HeLa-P1.png", "illumination_HeLa-P1.png", "contact_G1_S.png", "contact_G2.png",
@@ -180,8 +187,6 @@ def test_the_same_picture_under_two_names_is_refused(some_fields, tmp_path):
 
 
 def test_interrupted_run_goes_on_where_it_was(some_fields, tmp_path, monkeypatch):
-    import data_prep.build as build
-
     calls, real = [], build.extract_field
 
     def failing(file, recipe):

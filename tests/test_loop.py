@@ -120,7 +120,7 @@ def test_a_loss_that_is_not_finite_names_its_step(folder, tmp_path):
 
 
 @pytest.mark.parametrize("field, value", [("model.name", "nonet"), ("train.batch_size", 0), ("model.dropout", 1.0),
-                                          ("data.mask", "cell"), ("train.wandb", "yes"), ("seed", -1)])
+                                          ("data.mask", "halo"), ("train.wandb", "yes"), ("seed", -1)])
 def test_values_out_of_range_are_refused_before_anything_is_read(field, value, tmp_path):
     with pytest.raises(UsageError, match=f"config.{field}="):
         loop.train(config(**{field: value}), tmp_path / "nothing", tmp_path)

@@ -87,7 +87,7 @@ def test_organelles_add_to_what_the_nucleus_tells(line):
     cells = population(line)
     nuclear = ["nuclear_area_um2", "dna_stain"]
     golgi, ends = ["golgi_area_um2", "golgi_scatter_um"], ["plus_end_density_per_um2"]
-    assert 0.74 < oracle(cells, nuclear[:1]) < 0.82
+    assert 0.69 < oracle(cells, nuclear[:1]) < 0.77
     assert 0.84 < oracle(cells, nuclear[1:]) < 0.90
     assert 0.86 < oracle(cells, nuclear) < 0.91
     assert oracle(cells, nuclear + golgi) > oracle(cells, nuclear) + 0.04

@@ -25,7 +25,8 @@ def examples(split, n, size=16, seed=0, unlabelled=0):
         image[..., 0] += nucleus * REFERENCE * (1 + label)
         image[: size // 2, :, 1] += REFERENCE * (0.5 + label)
         image[..., 2] += 1000 * label
-        compartments = nucleus * int(schema.Compartment.NUCLEUS) + int(schema.Compartment.BODY) * (abs(x) < size / 2 - 1)
+        body = abs(x) < size / 2 - 1
+        compartments = nucleus * int(schema.Compartment.NUCLEUS) + body * int(schema.Compartment.BODY)
         norm = np.tile(np.float32([BACKGROUND, BACKGROUND, 5, REFERENCE]), (3, 1))
         yield {
             "image": image.clip(0).astype(np.uint16),

@@ -21,11 +21,12 @@ BATCH = 64
 RIGHT, DOUBTFUL = 6, 2  # rows of a gallery: sure and right, then wrong or least sure
 
 
-def run_explain(workdir) -> pathlib.Path:
+def run_explain(workdir, tap: str = "") -> pathlib.Path:
     """Explain labelled validation cells of a run; writes RUN/explain/ and RUN/figures/gradcam_*.png.
 
     Args:
         workdir: the run folder.
+        tap: activation that Grad-CAM reads; "": the one of the run's config.
 
     Returns:
         The folder RUN/explain.
@@ -43,7 +44,7 @@ def run_explain(workdir) -> pathlib.Path:
         raise InputRefused(f"{run.data_dir}: the validation split has no labelled cell to explain; label more cells")
     crops = data.take(crops, rows)
     images = run.images(crops)
-    tap = resolve_tap(tap_names(run.model, run.variables, images.shape[1:]), config.explain.tap)
+    tap = resolve_tap(tap_names(run.model, run.variables, images.shape[1:]), tap or config.explain.tap)
     maps, prob = class_maps(run.model, run.variables, images, len(crops.classes), tap)
     table = attribution(crops, maps, prob)
     summary = summarise(table, crops, maps, config.evaluate.bootstraps, config.evaluate.confidence, config.seed)
