@@ -89,6 +89,7 @@ def draw(summary: dict, shown, label, sure):
 def discover(
     cells_train: pd.DataFrame, cells_validation: pd.DataFrame, channels, marker: str, classes, confidence: pd.Series,
     out_dir, candidates: int, bootstraps: int, seed: int, units: dict[str, str], level: float = 0.95,
+    circular: str = "",
 ) -> dict:  # fmt: skip
     """Rank measurements and pairs, and write ranking.csv, pairs.csv, pair.png and pair.json to `out_dir`.
 
@@ -105,6 +106,7 @@ def discover(
         seed: of the resamples.
         units: unit of each measurement column.
         level: confidence of the intervals, 0..1.
+        circular: channel of whose intensity the labels were made, "" for none; its intensities are not ranked.
 
     Returns:
         What pair.json holds.
@@ -115,7 +117,8 @@ def discover(
     """
     resampling = {"bootstraps": bootstraps, "confidence": level, "seed": seed}
     labelled = cells_train[cells_train[schema.LABEL].isin(list(classes))]
-    axes = separation.learn_axes(labelled, table.measurements(cells_train, channels, marker), units)
+    features = [c for c in table.measurements(cells_train, channels, marker) if not table.is_intensity_of(c, circular)]
+    axes = separation.learn_axes(labelled, features, units)
     train = separation.place(cells_train, axes, classes, "train")
     validation = separation.place(cells_validation, axes, classes, "validation")
     features, pairs = ranking.rank(train, validation, axes, classes, candidates, resampling)
@@ -173,4 +176,5 @@ def run_discover(workdir) -> dict:
         candidates=training["discover"]["candidates"], bootstraps=training["evaluate"]["bootstraps"],
         seed=training["seed"], units=files.read_units(data_dir / "cells.parquet"),
         level=training["evaluate"]["confidence"],
+        circular=table.label_intensity(data_dir),
     )  # fmt: skip

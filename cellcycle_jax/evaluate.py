@@ -48,6 +48,9 @@ def evaluate(workdir, final: bool = False) -> None:
     rows = table.rows_by_id(cells, crops.cell_id)
     predictions = prediction_table(rows, logits, run.classes, temperature)
     result = score(rows, crops.label, logits, temperature, fitted_baselines(cells, run, crops), run, resampling)
+    source = table.label_intensity(run.data_dir)
+    result["circular"] = [name for name, columns in result["baseline_features"].items()
+                          if any(table.is_intensity_of(column, source) for column in columns)]
     result = {"split": split, "group_by": crops.group_by, "temperature": temperature, "step": run.step, **result,
               "notes": notes(run, crops, split)}
     for name in (f"_{split}", ""):

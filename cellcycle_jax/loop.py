@@ -81,7 +81,10 @@ def train(config, data_dir, workdir) -> None:
     record = run.describe(config, data_dir, splits["train"])
     run.claim(workdir, record)
     _enable_cache()
-    files.write_json(workdir / "env.json", log.environment())
+    environment = log.environment()
+    files.write_json(workdir / "env.json", environment)
+    devices = environment["devices"]
+    print(f"training on {len(devices)} x {devices[0]} ({environment['platform']})", flush=True)
     parts = _prepare(config, splits, record)
     wandb = log.Wandb(config.train.wandb, record["training"], workdir, record["run_id"])
     try:

@@ -85,6 +85,8 @@ def unit(column: str, pixel_size_known: bool) -> str:
     length = "um" if pixel_size_known else "px"
     if column.endswith("Density"):
         return f"1/{length}^2"
+    if "_EdgeSharpness_" in column:
+        return "1/px"
     if column.endswith("AreaShape_Area"):
         return f"{length}^2"
     if _LENGTHS.search(column):

@@ -5,7 +5,7 @@ import pathlib
 import numpy as np
 import pandas as pd
 
-from cellcycle_jax import schema
+from cellcycle_jax import files, schema
 from cellcycle_jax.errors import StoredStateRefused
 
 _TEXTS = (
@@ -90,6 +90,23 @@ def measurements(cells: pd.DataFrame, channels, marker: str, nucleus: str | None
         return (schema.feature_channel(column, known) or nucleus) in allowed
 
     return [c for c in schema.feature_columns(cells.columns) if pd.api.types.is_numeric_dtype(cells[c]) and wanted(c)]
+
+
+def label_intensity(data_dir) -> str:
+    """The channel of whose measured intensity the labels were made, "" where they come from elsewhere.
+
+    Raises:
+        StoredStateRefused: the data set has no provenance.json.
+    """
+    path = pathlib.Path(data_dir) / "provenance.json"
+    if not path.is_file():
+        raise StoredStateRefused(f"{path}: no such file, so this is no finished data set; run prepare again")
+    return files.read_json(path).get("labels_are_intensity_of", "")
+
+
+def is_intensity_of(column: str, channel: str) -> bool:
+    """Whether a measurement column is an intensity of `channel`; of "" none is."""
+    return bool(channel) and "_Intensity_" in column and column.endswith(f"_{channel}")
 
 
 def relative_features(cells: pd.DataFrame, columns) -> pd.DataFrame:

@@ -63,6 +63,8 @@ def provenance(table, config, channels, labelled, quarantined, n_fields, correct
     return {
         "channels": channels, "classes": config.phase.classes, "marker": config.channels.marker,
         "nucleus": config.channels.nucleus, "stains": config.channels.stains, "group_by": config.split.by,
+        # Measured intensities of this channel are the label itself, so rankings leave them out.
+        "labels_are_intensity_of": config.channels.nucleus if config.phase.method == "dna_content" else "",
         "um_per_px": (config.crop.um_per_px or None) if bool(table["_pixel_size_known"].all()) else None,
         "n_fields": n_fields, "n_objects": len(table), "n_used": len(used),
         "rejected": table[schema.REJECT][table[schema.REJECT] != ""].value_counts().to_dict(),

@@ -87,6 +87,7 @@ def test_the_picture_is_wide_enough_to_read(found):
 def run_folder(tmp_path):
     cells = make_cells()
     files.write_table(cells, tmp_path / "data" / "cells.parquet", UNITS)
+    files.write_json(tmp_path / "data" / "provenance.json", {"labels_are_intensity_of": ""})
     training = {"seed": 0, "data": {"channels": ["DNA", "Golgi"], "cell_lines": []}, "discover": {"candidates": 3},
                 "evaluate": {"bootstraps": 50, "confidence": 0.9}}  # fmt: skip
     config = {"training": training, "data_dir": str(tmp_path / "data"), "channels": ["DNA", "Golgi", "CENPF"],
@@ -103,6 +104,19 @@ def test_a_run_folder_gets_its_features(run_folder):
     for name in ("ranking.csv", "pairs.csv", "pair.png", "pair.json"):
         assert (run_folder / "features" / name).is_file()
     assert json.loads((run_folder / "features" / "pair.json").read_text())["sentence"] == summary["sentence"]
+
+
+def test_intensities_of_which_the_labels_are_made_are_not_ranked(run_folder):
+    before = pd.read_csv(discover.run_discover(run_folder) and run_folder / "features" / "ranking.csv")["feature"]
+    assert DNA in set(before)
+    made = run_folder.parent / "data" / "provenance.json"
+    files.write_json(made, {"labels_are_intensity_of": "DNA"})
+    discover.run_discover(run_folder)
+    after = pd.read_csv(run_folder / "features" / "ranking.csv")["feature"]
+    assert set(after) == {c for c in before if not ("_Intensity_" in c and c.endswith("_DNA"))}
+    made.unlink()
+    with pytest.raises(StoredStateRefused, match="provenance.json"):
+        discover.run_discover(run_folder)
 
 
 @pytest.mark.parametrize(

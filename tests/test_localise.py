@@ -115,3 +115,12 @@ def test_sentence_without_a_place_above_chance():
 
 def test_sentence_of_one_group_has_no_interval():
     assert "no interval" in localise.sentence("G2", _summary(_table([0.2, 0.4], 0.1, ["a", "a"])), 0.95)
+
+
+def test_a_place_that_the_mask_blanks_is_said_to_be_blank():
+    rows = pd.DataFrame([{"class": "G2", "compartment": "background", "ratio": 2.0, "low": 1.8, "high": 2.2}])
+    assert "blanked" in localise.sentence("G2", rows, 0.95, mask="cell")
+    assert "blanked" not in localise.sentence("G2", rows, 0.95, mask="none")
+    rows["compartment"] = "cell body"
+    assert "blanked" not in localise.sentence("G2", rows, 0.95, mask="cell")
+    assert "blanked" in localise.sentence("G2", rows, 0.95, mask="nucleus")

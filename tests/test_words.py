@@ -89,3 +89,11 @@ def test_a_pair_row_keeps_both_names_and_both_scores():
     shown = words.pair_row(row)
     assert shown["y"] == "Golgi area" and shown["spearman"] == 0.2
     assert shown["auroc"] == score(0.9, 0.8, 0.95) and shown["accuracy"] == score(0.7, 0.6, 0.8)
+
+
+def test_baselines_that_are_the_label_itself_are_not_the_rival():
+    whole = evaluation(score(0.1, 0.05, 0.15))
+    whole["baselines"]["integrated_dna"] = {KEY: score(1.0, 1.0, 1.0)}
+    assert "1.000" in words.answer(whole, None, None)[0]
+    said = words.answer(whole | {"circular": ["integrated_dna"]}, None, None)[0]
+    assert "1.000" not in said and "0.800" in said and "not counted" in said

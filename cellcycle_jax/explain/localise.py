@@ -13,6 +13,9 @@ from cellcycle_jax import schema, statistics
 RIM = "nuclear rim"
 # The first five of a cell divide the crop between them; the rim overlaps the nucleus and what lies around it.
 COMPARTMENTS = ("nucleus", "second stain", "cell body", "other nuclei", "background", RIM)
+# Places that hold nothing but zeros for the model, by `data.mask`.
+BLANK = {"none": (), "cell": ("other nuclei", "background"),
+         "nucleus": ("second stain", "cell body", "other nuclei", "background")}
 _PLACES = {
     "nucleus": "in the nucleus",
     "second stain": "at the second stain",
@@ -118,7 +121,7 @@ def _ratio(relevance: np.ndarray, area: np.ndarray):
     return score
 
 
-def sentence(class_name: str, summary: pd.DataFrame, confidence: float, stain: str = "") -> str:
+def sentence(class_name: str, summary: pd.DataFrame, confidence: float, stain: str = "", mask: str = "none") -> str:
     """One plain sentence: where the model looks more than by chance when it says `class_name`.
 
     Args:
@@ -126,9 +129,11 @@ def sentence(class_name: str, summary: pd.DataFrame, confidence: float, stain: s
         summary: as `summarise` returns it.
         confidence: of its intervals, e.g. 0.95.
         stain: name of the second stain, where it has one.
+        mask: what the model sees, `data.mask` of the run's config.
 
     Returns:
-        The place with the highest ratio whose interval lies above 1, or that there is none.
+        The place with the highest ratio whose interval lies above 1, or that there is none. A place that the mask has
+        blanked is said to be blank.
     """
     rows = summary[summary["class"] == class_name]
     if rows.empty:
@@ -143,4 +148,6 @@ def sentence(class_name: str, summary: pd.DataFrame, confidence: float, stain: s
     spread = f"{100 * confidence:g} % interval {best['low']:.1f} to {best['high']:.1f}"
     if not np.isfinite(best["low"]):
         spread = "one group of cells, so no interval"
-    return f"For {class_name} the model looks {best['ratio']:.1f} times as much as by chance {place} ({spread})."
+    blank = " The mask has blanked that place: a constant of the network stands there, nothing of the cell."
+    return (f"For {class_name} the model looks {best['ratio']:.1f} times as much as by chance {place} ({spread})."
+            + (blank if name in BLANK[mask] else ""))

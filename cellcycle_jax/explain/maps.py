@@ -47,7 +47,7 @@ def run_explain(workdir, tap: str = "") -> pathlib.Path:
     tap = resolve_tap(tap_names(run.model, run.variables, images.shape[1:]), tap or config.explain.tap)
     maps, prob = class_maps(run.model, run.variables, images, len(crops.classes), tap)
     table = attribution(crops, maps, prob)
-    summary = summarise(table, crops, maps, config.evaluate.bootstraps, config.evaluate.confidence, config.seed)
+    summary = summarise(table, crops, maps, config.data.mask, config.evaluate, config.seed)
     _write(folder / "explain", crops, maps, prob, tap, table, summary)
     _draw(folder / "figures", crops, images, maps, prob, list(run.channels))
     return folder / "explain"
@@ -120,14 +120,18 @@ def attribution(crops, maps: np.ndarray, prob: np.ndarray) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[*columns, "ratio"])
 
 
-def summarise(table: pd.DataFrame, crops, maps: np.ndarray, bootstraps: int, confidence: float, seed: int) -> dict:
+def summarise(table: pd.DataFrame, crops, maps: np.ndarray, mask: str, resampling, seed: int) -> dict:
     """What the report says about where the model looks; written as summary.json."""
-    found = localise.summarise(table, bootstraps, confidence, seed)
+    confidence = resampling.confidence
+    found = localise.summarise(table, resampling.bootstraps, confidence, seed)
     stain = crops.stains[0] if crops.stains else ""
     side, step = crops.image.shape[1], crops.image.shape[1] / maps.shape[-1]
     size = _um_per_px(crops) * step
     coarse = f"One pixel of a map covers {step:g} of the {side} px of the crop"
     notes = [coarse + (f", {size:.1f} µm; finer than that nothing can be told apart." if math.isfinite(size) else ".")]
+    if blank := [place for place in localise.BLANK[mask] if place in set(found.get("compartment", ()))]:
+        notes.append(f"The model sees zeros in these places: {', '.join(blank)}. Relevance there is a constant of the "
+                     "network, not something it saw.")
     if table.empty:
         notes.append("The outline of the nucleus is not known for these cells, so no place can be named.")
     if empty := int(((maps > 0).sum((2, 3)) == 0).sum()):
@@ -136,7 +140,7 @@ def summarise(table: pd.DataFrame, crops, maps: np.ndarray, bootstraps: int, con
     return {
         "classes": list(crops.classes), "confidence": confidence, "stain": stain, "n_cells": len(crops),
         "n_groups": len(set(crops.group_id.tolist())), "group_by": crops.group_by, "rows": found.to_dict("records"),
-        "sentences": {c: localise.sentence(c, found, confidence, stain) for c in crops.classes}, "notes": notes,
+        "sentences": {c: localise.sentence(c, found, confidence, stain, mask) for c in crops.classes}, "notes": notes,
     }  # fmt: skip
 
 

@@ -40,6 +40,10 @@ def _answer_score(e: dict) -> str:
     own = interval_words(e["model"][key], e["confidence"])
     words = f"On {counts(e)} of the {e['split']} split, the network's balanced accuracy is {own}"
     scored = {name: b[key] for name, b in e.get("baselines", {}).items() if (b.get(key) or {}).get("value") is not None}
+    circular = set(e.get("circular", ()))
+    scored = {name: score for name, score in scored.items() if name not in circular}
+    if circular:
+        words += " (baselines that read the brightness of which the labels are made are not counted here)"
     if not scored:
         return f"{words}."
     best = max(scored, key=lambda name: scored[name]["value"])
