@@ -173,8 +173,9 @@ def arrays_of(crops: Crops) -> dict[str, np.ndarray]:
 def model_inputs(image, image_scale, compartments, norm, channels, mask: str, scale: str):
     """What a model sees of stored crops; pure, runs inside jit.
 
-    With mask 'nucleus' and scale 'own_max' only the pattern inside the nucleus is left: neither how bright the cell is
-    nor what surrounds it can be told from the result.
+    With mask 'nucleus' and scale 'own_max' only the pattern inside the nucleus is left: a gain of the camera and what
+    surrounds the cell do not change the result. Brightness still shows in how grainy the pattern is: photon noise and
+    the step between stored grey levels shrink, relative to the maximum, as a nucleus gets brighter.
 
     Args:
         image: u16 [B, S, S, C], stored values.

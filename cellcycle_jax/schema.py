@@ -65,11 +65,14 @@ def feature_columns(columns) -> list[str]:
 
 
 def feature_channel(column: str, channels) -> str | None:
-    """The channel that a measurement column was made from, or None for the shape of the nucleus."""
-    head, tail = column.split("_", 1)[0], column.rsplit("_", 1)[-1]
-    if tail in channels:
-        return tail
-    return head if head in channels else None
+    """The channel that a measurement column was made from, or None for the shape of the nucleus.
+
+    Names may hold underscores and end in one another (DNA, w1_DNA), so the longest that fits counts.
+    """
+    longest_first = sorted(channels, key=len, reverse=True)
+    ending = (name for name in longest_first if column.endswith(f"_{name}"))
+    beginning = (name for name in longest_first if column.startswith(f"{name}_"))
+    return next(ending, None) or next(beginning, None)
 
 
 _LENGTHS = re.compile(r"AxisLength|Perimeter|Diameter|Distance_|Spread")

@@ -35,8 +35,8 @@ def score(prob, label):
     return metrics.balanced_accuracy(label, prob)[0]
 
 
-def fit(rows, channels=("DNA", "Golgi"), marker="CENPF"):
-    return baselines.fit_baselines(rows, channels, "DNA", CLASSES, marker)
+def fit(rows, channels=("DNA", "Golgi"), marker="CENPF", **options):
+    return baselines.fit_baselines(rows, channels, "DNA", CLASSES, marker, **options)
 
 
 def test_the_four_baselines_return_probabilities_and_name_their_features():
@@ -93,6 +93,11 @@ def test_a_model_without_the_nuclear_channel_keeps_the_dna_baselines():
     fitted = fit(make_rows()[0], channels=("Golgi",))
     assert fitted.features["all_features"] == ["Golgi_AreaShape_Area"]
     assert fitted.features["integrated_dna"] == [schema.integrated("DNA")]
+
+
+def test_a_mask_that_shows_the_outline_gives_all_features_the_shape():
+    fitted = fit(make_rows()[0], ("Golgi",), shape_shown=True)
+    assert fitted.features["all_features"] == [schema.NUCLEAR_AREA, "Golgi_AreaShape_Area"]
 
 
 def test_rows_without_a_label_are_left_out_and_an_absent_class_is_refused():

@@ -93,7 +93,7 @@ def test_image_scale_gives_camera_units():
     np.testing.assert_array_equal(inputs(halved), inputs(crops))
 
 
-def test_nucleus_and_own_max_leave_only_the_pattern_in_the_nucleus():
+def test_nucleus_and_own_max_ignore_gain_and_surroundings():
     crops = tiny.crops()
     want = inputs(crops, mask="nucleus", scale="own_max")
     signal = crops.image.astype(np.float64) - tiny.BACKGROUND

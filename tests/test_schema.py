@@ -66,3 +66,14 @@ def test_channel_of_a_measurement(column, channel):
 def test_examples_in_the_docstrings_hold():
     failed, tried = doctest.testmod(schema)
     assert tried and not failed
+
+
+@pytest.mark.parametrize(("column", "channel"), [
+    ("Nuclei_Intensity_MeanIntensity_DAPI_405", "DAPI_405"),
+    ("Nuclei_Intensity_MeanIntensity_w1_DNA", "w1_DNA"),
+    ("Nuclei_Intensity_MeanIntensity_DNA", "DNA"),
+    ("DAPI_405_AreaShape_Area", "DAPI_405"),
+    ("Nuclei_AreaShape_Area", None),
+])
+def test_channel_names_may_hold_underscores(column, channel):
+    assert schema.feature_channel(column, ("DNA", "w1_DNA", "DAPI_405")) == channel
