@@ -151,8 +151,8 @@ def notes(run, crops, split) -> list[str]:
         said.append(f"Labels are pseudo-labels: integrated {crops.nucleus} over the field's G1 peak, computed from the "
                     "channel the network sees. The baseline integrated_dna is the label itself, and area follows it.")
         if run.config.data.scale == "own_max":
-            said.append("Scaled to its own maximum a nucleus still tells its brightness by how fine noise and grey steps "
-                        "are, so the lead over nuclear area is an upper bound on what shape and texture add.")
+            said.append("Scaled to its own maximum a nucleus still tells its brightness by how fine noise and grey "
+                        "steps are, so the lead over nuclear area is an upper bound on what shape and texture add.")
     if run.config.data.mask != "none" and crops.nucleus not in run.channels:
         said.append(f"The network does not see {crops.nucleus}, but the mask follows the nucleus, so its size and "
                     "shape show in every channel; all_features is given them too.")
