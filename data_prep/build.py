@@ -45,13 +45,16 @@ def prepare(config, fields_dir, out_dir, labels_csv=None, overwrite=False, stric
         0, or 4 when files were set aside (listed in provenance.json under "quarantined").
 
     Raises:
-        UsageError: a config value out of range, or `out_dir` holds a data set already.
+        UsageError: a config value out of range, or `out_dir` holds a data set, or a human's corrections, already.
         InputRefused: nothing usable in the fields.
     """
     check(config)
     out = pathlib.Path(out_dir)
     if (out / "provenance.json").exists() and not overwrite:
         raise UsageError(f"--out={out} holds a finished data set; name another folder or give --overwrite")
+    if not labels_csv:
+        review.refuse_to_erase(out / "qc" / "labels.csv")
+    corrections = review.read_corrections(labels_csv, config.phase.classes) if labels_csv else {}
     source = source_of(config.source)
     found = source.find_fields(fields_dir, config)
     found = found[: config.max_fields or None]
@@ -73,7 +76,7 @@ def prepare(config, fields_dir, out_dir, labels_csv=None, overwrite=False, stric
     table = add_references(table, channels, config.channels.nucleus)
     table, labelled = add_labels(table, config)
     warn_of_one_hump(labelled.cuts)
-    corrected = review.apply_corrections(table, labels_csv, config.phase.classes) if labels_csv else 0
+    corrected = review.apply_corrections(table, corrections)
     table[schema.GROUP] = split.groups(table, config.split.by)
     table[schema.SPLIT] = split.assign(table, config.split.by, config.split.fractions, config.split.seed)
     split.refuse_twins(table.drop_duplicates(schema.FIELD))

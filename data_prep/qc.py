@@ -34,7 +34,8 @@ def draw(table, found, recipe, labelled, channels, folder) -> None:
     tiles = {}
     for label in (*recipe.config.phase.classes, ""):
         tiles |= _contact_sheet(used[used[schema.LABEL] == label], label or "no label", recipe, channels, folder)
-    review.write_labels(used, tiles, folder / "labels.csv")
+    listed = (table[schema.REJECT] == "") | (table[review.APPLIED] != "")
+    review.write_labels(table[listed], tiles, folder / "labels.csv")
 
 
 def _outlines(table, members, recipe, path):

@@ -1,68 +1,104 @@
 """A human's word on the labels.
 
-qc/labels.csv goes out with the contact sheets and is read back by `prepare --labels`.
+qc/labels.csv goes out with the contact sheets and is read back by `prepare --labels`. What was corrected goes out
+again in the next labels.csv, so that rounds of correction add up.
 """
+
+import pathlib
 
 import pandas as pd
 
 from cellcycle_jax import files, schema
-from cellcycle_jax.errors import InputRefused
+from cellcycle_jax.errors import InputRefused, UsageError
 
 CORRECTED = "Corrected_Label"
 NO_LABEL, REJECT = "none", "reject"
+APPLIED = "_corrected"  # working column: the word of a human that `apply_corrections` followed, "" where there is none
 
 
 def write_labels(table, tiles, path) -> None:
-    """Write one row per usable cell: the sheet and tile it is shown on, its label, and an empty column to fill in.
+    """Write one row per cell: the sheet and tile it is shown on, its label, and the correction so far, to be edited.
 
     Args:
-        table: usable cells.
+        table: usable cells and corrected ones, those rejected by hand too; with the column APPLIED.
         tiles: {cell_id: (sheet, tile)} of the cells on a contact sheet; these come first.
         path: CSV to write.
     """
     rows = table[[schema.CELL_ID, schema.CELL_LINE, schema.MARKER, schema.LABEL]].copy()
     rows.insert(0, "sheet", [tiles.get(c, ("", 0))[0] for c in rows[schema.CELL_ID]])
     rows.insert(1, "tile", [tiles.get(c, ("", 0))[1] for c in rows[schema.CELL_ID]])
-    rows[CORRECTED] = ""
+    rows[CORRECTED] = table[APPLIED]
     shown = rows["sheet"] != ""
     files.write_csv(pd.concat([rows[shown].sort_values(["sheet", "tile"]), rows[~shown]]), path)
 
 
-def apply_corrections(table, path, classes) -> int:
-    """Change the labels of `table` to what the column Corrected_Label of a CSV says.
+def read_corrections(path, classes) -> dict[str, str]:
+    """What the column Corrected_Label of a CSV says.
+
+    Args:
+        path: the edited labels.csv. "none" takes a label away, "reject" sets the cell aside.
+        classes: allowed names.
+
+    Returns:
+        {cell_id: class, "none" or "reject"} of the cells with an entry.
+
+    Raises:
+        InputRefused: an unreadable file, or a name that is no class.
+    """
+    said = _entries(path)
+    allowed = (*classes, NO_LABEL, REJECT)
+    for number, name in zip(said.index + 2, said[CORRECTED], strict=True):
+        if name not in allowed:
+            raise InputRefused(f"--labels={path}, line {number}: {CORRECTED}={name!r}; allowed: {', '.join(allowed)}")
+    return dict(zip(said[schema.CELL_ID], said[CORRECTED], strict=True))
+
+
+def apply_corrections(table, corrections) -> int:
+    """Change the labels of `table` to what a human said, and note it in the column APPLIED.
 
     Args:
         table: all cells; changed in place.
-        path: the edited labels.csv. An empty cell leaves a label as it is, "none" takes it away, "reject" sets the cell
-            aside.
-        classes: allowed names.
+        corrections: as `read_corrections` gives them.
 
     Returns:
         The number of cells whose label or use changed.
 
     Raises:
-        InputRefused: an unreadable file, an unknown cell, or a name that is no class.
+        InputRefused: an unknown cell.
     """
-    try:
-        said = pd.read_csv(path, dtype=str, keep_default_na=False)
-    except (OSError, ValueError) as error:
-        raise InputRefused(f"--labels={path}: cannot be read as CSV ({error}); give an edited qc/labels.csv") from error
-    if missing := {schema.CELL_ID, CORRECTED} - set(said.columns):
-        raise InputRefused(f"--labels={path}: no column {sorted(missing)[0]}; give an edited qc/labels.csv")
-    said[CORRECTED] = said[CORRECTED].str.strip()
-    said = said[said[CORRECTED] != ""]
-    said[schema.CELL_ID] = said[schema.CELL_ID].str.replace(r"^'(?=[=+@-])", "", regex=True)  # put there by write_csv
+    table[APPLIED] = ""
     place = dict(zip(table[schema.CELL_ID], table.index, strict=True))
-    allowed = (*classes, NO_LABEL, REJECT)
     changed = 0
-    for number, cell, name in zip(said.index + 2, said[schema.CELL_ID], said[CORRECTED], strict=True):
+    for cell, name in corrections.items():
         if cell not in place:
-            raise InputRefused(f"--labels={path}, line {number}: no cell {cell!r} in this data set; "
+            raise InputRefused(f"--labels: no cell {cell!r} in this data set; "
                                "use the labels.csv of the same fields and config")
-        if name not in allowed:
-            raise InputRefused(f"--labels={path}, line {number}: {CORRECTED}={name!r}; allowed: {', '.join(allowed)}")
         label = "" if name == NO_LABEL else name
         column, value = (schema.REJECT, schema.REJECTED_BY_HAND) if name == REJECT else (schema.LABEL, label)
         changed += table.at[place[cell], column] != value
         table.at[place[cell], column] = value
+        table.at[place[cell], APPLIED] = name
     return int(changed)
+
+
+def refuse_to_erase(path) -> None:
+    """Refuse to replace a labels.csv into which a human has written.
+
+    Raises:
+        UsageError: `path` holds corrections.
+    """
+    if pathlib.Path(path).exists() and (n := len(_entries(path))):
+        raise UsageError(f"{path} holds {n} corrections that would be lost; give it with --labels, or move it away")
+
+
+def _entries(path):
+    """The rows of a labels.csv with an entry in Corrected_Label."""
+    try:
+        said = pd.read_csv(path, dtype=str, keep_default_na=False)
+    except (OSError, ValueError) as error:
+        raise InputRefused(f"{path}: cannot be read as CSV ({error}); give an edited qc/labels.csv to --labels") from error
+    if missing := {schema.CELL_ID, CORRECTED} - set(said.columns):
+        raise InputRefused(f"{path}: no column {sorted(missing)[0]}; give an edited qc/labels.csv to --labels")
+    said[CORRECTED] = said[CORRECTED].str.strip()
+    said[schema.CELL_ID] = said[schema.CELL_ID].str.replace(r"^'(?=[=+@-])", "", regex=True)  # put there by write_csv
+    return said[said[CORRECTED] != ""]

@@ -205,6 +205,29 @@ def test_interrupted_run_goes_on_where_it_was(some_fields, tmp_path, monkeypatch
     pd.testing.assert_frame_equal(*(pd.read_parquet(tmp_path / o / "cells.parquet") for o in ("out", "straight")))
 
 
+def test_corrections_by_hand_outlive_another_preparation(some_fields, tmp_path):
+    out = tmp_path / "out"
+    sheet = out / "qc" / "labels.csv"
+    prepare(small_config(), some_fields, out)
+    before = pd.read_csv(sheet, keep_default_na=False)
+    moved, gone = before[schema.CELL_ID][before[schema.LABEL] == "G1/S"].head(2)
+    before["Corrected_Label"] = before[schema.CELL_ID].map({moved: "G2", gone: "reject"}).fillna("")
+    before.to_csv(sheet, index=False)
+    with pytest.raises(UsageError, match="holds 2 corrections"):
+        prepare(small_config(), some_fields, out, overwrite=True)
+    for _ in range(2):  # the second time from what the first wrote
+        assert prepare(small_config(), some_fields, out, labels_csv=sheet, overwrite=True) == 0
+        after = pd.read_csv(sheet, keep_default_na=False).set_index(schema.CELL_ID)
+        assert after["Corrected_Label"][after["Corrected_Label"] != ""].to_dict() == {moved: "G2", gone: "reject"}
+        cells = pd.read_parquet(out / "cells.parquet").set_index(schema.CELL_ID)
+        assert cells.loc[moved, schema.LABEL] == "G2" and cells.loc[gone, schema.REJECT] == "by_hand"
+
+
+def test_a_bad_table_of_corrections_is_told_before_any_field_is_read(tmp_path):
+    with pytest.raises(InputRefused, match="none.csv.*--labels"):
+        prepare(small_config(), tmp_path / "nowhere", tmp_path / "out", labels_csv=tmp_path / "none.csv")
+
+
 @pytest.mark.parametrize("path, value", [("source", "nowhere"), ("illumination", "magic"), ("crop.size_px", 30),
                                          ("segmentation.method", "x"), ("phase.method", "x"), ("split.by", "cell"),
                                          ("phase.abstain", 0.7), ("phase.classes", ("A", "A"))])
