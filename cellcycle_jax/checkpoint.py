@@ -50,7 +50,7 @@ def newest_step(folder) -> int | None:
     folder = pathlib.Path(folder).absolute()
     steps = sorted((int(p.stem.removeprefix("sha256-")) for p in folder.glob("sha256-*.json")), reverse=True)
     for step in steps:
-        if (folder / str(step)).is_dir() and _hashes(folder / str(step)) == files.read_json(_manifest(folder, step)):
+        if (folder / str(step)).is_dir() and _hashes(folder / str(step)) == _stored_hashes(folder, step):
             return step
         logging.warning("checkpoint of step %d in %s is damaged; looking for an older one", step, folder)
     if steps:
@@ -100,6 +100,14 @@ def _manifest(folder, step):
 def _hashes(folder):
     found = sorted(p for p in folder.rglob("*") if p.is_file())
     return {p.relative_to(folder).as_posix(): files.sha256(p) for p in found}
+
+
+def _stored_hashes(folder, step):
+    """What `_hashes` was when the step was saved; None where that file is damaged itself."""
+    try:
+        return files.read_json(_manifest(folder, step))
+    except ValueError:
+        return None
 
 
 def _leaves(tree):

@@ -3,6 +3,7 @@
 import importlib.metadata
 import json
 import logging
+import os
 import pathlib
 import platform
 
@@ -16,10 +17,17 @@ WANDB = ("off", "offline", "online")
 
 
 def append(workdir, record: dict) -> None:
-    """Add one line of JSON, which holds `step`, to RUN/metrics.jsonl and flush it."""
-    with open(pathlib.Path(workdir) / METRICS, "a", encoding="utf-8") as file:
-        file.write(json.dumps(record, allow_nan=False) + "\n")
+    """Add one line of JSON, which holds `step`, to RUN/metrics.jsonl; an event is on the disk when this returns."""
+    line = json.dumps(record, allow_nan=False) + "\n"
+    with open(pathlib.Path(workdir) / METRICS, "a+b") as file:
+        if file.tell():
+            file.seek(-1, os.SEEK_END)
+            if file.read(1) != b"\n":  # a line that a kill cut off, which would swallow this one
+                line = "\n" + line
+        file.write(line.encode())
         file.flush()
+        if "event" in record:
+            os.fsync(file.fileno())
 
 
 def read(workdir) -> list[dict]:

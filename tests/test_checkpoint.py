@@ -49,6 +49,15 @@ def test_a_damaged_step_gives_way_to_the_one_before(tmp_path):
         checkpoint.newest_step(folder)
 
 
+@pytest.mark.parametrize("place, new", [(0, b"\xff"), (0, b"}"), (-20, b"#")])
+def test_a_step_with_damaged_hashes_gives_way_to_the_one_before(tmp_path, place, new):
+    folder = saved(tmp_path)
+    content = bytearray((folder / "sha256-2.json").read_bytes())
+    content[place : place + 1 or None] = new
+    (folder / "sha256-2.json").write_bytes(content)
+    assert checkpoint.newest_step(folder) == 1
+
+
 def test_a_step_without_its_hashes_was_never_finished(tmp_path):
     assert checkpoint.newest_step(tmp_path) is None
     folder = saved(tmp_path)

@@ -14,6 +14,17 @@ def test_records_are_read_back_and_a_cut_line_is_left_out(tmp_path):
     assert [record["step"] for record in log.read(tmp_path)] == [1, 2]
 
 
+def test_a_record_after_a_line_that_a_kill_cut_off_is_kept(tmp_path, monkeypatch):
+    synced = []
+    monkeypatch.setattr(log.os, "fsync", synced.append)
+    (tmp_path / "metrics.jsonl").write_text('{"step": 1}\n{"step": 2, "lo')
+    log.append(tmp_path, {"step": 1, "event": "final_opened"})
+    assert len(synced) == 1
+    log.append(tmp_path, {"step": 2})
+    assert len(synced) == 1
+    assert log.read(tmp_path) == [{"step": 1}, {"step": 1, "event": "final_opened"}, {"step": 2}]
+
+
 def test_rewinding_takes_back_later_scores_and_keeps_events(tmp_path):
     for record in ({"step": 1}, {"step": 2}, {"step": 3}, {"step": 3, "event": "final_opened"}):
         log.append(tmp_path, record)
