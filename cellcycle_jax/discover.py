@@ -3,7 +3,6 @@
 Everything is chosen on the training split and scored on validation cells; the test split never enters.
 """
 
-import json
 import pathlib
 
 import numpy as np
@@ -12,6 +11,7 @@ import pandas as pd
 from cellcycle_jax import files, ranking, schema, separation, statistics, table
 from cellcycle_jax.errors import StoredStateRefused
 from cellcycle_jax.report import figures, scatter
+from cellcycle_jax.run import read_record
 from cellcycle_jax.separation import Cells
 
 
@@ -89,7 +89,7 @@ def draw(summary: dict, shown, label, sure):
 def discover(
     cells_train: pd.DataFrame, cells_validation: pd.DataFrame, channels, marker: str, classes, confidence: pd.Series,
     out_dir, candidates: int, bootstraps: int, seed: int, units: dict[str, str], level: float = 0.95,
-    circular: str = "",
+    circular: str = "", about: dict | None = None,
 ) -> dict:  # fmt: skip
     """Rank measurements and pairs, and write ranking.csv, pairs.csv, pair.png and pair.json to `out_dir`.
 
@@ -107,6 +107,7 @@ def discover(
         units: unit of each measurement column.
         level: confidence of the intervals, 0..1.
         circular: channel of whose intensity the labels were made, "" for none; its intensities are not ranked.
+        about: what else pair.json holds: step and run_id of the weights that `confidence` is from.
 
     Returns:
         What pair.json holds.
@@ -125,7 +126,7 @@ def discover(
     summary, cells = _summarise(
         pairs.iloc[0], train, validation, {axis.feature: axis for axis in axes}, confidence, classes, resampling
     )
-    summary["sentence"] = describe(summary)
+    summary |= {"sentence": describe(summary), **(about or {})}
     _write(pathlib.Path(out_dir), features, pairs, summary, draw(summary, *cells))
     return summary
 
@@ -148,6 +149,15 @@ def _read_confidence(path: pathlib.Path) -> pd.Series:
     return predictions.drop_duplicates(schema.CELL_ID).set_index(schema.CELL_ID)["calibrated"]
 
 
+def _read_step(workdir: pathlib.Path) -> int:
+    """Step of the weights that the validation predictions are from."""
+    path = workdir / "evaluation_validation.json"
+    try:
+        return files.read_json(path)["step"]
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        raise StoredStateRefused(f"{path}: missing or damaged; run evaluate on this run folder again") from None
+
+
 def run_discover(workdir) -> dict:
     """Discover for the run in `workdir`: reads its config, its data set and its validation predictions.
 
@@ -159,14 +169,11 @@ def run_discover(workdir) -> dict:
         InputRefused: see `discover`.
     """
     workdir = pathlib.Path(workdir)
-    try:
-        config = files.read_json(workdir / "config.json")
-        training, marker = config["training"], config["marker"]
-        channels = [c for c in training["data"]["channels"] or config["channels"] if c != marker]
-        data_dir, classes = pathlib.Path(config["data_dir"]), config["classes"]
-        wanted = training["data"]["cell_lines"]
-    except (OSError, json.JSONDecodeError, KeyError, TypeError) as error:
-        raise StoredStateRefused(f"{workdir / 'config.json'}: no config of a run ({error!r}); train first") from None
+    config = read_record(workdir)
+    training, marker = config["training"], config["marker"]
+    channels = [c for c in training["data"]["channels"] or config["channels"] if c != marker]
+    data_dir, classes = pathlib.Path(config["data_dir"]), config["classes"]
+    wanted = training["data"]["cell_lines"]
     confidence = _read_confidence(workdir / "predictions_validation.parquet")
     cells = table.unlocked(table.load_cells(data_dir))
     cells = cells[cells[schema.CELL_LINE].isin(list(wanted))] if wanted else cells
@@ -176,5 +183,5 @@ def run_discover(workdir) -> dict:
         candidates=training["discover"]["candidates"], bootstraps=training["evaluate"]["bootstraps"],
         seed=training["seed"], units=files.read_units(data_dir / "cells.parquet"),
         level=training["evaluate"]["confidence"],
-        circular=table.label_intensity(data_dir),
+        circular=table.label_intensity(data_dir), about={"step": _read_step(workdir), "run_id": config["run_id"]},
     )  # fmt: skip

@@ -36,7 +36,7 @@ def evaluate(workdir, final: bool = False) -> None:
         StoredStateRefused: the run or its data set is missing, damaged, or they do not belong together.
     """
     workdir = pathlib.Path(workdir)
-    run = load_run(workdir)
+    run = load_run(workdir, finished=final)
     resampling = Resampling(run.config.evaluate.bootstraps, run.config.evaluate.confidence)
     cells = table.unlocked(table.load_cells(run.data_dir), final)
     split = "test" if final else "validation"

@@ -1,4 +1,4 @@
-"""Files that are either whole or absent: written beside their place, flushed to disk, then renamed."""
+"""Files that are either whole or absent: written beside their place, flushed to disk, then renamed; and locks."""
 
 import contextlib
 import csv
@@ -7,6 +7,9 @@ import json
 import math
 import os
 import pathlib
+import socket
+
+from cellcycle_jax.errors import UsageError
 
 
 @contextlib.contextmanager
@@ -22,6 +25,49 @@ def replacing(path):
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def holding(path):
+    """Hold the lock file `path`, in which host and process stand, for as long as the block runs.
+
+    A lock whose process on this host is gone was left by a kill and is taken over. One of another host cannot be
+    judged from here, so it counts as held.
+
+    Raises:
+        UsageError: another process holds the lock; it is named.
+    """
+    path = pathlib.Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.is_file() and _left_behind(path.read_text(encoding="utf-8")):
+        path.unlink(missing_ok=True)
+    try:
+        with open(path, "x", encoding="utf-8") as file:  # fails where there is one, also if it came just now
+            file.write(f"{socket.gethostname()} {os.getpid()}\n")
+    except FileExistsError:
+        host, _, pid = path.read_text(encoding="utf-8").strip().partition(" ")
+        raise UsageError(f"{path.parent}: process {pid or 'unknown'} on {host or 'an unknown host'} works in this "
+                         f"folder; wait for it, or remove {path} if it no longer runs") from None
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def _left_behind(holder: str) -> bool:
+    """Whether the process named in a lock ran on this host and is gone."""
+    host, _, pid = holder.strip().partition(" ")
+    if host != socket.gethostname() or not pid.isdecimal():
+        return False
+    if int(pid) == os.getpid():
+        return True  # of an earlier process with this number; a restarted container gives the same ones
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return True
+    except (PermissionError, OverflowError):
+        return False
+    return False
 
 
 def write_text(path, text: str) -> None:

@@ -41,6 +41,10 @@ ALLOWED = (
     ("train.checkpoint_every", "at least 1", lambda v: v >= 1),
     ("train.patience", "at least 0", lambda v: v >= 0),
     ("train.wandb", f"one of {', '.join(log.WANDB)}", lambda v: v in log.WANDB),
+    ("evaluate.bootstraps", "at least 10", lambda v: v >= 10),
+    ("evaluate.confidence", "above 0 and below 1, e.g. 0.95", lambda v: 0 < v < 1),
+    ("explain.cells", "at least 1", lambda v: v >= 1),
+    ("discover.candidates", "at least 2", lambda v: v >= 2),
     ("seed", "0 to 2^31 - 1", lambda v: 0 <= v < 2**31),
 )
 
@@ -68,14 +72,18 @@ def train(config, data_dir, workdir) -> None:
         workdir: run folder; one that holds a run with the same config is continued, exactly as if uninterrupted.
 
     Raises:
-        UsageError: a config value out of range.
+        UsageError: a config value out of range, or another process trains in `workdir`.
         InputRefused: the data set lacks a channel, cell line or class.
         StoredStateRefused: the data set is damaged, or `workdir` holds another run.
         NonFiniteLoss: the loss became infinite or NaN; the message names the step.
         SystemExit: with code 75 after SIGTERM, the state saved.
     """
     check_config(config)
-    workdir = pathlib.Path(workdir)
+    with files.holding(pathlib.Path(workdir) / ".lock"):
+        _train(config, data_dir, pathlib.Path(workdir))
+
+
+def _train(config, data_dir, workdir):
     splits = {split: _labelled(config, data_dir, split) for split in ("train", "validation")}
     _require_classes(splits)
     record = run.describe(config, data_dir, splits["train"])

@@ -14,6 +14,9 @@ from ml_collections import ConfigDict
 from cellcycle_jax import checkpoint, data, files, models, state, steps
 from cellcycle_jax.errors import StoredStateRefused, UsageError
 
+# Keys of config.json.
+RECORD = ("training", "channels", "classes", "marker", "crop_px", "data_sha256", "run_id", "data_dir")
+
 
 @dataclasses.dataclass(frozen=True)
 class Run:
@@ -24,6 +27,7 @@ class Run:
     model: Any  # Flax module
     variables: dict  # best weights by validation loss
     step: int  # steps after which they were best
+    run_id: str
     data_dir: pathlib.Path
     channels: tuple[str, ...]  # what the model sees, in order
     classes: tuple[str, ...]
@@ -50,20 +54,22 @@ class Run:
         return np.concatenate(found)[: len(crops)]
 
 
-def load_run(workdir) -> Run:
+def load_run(workdir, finished: bool = False) -> Run:
     """The run in `workdir`, with the weights that were best on the validation split.
 
+    Args:
+        workdir: the run folder.
+        finished: whether training must be at its end: all steps done, or stopped early.
+
     Raises:
-        StoredStateRefused: no run, no finished checkpoint, one that is damaged or of another model, or a data set that
-            is gone or has been prepared anew.
+        StoredStateRefused: no run, no finished checkpoint, one that is damaged or of another model, a data set that is
+            gone or has been prepared anew, or training that is not at its end though it must be.
     """
     workdir = pathlib.Path(workdir)
-    if not (workdir / "config.json").is_file():
-        raise StoredStateRefused(f"{workdir}: no config.json, so this is no run folder; use `launch.py train`")
+    record = read_record(workdir)
     step = checkpoint.newest_step(workdir / "checkpoints")
     if step is None:
         raise StoredStateRefused(f"{workdir}/checkpoints: no finished checkpoint; run `launch.py train` to its end")
-    record = files.read_json(workdir / "config.json")
     if data.identity(record["data_dir"]) != record["data_sha256"]:
         raise StoredStateRefused(f"{record['data_dir']}: is not the data set that {workdir} was trained on, so "
                                  "its splits may differ; train again, or bring the data set back")
@@ -72,7 +78,10 @@ def load_run(workdir) -> Run:
     image_shape = (record["crop_px"], record["crop_px"], len(record["channels"]))
     wanted = jax.eval_shape(lambda: state.init_variables(model, 0, image_shape))
     _, best, progress = checkpoint.restore(workdir / "checkpoints", step, None, wanted)
-    return Run(workdir, config, model, best, progress["best_step"], pathlib.Path(record["data_dir"]),
+    if finished and not progress["stopped"] and step < config.train.steps:
+        raise StoredStateRefused(f"{workdir}: training stands at step {step} of {config.train.steps}; run `launch.py "
+                                 "train` to its end first")
+    return Run(workdir, config, model, best, progress["best_step"], record["run_id"], pathlib.Path(record["data_dir"]),
                tuple(record["channels"]), tuple(record["classes"]), record["marker"])
 
 
@@ -124,15 +133,34 @@ def describe(config, data_dir, crops: data.Crops) -> dict:
     return {**record, "run_id": run_id, "data_dir": str(pathlib.Path(data_dir).absolute())}
 
 
+def read_record(workdir) -> dict:
+    """What `describe` put into RUN/config.json.
+
+    Raises:
+        StoredStateRefused: there is no such file, or it is damaged.
+    """
+    path = pathlib.Path(workdir) / "config.json"
+    if not path.is_file():
+        raise StoredStateRefused(f"{workdir}: no config.json, so this is no run folder; use `launch.py train`")
+    try:
+        record = files.read_json(path)
+        missing = [name for name in RECORD if name not in record]
+    except (ValueError, TypeError) as error:
+        raise StoredStateRefused(f"{path}: damaged ({error}); train in a new --workdir") from None
+    if missing:
+        raise StoredStateRefused(f"{path}: damaged ({missing[0]} is missing); train in a new --workdir")
+    return record
+
+
 def claim(workdir, record: dict) -> None:
     """Write RUN/config.json, or find the same one there.
 
     Raises:
-        StoredStateRefused: the folder holds a run of another config or data set.
+        StoredStateRefused: the folder holds a run of another config or data set, or a damaged one.
     """
     path = pathlib.Path(workdir) / "config.json"
     if path.is_file():
-        stored, asked = _flat(files.read_json(path)), _flat(record)
+        stored, asked = _flat(read_record(workdir)), _flat(record)
         ignored = {"run_id", "data_dir"}  # the same data set may have moved
         differing = [name for name in sorted((stored.keys() | asked.keys()) - ignored)
                      if stored.get(name) != asked.get(name)]

@@ -91,7 +91,8 @@ def run_folder(tmp_path):
     training = {"seed": 0, "data": {"channels": ["DNA", "Golgi"], "cell_lines": []}, "discover": {"candidates": 3},
                 "evaluate": {"bootstraps": 50, "confidence": 0.9}}  # fmt: skip
     config = {"training": training, "data_dir": str(tmp_path / "data"), "channels": ["DNA", "Golgi", "CENPF"],
-              "classes": CLASSES, "marker": "CENPF"}  # fmt: skip
+              "classes": CLASSES, "marker": "CENPF", "crop_px": 64, "data_sha256": "", "run_id": "a1b2c3"}  # fmt: skip
+    files.write_json(tmp_path / "run" / "evaluation_validation.json", {"step": 60})
     files.write_json(tmp_path / "run" / "config.json", config)
     sure = sureness(split(cells, "validation")).rename("calibrated").rename_axis(schema.CELL_ID).reset_index()
     files.write_table(sure, tmp_path / "run" / "predictions_validation.parquet")
@@ -104,6 +105,7 @@ def test_a_run_folder_gets_its_features(run_folder):
     for name in ("ranking.csv", "pairs.csv", "pair.png", "pair.json"):
         assert (run_folder / "features" / name).is_file()
     assert json.loads((run_folder / "features" / "pair.json").read_text())["sentence"] == summary["sentence"]
+    assert summary["step"] == 60 and summary["run_id"] == "a1b2c3"
 
 
 def test_intensities_of_which_the_labels_are_made_are_not_ranked(run_folder):
@@ -120,7 +122,8 @@ def test_intensities_of_which_the_labels_are_made_are_not_ranked(run_folder):
 
 
 @pytest.mark.parametrize(
-    ("name", "advice"), [("predictions_validation.parquet", "run evaluate"), ("config.json", "train")]
+    ("name", "advice"), [("predictions_validation.parquet", "run evaluate"), ("config.json", "train"),
+                         ("evaluation_validation.json", "run evaluate")]
 )
 @pytest.mark.parametrize("content", [None, b"damaged"])
 def test_a_run_folder_that_lacks_something_says_what_to_do(run_folder, name, advice, content):

@@ -1,12 +1,16 @@
 import csv
 import json
 import os
+import socket
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from cellcycle_jax import files
+from cellcycle_jax.errors import UsageError
 
 UNWRITABLE = "\ud800"  # half of a surrogate pair has no UTF-8 form, so writing it fails
 
@@ -109,6 +113,47 @@ def test_csv_disarms_text_that_a_spreadsheet_would_run_and_leaves_numbers(tmp_pa
     assert [float(row[1]) for row in rows] == [-1.5 * i for i in range(7)]
     assert [int(row[2]) for row in rows] == [-i for i in range(7)]
     assert pd.read_csv(path)["number"].dtype == float
+
+
+HOLD = """import sys
+from cellcycle_jax import files
+with files.holding(sys.argv[1]):
+    print("held", flush=True)
+    input()
+"""
+
+
+def test_a_second_process_is_told_who_works_in_the_folder_until_it_is_gone(tmp_path):
+    lock = tmp_path / "run" / ".lock"
+    for end in ("stdin", "kill"):
+        holder = subprocess.Popen([sys.executable, "-c", HOLD, lock], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                  text=True)
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(UsageError, match=f"{lock.parent}: process {holder.pid} on {socket.gethostname()}"):
+            files.holding(lock).__enter__()
+        if end == "stdin":
+            holder.communicate("\n")
+        else:
+            holder.kill()
+            holder.communicate()
+        assert lock.exists() == (end == "kill")
+        with files.holding(lock):
+            assert lock.read_text().split() == [socket.gethostname(), str(os.getpid())]
+        assert not lock.exists()
+
+
+def test_a_lock_is_given_up_after_an_error(tmp_path):
+    with pytest.raises(ValueError, match="inside"), files.holding(tmp_path / ".lock"):
+        raise ValueError("inside")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("text", ["another-host 1\n", "", "half a lin"])
+def test_a_lock_that_cannot_be_judged_counts_as_held(tmp_path, text):
+    (tmp_path / ".lock").write_text(text)
+    with pytest.raises(UsageError, match="remove .*.lock if it no longer runs"):
+        files.holding(tmp_path / ".lock").__enter__()
+    assert (tmp_path / ".lock").read_text() == text
 
 
 def test_sha256_of_a_known_content(tmp_path):

@@ -5,7 +5,7 @@ import signal
 import numpy as np
 import pytest
 
-from cellcycle_jax import checkpoint, data, log, loop, run, steps
+from cellcycle_jax import checkpoint, data, discover, evaluate, log, loop, run, steps
 from cellcycle_jax.errors import EXIT_PREEMPTED, InputRefused, NonFiniteLoss, StoredStateRefused, UsageError
 from configs import base
 from tests import tiny
@@ -120,7 +120,11 @@ def test_a_loss_that_is_not_finite_names_its_step(folder, tmp_path):
 
 
 @pytest.mark.parametrize("field, value", [("model.name", "nonet"), ("train.batch_size", 0), ("model.dropout", 1.0),
-                                          ("data.mask", "halo"), ("train.wandb", "yes"), ("seed", -1)])
+                                          ("data.mask", "halo"), ("train.wandb", "yes"), ("seed", -1),
+                                          ("evaluate.confidence", 95.0), ("evaluate.confidence", 1.0),
+                                          ("evaluate.confidence", 0.0), ("evaluate.bootstraps", -3),
+                                          ("evaluate.bootstraps", 9), ("explain.cells", 0),
+                                          ("discover.candidates", 1)])
 def test_values_out_of_range_are_refused_before_anything_is_read(field, value, tmp_path):
     with pytest.raises(UsageError, match=f"config.{field}="):
         loop.train(config(**{field: value}), tmp_path / "nothing", tmp_path)
@@ -136,6 +140,33 @@ def test_a_class_without_cells_is_refused_with_the_counts(tmp_path):
 def test_a_model_too_deep_for_the_crops_is_refused(folder, tmp_path):
     with pytest.raises(UsageError, match="depth=4.*at most 3"):
         loop.train(config(**{"model.depth": 4}), folder, tmp_path)
+
+
+def test_a_folder_that_another_process_trains_in_is_refused(folder, tmp_path):
+    (tmp_path / ".lock").write_text("another-host 7\n")
+    with pytest.raises(UsageError, match="process 7 on another-host"):
+        loop.train(config(), folder, tmp_path)
+    assert [p.name for p in tmp_path.iterdir()] == [".lock"]
+
+
+def test_a_run_is_finished_at_its_last_step_and_not_before(straight, folder, tmp_path, monkeypatch):
+    assert run.load_run(straight, finished=True).step and not (straight / ".lock").exists()
+    interrupt(monkeypatch, at=6)
+    with pytest.raises(SystemExit):
+        loop.train(config(), folder, tmp_path)
+    assert run.load_run(tmp_path).step and not (tmp_path / ".lock").exists()
+    with pytest.raises(StoredStateRefused, match=r"step 7 of 12; run `launch.py train` to its end"):
+        evaluate.evaluate(tmp_path, final=True)
+    assert not [record for record in log.read(tmp_path) if "event" in record]
+
+
+@pytest.mark.parametrize("content", ['{"training": {"seed', "[]", "null", '{"training": {}}', "\udcff"])
+def test_a_damaged_record_of_a_run_is_refused_by_every_command(straight, folder, tmp_path, content):
+    (tmp_path / "config.json").write_bytes(content.encode("utf-8", "surrogateescape"))
+    for act in (lambda: run.load_run(tmp_path), lambda: loop.train(config(), folder, tmp_path),
+                lambda: discover.run_discover(tmp_path)):
+        with pytest.raises(StoredStateRefused, match="config.json: damaged"):
+            act()
 
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path):

@@ -53,7 +53,8 @@ def make_run(folder):
     config = training()
     config.data.mask = "none"  # the crops above know no cell body
     config.explain.cells, config.evaluate.bootstraps = 10, 200
-    return run.Run(folder, config, model, variables, 0, folder, ("DNA", "Golgi"), ("G1/S", "G2"), "CENPF")
+    seen, classes = ("DNA", "Golgi"), ("G1/S", "G2")
+    return run.Run(folder, config, model, variables, 30, "a1b2c3", folder, seen, classes, "CENPF")
 
 
 @pytest.fixture
@@ -75,6 +76,7 @@ def test_maps_on_disk(explained):
 
 def test_stain_that_tells_the_class_is_where_the_model_looks(explained):
     summary = files.read_json(explained / "explain" / "summary.json")
+    assert summary["step"] == 30 and summary["run_id"] == "a1b2c3"
     assert "at the Golgi" in summary["sentences"]["G2"]
     assert "in the nucleus" in summary["sentences"]["G1/S"]
     assert any("covers 4 of the 32 px of the crop, 2.0 µm" in note for note in summary["notes"])

@@ -17,6 +17,7 @@ from cellcycle_jax.errors import StoredStateRefused
 from cellcycle_jax.report import figures, gallery, page, words
 
 CLASSES = ["G1/S", "G2"]
+BEST_STEP = 600  # lowest validation loss of `_log`
 
 
 def _score(value, width=0.03):
@@ -41,7 +42,8 @@ def make_evaluation(split, shift=0.0):
     raw["accuracy"][0], raw["count"][0] = None, 0
     columns = ["Nuclei_AreaShape_Area", "Nuclei_Intensity_IntegratedIntensity_DNA"]
     return {
-        "split": split, "classes": CLASSES, "n_cells": 812, "n_fields": 18, "n_groups": 18, "group_by": "field",
+        "split": split, "step": BEST_STEP, "classes": CLASSES,
+        "n_cells": 812, "n_fields": 18, "n_groups": 18, "group_by": "field",
         "confidence": 0.95, "temperature": 1.37, "model": _scores(0.9317 + shift), "baselines": baselines,
         "differences": differences, "confusion": [[421, 29], [27, 335]],
         "reliability": {"raw": raw, "calibrated": curve}, "notes": ["Three fields had no G1 peak and are not scored."],
@@ -73,12 +75,11 @@ def _log(rng):
     rows = []
     for step in range(25, 1001, 25):
         decay = np.exp(-step / 260)
-        rows.append({"event": "train", "step": step, "loss": 0.22 + 0.5 * decay + rng.normal(0, 0.015),
-                     "accuracy": 0.92 - 0.35 * decay + rng.normal(0, 0.01)})  # fmt: skip
-        if step % 75 == 0:
-            loss = 0.25 + 0.45 * decay + 0.12 * max(0, step - 600) / 400
-            rows.append({"event": "validation", "step": step, "loss": loss, "accuracy": 0.91 - 0.3 * decay,
-                         "balanced_accuracy": 0.9 - 0.3 * decay})  # fmt: skip
+        loss = 0.25 + 0.45 * decay + 0.12 * max(0, step - 600) / 400
+        rows.append({"step": step, "train_loss": 0.22 + 0.5 * decay + rng.normal(0, 0.015),
+                     "train_accuracy": 0.92 - 0.35 * decay + rng.normal(0, 0.01), "validation_loss": loss,
+                     "validation_accuracy": 0.91 - 0.3 * decay, "validation_balanced_accuracy": 0.9 - 0.3 * decay,
+                     "seconds": step / 10})  # fmt: skip
     return rows
 
 
@@ -125,8 +126,9 @@ def make_run(root, test=False, line=None):
         "run_id": "a1b2c3",
     }
     files.write_json(run / "config.json", config)
-    files.write_json(run / "env.json", {"command": ["launch.py", "train"], "packages": {"jax": "0.10.2"}})
-    opened = [{"event": "final_opened", "time": "2031-05-04T10:00:00Z"}] if test else []
+    files.write_json(run / "env.json", {"python": "3.12.1", "packages": {"jax": "0.10.2"}})
+    event = {"event": "final_opened", "step": BEST_STEP, "time": "2031-05-04T10:00:00Z"}
+    opened = [event] if test else []
     files.write_text(run / "metrics.jsonl", "\n".join(map(json.dumps, _log(rng) + opened)) + '\n{"event": "tra')
     for split in ["validation"] + ["test"] * test:
         files.write_json(run / f"evaluation_{split}.json", make_evaluation(split, -0.0123 if split == "test" else 0.0))
@@ -144,7 +146,8 @@ def _explained(run, rng):
         c: f"For {c} the model looks 2.3 times as much as by chance at the Golgi (95 % interval 2.1 to 2.5)."
         for c in CLASSES
     }
-    size = {"n_cells": 312, "n_groups": 18, "group_by": "field", "confidence": 0.95, "classes": CLASSES}
+    size = {"step": BEST_STEP, "run_id": "a1b2c3", "n_cells": 312, "n_groups": 18, "group_by": "field",
+            "confidence": 0.95, "classes": CLASSES}  # fmt: skip
     notes = ["One pixel of the map covers 4 by 4 pixels of the crop."]
     summary = {**size, "stain": "Golgi", "rows": rows, "sentences": words, "notes": notes}
     files.write_json(run / "explain" / "summary.json", summary)
@@ -168,6 +171,7 @@ def _discovered(run):
                           **bounds, "abs_spearman": 0.21, "n_validation": 812})  # fmt: skip
     files.write_csv(pairs, run / "features" / "pairs.csv")
     _picture(run / "features" / "pair.png", "pair")
+    files.write_json(run / "features" / "pair.json", {"step": BEST_STEP, "run_id": "a1b2c3"})
 
 
 def _sources(text):
@@ -274,6 +278,28 @@ def test_same_run_gives_the_same_page(written):
     assert page.write_report(run).read_text(encoding="utf-8") == text
 
 
+def test_results_of_other_weights_are_marked_in_their_section(written, tmp_path):
+    assert "Caution" not in written[1]
+    run = make_run(tmp_path)
+    for name, changes in (("evaluation_validation", {"step": 75}), ("explain/summary", {"step": 100}),
+                          ("features/pair", {"run_id": "other"})):
+        files.write_json(run / f"{name}.json", {**files.read_json(run / f"{name}.json"), **changes})
+    text = page.write_report(run).read_text(encoding="utf-8")
+    parts = {name: text.split(f'<section id="{name}">')[1].split("</section>")[0]
+             for name in ("answer", "scores", "where", "features")}
+    assert "Caution, validation split: this is of the weights after step 75, but" in parts["scores"]
+    assert f"weights after step 100, but the best weights of the run are those after step {BEST_STEP}" in parts["where"]
+    assert "this was made in another run (other)" in parts["features"]
+    assert text.count("Caution") == 3
+
+
+@pytest.mark.parametrize("content", ['{"data_dir": "x', "[]", "null", "3"])
+def test_a_damaged_record_of_the_run_is_named(tmp_path, content):
+    files.write_text(tmp_path / "config.json", content)
+    with pytest.raises(StoredStateRefused, match="config.json"):
+        page.write_report(tmp_path)
+
+
 def test_unknown_scores_are_dashes(tmp_path):
     run = make_run(tmp_path)
     evaluation = make_evaluation("validation")
@@ -293,11 +319,10 @@ def test_figures_take_any_number_of_classes(classes):
     assert left < 1 / classes
 
 
-def test_both_ways_to_log_give_the_same_curves():
+def test_a_score_of_both_splits_is_a_row_for_each_curve():
     one_row = [{"step": 75, "train_loss": 0.6, "train_accuracy": 0.7, "validation_loss": 0.5, "seconds": 3.0}]
     train = {"event": "train", "step": 75, "loss": 0.6, "accuracy": 0.7}
-    validation = {"event": "validation", "step": 75, "loss": 0.5}
-    assert page.curve_rows(one_row) == page.curve_rows([train, validation]) == [train, validation]
+    assert page.curve_rows(one_row) == [train, {"event": "validation", "step": 75, "loss": 0.5}]
     assert page.curve_rows([{"event": "final_opened", "step": 3}]) == []
 
 

@@ -33,6 +33,14 @@ def test_a_score_has_three_decimals_or_is_a_dash(value, shown):
     assert words.number(value) == shown
 
 
+def test_a_result_of_other_weights_is_named_and_one_of_unknown_weights_is_not():
+    assert words.outdated({"step": 30}, 60, "a") == (
+        "Caution: this is of the weights after step 30, but the best weights of the run are those after step 60.")
+    assert words.outdated({"step": 60, "run_id": "b"}, 60, "a") == "Caution: this was made in another run (b)."
+    for made, best in (({"step": 60, "run_id": "a"}, 60), ({"step": 60}, None), ({}, 60), (None, 60)):
+        assert words.outdated(made, best, "a") is None
+
+
 def test_an_interval_stands_in_brackets_unless_there_is_none():
     assert words.interval_words(score(0.9, 0.88, 0.92)) == "0.900 (0.880 to 0.920)"
     assert words.interval_words(score(0.9, 0.88, 0.92), 0.95) == "0.900 (95 % interval 0.880 to 0.920)"

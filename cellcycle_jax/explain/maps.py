@@ -48,6 +48,7 @@ def run_explain(workdir, tap: str = "") -> pathlib.Path:
     maps, prob = class_maps(run.model, run.variables, images, len(crops.classes), tap)
     table = attribution(crops, maps, prob)
     summary = summarise(table, crops, maps, config.data.mask, config.evaluate, config.seed)
+    summary |= {"step": run.step, "run_id": run.run_id}
     _write(folder / "explain", crops, maps, prob, tap, table, summary)
     _draw(folder / "figures", crops, images, maps, prob, list(run.channels))
     return folder / "explain"

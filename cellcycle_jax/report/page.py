@@ -50,7 +50,7 @@ def gather(run: pathlib.Path) -> dict:
     folder = pathlib.Path(record.get("data_dir") or "DATA")
     cells, made = _cells(folder), _json(folder / "provenance.json") or {}
     found = [e for e in (_json(run / f"evaluation_{split}.json") for split in ("test", "validation")) if e]
-    explain = _json(run / "explain" / "summary.json")
+    explain, pair = _json(run / "explain" / "summary.json"), _json(run / "features" / "pair.json")
     ranking, pairs = (_csv(run / "features" / f"{name}.csv") for name in ("ranking", "pairs"))
     return {
         "workdir": str(run), "data_folder": str(folder), "metrics": figures.METRICS, "names": figures.NAMES,
@@ -59,7 +59,9 @@ def gather(run: pathlib.Path) -> dict:
         "data": cells is not None and words.cell_tables(cells, len(made.get("quarantined") or [])),
         "simulated": cells is not None and _simulated(cells),
         "quality": _quality(folder / "qc"), "learning": _learning(run, events, cells),
-        "evaluations": [_evaluation(run, e) for e in found], "explain": explain and _explain(run, explain),
+        "evaluations": [_evaluation(run, e) for e in found],
+        "outdated": _outdated({"scores": found, "where": [explain], "features": [pair]}, events, record.get("run_id")),
+        "explain": explain and _explain(run, explain),
         "mean_map": _embed(run / "figures" / "gradcam_mean.png"), "galleries": _galleries(run),
         "ranking": _rows(ranking, words.feature_row, MOST_FEATURES),
         "pairs": _rows(pairs, words.pair_row, MOST_PAIRS),
@@ -143,13 +145,20 @@ def curve_rows(events: list[dict]) -> list[dict]:
 
     Training writes both scores of a step into one row, as train_loss, validation_loss and so on.
     """
-    rows = [row for row in events if row.get("event") in ("train", "validation")]
+    rows = []
     for row in events:
         for event in ("train", "validation"):
             found = {k.removeprefix(f"{event}_"): v for k, v in row.items() if k.startswith(f"{event}_")}
             if found and "step" in row:
                 rows.append({"event": event, "step": row["step"], **found})
     return rows
+
+
+def _outdated(sections: dict, events: list[dict], run_id: str | None) -> dict:
+    """Section -> sentences about those of its results that are not of the run's best weights."""
+    best = figures.best_step([row for row in curve_rows(events) if row["event"] == "validation"])
+    return {section: [said for made in results if (said := words.outdated(made, best, run_id))]
+            for section, results in sections.items()}
 
 
 def _learning(run: pathlib.Path, events: list[dict], cells: pd.DataFrame | None) -> str | None:
@@ -163,9 +172,7 @@ def _learning(run: pathlib.Path, events: list[dict], cells: pd.DataFrame | None)
 def _provenance(run: pathlib.Path, record: dict, events: list[dict], made: dict) -> dict:
     env = _json(run / "env.json") or {}
     opened = [str(row.get("time", "at an unknown time")) for row in events if row.get("event") == "final_opened"]
-    command = env.get("command") or env.get("argv")
     rows = {"Run folder": str(run), "Run id": record.get("run_id"), "Data": record.get("data_dir"),
-            "Command line": " ".join(map(str, command)) if isinstance(command, list) else command,
             "Test split": "opened " + ", ".join(opened) if opened else "never opened",
             "Python": env.get("python"), **(env.get("packages") or {})}  # fmt: skip
     blocks = {"Configuration of the run": record, "Environment": env, "How the data set was made": made}
@@ -184,10 +191,15 @@ def _embed(path: pathlib.Path) -> str | None:
     return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode() if path.is_file() else None
 
 
-def _json(path: pathlib.Path):
-    """The value in a JSON file, None where there is no such file."""
+def _json(path: pathlib.Path) -> dict | None:
+    """The object in a JSON file, None where there is no such file."""
+    if not path.is_file():
+        return None
     try:
-        return files.read_json(path) if path.is_file() else None
+        value = files.read_json(path)
+        if not isinstance(value, dict):
+            raise ValueError(f"{type(value).__name__} where an object is expected")
+        return value
     except ValueError as error:
         raise StoredStateRefused(f"{path}: not valid JSON ({error}); run the command that wrote it again") from error
 

@@ -57,6 +57,25 @@ def _answer_score(e: dict) -> str:
     )
 
 
+def outdated(made: dict | None, best_step: int | None, run_id: str | None) -> str | None:
+    """That a result is of other weights than the best of the run; None where it is of these, or nothing is known.
+
+    Args:
+        made: an evaluation, explain/summary.json or features/pair.json; None where there is none.
+        best_step: of the run, None where no score was logged.
+        run_id: of the run.
+    """
+    if made is None:
+        return None
+    split = f", {made['split']} split" if "split" in made else ""
+    if made.get("run_id", run_id) != run_id:
+        return f"Caution{split}: this was made in another run ({made['run_id']})."
+    if None in (best_step, made.get("step")) or made["step"] == best_step:
+        return None
+    return (f"Caution{split}: this is of the weights after step {made['step']}, but the best weights of the run are "
+            f"those after step {best_step}.")  # fmt: skip
+
+
 def counts(e: dict) -> str:
     """How many cells and fields an evaluation stands on, and groups where those are not the fields."""
     words = f"{e['n_cells']:,} cells from {e['n_fields']} fields"
