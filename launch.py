@@ -23,7 +23,11 @@ import time
 import traceback
 
 from cellcycle_jax.errors import InputRefused, ResourceMissing, UsageError, UserError
+from configs import base
 from configs.load import load
+
+FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
+UNUSABLE_PATH = (errno.EACCES, errno.EPERM, errno.EROFS, errno.EEXIST, errno.ENOTDIR, errno.EISDIR)
 
 
 def main(argv=None) -> int:
@@ -31,7 +35,7 @@ def main(argv=None) -> int:
     arguments, rest = _parser().parse_known_args(argv)
     try:
         if hasattr(arguments, "config"):
-            arguments.config = load(arguments.config, rest)
+            arguments.config = load(arguments.config, rest, KINDS[arguments.command])
         elif rest:
             raise UsageError(f"{rest[0]}: {arguments.command} takes no such argument; see --help")
         return COMMANDS[arguments.command][0](arguments) or 0
@@ -41,11 +45,15 @@ def main(argv=None) -> int:
         print(f"{arguments.command}: {error}", file=sys.stderr)
         return error.exit_code
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno not in FULL_DISK + UNUSABLE_PATH:
             raise
-        print(f"{arguments.command}: {error.filename or 'output'}: the disk is full; free some space and run again",
-              file=sys.stderr)
-        return ResourceMissing.exit_code
+        if arguments.debug:
+            traceback.print_exc()
+        full = error.errno in FULL_DISK
+        advice = "the disk is full; free some space and run again" if full else (
+            f"cannot be used ({error.strerror}); name another path, or change its permissions")
+        print(f"{arguments.command}: {error.filename or 'output'}: {advice}", file=sys.stderr)
+        return ResourceMissing.exit_code if full else UsageError.exit_code
     except KeyboardInterrupt:
         print(f"{arguments.command}: stopped by Ctrl-C; run the same command again", file=sys.stderr)
         return 130
@@ -76,7 +84,7 @@ def train(arguments):
     """Train a model on a data set; run again to go on after an interruption."""
     from cellcycle_jax.loop import train as run
 
-    run(arguments.config, _folder("--data", arguments.data), arguments.workdir)
+    run(arguments.config, _folder("--data", arguments.data), _new_folder(arguments.workdir))
     _say(f"{arguments.workdir}/checkpoints, metrics.jsonl")
 
 
@@ -115,13 +123,15 @@ def report(arguments):
 def demo(arguments):
     """The whole way on simulated fields: simulate, prepare, train, evaluate, explain, discover, report."""
     out = pathlib.Path(arguments.out)
-    parts = [out / name for name in ("fields", "data", "run")]
-    if any(p.exists() for p in parts):
-        if not arguments.overwrite:
-            raise UsageError(f"--out={out} holds an earlier demo; name another folder or give --overwrite")
-        for part in parts:
-            shutil.rmtree(part, ignore_errors=True)
-    fields, data, run = parts
+    fields, data, run = parts = [out / name for name in DEMO_MARKS]
+    found = [part for part in parts if part.exists()]
+    if found and not arguments.overwrite:
+        raise UsageError(f"--out={out} holds an earlier demo; name another folder or give --overwrite")
+    for part in found:
+        if not _is_of_a_demo(part):
+            raise UsageError(f"{part}: not made by a demo, so it is not removed; move it away, or name another --out")
+    for part in found:
+        shutil.rmtree(part)
     steps = [
         ["simulate", "--config=configs/demo/fields.py", f"--out={fields}"],
         ["prepare", "--config=configs/data/simulated.py", f"--fields={fields}", f"--out={data}"],
@@ -162,6 +172,14 @@ COMMANDS = {
 }
 
 
+# command -> the function of configs/base.py that makes its config
+KINDS = {"simulate": base.simulation, "prepare": base.preparation, "train": base.training}
+
+# folder of a demo -> what shows that a command of ours made it
+DEMO_MARKS = {"fields": ("simulation.json",), "data": ("provenance.json", "tfds/cells", ".work-*"),
+              "run": ("config.json",)}
+
+
 def _parser():
     parser = argparse.ArgumentParser(prog="launch.py", description=__doc__, allow_abbrev=False,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -189,11 +207,15 @@ def _folder(flag, path):
 
 
 def _new_folder(path):
-    try:
-        pathlib.Path(path).mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"--out={path}: cannot be written ({error.strerror}); name another folder") from None
+    pathlib.Path(path).mkdir(parents=True, exist_ok=True)
     return path
+
+
+def _is_of_a_demo(part):
+    """Whether a folder below --out is empty or carries the mark of the command that fills it."""
+    if part.is_symlink() or not part.is_dir():
+        return False
+    return not any(part.iterdir()) or any(any(part.glob(mark)) for mark in DEMO_MARKS[part.name])
 
 
 def _say(what):

@@ -3,41 +3,45 @@
 import ast
 import difflib
 import importlib.util
+import linecache
 import pathlib
 import re
+import traceback
+
+from ml_collections import ConfigDict
 
 from cellcycle_jax.errors import UsageError
+from configs import base
+
+KINDS = (base.simulation, base.preparation, base.training)
 
 
-def load(path, overrides=()):
+def load(path, overrides=(), kind=None):
     """The config of a Python file's get_config(), with `--config.path.to.field=value` arguments applied.
 
     Args:
         path: Python file; it is run.
         overrides: command line arguments. A tuple may be written DNA,Golgi or "('DNA', 'Golgi')".
+        kind: the function of configs/base.py whose fields the config must have; None: any.
 
     Raises:
-        UsageError: no such file, an argument of another form, an unknown field (with the nearest name), a value of
-            another type than the field's.
+        UsageError: no such file, a mistake in it (with its line), a config of another kind, an argument of another
+            form, an unknown field (with the nearest name), a value of another type than the field's.
     """
     path = pathlib.Path(path)
     if not path.is_file():
         raise UsageError(f"--config={path}: no such file; see the folder configs/")
-    spec = importlib.util.spec_from_file_location("config_file", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    if not hasattr(module, "get_config"):
-        raise UsageError(f"--config={path}: has no get_config(); see configs/base.py")
-    config = module.get_config()
+    config = _run(path, KINDS if kind is None else (kind,))
     known = fields(config)
+    if kind is not None:
+        _require_kind(path, known, kind)
     for argument in overrides:
         match = re.match(r"--config\.([\w.]+)=(.*)$", argument, re.DOTALL)
         if not match:
             raise UsageError(f"{argument}: not understood; a config field is changed by --config.path.to.field=value")
         name, text = match.groups()
         if name not in known:
-            near = difflib.get_close_matches(name, known, 1, 0.3)
-            raise UsageError(f"--config.{name}: no such field" + (f"; nearest: config.{near[0]}" if near else ""))
+            raise UsageError(f"--config.{name}: no such field{_nearest(name, known)}")
         config.update_from_flattened_dict({name: _value(name, text, known[name])})
     return config
 
@@ -48,6 +52,63 @@ def fields(config, head="") -> dict:
     for key, value in config.items():
         found |= fields(value, f"{head}{key}.") if hasattr(value, "items") else {head + key: value}
     return found
+
+
+def _run(path, kinds) -> ConfigDict:
+    """What get_config() of the file returns; `kinds` are those whose fields it may have meant."""
+    spec = importlib.util.spec_from_file_location("config_file", path.resolve())
+    if spec is None:
+        raise UsageError(f"--config={path}: is no Python file (NAME.py)")
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+        make = getattr(module, "get_config", None)
+        config = make() if make else None
+    except Exception as error:  # the file is the user's program, so it can raise anything
+        raise UsageError(_mistake(path, error, kinds)) from error
+    if make is None:
+        raise UsageError(f"--config={path}: has no get_config(); see configs/base.py")
+    if not isinstance(config, ConfigDict):
+        raise UsageError(f"--config={path}: get_config() returns {type(config).__name__}; allowed: a config of "
+                         "configs/base.py, changed or not")
+    return config
+
+
+def _mistake(path, error, kinds) -> str:
+    """Where in the config file an error arose, and what it means, in one line."""
+    file = str(path.resolve())
+    if isinstance(error, SyntaxError) and error.filename == file:
+        line, what = error.lineno, f"{error.msg}: {(error.text or '').strip()}"
+    else:
+        lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
+        line, what = (lines[-1] if lines else None), f"{type(error).__name__}: {' '.join(str(error).split())}"
+    # What ml_collections says of a field that is not there: Key "NAME" does not exist ..., or the bare name.
+    unknown = re.match(r"\W*(?:Key\W+)?(\w+)\W+(?:(?:does not exist|Did you mean).*)?$", str(error), re.DOTALL)
+    if isinstance(error, (AttributeError, KeyError)) and unknown:
+        name = unknown[1]
+        written = re.search(rf"\w\.((?:\w+\.)*{name}(?:\.\w+)*)", linecache.getline(file, line or 0))
+        name = written[1] if written else name
+        what = f"config.{name}: no such field{_nearest(name, [field for kind in kinds for field in fields(kind())])}"
+    return f"--config={path}{f', line {line}' if line else ''}: {what}"
+
+
+def _nearest(name, known) -> str:
+    near = difflib.get_close_matches(name, known, 1, 0.3)
+    return f"; nearest: config.{near[0]}" if near else ""
+
+
+def _require_kind(path, known, kind):
+    """Refuse a config that has not exactly the fields of `kind`."""
+    wanted = fields(kind())
+    if known.keys() == wanted.keys():
+        return
+    for other in KINDS:
+        if known.keys() == fields(other()).keys():
+            raise UsageError(f"--config={path}: is a config of base.{other.__name__}(); this command needs one of "
+                             f"base.{kind.__name__}()")
+    for name in [*(known.keys() - wanted.keys()), *(wanted.keys() - known.keys())][:1]:
+        what = f"no such field{_nearest(name, wanted)}" if name in known else "is missing"
+        raise UsageError(f"--config={path}: config.{name}: {what}; allowed: the fields of base.{kind.__name__}()")
 
 
 def _value(name, text, default):

@@ -1,5 +1,7 @@
 """The command line as a user meets it: help, one-line errors, documented exit codes."""
 
+import errno
+import os
 import pathlib
 import subprocess
 import sys
@@ -79,6 +81,113 @@ def test_config_files_change_fields_of_base_and_add_none(path):
     found = fields(load(path))
     kinds = [fields(make()) for make in (base.simulation, base.preparation, base.training)]
     assert any(found.keys() == kind.keys() for kind in kinds)
+
+
+CONFIG = """from configs import base
+
+def get_config():
+    c = base.{}()
+    {}
+    return c
+"""
+
+
+@pytest.mark.parametrize("kind, line, words", [
+    ("preparation", "c.phase.metod = 'marker'",
+     ["line 5", "config.phase.metod: no such field; nearest: config.phase.method"]),
+    ("preparation", "c.fase.method = 'marker'", ["line 5", "fase", "nearest: config.phase.method"]),
+    ("preparation", "c.phase.abstain = 'low'", ["line 5", "abstain", "float"]),
+    ("preparation", "c.phase.abstain = = 1", ["line 5", "invalid syntax"]),
+    ("preparation", "import no_such_package", ["line 5", "no_such_package"]),
+    ("preparation", "return 1 / 0", ["line 5", "ZeroDivisionError"]),
+    ("preparation", "return 3", ["get_config() returns int"]),
+    ("preparatoin", "", ["line 4", "preparatoin"]),
+    ("training", "", ["base.training()", "needs one of base.preparation()"]),
+    ("preparation", "c.unlock(); c.colour = 1", ["config.colour: no such field"]),
+    ("preparation", "c.unlock(); del c.phase.abstain", ["config.phase.abstain: is missing"]),
+])
+def test_a_mistake_inside_a_config_file_is_one_line_with_its_place(capsys, tmp_path, kind, line, words):
+    path = tmp_path / "mine.py"
+    path.write_text(CONFIG.format(kind, line))
+    code, said = run(capsys, "prepare", f"--config={path}", "--fields=nowhere", f"--out={tmp_path}/out")
+    assert code == 2 and len(said.err.strip().splitlines()) == 1
+    for word in [str(path), *words]:
+        assert word in said.err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("command, config", [("train", "data/simulated"), ("prepare", "default"),
+                                             ("simulate", "default")])
+def test_a_config_of_another_command_is_refused(capsys, tmp_path, monkeypatch, command, config):
+    monkeypatch.chdir(ROOT)
+    flags = {"train": ["--data=tests", f"--workdir={tmp_path}"], "prepare": ["--fields=tests", f"--out={tmp_path}"],
+             "simulate": [f"--out={tmp_path}"]}[command]
+    code, said = run(capsys, command, f"--config=configs/{config}.py", *flags)
+    assert code == 2 and "this command needs one of base." in said.err and not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("number, code, words", [
+    (errno.ENOSPC, 7, "out.txt: the disk is full"), (errno.EACCES, 2, "out.txt: cannot be used"),
+    (errno.EROFS, 2, "Read-only file system"), (errno.ENOTDIR, 2, "Not a directory"), (errno.EEXIST, 2, "File exists"),
+])
+def test_what_the_disk_refuses_is_one_line_and_anything_else_stays_a_bug(capsys, monkeypatch, number, code, words):
+    def fail(number):
+        raise OSError(number, os.strerror(number), "out.txt")
+
+    monkeypatch.setitem(launch.COMMANDS, "report", (lambda arguments: fail(number), {}))
+    found, said = run(capsys, "report")
+    assert found == code and words in said.err and len(said.err.strip().splitlines()) == 1
+    monkeypatch.setitem(launch.COMMANDS, "report", (lambda arguments: fail(errno.EIO), {}))
+    with pytest.raises(OSError, match="Input/output error"):
+        launch.main(["report"])
+
+
+def test_a_file_in_the_place_of_the_run_folder_is_refused_before_any_compute(capsys, tmp_path, monkeypatch):
+    from cellcycle_jax import loop
+
+    monkeypatch.setattr(loop, "_train", lambda *_: pytest.fail("computed"))
+    (tmp_path / "file").write_text("mine")
+    for workdir in (tmp_path / "file", tmp_path / "file" / "run"):
+        code, said = run(capsys, "train", f"--config={ROOT}/configs/default.py", f"--data={tmp_path}",
+                         f"--workdir={workdir}")
+        assert code == 2 and str(tmp_path / "file") in said.err and len(said.err.strip().splitlines()) == 1
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+DEMO_FILES = ["fields/simulation.json", "data/provenance.json", "run/config.json"]
+
+
+def demo(capsys, monkeypatch, out, *flags):
+    """`demo` with steps that do nothing."""
+    for command in set(launch.COMMANDS) - {"demo"}:
+        flags_of = launch.COMMANDS[command][1]
+        monkeypatch.setitem(launch.COMMANDS, command, (lambda arguments: 0, flags_of))
+    monkeypatch.chdir(ROOT)
+    return run(capsys, "demo", f"--out={out}", *flags)
+
+
+def write_all(folder, names):
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("{}")
+
+
+@pytest.mark.parametrize("data", ["data/provenance.json", "data/tfds/cells/x", "data/.work-1/x"])
+def test_a_demo_is_replaced_only_when_asked(capsys, monkeypatch, tmp_path, data):
+    write_all(tmp_path, ["fields/simulation.json", data])
+    (tmp_path / "run").mkdir()
+    code, said = demo(capsys, monkeypatch, tmp_path)
+    assert code == 2 and "--overwrite" in said.err and (tmp_path / data).exists()
+    assert demo(capsys, monkeypatch, tmp_path, "--overwrite")[0] == 0
+    assert not any((tmp_path / name).exists() for name in (DEMO_FILES[0], data, "run"))
+
+
+@pytest.mark.parametrize("foreign", ["fields", "data", "run"])
+def test_overwriting_a_demo_leaves_folders_of_others(capsys, monkeypatch, tmp_path, foreign):
+    write_all(tmp_path, [name for name in DEMO_FILES if not name.startswith(foreign)] + [f"{foreign}/thesis.txt"])
+    code, said = demo(capsys, monkeypatch, tmp_path, "--overwrite")
+    assert code == 2 and f"{tmp_path / foreign}: not made by a demo" in said.err
+    assert len([p for p in tmp_path.rglob("*") if p.is_file()]) == 3
 
 
 def test_every_field_of_base_says_what_it_means():
