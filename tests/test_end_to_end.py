@@ -1,6 +1,7 @@
 """The whole way as the command line goes it, small: what each command promises to leave behind, and the lock."""
 
 import json
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -89,7 +90,28 @@ def test_abstained_cells_count_against_the_truth_but_not_against_labels(opened):
     found = files.read_json(opened / "evaluation.json")
     assert found["n_cells"] == (table["label"] != "").sum()
     abstained = table[(table["label"] == "") & table[schema.TRUE_PHASE].isin(["G1/S", "G2"])]
-    assert found["truth"]["n_cells"] >= len(abstained)
+    labelled = table[(table["label"] != "") & table[schema.TRUE_PHASE].isin(["G1/S", "G2"])]
+    assert len(abstained) and found["truth"]["n_cells"] == len(labelled) + len(abstained)
+
+
+def test_what_the_test_split_holds_changes_no_result_of_the_others(opened, prepared, tmp_path):
+    """The same commands on a copy of the data in which every test cell is poisoned."""
+    data, run = tmp_path / "data", tmp_path / "run"
+    shutil.copytree(prepared, data)
+    shutil.copytree(opened, run, ignore=shutil.ignore_patterns("features", "explain", "evaluation*", "predictions*"))
+    files.write_json(run / "config.json", {**files.read_json(run / "config.json"), "data_dir": str(data)})
+    table = pd.read_parquet(data / "cells.parquet")
+    test, units = table[schema.SPLIT] == "test", files.read_units(data / "cells.parquet")
+    table.loc[test, schema.LABEL] = np.random.default_rng(0).permutation(["G1/S", "G2"] * len(table))[: test.sum()]
+    table.loc[test, [c for c in table if table[c].dtype.kind == "f"]] = np.nan
+    files.write_table(table, data / "cells.parquet", units)
+    for shard in (data / "tfds").rglob("*test.array_record*"):
+        shard.write_bytes(b"poison")
+    for command in ("evaluate", "explain", "discover"):
+        assert launch.main([command, f"--workdir={run}"]) == 0
+    assert launch.main(["evaluate", f"--workdir={run}", "--final"]) != 0  # the poison is there
+    for name in ("features/ranking.csv", "features/pairs.csv", "evaluation_validation.json", "explain/summary.json"):
+        assert (run / name).read_bytes() == (opened / name).read_bytes(), name
 
 
 def test_no_baseline_sees_the_marker(opened):
