@@ -22,12 +22,11 @@ from tqdm import tqdm
 from cellcycle_jax import files, schema
 from cellcycle_jax.errors import EXIT_QUARANTINED, InputRefused, UsageError
 from data_prep import illumination, intensity, pack, phase, qc, quality, review, split
-from data_prep.extract import Recipe, extract_field
+from data_prep.extract import extract_field
 from data_prep.fields import quantity_error
+from data_prep.recipe import Recipe, add_light, find_channels
 from data_prep.segment import SEGMENTERS
 from data_prep.sources import SOURCES, source_of
-
-MAX_LIGHT_FIELDS = 64  # fields per plate from which the light is estimated
 
 
 def prepare(config, fields_dir, out_dir, labels_csv=None, overwrite=False, strict=False) -> int:
@@ -76,6 +75,7 @@ def prepare(config, fields_dir, out_dir, labels_csv=None, overwrite=False, stric
     table = add_references(table, channels, config.channels.nucleus)
     table, labelled = add_labels(table, config)
     warn_of_one_hump(labelled.cuts)
+    uncorrected = plates_without_light(table, config.illumination)
     corrected = review.apply_corrections(table, corrections)
     table[schema.GROUP] = split.groups(table, config.split.by)
     table[schema.SPLIT] = split.assign(table, config.split.by, config.split.fractions, config.split.seed)
@@ -89,6 +89,7 @@ def prepare(config, fields_dir, out_dir, labels_csv=None, overwrite=False, stric
     qc.draw(table, found, recipe, labelled, channels, out / "qc")
     pack.write_table(table, out, channels)
     origin = pack.provenance(table, config, channels, labelled, quarantined, len(found), corrected, out)
+    origin["light_not_estimated"] = uncorrected
     files.write_json(out / "provenance.json", origin)
     shutil.rmtree(work)
     return EXIT_QUARANTINED if quarantined else 0
@@ -112,50 +113,6 @@ def check(config) -> None:
         raise quantity_error("phase.abstain", config.phase.abstain, "between 0 and 0.5")
     if len(config.phase.classes) != 2 or len(set(config.phase.classes)) != 2:
         raise quantity_error("phase.classes", tuple(config.phase.classes), "two different names")
-
-
-def find_channels(found, config) -> tuple[str, ...]:
-    """The channels of the first readable field, the order for all.
-
-    Raises:
-        InputRefused: no file can be read, or a channel that the config names is not there.
-    """
-    refusal = None
-    for file in found:
-        try:
-            channels = source_of(config.source).read(file, config).channels
-        except InputRefused as error:
-            refusal = refusal or error
-            continue
-        roles = config.channels
-        for role, names in (("nucleus", [roles.nucleus]), ("stains", roles.stains), ("marker", [roles.marker])):
-            for name in names:
-                if name and name not in channels:
-                    raise InputRefused(f"{file.path}: no channel {name!r} (config.channels.{role}); the file has "
-                                       f"{', '.join(channels)}; correct the name, or set channel_names")
-        return channels
-    raise refusal
-
-
-def add_light(found, recipe):
-    """The recipe with the light of each plate, from MAX_LIGHT_FIELDS fields at most, and {path: reason} of bad ones."""
-    light, unreadable = {}, {}
-    if recipe.config.illumination == "none":
-        return recipe, unreadable
-    by_plate = {}
-    for file in found:
-        by_plate.setdefault(file.plate, []).append(file)
-    for plate, members in tqdm(by_plate.items(), desc="light of each plate", unit="plate"):
-        images = []
-        for file in members[:: max(1, len(members) // MAX_LIGHT_FIELDS)][:MAX_LIGHT_FIELDS]:
-            try:
-                images.append(recipe.read(file).image)
-            except InputRefused as error:
-                unreadable[str(file.path)] = str(error)
-        alike = [i for i in images if i.shape == images[0].shape]
-        if alike:
-            light[plate] = illumination.estimate(alike)
-    return dataclasses.replace(recipe, light=light), unreadable
 
 
 def extract_all(found, recipe):
@@ -229,6 +186,15 @@ def warn_of_one_hump(cuts):
         if cut.get("separation", np.inf) < phase.MIN_SEPARATION:
             print(f"prepare: warning: the marker of plate {plate!r} shows no two humps ({cut['separation']:.1f} sd "
                   "apart); look at qc/marker_cuts.png before trusting its labels", file=sys.stderr)
+
+
+def plates_without_light(table, method):
+    """Plates with fields whose uneven light was to be removed and was not; said on the terminal too."""
+    plates = [] if method == "none" else sorted(table.loc[~table["_light_known"].astype(bool), schema.PLATE].unique())
+    if plates:
+        print(f"prepare: warning: uneven light is not removed from plate {', '.join(map(repr, plates))}: fewer than "
+              f"{illumination.MIN_FIELDS} fields of one size", file=sys.stderr)
+    return plates
 
 
 def join_truth(table, truth):

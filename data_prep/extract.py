@@ -1,44 +1,14 @@
 """One field -> a row per nucleus and a file of crops. Runs in parallel processes, one call per field."""
 
-import dataclasses
-import pathlib
-
 import numpy as np
 import pandas as pd
-from ml_collections import ConfigDict
 from skimage import measure as skimage_measure
 
 from cellcycle_jax import files, schema
-from data_prep import crop, intensity, measure, segment
-from data_prep.fields import Field, FieldFile, in_order
-from data_prep.illumination import Illumination
+from data_prep import crop, intensity, measure
+from data_prep.fields import Field, FieldFile
+from data_prep.recipe import Recipe
 from data_prep.sources import source_of
-
-
-@dataclasses.dataclass(frozen=True)
-class Recipe:
-    """What every field is treated with."""
-
-    config: ConfigDict  # of prepare
-    folder: pathlib.Path  # of the source
-    crops: pathlib.Path  # where crops go
-    channels: tuple[str, ...]  # of all fields, in one order
-    light: dict[str, Illumination]  # by plate
-
-    def read(self, file: FieldFile) -> Field:
-        """The field in `file`, its channels in the recipe's order."""
-        return in_order(source_of(self.config.source).read(file, self.config), self.channels)
-
-    def corrected(self, field: Field) -> np.ndarray:
-        """The field's image with even light, f32 [H, W, C]."""
-        light = self.light.get(field.plate)
-        return light.correct(field.image) if light else field.image.astype(np.float32)
-
-    def segmented(self, field: Field, image: np.ndarray) -> np.ndarray:
-        """Labels of the nuclei in the corrected image of the field, i32 [H, W]."""
-        nucleus = image[..., self.channels.index(self.config.channels.nucleus)]
-        chosen = self.config.segmentation
-        return segment.segment_nuclei(nucleus, field.pixel_um, chosen.nucleus_diameter, chosen.method)
 
 
 def extract_field(file: FieldFile, recipe: Recipe) -> pd.DataFrame:
@@ -49,7 +19,7 @@ def extract_field(file: FieldFile, recipe: Recipe) -> pd.DataFrame:
         working columns with a leading underscore that `build` uses and drops.
 
     Raises:
-        InputRefused: the file cannot be read or has other channels than the first.
+        InputRefused: the file cannot be read or has other channels than most.
     """
     config, source = recipe.config, source_of(recipe.config.source)
     field = recipe.read(file)
@@ -63,6 +33,7 @@ def extract_field(file: FieldFile, recipe: Recipe) -> pd.DataFrame:
     masks = {c: measure.stain_mask(signal[..., field.channels.index(c)], bodies, diameter)
              for c in config.channels.stains}
     rows = _rows(field, labels, background)
+    rows["_light_known"] = recipe.light_of(field) is not None
     if len(rows):
         columns = measure.measure_cells(signal, labels, bodies, field.channels, config.channels.nucleus, masks,
                                         field.pixel_um)

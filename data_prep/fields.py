@@ -86,7 +86,7 @@ def in_order(field: Field, channels) -> Field:
         InputRefused: the field has other channels.
     """
     if set(field.channels) != set(channels):
-        raise InputRefused(f"{field.path}: channels {', '.join(field.channels)}, but the first field has "
+        raise InputRefused(f"{field.path}: channels {', '.join(field.channels)}, but most fields have "
                            f"{', '.join(channels)}; prepare fields of different stains apart")
     order = [field.channels.index(name) for name in channels]
     return dataclasses.replace(field, image=field.image[..., order], channels=tuple(channels))

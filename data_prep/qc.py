@@ -28,9 +28,11 @@ def draw(table, found, recipe, labelled, channels, folder) -> None:
     for plate in list(dict.fromkeys(f.plate for f in found))[:MAX_PLATES]:
         name = _slug(plate or "fields")
         _outlines(table, [f for f in found if f.plate == plate], recipe, folder / f"outlines_{name}.png")
-        if plate in recipe.light:
-            drawing.light_fields(recipe.light[plate].light, channels, f"Light of {plate or 'all fields'}",
-                                 folder / f"illumination_{name}.png")
+        lights = {size: light for (owner, size), light in recipe.light.items() if owner == plate}
+        for size, light in lights.items():
+            ending = f"_{size[0]}x{size[1]}" if len(lights) > 1 else ""
+            drawing.light_fields(light.light, channels, f"Light of {plate or 'all fields'}",
+                                 folder / f"illumination_{name}{ending}.png")
     tiles = {}
     for label in (*recipe.config.phase.classes, ""):
         tiles |= _contact_sheet(used[used[schema.LABEL] == label], label or "no label", recipe, channels, folder)

@@ -96,9 +96,9 @@ def _entries(path):
     try:
         said = pd.read_csv(path, dtype=str, keep_default_na=False)
     except (OSError, ValueError) as error:
-        raise InputRefused(f"{path}: cannot be read as CSV ({error}); give an edited qc/labels.csv to --labels") from error
+        raise InputRefused(f"{path}: cannot be read as CSV ({error}); give --labels an edited labels.csv") from error
     if missing := {schema.CELL_ID, CORRECTED} - set(said.columns):
-        raise InputRefused(f"{path}: no column {sorted(missing)[0]}; give an edited qc/labels.csv to --labels")
+        raise InputRefused(f"{path}: no column {sorted(missing)[0]}; give --labels an edited labels.csv")
     said[CORRECTED] = said[CORRECTED].str.strip()
     said[schema.CELL_ID] = said[schema.CELL_ID].str.replace(r"^'(?=[=+@-])", "", regex=True)  # put there by write_csv
     return said[said[CORRECTED] != ""]

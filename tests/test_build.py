@@ -12,7 +12,7 @@ import tifffile
 from cellcycle_jax import files, schema
 from cellcycle_jax.errors import EXIT_QUARANTINED, InputRefused, UsageError
 from configs.data import simulated
-from data_prep import build
+from data_prep import build, illumination
 from data_prep.build import prepare
 
 
@@ -117,6 +117,10 @@ def test_pictures_and_labels_table_are_there(prepared):
             "labels.csv"} <= names
 
 
+def test_every_plate_with_enough_fields_has_its_light_removed(prepared):
+    assert files.read_json(prepared / "provenance.json")["light_not_estimated"] == []
+
+
 def test_finished_data_set_is_not_overwritten_unasked(prepared, simulated_fields):
     with pytest.raises(UsageError, match="--overwrite"):
         prepare(small_config(), simulated_fields, prepared)
@@ -170,6 +174,43 @@ def test_channels_in_another_order_are_put_right_and_other_channels_set_aside(so
             np.testing.assert_array_equal(a["image"], b["image"])
     rewrite(paths[3], [0, 1, 2, 3], [*names[:3], "PH3"])
     assert prepare(small_config(), some_fields, tmp_path / "other") == EXIT_QUARANTINED
+
+
+def test_one_odd_first_file_does_not_decide_for_all(some_fields, tmp_path):
+    first = sorted((some_fields / "fields").iterdir())[0]
+    tifffile.imwrite(first, tifffile.imread(first)[:2], ome=True, photometric="minisblack",
+                     metadata={"axes": "CYX", "Channel": {"Name": ["DNA", "PH3"]}, "PhysicalSizeX": 0.5,
+                               "PhysicalSizeXUnit": "µm"})
+    assert prepare(small_config(), some_fields, tmp_path / "out") == EXIT_QUARANTINED
+    assert list(files.read_json(tmp_path / "out" / "provenance.json")["quarantined"]) == [str(first)]
+
+
+def test_fields_of_another_size_have_a_light_of_their_own(some_fields, tmp_path, monkeypatch):
+    monkeypatch.setattr(illumination, "MIN_FIELDS", 3)
+    paths = sorted((some_fields / "fields").iterdir())
+    for path in paths[:3]:
+        tifffile.imwrite(path, tifffile.imread(path)[:, :240, :224], ome=True, photometric="minisblack",
+                         metadata={"axes": "CYX", "Channel": {"Name": ["DNA", "Golgi", "EB1", "CENPF"]},
+                                   "PhysicalSizeX": 0.5, "PhysicalSizeXUnit": "µm"})
+        labels = some_fields / "labels" / path.name.replace(".ome", "")
+        tifffile.imwrite(labels, tifffile.imread(labels)[:, :240, :224], photometric="minisblack")
+    assert prepare(small_config(), some_fields, tmp_path / "out") == 0
+    assert files.read_json(tmp_path / "out" / "provenance.json")["light_not_estimated"] == []
+    drawn = {p.name for p in (tmp_path / "out" / "qc").glob("illumination_*")}
+    assert drawn == {"illumination_HeLa-P1_240x224.png", "illumination_HeLa-P1_256x256.png"}
+
+
+def test_too_few_fields_for_the_light_are_told_and_no_light_is_drawn(some_fields, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(illumination, "MIN_FIELDS", 11)
+    config = small_config()
+    assert prepare(config, some_fields, tmp_path / "few") == 0
+    assert files.read_json(tmp_path / "few" / "provenance.json")["light_not_estimated"] == ["HeLa-P1"]
+    assert "light is not removed from plate 'HeLa-P1'" in capsys.readouterr().err
+    assert not list((tmp_path / "few" / "qc").glob("illumination_*"))
+    config.illumination = "none"
+    prepare(config, some_fields, tmp_path / "none")
+    assert files.read_json(tmp_path / "none" / "provenance.json")["light_not_estimated"] == []
+    assert "warning" not in capsys.readouterr().err
 
 
 def test_the_same_picture_under_two_names_is_refused(some_fields, tmp_path):

@@ -1,0 +1,100 @@
+"""What every field is treated with; found by reading some of the fields first."""
+
+import collections
+import dataclasses
+import pathlib
+
+import numpy as np
+from ml_collections import ConfigDict
+from tqdm import tqdm
+
+from cellcycle_jax.errors import InputRefused
+from data_prep import illumination, segment
+from data_prep.fields import Field, FieldFile, in_order
+from data_prep.sources import source_of
+
+MAX_LIGHT_FIELDS = 64  # fields per plate from which the light is estimated
+VOTERS = 5  # readable fields that decide which channels a field has to have
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """What every field is treated with."""
+
+    config: ConfigDict  # of prepare
+    folder: pathlib.Path  # of the source
+    crops: pathlib.Path  # where crops go
+    channels: tuple[str, ...]  # of all fields, in one order
+    light: dict[tuple[str, tuple[int, int]], illumination.Illumination]  # by plate and (height, width)
+
+    def read(self, file: FieldFile) -> Field:
+        """The field in `file`, its channels in the recipe's order."""
+        return in_order(source_of(self.config.source).read(file, self.config), self.channels)
+
+    def light_of(self, field: Field) -> illumination.Illumination | None:
+        """The light of the field's plate at the field's size, None where it is not known."""
+        return self.light.get((field.plate, field.image.shape[:2]))
+
+    def corrected(self, field: Field) -> np.ndarray:
+        """The field's image with even light, f32 [H, W, C]; as it is where the light is not known."""
+        light = self.light_of(field)
+        return light.correct(field.image) if light else field.image.astype(np.float32)
+
+    def segmented(self, field: Field, image: np.ndarray) -> np.ndarray:
+        """Labels of the nuclei in the corrected image of the field, i32 [H, W]."""
+        nucleus = image[..., self.channels.index(self.config.channels.nucleus)]
+        chosen = self.config.segmentation
+        return segment.segment_nuclei(nucleus, field.pixel_um, chosen.nucleus_diameter, chosen.method)
+
+
+def find_channels(found, config) -> tuple[str, ...]:
+    """The channels that most of the first VOTERS readable fields have, in the order of the first such field.
+
+    Raises:
+        InputRefused: no file can be read, or a channel that the config names is not there.
+    """
+    seen, refusal = [], None
+    for file in found:
+        try:
+            seen.append((file.path, source_of(config.source).read(file, config).channels))
+        except InputRefused as error:
+            refusal = refusal or error
+        if len(seen) == VOTERS:
+            break
+    if not seen:
+        raise refusal
+    (most, _), = collections.Counter(frozenset(names) for _, names in seen).most_common(1)
+    path, channels = next((p, names) for p, names in seen if frozenset(names) == most)
+    roles = config.channels
+    for role, names in (("nucleus", [roles.nucleus]), ("stains", roles.stains), ("marker", [roles.marker])):
+        for name in names:
+            if name and name not in channels:
+                raise InputRefused(f"{path}: no channel {name!r} (config.channels.{role}); the file has "
+                                   f"{', '.join(channels)}; correct the name, or set channel_names")
+    return channels
+
+
+def add_light(found, recipe):
+    """The recipe with the light of each plate, and {path: reason} of files that cannot be read.
+
+    Fields of another size have been taken otherwise, so each size of a plate has a light of its own. A plate is judged
+    by MAX_LIGHT_FIELDS fields at most; a size of which fewer than `illumination.MIN_FIELDS` are among them has none.
+    """
+    light, unreadable = {}, {}
+    if recipe.config.illumination == "none":
+        return recipe, unreadable
+    by_plate = collections.defaultdict(list)
+    for file in found:
+        by_plate[file.plate].append(file)
+    for plate, members in tqdm(by_plate.items(), desc="light of each plate", unit="plate"):
+        by_size = collections.defaultdict(list)
+        for file in members[:: max(1, len(members) // MAX_LIGHT_FIELDS)][:MAX_LIGHT_FIELDS]:
+            try:
+                image = recipe.read(file).image
+            except InputRefused as error:
+                unreadable[str(file.path)] = str(error)
+            else:
+                by_size[image.shape[:2]].append(image)
+        light |= {(plate, size): illumination.estimate(images) for size, images in by_size.items()
+                  if len(images) >= illumination.MIN_FIELDS}
+    return dataclasses.replace(recipe, light=light), unreadable
