@@ -9,6 +9,7 @@ from scipy import ndimage
 from cellcycle_jax import schema
 
 MIN_CELLS_FOR_PEAK = 10  # fewer nuclei give no trustworthy G1 peak
+FLOOR = 0.01  # lowest reference of a field, share of the plate's median positive one: it is divided by
 
 
 def field_background(image: np.ndarray, labels: np.ndarray, margin_px: float) -> np.ndarray:
@@ -68,13 +69,21 @@ def references(table, channels, nucleus: str) -> dict[str, dict[str, float]]:
     for _, plate in table.groupby(schema.PLATE, sort=False):
         area = float(plate["_area_px"].median())
         sparse = {c: _sparseness(plate, c) for c in channels}
+        found = {}
         for field, cells in plate.groupby(schema.FIELD, sort=False):
             integrated = cells[schema.integrated(nucleus)].to_numpy()
             centre = g1_peak(integrated) if len(cells) >= MIN_CELLS_FOR_PEAK else float(np.median(integrated))
             means = {c: cells[f"Cells_Intensity_MeanIntensity_{c}"].median() for c in channels}
-            result[field] = {c: float(means[c] * sparse[c]) for c in channels}
-            result[field][nucleus] = centre / area
-    return {f: {c: max(v, 1e-3) for c, v in r.items()} for f, r in result.items()}
+            found[field] = {c: float(means[c] * sparse[c]) for c in channels} | {nucleus: centre / area}
+        lowest = {c: _lowest([r[c] for r in found.values()]) for c in channels}
+        result |= {f: {c: max(v, lowest[c]) for c, v in r.items()} for f, r in found.items()}
+    return result
+
+
+def _lowest(references):
+    """The least reference that a field of a plate may have, given those of all its fields."""
+    positive = [r for r in references if r > 0]
+    return FLOOR * float(np.median(positive)) if positive else 1e-3
 
 
 def _sparseness(cells, channel):

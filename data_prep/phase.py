@@ -13,6 +13,7 @@ from cellcycle_jax import schema
 from cellcycle_jax.errors import InputRefused, UsageError
 
 MIN_CELLS_PER_PLATE = 30
+FLOOR = 0.01  # values below this share of the plate's median positive value are set to it: no log of background noise
 MIN_SEPARATION = 2.0  # humps nearer than this many standard deviations are one hump
 
 
@@ -39,8 +40,9 @@ def by_marker(table, channels, phase) -> Labelled:
     """
     if not channels.marker:
         raise UsageError("config.channels.marker=''; phase.method='marker' needs the name of the marker channel")
-    raw = table[f"Nuclei_Intensity_MeanIntensity_{channels.marker}"].to_numpy()
-    value = np.log2(np.maximum(raw, 1.0))
+    raw = table[f"Nuclei_Intensity_MeanIntensity_{channels.marker}"]
+    middle = raw.where(raw > 0).groupby(table[schema.PLATE]).transform("median").fillna(1.0)
+    value = np.log2(np.maximum(raw, FLOOR * middle)).to_numpy()
     label = np.full(len(table), schema.NO_LABEL, np.int64)
     cuts = {}
     for plate, rows in table.groupby(schema.PLATE, sort=True).indices.items():

@@ -32,17 +32,33 @@ def test_background_is_what_lies_far_from_nuclei():
     np.testing.assert_allclose(intensity.field_background(image, labels, margin_px=6), (100, 40))
 
 
-def test_reference_makes_a_typical_g1_nucleus_one():
+def two_fields(unit=1.0, golgi=(1.0, 3.0)):
+    """200 cells in each of two fields of one plate; the second is stained three times as strongly."""
     rng = np.random.default_rng(2)
     rows = []
-    for field, stain in (("a", 1.0), ("b", 3.0)):
+    for field, stain, other in zip("ab", (1.0, 3.0), golgi, strict=True):
         dna = population(200, 400.0, rng) * 100 * stain
         rows.append(pd.DataFrame({schema.FIELD: field, schema.PLATE: "p", "_area_px": 400.0,
-                                  schema.integrated("DNA"): dna,
-                                  "Cells_Intensity_MeanIntensity_DNA": 1.0, "Cells_Intensity_StdIntensity_DNA": 1.0,
-                                  "Cells_Intensity_MeanIntensity_Golgi": 3 * stain,
-                                  "Cells_Intensity_StdIntensity_Golgi": 4 * stain}))
-    found = intensity.references(pd.concat(rows), ("DNA", "Golgi"), "DNA")
+                                  schema.integrated("DNA"): dna * unit,
+                                  "Cells_Intensity_MeanIntensity_DNA": unit, "Cells_Intensity_StdIntensity_DNA": unit,
+                                  "Cells_Intensity_MeanIntensity_Golgi": 3 * other * unit,
+                                  "Cells_Intensity_StdIntensity_Golgi": 4 * abs(other) * unit}))
+    return pd.concat(rows)
+
+
+def test_reference_makes_a_typical_g1_nucleus_one():
+    found = intensity.references(two_fields(), ("DNA", "Golgi"), "DNA")
     assert found["a"]["DNA"] == pytest.approx(100, rel=0.03)
     assert found["b"]["DNA"] == pytest.approx(300, rel=0.03)
     assert found["b"]["Golgi"] == pytest.approx(15)  # three times 5, the root mean square of mean 3 and sd 4
+
+
+def test_references_follow_the_unit_of_the_camera():
+    one, small = (intensity.references(two_fields(u), ("DNA", "Golgi"), "DNA") for u in (1.0, 1e-6))
+    for field in "ab":
+        assert small[field] == pytest.approx({c: v * 1e-6 for c, v in one[field].items()}, rel=1e-6)
+
+
+def test_a_field_darker_than_its_background_gets_a_small_share_of_the_plates_reference():
+    found = intensity.references(two_fields(golgi=(1.0, -1.0)), ("DNA", "Golgi"), "DNA")
+    assert found["b"]["Golgi"] == pytest.approx(intensity.FLOOR * found["a"]["Golgi"])

@@ -36,6 +36,25 @@ def test_two_humps_are_told_apart_on_each_plate_by_its_own_cut():
     assert found.cuts["p2"]["cut"] - found.cuts["p1"]["cut"] == pytest.approx(3, abs=0.2)  # gain 8 is 3 in log2
 
 
+@pytest.mark.parametrize("unit", [1e-4, 1e4])
+def test_labels_do_not_depend_on_the_unit_of_the_camera(unit):
+    table, _ = marker_table()
+    scaled = table.assign(Nuclei_Intensity_MeanIntensity_CENPF=table["Nuclei_Intensity_MeanIntensity_CENPF"] * unit)
+    config = settings("marker")
+    one, two = (phase.label_cells(t, config.channels, config.phase) for t in (table, scaled))
+    np.testing.assert_array_equal(one.label, two.label)
+    np.testing.assert_allclose(two.value - one.value, np.log2(unit))
+
+
+def test_cells_without_any_marker_are_of_the_low_class():
+    table, truth = marker_table(plates=("p1",), gain=(1.0,))
+    none = np.flatnonzero(~truth)[:40]
+    table.loc[none, "Nuclei_Intensity_MeanIntensity_CENPF"] = -3.0
+    config = settings("marker")
+    found = phase.label_cells(table, config.channels, config.phase)
+    assert set(found.label[none]) == {0} and np.isfinite(found.value).all()
+
+
 def test_abstaining_band_grows_with_the_certainty_asked_for():
     value = np.log2(marker_table(apart=2.0)[0]["Nuclei_Intensity_MeanIntensity_CENPF"][:400].to_numpy())
     strict, lax = phase.two_gaussian_cuts(value, 0.01), phase.two_gaussian_cuts(value, 0.2)
