@@ -5,7 +5,7 @@ import pandas as pd
 from skimage import measure as skimage_measure
 
 from cellcycle_jax import files, schema
-from data_prep import crop, intensity, measure
+from data_prep import crop, intensity, measure, quality
 from data_prep.fields import Field, FieldFile
 from data_prep.recipe import Recipe
 from data_prep.sources import source_of
@@ -48,9 +48,7 @@ def _rows(field: Field, labels, background):
     table = skimage_measure.regionprops_table(labels, properties=("label", "centroid", "bbox", "area"))
     height, width = labels.shape
     edge = (table["bbox-0"] == 0) | (table["bbox-1"] == 0) | (table["bbox-2"] == height) | (table["bbox-3"] == width)
-    limit = np.iinfo(np.uint16).max if field.image.dtype == np.uint16 else np.inf
-    full = (field.image >= min(limit, max(field.image.max(), 1))) & (field.image.max() in (255, 1023, 4095, 65535))
-    counts = np.bincount(labels.ravel(), full.any(axis=-1).ravel(), minlength=labels.max() + 1)[1:]
+    counts = np.bincount(labels.ravel(), quality.saturated(field.image).ravel(), minlength=labels.max() + 1)[1:]
     n = len(table["label"])
     rows = {schema.CELL_ID: [f"{field.field_id}:{i}" for i in table["label"]],
             schema.FIELD: [field.field_id] * n, schema.WELL: [field.well] * n, schema.PLATE: [field.plate] * n,

@@ -4,6 +4,30 @@ import numpy as np
 
 from cellcycle_jax import schema
 
+FULL_SCALES = tuple(2**bits - 1 for bits in (8, 10, 12, 14, 16))  # of cameras and files
+MIN_CLIPPED_PX = 20  # so many pixels are not by chance all at the same highest value
+
+
+def saturated(image: np.ndarray) -> np.ndarray:
+    """Pixels at a camera's limit in any channel, bool [H, W].
+
+    A channel is clipped where at least MIN_CLIPPED_PX pixels share its highest value, more than twice as many as have
+    the next lower one, and that value is in the uppermost quarter of a camera's range (offsets and gains keep some
+    cameras from reaching the end of theirs).
+
+    Args:
+        image: [H, W, C], as read.
+    """
+    full = np.zeros(image.shape[:2], bool)
+    for channel in np.moveaxis(image, -1, 0):
+        top = channel.max()
+        if not any(0.75 * scale <= top <= scale for scale in FULL_SCALES):
+            continue
+        at_top, next_lower = channel == top, channel[channel < top].max(initial=0)
+        if at_top.sum() >= max(MIN_CLIPPED_PX, 2 * (channel == next_lower).sum() + 1):
+            full |= at_top
+    return full
+
 
 def rejections(table, nucleus: str, limits) -> np.ndarray:
     """The reason for each object, "" for those to use; the first that applies of the order below.

@@ -1,3 +1,4 @@
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -36,3 +37,30 @@ def test_limits_are_relative_to_the_plate():
 
 def test_reasons_are_the_promised_words():
     assert set(schema.REJECTIONS) == {"border", "small", "large", "ragged", "out_of_focus", "saturated", "mitotic"}
+
+
+def bright(limit):
+    """A field whose brightest tenth would pass `limit`, as the camera stores it: f64 [100, 100]."""
+    return np.minimum(np.random.default_rng(0).uniform(0, limit / 0.9, (100, 100)).round(), limit)
+
+
+@pytest.mark.parametrize("limit", [255, 1023, 4000, 4095, 16383, 65535])
+def test_each_channel_is_judged_by_its_own_limit(limit):
+    clipped = bright(limit)
+    other = np.full((100, 100), 20000.0)
+    other[:50] = np.arange(5000).reshape(50, 100)
+    image = np.stack([other, clipped], axis=-1).astype(np.uint16)
+    np.testing.assert_array_equal(quality.saturated(image), clipped == limit)
+
+
+def test_a_highest_value_that_few_pixels_have_or_that_lies_low_is_no_limit():
+    few = bright(4095)
+    few[few == 4095] = 4000
+    few[0, :19] = 4095
+    low = bright(2500)
+    assert not quality.saturated(np.stack([few, low], axis=-1).astype(np.uint16)).any()
+
+
+def test_flat_tops_of_nuclei_in_few_grey_levels_are_no_limit():
+    levels = np.repeat(np.arange(200, 231), 100)[:3000].reshape(50, 60)  # as many pixels at the top as below it
+    assert not quality.saturated(levels[..., None].astype(np.uint16)).any()
