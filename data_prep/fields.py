@@ -13,6 +13,7 @@ import tifffile
 from cellcycle_jax.errors import InputRefused, UsageError
 
 _UM = {"m": 1e6, "cm": 1e4, "mm": 1e3, "µm": 1.0, "nm": 1e-3}
+SAME_SIZE = 0.01  # sizes of a pixel that differ by a smaller share are the same
 MAX_BYTES = 2 << 30  # a file that declares more than this is refused before anything is decoded
 
 
@@ -53,18 +54,18 @@ def read_field(file: FieldFile, channel_names=(), pixel_um: float | None = None)
     Args:
         file: the file and what its name says.
         channel_names: names in order; needed where the file has no OME metadata, checked against it where it has.
-        pixel_um: um per px where the file does not say.
+        pixel_um: um per px; needed where the file does not say, checked against it where it does.
 
     Raises:
         InputRefused: unreadable, cut short, too large, RGB, a time series, an unknown number type, NaN or infinity,
-            channel names that do not fit.
+            channel names or a pixel size that do not fit, pixels that are not square.
     """
     try:
         with _complaints() as complaints, tifffile.TiffFile(file.path) as tiff:
             _check_whole(tiff, file.path)
             series = tiff.series[0]
             image = _channels_last(series.asarray(), series.axes, file.path)
-            names, size = _ome(tiff.ome_metadata) if tiff.is_ome else ((), None)
+            names, size = _ome(tiff.ome_metadata, file.path) if tiff.is_ome else ((), None)
         if complaints:
             raise InputRefused(f"{file.path}: damaged ({complaints[0]}); copy the file again")
     except InputRefused:
@@ -75,6 +76,9 @@ def read_field(file: FieldFile, channel_names=(), pixel_um: float | None = None)
     image = _checked_pixels(image, file.path)
     names = _names(tuple(channel_names), names, image.shape[-1], file.path)
     digest = hashlib.sha256(np.ascontiguousarray(image).data).hexdigest()
+    if size and pixel_um and _differ(size, pixel_um):
+        raise InputRefused(f"{file.path}: config.pixel_um says {pixel_um:g}, the file says {size:g} um per px; "
+                           "set pixel_um to 0 to use the file's")
     return Field(image, names, size or pixel_um, file.cell_line, file.plate, file.well, file.site, file.field_id,
                  str(file.path), digest)
 
@@ -160,14 +164,28 @@ def _checked_pixels(image, path):
     raise InputRefused(f"{path}: pixels are {image.dtype}; allowed: uint8, uint16, float32; export the field again")
 
 
-def _ome(xml):
+def _ome(xml, path):
+    """Channel names and um per px; () and None where the metadata do not say."""
     if len(xml) > 10_000_000 or "<!ENTITY" in xml:
-        raise InputRefused("OME metadata is larger than 10 MB or defines entities; export the field again")
+        raise InputRefused(f"{path}: OME metadata is larger than 10 MB or defines entities; export the field again")
     pixels = ome_types.from_xml(xml).images[0].pixels
     names = tuple(c.name or "" for c in pixels.channels)
-    to_um = _UM.get(pixels.physical_size_x_unit.value)  # None for "pixel" and "reference frame": no physical size
-    size = pixels.physical_size_x * to_um if pixels.physical_size_x and to_um else None
-    return (names if all(names) else ()), size
+    width = _in_um(pixels.physical_size_x, pixels.physical_size_x_unit)
+    height = _in_um(pixels.physical_size_y, pixels.physical_size_y_unit)
+    if width and height and _differ(width, height):
+        raise InputRefused(f"{path}: a pixel is {width:g} um wide and {height:g} um high; allowed: square pixels; "
+                           "resample the field")
+    return (names if all(names) else ()), width
+
+
+def _in_um(size, unit):
+    """A physical size in um; None for no size and for "pixel" and "reference frame", which are no physical units."""
+    to_um = _UM.get(unit.value)
+    return size * to_um if size and to_um else None
+
+
+def _differ(one, two):
+    return abs(one / two - 1) > SAME_SIZE
 
 
 def _names(wanted, found, count, path):

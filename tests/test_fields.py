@@ -28,6 +28,24 @@ def test_ome_gives_names_and_pixel_size_and_pixels_unchanged(tmp_path, stack):
     np.testing.assert_array_equal(field.image, stack.transpose(1, 2, 0))
 
 
+def sized(path, stack, x, y, unit_y="µm"):
+    return write(path, stack, axes="CYX", Channel={"Name": list(NAMES)}, PhysicalSizeX=x, PhysicalSizeXUnit="µm",
+                 PhysicalSizeY=y, PhysicalSizeYUnit=unit_y)
+
+
+def test_pixels_that_are_not_square_are_refused(tmp_path, stack):
+    with pytest.raises(InputRefused, match="a.ome.tif: a pixel is 0.5 um wide and 0.52 um high"):
+        read_field(sized(tmp_path / "a.ome.tif", stack, 0.5, 0.52))
+    assert read_field(sized(tmp_path / "b.ome.tif", stack, 0.5, 502.0, "nm")).pixel_um == 0.5
+
+
+def test_a_pixel_size_that_disagrees_with_the_file_is_refused_with_both(tmp_path, stack):
+    file = sized(tmp_path / "a.ome.tif", stack, 0.5, 0.5)
+    assert read_field(file, pixel_um=0.503).pixel_um == 0.5
+    with pytest.raises(InputRefused, match="pixel_um says 0.65, the file says 0.5"):
+        read_field(file, pixel_um=0.65)
+
+
 def test_plain_tiff_takes_names_and_size_from_the_caller(tmp_path, stack):
     field = read_field(write(tmp_path / "a.tif", stack[0]), ("DNA",), 0.5)
     assert field.channels == ("DNA",) and field.pixel_um == 0.5 and field.image.shape == (40, 50, 1)
