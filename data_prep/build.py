@@ -21,13 +21,13 @@ from tqdm import tqdm
 
 from cellcycle_jax import files, schema
 from cellcycle_jax.errors import EXIT_QUARANTINED, InputRefused, UsageError
-from data_prep import illumination, intensity, pack, phase, qc, quality, review, split
+from data_prep import allowed, illumination, intensity, pack, phase, qc, quality, review, split
 from data_prep.extract import extract_field
 from data_prep.fields import quantity_error
 from data_prep.recipe import Recipe, add_light, find_channels
-from data_prep.segment import SEGMENTERS
 from data_prep.sources import SOURCES, source_of
 
+CODE = pathlib.Path(__file__).parent
 
 def prepare(config, fields_dir, out_dir, labels_csv=None, overwrite=False, strict=False) -> int:
     """Find, cut, measure, label and split the cells of a folder of fields; write the data set `out_dir`.
@@ -91,7 +91,8 @@ def prepare(config, fields_dir, out_dir, labels_csv=None, overwrite=False, stric
     origin = pack.provenance(table, config, channels, labelled, quarantined, len(found), corrected, out)
     origin["light_not_estimated"] = uncorrected
     files.write_json(out / "provenance.json", origin)
-    shutil.rmtree(work)
+    for unfinished in out.glob(".work-*"):  # of earlier configs too: nothing will go on from them
+        shutil.rmtree(unfinished)
     return EXIT_QUARANTINED if quarantined else 0
 
 
@@ -99,20 +100,7 @@ def check(config) -> None:
     """Refuse config values out of range, before any file is read."""
     if config.source not in SOURCES:
         raise quantity_error("source", config.source, ", ".join(SOURCES))
-    if config.segmentation.method not in SEGMENTERS:
-        raise quantity_error("segmentation.method", config.segmentation.method, ", ".join(SEGMENTERS))
-    if config.illumination not in ("surface", "none"):
-        raise quantity_error("illumination", config.illumination, "surface, none")
-    if config.phase.method not in phase.METHODS:
-        raise quantity_error("phase.method", config.phase.method, ", ".join(phase.METHODS))
-    if config.split.by not in split.UNITS:
-        raise quantity_error("split.by", config.split.by, ", ".join(split.UNITS))
-    if config.crop.size_px < 16 or config.crop.size_px % 8:
-        raise quantity_error("crop.size_px", config.crop.size_px, "a multiple of 8, at least 16")
-    if not 0 < config.phase.abstain < 0.5:
-        raise quantity_error("phase.abstain", config.phase.abstain, "between 0 and 0.5")
-    if len(config.phase.classes) != 2 or len(set(config.phase.classes)) != 2:
-        raise quantity_error("phase.classes", tuple(config.phase.classes), "two different names")
+    allowed.refuse_values(config)
 
 
 def extract_all(found, recipe):
@@ -221,9 +209,12 @@ def refuse_missing_class(table, classes):
 
 
 def _fingerprint(config, found):
-    """Names the work folder: the same config on the same files goes on, anything else starts anew."""
+    """Names the work folder: the same config and code on the same files goes on, anything else starts anew."""
     listed = []
     for file in found:
         state = file.path.stat()
         listed.append((dataclasses.asdict(file) | {"path": str(file.path)}, state.st_size, state.st_mtime_ns))
-    return hashlib.sha256(json.dumps([config.to_json(sort_keys=True), listed]).encode()).hexdigest()[:12]
+    digest = hashlib.sha256(json.dumps([config.to_json(sort_keys=True), listed]).encode())
+    for source in sorted(CODE.rglob("*.py")):
+        digest.update(source.read_bytes())
+    return digest.hexdigest()[:12]

@@ -71,4 +71,5 @@ def write(folder, crop_shape, metadata, examples) -> pathlib.Path:
     tfds.disable_progress_bar()  # a bar per split and shard says less than the caller's one
     with contextlib.redirect_stdout(io.StringIO()):
         builder.download_and_prepare()
+    shutil.rmtree(folder / "downloads", ignore_errors=True)  # the library makes it, nothing is ever put there
     return folder / "cells" / VERSION

@@ -59,7 +59,7 @@ def measure_cells(image, labels, bodies, channels, nucleus, masks, pixel_um) -> 
 
     Args:
         image: background-subtracted f32 [H, W, C].
-        labels, bodies: i32 [H, W] with the same values 1..n.
+        labels, bodies: i32 [H, W] with the same values 1..n, n at least 1.
         channels: names of the C channels; `nucleus` is the one that shows DNA.
         masks: {channel: bool [H, W]}, the pieces of each stain around the nucleus.
         pixel_um: um per px or None: then lengths are in px.

@@ -1,5 +1,6 @@
 """Fields to data set, on simulated fields whose answer is known."""
 
+import re
 import shutil
 
 import numpy as np
@@ -269,11 +270,40 @@ def test_a_bad_table_of_corrections_is_told_before_any_field_is_read(tmp_path):
         prepare(small_config(), tmp_path / "nowhere", tmp_path / "out", labels_csv=tmp_path / "none.csv")
 
 
+def test_nothing_unfinished_is_left_behind(some_fields, tmp_path):
+    old = tmp_path / "out" / ".work-of-another-config"
+    old.mkdir(parents=True)
+    (old / "field.npz").write_text("")
+    prepare(small_config(), some_fields, tmp_path / "out")
+    assert {p.name for p in (tmp_path / "out").iterdir()} == {"cells.parquet", "tfds", "qc", "provenance.json"}
+    assert [p.name for p in (tmp_path / "out" / "tfds").iterdir()] == ["cells"]
+
+
+def test_changed_code_does_not_go_on_from_an_older_ones_work(tmp_path, monkeypatch):
+    (tmp_path / "extract.py").write_text("one")
+    monkeypatch.setattr(build, "CODE", tmp_path)
+    before = build._fingerprint(small_config(), [])
+    assert build._fingerprint(small_config(), []) == before
+    (tmp_path / "extract.py").write_text("two")
+    assert build._fingerprint(small_config(), []) != before
+
+
 @pytest.mark.parametrize("path, value", [("source", "nowhere"), ("illumination", "magic"), ("crop.size_px", 30),
                                          ("segmentation.method", "x"), ("phase.method", "x"), ("split.by", "cell"),
-                                         ("phase.abstain", 0.7), ("phase.classes", ("A", "A"))])
+                                         ("phase.abstain", 0.7), ("phase.classes", ("A", "A")),
+                                         ("split.fractions", (0.5, 0.5)), ("split.fractions", (0.9, 0.2, -0.1)),
+                                         ("split.fractions", ("a", "b", "c")), ("phase.low", (1.2, 0.8)),
+                                         ("phase.high", (2.0,)), ("phase.low", ("a", "b")), ("crop.um_per_px", -0.5),
+                                         ("crop.body_um", -1.0),
+                                         ("pixel_um", -0.5), ("pixel_um", float("nan")),
+                                         ("segmentation.nucleus_diameter", -1.0), ("quality.min_area", -1.0),
+                                         ("quality.max_area", 0.5), ("quality.min_solidity", 1.5),
+                                         ("quality.min_focus", -1.0), ("quality.max_saturated", 2.0),
+                                         ("quality.mitotic_brightness", 0.0), ("max_fields", -1), ("workers", -1),
+                                         ("channels.marker", "DNA"), ("channels.stains", ("EB1", "EB1")),
+                                         ("channels.stains", ("EB1", "CENPF"))])
 def test_values_out_of_range_are_named_before_any_file_is_read(path, value, tmp_path):
     config = small_config()
     config.update_from_flattened_dict({path: value})
-    with pytest.raises(UsageError, match=path.replace(".", r"\.")):
+    with pytest.raises(UsageError, match=re.escape(f"config.{path}={value!r}; allowed: ")):
         prepare(config, tmp_path / "nowhere", tmp_path / "out")

@@ -1,0 +1,72 @@
+"""What the fields of a prepare config may be; the sources, which grow, are checked in `build.check`."""
+
+import math
+
+from data_prep import phase, split
+from data_prep.fields import quantity_error
+from data_prep.segment import SEGMENTERS
+
+
+def _finite(value):
+    return 0 <= value < math.inf
+
+
+def _rising(pair):
+    return len(pair) == 2 and 0 <= pair[0] < pair[1] < math.inf
+
+
+def _shares(values):
+    return len(values) == 3 and min(values) > 0 and abs(sum(values) - 1) < 1e-6
+
+
+def _other_channels(names, channels):
+    return len(set(names)) == len(names) and channels.marker not in names
+
+
+# Field, what is allowed, test of the value in the whole config.
+ALLOWED = (
+    ("workers", "0 or more", lambda v, c: v >= 0),
+    ("max_fields", "0 or more", lambda v, c: v >= 0),
+    ("pixel_um", "0 or more, finite", lambda v, c: _finite(v)),
+    ("channels.nucleus", "the name of a channel", lambda v, c: v),
+    ("channels.marker", "another channel than the nucleus", lambda v, c: v != c.channels.nucleus),
+    ("channels.stains", "different names, not the marker's", lambda v, c: _other_channels(v, c.channels)),
+    ("illumination", "surface, none", lambda v, c: v in ("surface", "none")),
+    ("segmentation.method", ", ".join(SEGMENTERS), lambda v, c: v in SEGMENTERS),
+    ("segmentation.nucleus_diameter", "0 or more, finite", lambda v, c: _finite(v)),
+    ("quality.min_area", "0 to below 1", lambda v, c: 0 <= v < 1),
+    ("quality.max_area", "above 1", lambda v, c: v > 1),
+    ("quality.min_solidity", "0 to below 1", lambda v, c: 0 <= v < 1),
+    ("quality.min_focus", "0 to below 1", lambda v, c: 0 <= v < 1),
+    ("quality.max_saturated", "0 to 1", lambda v, c: 0 <= v <= 1),
+    ("quality.mitotic_brightness", "above 1", lambda v, c: v > 1),
+    ("crop.size_px", "a multiple of 8, at least 16", lambda v, c: v >= 16 and v % 8 == 0),
+    ("crop.um_per_px", "0 or more, finite", lambda v, c: _finite(v)),
+    ("crop.body_um", "0 or more, finite", lambda v, c: _finite(v)),
+    ("phase.method", ", ".join(phase.METHODS), lambda v, c: v in phase.METHODS),
+    ("phase.classes", "two different names", lambda v, c: len(v) == 2 and len(set(v)) == 2),
+    ("phase.abstain", "between 0 and 0.5", lambda v, c: 0 < v < 0.5),
+    ("phase.low", "two rising numbers, not negative", lambda v, c: _rising(v)),
+    ("phase.high", "two rising numbers, not negative", lambda v, c: _rising(v)),
+    ("phase.min_cells", "0 or more", lambda v, c: v >= 0),
+    ("split.by", ", ".join(split.UNITS), lambda v, c: v in split.UNITS),
+    ("split.fractions", "three positive numbers that add up to 1", lambda v, c: _shares(v)),
+)
+
+
+def refuse_values(config) -> None:
+    """Refuse the first value that is out of range or of the wrong kind.
+
+    Raises:
+        UsageError: names the field, its value and what is allowed.
+    """
+    for name, words, test in ALLOWED:
+        value = config
+        for part in name.split("."):
+            value = value[part]
+        try:
+            fits = test(value, config)
+        except TypeError:  # text where a number belongs
+            fits = False
+        if not fits:
+            raise quantity_error(name, value, words)
