@@ -176,7 +176,7 @@ COMMANDS = {
 KINDS = {"simulate": base.simulation, "prepare": base.preparation, "train": base.training}
 
 # folder of a demo -> what shows that a command of ours made it
-DEMO_MARKS = {"fields": ("simulation.json",), "data": ("provenance.json", "tfds/cells", ".work-*"),
+DEMO_MARKS = {"fields": ("simulation.json", "fields/*.ome.tif"), "data": ("provenance.json", "tfds/cells", ".work-*"),
               "run": ("config.json",)}
 
 
