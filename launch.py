@@ -177,7 +177,7 @@ KINDS = {"simulate": base.simulation, "prepare": base.preparation, "train": base
 
 # folder of a demo -> what shows that a command of ours made it
 DEMO_MARKS = {"fields": ("simulation.json", "fields/*.ome.tif"), "data": ("provenance.json", "tfds/cells", ".work-*"),
-              "run": ("config.json",)}
+              "run": ("config.json", ".lock")}
 
 
 def _parser():
@@ -212,10 +212,11 @@ def _new_folder(path):
 
 
 def _is_of_a_demo(part):
-    """Whether a folder below --out is empty or carries the mark of the command that fills it."""
+    """Whether a folder below --out holds no file yet or carries the mark of the command that fills it."""
     if part.is_symlink() or not part.is_dir():
         return False
-    return not any(part.iterdir()) or any(any(part.glob(mark)) for mark in DEMO_MARKS[part.name])
+    empty = not any(path.is_file() for path in part.rglob("*"))
+    return empty or any(any(part.glob(mark)) for mark in DEMO_MARKS[part.name])
 
 
 def _say(what):
