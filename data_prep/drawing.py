@@ -23,15 +23,23 @@ def composite(image: np.ndarray, low, high) -> np.ndarray:
     return np.clip(scaled @ np.array(_TINTS[: image.shape[-1]]), 0, 1)
 
 
-def scale_bar(axes, size_px, um_per_px, colour="white") -> None:
-    """A bar of about a fifth of the picture, in um, or in px where the pixel size is unknown."""
+def scale_bar(axes, size_px, um_per_px, corner=None) -> None:
+    """A bar of at most a third of `size_px`, in um, or in px where the pixel size is unknown.
+
+    Args:
+        axes: shows the picture in pixel coordinates.
+        size_px: width of what the bar belongs to: the picture, or one tile of a sheet.
+        um_per_px: None or NaN where unknown.
+        corner: bottom right corner (y, x) of what the bar belongs to, px; None: of a square picture.
+    """
     known = um_per_px is not None and np.isfinite(um_per_px)
-    full = size_px * (um_per_px if known else 1.0)
-    length = max(n for n in (1, 2, 5, 10, 20, 50, 100, 200, 500) if n <= max(full / 4, 1))
-    width = length / full
-    axes.plot([0.95 - width, 0.95], [0.05, 0.05], color=colour, lw=3, transform=axes.transAxes, solid_capstyle="butt")
-    axes.text(0.95 - width / 2, 0.07, f"{length} {'µm' if known else 'px'}", color=colour, ha="center", va="bottom",
-              fontsize=9, transform=axes.transAxes)
+    scale = um_per_px if known else 1.0
+    length = max(n for n in (1, 2, 5, 10, 20, 50, 100, 200, 500) if n <= max(size_px * scale / 3, 1))
+    y, x = corner or (axes.get_ylim()[0], axes.get_xlim()[1])
+    y, x, width = y - 0.05 * size_px, x - 0.05 * size_px, length / scale
+    axes.plot([x - width, x], [y, y], color="white", lw=3, solid_capstyle="butt")
+    axes.text(x - width / 2, y - 0.03 * size_px, f"{length} {'µm' if known else 'px'}", color="white", ha="center",
+              va="bottom", fontsize=9)
 
 
 def outlines(image, labels, rows, title, um_per_px, path) -> None:
@@ -72,17 +80,21 @@ def contact_sheet(crops, names, title, um_per_px, path, columns=10) -> None:
         title: of the sheet; um_per_px: of the crops or NaN; path: PNG to write; columns: tiles per row.
     """
     high = np.maximum(np.percentile(crops, 99.5, axis=(0, 1, 2)), 1e-6)
+    size, gap = crops.shape[1], max(1, crops.shape[1] // 24)
     rows = -(-len(crops) // columns)
-    figure, grid = plt.subplots(rows, columns, figsize=(columns, rows + 0.6), squeeze=False,
-                                gridspec_kw={"wspace": 0.04, "hspace": 0.04})
-    for axes in grid.flat:
-        axes.axis("off")
-    for axes, tile, name in zip(grid.flat, crops, names, strict=False):
-        axes.imshow(composite(tile, 0.0, high), interpolation="nearest")
-        axes.text(0.04, 0.96, str(name), color="white", fontsize=7, va="top", transform=axes.transAxes)
-    scale_bar(grid.flat[0], crops.shape[1], um_per_px)
-    figure.suptitle(title, fontsize=11)
-    figure.savefig(path, dpi=110, bbox_inches="tight")
+    corners = [(gap + (size + gap) * (i // columns), gap + (size + gap) * (i % columns)) for i in range(len(crops))]
+    sheet = np.ones((gap + rows * (size + gap), gap + columns * (size + gap), 3))
+    for tile, (top, left) in zip(crops, corners, strict=True):
+        sheet[top:top + size, left:left + size] = composite(tile, 0.0, high)
+    width = 10.0
+    figure, axes = plt.subplots(figsize=(width, width * sheet.shape[0] / sheet.shape[1] + 0.4), layout="constrained")
+    axes.imshow(sheet, interpolation="nearest")
+    axes.axis("off")
+    for name, (top, left) in zip(names, corners, strict=True):
+        axes.text(left + 0.05 * size, top + 0.05 * size, str(name), color="white", fontsize=8, va="top")
+    scale_bar(axes, size, um_per_px, (corners[0][0] + size, corners[0][1] + size))
+    figure.suptitle(title, fontsize=12)
+    figure.savefig(path, dpi=130)
     plt.close(figure)
 
 
