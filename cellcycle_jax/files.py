@@ -110,7 +110,7 @@ def write_csv(table, path) -> None:
         return "'" + value if isinstance(value, str) and value[:1] in ("=", "+", "-", "@") else value
 
     with replacing(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
+        writer = csv.writer(file, lineterminator="\n")
         writer.writerow(table.columns)
         writer.writerows([harmless(value) for value in row] for row in table.itertuples(index=False, name=None))
 
