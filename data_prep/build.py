@@ -29,6 +29,7 @@ from data_prep.sources import SOURCES, source_of
 
 CODE = pathlib.Path(__file__).parent
 
+
 def prepare(config, fields_dir, out_dir, labels_csv=None, overwrite=False, strict=False) -> int:
     """Find, cut, measure, label and split the cells of a folder of fields; write the data set `out_dir`.
 
@@ -69,31 +70,45 @@ def prepare(config, fields_dir, out_dir, labels_csv=None, overwrite=False, stric
     if table.empty:
         raise InputRefused(f"--fields={fields_dir}: no nucleus in {len(found)} fields; "
                            "check config.channels.nucleus and config.segmentation.nucleus_diameter")
-    channels = recipe.channels
+    table, labelled, made = decide(table, recipe, corrections)
+    made |= {"quarantined": quarantined, "n_fields": len(found)}
 
+    (out / "provenance.json").unlink(missing_ok=True)
+    pack.write_dataset(table, work, out, recipe.channels, config)
+    qc.draw(table, found, recipe, labelled, recipe.channels, out / "qc")
+    pack.write_table(table, out)
+    files.write_json(out / "provenance.json", pack.provenance(table, recipe, labelled, out) | made)
+    for unfinished in out.glob(".work-*"):  # of earlier configs too: nothing will go on from them
+        shutil.rmtree(unfinished)
+    return EXIT_QUARANTINED if quarantined else 0
+
+
+def decide(table, recipe, corrections):
+    """Which objects are used, what they are and where they go: all that needs a whole plate or the whole set.
+
+    Args:
+        table: all objects of all fields.
+        recipe: what the fields were treated with.
+        corrections: {cell_id: what a human said}.
+
+    Returns:
+        The table with reject, reference, label, group, split and truth columns; the record of the labelling; and what
+        provenance.json says of these decisions.
+    """
+    config, source = recipe.config, source_of(recipe.config.source)
     table[schema.REJECT] = quality.rejections(table, config.channels.nucleus, config.quality)
-    table = add_references(table, channels, config.channels.nucleus)
+    table = add_references(table, recipe.channels, config.channels.nucleus)
     table, labelled = add_labels(table, config)
     warn_of_one_hump(labelled.cuts)
-    uncorrected = plates_without_light(table, config.illumination)
-    corrected = review.apply_corrections(table, corrections)
+    made = {"light_not_estimated": plates_without_light(table, config.illumination)}
+    made["labels_corrected_by_hand"] = review.apply_corrections(table, corrections)
     table[schema.GROUP] = split.groups(table, config.split.by)
     table[schema.SPLIT] = split.assign(table, config.split.by, config.split.fractions, config.split.seed)
     split.refuse_twins(table.drop_duplicates(schema.FIELD))
     if hasattr(source, "truth"):
-        table = join_truth(table, source.truth(fields_dir))
+        table = join_truth(table, source.truth(recipe.folder))
     refuse_missing_class(table, config.phase.classes)
-
-    (out / "provenance.json").unlink(missing_ok=True)
-    pack.write_dataset(table, work, out, channels, config)
-    qc.draw(table, found, recipe, labelled, channels, out / "qc")
-    pack.write_table(table, out, channels)
-    origin = pack.provenance(table, config, channels, labelled, quarantined, len(found), corrected, out)
-    origin["light_not_estimated"] = uncorrected
-    files.write_json(out / "provenance.json", origin)
-    for unfinished in out.glob(".work-*"):  # of earlier configs too: nothing will go on from them
-        shutil.rmtree(unfinished)
-    return EXIT_QUARANTINED if quarantined else 0
+    return table, labelled, made
 
 
 def check(config) -> None:

@@ -43,7 +43,7 @@ def write_dataset(table, work, out, channels, config):
         builder.write(out / "tfds", (size, size, len(channels)), vocabulary, by_split)
 
 
-def write_table(table, out, channels):
+def write_table(table, out):
     """OUT/cells.parquet: one row per object found, working columns dropped, units in the file's metadata."""
     known = bool(table["_pixel_size_known"].all())
     table = table[[c for c in table.columns if not c.startswith("_")]]
@@ -54,24 +54,24 @@ def write_table(table, out, channels):
     files.write_table(table[ordered], out / "cells.parquet", units)
 
 
-def provenance(table, config, channels, labelled, quarantined, n_fields, corrected, out):
-    """What made the data set: config, versions, counts, cuts, files set aside, hash of the table."""
+def provenance(table, recipe, labelled, out) -> dict:
+    """What the data set is made of: vocabulary, counts, cuts, config, versions, hash of the table."""
+    config = recipe.config
     used = table[table[schema.REJECT] == ""]
     by_split = pd.crosstab(used[schema.SPLIT], used[schema.LABEL].replace("", "no label"))
     few = used.groupby(schema.FIELD).size()
     packages = ("numpy", "scipy", "scikit-image", "pandas", "tifffile", "tensorflow-datasets")
     return {
-        "channels": channels, "classes": config.phase.classes, "marker": config.channels.marker,
+        "channels": recipe.channels, "classes": config.phase.classes, "marker": config.channels.marker,
         "nucleus": config.channels.nucleus, "stains": config.channels.stains, "group_by": config.split.by,
         # Measured intensities of this channel are the label itself, so rankings leave them out.
         "labels_are_intensity_of": config.channels.nucleus if config.phase.method == "dna_content" else "",
         "um_per_px": (config.crop.um_per_px or None) if bool(table["_pixel_size_known"].all()) else None,
-        "n_fields": n_fields, "n_objects": len(table), "n_used": len(used),
+        "n_objects": len(table), "n_used": len(used),
         "rejected": table[schema.REJECT][table[schema.REJECT] != ""].value_counts().to_dict(),
         "by_split": {s: by_split.loc[s].to_dict() for s in by_split.index},
         "groups": {s: sorted(g.unique()) for s, g in used.groupby(schema.SPLIT)[schema.GROUP]},
         "abstained": float((used[schema.LABEL] == "").mean()), "cuts": labelled.cuts, "labelled_by": labelled.axis,
-        "labels_corrected_by_hand": corrected, "quarantined": quarantined,
         "fields_without_g1_peak": sorted(few[few < intensity.MIN_CELLS_FOR_PEAK].index),
         "config": json.loads(config.to_json()), "sha256": {"cells.parquet": files.sha256(out / "cells.parquet")},
         "versions": {"python": platform.python_version(), **{p: metadata.version(p) for p in packages}},
