@@ -42,10 +42,12 @@ def evaluate(workdir, final: bool = False) -> None:
     split = "test" if final else "validation"
     if final:
         log.append(workdir, {"event": "final_opened", "split": split, "time": _now(), "step": run.step})
-    validation = _crops(run, "validation")
-    temperature = calibration.fit_temperature(run.predict_logits(validation), validation.label)
-    crops = _crops(run, split, final) if final else validation
+    crops = _crops(run, "validation")
     logits = run.predict_logits(crops)
+    temperature = calibration.fit_temperature(logits, crops.label)
+    if final:
+        crops = _crops(run, split, final)
+        logits = run.predict_logits(crops)
     rows = table.rows_by_id(cells, crops.cell_id)
     predictions = prediction_table(rows, logits, run.classes, temperature)
     result = score(rows, crops.label, logits, temperature, fitted_baselines(cells, run, crops), run, resampling)

@@ -74,8 +74,8 @@ def prepare(config, fields_dir, out_dir, labels_csv=None, overwrite=False, stric
     made |= {"quarantined": quarantined, "n_fields": len(found)}
 
     (out / "provenance.json").unlink(missing_ok=True)
-    pack.write_dataset(table, work, out, recipe.channels, config)
-    qc.draw(table, found, recipe, labelled, recipe.channels, out / "qc")
+    pack.write_dataset(table, recipe, out)
+    qc.draw(table, found, recipe, labelled, out / "qc")
     pack.write_table(table, out)
     files.write_json(out / "provenance.json", pack.provenance(table, recipe, labelled, out) | made)
     for unfinished in out.glob(".work-*"):  # of earlier configs too: nothing will go on from them

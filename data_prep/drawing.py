@@ -68,7 +68,9 @@ def outlines(image, labels, rows, title, um_per_px, path) -> None:
                 loc="upper center", bbox_to_anchor=(0.5, -0.005), frameon=False)
     axes.set_title(title, fontsize=11)
     scale_bar(axes, labels.shape[1], um_per_px)
-    _save(figure, axes, path)
+    axes.axis("off")
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
 
 
 def contact_sheet(crops, names, title, um_per_px, path, columns=10) -> None:
@@ -141,10 +143,4 @@ def light_fields(light, channels, title, path) -> None:
     figure.colorbar(shown, ax=list(grid.flat), label="light, relative to its mean")
     figure.suptitle(title, fontsize=11)
     figure.savefig(path, dpi=100)
-    plt.close(figure)
-
-
-def _save(figure, axes, path):
-    axes.axis("off")
-    figure.savefig(path, dpi=110)
     plt.close(figure)

@@ -92,6 +92,6 @@ def _write_crops(recipe, field, image, labels, bodies, background, masks, rows):
         np.savez(temporary, cell_id=np.array(whole[schema.CELL_ID], dtype=str) if len(whole) else np.zeros(0, "U1"),
                  image=np.clip(np.round(crops / stored), 0, 65535).astype(np.uint16),
                  compartments=np.stack([b for _, b in cut]) if cut else np.zeros((0, size, size), np.uint8),
-                 image_scale=np.float32(stored), present=np.uint8(present), channels=np.array(field.channels),
+                 image_scale=np.float32(stored), present=np.uint8(present),
                  field_norm=np.stack([background, np.median(image, axis=(0, 1)), spread]).astype(np.float32),
                  um_per_px=np.float32(config.crop.um_per_px if resampled else (field.pixel_um or np.nan)))

@@ -75,9 +75,10 @@ def measure_cells(image, labels, bodies, channels, nucleus, masks, pixel_um) -> 
             columns |= intensity(image[..., c], members, place, name)
         columns |= texture(image[..., c], labels, name)
     columns |= edge(image[..., channels.index(nucleus)], labels, nucleus)
+    diameter_px = typical_diameter(labels)
     for name, mask in masks.items():
         columns |= pieces(image[..., channels.index(name)], mask, labels, bodies, name, scale)
-        columns |= dots(image[..., channels.index(name)], bodies, typical_diameter(labels), name, scale)
+        columns |= dots(image[..., channels.index(name)], bodies, diameter_px, name, scale)
     return columns
 
 

@@ -12,8 +12,9 @@ from cellcycle_jax import files, schema
 from data_prep import builder, intensity
 
 
-def write_dataset(table, work, out, channels, config):
+def write_dataset(table, recipe, out):
     """OUT/tfds from the crops in the work folder: every usable cell, those without a label too."""
+    config, channels = recipe.config, recipe.channels
     used = table[table[schema.REJECT] == ""]
     label = {name: i for i, name in enumerate(config.phase.classes)} | {"": schema.NO_LABEL}
     size = config.crop.size_px
@@ -21,7 +22,7 @@ def write_dataset(table, work, out, channels, config):
     def examples(split_name):
         for field, rows in used[used[schema.SPLIT] == split_name].groupby(schema.FIELD, sort=True):
             bar.update(len(rows))
-            stored = np.load(work / f"{field}.npz")
+            stored = np.load(recipe.crops / f"{field}.npz")
             place = {cell: i for i, cell in enumerate(stored["cell_id"])}
             pixels, bits = stored["image"], stored["compartments"]
             for _, row in rows.iterrows():

@@ -11,13 +11,13 @@ TILES = 60  # cells on a contact sheet
 MAX_PLATES = 6  # plates whose outlines and light are drawn
 
 
-def draw(table, found, recipe, labelled, channels, folder) -> None:
+def draw(table, found, recipe, labelled, folder) -> None:
     """Write all pictures and labels.csv of a data set.
 
     Args:
         table: all objects, labels and working columns included.
         found: the field files; recipe: what they were treated with; labelled: record of the labelling.
-        channels: names; folder: where the pictures go.
+        folder: where the pictures go.
     """
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -31,11 +31,11 @@ def draw(table, found, recipe, labelled, channels, folder) -> None:
         lights = {size: light for (owner, size), light in recipe.light.items() if owner == plate}
         for size, light in lights.items():
             ending = f"_{size[0]}x{size[1]}" if len(lights) > 1 else ""
-            drawing.light_fields(light.light, channels, f"Light of {plate or 'all fields'}",
+            drawing.light_fields(light.light, recipe.channels, f"Light of {plate or 'all fields'}",
                                  folder / f"illumination_{name}{ending}.png")
     tiles = {}
     for label in (*recipe.config.phase.classes, ""):
-        tiles |= _contact_sheet(used[used[schema.LABEL] == label], label or "no label", recipe, channels, folder)
+        tiles |= _contact_sheet(used[used[schema.LABEL] == label], label or "no label", recipe, folder)
     listed = (table[schema.REJECT] == "") | (table[review.APPLIED] != "")
     review.write_labels(table[listed], tiles, folder / "labels.csv")
 
@@ -56,10 +56,11 @@ def _outlines(table, members, recipe, path):
                      f"{file.field_id}: {nucleus} and what was found in it", field.pixel_um, path)
 
 
-def _contact_sheet(cells, label, recipe, channels, folder):
+def _contact_sheet(cells, label, recipe, folder):
     """Up to TILES cells of one label, spread evenly over what labelling looked at, the lowest first."""
     if cells.empty:
         return {}
+    channels = recipe.channels
     order = cells.sort_values(schema.MARKER)
     order = order.iloc[np.unique(np.linspace(0, len(order) - 1, min(TILES, len(order))).astype(int))]
     shown = [i for i, c in enumerate(channels) if c != recipe.config.channels.marker][:4]
