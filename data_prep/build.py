@@ -227,9 +227,9 @@ def _fingerprint(config, found):
     """Names the work folder: the same config and code on the same files goes on, anything else starts anew."""
     listed = []
     for file in found:
-        state = file.path.stat()
-        listed.append((dataclasses.asdict(file) | {"path": str(file.path)}, state.st_size, state.st_mtime_ns))
-    digest = hashlib.sha256(json.dumps([config.to_json(sort_keys=True), listed]).encode())
+        states = [path.stat() for path in (*file.paths, file.labels_path) if path]
+        listed.append((dataclasses.asdict(file), [(state.st_size, state.st_mtime_ns) for state in states]))
+    digest = hashlib.sha256(json.dumps([config.to_json(sort_keys=True), listed], default=str).encode())
     for source in sorted(CODE.rglob("*.py")):
         digest.update(source.read_bytes())
     return digest.hexdigest()[:12]

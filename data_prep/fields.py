@@ -19,14 +19,25 @@ MAX_BYTES = 2 << 30  # a file that declares more than this is refused before any
 
 @dataclasses.dataclass(frozen=True)
 class FieldFile:
-    """Where a field is and what its name says: all texts, "" where unknown. `field_id` is unique in a data set."""
+    """Where a field is and what is known of it before it is read: texts are "" where unknown."""
 
-    path: pathlib.Path
-    field_id: str
+    paths: tuple[pathlib.Path, ...]  # one file with all channels, or one or more (z planes) per channel
+    field_id: str  # unique in a data set, safe as a file name
     cell_line: str = ""
     plate: str = ""
     well: str = ""
     site: str = ""
+    label: str = ""  # what a folder's name says of all its cells
+    channels: tuple[str, ...] = ()  # what each path shows where files hold one channel each; () where a file holds all
+    part: int | None = None  # which picture of the file, where a file holds several
+    pixel_um: float | None = None  # um per px, None: the file or the config says it
+    labels_path: pathlib.Path | None = None  # label image made elsewhere, None: none
+    extra: tuple[tuple[str, str], ...] = ()  # further (column, value) of the sidecar
+
+    @property
+    def path(self) -> pathlib.Path:
+        """The first file: what errors name."""
+        return self.paths[0]
 
 
 @dataclasses.dataclass(frozen=True)

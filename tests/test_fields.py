@@ -11,7 +11,7 @@ NAMES = ("DNA", "Golgi", "CENPF")
 def write(path, image, **metadata):
     tifffile.imwrite(path, image, ome=path.name.endswith(".ome.tif"), metadata=metadata or None, compression="zlib",
                      photometric="minisblack")
-    return FieldFile(path, path.stem)
+    return FieldFile((path,), path.stem)
 
 
 @pytest.fixture
@@ -88,7 +88,7 @@ def test_colour_pictures_are_refused(tmp_path):
     path = tmp_path / "rgb.tif"
     tifffile.imwrite(path, np.zeros((20, 20, 3), np.uint8), photometric="rgb")
     with pytest.raises(InputRefused, match="RGB"):
-        read_field(FieldFile(path, "rgb"), ("DNA",))
+        read_field(FieldFile((path,), "rgb"), ("DNA",))
 
 
 def test_declared_size_is_checked_before_decoding(tmp_path, monkeypatch, stack):
@@ -100,6 +100,6 @@ def test_declared_size_is_checked_before_decoding(tmp_path, monkeypatch, stack):
 def test_same_pixels_have_the_same_hash_in_another_container(tmp_path, stack):
     one = read_field(write(tmp_path / "a.tif", stack[0]), ("DNA",))
     tifffile.imwrite(tmp_path / "b.tif", stack[0], compression="lzw")
-    two = read_field(FieldFile(tmp_path / "b.tif", "b"), ("DNA",))
+    two = read_field(FieldFile((tmp_path / "b.tif",), "b"), ("DNA",))
     assert one.sha256 == two.sha256
     assert one.sha256 != read_field(write(tmp_path / "c.tif", stack[1]), ("DNA",)).sha256

@@ -59,12 +59,12 @@ def _field_file(path, relative, pattern, cell_line):
     stem = re.sub(r"(\.ome)?\.tiff?$", "", relative.as_posix(), flags=re.IGNORECASE)
     field_id = stem.replace("/", "_")
     if pattern is None:
-        return FieldFile(path, field_id, cell_line, relative.parent.as_posix().strip("."), field_id, "")
+        return FieldFile((path,), field_id, cell_line, relative.parent.as_posix().strip("."), field_id, "")
     match = pattern.search(relative.as_posix())
     if match is None:
         raise InputRefused(f"{path}: the name does not fit config.name_pattern={pattern.pattern!r}; "
                            "change the pattern or leave the file out")
     said = match.groupdict(default="")
     line = said.get("line") or cell_line
-    return FieldFile(path, field_id, line, said.get("plate", line if "line" in said else ""),
+    return FieldFile((path,), field_id, line, said.get("plate", line if "line" in said else ""),
                      said.get("well") or field_id, said.get("site", ""))

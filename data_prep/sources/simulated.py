@@ -1,5 +1,6 @@
 """Fields written by `launch.py simulate`, with the known answer beside them."""
 
+import dataclasses
 import pathlib
 
 import numpy as np
@@ -17,7 +18,7 @@ def find_fields(root, config) -> list[FieldFile]:
     with config.unlocked():
         config.name_pattern = config.name_pattern or NAME_PATTERN
     files = folder.find_fields(pathlib.Path(root) / "fields", config)
-    return [FieldFile(f.path, f.field_id, f.cell_line, f"{f.cell_line}-P1", f.well, f.site) for f in files]
+    return [dataclasses.replace(f, plate=f"{f.cell_line}-P1") for f in files]
 
 
 def read(file: FieldFile, config) -> Field:
