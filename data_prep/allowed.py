@@ -4,6 +4,7 @@ import math
 
 from data_prep import phase, split
 from data_prep.fields import quantity_error
+from data_prep.projection import PROJECTIONS
 from data_prep.segment import SEGMENTERS
 
 
@@ -23,11 +24,25 @@ def _other_channels(names, channels):
     return len(set(names)) == len(names) and channels.marker not in names
 
 
+def _codes(texts):
+    pairs = [text.partition("=") for text in texts]
+    return all(code and name for code, _, name in pairs) and all(
+        len({pair[i] for pair in pairs}) == len(pairs) for i in (0, 2))
+
+
+def _colours(names):
+    shown = [name for name in names if name]
+    return not names or (len(names) == 3 and bool(shown) and len(set(shown)) == len(shown))
+
+
 # Field, what is allowed, test of the value in the whole config.
 ALLOWED = (
     ("workers", "0 or more", lambda v, c: v >= 0),
     ("max_fields", "0 or more", lambda v, c: v >= 0),
     ("pixel_um", "0 or more, finite", lambda v, c: _finite(v)),
+    ("channel_codes", "texts code=name, codes and names all different", lambda v, c: _codes(v)),
+    ("projection", "max, mean, focus", lambda v, c: v in PROJECTIONS),
+    ("rgb", "nothing, or three different names with \"\" for none", lambda v, c: _colours(v)),
     ("channels.nucleus", "the name of a channel", lambda v, c: v),
     ("channels.marker", "another channel than the nucleus", lambda v, c: v != c.channels.nucleus),
     ("channels.stains", "different names, not the marker's", lambda v, c: _other_channels(v, c.channels)),
