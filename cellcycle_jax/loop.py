@@ -43,6 +43,7 @@ ALLOWED = (
     ("train.wandb", f"one of {', '.join(log.WANDB)}", lambda v: v in log.WANDB),
     ("evaluate.bootstraps", "at least 10", lambda v: v >= 10),
     ("evaluate.confidence", "above 0 and below 1, e.g. 0.95", lambda v: 0 < v < 1),
+    ("predict.min_confidence", "0 to 1, e.g. 0.8", lambda v: 0 <= v <= 1),
     ("explain.cells", "at least 1", lambda v: v >= 1),
     ("discover.candidates", "at least 2", lambda v: v >= 2),
     ("seed", "0 to 2^31 - 1", lambda v: 0 <= v < 2**31),

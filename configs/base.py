@@ -148,6 +148,10 @@ def training() -> ConfigDict:
     c.evaluate.bootstraps = 2000  # resamples of the groups for each interval
     c.evaluate.confidence = 0.95  # of the intervals
 
+    c.predict = ConfigDict()
+    c.predict.min_confidence = 0.8  # calibrated probability of the likeliest class below which predict abstains
+    c.predict.note = ""  # said with every prediction, e.g. what the cells of training were; simulated fields say so themselves
+
     c.explain = ConfigDict()
     c.explain.tap = "last"  # activation that Grad-CAM reads: a tap of the model, or 'last' convolution
     c.explain.cells = 200  # validation cells explained per class
