@@ -91,7 +91,7 @@ def fitted_baselines(cells, run, crops):
         train = train[train[schema.CELL_LINE].isin(list(run.config.data.cell_lines))]
     labelled = train[train[schema.LABEL] != ""]
     masked = run.config.data.mask != "none"
-    return (baselines.fit_baselines(labelled, run.channels, crops.nucleus, run.classes, crops.marker, masked),
+    return (baselines.fit_baselines(labelled, run.channels, crops.nucleus, run.classes, crops.markers, masked),
             baselines.fit_oracle(train, run.classes))
 
 
