@@ -128,7 +128,7 @@ def _fit(rows: pd.DataFrame, label: np.ndarray, features, boosting: bool, seed: 
 
 
 def fit_baselines(
-    train_rows: pd.DataFrame, channels, nucleus: str, classes, marker: str, shape_shown: bool = False, seed: int = 0,
+    train_rows: pd.DataFrame, channels, nucleus: str, classes, markers, shape_shown: bool = False, seed: int = 0,
 ) -> Baselines:
     """Fit the four baselines on the labelled rows.
 
@@ -141,7 +141,7 @@ def fit_baselines(
         channels: channels the model sees; the shape of the nucleus belongs to the nuclear channel.
         nucleus: channel in which nuclei were found.
         classes: names of the P classes, in order.
-        marker: channel that labels the cells ("" for none); its measurements are never used.
+        markers: channels that label the cells; their measurements are never used.
         shape_shown: the model sees the outline of the nucleus without its channel, as a mask does.
         seed: of the gradient boosting.
 
@@ -153,7 +153,7 @@ def fit_baselines(
     area, dna = schema.NUCLEAR_AREA, schema.integrated(nucleus)
     few = {"nuclear_area": [area], "integrated_dna": [dna], "area_and_dna": [area, dna]}
     models = {name: _fit(rows, label, features, boosting=False, seed=seed) for name, features in few.items()}
-    features = table.measurements(rows, channels, marker, None if shape_shown else nucleus)
+    features = table.measurements(rows, channels, markers, None if shape_shown else nucleus)
     models["all_features"] = _fit(rows, label, features, boosting=True, seed=seed)
     return Baselines(models)
 

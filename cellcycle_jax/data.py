@@ -2,6 +2,7 @@
 
 import dataclasses
 import pathlib
+import zipfile
 
 import jax.numpy as jnp
 import numpy as np
@@ -13,6 +14,8 @@ BUILDER = pathlib.Path("tfds", "cells", "1.0.0")
 ARRAYS = ("image", "image_scale", "compartments", "norm", "label")
 MASKS = {"none": 0, "cell": schema.Compartment.BODY, "nucleus": schema.Compartment.NUCLEUS}  # what a mask keeps
 SCALES = ("reference", "own_max")
+_TEXT_COLUMNS = {"cell_id": schema.CELL_ID, "group_id": schema.FIELD, "field_id": schema.FIELD, "well": schema.WELL,
+                 "plate": schema.PLATE, "cell_line": schema.CELL_LINE}  # of cells that no split has grouped yet
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,7 +37,7 @@ class Crops:
     cell_line: np.ndarray
     channels: tuple[str, ...]
     classes: tuple[str, ...]
-    marker: str  # the channel no model sees; "" for none
+    markers: tuple[str, ...]  # channels no model sees, since they made the labels
     nucleus: str
     stains: tuple[str, ...]
     group_by: str
@@ -88,7 +91,7 @@ def _read(folder, split):
             columns[name][row] = value.decode() if isinstance(value, bytes) else value
     columns = {name: values.astype(str) if values.dtype == object else values for name, values in columns.items()}
     columns["label"] = columns["label"].astype(np.int32)
-    names = ("channels", "classes", "marker", "nucleus", "stains", "group_by")
+    names = ("channels", "classes", "markers", "nucleus", "stains", "group_by")
     stored = {name: builder.info.metadata[name] for name in names}
     return columns, {name: value if isinstance(value, str) else tuple(value) for name, value in stored.items()}
 
@@ -108,6 +111,44 @@ def identity(data_dir) -> str:
     if not path.is_file():
         raise StoredStateRefused(f"{path}: not there, so this is no finished data set; finish `launch.py prepare`")
     return files.sha256(path)
+
+
+def crops_of_field(path, rows, vocabulary: dict) -> Crops:
+    """Cells of one field from the file of crops that preparation wrote, without labels.
+
+    Args:
+        path: FIELD.npz with cell_id, image u16 [n, S, S, C], image_scale, compartments, present, field_norm f32 [3, C]
+            (background, median, spread) and um_per_px.
+        rows: of the N wanted cells in the table of objects, all of that field.
+        vocabulary: the remaining fields of `Crops`; its channels are those of the file, in order.
+
+    Raises:
+        StoredStateRefused: the file is missing, damaged, lacks a cell, or has another number of channels.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            stored = dict(stored)
+        place = {cell: i for i, cell in enumerate(stored["cell_id"].tolist())}
+        found = np.array([place[cell] for cell in rows[schema.CELL_ID]], np.int64)
+        reference = rows[[schema.reference_column(c) for c in vocabulary["channels"]]].to_numpy(np.float32)
+        shared = np.broadcast_to(stored["field_norm"].T[None], (len(rows), *stored["field_norm"].T.shape))
+        norm = np.concatenate([shared, reference[..., None]], axis=-1)
+        image, compartments = stored["image"][found], stored["compartments"][found]
+        each = {name: np.full(len(rows), stored[key]) for name, key in
+                (("image_scale", "image_scale"), ("compartments_present", "present"), ("um_per_px", "um_per_px"))}
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise StoredStateRefused(f"{path}: not readable as crops of the cells in the table ({type(error).__name__}: "
+                                 f"{error}); cut them anew") from None
+    return Crops(image=image, compartments=compartments, norm=norm, **each,
+                 label=np.full(len(rows), schema.NO_LABEL, np.int32),
+                 **{name: rows[column].to_numpy(str) for name, column in _TEXT_COLUMNS.items()}, **vocabulary)
+
+
+def join(parts) -> Crops:
+    """The cells of several crops with the same vocabulary, one after another."""
+    arrays = [f.name for f in dataclasses.fields(Crops) if isinstance(getattr(parts[0], f.name), np.ndarray)]
+    joined = {name: np.concatenate([getattr(part, name) for part in parts]) for name in arrays}
+    return dataclasses.replace(parts[0], **joined)
 
 
 def take(crops: Crops, rows) -> Crops:
@@ -134,16 +175,16 @@ def channel_indices(crops: Crops, names=()) -> tuple[int, ...]:
 
     Args:
         crops: any crops of the data set.
-        names: channels in the order the model sees them; () for all but the marker.
+        names: channels in the order the model sees them; () for all but the markers.
 
     Raises:
-        UsageError: the marker is asked for, which made the labels, or a name stands twice.
+        UsageError: a marker is asked for, which made the labels, or a name stands twice.
         InputRefused: a channel is not in the data set.
     """
-    allowed = [name for name in crops.channels if name != crops.marker]
+    allowed = [name for name in crops.channels if name not in crops.markers]
     names = list(names) or allowed
-    if crops.marker and crops.marker in names:
-        raise UsageError(f"data.channels: {crops.marker!r} labels the cells and is never shown to a model; "
+    if shown := [name for name in names if name in crops.markers]:
+        raise UsageError(f"data.channels: {shown[0]!r} labels the cells and is never shown to a model; "
                          f"allowed: {', '.join(allowed)}")
     if missing := [name for name in names if name not in allowed]:
         raise InputRefused(f"data.channels: {', '.join(missing)} not in the data set; found: {', '.join(allowed)}")

@@ -87,7 +87,7 @@ def draw(summary: dict, shown, label, sure):
 
 
 def discover(
-    cells_train: pd.DataFrame, cells_validation: pd.DataFrame, channels, marker: str, classes, confidence: pd.Series,
+    cells_train: pd.DataFrame, cells_validation: pd.DataFrame, channels, markers, classes, confidence: pd.Series,
     out_dir, candidates: int, bootstraps: int, seed: int, units: dict[str, str], level: float = 0.95,
     circular: str = "", about: dict | None = None,
 ) -> dict:  # fmt: skip
@@ -97,7 +97,7 @@ def discover(
         cells_train: accepted cells of the training split; everything is chosen on the labelled ones.
         cells_validation: accepted cells of the validation split, on the labelled ones of which everything is scored.
         channels: channels whose measurements are ranked, beside the shape of the nucleus.
-        marker: channel that labels the cells ("" for none), whose measurements are never ranked.
+        markers: channels that label the cells, whose measurements are never ranked.
         classes: names of the classes; the last is the positive one.
         confidence: calibrated probability of the predicted class of validation cells, indexed by cell id.
         out_dir: folder to write to.
@@ -118,7 +118,7 @@ def discover(
     """
     resampling = {"bootstraps": bootstraps, "confidence": level, "seed": seed}
     labelled = cells_train[cells_train[schema.LABEL].isin(list(classes))]
-    features = [c for c in table.measurements(cells_train, channels, marker) if not table.is_intensity_of(c, circular)]
+    features = [c for c in table.measurements(cells_train, channels, markers) if not table.is_intensity_of(c, circular)]
     axes = separation.learn_axes(labelled, features, units)
     train = separation.place(cells_train, axes, classes, "train")
     validation = separation.place(cells_validation, axes, classes, "validation")
@@ -170,8 +170,8 @@ def run_discover(workdir) -> dict:
     """
     workdir = pathlib.Path(workdir)
     config = read_record(workdir)
-    training, marker = config["training"], config["marker"]
-    channels = [c for c in training["data"]["channels"] or config["channels"] if c != marker]
+    training, markers = config["training"], config["markers"]
+    channels = [c for c in training["data"]["channels"] or config["channels"] if c not in markers]
     data_dir, classes = pathlib.Path(config["data_dir"]), config["classes"]
     wanted = training["data"]["cell_lines"]
     confidence = _read_confidence(workdir / "predictions_validation.parquet")
@@ -179,7 +179,7 @@ def run_discover(workdir) -> dict:
     cells = cells[cells[schema.CELL_LINE].isin(list(wanted))] if wanted else cells
     return discover(
         *(cells[cells[schema.SPLIT] == split] for split in ("train", "validation")),
-        channels=channels, marker=marker, classes=classes, confidence=confidence, out_dir=workdir / "features",
+        channels=channels, markers=markers, classes=classes, confidence=confidence, out_dir=workdir / "features",
         candidates=training["discover"]["candidates"], bootstraps=training["evaluate"]["bootstraps"],
         seed=training["seed"], units=files.read_units(data_dir / "cells.parquet"),
         level=training["evaluate"]["confidence"],

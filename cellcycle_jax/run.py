@@ -11,11 +11,13 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from cellcycle_jax import checkpoint, data, files, models, state, steps
+from cellcycle_jax import checkpoint, data, files, models, state
 from cellcycle_jax.errors import StoredStateRefused, UsageError
+from cellcycle_jax.explain.gradcam import resolve_tap
 
 # Keys of config.json.
-RECORD = ("training", "channels", "classes", "marker", "crop_px", "data_sha256", "run_id", "data_dir")
+RECORD = ("training", "channels", "classes", "markers", "crop_px", "data_sha256", "run_id", "data_dir")
+BATCH = 64  # cells on the device at a time
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,7 +33,7 @@ class Run:
     data_dir: pathlib.Path
     channels: tuple[str, ...]  # what the model sees, in order
     classes: tuple[str, ...]
-    marker: str
+    markers: tuple[str, ...]
 
     def inputs(self, crops: data.Crops):
         """`data.model_inputs` with this run's choices made, for crops of any data set that has its channels."""
@@ -43,15 +45,13 @@ class Run:
         arrays = data.arrays_of(crops)
         return np.asarray(self.inputs(crops)(*(arrays[n] for n in ("image", "image_scale", "compartments", "norm"))))
 
-    def predict_logits(self, crops: data.Crops, batch: int = 64) -> np.ndarray:
+    def predict_logits(self, crops: data.Crops, batch: int = BATCH) -> np.ndarray:
         """Logits of `crops`, f32 [N, P], `batch` cells on the device at a time."""
-        predict = _predict_step(self.model, self.inputs(crops))
-        whole = np.arange(batch, dtype=np.int32)
-        found = [np.zeros((0, len(self.classes)), np.float32)]
-        for start in range(0, len(crops), batch):
-            rows = np.minimum(np.arange(start, start + batch), len(crops) - 1)
-            found.append(np.asarray(predict(self.variables, data.arrays_of(data.take(crops, rows)), whole)))
-        return np.concatenate(found)[: len(crops)]
+        return self.predict(crops, batch)[0]
+
+    def predict(self, crops: data.Crops, batch: int = BATCH) -> tuple[np.ndarray, np.ndarray]:
+        """Logits f32 [N, P] and embedding f32 [N, D] of `crops`; see `predict` below."""
+        return predict(self.model, self.variables, self.inputs(crops), crops, batch)
 
 
 def load_run(workdir, finished: bool = False) -> Run:
@@ -82,17 +82,45 @@ def load_run(workdir, finished: bool = False) -> Run:
         raise StoredStateRefused(f"{workdir}: training stands at step {step} of {config.train.steps}; run `launch.py "
                                  "train` to its end first")
     return Run(workdir, config, model, best, progress["best_step"], record["run_id"], pathlib.Path(record["data_dir"]),
-               tuple(record["channels"]), tuple(record["classes"]), record["marker"])
+               tuple(record["channels"]), tuple(record["classes"]), tuple(record["markers"]))
+
+
+def predict(model, variables, inputs, crops: data.Crops, batch: int = BATCH) -> tuple[np.ndarray, np.ndarray]:
+    """What a model says of `crops`, and what it has made of them before its last layers.
+
+    Args:
+        model: Flax module, `(image, train) -> (logits, taps)`.
+        variables: of the model.
+        inputs: `inputs_of` of the crops' channels.
+        crops: N cells.
+        batch: cells on the device at a time; the last batch is filled up, so only one program is compiled.
+
+    Returns:
+        logits f32 [N, P] and embedding f32 [N, D]: the last tap, mean over its positions.
+    """
+    step = _predict_cached(model, inputs.func, tuple(sorted(inputs.keywords.items())))
+    found = []
+    for start in range(0, len(crops), batch):
+        rows = np.minimum(np.arange(start, start + batch), len(crops) - 1)
+        found.append([np.asarray(part) for part in step(variables, data.arrays_of(data.take(crops, rows)))])
+    if not found:
+        one = {name: jax.ShapeDtypeStruct((1, *a.shape[1:]), a.dtype) for name, a in data.arrays_of(crops).items()}
+        found = [[np.zeros((0, part.shape[1]), part.dtype) for part in jax.eval_shape(step, variables, one)]]
+    logits, embedding = (np.concatenate(parts)[: len(crops)] for parts in zip(*found, strict=True))
+    return logits, embedding
 
 
 @functools.lru_cache(maxsize=8)
 def _predict_cached(model, inputs, options):
-    return steps.make_predict_step(model, functools.partial(inputs, **dict(options)))
-
-
-def _predict_step(model, inputs):
     """The compiled step, kept from call to call: jit compiles anew for every new function."""
-    return _predict_cached(model, inputs.func, tuple(sorted(inputs.keywords.items())))
+    inputs = functools.partial(inputs, **dict(options))
+
+    def step(variables, arrays):
+        seen = inputs(*(arrays[name] for name in ("image", "image_scale", "compartments", "norm")))
+        logits, taps = model.apply(variables, seen, train=False)
+        return logits, taps[resolve_tap(taps)].mean(axis=(1, 2))
+
+    return jax.jit(step)
 
 
 def model_of(training, classes):
@@ -125,7 +153,7 @@ def describe(config, data_dir, crops: data.Crops) -> dict:
         "training": json.loads(json.dumps(config.to_dict())),
         "channels": [crops.channels[i] for i in data.channel_indices(crops, config.data.channels)],
         "classes": list(crops.classes),
-        "marker": crops.marker,
+        "markers": list(crops.markers),
         "crop_px": size,
         "data_sha256": data.identity(data_dir),
     }

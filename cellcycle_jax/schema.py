@@ -24,7 +24,7 @@ class Compartment(enum.IntFlag):
 
 
 # Why an object found by the segmentation is not used; Metadata_Reject holds one of these or "".
-REJECTIONS = ("border", "small", "large", "ragged", "out_of_focus", "saturated", "mitotic")
+REJECTIONS = ("unlisted", "border", "small", "large", "ragged", "out_of_focus", "saturated", "mitotic")
 
 REJECTED_BY_HAND = "by_hand"  # a human said so in labels.csv
 
@@ -33,7 +33,11 @@ FIELD = "Metadata_Field"
 WELL = "Metadata_Well"
 PLATE = "Metadata_Plate"
 CELL_LINE = "Metadata_CellLine"
-GROUP = "Metadata_Group"  # the unit of splitting and of clustering intervals: a field, well, plate or line
+SITE = "Metadata_Site"
+TRACK = "Metadata_Track"  # cells that are one cell at several times, or its descendants; where a source knows it
+PIXEL_SIZE = "Metadata_PixelSize"  # um per px of the field as read, NaN where unknown
+FIELD_LABEL = "Metadata_FieldLabel"  # what a field's name says of all its cells, "" where it says nothing
+GROUP = "Metadata_Group"  # the unit of splitting and of clustering intervals: a field, well, plate, line or track
 SPLIT = "Metadata_Split"
 LABEL = "Metadata_Label"  # class name, "" where labelling abstained
 REJECT = "Metadata_Reject"

@@ -67,25 +67,25 @@ def rows_by_id(cells: pd.DataFrame, cell_ids) -> pd.DataFrame:
 
 
 def measured_channels(columns) -> list[str]:
-    """The channels that a table has measurements of, the marker too: those with a reference column."""
+    """The channels that a table has measurements of, markers too: those with a reference column."""
     return [column.removeprefix(_REFERENCE) for column in columns if column.startswith(_REFERENCE)]
 
 
-def measurements(cells: pd.DataFrame, channels, marker: str, nucleus: str | None = None) -> list[str]:
-    """Names of the numeric measurements made from `channels`, never from the marker.
+def measurements(cells: pd.DataFrame, channels, markers, nucleus: str | None = None) -> list[str]:
+    """Names of the numeric measurements made from `channels`, never from a marker.
 
     Args:
         cells: the table.
         channels: channels whose measurements are wanted.
-        marker: the channel that labels the cells, "" for none; a column with its name anywhere is left out, so that a
-            measurement of two channels (a correlation with the marker) is left out as well.
+        markers: channels that label the cells; a column with such a name anywhere is left out, so that a measurement
+            of two channels (a correlation with the marker) is left out as well.
         nucleus: channel that the shape of the nucleus counts as measured from; None: the shape is always in.
     """
     known = measured_channels(cells.columns)
     allowed = {*channels, *([None] if nucleus is None else [])}
 
     def wanted(column):
-        if marker and f"_{marker}_" in f"_{column}_":
+        if any(f"_{marker}_" in f"_{column}_" for marker in markers):
             return False
         return (schema.feature_channel(column, known) or nucleus) in allowed
 

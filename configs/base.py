@@ -69,13 +69,17 @@ def preparation() -> ConfigDict:
     c.channels = ConfigDict()
     c.channels.nucleus = "DNA"  # channel in which nuclei are found
     c.channels.stains = ()  # channels measured around the nucleus as pieces (Golgi, plus ends); the first is crop mask bit 4
-    c.channels.marker = ""  # channel that labels the cells and is never shown to a model; "": none
+    c.channels.markers = ()  # channels that label the cells and are never shown to a model
 
     c.illumination = "surface"  # 'surface': second-order surface through the mean of a plate's fields; 'none'
 
     c.segmentation = ConfigDict()
     c.segmentation.method = "watershed"  # a name in data_prep.segment.SEGMENTERS
     c.segmentation.nucleus_diameter = 0.0  # typical diameter, um (px where the pixel size is unknown); 0: measured per field
+
+    c.reference = ConfigDict()  # what one unit of intensity is
+    c.reference.by = "field"  # whose cells it is taken from: 'field'; 'plate' where a field holds one class only
+    c.reference.nucleus = "g1_peak"  # nuclear channel: 'g1_peak' of integrated DNA; 'median' cell where it shows no DNA
 
     c.quality = ConfigDict()  # an object outside any bound is kept in the table, with the reason, and not used
     c.quality.min_area = 0.4  # lowest area, relative to the plate's median nucleus
@@ -91,15 +95,19 @@ def preparation() -> ConfigDict:
     c.crop.body_um = 8.0  # the cell's body: this far around the nucleus, um (px * 2 where the pixel size is unknown)
 
     c.phase = ConfigDict()
-    c.phase.method = "marker"  # a name in data_prep.phase.METHODS: marker, dna_content
-    c.phase.classes = ("G1/S", "G2")  # low first, high second
-    c.phase.abstain = 0.05  # marker: abstain where the posterior of the likelier class is below 1 minus this
+    c.phase.method = "marker"  # a name in data_prep.phase.METHODS: marker, two_markers, dna_content, column, folder
+    c.phase.classes = ("G1/S", "G2")  # low first, high last
+    c.phase.abstain = 0.05  # marker, two_markers: abstain where the posterior of the likelier class is below 1 minus this
     c.phase.low = (0.8, 1.2)  # dna_content: range of the first class, relative to the field's G1 peak
     c.phase.high = (1.75, 2.3)  # dna_content: range of the second class
     c.phase.min_cells = 40  # dna_content: a field with fewer usable nuclei has no trustworthy G1 peak and no labels
 
+    c.phase.table = ""  # CSV or Parquet whose columns join the cells, by cell id, place, field, well or plate; "": none
+    c.phase.column = ""  # column: the one of the sidecar or of that table that says the class
+    c.phase.mapping = ()  # column, folder: "value=class" for values that are no class names; of others there is no label
+
     c.split = ConfigDict()
-    c.split.by = "field"  # unit that is never divided between splits: field, well, plate, cell_line
+    c.split.by = "field"  # unit that is never divided between splits: field, well, plate, cell_line, track
     c.split.fractions = (0.6, 0.15, 0.25)  # train, validation, test; drawn within each cell line
     c.split.seed = 0  # of the shuffle of the groups
     return c.lock()
@@ -111,7 +119,7 @@ def training() -> ConfigDict:
     c.seed = 0  # of parameters, order of cells, augmentation and dropout
 
     c.data = ConfigDict()
-    c.data.channels = ()  # channels the model sees, by name; (): all but the marker
+    c.data.channels = ()  # channels the model sees, by name; (): all but the markers
     c.data.cell_lines = ()  # lines to train on and score; (): all
     c.data.mask = "cell"  # 'cell': everything outside the own cell's body is zero; 'nucleus': outside the own nucleus; 'none'
     c.data.scale = "reference"  # 'reference': (pixel - background) / the field's reference; 'own_max': / the brightest px of the own nucleus

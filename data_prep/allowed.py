@@ -20,9 +20,16 @@ def _shares(values):
     return len(values) == 3 and min(values) > 0 and abs(sum(values) - 1) < 1e-6
 
 
-def _other_channels(names, channels):
-    return len(set(names)) == len(names) and channels.marker not in names
+def _markers(names, config):
+    others = config.channels.nucleus not in names or config.phase.method == "two_markers"
+    return len(set(names)) == len(names) and others
 
+
+def _other_channels(names, channels):
+    return len(set(names)) == len(names) and not set(channels.markers) & set(names)
+
+
+CLASSES = {"two_markers": (2, 3), "column": range(2, 100), "folder": range(2, 100)}  # how many; else two
 
 def _codes(texts):
     pairs = [text.partition("=") for text in texts]
@@ -44,11 +51,13 @@ ALLOWED = (
     ("projection", "max, mean, focus", lambda v, c: v in PROJECTIONS),
     ("rgb", "nothing, or three different names with \"\" for none", lambda v, c: _colours(v)),
     ("channels.nucleus", "the name of a channel", lambda v, c: v),
-    ("channels.marker", "another channel than the nucleus", lambda v, c: v != c.channels.nucleus),
+    ("channels.markers", "different names; the nucleus' only with phase.method='two_markers'", _markers),
     ("channels.stains", "different names, not the marker's", lambda v, c: _other_channels(v, c.channels)),
     ("illumination", "surface, none", lambda v, c: v in ("surface", "none")),
     ("segmentation.method", ", ".join(SEGMENTERS), lambda v, c: v in SEGMENTERS),
     ("segmentation.nucleus_diameter", "0 or more, finite", lambda v, c: _finite(v)),
+    ("reference.by", "field, plate", lambda v, c: v in ("field", "plate")),
+    ("reference.nucleus", "g1_peak, median", lambda v, c: v in ("g1_peak", "median")),
     ("quality.min_area", "0 to below 1", lambda v, c: 0 <= v < 1),
     ("quality.max_area", "above 1", lambda v, c: v > 1),
     ("quality.min_solidity", "0 to below 1", lambda v, c: 0 <= v < 1),
@@ -59,7 +68,10 @@ ALLOWED = (
     ("crop.um_per_px", "0 or more, finite", lambda v, c: _finite(v)),
     ("crop.body_um", "0 or more, finite", lambda v, c: _finite(v)),
     ("phase.method", ", ".join(phase.METHODS), lambda v, c: v in phase.METHODS),
-    ("phase.classes", "two different names", lambda v, c: len(v) == 2 and len(set(v)) == 2),
+    ("phase.column", "the name of a column, where phase.method is 'column'",
+     lambda v, c: v or c.phase.method != "column"),
+    ("phase.classes", "different names: two (column, folder: two or more; two_markers: two or three)",
+     lambda v, c: len(set(v)) == len(v) and len(v) in CLASSES.get(c.phase.method, (2,))),
     ("phase.abstain", "between 0 and 0.5", lambda v, c: 0 < v < 0.5),
     ("phase.low", "two rising numbers, not negative", lambda v, c: _rising(v)),
     ("phase.high", "two rising numbers, not negative", lambda v, c: _rising(v)),

@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 from cellcycle_jax import files, schema
 from cellcycle_jax.errors import EXIT_QUARANTINED, InputRefused, UsageError
-from data_prep import allowed, illumination, intensity, pack, phase, qc, quality, review, split
+from data_prep import allowed, annotations, illumination, intensity, pack, phase, qc, quality, review, split
 from data_prep.extract import extract_field
 from data_prep.fields import quantity_error
 from data_prep.recipe import Recipe, add_light, find_channels
@@ -97,7 +97,9 @@ def decide(table, recipe, corrections):
     """
     config, source = recipe.config, source_of(recipe.config.source)
     table[schema.REJECT] = quality.rejections(table, config.channels.nucleus, config.quality)
-    table = add_references(table, recipe.channels, config.channels.nucleus)
+    table = add_references(table, recipe.channels, config)
+    if config.phase.table:
+        table = annotations.join(table, config.phase.table)
     table, labelled = add_labels(table, config)
     warn_of_one_hump(labelled.cuts)
     made = {"light_not_estimated": plates_without_light(table, config.illumination)}
@@ -107,7 +109,7 @@ def decide(table, recipe, corrections):
     split.refuse_twins(table.drop_duplicates(schema.FIELD))
     if hasattr(source, "truth"):
         table = join_truth(table, source.truth(recipe.folder))
-    refuse_missing_class(table, config.phase.classes)
+    refuse_missing_class(table, config.phase)
     return table, labelled, made
 
 
@@ -158,12 +160,13 @@ def _extract(file, recipe):
     return rows, ""
 
 
-def add_references(table, channels, nucleus):
+def add_references(table, channels, config):
     """The table with Metadata_Reference_<channel>; a field without usable cells takes its plate's median."""
     usable = table[table[schema.REJECT] == ""]
     if usable.empty:
         raise InputRefused("no usable nucleus: every object was set aside; see the quality section of the config")
-    found = intensity.references(usable, channels, nucleus)
+    chosen = config.reference
+    found = intensity.references(usable, channels, config.channels.nucleus, chosen.by, chosen.nucleus == "g1_peak")
     for name in channels:
         column = table[schema.FIELD].map({f: r[name] for f, r in found.items()}).astype(float)
         middle = column.groupby(table[schema.PLATE]).transform("median").fillna(column.median())
@@ -180,6 +183,10 @@ def add_labels(table, config):
     table[schema.LABEL], table[schema.MARKER] = "", np.nan
     table.loc[usable, schema.LABEL] = names[labelled.label]
     table.loc[usable, schema.MARKER] = labelled.value
+    if labelled.words is not None:
+        table.loc[usable, "_word"] = labelled.words
+    if labelled.pair is not None:
+        table.loc[usable, ["_first", "_second"]] = labelled.pair
     return table, labelled
 
 
@@ -209,9 +216,14 @@ def join_truth(table, truth):
     return joined
 
 
-def refuse_missing_class(table, classes):
+def refuse_missing_class(table, phase):
     """Every class must be in every split."""
-    used = table[table[schema.REJECT] == ""]
+    used, classes = table[table[schema.REJECT] == ""], list(phase.classes)
+    total = used[schema.LABEL].value_counts().reindex(classes, fill_value=0)
+    if total.min() == 0:
+        said = ", ".join(f"{name} {n}" for name, n in total.items())
+        raise InputRefused(f"config.phase.method={phase.method!r} labels no cell of one class ({said} of {len(used)} "
+                           "usable cells); check the marker, the ranges, the names, or the fields")
     counts = pd.crosstab(used[schema.SPLIT], used[schema.LABEL])
     counts = counts.reindex(index=schema.SPLITS, columns=classes, fill_value=0)
     for name in schema.SPLITS:

@@ -100,36 +100,72 @@ def contact_sheet(crops, names, title, um_per_px, path, columns=10) -> None:
     plt.close(figure)
 
 
-def marker_histograms(table, labelled, classes, path) -> None:
-    """What labelling looked at, per plate, with the cut and the abstaining band drawn.
+def labelling(table, labelled, classes, path) -> None:
+    """What labelling looked at, per plate, and where it cut: a histogram, a plane of two markers, or counted values.
 
     Args:
-        table: usable cells with Metadata_Plate, Metadata_Marker and Metadata_Label.
-        labelled: `data_prep.phase.Labelled` of the same cells; classes: names; path: PNG to write.
+        table: usable cells with Metadata_Plate, Metadata_Marker, Metadata_Label, and what was read (_word; _first,
+            _second).
+        labelled: `data_prep.phase.Labelled`; classes: names; path: PNG to write.
     """
-    plates = sorted(labelled.cuts)[:6]
+    plates = sorted(labelled.cuts or set(table[schema.PLATE]))[:6]
+    shared = labelled.words is None
     figure, grid = plt.subplots(1, len(plates), figsize=(max(4.2 * len(plates), 6), 3.6), squeeze=False,
-                                layout="constrained", sharex=True)
+                                layout="constrained", sharex=shared, sharey=labelled.pair is not None)
     for axes, plate in zip(grid.flat, plates, strict=True):
         cells = table[table[schema.PLATE] == plate]
-        limits = np.percentile(table[schema.MARKER], (0.2, 99.8))
-        bins = np.linspace(*limits, 45)
-        parts = [cells[schema.MARKER][cells[schema.LABEL] == name] for name in (*classes, "")]
-        axes.hist(parts, bins=bins, stacked=True, color=[*CLASS_COLOURS[: len(classes)], ABSTAINED],
-                  label=[*classes, "no label"])
-        cuts = labelled.cuts[plate]
-        for name in ("low_from", "low", "high", "high_to"):
-            if name in cuts:
-                axes.axvline(cuts[name], color="black", lw=1, ls=":")
-        if "cut" in cuts:
-            axes.axvline(cuts["cut"], color="black", lw=1.5)
+        cuts = labelled.cuts.get(plate, {})
+        if labelled.words is not None:
+            _bars(axes, cells, classes)
+        elif labelled.pair is not None:
+            _plane(axes, cells, cuts, classes)
+        else:
+            _histogram(axes, table, cells, cuts, classes)
         separation = f", {cuts['separation']:.1f} sd apart" if "separation" in cuts else ""
         axes.set_title(f"{plate or 'all fields'}: {len(cells)} cells{separation}", fontsize=11)
-        axes.set_ylabel("cells" if axes is grid.flat[0] else "")
-    figure.supxlabel(labelled.axis, fontsize=11)
+    grid.flat[0].set_ylabel("cells" if labelled.pair is None else labelled.axis.split(" and ")[1].split(":")[0])
+    figure.supxlabel(labelled.axis if labelled.pair is None else labelled.axis.split(" and ")[0], fontsize=11)
     grid.flat[0].legend(fontsize=9, frameon=False)
     figure.savefig(path, dpi=110)
     plt.close(figure)
+
+
+def _by_class(cells, classes):
+    """(name, colour, mask of the cells) of each class and of the cells without a label."""
+    colours = [*(CLASS_COLOURS[i % len(CLASS_COLOURS)] for i in range(len(classes))), ABSTAINED]
+    return [(name or "no label", colour, (cells[schema.LABEL] == name).to_numpy())
+            for name, colour in zip((*classes, ""), colours, strict=True)]
+
+
+def _histogram(axes, table, cells, cuts, classes):
+    names, colours, masks = zip(*_by_class(cells, classes), strict=True)
+    limits = np.percentile(table[schema.MARKER].dropna(), (0.2, 99.8))
+    axes.hist([cells[schema.MARKER][mask] for mask in masks], bins=np.linspace(*limits, 45), stacked=True,
+              color=colours, label=names)
+    for name in ("low_from", "low", "high", "high_to"):
+        if name in cuts:
+            axes.axvline(cuts[name], color="black", lw=1, ls=":")
+    if "cut" in cuts:
+        axes.axvline(cuts["cut"], color="black", lw=1.5)
+
+
+def _plane(axes, cells, cuts, classes):
+    pair = cells[["_first", "_second"]].to_numpy()
+    for name, colour, mask in _by_class(cells, classes):
+        axes.scatter(*pair[mask].T, s=8, color=colour, label=name, lw=0)
+    marks = [key.removesuffix("_cut") for key in cuts if key.endswith("_cut")]
+    for mark, line in zip(marks, (axes.axvline, axes.axhline), strict=True):
+        line(cuts[f"{mark}_cut"], color="black", lw=1.5)
+        for edge in ("low", "high"):
+            line(cuts[f"{mark}_{edge}"], color="black", lw=1, ls=":")
+
+
+def _bars(axes, cells, classes):
+    values, so_far = sorted(set(cells["_word"]))[:20], 0
+    for name, colour, mask in _by_class(cells, classes):
+        counts = cells["_word"][mask].value_counts().reindex(values, fill_value=0).to_numpy()
+        axes.barh([v or "(nothing)" for v in values], counts, left=so_far, color=colour, label=name)
+        so_far = so_far + counts
 
 
 def light_fields(light, channels, title, path) -> None:

@@ -24,7 +24,7 @@ def extract_field(file: FieldFile, recipe: Recipe) -> pd.DataFrame:
     config, source = recipe.config, source_of(recipe.config.source)
     field = recipe.read(file)
     image = recipe.corrected(field)
-    labels = recipe.segmented(field, image)
+    labels = recipe.labels(file, field, image)
     unit = 1 / field.pixel_um if field.pixel_um else 2.0  # px per um; without a pixel size, half a um is assumed
     bodies = measure.cell_bodies(labels, config.crop.body_um * unit)
     background = intensity.field_background(image, labels, config.crop.body_um * unit)
@@ -32,7 +32,9 @@ def extract_field(file: FieldFile, recipe: Recipe) -> pd.DataFrame:
     diameter = measure.typical_diameter(labels)
     masks = {c: measure.stain_mask(signal[..., field.channels.index(c)], bodies, diameter)
              for c in config.channels.stains}
-    rows = _rows(field, labels, background)
+    rows = _rows(field, file, labels, background)
+    if hasattr(source, "objects") and len(rows):
+        rows = _with_objects(rows, source.objects(file, labels, config))
     rows["_light_known"] = recipe.light_of(field) is not None
     if len(rows):
         columns = measure.measure_cells(signal, labels, bodies, field.channels, config.channels.nucleus, masks,
@@ -44,7 +46,7 @@ def extract_field(file: FieldFile, recipe: Recipe) -> pd.DataFrame:
     return rows
 
 
-def _rows(field: Field, labels, background):
+def _rows(field: Field, file: FieldFile, labels, background):
     table = skimage_measure.regionprops_table(labels, properties=("label", "centroid", "bbox", "area"))
     height, width = labels.shape
     edge = (table["bbox-0"] == 0) | (table["bbox-1"] == 0) | (table["bbox-2"] == height) | (table["bbox-3"] == width)
@@ -52,13 +54,31 @@ def _rows(field: Field, labels, background):
     n = len(table["label"])
     rows = {schema.CELL_ID: [f"{field.field_id}:{i}" for i in table["label"]],
             schema.FIELD: [field.field_id] * n, schema.WELL: [field.well] * n, schema.PLATE: [field.plate] * n,
-            schema.CELL_LINE: [field.cell_line] * n, "Metadata_Site": [field.site] * n,
+            schema.CELL_LINE: [field.cell_line] * n, schema.SITE: [field.site] * n,
+            schema.FIELD_LABEL: [file.label] * n, schema.PIXEL_SIZE: [field.pixel_um or np.nan] * n,
             schema.CENTRE_Y: table["centroid-0"], schema.CENTRE_X: table["centroid-1"],
             "_label": table["label"], "_border": edge, "_area_px": table["area"],
             "_pixel_size_known": [field.pixel_um is not None] * n,
-            "_saturated": counts / np.maximum(table["area"], 1), "_sha256": [field.sha256] * n}
+            "_saturated": counts / np.maximum(table["area"], 1), "_sha256": [field.sha256] * n,
+            "_listed": [True] * n, "_crop_y": table["centroid-0"], "_crop_x": table["centroid-1"]}
+    rows |= {f"Metadata_{name}": [value] * n for name, value in file.extra}
     rows |= {f"Metadata_Background_{c}": [float(b)] * n for c, b in zip(field.channels, background, strict=True)}
     return pd.DataFrame(rows)
+
+
+def _with_objects(rows, known):
+    """The rows with what the source knows of each object; an object that it does not list is not used.
+
+    Args:
+        rows: one per label.
+        known: indexed by label: Metadata_ columns, and crop_y, crop_x where a crop is centred elsewhere.
+    """
+    joined = rows.join(known.rename(columns={"crop_y": "_known_y", "crop_x": "_known_x"}), on="_label")
+    joined["_listed"] = joined["_label"].isin(known.index)
+    for axis in "yx":
+        if f"_known_{axis}" in joined:
+            joined[f"_crop_{axis}"] = joined.pop(f"_known_{axis}").fillna(joined[f"_crop_{axis}"])
+    return joined
 
 
 def _majority(truth, labels):
@@ -75,12 +95,12 @@ def _write_crops(recipe, field, image, labels, bodies, background, masks, rows):
     resampled = field.pixel_um is not None and config.crop.um_per_px > 0
     scale = field.pixel_um / config.crop.um_per_px if resampled else 1.0
     stain = masks[config.channels.stains[0]] if config.channels.stains else None
-    whole = rows[~rows["_border"]] if len(rows) else rows
+    whole = rows[rows["_listed"] & ~rows["_border"]] if len(rows) else rows
     small = np.array([False])
     if len(whole):
         small = np.bincount(labels.ravel()) < config.quality.min_area * np.median(whole["_area_px"])
     debris = small[labels] & (labels > 0)
-    cut = [crop.cut(image, labels, bodies, row["_label"], (row[schema.CENTRE_Y], row[schema.CENTRE_X]),
+    cut = [crop.cut(image, labels, bodies, row["_label"], (row["_crop_y"], row["_crop_x"]),
                     config.crop.size_px, scale, background, stain, debris) for _, row in whole.iterrows()]
     stored = 1.0 if field.image.dtype == np.uint16 else float(max(image.max(), 1e-6) / 65535)
     size = config.crop.size_px

@@ -48,7 +48,7 @@ def g1_peak(integrated: np.ndarray) -> float:
     return float(2 ** places[np.log(density).sum(axis=1).argmax()])
 
 
-def references(table, channels, nucleus: str) -> dict[str, dict[str, float]]:
+def references(table, channels, nucleus: str, by: str, peak: bool) -> dict[str, dict[str, float]]:
     """Reference intensity per pixel of every channel in every field.
 
     Nuclear channel: the field's G1 peak of integrated DNA over the plate's median nuclear area in px, so that a G1
@@ -60,7 +60,10 @@ def references(table, channels, nucleus: str) -> dict[str, dict[str, float]]:
     Args:
         table: rows of usable cells with the columns of `data_prep.measure` and an area in px, `_area_px`.
         channels: names of all channels.
-        nucleus: the one that shows DNA.
+        nucleus: the one in which nuclei were found.
+        by: 'field': each field has references of its own cells; 'plate': all fields of a plate share those of its
+            cells, which fields that hold one class only need, or the difference would be taken out with them.
+        peak: whether the nuclear channel shows DNA and has a G1 peak; else its reference is found as that of any other.
 
     Returns:
         {field_id: {channel: reference}} of the fields that have usable cells.
@@ -70,13 +73,16 @@ def references(table, channels, nucleus: str) -> dict[str, dict[str, float]]:
         area = float(plate["_area_px"].median())
         sparse = {c: _sparseness(plate, c) for c in channels}
         found = {}
-        for field, cells in plate.groupby(schema.FIELD, sort=False):
-            integrated = cells[schema.integrated(nucleus)].to_numpy()
-            centre = g1_peak(integrated) if len(cells) >= MIN_CELLS_FOR_PEAK else float(np.median(integrated))
+        for field, cells in plate.groupby(schema.FIELD if by == "field" else schema.PLATE, sort=False):
             means = {c: cells[f"Cells_Intensity_MeanIntensity_{c}"].median() for c in channels}
-            found[field] = {c: float(means[c] * sparse[c]) for c in channels} | {nucleus: centre / area}
+            found[field] = {c: float(means[c] * sparse[c]) for c in channels}
+            if peak:
+                integrated = cells[schema.integrated(nucleus)].to_numpy()
+                centre = g1_peak(integrated) if len(cells) >= MIN_CELLS_FOR_PEAK else float(np.median(integrated))
+                found[field][nucleus] = centre / area
         lowest = {c: _lowest([r[c] for r in found.values()]) for c in channels}
-        result |= {f: {c: max(v, lowest[c]) for c, v in r.items()} for f, r in found.items()}
+        found = {f: {c: max(v, lowest[c]) for c, v in r.items()} for f, r in found.items()}
+        result |= found if by == "field" else dict.fromkeys(plate[schema.FIELD], next(iter(found.values())))
     return result
 
 

@@ -37,7 +37,7 @@ def write_dataset(table, recipe, out):
                     "um_per_px": stored["um_per_px"], **dict(zip(schema.EXAMPLE_TEXTS, texts, strict=True))}
 
     vocabulary = {"channels": list(channels), "classes": list(config.phase.classes),
-                  "marker": config.channels.marker, "nucleus": config.channels.nucleus,
+                  "markers": list(config.channels.markers), "nucleus": config.channels.nucleus,
                   "stains": list(config.channels.stains), "group_by": config.split.by}
     by_split = {s: lambda s=s: examples(s) for s in schema.SPLITS}
     with tqdm(total=len(used), desc="cells to data set", unit="cell") as bar:
@@ -63,7 +63,7 @@ def provenance(table, recipe, labelled, out) -> dict:
     few = used.groupby(schema.FIELD).size()
     packages = ("numpy", "scipy", "scikit-image", "pandas", "tifffile", "tensorflow-datasets")
     return {
-        "channels": recipe.channels, "classes": config.phase.classes, "marker": config.channels.marker,
+        "channels": recipe.channels, "classes": config.phase.classes, "markers": config.channels.markers,
         "nucleus": config.channels.nucleus, "stains": config.channels.stains, "group_by": config.split.by,
         # Measured intensities of this channel are the label itself, so rankings leave them out.
         "labels_are_intensity_of": config.channels.nucleus if config.phase.method == "dna_content" else "",

@@ -1,7 +1,7 @@
 """The class of each cell, and when to abstain. A method is one function and one line in METHODS.
 
-Every method takes the table of usable cells and gives, per cell, an index of the class or NO_LABEL, the value it looked
-at, and a record of the cuts for the histogram and for provenance.json.
+Every method takes the table of usable cells and gives, per cell, an index of the class or NO_LABEL, what it looked at,
+and a record of the cuts for the picture in qc/ and for provenance.json.
 """
 
 import dataclasses
@@ -19,12 +19,14 @@ MIN_SEPARATION = 2.0  # humps nearer than this many standard deviations are one 
 
 @dataclasses.dataclass(frozen=True)
 class Labelled:
-    """label i64 [N] (NO_LABEL: abstained), value f64 [N], axis label of the value, cuts {plate: {name: number}}."""
+    """What a method made of N cells, and what it looked at."""
 
-    label: np.ndarray
-    value: np.ndarray
-    axis: str
-    cuts: dict
+    label: np.ndarray  # i64 [N], index of the class, NO_LABEL: abstained
+    value: np.ndarray  # f64 [N], rises from the first class to the last; NaN: nothing was said of the cell
+    axis: str  # what `value` is
+    cuts: dict  # {plate: {name: number}}
+    words: np.ndarray | None = None  # text [N] that was read, where classes come from names
+    pair: np.ndarray | None = None  # f64 [N, 2], log2 of the two markers, where there are two
 
 
 def by_marker(table, channels, phase) -> Labelled:
@@ -35,24 +37,54 @@ def by_marker(table, channels, phase) -> Labelled:
     is monotone, so the band is one interval.
 
     Raises:
-        UsageError: no marker channel in the config.
+        UsageError: not one marker channel in the config.
         InputRefused: a plate with too few cells to fit.
     """
-    if not channels.marker:
-        raise UsageError("config.channels.marker=''; phase.method='marker' needs the name of the marker channel")
-    raw = table[f"Nuclei_Intensity_MeanIntensity_{channels.marker}"]
+    if len(channels.markers) != 1:
+        raise _wrong_number(channels, phase, "one marker channel")
+    side, value, cuts = _sides(table, channels.markers[0], phase.abstain)
+    label = np.select([side < 0, side > 0], [0, 1], schema.NO_LABEL)
+    axis = f"log2 nuclear {channels.markers[0]}, mean above background (camera units)"
+    return Labelled(label.astype(np.int64), value, axis, cuts)
+
+
+def by_two_markers(table, channels, phase) -> Labelled:
+    """Classes by two markers that take turns, as in FUCCI (Sakaue-Sawano et al. 2008, doi 10.1016/j.cell.2007.12.033).
+
+    Each marker is cut per plate as in `by_marker`. A cell with the first marker alone is of the first class, with the
+    second alone of the last; with both it is of the middle one of three classes, and has no label where there are two.
+    A cell with neither, or within the abstaining band of either, has no label.
+    """
+    if len(channels.markers) != 2:
+        raise _wrong_number(channels, phase, "two marker channels, that of the first class first")
+    sides, values, cuts = zip(*(_sides(table, name, phase.abstain) for name in channels.markers), strict=True)
+    last = len(phase.classes) - 1
+    both = 1 if last == 2 else schema.NO_LABEL
+    first, second = sides
+    label = np.select([(first > 0) & (second < 0), (first > 0) & (second > 0), (first < 0) & (second > 0)],
+                      [0, both, last], schema.NO_LABEL)
+    joined = {plate: {f"{name}_{k}": v for name, cut in zip(channels.markers, cuts, strict=True)
+                      for k, v in cut[plate].items()} for plate in cuts[0]}
+    for plate, cut in joined.items():
+        cut["separation"] = min(c[plate]["separation"] for c in cuts)
+    axis = " and ".join(f"log2 nuclear {name}" for name in channels.markers)
+    pair = np.stack(values, axis=1)
+    return Labelled(label.astype(np.int64), pair[:, 1] - pair[:, 0], f"{axis}: second minus first", joined, pair=pair)
+
+
+def _sides(table, marker, abstain):
+    """-1, 0 or 1 for cells below, within and above the band of a marker; its log2; the cuts of each plate."""
+    raw = table[f"Nuclei_Intensity_MeanIntensity_{marker}"]
     middle = raw.where(raw > 0).groupby(table[schema.PLATE]).transform("median").fillna(1.0)
     value = np.log2(np.maximum(raw, FLOOR * middle)).to_numpy()
-    label = np.full(len(table), schema.NO_LABEL, np.int64)
-    cuts = {}
+    side, cuts = np.zeros(len(table), int), {}
     for plate, rows in table.groupby(schema.PLATE, sort=True).indices.items():
         if len(rows) < MIN_CELLS_PER_PLATE:
             raise InputRefused(f"plate {plate!r}: {len(rows)} usable cells; at least {MIN_CELLS_PER_PLATE} are needed "
                                "to place a marker cut; add fields or label by another phase.method")
-        cuts[plate] = two_gaussian_cuts(value[rows], phase.abstain)
-        low, high = cuts[plate]["low"], cuts[plate]["high"]
-        label[rows] = np.where(value[rows] < low, 0, np.where(value[rows] > high, 1, schema.NO_LABEL))
-    return Labelled(label, value, f"log2 nuclear {channels.marker}, mean above background (camera units)", cuts)
+        cuts[plate] = two_gaussian_cuts(value[rows], abstain)
+        side[rows] = np.where(value[rows] < cuts[plate]["low"], -1, np.where(value[rows] > cuts[plate]["high"], 1, 0))
+    return side, value, cuts
 
 
 def two_gaussian_cuts(value: np.ndarray, abstain: float) -> dict[str, float]:
@@ -97,17 +129,50 @@ def by_dna_content(table, channels, phase) -> Labelled:
     return Labelled(label.astype(np.int64), value, f"integrated {channels.nucleus} (the field's G1 peak = 1)", cuts)
 
 
-METHODS = {"marker": by_marker, "dna_content": by_dna_content}
+def by_column(table, channels, phase) -> Labelled:
+    """Classes by the values of phase.column, a column of the sidecar or of the table in phase.table.
+
+    A value is a class name, or phase.mapping says its class; any other value, and none, is no label.
+
+    Raises:
+        UsageError: no such column.
+    """
+    found = [c for c in (phase.column, f"Metadata_{phase.column}") if c in table.columns]
+    if not found:
+        known = ", ".join(c.removeprefix("Metadata_") for c in table.columns if c.startswith("Metadata_"))
+        raise UsageError(f"config.phase.column={phase.column!r}: no such column; found: {known}; "
+                         "name a column of the sidecar, or of the table in config.phase.table")
+    return _by_words(table[found[0]], phase, phase.column)
+
+
+def by_folder(table, channels, phase) -> Labelled:
+    """Classes by what the name of each field says (group `label` of name_pattern), for all cells of the field alike."""
+    return _by_words(table[schema.FIELD_LABEL], phase, "label in the field's name")
+
+
+def _by_words(words, phase, axis):
+    words = words.fillna("").astype(str).to_numpy()
+    classes = {name: i for i, name in enumerate(phase.classes)}
+    pairs = [entry.rsplit("=", 1) for entry in phase.mapping]
+    if wrong := [e for e, pair in zip(phase.mapping, pairs, strict=True) if len(pair) != 2 or pair[1] not in classes]:
+        raise UsageError(f"config.phase.mapping: {wrong[0]!r}; allowed: 'value=class' with a class of "
+                         f"{', '.join(phase.classes)}")
+    place = classes | {value: classes[name] for value, name in pairs}
+    label = np.array([place.get(word, schema.NO_LABEL) for word in words], np.int64)
+    return Labelled(label, np.where(label == schema.NO_LABEL, np.nan, label), axis, {}, words=words)
+
+
+def _wrong_number(channels, phase, needed):
+    found = tuple(channels.markers)
+    return UsageError(f"config.channels.markers={found}; phase.method={phase.method!r} needs {needed}")
+
+
+METHODS = {"marker": by_marker, "two_markers": by_two_markers, "dna_content": by_dna_content, "column": by_column,
+           "folder": by_folder}
 
 
 def label_cells(table, channels, phase) -> Labelled:
-    """Label the usable cells of `table` by phase.method; an unknown method or a class without cells is refused."""
+    """Label the usable cells of `table` by phase.method; an unknown method is refused."""
     if phase.method not in METHODS:
         raise UsageError(f"config.phase.method={phase.method!r}; allowed: {', '.join(METHODS)}")
-    labelled = METHODS[phase.method](table, channels, phase)
-    counts = {name: int((labelled.label == i).sum()) for i, name in enumerate(phase.classes)}
-    if min(counts.values()) == 0:
-        said = ", ".join(f"{name} {n}" for name, n in counts.items())
-        raise InputRefused(f"config.phase.method={phase.method!r} labels no cell of one class ({said} of {len(table)} "
-                           "usable cells); check the marker, the ranges, or the fields")
-    return labelled
+    return METHODS[phase.method](table, channels, phase)

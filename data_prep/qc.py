@@ -24,7 +24,8 @@ def draw(table, found, recipe, labelled, folder) -> None:
     for old in folder.glob("*.png"):
         old.unlink()
     used = table[table[schema.REJECT] == ""]
-    drawing.marker_histograms(used, labelled, recipe.config.phase.classes, folder / "marker_cuts.png")
+    name = "marker_cuts" if labelled.words is None else "label_values"
+    drawing.labelling(used, labelled, recipe.config.phase.classes, folder / f"{name}.png")
     for plate in list(dict.fromkeys(f.plate for f in found))[:MAX_PLATES]:
         name = _slug(plate or "fields")
         _outlines(table, [f for f in found if f.plate == plate], recipe, folder / f"outlines_{name}.png")
@@ -49,7 +50,7 @@ def _outlines(table, members, recipe, path):
     file = members[len(members) // 2]
     field = recipe.read(file)
     image = recipe.corrected(field)
-    labels = recipe.segmented(field, image)
+    labels = recipe.labels(file, field, image)
     nucleus = recipe.config.channels.nucleus
     rows = table[table[schema.FIELD] == file.field_id]
     drawing.outlines(image[..., recipe.channels.index(nucleus)], labels, rows,
@@ -63,7 +64,7 @@ def _contact_sheet(cells, label, recipe, folder):
     channels = recipe.channels
     order = cells.sort_values(schema.MARKER)
     order = order.iloc[np.unique(np.linspace(0, len(order) - 1, min(TILES, len(order))).astype(int))]
-    shown = [i for i, c in enumerate(channels) if c != recipe.config.channels.marker][:4]
+    shown = [i for i, c in enumerate(channels) if c not in recipe.config.channels.markers][:4]
     crops, size = [], np.nan
     for _, row in order.iterrows():
         stored = np.load(recipe.crops / f"{row[schema.FIELD]}.npz")
@@ -73,9 +74,9 @@ def _contact_sheet(cells, label, recipe, folder):
         crops.append(((pixels - stored["field_norm"][0]) / reference)[..., shown])
         size = float(stored["um_per_px"])
     sheet = f"contact_{_slug(label)}"
-    marker = recipe.config.channels.marker or recipe.config.channels.nucleus
+    order_by = "" if order[schema.MARKER].isna().all() or order[schema.MARKER].nunique() < 3 else "; what labels rising"
     stains = ", ".join(channels[i] for i in shown)
-    title = f"{label}: {len(crops)} of {len(cells)} cells, {marker} rising; shown: {stains}"
+    title = f"{label}: {len(crops)} of {len(cells)} cells{order_by}; shown: {stains}"
     drawing.contact_sheet(np.stack(crops), range(1, len(crops) + 1), title, size, folder / f"{sheet}.png")
     return {c: (sheet, i) for i, c in enumerate(order[schema.CELL_ID], start=1)}
 

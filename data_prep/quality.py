@@ -32,12 +32,12 @@ def saturated(image: np.ndarray) -> np.ndarray:
 def rejections(table, nucleus: str, limits) -> np.ndarray:
     """The reason for each object, "" for those to use; the first that applies of the order below.
 
-    border; mitotic (DNA condensed: far brighter per pixel than the field's typical nucleus); small; large; ragged;
-    out_of_focus; saturated. Areas and sharpness are relative to the plate's median nucleus, so that one setting serves
-    all magnifications.
+    unlisted (the source says that it is none to use); border; mitotic (DNA condensed: far brighter per pixel than the
+    field's typical nucleus); small; large; ragged; out_of_focus; saturated. Areas and sharpness are relative to the
+    plate's median nucleus, so that one setting serves all magnifications.
 
     Args:
-        table: measurements with Metadata_Plate, Metadata_Field and the working columns _border, _saturated.
+        table: measurements with Metadata_Plate, Metadata_Field and the working columns _listed, _border, _saturated.
         nucleus: name of the nuclear channel.
         limits: the quality section of the config.
     """
@@ -45,6 +45,7 @@ def rejections(table, nucleus: str, limits) -> np.ndarray:
     bright = _relative(table, f"Nuclei_Intensity_MeanIntensity_{nucleus}", schema.FIELD)
     focus = _relative(table, f"Nuclei_Texture_EdgeSharpness_{nucleus}", schema.PLATE)
     checks = {
+        "unlisted": ~table["_listed"].to_numpy(bool),
         "border": table["_border"].to_numpy(bool),
         "mitotic": (bright > limits.mitotic_brightness) & (area > 0.3 * limits.min_area),
         "small": area < limits.min_area,

@@ -40,8 +40,15 @@ class Recipe:
         light = self.light_of(field)
         return light.correct(field.image) if light else field.image.astype(np.float32)
 
-    def segmented(self, field: Field, image: np.ndarray) -> np.ndarray:
-        """Labels of the nuclei in the corrected image of the field, i32 [H, W]."""
+    def labels(self, file: FieldFile, field: Field, image: np.ndarray) -> np.ndarray:
+        """Labels of the nuclei, i32 [H, W]: those made elsewhere, else found in the field's corrected image."""
+        source = source_of(self.config.source)
+        made = source.labels(file, self.config) if hasattr(source, "labels") else None
+        if made is not None:
+            if made.shape != image.shape[:2]:
+                raise InputRefused(f"{file.labels_path or file.path}: labels of {made.shape} px for a field of "
+                                   f"{image.shape[:2]} px; give labels of the field's size")
+            return made
         nucleus = image[..., self.channels.index(self.config.channels.nucleus)]
         chosen = self.config.segmentation
         return segment.segment_nuclei(nucleus, field.pixel_um, chosen.nucleus_diameter, chosen.method)
@@ -66,7 +73,7 @@ def find_channels(found, config) -> tuple[str, ...]:
     (most, _), = collections.Counter(frozenset(names) for _, names in seen).most_common(1)
     path, channels = next((p, names) for p, names in seen if frozenset(names) == most)
     roles = config.channels
-    for role, names in (("nucleus", [roles.nucleus]), ("stains", roles.stains), ("marker", [roles.marker])):
+    for role, names in (("nucleus", [roles.nucleus]), ("stains", roles.stains), ("markers", roles.markers)):
         for name in names:
             if name and name not in channels:
                 raise InputRefused(f"{path}: no channel {name!r} (config.channels.{role}); the file has "

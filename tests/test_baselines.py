@@ -35,8 +35,8 @@ def score(prob, label):
     return metrics.balanced_accuracy(label, prob)[0]
 
 
-def fit(rows, channels=("DNA", "Golgi"), marker="CENPF", **options):
-    return baselines.fit_baselines(rows, channels, "DNA", CLASSES, marker, **options)
+def fit(rows, channels=("DNA", "Golgi"), markers=("CENPF",), **options):
+    return baselines.fit_baselines(rows, channels, "DNA", CLASSES, markers, **options)
 
 
 def test_the_four_baselines_return_probabilities_and_name_their_features():

@@ -151,7 +151,7 @@ def test_a_damaged_file_is_set_aside_by_name(some_fields, tmp_path):
 
 def test_a_missing_channel_is_refused_with_what_there_is(some_fields, tmp_path):
     config = small_config()
-    config.channels.marker = "PH3"
+    config.channels.markers = ("PH3",)
     with pytest.raises(InputRefused, match="PH3.*DNA, Golgi, EB1, CENPF"):
         prepare(config, some_fields, tmp_path / "out")
 
@@ -300,7 +300,7 @@ def test_changed_code_does_not_go_on_from_an_older_ones_work(tmp_path, monkeypat
                                          ("quality.max_area", 0.5), ("quality.min_solidity", 1.5),
                                          ("quality.min_focus", -1.0), ("quality.max_saturated", 2.0),
                                          ("quality.mitotic_brightness", 0.0), ("max_fields", -1), ("workers", -1),
-                                         ("channels.marker", "DNA"), ("channels.stains", ("EB1", "EB1")),
+                                         ("channels.markers", ("DNA",)), ("channels.stains", ("EB1", "EB1")),
                                          ("channels.stains", ("EB1", "CENPF"))])
 def test_values_out_of_range_are_named_before_any_file_is_read(path, value, tmp_path):
     config = small_config()

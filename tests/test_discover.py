@@ -11,7 +11,7 @@ from tests.planted import CLASSES, DNA, GOLGI, UNITS, make_cells, split, surenes
 
 def run(out, cells, **changes):
     given = {
-        "channels": ("DNA", "Golgi"), "marker": "CENPF", "classes": CLASSES, "out_dir": out, "candidates": 4,
+        "channels": ("DNA", "Golgi"), "markers": ("CENPF",), "classes": CLASSES, "out_dir": out, "candidates": 4,
         "confidence": sureness(split(cells, "validation")), "bootstraps": 200, "seed": 0, "units": UNITS,
     }  # fmt: skip
     return discover.discover(split(cells, "train"), split(cells, "validation"), **{**given, **changes})
@@ -91,7 +91,7 @@ def run_folder(tmp_path):
     training = {"seed": 0, "data": {"channels": ["DNA", "Golgi"], "cell_lines": []}, "discover": {"candidates": 3},
                 "evaluate": {"bootstraps": 50, "confidence": 0.9}}  # fmt: skip
     config = {"training": training, "data_dir": str(tmp_path / "data"), "channels": ["DNA", "Golgi", "CENPF"],
-              "classes": CLASSES, "marker": "CENPF", "crop_px": 64, "data_sha256": "", "run_id": "a1b2c3"}  # fmt: skip
+              "classes": CLASSES, "markers": ["CENPF"], "crop_px": 64, "data_sha256": "", "run_id": "a1b2c3"}
     files.write_json(tmp_path / "run" / "evaluation_validation.json", {"step": 60})
     files.write_json(tmp_path / "run" / "config.json", config)
     sure = sureness(split(cells, "validation")).rename("calibrated").rename_axis(schema.CELL_ID).reset_index()

@@ -74,7 +74,8 @@ def test_another_question_is_a_config(tmp_path):
     (tmp_path / "ki67.py").write_text(EXAMPLES["configs/data/ki67.py"])
     config = load(tmp_path / "ki67.py")
     build.check(config)
-    assert config.channels.marker in config.channel_names and config.phase.classes == ("resting", "proliferating")
+    assert set(config.channels.markers) <= set(config.channel_names)
+    assert config.phase.classes == ("resting", "proliferating")
 
 
 @pytest.fixture
@@ -163,7 +164,7 @@ def test_a_labelling_method_labels_a_table():
     value = 100 * 2 ** (4 * high + rng.normal(0, 0.3, 80))
     table = pd.DataFrame({schema.PLATE: "P1", "Cells_Intensity_MeanIntensity_CycB": value})
     config = base.preparation()
-    config.channels.marker, config.phase.method = "CycB", "cell_marker"
+    config.channels.markers, config.phase.method = ("CycB",), "cell_marker"
     found = module.label_cells(table, config.channels, config.phase)
     np.testing.assert_array_equal(found.label, high)
     assert found.cuts["P1"]["low"] < found.cuts["P1"]["cut"] < found.cuts["P1"]["high"]

@@ -47,18 +47,31 @@ def two_fields(unit=1.0, golgi=(1.0, 3.0)):
 
 
 def test_reference_makes_a_typical_g1_nucleus_one():
-    found = intensity.references(two_fields(), ("DNA", "Golgi"), "DNA")
+    found = intensity.references(two_fields(), ("DNA", "Golgi"), "DNA", "field", True)
     assert found["a"]["DNA"] == pytest.approx(100, rel=0.03)
     assert found["b"]["DNA"] == pytest.approx(300, rel=0.03)
     assert found["b"]["Golgi"] == pytest.approx(15)  # three times 5, the root mean square of mean 3 and sd 4
 
 
 def test_references_follow_the_unit_of_the_camera():
-    one, small = (intensity.references(two_fields(u), ("DNA", "Golgi"), "DNA") for u in (1.0, 1e-6))
+    one, small = (intensity.references(two_fields(u), ("DNA", "Golgi"), "DNA", "field", True) for u in (1.0, 1e-6))
     for field in "ab":
         assert small[field] == pytest.approx({c: v * 1e-6 for c, v in one[field].items()}, rel=1e-6)
 
 
 def test_a_field_darker_than_its_background_gets_a_small_share_of_the_plates_reference():
-    found = intensity.references(two_fields(golgi=(1.0, -1.0)), ("DNA", "Golgi"), "DNA")
+    found = intensity.references(two_fields(golgi=(1.0, -1.0)), ("DNA", "Golgi"), "DNA", "field", True)
     assert found["b"]["Golgi"] == pytest.approx(intensity.FLOOR * found["a"]["Golgi"])
+
+
+def test_references_of_a_plate_keep_what_tells_its_fields_apart():
+    table = two_fields()
+    found = intensity.references(table, ("DNA", "Golgi"), "DNA", "plate", True)
+    assert len({tuple(r.values()) for r in found.values()}) == 1 and set(found) == set(table[schema.FIELD])
+
+
+def test_a_nuclear_channel_without_dna_is_referred_to_like_any_other():
+    found = intensity.references(two_fields(), ("DNA", "Golgi"), "DNA", "field", False)
+    own = two_fields().groupby(schema.FIELD)["Cells_Intensity_MeanIntensity_DNA"].median()
+    ratio = [found[f]["DNA"] / own[f] for f in found]
+    assert ratio[0] == pytest.approx(ratio[1])

@@ -60,7 +60,7 @@ def test_a_run_leaves_what_is_promised(straight, folder):
     record = json.loads((straight / "config.json").read_text())
     assert record["training"] == json.loads(json.dumps(config().to_dict()))
     assert record["channels"] == ["DNA", "Golgi"] and record["classes"] == ["G1/S", "G2"]
-    assert record["marker"] == "CENPF" and record["data_dir"] == str(folder)
+    assert record["markers"] == ["CENPF"] and record["data_dir"] == str(folder)
     assert [r["step"] for r in log.read(straight)] == [3, 6, 9, 12]
     assert json.loads((straight / "env.json").read_text())["platform"] == "cpu"
 

@@ -41,7 +41,7 @@ def make_crops(n=24, labelled=True):
         image=image, image_scale=np.ones(n, np.float32), compartments=compartments,
         compartments_present=np.full(n, known, np.uint8), label=label, norm=norm,
         um_per_px=np.full(n, 0.5, np.float32), **text, channels=("DNA", "Golgi", "CENPF"), classes=("G1/S", "G2"),
-        marker="CENPF", nucleus="DNA", stains=("Golgi",), group_by="field",
+        markers=("CENPF",), nucleus="DNA", stains=("Golgi",), group_by="field",
     )  # fmt: skip
 
 

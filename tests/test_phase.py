@@ -10,7 +10,7 @@ from data_prep import phase
 
 def settings(method):
     config = base.preparation()
-    config.channels.marker = "CENPF"
+    config.channels.markers = ("CENPF",)
     config.phase.method = method
     return config
 
@@ -82,7 +82,7 @@ def test_too_few_cells_on_a_plate_are_refused_by_name():
 
 def test_marker_method_needs_a_marker():
     config = base.preparation()
-    with pytest.raises(UsageError, match="channels.marker"):
+    with pytest.raises(UsageError, match="channels.markers"):
         phase.label_cells(marker_table()[0], config.channels, config.phase)
 
 
@@ -107,7 +107,53 @@ def test_small_fields_get_no_dna_labels():
     assert set(found.label[60:]) == {schema.NO_LABEL} and set(found.label[:60]) == {0, 1}
 
 
-def test_a_class_without_cells_is_refused_with_counts():
-    config = settings("dna_content")
-    with pytest.raises(InputRefused, match="G2 0"):
-        phase.label_cells(dna_table([1.0] * 50), config.channels, config.phase)
+def fucci_table(n=60):
+    """Cells with the first marker alone, both, the second alone, and none, in turn."""
+    rng = np.random.default_rng(0)
+    low, high = (2.0 ** rng.normal(level, 0.2, n) for level in (4, 9))
+    first = np.stack([high, high, low, low], axis=1).ravel()
+    second = np.stack([low, high[::-1], high, low[::-1]], axis=1).ravel()
+    return pd.DataFrame({schema.PLATE: "p1", "Nuclei_Intensity_MeanIntensity_Cdt1": first,
+                         "Nuclei_Intensity_MeanIntensity_Geminin": second})
+
+
+@pytest.mark.parametrize(("classes", "expected"), [(("G1", "S/G2/M"), [0, -1, 1, -1]),
+                                                   (("G1", "G1/S", "S/G2/M"), [0, 1, 2, -1])])
+def test_two_markers_take_turns(classes, expected):
+    config = settings("two_markers")
+    config.channels.markers, config.phase.classes = ("Cdt1", "Geminin"), classes
+    found = phase.label_cells(fucci_table(), config.channels, config.phase)
+    assert (found.label.reshape(-1, 4) == expected).mean() > 0.97
+    assert found.pair.shape == (240, 2) and 6 < found.cuts["p1"]["Cdt1_cut"] < 7
+    assert found.cuts["p1"]["separation"] == min(found.cuts["p1"][f"{m}_separation"] for m in ("Cdt1", "Geminin"))
+
+
+def test_two_markers_need_two():
+    config = settings("two_markers")
+    with pytest.raises(UsageError, match="two marker channels, that of the first class first"):
+        phase.label_cells(fucci_table(), config.channels, config.phase)
+
+
+def test_a_column_says_the_class_and_other_values_say_nothing():
+    config = settings("column")
+    config.phase.column, config.phase.mapping = "Stage", ("Prophase=G2",)
+    table = pd.DataFrame({"Metadata_Stage": ["G1/S", "G2", "Prophase", "Telophase", None]})
+    found = phase.label_cells(table, config.channels, config.phase)
+    assert found.label.tolist() == [0, 1, 1, -1, -1] and found.words.tolist()[-1] == ""
+    with pytest.raises(UsageError, match="'Phase': no such column; found: Stage"):
+        config.phase.column = "Phase"
+        phase.label_cells(table, config.channels, config.phase)
+
+
+def test_the_folder_says_the_class():
+    config = settings("folder")
+    table = pd.DataFrame({schema.FIELD_LABEL: ["G2", "G1/S", "", "G2"]})
+    assert phase.label_cells(table, config.channels, config.phase).label.tolist() == [1, 0, -1, 1]
+
+
+@pytest.mark.parametrize("entry", ["Prophase", "Prophase=M"])
+def test_values_must_name_a_class(entry):
+    config = settings("folder")
+    config.phase.mapping = (entry,)
+    with pytest.raises(UsageError, match=f"'{entry}'; allowed: 'value=class' with a class of G1/S, G2"):
+        phase.label_cells(pd.DataFrame({schema.FIELD_LABEL: ["G2"]}), config.channels, config.phase)

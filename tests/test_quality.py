@@ -8,12 +8,13 @@ from data_prep import quality
 
 NORMAL = {schema.PLATE: "p", schema.FIELD: "f", schema.NUCLEAR_AREA: 200.0,
           "Nuclei_Intensity_MeanIntensity_DNA": 100.0, "Nuclei_Texture_EdgeSharpness_DNA": 0.2,
-          "Nuclei_AreaShape_Solidity": 0.97, "_border": False, "_saturated": 0.0}
+          "Nuclei_AreaShape_Solidity": 0.97, "_listed": True, "_border": False, "_saturated": 0.0}
 
 
 @pytest.mark.parametrize("change, reason", [
     ({}, ""),
     ({"_border": True}, "border"),
+    ({"_listed": False, "_border": True}, "unlisted"),
     ({schema.NUCLEAR_AREA: 40.0}, "small"),
     ({schema.NUCLEAR_AREA: 900.0}, "large"),
     ({"Nuclei_AreaShape_Solidity": 0.8}, "ragged"),
@@ -36,7 +37,8 @@ def test_limits_are_relative_to_the_plate():
 
 
 def test_reasons_are_the_promised_words():
-    assert set(schema.REJECTIONS) == {"border", "small", "large", "ragged", "out_of_focus", "saturated", "mitotic"}
+    assert set(schema.REJECTIONS) == {"unlisted", "border",
+                                      "small", "large", "ragged", "out_of_focus", "saturated", "mitotic"}
 
 
 def bright(limit):

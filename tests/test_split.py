@@ -1,3 +1,4 @@
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -7,8 +8,9 @@ from data_prep import split
 
 
 def table(lines=("HeLa", "RPE1"), wells=10, sites=2, cells=5):
-    rows = [{schema.CELL_LINE: line, schema.PLATE: f"{line}-P", schema.WELL: f"A{w:02d}", schema.FIELD: f"{line}{w}{s}"}
-            for line in lines for w in range(wells) for s in range(sites) for _ in range(cells)]
+    rows = [{schema.CELL_LINE: line, schema.PLATE: f"{line}-P", schema.WELL: f"A{w:02d}", schema.FIELD: f"{line}{w}{s}",
+             schema.LABEL: "AB"[c % 2]}
+            for line in lines for w in range(wells) for s in range(sites) for c in range(cells)]
     return pd.DataFrame(rows)
 
 
@@ -64,3 +66,22 @@ def test_the_same_picture_in_two_splits_is_refused_with_both_names():
     with pytest.raises(InputRefused, match=r"a \(train\), b \(test\)"):
         split.refuse_twins(fields)
     split.refuse_twins(fields.assign(_sha256=["x", "y", "x"]))  # a copy within one split leaks nothing
+
+
+def test_fields_of_one_class_are_dealt_out_within_the_class():
+    rows = table(lines=("Jurkat",), wells=20, sites=1)
+    rows[schema.LABEL] = np.where(rows[schema.WELL] < "A04", "rare", "common")  # 4 and 16 wells
+    rows[schema.GROUP] = split.groups(rows, "field")
+    rows[schema.SPLIT] = split.assign(rows, "field", (0.6, 0.2, 0.2), 0)
+    counts = rows.groupby([schema.LABEL, schema.SPLIT])[schema.GROUP].nunique().unstack()
+    assert counts.loc["rare"].tolist() == [1, 2, 1]  # test, train, validation
+    assert counts.loc["common"].sum() == 16 and counts.loc["common"].min() >= 3
+
+
+def test_cells_of_one_track_stay_together_and_others_go_with_their_field():
+    rows = table(lines=("HaCaT",), wells=6, sites=1)
+    rows[schema.TRACK] = [None if i % 5 == 4 else f"tree{i % 5}" for i in range(len(rows))]
+    groups = split.groups(rows, "track")
+    assert groups.tolist()[:5] == ["tree0", "tree1", "tree2", "tree3", rows[schema.FIELD].iloc[0]]
+    with pytest.raises(InputRefused, match="knows no track of a cell"):
+        split.groups(rows.drop(columns=schema.TRACK), "track")

@@ -90,6 +90,6 @@ def test_measurements_of_chosen_channels_never_touch_the_marker():
     cells = make_cells()
     golgi = ["Golgi_Intensity_MeanIntensity_Golgi", "Golgi_AreaShape_Area"]
     dna = [schema.NUCLEAR_AREA, schema.integrated("DNA")]
-    assert table.measurements(cells, ["DNA", "CENPF"], "CENPF", nucleus="DNA") == dna
-    assert table.measurements(cells, ["Golgi"], "CENPF", nucleus="DNA") == golgi
-    assert table.measurements(cells, ["Golgi"], "CENPF") == [schema.NUCLEAR_AREA, *golgi]
+    assert table.measurements(cells, ["DNA", "CENPF"], ("CENPF",), nucleus="DNA") == dna
+    assert table.measurements(cells, ["Golgi"], ("CENPF",), nucleus="DNA") == golgi
+    assert table.measurements(cells, ["Golgi"], ("CENPF",)) == [schema.NUCLEAR_AREA, *golgi]

@@ -8,7 +8,7 @@ from data_prep import builder
 
 CHANNELS = ("DNA", "Golgi", "CENPF")
 CLASSES = ("G1/S", "G2")
-METADATA = {"channels": CHANNELS, "classes": CLASSES, "marker": "CENPF", "nucleus": "DNA", "stains": ("Golgi",),
+METADATA = {"channels": CHANNELS, "classes": CLASSES, "markers": ("CENPF",), "nucleus": "DNA", "stains": ("Golgi",),
             "group_by": "field"}
 BACKGROUND = 100.0
 REFERENCE = 200.0

@@ -15,7 +15,8 @@ from cellcycle_jax import files, log, schema, table
 from cellcycle_jax.errors import StoredStateRefused
 from cellcycle_jax.report import figures, words
 
-QUALITY = ("outlines", "contact", "marker", "illumination")  # what DATA/qc/*.png start with, in the order shown
+# What DATA/qc/*.png start with, in the order shown.
+QUALITY = ("outlines", "contact", "marker", "label", "illumination")
 MOST_PICTURES = 6  # of one kind of quality control; a data set can have hundreds
 MOST_FEATURES, MOST_PAIRS = 15, 10
 CALIBRATION = {"before": "model", "after": "model_calibrated"}  # which scores are without, which with the temperature

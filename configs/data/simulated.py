@@ -12,5 +12,5 @@ def get_config():
     c.source = "simulated"
     c.channels.nucleus = "DNA"
     c.channels.stains = ("Golgi", "EB1")
-    c.channels.marker = "CENPF"
+    c.channels.markers = ("CENPF",)
     return c
