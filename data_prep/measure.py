@@ -5,18 +5,17 @@ A measured feature is one function (image, labels, ...) -> {column: f64 [n]} and
 
 import numpy as np
 from scipy import ndimage
-from skimage import feature, filters, measure, segmentation
+from skimage import filters, segmentation
 
-_SHAPE = {"area": ("Area", 2), "perimeter": ("Perimeter", 1), "eccentricity": ("Eccentricity", 0),
-          "solidity": ("Solidity", 0), "extent": ("Extent", 0), "axis_major_length": ("MajorAxisLength", 1),
-          "axis_minor_length": ("MinorAxisLength", 1), "equivalent_diameter_area": ("EquivalentDiameter", 1)}
-_GREY_LEVELS = 16
-_TEXTURES = ("contrast", "homogeneity", "energy", "correlation")
+from data_prep.regions import Regions
+from data_prep.shape import centres, shape
+from data_prep.texture import edge, texture
 
 
 def typical_diameter(labels: np.ndarray) -> float:
     """Diameter, px, of a disc as large as the field's median nucleus; 24 where there is none."""
     areas = np.bincount(labels.ravel())[1:]
+    areas = areas[areas > 0]
     return float(2 * np.sqrt(np.median(areas) / np.pi)) if len(areas) else 24.0
 
 
@@ -51,7 +50,18 @@ def stain_peaks(channel: np.ndarray, bodies: np.ndarray, diameter_px: float) -> 
     if inside.size == 0:
         return np.zeros(channel.shape, bool)
     noise = 1.4826 * np.median(np.abs(inside - np.median(inside)))
-    return (ndimage.maximum_filter(dots, 3) == dots) & (dots > 2.5 * noise) & (bodies > 0)
+    found = np.zeros(channel.shape, bool)
+    found.ravel()[_summits(dots, np.flatnonzero((dots > 2.5 * noise) & (bodies > 0)))] = True
+    return found
+
+
+def _summits(image, candidates):
+    """Those of `candidates`, flat indices into `image`, that none of their eight neighbours exceeds."""
+    width = image.shape[1] + 2
+    framed = np.pad(image, 1, constant_values=-np.inf).ravel()
+    place = candidates + 2 * (candidates // image.shape[1]) + width + 1
+    around = [framed.take(place + down * width + right) for down in (-1, 0, 1) for right in (-1, 0, 1)]
+    return candidates[framed.take(place) == np.maximum.reduce(around)]
 
 
 def measure_cells(image, labels, bodies, channels, nucleus, masks, pixel_um) -> dict[str, np.ndarray]:
@@ -59,124 +69,85 @@ def measure_cells(image, labels, bodies, channels, nucleus, masks, pixel_um) -> 
 
     Args:
         image: background-subtracted f32 [H, W, C].
-        labels, bodies: i32 [H, W] with the same values 1..n, n at least 1.
+        labels, bodies: i32 [H, W] with the same numbers, n of them, at least one; numbers may have gaps.
         channels: names of the C channels; `nucleus` is the one that shows DNA.
         masks: {channel: bool [H, W]}, the pieces of each stain around the nucleus.
         pixel_um: um per px or None: then lengths are in px.
 
     Returns:
-        {column: f64 [n]} in the order of the labels.
+        {column: f64 [n]} in the rising order of the labels that have pixels, as `regionprops_table` has them.
     """
     scale = pixel_um or 1.0
-    columns = shape(labels, scale)
-    inside = {"Nuclei": pixels_by_label(labels), "Cells": pixels_by_label(bodies)}
-    for c, name in enumerate(channels):
-        for place, members in inside.items():
-            columns |= intensity(image[..., c], members, place, name)
-        columns |= texture(image[..., c], labels, name)
-    columns |= edge(image[..., channels.index(nucleus)], labels, nucleus)
+    planes = dict(zip(channels, np.ascontiguousarray(np.moveaxis(image, -1, 0)), strict=True))
+    nuclei, cells = Regions.of(labels), Regions.of(bodies)
+    columns = shape(nuclei, scale)
+    for name, plane in planes.items():
+        columns |= intensity(plane, nuclei, "Nuclei", name) | intensity(plane, cells, "Cells", name)
+        columns |= texture(plane, nuclei, name)
+    columns |= edge(planes[nucleus], nuclei, nucleus)
     diameter_px = typical_diameter(labels)
     for name, mask in masks.items():
-        columns |= pieces(image[..., channels.index(name)], mask, labels, bodies, name, scale)
-        columns |= dots(image[..., channels.index(name)], bodies, diameter_px, name, scale)
+        columns |= pieces(planes[name], mask, nuclei, cells, name, scale)
+        columns |= dots(planes[name], bodies, cells, diameter_px, name, scale)
     return columns
 
 
-def shape(labels, scale) -> dict[str, np.ndarray]:
-    """Shape of each nucleus; FormFactor is 4 pi area / perimeter^2, 1 for a disc."""
-    table = measure.regionprops_table(labels, properties=tuple(_SHAPE))
-    columns = {f"Nuclei_AreaShape_{n}": table[p] * scale**power for p, (n, power) in _SHAPE.items()}
-    columns["Nuclei_AreaShape_FormFactor"] = 4 * np.pi * table["area"] / np.maximum(table["perimeter"], 1) ** 2
-    return columns
-
-
-def intensity(channel, members, place, name) -> dict[str, np.ndarray]:
+def intensity(channel, regions, place, name) -> dict[str, np.ndarray]:
     """Sum, mean, standard deviation and brightest pixel of a channel over each label.
 
     Args:
-        channel: f32 [H, W]; members: of the labels, from `pixels_by_label`.
+        channel: f32 [H, W].
+        regions: of the labels.
         place: the compartment's name in the columns; name: the channel's.
     """
-    order, starts, count = members
-    values = channel.ravel()[order].astype(np.float64)
-    total = np.add.reduceat(values, starts) if len(starts) else np.zeros(0)
-    squares = np.add.reduceat(values**2, starts) if len(starts) else np.zeros(0)
-    top = np.maximum.reduceat(values, starts) if len(starts) else np.zeros(0)
-    mean = total / count
+    values = channel.ravel()[regions.pixels].astype(np.float64)
+    total = regions.sum(values)
+    mean = total / regions.count
+    # Distances from the mean first: the difference of two large sums would lose a small spread.
+    variance = regions.sum((values - regions.spread(mean)) ** 2) / regions.count
     head = f"{place}_Intensity_"
     return {f"{head}IntegratedIntensity_{name}": total, f"{head}MeanIntensity_{name}": mean,
-            f"{head}StdIntensity_{name}": np.sqrt(np.maximum(squares / count - mean**2, 0)),
-            f"{head}MaxIntensity_{name}": top}
+            f"{head}StdIntensity_{name}": np.sqrt(variance), f"{head}MaxIntensity_{name}": regions.max(values)}
 
 
-def pixels_by_label(labels):
-    """Flat indices of all labelled pixels sorted by label, where each label 1..n starts, and its number of pixels."""
-    flat = labels.ravel()
-    inside = np.flatnonzero(flat)
-    order = inside[np.argsort(flat[inside], kind="stable")]
-    count = np.bincount(flat[inside], minlength=labels.max() + 1)[1:]
-    return order, np.concatenate([[0], np.cumsum(count)[:-1]]).astype(int) if len(count) else count, count
+def dots(channel, bodies, cells, diameter_px, name, scale) -> dict[str, np.ndarray]:
+    """Number of dots of a stain in each cell's body, and their number per area of the body.
 
-
-def edge(channel, labels, name) -> dict[str, np.ndarray]:
-    """Sharpness of the outline: mean gradient there over the nucleus' own mean; falls when out of focus."""
-    gradient = ndimage.gaussian_gradient_magnitude(channel, 1.0)
-    outline = np.where(segmentation.find_boundaries(labels, mode="inner"), labels, 0)
-    index = np.arange(1, labels.max() + 1)
-    steep = np.asarray(ndimage.mean(gradient, outline, index))
-    level = np.asarray(ndimage.mean(channel, labels, index))
-    return {f"Nuclei_Texture_EdgeSharpness_{name}": steep / np.maximum(level, 1e-6)}
-
-
-def texture(channel, labels, name) -> dict[str, np.ndarray]:
-    """Grey-level co-occurrence (Haralick 1973) at 1 px in four directions.
-
-    Grey levels span the range between the nucleus' 1 % and 99 %.
+    Args:
+        channel: f32 [H, W].
+        bodies: i32 [H, W]; cells: their regions.
+        diameter_px: typical nuclear diameter; name: the channel's; scale: um per px.
     """
-    matrices = []
-    for number, box in enumerate(ndimage.find_objects(labels), start=1):
-        inside = labels[box] == number
-        patch = channel[box]
-        low, high = np.percentile(patch[inside], (1, 99))
-        grey = 1 + np.clip((patch - low) / max(high - low, 1e-6) * _GREY_LEVELS, 0, _GREY_LEVELS - 1).astype(np.uint8)
-        counts = feature.graycomatrix(np.where(inside, grey, 0), [1], [0, np.pi / 4, np.pi / 2, 3 * np.pi / 4],
-                                      levels=_GREY_LEVELS + 1, symmetric=True)
-        matrices.append(counts[1:, 1:].sum(axis=(2, 3)))
-    empty = np.zeros((_GREY_LEVELS, _GREY_LEVELS, 0))
-    # The nuclei stand where the library expects distances, so that one call serves all.
-    stacked = (np.stack(matrices, axis=-1) if matrices else empty)[..., np.newaxis]
-    return {f"Nuclei_Texture_{p.capitalize()}_{name}": feature.graycoprops(stacked, p)[:, 0] for p in _TEXTURES}
+    number = cells.sum(stain_peaks(channel, bodies, diameter_px).ravel()[cells.pixels])
+    return {f"{name}_Number_Dots": number, f"{name}_Number_DotDensity": number / (cells.count * scale**2)}
 
 
-def dots(channel, bodies, diameter_px, name, scale) -> dict[str, np.ndarray]:
-    """Number of dots of a stain in each cell's body, and their number per area of the body."""
-    n = bodies.max() + 1
-    number = np.bincount(bodies[stain_peaks(channel, bodies, diameter_px)], minlength=n)[1:].astype(np.float64)
-    body = np.maximum(np.bincount(bodies.ravel(), minlength=n)[1:], 1) * scale**2
-    return {f"{name}_Number_Dots": number, f"{name}_Number_DotDensity": number / body}
-
-
-def pieces(channel, mask, labels, bodies, name, scale) -> dict[str, np.ndarray]:
+def pieces(channel, mask, nuclei, cells, name, scale) -> dict[str, np.ndarray]:
     """The pieces of a stain that belong to each cell.
 
     Area; number of connected pieces; spread: root mean square distance of the pieces' pixels from their centre,
     weighted by brightness; distance of that centre from the nucleus' centre; summed brightness. A cell without pieces
     has area 0 and no spread or distance (NaN).
+
+    Args:
+        channel: f32 [H, W].
+        mask: bool [H, W], where the stain forms pieces.
+        nuclei, cells: regions of the nuclei and of the cells' bodies.
+        name: the channel's; scale: um per px.
     """
-    n = labels.max()
-    index = np.arange(1, n + 1)
-    owner = np.where(mask, bodies, 0)
-    area = np.bincount(owner.ravel(), minlength=n + 1)[1:].astype(np.float64)
-    weight = np.where(mask, np.maximum(channel, 0), 0)
-    total = np.bincount(owner.ravel(), weight.ravel(), minlength=n + 1)[1:]
-    y, x = np.indices(labels.shape)
+    n = len(cells.count)
+    inside = np.flatnonzero(mask.ravel()[cells.pixels])
+    owner, pixels = cells.owner[inside], cells.pixels[inside]
+    y, x = np.divmod(pixels, mask.shape[1])
+    weight = np.maximum(channel.ravel()[pixels], 0).astype(np.float64)
+    total = np.bincount(owner, weight, n)
     safe = np.where(total > 0, total, np.nan)
-    cy, cx = (np.bincount(owner.ravel(), (weight * v).ravel(), minlength=n + 1)[1:] / safe for v in (y, x))
-    squares = np.bincount(owner.ravel(), (weight * (y * y + x * x)).ravel(), minlength=n + 1)[1:] / safe
-    centre = np.array(ndimage.center_of_mass(labels > 0, labels, index)).reshape(-1, 2)
-    parts = np.unique(np.stack([owner[mask], measure.label(mask)[mask]]), axis=1)[0]
-    number = np.bincount(parts, minlength=n + 1)[1:].astype(np.float64)
-    return {f"{name}_AreaShape_Area": area * scale**2, f"{name}_Number_Pieces": number,
+    cy, cx, squares = (np.bincount(owner, weight * v, n) / safe for v in (y, x, y * y + x * x))
+    part, parts = ndimage.label(mask, np.ones((3, 3)))
+    known = np.unique(owner * (parts + 1) + part.ravel()[pixels])  # each piece once for every cell that it is part of
+    number = np.bincount(known // (parts + 1), minlength=n).astype(np.float64)
+    middle_y, middle_x = centres(nuclei)
+    return {f"{name}_AreaShape_Area": np.bincount(owner, minlength=n) * scale**2, f"{name}_Number_Pieces": number,
             f"{name}_Distance_Spread": np.sqrt(np.maximum(squares - cy**2 - cx**2, 0)) * scale,
-            f"{name}_Distance_FromNucleus": np.hypot(cy - centre[:, 0], cx - centre[:, 1]) * scale,
+            f"{name}_Distance_FromNucleus": np.hypot(cy - middle_y, cx - middle_x) * scale,
             f"{name}_Intensity_IntegratedIntensity_{name}": total}
