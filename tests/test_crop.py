@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from scipy import ndimage
 from skimage.draw import disk
 
 from cellcycle_jax.schema import Compartment
@@ -60,3 +61,38 @@ def test_resampling_keeps_the_mean_of_a_smooth_picture():
     pixels, _ = crop.cut(image, labels, labels, 1, (50, 40), 16, 0.5, np.float32([0]), None, no_debris)
     np.testing.assert_allclose(pixels[8, 8], 50 + 80, atol=0.5)
     np.testing.assert_allclose(pixels[8, 9] - pixels[8, 8], 4, atol=0.1)
+
+
+@pytest.mark.parametrize("scale", [0.4, 0.77, 1.0, 1.6])
+def test_all_crops_at_once_are_those_cut_one_by_one(scale):
+    image, labels, bodies = scene()
+    stain, debris = np.random.default_rng(1).random((2, 100, 100)) < 0.3
+    numbers, centres = [2, 1], [(50.2, 70.0), (3.0, 97.6)]
+    settings = (24, scale, np.float32([7, 9]), stain, debris)
+    pixels, bits = crop.cut_all(image, labels, bodies, numbers, centres, *settings)
+    assert pixels.dtype == np.float32 and bits.dtype == np.uint8
+    for i, (number, centre) in enumerate(zip(numbers, centres, strict=True)):
+        one, its_bits = crop.cut(image, labels, bodies, number, centre, *settings)
+        np.testing.assert_array_equal(pixels[i], one)
+        np.testing.assert_array_equal(bits[i], its_bits)
+
+
+@pytest.mark.parametrize("scale", [0.4, 0.77, 1.6])
+def test_resampling_is_a_blur_and_linear_interpolation(scale):
+    image, labels, _ = scene()
+    blurred = ndimage.gaussian_filter(image[..., 0], 0.5 * max(1 / scale - 1, 0), truncate=4)
+    steps = (np.arange(16) - 8) / scale
+    places = np.meshgrid(50 + steps, 47 + steps, indexing="ij")
+    found = crop.pictures(image, [(50, 47)], 16, scale, np.float32([0, 0]))[0, ..., 0]
+    expected = ndimage.map_coordinates(blurred, places, order=1)
+    inner = np.s_[3:-3, 3:-3]  # a crop is blurred within its own window
+    np.testing.assert_allclose(found[inner], expected[inner], rtol=1e-5)
+    nearest = ndimage.map_coordinates(labels, places, order=0)
+    np.testing.assert_array_equal(crop.masks(labels, [(50, 47)], 16, scale)[0], nearest)
+
+
+def test_no_nuclei_give_no_crops():
+    image, labels, bodies = scene()
+    settings = (16, 1.0, np.float32([0, 0]), None, labels > 0)
+    pixels, bits = crop.cut_all(image, labels, bodies, [], np.zeros((0, 2)), *settings)
+    assert pixels.shape == (0, 16, 16, 2) and bits.shape == (0, 16, 16)
