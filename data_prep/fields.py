@@ -1,20 +1,19 @@
-"""Read one microscope file into a `Field`: TIFF and OME-TIFF, channels by name, pixel size in um."""
+"""The files of one field -> a `Field`: channels by name, one plane each, pixel size in um."""
 
-import contextlib
 import dataclasses
 import hashlib
-import logging
 import pathlib
 
 import numpy as np
-import ome_types
-import tifffile
 
 from cellcycle_jax.errors import InputRefused, UsageError
+from data_prep.colour import grey
+from data_prep.formats import read_picture
+from data_prep.ome import differ
+from data_prep.picture import as_stored, refuse_large
+from data_prep.projection import project
 
-_UM = {"m": 1e6, "cm": 1e4, "mm": 1e3, "µm": 1.0, "nm": 1e-3}
-SAME_SIZE = 0.01  # sizes of a pixel that differ by a smaller share are the same
-MAX_BYTES = 2 << 30  # a file that declares more than this is refused before anything is decoded
+MIN_BITS = 8  # of a pixel; what has fewer is a mask
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,6 +44,8 @@ class Field:
     """One field of view: image u16 or f32 [H, W, C], channel names, um per px (None: unknown), where it is from.
 
     `sha256` is of the pixels as read, so that the same picture in two files is recognised.
+    `bit_depth` is how many bits of a pixel are significant: what the file says, else what its number type holds; only
+    metadata can tell that a camera of 12 bits wrote 16.
     """
 
     image: np.ndarray
@@ -57,40 +58,46 @@ class Field:
     field_id: str
     path: str
     sha256: str
+    bit_depth: int = 16
 
 
-def read_field(file: FieldFile, channel_names=(), pixel_um: float | None = None) -> Field:
-    """Read a TIFF or OME-TIFF; z-stacks become their maximum projection.
+def read_field(file: FieldFile, channel_names=(), pixel_um: float | None = None, projection: str = "max",
+               rgb=()) -> Field:
+    """Read one field from its file or files; z-stacks become one plane.
 
     Args:
-        file: the file and what its name says.
-        channel_names: names in order; needed where the file has no OME metadata, checked against it where it has.
-        pixel_um: um per px; needed where the file does not say, checked against it where it does.
+        file: the files and what is known of them.
+        channel_names: names in order; needed where the file has no OME metadata, checked against it where it has. Not
+            used where files hold one channel each: `file.channels` says what they show.
+        pixel_um: um per px; needed where the file does not say, checked against it where it does. `file.pixel_um` goes
+            before it.
+        projection: of z planes, one of `projection.PROJECTIONS`.
+        rgb: what red, green and blue of a colour picture show, "" for nothing; () where there is no such picture.
 
     Raises:
-        InputRefused: unreadable, cut short, too large, RGB, a time series, an unknown number type, NaN or infinity,
-            channel names or a pixel size that do not fit, pixels that are not square.
+        InputRefused: unreadable, cut short, too large, lossy, colour that `rgb` does not name, a time series, unknown
+            numbers, NaN or infinity, planes that do not fit each other, channel names or a pixel size that do not
+            fit, pixels that are not square.
     """
-    try:
-        with _complaints() as complaints, tifffile.TiffFile(file.path) as tiff:
-            _check_whole(tiff, file.path)
-            series = tiff.series[0]
-            image = _channels_last(series.asarray(), series.axes, file.path)
-            names, size = _ome(tiff.ome_metadata, file.path) if tiff.is_ome else ((), None)
-        if complaints:
-            raise InputRefused(f"{file.path}: damaged ({complaints[0]}); copy the file again")
-    except InputRefused:
-        raise
-    except Exception as error:  # tifffile and its codecs raise many kinds on damaged files
-        raise InputRefused(f"{file.path}: not a readable TIFF ({type(error).__name__}: {error}); "
-                           "export the field again or leave the file out") from error
-    image = _checked_pixels(image, file.path)
-    names = _names(tuple(channel_names), names, image.shape[-1], file.path)
+    pictures = _pictures(file, rgb)
+    if file.channels:
+        names, stacks = _one_channel_each(file, pictures)
+    else:
+        names = _names(tuple(channel_names), pictures[0].channels, len(pictures[0].stack), file.path)
+        stacks = list(np.concatenate([picture.stack for picture in pictures], axis=1))
+    planes = [as_stored(plane, file.path) for plane in project(stacks, projection)]
+    image = np.stack(planes, axis=-1)
     digest = hashlib.sha256(np.ascontiguousarray(image).data).hexdigest()
-    if size and pixel_um and _differ(size, pixel_um):
-        raise InputRefused(f"{file.path}: config.pixel_um says {pixel_um:g}, the file says {size:g} um per px; "
-                           "set pixel_um to 0 to use the file's")
-    return Field(image, names, size or pixel_um, file.cell_line, file.plate, file.well, file.site, file.field_id,
+    size = _pixel_size(file, pictures, pixel_um)
+    return Field(image, names, size, file.cell_line, file.plate, file.well, file.site, file.field_id, str(file.path),
+                 digest, max(picture.bits for picture in pictures))
+
+
+def field_of(file: FieldFile, image, channels, pixel_um: float | None) -> Field:
+    """A `Field` of pixels that a source has read itself, u16 or f32 [H, W, C]."""
+    image = np.ascontiguousarray(image)
+    digest = hashlib.sha256(image.data).hexdigest()
+    return Field(image, tuple(channels), pixel_um, file.cell_line, file.plate, file.well, file.site, file.field_id,
                  str(file.path), digest)
 
 
@@ -100,6 +107,10 @@ def in_order(field: Field, channels) -> Field:
     Raises:
         InputRefused: the field has other channels.
     """
+    if missing := [name for name in channels if name not in field.channels]:
+        raise InputRefused(f"{field.path}: field {field.field_id!r} has no {', '.join(missing)}, only "
+                           f"{', '.join(field.channels)}; most fields have {', '.join(channels)}; add the missing file "
+                           "or prepare fields of different stains apart")
     if set(field.channels) != set(channels):
         raise InputRefused(f"{field.path}: channels {', '.join(field.channels)}, but most fields have "
                            f"{', '.join(channels)}; prepare fields of different stains apart")
@@ -107,96 +118,60 @@ def in_order(field: Field, channels) -> Field:
     return dataclasses.replace(field, image=field.image[..., order], channels=tuple(channels))
 
 
-@contextlib.contextmanager
-def _complaints():
-    """Errors that tifffile only logs while it goes on with half a file, as a list of texts."""
-    found, logger = [], logging.getLogger("tifffile")
-    handler = logging.Handler(logging.ERROR)
-    handler.emit = lambda record: found.append(" ".join(record.getMessage().split()))
-    logger.addHandler(handler)
-    propagate, logger.propagate = logger.propagate, False
-    try:
-        yield found
-    finally:
-        logger.removeHandler(handler)
-        logger.propagate = propagate
+def _pictures(file, rgb):
+    """The pictures of all files of a field, grey, of one size."""
+    shown = file.channels or [""] * len(file.paths)
+    pages = "Z" if file.channels else "C"
+    found, total = [], 0
+    for path, channel in zip(file.paths, shown, strict=True):
+        picture = read_picture(path, file.part, pages)
+        if picture.bits < MIN_BITS:
+            raise InputRefused(f"{path}: {picture.bits} bits per pixel; allowed: {MIN_BITS} or more; "
+                               "export the grey values, not a mask")
+        found.append(grey(picture, rgb, channel, path) if picture.colour else picture)
+        total += picture.stack.nbytes
+        refuse_large(total, f"{file.path} and the other files of field {file.field_id!r}")
+        for what, i in (("height and width", slice(2, 4)), ("number of channels", slice(0, 1))):
+            one, other = found[0].stack.shape[i], found[-1].stack.shape[i]
+            if one != other:
+                raise InputRefused(f"{path}: {what} {_size(other)}, but {file.path.name} of the same field has "
+                                   f"{_size(one)}; export the field again")
+    return found
 
 
-def _check_whole(tiff, path):
-    """A file cut short can still open: compare what it declares with how long it is, before decoding anything."""
-    series = tiff.series[0]
-    declared = int(np.prod(series.shape)) * series.dtype.itemsize
-    if declared > MAX_BYTES:
-        raise InputRefused(f"{path}: declares {declared / 2**30:.1f} GiB of pixels; at most {MAX_BYTES >> 30} GiB; "
-                           "cut the image into fields")
-    length = tiff.filehandle.size
-    for number, page in enumerate(series.pages):
-        if page is None:
-            raise InputRefused(f"{path}: plane {number} of {len(series.pages)} is missing; copy the file again")
-        keyframe = page.keyframe if page.keyframe is not None else page
-        for offset, count in zip(page.dataoffsets, page.databytecounts, strict=True):
-            if offset + count > length:
-                raise InputRefused(f"{path}: cut short: plane {number} ends at byte {offset + count}, the file has "
-                                   f"{length}; copy the file again")
-        if not page.dataoffsets or keyframe.shape[-1] == 0:
-            raise InputRefused(f"{path}: plane {number} holds no pixels; copy the file again")
+def _size(shape):
+    return " x ".join(map(str, shape))
 
 
-def _channels_last(stack, axes, path):
-    if "S" in axes:
-        raise InputRefused(f"{path}: colour (RGB) image; allowed: one grey plane per stain; "
-                           "export the stains separately")
-    stack, axes = _squeeze(stack, axes.replace("Q", "C").replace("I", "C"))
-    if "Z" in axes:
-        stack, axes = stack.max(axis=axes.index("Z")), axes.replace("Z", "")
-    if sorted(axes) == ["X", "Y"]:
-        stack, axes = stack[np.newaxis], "C" + axes
-    if sorted(axes) != ["C", "X", "Y"]:
-        raise InputRefused(f"{path}: axes {axes}; allowed: C, Z, Y, X; export one time point per file")
-    return stack.transpose([axes.index(a) for a in "YXC"])
+def _one_channel_each(file, pictures):
+    """Names, and [Z, H, W] for each, of files that hold one channel; several files of a channel are its z planes."""
+    planes = {}
+    for path, name, picture in zip(file.paths, file.channels, pictures, strict=True):
+        if len(picture.stack) != 1:
+            raise InputRefused(f"{path}: holds {len(picture.stack)} channels, but its name stands for {name} alone; "
+                               "take group channel out of config.name_pattern")
+        planes.setdefault(name, []).append(picture.stack[0])
+    stacks = {name: np.concatenate(parts) for name, parts in planes.items()}
+    deep = {name: len(stack) for name, stack in stacks.items() if len(stack) > 1}
+    if len(set(deep.values())) > 1:
+        listed = ", ".join(f"{name} {count}" for name, count in deep.items())
+        raise InputRefused(f"{file.path}: channels of field {file.field_id!r} differ in z planes ({listed}); "
+                           "allowed: as many for each, or a single one; copy the missing files")
+    return tuple(stacks), list(stacks.values())
 
 
-def _squeeze(stack, axes):
-    keep = [i for i, n in enumerate(stack.shape) if n > 1 or axes[i] in "YX"]
-    return stack.reshape([stack.shape[i] for i in keep]), "".join(axes[i] for i in keep)
-
-
-def _checked_pixels(image, path):
-    if image.dtype == np.uint8:
-        return image.astype(np.uint16)
-    if image.dtype == np.uint16:
-        return image
-    if image.dtype in (np.float32, np.float64):
-        bad = int((~np.isfinite(image)).sum())
-        if bad:
-            raise InputRefused(f"{path}: {bad} pixels are NaN or infinite; allowed: finite numbers; "
-                               "export the field again")
-        return image.astype(np.float32)
-    raise InputRefused(f"{path}: pixels are {image.dtype}; allowed: uint8, uint16, float32; export the field again")
-
-
-def _ome(xml, path):
-    """Channel names and um per px; () and None where the metadata do not say."""
-    if len(xml) > 10_000_000 or "<!ENTITY" in xml:
-        raise InputRefused(f"{path}: OME metadata is larger than 10 MB or defines entities; export the field again")
-    pixels = ome_types.from_xml(xml).images[0].pixels
-    names = tuple(c.name or "" for c in pixels.channels)
-    width = _in_um(pixels.physical_size_x, pixels.physical_size_x_unit)
-    height = _in_um(pixels.physical_size_y, pixels.physical_size_y_unit)
-    if width and height and _differ(width, height):
-        raise InputRefused(f"{path}: a pixel is {width:g} um wide and {height:g} um high; allowed: square pixels; "
-                           "resample the field")
-    return (names if all(names) else ()), width
-
-
-def _in_um(size, unit):
-    """A physical size in um; None for no size and for "pixel" and "reference frame", which are no physical units."""
-    to_um = _UM.get(unit.value)
-    return size * to_um if size and to_um else None
-
-
-def _differ(one, two):
-    return abs(one / two - 1) > SAME_SIZE
+def _pixel_size(file, pictures, pixel_um):
+    """Um per px: what the files say, else what the sidecar or the config says, which must not disagree."""
+    sizes = [(path, picture.pixel_um) for path, picture in zip(file.paths, pictures, strict=True) if picture.pixel_um]
+    given, where = (file.pixel_um, "the sidecar's") if file.pixel_um else (pixel_um, "config's")
+    for path, size in sizes:
+        if given and differ(size, given):
+            raise InputRefused(f"{path}: {where} pixel_um says {given:g}, the file says {size:g} um per px; "
+                               f"{'empty it' if file.pixel_um else 'set pixel_um to 0'} to use the file's")
+        if differ(size, sizes[0][1]):
+            raise InputRefused(f"{path}: {size:g} um per px, but {sizes[0][0].name} of the same field has "
+                               f"{sizes[0][1]:g}; export the field again")
+    return sizes[0][1] if sizes else given
 
 
 def _names(wanted, found, count, path):

@@ -10,9 +10,9 @@ FOCUS_SIGMA = 1.0  # px: structure that is finer is camera noise
 def project(stacks, how: str = "max") -> list[np.ndarray]:
     """One plane per channel; the number type stays.
 
-    'max' keeps each pixel's brightest value, 'mean' the average, rounded for integers. 'focus' keeps one measured plane,
-    the same for all channels: a nucleus and its Golgi then lie at the same height, and a channel that shows nothing does
-    not choose by its noise.
+    'max' keeps each pixel's brightest value, 'mean' the average, rounded for integers. 'focus' keeps one measured
+    plane, the same for all channels: a nucleus and its Golgi then lie at the same height, and a channel that shows
+    nothing does not choose by its noise.
 
     Args:
         stacks: per channel [Z, H, W]; a channel may have a single plane where others have several.

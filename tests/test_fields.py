@@ -92,7 +92,7 @@ def test_colour_pictures_are_refused(tmp_path):
 
 
 def test_declared_size_is_checked_before_decoding(tmp_path, monkeypatch, stack):
-    monkeypatch.setattr("data_prep.fields.MAX_BYTES", 1000)
+    monkeypatch.setattr("data_prep.picture.MAX_BYTES", 1000)
     with pytest.raises(InputRefused, match="declares"):
         read_field(write(tmp_path / "a.tif", stack[0]), ("DNA",))
 

@@ -1,70 +1,130 @@
-"""Any folder of TIFF or OME-TIFF files, one field per file.
+"""Any folder of TIFF, OME-TIFF, PNG or BMP files.
 
-What the names say comes from `config.name_pattern`, a regular expression searched in the path below the folder with
-named groups line, plate, well, site; where it names lines and no plates, each line is a plate of its own. Without a
-pattern, the sub-folder is the plate and the file is its own well.
+What the names say comes from `config.name_pattern`, a regular expression searched in the path below the folder, with
+named groups line, label, plate, well, site, time, channel, z. Files that agree in everything but channel and z are one
+field; where the pattern has neither, each file is a field. Where it names lines and no plates, each line is a plate of
+its own. Without a pattern, the sub-folder is the plate and the file is its own well. `config.sidecar` says what names
+do not, `config.labels_folder` where label images made elsewhere lie.
 """
 
+import dataclasses
 import pathlib
-import re
+import sys
 
-from cellcycle_jax.errors import InputRefused, UsageError
+import numpy as np
+
+from cellcycle_jax.errors import InputRefused
+from data_prep import formats, label_images, names, sidecar
 from data_prep.fields import Field, FieldFile, read_field
-
-SUFFIXES = (".tif", ".tiff")
-GROUPS = {"line", "plate", "well", "site"}
 
 
 def find_fields(folder, config) -> list[FieldFile]:
-    """All fields below `folder`, sorted by path.
+    """All fields below `folder`, sorted by path. What is left out is said on the terminal.
 
     Raises:
-        InputRefused: no such folder, no TIFF in it, or a name that the pattern does not fit.
+        InputRefused: no such folder, no readable file in it, none that fits the pattern, two files for one channel of a
+            field, two fields of one name, a sidecar or label images that do not fit.
         UsageError: a pattern that is no regular expression or has unknown groups.
     """
     folder = pathlib.Path(folder)
     if not folder.is_dir():
-        raise InputRefused(f"--fields={folder}: no such folder; name the folder that holds the TIFF files")
-    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
-    if not paths:
-        raise InputRefused(f"--fields={folder}: no {' or '.join(SUFFIXES)} file in it")
-    pattern = _pattern(config.name_pattern)
-    found = [_field_file(path, path.relative_to(folder), pattern, config.cell_line) for path in paths]
-    first = {}
-    for file in found:
-        if (other := first.setdefault(file.field_id, file)) is not file:
-            raise InputRefused(f"{file.path} and {other.path} are both field {file.field_id!r}; rename one of them")
-    return found
+        raise InputRefused(f"--fields={folder}: no such folder; name the folder that holds the files")
+    pattern = names.compile_pattern(config.name_pattern)
+    codes = dict(text.partition("=")[::2] for text in config.channel_codes)
+    paths = _that_fit(_pictures(folder, config), folder, pattern, codes)
+    found = names.of_files(paths, folder, pattern, codes)
+    _refuse_same_name(found)
+    if config.sidecar:
+        stand_ins = {named.file.field_id: named for named in found}
+        listed = sidecar.add([named.file for named in found], folder, config.sidecar)
+        found = [stand_ins[file.field_id]._replace(file=file) for file in listed]
+    files = [_with_stand_ins(named, config.cell_line) for named in found]
+    return _with_label_images(files, folder, config) if config.labels_folder else files
 
 
 def read(file: FieldFile, config) -> Field:
     """The field in `file`; see `data_prep.fields.read_field`."""
-    return read_field(file, config.channel_names, config.pixel_um or None)
+    return read_field(file, config.channel_names, config.pixel_um or None, config.projection, config.rgb)
 
 
-def _pattern(text):
-    if not text:
+def labels(file: FieldFile, config) -> np.ndarray | None:
+    """The label image of the field that was made elsewhere, i32 [H, W]; None where the config names no such images.
+
+    Raises:
+        InputRefused: the field has none, or one that does not fit.
+    """
+    if not config.labels_folder:
         return None
-    try:
-        pattern = re.compile(text)
-    except re.error as error:
-        raise UsageError(f"config.name_pattern={text!r}: not a regular expression ({error})") from None
-    if unknown := set(pattern.groupindex) - GROUPS:
-        allowed = ", ".join(sorted(GROUPS))
-        raise UsageError(f"config.name_pattern: unknown group {sorted(unknown)[0]!r}; allowed: {allowed}")
-    return pattern
+    if file.labels_path is None:
+        raise InputRefused(f"{file.path}: no label image for field {file.field_id!r} in {config.labels_folder}; "
+                           "add it, or empty config.labels_folder")
+    picture = formats.read_picture(file.path, file.part)
+    return label_images.read(file.labels_path, picture.stack.shape[-2:])
 
 
-def _field_file(path, relative, pattern, cell_line):
-    stem = re.sub(r"(\.ome)?\.tiff?$", "", relative.as_posix(), flags=re.IGNORECASE)
-    field_id = stem.replace("/", "_")
-    if pattern is None:
-        return FieldFile((path,), field_id, cell_line, relative.parent.as_posix().strip("."), field_id, "")
-    match = pattern.search(relative.as_posix())
-    if match is None:
-        raise InputRefused(f"{path}: the name does not fit config.name_pattern={pattern.pattern!r}; "
-                           "change the pattern or leave the file out")
-    said = match.groupdict(default="")
-    line = said.get("line") or cell_line
-    return FieldFile((path,), field_id, line, said.get("plate", line if "line" in said else ""),
-                     said.get("well") or field_id, said.get("site", ""))
+def _pictures(folder, config):
+    """All picture files that are not label images; TIFF alone where there is any, since others are then previews."""
+    labels_folder = folder / config.labels_folder if config.labels_folder else None
+    paths = [path for path in sorted(folder.rglob("*"))
+             if path.suffix.lower() in (*formats.TIFF, *formats.RASTER) and not path.name.startswith(".")
+             and path.is_file() and not (labels_folder and label_images.is_label_image(path, folder, labels_folder))]
+    if not paths:
+        endings = ", ".join((*formats.TIFF, *formats.RASTER))
+        raise InputRefused(f"--fields={folder}: no {endings} file in it{formats.what_else(folder)}")
+    return paths
+
+
+def _that_fit(paths, folder, pattern, codes):
+    """The files that the pattern and the codes of channels let in."""
+    reasons = [names.fits(path.relative_to(folder).as_posix(), pattern, codes) for path in paths]
+    fit = [path for path, reason in zip(paths, reasons, strict=True) if not reason]
+    if not fit and "code" in reasons:
+        example = paths[reasons.index("code")]
+        code = pattern.search(example.relative_to(folder).as_posix())["channel"]
+        raise InputRefused(f"{example}: group channel of config.name_pattern matches {code!r}; config.channel_codes "
+                           f"has {', '.join(codes)}; correct the codes")
+    if not fit:
+        raise InputRefused(f"{paths[0].relative_to(folder)}: the name does not fit "
+                           f"config.name_pattern={pattern.pattern!r}, nor does any of the {len(paths)} files of "
+                           f"{folder}; change the pattern")
+    tiffs = [path for path in fit if path.suffix.lower() in formats.TIFF]
+    _tell([path for path, reason in zip(paths, reasons, strict=True) if reason == "pattern"],
+          "do not fit config.name_pattern")
+    _tell([path for path, reason in zip(paths, reasons, strict=True) if reason == "code"],
+          "are of channels that config.channel_codes does not list")
+    if tiffs and len(tiffs) < len(fit):
+        _tell([path for path in fit if path not in set(tiffs)], "are taken for previews of the TIFF files")
+    return tiffs or fit
+
+
+def _tell(left_out, why):
+    if left_out:
+        print(f"prepare: note: {len(left_out)} files {why} and are left out (first: {left_out[0]})", file=sys.stderr)
+
+
+def _refuse_same_name(found):
+    first = {}
+    for file in (named.file for named in found):
+        if (other := first.setdefault(file.field_id, file)) is not file:
+            raise InputRefused(f"{file.path} and {other.path} are both field {file.field_id!r}; rename one of them")
+
+
+def _with_stand_ins(named, cell_line):
+    """The field with a line, plate and well where neither its name nor the sidecar says them."""
+    file = named.file
+    line = file.cell_line or cell_line
+    return dataclasses.replace(file, cell_line=line, plate=file.plate or named.plate or file.cell_line,
+                               well=file.well or named.well)
+
+
+def _with_label_images(files, folder, config):
+    paths = label_images.find(files, folder, folder / config.labels_folder)
+    if missing := [file for file, path in zip(files, paths, strict=True) if path is None]:
+        print(f"prepare: warning: {len(missing)} fields have no label image (first: {missing[0].path})",
+              file=sys.stderr)
+    files = [dataclasses.replace(file, labels_path=path) for file, path in zip(files, paths, strict=True)]
+    first = next(path for path in paths if path)
+    if label_images.is_mask(first):
+        print(f"prepare: note: {first} is a mask without a number per nucleus; nuclei that touch in it are taken for "
+              "one", file=sys.stderr)
+    return files

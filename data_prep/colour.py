@@ -1,0 +1,30 @@
+"""Colour pictures whose planes are stains -> grey ones."""
+
+import dataclasses
+
+from cellcycle_jax.errors import InputRefused
+from data_prep.picture import Picture
+
+
+def grey(picture: Picture, rgb, channel: str, path) -> Picture:
+    """The planes of a colour picture that show stains; opacity is dropped.
+
+    Args:
+        picture: red, green, blue and perhaps opacity.
+        rgb: the stain that each of the three shows, "" for none.
+        channel: the one stain that the file shows; "" where it holds all stains.
+        path: for the error.
+
+    Raises:
+        InputRefused: nothing says what the planes show. One stain saved in colour needs no word where red, green and
+            blue are equal, which is grey.
+    """
+    planes = picture.stack[:3]
+    if channel and (planes == planes[:1]).all():
+        return dataclasses.replace(picture, stack=planes[:1], channels=(), colour=False)
+    wanted = [i for i, name in enumerate(rgb) if name and channel in ("", name)]
+    if not wanted:
+        what = f"that shows {channel}" if channel else "per stain"
+        raise InputRefused(f"{path}: colour (RGB) image; allowed: one grey plane {what}; export the stains separately, "
+                           "or say in config.rgb what red, green and blue show")
+    return dataclasses.replace(picture, stack=planes[wanted], channels=tuple(rgb[i] for i in wanted), colour=False)

@@ -1,0 +1,37 @@
+"""Which files are pictures, and how each format is read."""
+
+import collections
+import pathlib
+
+from data_prep.picture import Picture
+from data_prep.raster import read_bmp, read_png
+from data_prep.tiff import read_tiff
+
+TIFF = (".tif", ".tiff")
+RASTER = {".png": read_png, ".bmp": read_bmp}
+LOSSY = (".jpg", ".jpeg", ".jfif")
+MICROSCOPE = (".czi", ".nd2", ".lif", ".oib", ".oif", ".oir", ".vsi", ".lsm", ".ims", ".dv", ".zvi", ".sld", ".stk",
+              ".flex", ".c01", ".cxd", ".svs", ".mrxs")
+
+
+def read_picture(path: pathlib.Path, part: int | None = None, pages: str = "C") -> Picture:
+    """The picture in a file of any format that is read; `part` and `pages` as in `read_tiff`."""
+    reader = RASTER.get(path.suffix.lower())
+    return reader(path) if reader else read_tiff(path, part, pages)
+
+
+def stem(name: str) -> str:
+    """A file's name or path without its ending, `.ome` included."""
+    without = name.rpartition(".")[0] if name.lower().endswith((*TIFF, *RASTER)) else name
+    return without[:-4] if without.lower().endswith(".ome") else without
+
+
+def what_else(folder: pathlib.Path) -> str:
+    """For a folder without a readable picture, what to do about the files that are in it."""
+    suffixes = collections.Counter(path.suffix.lower() for path in folder.rglob("*"))
+    for endings, advice in ((MICROSCOPE, "export them as OME-TIFF"),
+                            (LOSSY, "JPEG loses what is measured; export the fields as TIFF")):
+        for ending, count in suffixes.most_common():
+            if ending in endings:
+                return f"; found {count} {ending} files: {advice}"
+    return ""

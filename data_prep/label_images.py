@@ -1,0 +1,124 @@
+"""Label images made elsewhere: found by name, read, one number per nucleus."""
+
+import collections
+import pathlib
+import re
+
+import numpy as np
+from skimage.measure import label as connected
+from skimage.segmentation import relabel_sequential
+
+from cellcycle_jax.errors import InputRefused
+from data_prep.fields import FieldFile
+from data_prep.formats import TIFF, read_picture, stem
+
+ENDINGS = (*TIFF, ".png")
+SUFFIX = re.compile(r"_(cp_masks|labels?|masks?|seg)$", re.IGNORECASE)
+
+
+def is_label_image(path: pathlib.Path, folder: pathlib.Path, labels_folder: pathlib.Path) -> bool:
+    """Whether a file is a label image: any in a folder of their own, one with a suffix where they lie among fields."""
+    if not path.is_relative_to(labels_folder) or path.suffix.lower() not in ENDINGS or path.name.startswith("."):
+        return False
+    return not folder.is_relative_to(labels_folder) or bool(SUFFIX.search(stem(path.name)))
+
+
+def find(files: list[FieldFile], folder: pathlib.Path, labels_folder: pathlib.Path) -> list[pathlib.Path | None]:
+    """The label image of each field, None where it has none.
+
+    It has the name of one of the field's files, or its field_id, without ending and with or without a suffix such as
+    _cp_masks, and lies in the same sub-folder as the field or in the label folder itself.
+
+    Raises:
+        InputRefused: no such folder, no field has a label image, a field has two, or two fields have the same.
+    """
+    if not labels_folder.is_dir():
+        raise InputRefused(f"config.labels_folder: {labels_folder}: no such folder")
+    known = collections.defaultdict(list)
+    for path in sorted(labels_folder.rglob("*")):
+        if is_label_image(path, folder, labels_folder):
+            name = stem(SUFFIX.sub("", stem(path.name)))
+            known[path.parent.relative_to(labels_folder).as_posix(), stem(name + ".tif")].append(path)
+    found, owner = [], {}
+    for file in files:
+        path = _of(file, folder, known)
+        if path is not None and (other := owner.setdefault(path, file)) is not file:
+            raise InputRefused(f"{path} is the label image of both {other.path} and {file.path}; put label images into "
+                               "the same sub-folders as the fields, or name them by field_id")
+        found.append(path)
+    if not owner:
+        raise InputRefused(f"config.labels_folder: {labels_folder} holds no label image for a field (first field: "
+                           f"{files[0].path.name}; allowed: {stem(files[0].path.name)}.tif, .tiff or .png, with or "
+                           "without _cp_masks, _label, _labels, _mask, _masks, _seg)")
+    return found
+
+
+def read(path: pathlib.Path, shape: tuple[int, int]) -> np.ndarray:
+    """Labels i32 [H, W], nuclei 1..n.
+
+    Of a mask, which has one value beside the background, each connected piece is a nucleus. In a colour image red holds
+    a number per nucleus that distant nuclei may share; touching pixels of one value are then a nucleus.
+
+    Raises:
+        InputRefused: another size than the field's, several planes, values that are not whole numbers from 0.
+    """
+    image, shared = _values(path)
+    if image.shape != tuple(shape):
+        raise InputRefused(f"{path}: label image of {image.shape[0]} x {image.shape[1]} px, the field has "
+                           f"{shape[0]} x {shape[1]}; label the field at its own size")
+    whole = image.astype(np.int64)
+    found = connected(whole, connectivity=1) if shared or _two_values(image) else relabel_sequential(whole)[0]
+    return found.astype(np.int32)
+
+
+def is_mask(path: pathlib.Path) -> bool:
+    """Whether a label image has one value beside the background, so that touching nuclei are one."""
+    try:
+        return _two_values(_values(path)[0])
+    except InputRefused:
+        return False
+
+
+def _two_values(image):
+    return len(np.unique(image[image > 0])) == 1
+
+
+def _values(path):
+    """Whole numbers [H, W], 0 for background; and whether distant nuclei may share one."""
+    picture = read_picture(path)
+    if picture.colour:
+        image, shared = _red(picture.stack[:, 0], path)
+    else:
+        image, shared = picture.stack[0, 0], False
+        if picture.stack.shape[:2] != (1, 1):
+            raise InputRefused(f"{path}: {picture.stack[..., 0, 0].size} planes; allowed: one plane with a number per "
+                               "nucleus")
+    image = image.astype(np.uint8) if image.dtype.kind == "b" else image
+    if image.dtype.kind not in "uif" or not np.isfinite(image).all() or (image != np.rint(image)).any() or \
+            image.min() < 0:
+        raise InputRefused(f"{path}: {image.dtype} values from {image.min()} to {image.max()}; allowed: whole numbers, "
+                           "0 for background and one per nucleus")
+    return image, shared
+
+
+def _of(file, folder, known):
+    """The label image of a field: beside its files' names first, then by its field_id."""
+    places = [(path.parent.relative_to(folder).as_posix(), path) for path in file.paths]
+    names = [*((parent, stem(path.name)) for parent, path in places), *((".", stem(path.name)) for _, path in places),
+             (".", file.field_id)]
+    for name in dict.fromkeys(names):
+        if len(found := known.get(name, [])) > 1:
+            raise InputRefused(f"{found[0]} and {found[1]} are both the label image of {file.path}; delete one of them")
+        if found:
+            return found[0]
+    return None
+
+
+def _red(planes, path):
+    """The first plane of a colour image, where it holds everything, and whether numbers may be shared in it."""
+    red, others = planes[0], planes[1:3]
+    repeats, empty = (others == red).all(), (others == 0).all()
+    if not repeats and not empty:
+        raise InputRefused(f"{path}: colours stand for nuclei; allowed: one grey plane with a number per nucleus; "
+                           "save the labels as grey TIFF or PNG")
+    return red, not repeats

@@ -1,0 +1,147 @@
+"""What file names say: which files are one field, and where it is from."""
+
+import collections
+import dataclasses
+import re
+from typing import NamedTuple
+
+from cellcycle_jax.errors import InputRefused, UsageError
+from data_prep import ome
+from data_prep.fields import FieldFile
+from data_prep.formats import TIFF, stem
+
+PLACES = ("line", "label", "plate", "well", "site", "time")  # what tells fields apart
+GROUPS = {*PLACES, "channel", "z"}
+
+
+class Named(NamedTuple):
+    """A field as far as its name says, and what stands in for a plate and a well where nothing says them."""
+
+    file: FieldFile
+    plate: str
+    well: str
+
+
+def compile_pattern(text: str) -> re.Pattern | None:
+    """The regular expression of config.name_pattern, None for "".
+
+    Raises:
+        UsageError: no regular expression, unknown groups, or channels or planes and nothing that tells fields apart.
+    """
+    if not text:
+        return None
+    try:
+        pattern = re.compile(text)
+    except re.error as error:
+        raise UsageError(f"config.name_pattern={text!r}: not a regular expression ({error})") from None
+    if unknown := set(pattern.groupindex) - GROUPS:
+        allowed = ", ".join(sorted(GROUPS))
+        raise UsageError(f"config.name_pattern: unknown group {sorted(unknown)[0]!r}; allowed: {allowed}")
+    if _several(pattern) and not set(pattern.groupindex) & set(PLACES):
+        raise UsageError("config.name_pattern: groups channel and z need one of "
+                         f"{', '.join(PLACES)}, so that fields can be told apart")
+    return pattern
+
+
+def of_files(paths, folder, pattern, codes) -> list[Named]:
+    """The fields that the files are.
+
+    Args:
+        paths: the files; those that do not fit the pattern are not among them.
+        folder: the folder of fields.
+        pattern: of `compile_pattern`.
+        codes: {what group channel matches: name of the channel}; {}: what it matches is the name.
+
+    Raises:
+        InputRefused: two files for the same channel and plane of a field.
+    """
+    if pattern is not None and _several(pattern):
+        return _grouped(paths, folder, pattern, codes)
+    return [named for path in paths for named in _one_each(path, folder, pattern)]
+
+
+def fits(relative: str, pattern, codes) -> str:
+    """Why a file is left out, "pattern" or "code"; "" for one that is used."""
+    if pattern is None:
+        return ""
+    match = pattern.search(relative)
+    if match is None or ("channel" in pattern.groupindex and not match["channel"]):
+        return "pattern"
+    return "code" if codes and "channel" in pattern.groupindex and match["channel"] not in codes else ""
+
+
+def _several(pattern):
+    return bool({"channel", "z"} & set(pattern.groupindex))
+
+
+def _one_each(path, folder, pattern):
+    """The fields of one file: one, or those pictures of its OME metadata that begin in it."""
+    relative = path.relative_to(folder).as_posix()
+    field_id = _safe(stem(relative))
+    if pattern is None:
+        parent = path.parent.relative_to(folder).as_posix()
+        file, plate, well = FieldFile((path,), field_id), "" if parent == "." else parent, field_id
+    else:
+        match = pattern.search(relative)
+        said = match.groupdict(default="")
+        file, plate = _file((path,), field_id, said), ""
+        first, last = match.span("time") if said.get("time") else (0, 0)
+        well = _safe(stem(relative[:first] + relative[last:]))
+    return [Named(dataclasses.replace(file, field_id=field_id + ending, part=part), plate, well)
+            for part, ending in _parts(path)]
+
+
+def _parts(path):
+    """(number of the picture, what its field_id ends with) of all pictures of a file that begin in it."""
+    if not path.name.lower().endswith(tuple(f".ome{ending}" for ending in TIFF)):
+        return [(None, "")]
+    pictures = [names for names in ome.files_of_pictures(path) if names]
+    begins = [i for i, names in enumerate(pictures) if names[0] == path.name]
+    if not begins and any((path.parent / names[0]).is_file() for names in pictures if path.name in names):
+        return []  # the field is that of the file with its first plane
+    if len(pictures) <= 1 or not begins:
+        return [(None, "")]
+    return [(i, f"_p{i + 1}" if len(begins) > 1 else "") for i in begins]
+
+
+def _grouped(paths, folder, pattern, codes):
+    """One field of all files that agree in everything but channel and z."""
+    fields = collections.defaultdict(dict)
+    for path in paths:
+        said = pattern.search(path.relative_to(folder).as_posix()).groupdict(default="")
+        channel = codes.get(said.get("channel", ""), said.get("channel", ""))
+        place = tuple(said.get(name, "") for name in PLACES)
+        plane = (list(codes.values()).index(channel) if codes else 0, channel, *_natural(said.get("z", "")))
+        if other := fields[place].get(plane):
+            raise InputRefused(f"{path} and {other} are both {_words(said)}; let config.name_pattern tell them apart "
+                               "or leave one out")
+        fields[place][plane] = path
+    return [_of_planes(dict(zip(PLACES, place, strict=True)), planes) for place, planes in fields.items()]
+
+
+def _of_planes(said, planes):
+    order = sorted(planes)
+    channels = tuple(plane[1] for plane in order)
+    without_time = _safe("_".join(filter(None, [said["line"], said["label"], said["plate"], said["well"],
+                                                said["site"] and f"s{said['site']}"])))
+    field_id = "_".join(filter(None, [without_time, said["time"] and _safe(f"t{said['time']}")]))
+    file = _file(tuple(planes[plane] for plane in order), field_id, said, channels if any(channels) else ())
+    return Named(file, "", without_time)
+
+
+def _file(paths, field_id, said, channels=()):
+    return FieldFile(paths, field_id, said.get("line", ""), said.get("plate", ""), said.get("well", ""),
+                     said.get("site", ""), said.get("label", ""), channels)
+
+
+def _words(said):
+    return ", ".join(f"{name} {value}" for name, value in said.items() if value)
+
+
+def _natural(text):
+    """Sorts numbers by value and before words; 1 and 01 are the same plane."""
+    return (0, int(text), "") if text.isdecimal() else (1, 0, text)
+
+
+def _safe(text):
+    return re.sub(r"[^\w.+()\[\]-]+", "_", text)
