@@ -11,7 +11,7 @@ import pathlib
 import numpy as np
 import pandas as pd
 
-from cellcycle_jax import baselines, calibration, data, files, log, metrics, schema, statistics, table
+from cellcycle_jax import baselines, calibration, data, files, log, metrics, predictor, schema, statistics, table
 from cellcycle_jax.run import load_run
 
 RESAMPLING_SEED = 0
@@ -30,7 +30,8 @@ def evaluate(workdir, final: bool = False) -> None:
     """Score the run on its validation split, or with `final` on the locked test split.
 
     Writes RUN/predictions.parquet and RUN/evaluation.json, and the same under the split's name
-    (predictions_<split>.parquet, evaluation_<split>.json). docs/data.md lists what is in them.
+    (predictions_<split>.parquet, evaluation_<split>.json). docs/data.md lists what is in them. On validation it also
+    writes RUN/predictor, which judges new fields.
 
     Raises:
         StoredStateRefused: the run or its data set is missing, damaged, or they do not belong together.
@@ -59,6 +60,8 @@ def evaluate(workdir, final: bool = False) -> None:
     for name in (f"_{split}", ""):
         files.write_table(predictions, workdir / f"predictions{name}.parquet")
         files.write_json(workdir / f"evaluation{name}.json", result)
+    if not final:
+        predictor.freeze(run, crops, result)
     _say(result)
 
 

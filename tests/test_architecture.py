@@ -54,10 +54,11 @@ def test_the_package_itself_imports_nothing():
 
 # From the command inwards; a file imports only from rows below its own (or its own row's folder).
 LAYERS = (
-    ("evaluate", "loop", "discover", "explain.maps", "report.page"),
-    ("ranking", "report.words"),
+    ("evaluate", "loop", "discover", "predict", "explain.maps", "report.page"),
+    ("ranking", "report.words", "predictor"),
     ("run", "separation", "explain.localise", "baselines", "report.scatter", "report.gallery", "report.figures"),
-    ("steps", "checkpoint", "log", "table", "statistics", "crossvalidation", "calibration", "explain.gradcam"),
+    ("steps", "checkpoint", "log", "table", "statistics", "crossvalidation", "calibration", "explain.gradcam",
+     "novelty"),
     ("data", "mesh", "metrics", "optim"),
     ("models", "state", "augment"),
     ("schema", "errors", "files"),

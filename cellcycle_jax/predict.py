@@ -1,0 +1,208 @@
+"""A trained network on new fields: what every object is, where it is better not said, and what to look at first."""
+
+import dataclasses
+import pathlib
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+from tqdm import tqdm
+
+from cellcycle_jax import calibration, data, files, log, novelty, schema, statistics
+from cellcycle_jax.run import BATCH
+
+CHUNK = 8 * BATCH  # cells in memory at once, beside one field
+MANY_FIELDS = 10  # from here on intervals resample fields; fewer fields would give too narrow ones
+SEED = 0  # of the resamples
+MOST_LINES = 15  # on the terminal
+UNCERTAIN, UNLIKE, REJECTED = "uncertain", "unlike training", "rejected"
+
+
+def predict_cells(predictor, cells: pd.DataFrame, crops_dir, channels) -> pd.DataFrame:
+    """A class, or a reason for none, for every object of new fields.
+
+    Args:
+        predictor: `predictor.Predictor`.
+        cells: one row per object, rejected ones too, with the columns of cells.parquet.
+        crops_dir: folder with FIELD.npz of every field that has usable cells; see `data.crops_of_field`.
+        channels: of those crops, in order.
+
+    Returns:
+        The rows of `cells` in their order. Between Metadata_ and measurements stand predicted ("" where rejected),
+        prob_<class>, calibrated_<class>, confidence (calibrated probability of predicted), decision ("" where
+        abstained), abstained_because, novelty (above 1: unlike training) and novelty_cause. Numbers of rejected objects
+        are NaN.
+
+    Raises:
+        InputRefused: crops do not fit the model.
+        StoredStateRefused: a file of crops is missing or damaged, or lacks a cell.
+    """
+    cells = cells.reset_index(drop=True)
+    by_field = [rows for _, rows in cells[cells[schema.REJECT] == ""].groupby(schema.FIELD, sort=False)]
+    ordered = pd.concat(by_field) if by_field else cells.iloc[:0]
+    vocabulary = predictor.vocabulary(channels)
+    shown = tqdm(by_field, desc="predict", unit="field", disable=None)
+    parts = (data.crops_of_field(pathlib.Path(crops_dir) / f"{rows[schema.FIELD].iloc[0]}.npz", rows, vocabulary)
+             for rows in shown)
+    found, done = [_judged(predictor, np.zeros((0, len(predictor.classes))), np.zeros((0, 1)), ordered.iloc[:0])], 0
+    for crops in in_chunks(parts, CHUNK):
+        logits, embedding = predictor.predict(crops)
+        found.append(_judged(predictor, logits, embedding, ordered.iloc[done : done + len(crops)]))
+        done += len(crops)
+    added = pd.concat(found).reindex(cells.index)
+    texts = ["predicted", "decision", "abstained_because", "novelty_cause"]
+    added[texts] = added[texts].fillna("")
+    rejected = cells[schema.REJECT] != ""
+    added.loc[rejected, "abstained_because"] = f"{REJECTED}: " + cells.loc[rejected, schema.REJECT]
+    known = [c for c in cells if c.startswith("Metadata_")]
+    return pd.concat([cells[known], added, cells.drop(columns=known)], axis=1)
+
+
+def in_chunks(parts, size: int):
+    """Crops of fields as crops of a multiple of `size` cells, the last ones fewer.
+
+    So the batches that a network sees, and what it says to the last bit, do not depend on how cells fall into fields.
+    """
+    waiting = None
+    for part in parts:
+        waiting = data.join([waiting, part]) if waiting else part
+        if whole := len(waiting) // size * size:
+            yield data.take(waiting, slice(whole))
+            waiting = data.take(waiting, slice(whole, None))
+    if waiting:
+        yield waiting
+
+
+def _judged(predictor, logits, embedding, rows) -> pd.DataFrame:
+    """The new columns of usable cells, with the index of `rows`."""
+    names = np.array(predictor.classes)
+    prob = calibration.apply_temperature(logits, 1.0)
+    calibrated = calibration.apply_temperature(logits, predictor.temperature)
+    judged = novelty.judge_cells(predictor.cells, embedding, rows)
+    predicted, confidence = names[logits.argmax(axis=1)], calibrated.max(axis=1)
+    unlike, sure = judged["novelty"].to_numpy() > 1, confidence >= predictor.min_confidence
+    columns = {"predicted": predicted, **{f"prob_{name}": prob[:, i] for i, name in enumerate(names)},
+               **{f"calibrated_{name}": calibrated[:, i] for i, name in enumerate(names)}, "confidence": confidence,
+               "decision": np.where(sure & ~unlike, predicted, ""),
+               "abstained_because": np.where(unlike, f"{UNLIKE}: " + judged["why"], np.where(sure, "", UNCERTAIN)),
+               "novelty": judged["novelty"].to_numpy(), "novelty_cause": judged["cause"].to_numpy()}
+    return pd.DataFrame(columns, index=rows.index)
+
+
+def summarise(predictor, cells: pd.DataFrame, alarms) -> dict:
+    """What OUT/predict.json holds: counts, shares of the classes with intervals, alarms, and what to expect.
+
+    Args:
+        predictor: `predictor.Predictor`.
+        cells: what `predict_cells` returned.
+        alarms: what `novelty.judge_fields` said of them.
+    """
+    environment = log.environment()
+    usable = cells[cells[schema.REJECT] == ""]
+    confidence = predictor.training.evaluate.confidence
+    resampling = (predictor.training.evaluate.bootstraps, confidence)
+    kind = cells["abstained_because"].str.split(":").str[0]
+    return {
+        "run_id": predictor.run_id, "step": predictor.step, "note": predictor.note, "classes": predictor.classes,
+        "channels": predictor.channels, "min_confidence": predictor.min_confidence, "confidence": confidence,
+        "validation": predictor.validation, "n_fields": cells[schema.FIELD].nunique(), "n_objects": len(cells),
+        "n_usable": len(usable), "n_decided": int((usable["decision"] != "").sum()),
+        "predicted": _counts(usable["predicted"], predictor.classes),
+        "decision": _counts(usable["decision"], predictor.classes),
+        "abstained": kind[kind != ""].value_counts().to_dict(),
+        "rejected": cells[schema.REJECT][cells[schema.REJECT] != ""].value_counts().to_dict(),
+        "unlike": usable["novelty_cause"][usable["novelty"] > 1].value_counts().to_dict(),
+        "all": shares(usable, predictor.classes, *resampling),
+        "cell_lines": {line: shares(rows, predictor.classes, *resampling)
+                       for line, rows in usable.groupby(schema.CELL_LINE)},
+        "fields": {field: shares(rows, predictor.classes, *resampling)
+                   for field, rows in usable.groupby(schema.FIELD)},
+        "alarm_groups": _grouped(alarms), "alarms": [dataclasses.asdict(alarm) for alarm in alarms],
+        "versions": {"python": environment["python"], **environment["packages"]},
+    }
+
+
+def _counts(column, classes):
+    return {name: int((column == name).sum()) for name in classes}
+
+
+def shares(rows: pd.DataFrame, classes, bootstraps: int, confidence: float) -> dict:
+    """Share of each class among the decided cells of `rows`.
+
+    The interval resamples fields where there are MANY_FIELDS or more. With fewer it is Wilson's of a proportion (1927,
+    doi 10.1080/01621459.1927.10502953), which takes cells for independent and is too narrow for more than one field.
+    Neither counts that the network errs, nor that it may abstain more often on one class.
+    """
+    decided = rows[rows["decision"] != ""]
+    fields = pd.crosstab(decided[schema.FIELD], decided["decision"]).reindex(columns=list(classes), fill_value=0)
+    counts, n = fields.to_numpy(np.float64), max(len(decided), 1)
+    result = {"n_fields": rows[schema.FIELD].nunique(), "n_cells": len(rows), "n_decided": len(decided), "shares": {}}
+    if not len(decided):
+        return result
+    if len(fields) >= MANY_FIELDS:
+        found = statistics.bootstrap_intervals(
+            lambda w: dict(zip(classes, (w @ counts).T / (w @ counts.sum(axis=1)), strict=True)), fields.index,
+            bootstraps, confidence, SEED)
+        result["shares"] = {name: {k: one[k] for k in ("value", "low", "high")} for name, one in found.items()}
+    else:
+        low, high = wilson(counts.sum(axis=0), n, confidence)
+        result["shares"] = {name: {"value": counts[:, i].sum() / n, "low": low[i], "high": high[i]}
+                            for i, name in enumerate(classes)}
+    return result | {"interval": "fields" if len(fields) >= MANY_FIELDS else "wilson"}
+
+
+def wilson(k, n, confidence: float):
+    """Wilson's interval of the proportion k / n: two arrays like k, within 0..1."""
+    z = stats.norm.ppf((1 + confidence) / 2)
+    p = np.asarray(k, np.float64) / n
+    centre = (p + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z / (1 + z**2 / n) * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
+    return np.clip(centre - half, 0, 1), np.clip(centre + half, 0, 1)
+
+
+def _grouped(alarms) -> list[dict]:
+    """One entry for each thing that is unlike, with its fields; alarms before notes, most fields first."""
+    groups = {}
+    for alarm in alarms:
+        groups.setdefault((alarm.note, alarm.kind, alarm.subject), []).append(alarm)
+    found = [{"note": note, "kind": kind, "subject": subject, "n_fields": len(members),
+              "fields": [alarm.field_id for alarm in members], "sentence": members[0].sentence}
+             for (note, kind, subject), members in groups.items()]
+    return sorted(found, key=lambda group: (group["note"], -group["n_fields"]))
+
+
+def write_predictions(cells: pd.DataFrame, summary: dict, out_dir) -> None:
+    """OUT/cells.parquet with units, OUT/cells.csv, and last OUT/predict.json; each whole or not at all."""
+    out = pathlib.Path(out_dir)
+    known = schema.PIXEL_SIZE in cells and bool(cells[schema.PIXEL_SIZE].notna().all())
+    measured = schema.feature_columns(cells.columns)
+    measured = measured[measured.index("novelty_cause") + 1 :]
+    files.write_table(cells, out / "cells.parquet", {c: schema.unit(c, known) for c in measured})
+    files.write_csv(cells.astype(object).where(cells.notna(), ""), out / "cells.csv")
+    files.write_json(out / "predict.json", summary)
+
+
+def say(summary: dict) -> None:
+    """The summary in at most MOST_LINES lines on the terminal, what is unlike training first."""
+    of = summary["n_fields"]
+    alarms = [f"look here first: {g['sentence']} ({g['fields'][0]}; {g['n_fields']} of {of} fields)"
+              for g in summary["alarm_groups"] if not g["note"]]
+    notes = [f"note: {g['sentence']} ({g['fields'][0]}; {g['n_fields']} of {of} fields)"
+             for g in summary["alarm_groups"] if g["note"]]
+    because = ", ".join(f"{n:,} {reason}" for reason, n in summary["abstained"].items())
+    counts = [f"{summary['n_objects']:,} objects in {of} fields, {summary['n_decided']:,} decided"
+              + (f"; {because}" if because else "")]
+    lines = [_line(line or "unknown line", part) for line, part in summary["cell_lines"].items()]
+    expected = summary["validation"]
+    right = [] if expected["accuracy"] is None else [
+        f"on fields like those of training {expected['coverage']:.0%} of cells are sure enough (confidence "
+        f"{summary['min_confidence']:g}) and {expected['accuracy']:.1%} of these right; on others nobody knows"]
+    told = [f"note: {summary['note']}"] if summary["note"] else []
+    text = [*alarms[:5], *counts, *lines[:5], *right, *told, *notes[:2]]
+    hidden = len(alarms) + len(lines) + len(notes) - len(alarms[:5]) - len(lines[:5]) - len(notes[:2])
+    print("\n".join(text + ([f"and {hidden} more in predict.json"] if hidden else [])), flush=True)
+
+
+def _line(name, part):
+    shares = ", ".join(f"{c} {s['value']:.0%} ({s['low']:.0%} to {s['high']:.0%})" for c, s in part["shares"].items())
+    return f"{name}: {shares or 'nothing decided'}; {part['n_decided']:,} of {part['n_cells']:,} usable cells decided"

@@ -1,0 +1,190 @@
+"""A trained model as a folder of two files that needs neither its run nor its data set: RUN/predictor/.
+
+predictor.json says what the model is and what its cells were like; weights.npz holds the numbers. Arrays and JSON only,
+so that the folder can be copied anywhere and read years later, and reading it runs no code of whoever wrote it.
+"""
+
+import dataclasses
+import hashlib
+import json
+import pathlib
+import zipfile
+from typing import Any
+
+import jax
+import numpy as np
+from flax import traverse_util
+from ml_collections import ConfigDict
+
+from cellcycle_jax import calibration, data, files, novelty, run, schema, state, table
+from cellcycle_jax.errors import InputRefused, StoredStateRefused
+
+FOLDER, RECORD, WEIGHTS = "predictor", "predictor.json", "weights.npz"
+FORMAT = 1  # of the folder; another number is refused
+SIMULATED = "trained on simulated fields"
+
+
+@dataclasses.dataclass(frozen=True)
+class Predictor:
+    """A trained model, its calibration, and what it was trained on."""
+
+    model: Any  # Flax module
+    variables: dict
+    training: ConfigDict  # the training config
+    channels: tuple[str, ...]  # what the model sees, in order
+    classes: tuple[str, ...]
+    markers: tuple[str, ...]  # channels that made the labels; new fields need not have them
+    nucleus: str
+    stains: tuple[str, ...]
+    crop_px: int
+    um_per_px: float | None  # of the crops, None where unknown
+    temperature: float
+    min_confidence: float  # calibrated probability below which a prediction is no decision
+    step: int
+    run_id: str
+    preparation: dict  # config and channels with which the fields of training were prepared
+    validation: dict  # how good it was on fields that it was not trained on
+    note: str  # said with every prediction, "" for nothing
+    cells: novelty.KnownCells
+    fields: novelty.KnownFields
+
+    def predict(self, crops: data.Crops) -> tuple[np.ndarray, np.ndarray]:
+        """Logits f32 [N, P] and embedding f32 [N, D] of crops with any channels, these among them.
+
+        Raises:
+            InputRefused: the crops have another size than those of training, lack a channel or what the mask needs.
+        """
+        if (size := crops.image.shape[1]) != self.crop_px:
+            raise InputRefused(f"crops of {size} px, but the model was trained on crops of {self.crop_px} px; cut them "
+                               f"with the preparation config of {RECORD}")
+        if missing := [name for name in self.channels if name not in crops.channels]:
+            raise InputRefused(f"no channel {', '.join(missing)}: the crops have {', '.join(crops.channels)}, the "
+                               f"model was trained with {', '.join(self.channels)}; name channels as in training")
+        chosen = self.training.data
+        data.require_compartments(crops, chosen.mask, chosen.scale)
+        inputs = run.inputs_of(self.training, data.channel_indices(crops, self.channels))
+        return run.predict(self.model, self.variables, inputs, crops)
+
+    def vocabulary(self, channels) -> dict:
+        """What `data.crops_of_field` takes beside the cells, for crops with these channels."""
+        return {"channels": tuple(channels), "classes": self.classes, "markers": self.markers, "nucleus": self.nucleus,
+                "stains": self.stains, "group_by": "field"}
+
+
+def freeze(trained: run.Run, crops: data.Crops, scores: dict) -> pathlib.Path:
+    """Write RUN/predictor: all that is needed to judge new fields.
+
+    Args:
+        trained: the run, at its end.
+        crops: of its validation split.
+        scores: what `evaluate` found on them, with the temperature.
+
+    Returns:
+        The folder.
+    """
+    made = files.read_json(trained.data_dir / "provenance.json")
+    own = data.take_lines(data.load_crops(trained.data_dir, "train"), trained.config.data.cell_lines)
+    cells = table.unlocked(table.load_cells(trained.data_dir))
+    rows = table.rows_by_id(cells, own.cell_id)
+    logits, unseen = trained.predict(crops)
+    known = novelty.fit_cells(trained.predict(own)[1], own.label, unseen, rows, trained.channels, own.nucleus)
+    judged = novelty.judge_cells(known, unseen, table.rows_by_id(cells, crops.cell_id))
+    record = _described(trained, own, made) | {
+        "temperature": scores["temperature"],
+        "validation": _expected(crops, logits, scores, trained.config.predict.min_confidence, judged),
+        "fields": dataclasses.asdict(novelty.fit_fields(rows, trained.channels)),
+        "cells": {"threshold": known.threshold, "pixel_size_known": known.pixel_size_known,
+                  "measurements": [dataclasses.asdict(m) for m in known.measurements]},
+    }
+    folder = trained.workdir / FOLDER
+    arrays = traverse_util.flatten_dict(jax.device_get(trained.variables), sep="/")
+    with files.replacing(folder / WEIGHTS) as temporary:
+        np.savez(temporary, **arrays, **{"novelty/means": known.means, "novelty/whitening": known.whitening})
+    record["weights_sha256"] = files.sha256(folder / WEIGHTS)
+    files.write_json(folder / RECORD, record)
+    files.write_json(folder / RECORD, record | {"sha256": _digest(files.read_json(folder / RECORD))})
+    return folder
+
+
+def _described(trained, own, made) -> dict:
+    """The model and its cells `own`, as far as nothing has to be computed for it."""
+    chosen, sized = trained.config.predict, own.um_per_px[np.isfinite(own.um_per_px)]
+    notes = (SIMULATED if made["config"]["source"] == "simulated" else "", chosen.note)
+    return {
+        "format": FORMAT, "run_id": trained.run_id, "step": trained.step, "training": trained.config.to_dict(),
+        "channels": trained.channels, "classes": trained.classes, "markers": own.markers, "nucleus": own.nucleus,
+        "stains": own.stains, "crop_px": own.image.shape[1],
+        "um_per_px": float(np.median(sized)) if len(sized) else None, "min_confidence": chosen.min_confidence,
+        "preparation": {"config": made["config"], "channels": made["channels"]},
+        "note": "; ".join(note for note in notes if note),
+    }
+
+
+def _expected(crops, logits, scores, min_confidence, judged) -> dict:
+    """What to expect of predictions on fields like those of validation."""
+    prob = calibration.apply_temperature(logits, scores["temperature"])
+    sure, known = prob.max(axis=1) >= min_confidence, crops.label != schema.NO_LABEL
+    right = (prob.argmax(axis=1) == crops.label)[sure & known]
+    return {"balanced_accuracy": scores["model"]["balanced_accuracy"], "confidence": scores["confidence"],
+            "n_cells": scores["n_cells"], "n_fields": scores["n_fields"], "n_groups": scores["n_groups"],
+            "coverage": float(sure.mean()), "accuracy": float(right.mean()) if len(right) else None,
+            "unlike": float((judged["novelty"] > 1).mean())}
+
+
+def load_predictor(folder) -> Predictor:
+    """The predictor in a run folder, or in a folder that was copied out of one.
+
+    Raises:
+        StoredStateRefused: there is none, it is damaged, or of another format.
+    """
+    folder = pathlib.Path(folder)
+    inside = folder / FOLDER
+    if not (folder / RECORD).is_file() and (inside.is_dir() or (folder / "config.json").is_file()):
+        if not (inside / RECORD).is_file():
+            raise StoredStateRefused(f"{folder}: this run has no finished predictor; run `launch.py evaluate` first")
+        folder = inside
+    if not (folder / RECORD).is_file():
+        raise StoredStateRefused(f"{folder}: no {RECORD}; name a run folder, or the folder {FOLDER} of one")
+    try:
+        record = files.read_json(folder / RECORD)
+        if record["format"] != FORMAT:
+            raise StoredStateRefused(f"{folder / RECORD}: format {record['format']!r} is of another version of this "
+                                     f"program, which reads {FORMAT}; run `launch.py evaluate` with this one")
+        if record["sha256"] != _digest(record):
+            raise ValueError("SHA-256 differs")
+        if files.sha256(folder / WEIGHTS) != record["weights_sha256"]:
+            raise ValueError(f"SHA-256 of {WEIGHTS} differs")
+        with np.load(folder / WEIGHTS, allow_pickle=False) as stored:
+            return _predictor(record, dict(stored))
+    except (OSError, ValueError, TypeError, KeyError, zipfile.BadZipFile) as error:
+        raise StoredStateRefused(f"{folder}: damaged or incomplete ({type(error).__name__}: {error}); copy it again, "
+                                 "or run `launch.py evaluate` again") from None
+
+
+def _predictor(record, arrays) -> Predictor:
+    training, size = ConfigDict(record["training"]), record["crop_px"]
+    model = run.model_of(training, record["classes"])
+    shape = (size, size, len(record["channels"]))
+    wanted = jax.eval_shape(lambda: state.init_variables(model, 0, shape))
+    means, whitening = arrays.pop("novelty/means"), arrays.pop("novelty/whitening")
+    variables = {"batch_stats": {}, **traverse_util.unflatten_dict(arrays, sep="/")}
+    if jax.tree.map(np.shape, variables) != jax.tree.map(lambda leaf: leaf.shape, wanted):
+        raise ValueError("the weights do not fit the model of the training config")
+    cells, fields = record["cells"], record["fields"]
+    measurements = tuple(novelty.Measurement(**m) for m in cells["measurements"])
+    texts = ("channels", "classes", "markers", "stains")
+    plain = ("nucleus", "crop_px", "um_per_px", "temperature", "min_confidence", "step", "run_id", "preparation",
+             "validation", "note")
+    return Predictor(
+        model=model, variables=jax.device_put(variables), training=training,
+        **{name: tuple(record[name]) for name in texts}, **{name: record[name] for name in plain},
+        cells=novelty.KnownCells(means, whitening, cells["threshold"], measurements, cells["pixel_size_known"]),
+        fields=novelty.KnownFields(
+            **{kind: {c: tuple(r) for c, r in fields[kind].items()} for kind in ("reference", "contrast")},
+            pixel_um=fields["pixel_um"] and tuple(fields["pixel_um"]), cell_lines=tuple(fields["cell_lines"])))
+
+
+def _digest(record) -> str:
+    """SHA-256 of what predictor.json holds, but for the note, which anyone may write."""
+    kept = {name: value for name, value in record.items() if name not in ("sha256", "note")}
+    return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()
