@@ -78,7 +78,7 @@ def measure_cells(image, labels, bodies, channels, nucleus, masks, pixel_um) -> 
         {column: f64 [n]} in the rising order of the labels that have pixels, as `regionprops_table` has them.
     """
     scale = pixel_um or 1.0
-    planes = dict(zip(channels, np.ascontiguousarray(np.moveaxis(image, -1, 0)), strict=True))
+    planes = dict(zip(channels, np.moveaxis(image, -1, 0), strict=True))
     nuclei, cells = Regions.of(labels), Regions.of(bodies)
     columns = shape(nuclei, scale)
     for name, plane in planes.items():
@@ -100,7 +100,7 @@ def intensity(channel, regions, place, name) -> dict[str, np.ndarray]:
         regions: of the labels.
         place: the compartment's name in the columns; name: the channel's.
     """
-    values = channel.ravel()[regions.pixels].astype(np.float64)
+    values = channel.reshape(-1)[regions.pixels].astype(np.float64)
     total = regions.sum(values)
     mean = total / regions.count
     # Distances from the mean first: the difference of two large sums would lose a small spread.
@@ -139,7 +139,7 @@ def pieces(channel, mask, nuclei, cells, name, scale) -> dict[str, np.ndarray]:
     inside = np.flatnonzero(mask.ravel()[cells.pixels])
     owner, pixels = cells.owner[inside], cells.pixels[inside]
     y, x = np.divmod(pixels, mask.shape[1])
-    weight = np.maximum(channel.ravel()[pixels], 0).astype(np.float64)
+    weight = np.maximum(channel.reshape(-1)[pixels], 0).astype(np.float64)
     total = np.bincount(owner, weight, n)
     safe = np.where(total > 0, total, np.nan)
     cy, cx, squares = (np.bincount(owner, weight * v, n) / safe for v in (y, x, y * y + x * x))

@@ -22,7 +22,7 @@ def texture(channel: np.ndarray, regions: Regions, name: str) -> dict[str, np.nd
         name: the channel's, in the columns.
     """
     n, levels = len(regions.count), _GREY_LEVELS
-    values = channel.ravel()[regions.pixels]
+    values = channel.reshape(-1)[regions.pixels]
     low, high = percentiles(values, regions, (1, 99))
     steps = (values - regions.spread(low)) / regions.spread(np.maximum(high - low, 1e-6)) * levels
     # One level more stands last, where -1 finds it: that of a neighbour outside the nucleus.
@@ -64,5 +64,5 @@ def edge(channel: np.ndarray, regions: Regions, name: str) -> dict[str, np.ndarr
     border = outline(regions, field_edge=False)
     total, length = regions.sum(np.where(border, gradient.ravel()[regions.pixels], 0)), regions.sum(border)
     steep = np.divide(total, length, out=np.full(len(length), np.nan), where=length > 0)  # none: it fills the field
-    level = regions.sum(channel.ravel()[regions.pixels]) / regions.count
+    level = regions.sum(channel.reshape(-1)[regions.pixels]) / regions.count
     return {f"Nuclei_Texture_EdgeSharpness_{name}": steep / np.maximum(level, 1e-6)}
