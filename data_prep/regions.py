@@ -31,11 +31,11 @@ class Regions:
         """Group the pixels of `labels`, i32 [H, W], 0 is background."""
         flat, width = np.ravel(labels), max(labels.shape[1], 1)
         change = np.flatnonzero(flat[1:] != flat[:-1]) + 1
-        begin = np.union1d(change, np.arange(0, flat.size, width))  # a row's end ends a stretch
-        end = np.append(begin[1:], flat.size)
-        inside = np.flatnonzero(flat[begin] > 0)
+        begin = np.sort(np.concatenate([change, np.arange(0, flat.size, width)]), kind="stable")  # a row's end ends it
+        length = np.diff(begin, append=flat.size)  # 0 where a row's start is a change too
+        inside = np.flatnonzero((flat[begin] > 0) & (length > 0))
         inside = inside[np.argsort(flat[begin[inside]], kind="stable")]
-        begin, length = begin[inside], (end - begin)[inside]
+        begin, length = begin[inside], length[inside]
         numbers, index = np.unique(flat[begin], return_inverse=True)
         count = np.bincount(index, length, len(numbers)).astype(np.int64)
         row, first = np.divmod(begin, width)
@@ -68,11 +68,11 @@ class Regions:
         """Where in `pixels` the pixel of the same label lies that is so many rows and columns (-1..1) away.
 
         Args:
-            down, right: the step.
+            down, right: the step; of several steps [K, 1].
             which: the entries of `pixels` to step from.
 
         Returns:
-            i32 [P], or one for each of `which`; -1 where that pixel is of no or of another label.
+            i32 [P] or one for each of `which`, of several steps [K, P]; -1 where that pixel is of no or another label.
         """
         place, at = self._framed
         first, end = self._bounds

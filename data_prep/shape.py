@@ -83,11 +83,9 @@ def perimeter(regions: Regions) -> np.ndarray:
     weights[[13, 23]] = (1 + np.sqrt(2)) / 2
     border = outline(regions)
     edge = np.flatnonzero(border)
-    code = np.ones(len(edge), np.int64)
-    for down, right in itertools.product((-1, 0, 1), repeat=2):
-        if down or right:
-            there = regions.neighbour(down, right, edge)
-            code += (10 if down and right else 2) * (border[there] & (there >= 0))
+    steps = np.array([s for s in itertools.product((-1, 0, 1), repeat=2) if any(s)])
+    there = regions.neighbour(*steps.T[..., None], edge)
+    code = 1 + np.where(steps.all(axis=1), 10, 2) @ (border[there] & (there >= 0))
     return np.bincount(regions.owner[edge], weights[code], len(regions.count))
 
 
