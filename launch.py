@@ -8,6 +8,7 @@
     python launch.py explain  --workdir=RUN
     python launch.py discover --workdir=RUN
     python launch.py report   --workdir=RUN
+    python launch.py predict  --workdir=RUN --fields=DIR --out=DIR
 
 A config field is changed on the command line by its path, e.g. --config.train.steps=200. The config file is a Python
 file and is run: name only files that you trust. Exit codes: 0 done, 1 our bug, 2 usage or config, 3 input data refused,
@@ -22,10 +23,11 @@ import sys
 import time
 import traceback
 
-from cellcycle_jax.errors import InputRefused, ResourceMissing, UsageError, UserError
+from cellcycle_jax.errors import EXIT_QUARANTINED, InputRefused, ResourceMissing, UsageError, UserError
 from configs import base
 from configs.load import load
 
+SHIPPED = "pretrained/simulated_dna"  # a small model, so that predict runs at once
 FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
 UNUSABLE_PATH = (errno.EACCES, errno.EPERM, errno.EROFS, errno.EEXIST, errno.ENOTDIR, errno.EISDIR)
 
@@ -35,6 +37,7 @@ def main(argv=None) -> int:
     arguments, rest = _parser().parse_known_args(argv)
     try:
         if hasattr(arguments, "config"):
+            arguments.changed = [argument.removeprefix("--config.").split("=")[0] for argument in rest]
             arguments.config = load(arguments.config, rest, KINDS[arguments.command])
         elif rest:
             raise UsageError(f"{rest[0]}: {arguments.command} takes no such argument; see --help")
@@ -75,8 +78,7 @@ def prepare(arguments):
                arguments.strict)
     _say(f"{arguments.out}/cells.parquet, tfds, qc, provenance.json")
     if code:
-        listed = f"{arguments.out}/provenance.json"
-        print(f"prepare: some files were set aside; see 'quarantined' in {listed}", file=sys.stderr)
+        _tell_of_quarantined("prepare", f"{arguments.out}/provenance.json")
     return code
 
 
@@ -118,6 +120,36 @@ def report(arguments):
 
     write_report(_folder("--workdir", arguments.workdir))
     _say(f"{arguments.workdir}/report.html")
+
+
+def predict(arguments):
+    """Apply a trained run to new fields: a row per cell, an overlay per field, and what is unlike training."""
+    from cellcycle_jax import novelty
+    from cellcycle_jax import predict as prediction
+    from cellcycle_jax.files import holding
+    from cellcycle_jax.predictor import load_predictor
+    from data_prep import new_fields, overlay
+
+    predictor = load_predictor(_folder("--workdir", arguments.workdir))
+    out = pathlib.Path(_new_folder(arguments.out))
+    if (out / "predict.json").exists() and not arguments.overwrite:
+        raise UsageError(f"--out={out} holds finished predictions; name another folder or give --overwrite")
+    config = new_fields.reading_config(predictor.preparation["config"], arguments.config, arguments.changed)
+    with holding(out / ".lock"):
+        gathered = new_fields.extract(config, arguments.fields, out, predictor.channels)
+        cells = prediction.predict_cells(predictor, new_fields.table_of(gathered), gathered.recipe.crops,
+                                         gathered.recipe.channels)
+        alarms = novelty.judge_fields(predictor.fields, cells)
+        warnings = prediction.warnings(alarms)
+        overlay.draw_all(cells, gathered, predictor.classes, warnings, out / "overlays")
+        summary = prediction.summarise(predictor, cells, alarms) | {"quarantined": gathered.quarantined}
+        prediction.write_predictions(cells, summary, out)
+        gathered.discard()
+    prediction.say(summary)
+    _say(f"{out}/cells.parquet, cells.csv, overlays, predict.json")
+    if gathered.quarantined:
+        _tell_of_quarantined("predict", out / "predict.json")
+    return EXIT_QUARANTINED if gathered.quarantined else 0
 
 
 def demo(arguments):
@@ -168,12 +200,17 @@ COMMANDS = {
                           "tap": ("", "activation that Grad-CAM reads, e.g. stage2; empty: config.explain.tap")}),
     "discover": (discover, {"workdir": (None, "folder of the run")}),
     "report": (report, {"workdir": (None, "folder of the run")}),
+    "predict": (predict, {"workdir": (SHIPPED, "folder of a run, or of a predictor"),
+                          "fields": (None, "folder with the new fields"), "out": (None, "folder to write"),
+                          "config": ("configs/new_fields.py", "Python file that says how the new fields are stored"),
+                          "overwrite": (False, "replace finished predictions")}),
     "demo": (demo, {"out": ("runs/demo", "folder to write"), "overwrite": (False, "replace an earlier demo")}),
 }
 
 
 # command -> the function of configs/base.py that makes its config
-KINDS = {"simulate": base.simulation, "prepare": base.preparation, "train": base.training}
+KINDS = {"simulate": base.simulation, "prepare": base.preparation, "train": base.training,
+         "predict": base.preparation}
 
 # folder of a demo -> what shows that a command of ours made it
 DEMO_MARKS = {"fields": ("simulation.json", "fields/*.ome.tif"), "data": ("provenance.json", "tfds/cells", ".work-*"),
@@ -217,6 +254,10 @@ def _is_of_a_demo(part):
         return False
     empty = not any(path.is_file() for path in part.rglob("*"))
     return empty or any(any(part.glob(mark)) for mark in DEMO_MARKS[part.name])
+
+
+def _tell_of_quarantined(command, listed):
+    print(f"{command}: some files were set aside; see 'quarantined' in {listed}", file=sys.stderr)
 
 
 def _say(what):

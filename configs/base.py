@@ -64,6 +64,7 @@ def preparation() -> ConfigDict:
     c.sidecar = ""  # CSV with what names do not say, relative to the folder of fields; "": none
     c.labels_folder = ""  # folder of label images made elsewhere, relative to the folder of fields; "": none
     c.workers = 0  # parallel processes; 0: one per core
+    c.scheduler = ""  # address of a Dask scheduler, e.g. tcp://host:8786, whose workers see the same folders; "": this machine
     c.max_fields = 0  # use only the first fields; 0: all
 
     c.channels = ConfigDict()
@@ -95,7 +96,7 @@ def preparation() -> ConfigDict:
     c.crop.body_um = 8.0  # the cell's body: this far around the nucleus, um (px * 2 where the pixel size is unknown)
 
     c.phase = ConfigDict()
-    c.phase.method = "marker"  # a name in data_prep.phase.METHODS: marker, two_markers, dna_content, column, folder
+    c.phase.method = "marker"  # a name in data_prep.phase.METHODS: marker, two_markers, dna_content, column, folder, none
     c.phase.classes = ("G1/S", "G2")  # low first, high last
     c.phase.abstain = 0.05  # marker, two_markers: abstain where the posterior of the likelier class is below 1 minus this
     c.phase.low = (0.8, 1.2)  # dna_content: range of the first class, relative to the field's G1 peak
@@ -107,9 +108,10 @@ def preparation() -> ConfigDict:
     c.phase.mapping = ()  # column, folder: "value=class" for values that are no class names; of others there is no label
 
     c.split = ConfigDict()
-    c.split.by = "field"  # unit that is never divided between splits: field, well, plate, cell_line, track
+    c.split.by = "field"  # unit that is never divided between splits: field, well, plate, cell_line, track, block
     c.split.fractions = (0.6, 0.15, 0.25)  # train, validation, test; drawn within each cell line
     c.split.seed = 0  # of the shuffle of the groups
+    c.split.column = ""  # column of the source, the sidecar or phase.table that names the split of a group; "": all drawn
     return c.lock()
 
 

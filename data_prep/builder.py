@@ -52,7 +52,7 @@ class Cells(tfds.core.GeneratorBasedBuilder):
             description="Single-cell crops from fluorescence microscope fields, prepared by cellcycle_jax.")
 
     def _split_generators(self, dl_manager):
-        return {split: self._examples[split]() for split in schema.SPLITS}
+        return {split: examples() for split, examples in self._examples.items()}
 
     def _generate_examples(self):
         raise NotImplementedError("examples are given to the constructor")

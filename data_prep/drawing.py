@@ -17,6 +17,12 @@ CLASS_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
 _TINTS = ((0.35, 0.55, 1.0), (1.0, 0.75, 0.1), (0.9, 0.3, 0.75), (0.2, 0.9, 0.5))
 
 
+def grey(image: np.ndarray) -> np.ndarray:
+    """A channel [H, W] as a picture f64 [H, W, 3] in 0..1, from its 1 % to its 99.7 %, dim parts lifted."""
+    low, high = np.percentile(image, (1, 99.7))
+    return np.repeat(np.clip((image - low) / max(high - low, 1e-6), 0, 1)[..., None] ** 0.6, 3, axis=-1)
+
+
 def composite(image: np.ndarray, low, high) -> np.ndarray:
     """Channels [H, W, C] added as tints, each stretched from `low` to `high` ([C]); rgb f32 [H, W, 3] in 0..1."""
     scaled = np.clip((image - low) / np.maximum(np.asarray(high) - low, 1e-6), 0, 1)
@@ -49,8 +55,7 @@ def outlines(image, labels, rows, title, um_per_px, path) -> None:
         image: f32 [H, W]; labels: i32 [H, W]; rows: table of the field's objects with _label, reject and label columns.
         title: of the picture; um_per_px: of the field or None; path: PNG to write.
     """
-    low, high = np.percentile(image, (1, 99.7))
-    picture = np.repeat(np.clip((image - low) / max(high - low, 1e-6), 0, 1)[..., None] ** 0.6, 3, axis=-1)
+    picture = grey(image)
     kind = np.zeros(labels.max() + 1, int)
     kind[rows["_label"]] = np.where(rows[schema.REJECT] != "", 2, np.where(rows[schema.LABEL] == "", 3, 1))
     edge = np.where(segmentation.find_boundaries(labels, mode="inner"), kind[labels], 0)
@@ -123,11 +128,20 @@ def labelling(table, labelled, classes, path) -> None:
             _histogram(axes, table, cells, cuts, classes)
         separation = f", {cuts['separation']:.1f} sd apart" if "separation" in cuts else ""
         axes.set_title(f"{plate or 'all fields'}: {len(cells)} cells{separation}", fontsize=11)
-    grid.flat[0].set_ylabel("cells" if labelled.pair is None else labelled.axis.split(" and ")[1].split(":")[0])
-    figure.supxlabel(labelled.axis if labelled.pair is None else labelled.axis.split(" and ")[0], fontsize=11)
+    across, up = _axis_names(labelled)
+    grid.flat[0].set_ylabel(up)
+    figure.supxlabel(across, fontsize=11)
     grid.flat[0].legend(fontsize=9, frameon=False)
     figure.savefig(path, dpi=110)
     plt.close(figure)
+
+
+def _axis_names(labelled):
+    if labelled.words is not None:
+        return "cells", labelled.axis
+    if labelled.pair is not None:
+        return labelled.axis.split(" and ")[0], labelled.axis.split(" and ")[1].split(":")[0]
+    return labelled.axis, "cells"
 
 
 def _by_class(cells, classes):

@@ -60,7 +60,8 @@ def _rows(field: Field, file: FieldFile, labels, background):
             "_label": table["label"], "_border": edge, "_area_px": table["area"],
             "_pixel_size_known": [field.pixel_um is not None] * n,
             "_saturated": counts / np.maximum(table["area"], 1), "_sha256": [field.sha256] * n,
-            "_listed": [True] * n, "_crop_y": table["centroid-0"], "_crop_x": table["centroid-1"]}
+            "_height": [height] * n, "_width": [width] * n, "_listed": [True] * n,
+            "_crop_y": table["centroid-0"], "_crop_x": table["centroid-1"]}
     rows |= {f"Metadata_{name}": [value] * n for name, value in file.extra}
     rows |= {f"Metadata_Background_{c}": [float(b)] * n for c, b in zip(field.channels, background, strict=True)}
     return pd.DataFrame(rows)

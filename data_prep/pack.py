@@ -39,7 +39,7 @@ def write_dataset(table, recipe, out):
     vocabulary = {"channels": list(channels), "classes": list(config.phase.classes),
                   "markers": list(config.channels.markers), "nucleus": config.channels.nucleus,
                   "stains": list(config.channels.stains), "group_by": config.split.by}
-    by_split = {s: lambda s=s: examples(s) for s in schema.SPLITS}
+    by_split = {s: lambda s=s: examples(s) for s in schema.SPLITS if (used[schema.SPLIT] == s).any()}
     with tqdm(total=len(used), desc="cells to data set", unit="cell") as bar:
         builder.write(out / "tfds", (size, size, len(channels)), vocabulary, by_split)
 

@@ -13,7 +13,7 @@ from cellcycle_jax import schema
 from cellcycle_jax.errors import InputRefused, UsageError
 
 MIN_CELLS_PER_PLATE = 30
-FLOOR = 0.01  # values below this share of the plate's median positive value are set to it: no log of background noise
+FLOOR = 0.01  # values below this share of the plate's median positive value are taken for noise around zero
 MIN_SEPARATION = 2.0  # humps nearer than this many standard deviations are one hump
 
 
@@ -74,17 +74,32 @@ def by_two_markers(table, channels, phase) -> Labelled:
 
 def _sides(table, marker, abstain):
     """-1, 0 or 1 for cells below, within and above the band of a marker; its log2; the cuts of each plate."""
-    raw = table[f"Nuclei_Intensity_MeanIntensity_{marker}"]
-    middle = raw.where(raw > 0).groupby(table[schema.PLATE]).transform("median").fillna(1.0)
-    value = np.log2(np.maximum(raw, FLOOR * middle)).to_numpy()
-    side, cuts = np.zeros(len(table), int), {}
+    raw = table[f"Nuclei_Intensity_MeanIntensity_{marker}"].to_numpy(np.float64)
+    value, side, cuts = np.zeros(len(table)), np.zeros(len(table), int), {}
     for plate, rows in table.groupby(schema.PLATE, sort=True).indices.items():
         if len(rows) < MIN_CELLS_PER_PLATE:
             raise InputRefused(f"plate {plate!r}: {len(rows)} usable cells; at least {MIN_CELLS_PER_PLATE} are needed "
                                "to place a marker cut; add fields or label by another phase.method")
+        value[rows] = generalised_log2(raw[rows])
         cuts[plate] = two_gaussian_cuts(value[rows], abstain)
         side[rows] = np.where(value[rows] < cuts[plate]["low"], -1, np.where(value[rows] > cuts[plate]["high"], 1, 0))
     return side, value, cuts
+
+
+def generalised_log2(raw: np.ndarray) -> np.ndarray:
+    """Log2 for bright cells, straight through zero for cells without marker, whose values are background noise.
+
+    log2((x + sqrt(x^2 + s^2)) / 2) of Huber et al. 2002 (doi 10.1093/bioinformatics/18.suppl_1.S96). The values below
+    zero can only be noise, so s is twice their typical size (1.4826 times the median); without such values s is FLOOR of
+    the median cell, and this is log2.
+
+    Args:
+        raw: f [N], above background, camera units.
+    """
+    below, above = raw[raw < 0], raw[raw > 0]
+    noise = 2 * 1.4826 * np.median(-below) if len(below) else 0.0
+    noise = max(noise, FLOOR * np.median(above) if len(above) else 1.0)
+    return np.log2((raw + np.hypot(raw, noise)) / 2)
 
 
 def two_gaussian_cuts(value: np.ndarray, abstain: float) -> dict[str, float]:
@@ -150,6 +165,12 @@ def by_folder(table, channels, phase) -> Labelled:
     return _by_words(table[schema.FIELD_LABEL], phase, "label in the field's name")
 
 
+def nothing(table, channels, phase) -> Labelled:
+    """No labels: crops and measurements only, to be predicted by a model or looked at."""
+    nowhere, n = np.full(len(table), schema.NO_LABEL, np.int64), len(table)
+    return Labelled(nowhere, np.full(n, np.nan), "no labels", {}, words=np.full(n, ""))
+
+
 def _by_words(words, phase, axis):
     words = words.fillna("").astype(str).to_numpy()
     classes = {name: i for i, name in enumerate(phase.classes)}
@@ -168,7 +189,7 @@ def _wrong_number(channels, phase, needed):
 
 
 METHODS = {"marker": by_marker, "two_markers": by_two_markers, "dna_content": by_dna_content, "column": by_column,
-           "folder": by_folder}
+           "folder": by_folder, "none": nothing}
 
 
 def label_cells(table, channels, phase) -> Labelled:

@@ -24,8 +24,9 @@ def draw(table, found, recipe, labelled, folder) -> None:
     for old in folder.glob("*.png"):
         old.unlink()
     used = table[table[schema.REJECT] == ""]
-    name = "marker_cuts" if labelled.words is None else "label_values"
-    drawing.labelling(used, labelled, recipe.config.phase.classes, folder / f"{name}.png")
+    if recipe.config.phase.method != "none":
+        name = "marker_cuts" if labelled.words is None else "label_values"
+        drawing.labelling(used, labelled, recipe.config.phase.classes, folder / f"{name}.png")
     for plate in list(dict.fromkeys(f.plate for f in found))[:MAX_PLATES]:
         name = _slug(plate or "fields")
         _outlines(table, [f for f in found if f.plate == plate], recipe, folder / f"outlines_{name}.png")
@@ -64,7 +65,7 @@ def _contact_sheet(cells, label, recipe, folder):
     channels = recipe.channels
     order = cells.sort_values(schema.MARKER)
     order = order.iloc[np.unique(np.linspace(0, len(order) - 1, min(TILES, len(order))).astype(int))]
-    shown = [i for i, c in enumerate(channels) if c not in recipe.config.channels.markers][:4]
+    shown = [i for i, c in enumerate(channels) if c not in recipe.config.channels.markers][:4] or [0]
     crops, size = [], np.nan
     for _, row in order.iterrows():
         stored = np.load(recipe.crops / f"{row[schema.FIELD]}.npz")

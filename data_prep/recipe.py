@@ -54,11 +54,11 @@ class Recipe:
         return segment.segment_nuclei(nucleus, field.pixel_um, chosen.nucleus_diameter, chosen.method)
 
 
-def find_channels(found, config) -> tuple[str, ...]:
+def find_channels(found, config, needed=()) -> tuple[str, ...]:
     """The channels that most of the first VOTERS readable fields have, in the order of the first such field.
 
     Raises:
-        InputRefused: no file can be read, or a channel that the config names is not there.
+        InputRefused: no file can be read, or a channel that the config names, or that is `needed`, is not there.
     """
     seen, refusal = [], None
     for file in found:
@@ -73,11 +73,13 @@ def find_channels(found, config) -> tuple[str, ...]:
     (most, _), = collections.Counter(frozenset(names) for _, names in seen).most_common(1)
     path, channels = next((p, names) for p, names in seen if frozenset(names) == most)
     roles = config.channels
-    for role, names in (("nucleus", [roles.nucleus]), ("stains", roles.stains), ("markers", roles.markers)):
+    wanted = {"config.channels.nucleus": [roles.nucleus], "config.channels.stains": roles.stains,
+              "config.channels.markers": roles.markers, "shown to the model": needed}
+    for role, names in wanted.items():
         for name in names:
-            if name and name not in channels:
-                raise InputRefused(f"{path}: no channel {name!r} (config.channels.{role}); the file has "
-                                   f"{', '.join(channels)}; correct the name, or set channel_names")
+            if name not in channels:
+                raise InputRefused(f"{path}: no channel {name!r} ({role}); the file has {', '.join(channels)}; "
+                                   "correct the name, or set channel_names")
     return channels
 
 

@@ -1,16 +1,24 @@
-"""Train, validation and test by group (field, well, plate, line or track), never by cell."""
+"""Train, validation and test by group (field, well, plate, line, track or block of a field), never by cell."""
 
 import numpy as np
 
 from cellcycle_jax import schema
 from cellcycle_jax.errors import InputRefused, UsageError
 
+BLOCKS = 3  # a field is divided into this many blocks each way
 UNITS = {"field": schema.FIELD, "well": schema.WELL, "plate": schema.PLATE, "cell_line": schema.CELL_LINE,
-         "track": schema.TRACK}
+         "track": schema.TRACK, "block": schema.FIELD}
 
 
 def groups(table, by: str):
-    """The group of each row, text: wells are named with their plate, a cell without a track is in its field's group.
+    """The group of each row, text.
+
+    Wells are named with their plate; a cell without a track is in its field's group; a block is one of BLOCKS x BLOCKS
+    equal parts of a field, for data that are one field only.
+
+    Args:
+        table: all objects, with Metadata_ columns; for blocks with _height and _width of the field, px.
+        by: a name in UNITS.
 
     Raises:
         UsageError: an unknown unit.
@@ -18,16 +26,31 @@ def groups(table, by: str):
     """
     if by not in UNITS:
         raise UsageError(f"config.split.by={by!r}; allowed: {', '.join(UNITS)}")
-    if by == "well":
-        return table[schema.PLATE] + "/" + table[schema.WELL]
     if UNITS[by] not in table:
         raise InputRefused(f"config.split.by={by!r}: the source knows no {by} of a cell; split by another unit")
+    if by == "well":
+        return table[schema.PLATE] + "/" + table[schema.WELL]
     if by == "track":
         return table[schema.TRACK].fillna("").astype(str).where(table[schema.TRACK].notna(), table[schema.FIELD])
+    if by == "block":
+        row, column = ((table[centre] * BLOCKS // table[size]).astype(int).astype(str) for centre, size in
+                       ((schema.CENTRE_Y, "_height"), (schema.CENTRE_X, "_width")))
+        return table[schema.FIELD] + "/" + row + column
     return table[UNITS[by]]
 
 
-def assign(table, by: str, fractions, seed: int):
+def notes(by: str) -> list[str]:
+    """What a split by this unit cannot show."""
+    if by == "block":
+        return ["Training and scoring share a field: its stain, light and focus are the same on both sides, so scores "
+                "say nothing about other fields."]
+    if by == "track":
+        return ["Cells of different tracks stand in the same fields, so stain and light are the same on both sides of "
+                "the split."]
+    return []
+
+
+def assign(table, by: str, fractions, seed: int, given=None):
     """The split of each row, "train", "validation" or "test".
 
     Groups are shuffled and dealt out within each cell line, so that every line is in every split (unless lines are the
@@ -38,31 +61,44 @@ def assign(table, by: str, fractions, seed: int):
         by: the unit of the groups.
         fractions: shares of train, validation and test; they add up to 1.
         seed: of the shuffle.
+        given: text per row, the split of its group where that is known, else ""; a split that is given to some groups
+            gets no others. None: all are drawn.
 
     Raises:
         UsageError: fractions that are not shares of one.
-        InputRefused: fewer than three groups in a line (or of one class in it).
+        InputRefused: fewer groups in a line (or of one class in it) than splits to fill, or a group in two splits.
     """
     if len(fractions) != 3 or min(fractions) <= 0 or abs(sum(fractions) - 1) > 1e-6:
         raise UsageError(f"config.split.fractions={tuple(fractions)}; allowed: three positive numbers that add up to 1")
     rng = np.random.default_rng(seed)
-    where = {}
+    where = _given_splits(table, given)
+    to_fill = [s for s in schema.SPLITS if s not in where.values()]
+    shares = np.array([f for s, f in zip(schema.SPLITS, fractions, strict=True) if s in to_fill])
     line_of = table[schema.CELL_LINE].to_numpy() if by != "cell_line" else np.full(len(table), "")
     class_of = _class_of_group(table)
+    labelled = (table[schema.LABEL] != "").any()
     for (line, label), rows in table.groupby([line_of, class_of], sort=True):
-        names = np.array(sorted(rows[schema.GROUP].unique()))
-        if len(names) < 3 and not label and class_of.any():  # cells without a label beside classes that have groups
-            where |= dict.fromkeys(names, schema.SPLITS[0])
-            continue
-        if len(names) < 3:
-            of_class = f" of class {label!r}" if label else ""
-            raise InputRefused(f"cell line {line!r} has {len(names)} group(s){of_class} by config.split.by={by!r}; at "
-                               "least 3 are needed for train, validation and test; add fields or split by a smaller "
-                               "unit")
-        counts = _counts(len(names), fractions)
-        dealt = np.repeat(schema.SPLITS, counts)
+        names = np.array(sorted(set(rows[schema.GROUP]) - where.keys()))
+        if len(names) < len(to_fill):
+            if not label and (class_of.any() or not labelled):  # without a label there is nothing to score
+                where |= dict.fromkeys(names, to_fill[0])
+                continue
+            raise InputRefused(f"cell line {line!r} has {len(names)} group(s){f' of class {label!r}' if label else ''} "
+                               f"by config.split.by={by!r}; at least {len(to_fill)} are needed for "
+                               f"{', '.join(to_fill)}; add fields or split by a smaller unit")
+        dealt = np.repeat(to_fill, _counts(len(names), shares / shares.sum())) if to_fill else []
         where |= dict(zip(rng.permutation(names), dealt, strict=True))
     return table[schema.GROUP].map(where)
+
+
+def _given_splits(table, given) -> dict[str, str]:
+    """{group: split} of the groups whose split is given."""
+    if given is None:
+        return {}
+    named = table.assign(_given=given)[given.isin(schema.SPLITS)].groupby(schema.GROUP)["_given"]
+    if len(torn := named.nunique()[named.nunique() > 1]):
+        raise InputRefused(f"config.split.column: group {torn.index[0]!r} is in two splits; a group goes to one")
+    return named.first().to_dict()
 
 
 def _class_of_group(table):

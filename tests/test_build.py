@@ -13,7 +13,7 @@ import tifffile
 from cellcycle_jax import files, schema
 from cellcycle_jax.errors import EXIT_QUARANTINED, InputRefused, UsageError
 from configs.data import simulated
-from data_prep import build, illumination
+from data_prep import build, gather, illumination
 from data_prep.build import prepare
 
 
@@ -229,7 +229,7 @@ def test_the_same_picture_under_two_names_is_refused(some_fields, tmp_path):
 
 
 def test_interrupted_run_goes_on_where_it_was(some_fields, tmp_path, monkeypatch):
-    calls, real = [], build.extract_field
+    calls, real = [], gather.extract_field
 
     def failing(file, recipe):
         calls.append(file.field_id)
@@ -237,7 +237,7 @@ def test_interrupted_run_goes_on_where_it_was(some_fields, tmp_path, monkeypatch
             raise KeyboardInterrupt
         return real(file, recipe)
 
-    monkeypatch.setattr(build, "extract_field", failing)
+    monkeypatch.setattr(gather, "extract_field", failing)
     with pytest.raises(KeyboardInterrupt):
         prepare(small_config(), some_fields, tmp_path / "out")
     assert not (tmp_path / "out" / "provenance.json").exists()
@@ -281,11 +281,11 @@ def test_nothing_unfinished_is_left_behind(some_fields, tmp_path):
 
 def test_changed_code_does_not_go_on_from_an_older_ones_work(tmp_path, monkeypatch):
     (tmp_path / "extract.py").write_text("one")
-    monkeypatch.setattr(build, "CODE", tmp_path)
-    before = build._fingerprint(small_config(), [])
-    assert build._fingerprint(small_config(), []) == before
+    monkeypatch.setattr(gather, "CODE", tmp_path)
+    before = gather._fingerprint(small_config(), [])
+    assert gather._fingerprint(small_config(), []) == before
     (tmp_path / "extract.py").write_text("two")
-    assert build._fingerprint(small_config(), []) != before
+    assert gather._fingerprint(small_config(), []) != before
 
 
 @pytest.mark.parametrize("path, value", [("source", "nowhere"), ("illumination", "magic"), ("crop.size_px", 30),

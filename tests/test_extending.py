@@ -73,7 +73,7 @@ def test_every_block_is_followed():
 def test_another_question_is_a_config(tmp_path):
     (tmp_path / "ki67.py").write_text(EXAMPLES["configs/data/ki67.py"])
     config = load(tmp_path / "ki67.py")
-    build.check(config)
+    gather.check(config)
     assert set(config.channels.markers) <= set(config.channel_names)
     assert config.phase.classes == ("resting", "proliferating")
 
@@ -114,7 +114,7 @@ def test_a_source_reads_fields_of_one_file_per_channel(tmp_path, monkeypatch):
     monkeypatch.setattr(build, "SOURCES", listed)
     config = base.preparation()
     config.source, config.channel_names, config.pixel_um = "mine", ("DNA", "Golgi"), 0.5
-    build.check(config)
+    gather.check(config)
     for site in (1, 2):
         for channel in (1, 2):
             image = np.full((8, 9), 10 * site + channel, np.uint16)

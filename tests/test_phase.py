@@ -157,3 +157,19 @@ def test_values_must_name_a_class(entry):
     config.phase.mapping = (entry,)
     with pytest.raises(UsageError, match=f"'{entry}'; allowed: 'value=class' with a class of G1/S, G2"):
         phase.label_cells(pd.DataFrame({schema.FIELD_LABEL: ["G2"]}), config.channels, config.phase)
+
+
+def test_a_rare_marker_is_found_among_cells_whose_values_are_noise_around_zero():
+    rng = np.random.default_rng(0)
+    raw = np.concatenate([rng.normal(0.2, 0.4, 280), rng.uniform(20, 150, 20)])
+    table = pd.DataFrame({schema.PLATE: "p", "Nuclei_Intensity_MeanIntensity_CENPF": raw})
+    found = phase.label_cells(table, settings("marker").channels, settings("marker").phase)
+    assert found.label.tolist()[280:] == [1] * 20 and (found.label[:280] == 0).mean() > 0.98
+
+
+def test_generalised_log_is_log2_far_above_the_noise_and_rises_everywhere():
+    raw = np.array([-2.0, -1.0, 0.0, 1.0, 50.0, 1000.0, 2000.0])
+    value = phase.generalised_log2(raw)
+    assert (np.diff(value) > 0).all() and value[-1] - value[-2] == pytest.approx(1, abs=1e-4)
+    assert value[2] == pytest.approx(np.log2(0.01 * 525 / 2))  # FLOOR of the median of 1, 50, 1000, 2000
+    np.testing.assert_allclose(phase.generalised_log2(raw[4:]), np.log2(raw[4:]), atol=0.05)

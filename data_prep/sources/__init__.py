@@ -12,6 +12,13 @@ SOURCES = (
     "folder",
     "simulated",
     "bbbc039",
+    "dsb2018",
+    "jurkat_ifc",
+    "ht29_ph3",
+    "jump",
+    "nf1",
+    "fucci_hacat",
+    "nagao2020",
 )
 
 

@@ -1,0 +1,192 @@
+"""Folder of fields -> table of all objects, their crops in a work folder: the part of the way that all fields share.
+
+Fields are treated in parallel and one by one; what needs a whole plate (light, quality limits, references) comes before
+or after. Finished fields are kept in the work folder, so that an interrupted run goes on where it was.
+"""
+
+import concurrent.futures
+import contextlib
+import dataclasses
+import hashlib
+import json
+import multiprocessing
+import os
+import pathlib
+import shutil
+import sys
+
+import pandas as pd
+from tqdm import tqdm
+
+from cellcycle_jax import files, schema
+from cellcycle_jax.errors import InputRefused, ResourceMissing
+from data_prep import allowed, illumination, intensity, quality
+from data_prep.extract import extract_field
+from data_prep.fields import FieldFile, quantity_error
+from data_prep.recipe import Recipe, add_light, find_channels
+from data_prep.sources import SOURCES, source_of
+
+CODE = pathlib.Path(__file__).parent
+DASK_TIMEOUT_S = 20
+
+
+@dataclasses.dataclass(frozen=True)
+class Gathered:
+    """All objects of all fields and what they were treated with."""
+
+    table: pd.DataFrame  # one row per object, with Metadata_Reject and Metadata_Reference_<channel>
+    recipe: Recipe
+    found: list[FieldFile]
+    quarantined: dict[str, str]  # path -> why the file was set aside
+
+    def discard(self) -> None:
+        """Remove all work folders beside this one, of earlier configs too: nothing will go on from them."""
+        for unfinished in self.recipe.crops.parent.glob(".work-*"):
+            shutil.rmtree(unfinished)
+
+
+def check(config) -> None:
+    """Refuse config values out of range, before any file is read."""
+    if config.source not in SOURCES:
+        raise quantity_error("source", config.source, ", ".join(SOURCES))
+    allowed.refuse_values(config)
+
+
+def gather(config, fields_dir, out, needed=(), strict: bool = False) -> Gathered:
+    """Find, segment, measure and cut the cells of a folder of fields.
+
+    Args:
+        config: `configs.base.preparation()`, changed at will.
+        fields_dir: folder with the fields of config.source.
+        out: folder in which the work folder `.work-<hash>` is made; the caller removes it.
+        needed: channels that the fields must have, beside those that the config names.
+        strict: refuse everything when one file is refused, instead of setting it aside.
+
+    Raises:
+        UsageError: a config value out of range.
+        InputRefused: nothing usable in the fields.
+        ResourceMissing: no scheduler answers at config.scheduler.
+    """
+    check(config)
+    found = source_of(config.source).find_fields(fields_dir, config)
+    found = found[: config.max_fields or None]
+    work = pathlib.Path(out) / f".work-{_fingerprint(config, found)}"
+    work.mkdir(parents=True, exist_ok=True)
+    recipe = Recipe(config, pathlib.Path(fields_dir), work, find_channels(found, config, needed), {})
+    recipe, unreadable = add_light(found, recipe)
+    table, quarantined = _extract_all([f for f in found if str(f.path) not in unreadable], recipe)
+    quarantined = unreadable | quarantined
+    if quarantined and (strict or len(quarantined) == len(found)):
+        raise InputRefused(next(iter(quarantined.values())))
+    if table.empty:
+        raise InputRefused(f"--fields={fields_dir}: no nucleus in {len(found)} fields; "
+                           "check config.channels.nucleus and config.segmentation.nucleus_diameter")
+    table[schema.REJECT] = quality.rejections(table, config.channels.nucleus, config.quality)
+    return Gathered(_add_references(table, recipe.channels, config), recipe, found, quarantined)
+
+
+def plates_without_light(table, method) -> list[str]:
+    """Plates with fields whose uneven light was to be removed and was not; said on the terminal too."""
+    plates = [] if method == "none" else sorted(table.loc[~table["_light_known"].astype(bool), schema.PLATE].unique())
+    if plates:
+        print(f"warning: uneven light is not removed from plate {', '.join(map(repr, plates))}: fewer than "
+              f"{illumination.MIN_FIELDS} fields of one size", file=sys.stderr)
+    return plates
+
+
+def _extract_all(found, recipe):
+    """All rows of all fields, in the order of `found`; and {path: reason} of the files that were set aside."""
+    done, quarantined = {}, {}
+    with tqdm(total=len(found), desc="fields to cells", unit="field") as bar, _workers(recipe.config) as each:
+        for file, (rows, reason) in each(_extract, found, recipe):
+            bar.update()
+            if reason:
+                quarantined[str(file.path)] = reason
+            else:
+                done[file.path, file.part] = rows
+    places = [(f.path, f.part) for f in found]
+    tables = [done[place] for place in places if place in done and len(done[place])]
+    return (pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()), quarantined
+
+
+@contextlib.contextmanager
+def _workers(config):
+    """A function (task, files, recipe) that yields (file, result) as results come in, by what the config asks for."""
+    workers = config.workers or os.cpu_count() or 1
+    if config.scheduler:
+        with _dask_client(config.scheduler) as client:
+            yield lambda task, found, recipe: _by_dask(client, task, found, recipe)
+    elif workers == 1:
+        yield lambda task, found, recipe: ((file, task(file, recipe)) for file in found)
+    else:
+        context = multiprocessing.get_context("spawn")  # forking a process with threads can hang
+        with concurrent.futures.ProcessPoolExecutor(workers, mp_context=context) as pool:
+            yield lambda task, found, recipe: _by_pool(pool, task, found, recipe)
+
+
+def _by_pool(pool, task, found, recipe):
+    jobs = {pool.submit(task, file, recipe): file for file in found}
+    for job in concurrent.futures.as_completed(jobs):
+        yield jobs[job], job.result()
+
+
+def _dask_client(address):
+    try:
+        from dask.distributed import Client
+    except ImportError:
+        raise ResourceMissing("config.scheduler needs Dask; install it with pip install -e '.[dask]'") from None
+    try:
+        return Client(address, timeout=DASK_TIMEOUT_S)
+    except (OSError, ValueError) as error:
+        raise ResourceMissing(f"config.scheduler={address!r}: no Dask scheduler answers there ({error}); start one "
+                              "with `dask scheduler`, or empty the field to use this machine") from None
+
+
+def _by_dask(client, task, found, recipe):
+    """Every worker must see the fields and OUT under the same paths; a field of a lost worker is given to another."""
+    from dask.distributed import as_completed
+
+    shared = client.scatter(recipe, broadcast=True)
+    jobs = {client.submit(task, file, shared, pure=False, retries=3): file for file in found}
+    for job in as_completed(jobs):
+        yield jobs[job], job.result()
+
+
+def _extract(file, recipe):
+    """(rows, "") or (None, reason); rows of a field that an earlier, interrupted run finished are read back."""
+    kept = recipe.crops / f"{file.field_id}.parquet"
+    if kept.exists():
+        return pd.read_parquet(kept), ""
+    try:
+        rows = extract_field(file, recipe)
+    except InputRefused as error:
+        return None, str(error)
+    files.write_table(rows, kept)
+    return rows, ""
+
+
+def _add_references(table, channels, config):
+    """The table with Metadata_Reference_<channel>; a field without usable cells takes its plate's median."""
+    usable = table[table[schema.REJECT] == ""]
+    if usable.empty:
+        raise InputRefused("no usable nucleus: every object was set aside; see the quality section of the config")
+    chosen = config.reference
+    found = intensity.references(usable, channels, config.channels.nucleus, chosen.by, chosen.nucleus == "g1_peak")
+    for name in channels:
+        column = table[schema.FIELD].map({f: r[name] for f, r in found.items()}).astype(float)
+        middle = column.groupby(table[schema.PLATE]).transform("median").fillna(column.median())
+        table[schema.reference_column(name)] = column.fillna(middle)
+    return table
+
+
+def _fingerprint(config, found):
+    """Names the work folder: the same config and code on the same files goes on, anything else starts anew."""
+    listed = []
+    for file in found:
+        states = [path.stat() for path in file.paths]
+        described = {k: str(v) for k, v in dataclasses.asdict(file).items()}
+        listed.append((described, [(s.st_size, s.st_mtime_ns) for s in states]))
+    digest = hashlib.sha256(json.dumps([config.to_json(sort_keys=True), listed]).encode())
+    for source in sorted(CODE.rglob("*.py")):
+        digest.update(source.read_bytes())
+    return digest.hexdigest()[:12]

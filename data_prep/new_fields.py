@@ -1,0 +1,82 @@
+"""Fields that no model has seen, treated exactly as those that a model was trained on."""
+
+import sys
+
+import pandas as pd
+
+from cellcycle_jax.errors import UsageError
+from data_prep import gather
+from data_prep.recipe import find_channels
+from data_prep.sources import source_of
+
+# Fields of the config that say where and how new fields are stored; all else is what the model was trained with.
+READING = ("source", "name_pattern", "channel_names", "channel_codes", "rgb", "pixel_um", "cell_line", "sidecar",
+           "labels_folder", "projection", "workers", "scheduler", "max_fields")
+
+
+def reading_config(trained: dict, asked, changed):
+    """What new fields are prepared with: how they are read as asked, everything else as in training.
+
+    Args:
+        trained: the preparation config that the model's data set was made with.
+        asked: a preparation config.
+        changed: names of the fields that the user changed in `asked`; only those of READING may be.
+
+    Raises:
+        UsageError: a field is changed that the model was trained with.
+    """
+    if frozen := [name for name in changed if name not in READING]:
+        raise UsageError(f"--config.{frozen[0]}: new fields are treated as those of training were; allowed here: "
+                         f"{', '.join(READING)}")
+    config = asked.copy_and_resolve_references()
+    kept = set(READING) - ({"projection"} - set(changed))  # a projection changes brightness, so it is the trained one
+    with config.unlocked():
+        _take_over(config, {name: value for name, value in trained.items() if name not in kept})
+        config.channels.markers = ()  # new fields need none, and one that is there labels nothing
+    return config
+
+
+def _take_over(config, values):
+    """Set the fields of `config` to `values`, a tree read from JSON; fields unknown to this version are left out."""
+    for name, value in values.items():
+        if isinstance(value, dict):
+            _take_over(config[name], value)
+        elif name in config:
+            config[name] = tuple(value) if isinstance(value, list) else value
+
+
+def extract(config, fields_dir, out, shown) -> gather.Gathered:
+    """Cells of new fields: table, work folder with crops, files set aside.
+
+    Args:
+        config: from `reading_config`.
+        fields_dir: folder with the fields; out: receives the work folder.
+        shown: channels that the model sees; others may be missing, and a stain that is missing is not measured.
+
+    Raises:
+        as `gather.gather`; also where a shown channel is missing.
+    """
+    found = source_of(config.source).find_fields(fields_dir, config)
+    present = find_channels(found, _without_stains(config), shown)
+    missing = [name for name in config.channels.stains if name not in present]
+    if missing:
+        print(f"predict: the fields have no {', '.join(missing)}: not measured, and not shown to the model anyway",
+              file=sys.stderr)
+    with config.unlocked():
+        config.channels.stains = tuple(name for name in config.channels.stains if name in present)
+    gathered = gather.gather(config, fields_dir, out, shown)
+    gather.plates_without_light(gathered.table, config.illumination)
+    return gathered
+
+
+def table_of(gathered) -> pd.DataFrame:
+    """One row per object, as in cells.parquet, without what only preparation works with."""
+    table = gathered.table
+    return table[[c for c in table.columns if not c.startswith(("_", "Truth_"))]]
+
+
+def _without_stains(config):
+    copied = config.copy_and_resolve_references()
+    with copied.unlocked():
+        copied.channels.stains = ()
+    return copied

@@ -1,0 +1,102 @@
+"""What was said of each cell, drawn into its field."""
+
+import concurrent.futures
+import multiprocessing
+import os
+import pathlib
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt  # noqa: E402
+import numpy as np  # noqa: E402
+from skimage import segmentation  # noqa: E402
+from tqdm import tqdm  # noqa: E402
+
+from cellcycle_jax import schema  # noqa: E402
+from data_prep import drawing  # noqa: E402
+
+UNSURE, SET_ASIDE = "#FFFFFF", "#8A8A8A"
+WIDTH_IN, DPI = 9.0, 120
+
+
+def draw_all(cells, gathered, classes, warnings, folder) -> None:
+    """OUT/overlays/<field>.png of every field, in parallel processes.
+
+    Args:
+        cells: all objects with Metadata_CellID, _Field, _Reject, _CentreY, _CentreX and decision, "" where abstained.
+        gathered: `data_prep.gather.Gathered` of the same fields.
+        classes: names, in order.
+        warnings: {field_id: what is unlike training about the field}.
+        folder: receives the pictures; it is made.
+    """
+    folder = pathlib.Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    files = [f for f in gathered.found if str(f.path) not in gathered.quarantined]
+    rows = dict(list(cells.groupby(schema.FIELD)))
+    workers = min(gathered.recipe.config.workers or os.cpu_count() or 1, len(files))
+    with tqdm(total=len(files), desc="overlays", unit="field") as bar:
+        if workers == 1:
+            for file in files:
+                _draw(file, gathered.recipe, rows.get(file.field_id, cells.iloc[:0]), classes,
+                      warnings.get(file.field_id, ""), folder)
+                bar.update()
+            return
+        context = multiprocessing.get_context("spawn")
+        with concurrent.futures.ProcessPoolExecutor(workers, mp_context=context) as pool:
+            jobs = [pool.submit(_draw, file, gathered.recipe, rows.get(file.field_id, cells.iloc[:0]), classes,
+                                warnings.get(file.field_id, ""), folder) for file in files]
+            for job in concurrent.futures.as_completed(jobs):
+                job.result()
+                bar.update()
+
+
+def _draw(file, recipe, rows, classes, warning, folder):
+    field = recipe.read(file)
+    image = recipe.corrected(field)
+    labels = recipe.labels(file, field, image)
+    nucleus = recipe.config.channels.nucleus
+    overlay(image[..., recipe.channels.index(nucleus)], labels, rows, classes, f"{file.field_id}: {nucleus}", warning,
+            field.pixel_um, folder / f"{file.field_id}.png")
+
+
+def overlay(image, labels, rows, classes, title, warning, um_per_px, path) -> None:
+    """The nuclear channel in grey, each object outlined in the colour of its class.
+
+    Args:
+        image: f32 [H, W]; labels: i32 [H, W].
+        rows: the field's objects; the number of an object stands after the last ':' of Metadata_CellID.
+        classes: names, in order; title: of the picture; warning: a line below it, "" for none.
+        um_per_px: of the field or None; path: PNG to write.
+    """
+    number = rows[schema.CELL_ID].str.rsplit(":", n=1).str[1].astype(int).to_numpy()
+    place = {name: i for i, name in enumerate(classes)}
+    kind = np.zeros(labels.max() + 1, int)  # 0 nothing, then the classes, then unsure, then set aside
+    said = rows["decision"].map(place).fillna(len(classes)).astype(int).to_numpy()
+    kind[number] = 1 + np.where(rows[schema.REJECT] != "", len(classes) + 1, said)
+    colours = [*(drawing.CLASS_COLOURS[i % len(drawing.CLASS_COLOURS)] for i in range(len(classes))), UNSURE, SET_ASIDE]
+    picture = drawing.grey(image)
+    thickness = max(1, round(min(labels.shape) / 500))
+    edge = segmentation.find_boundaries(labels, mode="inner")
+    for _ in range(thickness - 1):
+        edge |= segmentation.find_boundaries(np.where(edge, 0, labels), mode="inner")
+    edge = np.where(edge, kind[labels], 0)
+    for value, colour in enumerate(colours, start=1):
+        picture[edge == value] = matplotlib.colors.to_rgb(colour)
+    figure, axes = plt.subplots(figsize=(WIDTH_IN, WIDTH_IN * labels.shape[0] / labels.shape[1] + 0.9),
+                                layout="constrained")
+    axes.imshow(picture, interpolation="nearest")
+    axes.axis("off")
+    drawing.scale_bar(axes, labels.shape[1], um_per_px)
+    counts = np.bincount(kind[1:], minlength=len(colours) + 1)[1:]
+    words = [*classes, "no decision", "set aside"]
+    axes.legend([plt.Line2D([], [], color=c, lw=4) for c in colours],
+                [f"{w} ({n})" for w, n in zip(words, counts, strict=True)], ncols=len(words), fontsize=10,
+                loc="upper center", bbox_to_anchor=(0.5, -0.005), frameon=True, facecolor="#404040",
+                labelcolor="white")
+    axes.set_title(title, fontsize=11, loc="left")
+    if warning:
+        figure.suptitle(warning, fontsize=10, color="#B03A00", wrap=True)
+    figure.savefig(path, dpi=DPI)
+    plt.close(figure)

