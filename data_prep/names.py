@@ -95,8 +95,8 @@ def _parts(path):
     """(number of the picture, what its field_id ends with) of all pictures of a file that begin in it."""
     if not path.name.lower().endswith(tuple(f".ome{ending}" for ending in TIFF)):
         return [(None, "")]
-    pictures = [names for names in ome.files_of_pictures(path) if names]
-    begins = [i for i, names in enumerate(pictures) if names[0] == path.name]
+    pictures = ome.files_of_pictures(path)
+    begins = [i for i, names in enumerate(pictures) if names[:1] == [path.name]]
     if not begins and any((path.parent / names[0]).is_file() for names in pictures if path.name in names):
         return []  # the field is that of the file with its first plane
     if len(pictures) <= 1 or not begins:

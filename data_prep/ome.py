@@ -1,15 +1,19 @@
-"""OME metadata of a TIFF: names, pixel size and significant bits of its pictures, and which files they lie in."""
+"""OME metadata of a TIFF: names, pixel size and significant bits of its pictures, and which files they lie in.
+
+Only what is needed is looked at, since many microscopes write metadata that do not keep to the standard elsewhere
+(http://www.openmicroscopy.org/Schemas/Documentation/Generated/OME-2016-06/ome.html).
+"""
 
 import dataclasses
+import math
 import pathlib
 from xml.etree import ElementTree
 
-import ome_types
 import tifffile
 
 from cellcycle_jax.errors import InputRefused
 
-_UM = {"m": 1e6, "cm": 1e4, "mm": 1e3, "µm": 1.0, "nm": 1e-3}
+_UM = {"m": 1e6, "cm": 1e4, "mm": 1e3, "µm": 1.0, "\u03bcm": 1.0, "um": 1.0, "nm": 1e-3}
 MAX_XML = 10_000_000  # characters
 SAME_SIZE = 0.01  # sizes of a pixel that differ by a smaller share are the same
 
@@ -34,18 +38,16 @@ def said_of(xml: str, part: int, path) -> Said:
     Raises:
         InputRefused: metadata too large or with entities, or pixels that are not square.
     """
-    _refuse_hostile(xml, path)
-    images = ome_types.from_xml(xml).images
-    if part >= len(images):  # the metadata lie in a companion file
+    found = _root(xml, path).findall("{*}Image/{*}Pixels")
+    if part >= len(found):  # the metadata lie in a companion file
         return Said()
-    pixels = images[part].pixels
-    names = tuple(channel.name or "" for channel in pixels.channels)
-    width = _in_um(pixels.physical_size_x, pixels.physical_size_x_unit)
-    height = _in_um(pixels.physical_size_y, pixels.physical_size_y_unit)
+    pixels = found[part]
+    names = tuple(channel.get("Name", "") for channel in pixels.iterfind("{*}Channel"))
+    width, height = _in_um(pixels, "PhysicalSizeX"), _in_um(pixels, "PhysicalSizeY")
     if width and height and differ(width, height):
         raise InputRefused(f"{path}: a pixel is {width:g} um wide and {height:g} um high; allowed: square pixels; "
                            "resample the field")
-    return Said(names if all(names) else (), width, pixels.significant_bits or 0)
+    return Said(names if all(names) else (), width, int(pixels.get("SignificantBits", 0)))
 
 
 def files_of_pictures(path) -> list[list[str]]:
@@ -67,9 +69,7 @@ def files_named(xml: str, path) -> list[list[str]]:
     Raises:
         InputRefused: a name that leads out of the folder.
     """
-    _refuse_hostile(xml, path)
-    own = pathlib.Path(path).name
-    root = ElementTree.fromstring(xml)
+    own, root = pathlib.Path(path).name, _root(xml, path)
     found = []
     for image in root.iterfind("{*}Image"):
         names = []
@@ -85,12 +85,13 @@ def files_named(xml: str, path) -> list[list[str]]:
     return found
 
 
-def _refuse_hostile(xml, path):
+def _root(xml, path):
     if len(xml) > MAX_XML or "<!ENTITY" in xml:
         raise InputRefused(f"{path}: OME metadata is larger than 10 MB or defines entities; export the field again")
+    return ElementTree.fromstring(xml)
 
 
-def _in_um(size, unit):
+def _in_um(pixels, name):
     """A physical size in um; None for no size and for "pixel" and "reference frame", which are no physical units."""
-    to_um = _UM.get(unit.value)
-    return size * to_um if size and to_um else None
+    size = float(pixels.get(name, 0)) * _UM.get(pixels.get(f"{name}Unit", "µm"), 0)
+    return size if 0 < size < math.inf else None

@@ -66,8 +66,8 @@ def as_stored(image: np.ndarray, path) -> np.ndarray:
             image = image.astype(np.float32)
         bad = int((~np.isfinite(image)).sum())
         if bad:
-            raise InputRefused(f"{path}: {bad} pixels are NaN or infinite; allowed: finite numbers; "
-                               "export the field again")
+            raise InputRefused(f"{path}: {bad} pixels are NaN, infinite or too large for float32; allowed: finite "
+                               "numbers; export the field again")
         return image
     raise InputRefused(f"{path}: pixels are {image.dtype}; allowed: integers from 0 to {MAX_VALUE}, or float; "
                        "export the grey values, not a mask")

@@ -28,8 +28,9 @@ def read_tiff(path, part: int | None = None, pages: str = "C") -> Picture:
     """
     try:
         with _complaints() as complaints, tifffile.TiffFile(path) as tiff:
-            said = _said(tiff, part or 0, path)  # before tiff.series, which opens the files that the metadata name
-            series = _series(tiff, part, path)
+            pictures = ome.files_named(tiff.ome_metadata, path) if tiff.is_ome else []  # before tiff.series opens them
+            series = _series(tiff, part, len(pictures), path)
+            said = _said(tiff, part or 0, path)
             _check_kind(series.keyframe, path)
             _check_whole(series, path)
             stack, colour = _ordered(series, pages, path)
@@ -63,7 +64,6 @@ def _complaints():
 def _said(tiff, part, path):
     """Metadata of the picture. Dots per inch or cm are for printers and say nothing of the size of a pixel."""
     if tiff.is_ome:
-        ome.files_named(tiff.ome_metadata, path)
         return ome.said_of(tiff.ome_metadata, part, path)
     size = None
     if tiff.is_imagej:
@@ -81,8 +81,8 @@ def _said(tiff, part, path):
     return ome.Said(pixel_um=size[0] if size else None)
 
 
-def _series(tiff, part, path):
-    """The picture asked for; without a number the only one, where others are smaller (thumbnails)."""
+def _series(tiff, part, count, path):
+    """The picture asked for, of `count` that metadata name; without a number the only one beside thumbnails."""
     found = tiff.series
     if not found:
         raise InputRefused(f"{path}: holds no picture; export the field again")
@@ -93,8 +93,9 @@ def _series(tiff, part, path):
             raise InputRefused(f"{path}: holds {len(found)} pictures; allowed: one field per file; "
                                "export each into a file of its own")
         return large[0]
-    if part >= len(found):
-        raise InputRefused(f"{path}: picture {part + 1} of {len(found)} cannot be found; export the field again")
+    if part >= len(found) or (count and count != len(found)):
+        raise InputRefused(f"{path}: picture {part + 1} cannot be found: {len(found)} are there, its metadata name "
+                           f"{count}; export the field again")
     return found[part]
 
 
@@ -123,9 +124,20 @@ def _check_whole(series, path):
                 raise InputRefused(f"{path}: cut short: plane {number} ends at byte {offset + count}, the file has "
                                    f"{length}; copy the file again")
         pieces = int(np.prod(keyframe.chunked))
-        if keyframe.shape[-1] == 0 or not page.dataoffsets or len(page.dataoffsets) not in (1, pieces):
+        if not page.dataoffsets or len(page.dataoffsets) != pieces:
             raise InputRefused(f"{path}: plane {number} has {len(page.dataoffsets)} of {pieces} pieces; "
                                "copy the file again")
+        if keyframe.compression == tifffile.COMPRESSION.NONE and sum(page.databytecounts) * 8 < _bits(keyframe):
+            raise InputRefused(f"{path}: plane {number} has {sum(page.databytecounts)} bytes, which is too few; "
+                               "copy the file again")
+    end = (series.dataoffset or 0) + series.nbytes
+    if len(series.pages) == 1 and series.dataoffset is not None and end > series.parent.filehandle.size:
+        raise InputRefused(f"{path}: cut short: ends at byte {end}, the file has {series.parent.filehandle.size}; "
+                           "copy the file again")
+
+
+def _bits(page):
+    return page.size * page.bitspersample
 
 
 def _ordered(series, pages, path):

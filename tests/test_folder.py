@@ -1,0 +1,314 @@
+"""Folders as microscopes write them."""
+
+import pathlib
+import re
+
+import imagecodecs
+import numpy as np
+import pytest
+import tifffile
+
+from cellcycle_jax.errors import InputRefused, UsageError
+from configs import base
+from data_prep import fields
+from data_prep.sources import folder
+
+ROOT = pathlib.Path(__file__).parents[1]
+OME = {"axes": "CYX", "Channel": {"Name": ["DNA", "Golgi"]}}
+
+
+@pytest.fixture
+def config():
+    return base.preparation()
+
+
+def write(path, value=1, shape=(4, 5)):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    tifffile.imwrite(path, np.full(shape, value, np.uint16))
+
+
+PAGE = (ROOT / "docs" / "data.md").read_text()
+LAYOUTS = dict(re.findall(r"^\| ([^|]+?) \| `[^|]+` \| `(.+?)` \|$", PAGE, re.MULTILINE))
+
+
+def places(root, config, layout, names):
+    """{field_id: (plate, well, site, channels)} of files of these names under a pattern of the page."""
+    for value, name in enumerate(names):
+        write(root / name, value)
+    config.name_pattern = LAYOUTS[layout].replace(r"\|", "|")
+    return {f.field_id: (f.plate, f.well, f.site, f.channels) for f in folder.find_fields(root, config)}
+
+
+def test_imagexpress(tmp_path, config):
+    names = [f"2024-03-01/P7_{well}_s{site}_w{w}{rest}" for well in ("B03", "H12") for site in (1, 12)
+             for w, rest in ((1, "4E1A0B52-77AC-4D0E-9F0B-1F0A8A6F3C11.tif"), (2, ".TIF"),
+                             (1, "_thumb0C9E1F5A-1B7D-4C8E-8A55-3D2F1B0A9C77.tif"))]
+    found = places(tmp_path, config, "ImageXpress", names)
+    assert found["P7_B03_s12"] == ("P7", "B03", "12", ("1", "2")) and len(found) == 4
+
+
+def test_operetta_and_opera_phenix(tmp_path, config):
+    names = [f"BR1/Images/r02c03f0{f}p0{p}-ch{c}sk1fk1fl1.tiff" for f in (1, 2) for p in (1, 2, 3) for c in (1, 5)]
+    found = places(tmp_path, config, "Operetta, Opera Phenix, JUMP", [*names, "BR1/Images/Index.tiff"])
+    assert found["BR1_r02c03_s01_t1"] == ("BR1", "r02c03", "01", ("1", "1", "1", "5", "5", "5")) and len(found) == 2
+
+
+def test_jump(tmp_path, config):
+    config.channel_codes = ("5=DNA", "2=AGP")
+    names = [f"BR00117035__2021/Images/r01c01f01p01-ch{c}sk1fk1fl1.tiff" for c in range(1, 9)]
+    found = places(tmp_path, config, "Operetta, Opera Phenix, JUMP", names)
+    assert found == {"BR00117035__2021_r01c01_s01_t1": ("BR00117035__2021", "r01c01", "01", ("DNA", "AGP"))}
+
+
+def test_yokogawa(tmp_path, config):
+    names = [f"AssayPlate_{well}_T000{t}F001L01A0{c}Z0{z}C0{c}.tif" for well in ("B03", "C04") for t in (1, 2)
+             for z in (1, 2) for c in (1, 2)]
+    found = places(tmp_path, config, "Yokogawa CV7000, CV8000", names)
+    assert len(found) == 4
+    assert found["AssayPlate_B03_s001_t0002"] == ("AssayPlate", "B03", "001", ("01", "01", "02", "02"))
+
+
+def test_incell(tmp_path, config):
+    names = [f"plateA/{well}(fld {f} wv {c} - {c}{z}).tif" for well in ("B - 03", "C - 11") for f in (1, 12)
+             for c, z in (("DAPI", ""), ("FITC", " z 1"), ("FITC", " z 2"))]
+    found = places(tmp_path, config, "InCell", names)
+    assert found["plateA_B_-_03_s12"] == ("plateA", "B - 03", "12", ("DAPI", "FITC", "FITC")) and len(found) == 4
+
+
+def test_leica_and_zeiss(tmp_path, config):
+    names = [f"slide 2/Series0{s}_z{z:02}_ch0{c}.tif" for s in (1, 2) for z in range(3) for c in (0, 1)]
+    found = places(tmp_path, config, "Leica LAS (exported)", names)
+    assert found["slide_2_sSeries01"] == ("slide 2", "slide_2_sSeries01", "Series01", ("00",) * 3 + ("01",) * 3)
+    names = [f"exp_s{s}z{z}c{c}_ORG.tif" for s in (1, 2) for z in (1, 2) for c in (1, 2)]
+    assert len(places(tmp_path / "zen", config, "Zeiss ZEN (exported)", names)) == 2
+
+
+def test_micro_manager(tmp_path, config):
+    names = [f"run/Pos{p}/img_channel00{c}_position00{p}_time000000000_z00{z}.tif" for p in (0, 1) for c in (0, 1)
+             for z in (0, 1)]
+    found = places(tmp_path, config, "Micro-Manager (one file per plane)", names)
+    assert found["run_s000_t000000000"][2:] == ("000", ("000", "000", "001", "001")) and len(found) == 2
+
+
+def per_channel(root, config, z=(1, 2), sites=(1, 2), channels=(1, 2)):
+    """Pixels say where they are from: 100 * site + 10 * channel + plane."""
+    for s in sites:
+        for c in channels:
+            for plane in z:
+                write(root / f"P1_B03_s{s}_w{c}_z{plane}.tif", 100 * s + 10 * c + plane)
+    config.name_pattern = r"(?P<plate>[^_/]+)_(?P<well>[A-P]\d\d)_s(?P<site>\d+)_w(?P<channel>\d)_z(?P<z>\d+)"
+    config.channel_codes = ("2=DNA", "1=Golgi")
+    return folder.find_fields(root, config)
+
+
+def test_files_of_one_channel_and_plane_become_one_field(tmp_path, config):
+    found = per_channel(tmp_path, config, z=(1, 2, 10))
+    assert [(f.field_id, f.plate, f.well, f.site) for f in found] == [("P1_B03_s1", "P1", "B03", "1"),
+                                                                       ("P1_B03_s2", "P1", "B03", "2")]
+    assert [p.name for p in found[0].paths[:3]] == [f"P1_B03_s1_w2_z{z}.tif" for z in (1, 2, 10)]
+    field = folder.read(found[1], config)
+    assert field.channels == ("DNA", "Golgi") and field.image.shape == (4, 5, 2)
+    assert field.image[0, 0].tolist() == [230, 220]  # the brightest is plane 10
+    config.projection = "mean"
+    assert folder.read(found[1], config).image[0, 0].tolist() == [224, 214]  # (1 + 2 + 10) / 3 is 4.3
+
+
+def test_channels_that_are_not_asked_for_are_left_out_and_told(tmp_path, config, capsys):
+    write(tmp_path / "P1_B03_s1_w7_z1.tif")
+    assert len(per_channel(tmp_path, config)) == 2
+    assert "1 files are of channels that config.channel_codes does not list" in capsys.readouterr().err
+    config.channel_codes = ("ch1=DNA",)
+    with pytest.raises(InputRefused, match="matches '1'; config.channel_codes has ch1"):
+        folder.find_fields(tmp_path, config)
+
+
+def test_without_codes_what_the_group_matches_is_the_name(tmp_path, config):
+    for name in ("Golgi", "DNA"):
+        write(tmp_path / f"a_{name}.tif")
+    config.name_pattern = r"(?P<site>[^/]+)_(?P<channel>\w+)\.tif"
+    (file,) = folder.find_fields(tmp_path, config)
+    assert folder.read(file, config).channels == ("DNA", "Golgi") and file.well == "sa"
+
+
+def test_a_field_that_lacks_a_channel_is_refused_alone_with_what_it_lacks(tmp_path, config):
+    per_channel(tmp_path, config)
+    for z in (1, 2):
+        (tmp_path / f"P1_B03_s2_w1_z{z}.tif").unlink()
+    one, two = folder.find_fields(tmp_path, config)
+    channels = folder.read(one, config).channels
+    with pytest.raises(InputRefused, match="field 'P1_B03_s2' has no Golgi, only DNA; most fields have DNA, Golgi"):
+        fields.in_order(folder.read(two, config), channels)
+
+
+def test_a_missing_plane_and_planes_of_another_size_are_refused(tmp_path, config):
+    per_channel(tmp_path, config, z=(1, 2, 3))
+    (tmp_path / "P1_B03_s2_w1_z3.tif").unlink()
+    write(tmp_path / "P1_B03_s1_w1_z2.tif", shape=(4, 6))
+    one, two = folder.find_fields(tmp_path, config)
+    with pytest.raises(InputRefused, match="w1_z2.tif: height and width 4 x 6, but .*w2_z1.tif .* 4 x 5"):
+        folder.read(one, config)
+    with pytest.raises(InputRefused, match=r"differ in z planes \(DNA 3, Golgi 2\)"):
+        folder.read(two, config)
+
+
+def test_one_plane_of_a_channel_beside_a_stack_of_another_is_fine(tmp_path, config):
+    per_channel(tmp_path, config, z=(1, 2, 3), sites=(1,))
+    for z in (2, 3):
+        (tmp_path / f"P1_B03_s1_w1_z{z}.tif").unlink()
+    (file,) = folder.find_fields(tmp_path, config)
+    assert folder.read(file, config).image[0, 0].tolist() == [123, 111]
+
+
+def test_stacks_in_files_of_one_channel(tmp_path, config):
+    for c in (1, 2):
+        tifffile.imwrite(tmp_path / f"a_w{c}.tif", np.stack([np.full((4, 5), 10 * c + z, np.uint16) for z in range(3)]),
+                         photometric="minisblack")
+    config.name_pattern = r"(?P<site>\w)_w(?P<channel>\d)"
+    (file,) = folder.find_fields(tmp_path, config)
+    assert folder.read(file, config).image[0, 0].tolist() == [12, 22]
+
+
+def test_planes_of_all_channels_in_files_of_their_own(tmp_path, config):
+    for z in (1, 2):
+        tifffile.imwrite(tmp_path / f"a_z{z}.tif", np.stack([np.full((4, 5), 10 * c + z, np.uint16) for c in (1, 2)]),
+                         photometric="minisblack")
+    config.name_pattern, config.channel_names = r"(?P<site>\w)_z(?P<z>\d)", ("DNA", "Golgi")
+    (file,) = folder.find_fields(tmp_path, config)
+    assert folder.read(file, config).image[0, 0].tolist() == [12, 22]
+
+
+def test_two_files_for_one_plane_are_refused_with_both_names(tmp_path, config):
+    per_channel(tmp_path, config)
+    write(tmp_path / "copy" / "P1_B03_s1_w1_z1.tif")
+    with pytest.raises(InputRefused, match="copy/P1_B03_s1_w1_z1.tif .*are both plate P1, well B03, site 1, ch"):
+        folder.find_fields(tmp_path, config)
+
+
+def test_several_channels_in_a_file_whose_name_stands_for_one_are_refused(tmp_path, config):
+    tifffile.imwrite(tmp_path / "a_w1.ome.tif", np.ones((2, 4, 5), np.uint16), ome=True, metadata=OME,
+                     photometric="minisblack")
+    config.name_pattern = r"(?P<site>\w)_w(?P<channel>\d)"
+    (file,) = folder.find_fields(tmp_path, config)
+    with pytest.raises(InputRefused, match="holds 2 channels, but its name stands for 1 alone"):
+        folder.read(file, config)
+
+
+def test_time_points_are_fields_of_one_well(tmp_path, config):
+    for t in (1, 2):
+        write(tmp_path / f"pos3_t{t}.tif", t)
+    config.name_pattern = r"pos(?P<site>\d+)(?P<time>_t\d+)"
+    found = folder.find_fields(tmp_path, config)
+    assert [f.field_id for f in found] == ["pos3_t1", "pos3_t2"] and {f.well for f in found} == {"pos3"}
+    config.name_pattern = r"(?P<channel>pos)(?P<site>\d+)_t(?P<time>\d+)"
+    found = folder.find_fields(tmp_path, config)
+    assert [f.field_id for f in found] == ["s3_t1", "s3_t2"] and {f.well for f in found} == {"s3"}
+
+
+def test_a_folder_s_name_is_the_label_of_its_fields(tmp_path, config):
+    for name in ("G1", "G2"):
+        write(tmp_path / name / "a.tif")
+    config.name_pattern = "(?P<label>G[12])/"
+    assert [f.label for f in folder.find_fields(tmp_path, config)] == ["G1", "G2"]
+
+
+def test_files_that_do_not_fit_are_left_out_and_told_unless_none_fits(tmp_path, config, capsys):
+    for name in ("B03_s1.tif", "overview.tif", "B03_s1_mask.tif"):
+        write(tmp_path / name)
+    config.name_pattern = r"(?P<well>[A-P]\d\d)_s(?P<site>\d+)\."
+    assert [f.field_id for f in folder.find_fields(tmp_path, config)] == ["B03_s1"]
+    assert "2 files do not fit config.name_pattern and are left out (first: " in capsys.readouterr().err
+    config.name_pattern = r"(?P<well>X\d\d)"
+    with pytest.raises(InputRefused, match="B03_s1.tif: the name does not fit .*nor does any of the 3 files"):
+        folder.find_fields(tmp_path, config)
+
+
+@pytest.mark.parametrize("pattern, word", [("(", "not a regular expression"), ("(?P<row>.)", "unknown group 'row'"),
+                                           ("(?P<channel>.)", "told apart")])
+def test_patterns_that_cannot_work_are_refused(tmp_path, config, pattern, word):
+    write(tmp_path / "a.tif")
+    config.name_pattern = pattern
+    with pytest.raises(UsageError, match=word):
+        folder.find_fields(tmp_path, config)
+
+
+def test_two_fields_of_one_name_are_refused(tmp_path, config):
+    write(tmp_path / "a" / "b.tif")
+    write(tmp_path / "a_b.tif")
+    with pytest.raises(InputRefused, match="are both field 'a_b'"):
+        folder.find_fields(tmp_path, config)
+
+
+@pytest.mark.parametrize("name, word", [("x.nd2", "found 2 .nd2 files: export them as OME-TIFF"),
+                                        ("x.CZI", "found 2 .czi files"), ("x.jpg", "JPEG"), ("x.txt", "in it$")])
+def test_folders_of_other_files_are_refused_with_what_to_do(tmp_path, config, name, word):
+    (tmp_path / name).write_text("")
+    (tmp_path / f"2{name}").write_text("")
+    with pytest.raises(InputRefused, match=word):
+        folder.find_fields(tmp_path, config)
+
+
+def test_previews_beside_tiffs_are_left_out_and_a_folder_of_png_is_read(tmp_path, config, capsys):
+    image = np.arange(20, dtype=np.uint16).reshape(4, 5) * 3000
+    (tmp_path / "a.png").write_bytes(imagecodecs.png_encode(image))
+    config.channel_names = ("DNA",)
+    (file,) = folder.find_fields(tmp_path, config)
+    np.testing.assert_array_equal(folder.read(file, config).image[..., 0], image)
+    write(tmp_path / "b.tif")
+    assert [f.path.name for f in folder.find_fields(tmp_path, config)] == ["b.tif"]
+    assert "1 files are taken for previews" in capsys.readouterr().err
+
+
+def ome_set(root, stack, own, tiffs):
+    """Files of one OME data set: `tiffs` is [(file name, plane number, picture number)]; `own` the names to write."""
+    pictures = sorted({picture for _, _, picture in tiffs})
+    images = ""
+    for picture in pictures:
+        planes = "".join(f'<TiffData FirstC="{c}" IFD="0" PlaneCount="1"><UUID FileName="{name}">urn:uuid:{name}</UUID>'
+                         "</TiffData>" for name, c, p in tiffs if p == picture)
+        images += (f'<Image ID="Image:{picture}"><Pixels ID="Pixels:{picture}" DimensionOrder="XYZCT" Type="uint16" '
+                   'SizeX="5" SizeY="4" SizeC="2" SizeZ="1" SizeT="1"><Channel ID="Channel:0" Name="DNA"/>'
+                   f'<Channel ID="Channel:1" Name="Golgi"/>{planes}</Pixels></Image>')
+    for (name, *_), plane in zip(tiffs, stack, strict=True):
+        if name in own:
+            xml = (f'<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06" UUID="urn:uuid:{name}">{images}'
+                   "</OME>")
+            tifffile.imwrite(root / name, plane, metadata=None, description=xml.encode())
+
+
+def test_an_ome_set_of_several_files_is_one_field(tmp_path, config):
+    stack = np.arange(40, dtype=np.uint16).reshape(2, 4, 5)
+    ome_set(tmp_path, stack, ("a_c0.ome.tif", "a_c1.ome.tif"), [("a_c0.ome.tif", 0, 0), ("a_c1.ome.tif", 1, 0)])
+    (file,) = folder.find_fields(tmp_path, config)
+    field = folder.read(file, config)
+    assert field.field_id == "a_c0" and field.channels == ("DNA", "Golgi")
+    np.testing.assert_array_equal(field.image, stack.transpose(1, 2, 0))
+    (tmp_path / "a_c1.ome.tif").unlink()
+    (file,) = folder.find_fields(tmp_path, config)
+    with pytest.raises(InputRefused, match="plane 1 of 2 is missing"):
+        folder.read(file, config)
+
+
+def test_an_ome_set_of_several_positions_is_a_field_each(tmp_path, config):
+    stack = np.arange(80, dtype=np.uint16).reshape(4, 4, 5)
+    names = [f"pos{p}_c{c}.ome.tif" for p in (0, 1) for c in (0, 1)]
+    ome_set(tmp_path, stack, names, [(name, i % 2, i // 2) for i, name in enumerate(names)])
+    found = folder.find_fields(tmp_path, config)
+    assert [f.field_id for f in found] == ["pos0_c0", "pos1_c0"]
+    np.testing.assert_array_equal(folder.read(found[1], config).image, stack[2:].transpose(1, 2, 0))
+
+
+def test_an_ome_file_that_was_renamed_is_read(tmp_path, config):
+    tifffile.imwrite(tmp_path / "a.ome.tif", np.ones((2, 4, 5), np.uint16), ome=True, metadata=OME,
+                     photometric="minisblack")
+    (tmp_path / "a.ome.tif").rename(tmp_path / "b.ome.tif")
+    (file,) = folder.find_fields(tmp_path, config)
+    assert folder.read(file, config).channels == ("DNA", "Golgi")
+
+
+def test_several_pictures_in_one_ome_file_are_a_field_each(tmp_path, config):
+    with tifffile.TiffWriter(tmp_path / "a.ome.tif", ome=True) as writer:
+        for value in (1, 2):
+            writer.write(np.full((2, 4, 5), value, np.uint16), photometric="minisblack", metadata=OME)
+    found = folder.find_fields(tmp_path, config)
+    assert [(f.field_id, f.part) for f in found] == [("a_p1", 0), ("a_p2", 1)]
+    assert [int(folder.read(f, config).image.max()) for f in found] == [1, 2]

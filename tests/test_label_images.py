@@ -1,0 +1,143 @@
+import imagecodecs
+import numpy as np
+import pytest
+import tifffile
+
+from cellcycle_jax.errors import InputRefused
+from configs import base
+from data_prep import label_images
+from data_prep.sources import folder
+
+SHAPE = (12, 20)
+
+
+@pytest.fixture
+def config():
+    c = base.preparation()
+    c.channel_names = ("DNA",)
+    c.labels_folder = "masks"
+    return c
+
+
+@pytest.fixture
+def numbered():
+    """Two nuclei that touch, 3 and 900, and one that lies alone, 7."""
+    image = np.zeros(SHAPE, np.uint16)
+    image[1:5, 1:5], image[1:5, 5:9], image[8:11, 12:16] = 3, 900, 7
+    return image
+
+
+def png(path, image):
+    path.parent.mkdir(exist_ok=True, parents=True)
+    path.write_bytes(imagecodecs.png_encode(np.ascontiguousarray(image)))
+    return path
+
+
+def field(path, shape=SHAPE):
+    path.parent.mkdir(exist_ok=True, parents=True)
+    tifffile.imwrite(path, np.ones(shape, np.uint16))
+    return path
+
+
+def test_any_numbering_becomes_1_to_n(tmp_path, numbered):
+    for name, image in (("a.png", numbered), ("b.tif", numbered.astype(np.uint32) * 4_000_000),
+                        ("c.tif", numbered.astype(np.float32))):
+        png(tmp_path / name, image) if name.endswith("png") else tifffile.imwrite(tmp_path / name, image)
+        found = label_images.read(tmp_path / name, SHAPE)
+        assert found.dtype == np.int32 and found.max() == 3
+        np.testing.assert_array_equal(found, np.searchsorted([0, 3, 7, 900], numbered))
+
+
+@pytest.mark.parametrize("value", [1, 255])
+def test_pieces_of_a_mask_are_nuclei(tmp_path, numbered, value):
+    mask = np.where(numbered > 0, value, 0).astype(np.uint8)
+    path = png(tmp_path / "a.png", mask)
+    found = label_images.read(path, SHAPE)
+    assert label_images.is_mask(path) and found.max() == 2 and (found > 0).sum() == (mask > 0).sum()
+    tifffile.imwrite(tmp_path / "b.tif", mask > 0, photometric="minisblack")
+    np.testing.assert_array_equal(label_images.read(tmp_path / "b.tif", SHAPE), found)
+
+
+def test_red_holds_numbers_that_distant_nuclei_may_share(tmp_path, numbered):
+    red = np.where(numbered == 900, 2, numbered > 0).astype(np.uint8)
+    colour = np.dstack([red, 0 * red, 0 * red, 255 + 0 * red])
+    found = label_images.read(png(tmp_path / "a.png", colour), SHAPE)
+    assert found.max() == 3 and len({found[2, 2], found[2, 6], found[9, 13]}) == 3
+    grey = label_images.read(png(tmp_path / "b.png", np.dstack([red] * 3)), SHAPE)
+    assert grey.max() == 2  # a number per nucleus: 1 is one nucleus in two pieces
+
+
+@pytest.mark.parametrize("image, word", [
+    (np.dstack([np.eye(12, 20), 2 * np.eye(12, 20), 0 * np.eye(12, 20)]).astype(np.uint8), "colours stand for nuclei"),
+    (np.zeros((12, 21), np.uint8), "12 x 21 px, the field has 12 x 20"),
+    (np.full(SHAPE, 0.5, np.float32), "whole numbers"), (np.full(SHAPE, -1, np.int16), "whole numbers"),
+    (np.full(SHAPE, np.nan, np.float32), "whole numbers"), (np.zeros((2, *SHAPE), np.uint8), "2 planes"),
+])
+def test_what_is_no_label_image_is_refused(tmp_path, image, word):
+    tifffile.imwrite(tmp_path / "a.tif", image, photometric="rgb" if image.shape[-1] == 3 else "minisblack")
+    with pytest.raises(InputRefused, match=f"a.tif: .*{word}"):
+        label_images.read(tmp_path / "a.tif", SHAPE)
+
+
+@pytest.mark.parametrize("name", ["x.png", "x_cp_masks.png", "x_Label.png", "x_labels.png", "x_mask.png", "x_seg.png",
+                                  "x.ome_masks.png", "p1_x.png", "p1/x.png", "p1/x_masks.png"])
+def test_label_images_are_found_by_name_and_are_no_fields(tmp_path, config, numbered, name):
+    field(tmp_path / "p1" / "x.ome.tif")
+    png(tmp_path / "masks" / name, numbered)
+    (file,) = folder.find_fields(tmp_path, config)
+    assert file.labels_path == tmp_path / "masks" / name and file.field_id == "p1_x"
+    assert folder.labels(file, config).max() == 3
+
+
+def test_label_images_beside_the_fields_need_a_suffix(tmp_path, config, numbered):
+    config.labels_folder = "."
+    field(tmp_path / "x.tif")
+    tifffile.imwrite(tmp_path / "x_cp_masks.tif", numbered)
+    (file,) = folder.find_fields(tmp_path, config)
+    assert file.path.name == "x.tif" and folder.labels(file, config).max() == 3
+
+
+def test_a_folder_elsewhere_and_one_that_holds_the_fields(tmp_path, config, numbered):
+    field(tmp_path / "all" / "images" / "x.tif")
+    png(tmp_path / "labels" / "x.png", numbered)
+    png(tmp_path / "all" / "x_mask.png", numbered)
+    for place in (tmp_path / "labels", tmp_path / "all"):
+        config.labels_folder = str(place)
+        (file,) = folder.find_fields(tmp_path / "all" / "images", config)
+        assert file.labels_path.parent == place
+
+
+def test_a_field_without_a_label_image_is_set_aside_when_read(tmp_path, config, numbered, capsys):
+    field(tmp_path / "x.tif")
+    field(tmp_path / "y.tif")
+    png(tmp_path / "masks" / "x.png", np.uint8(numbered > 0))
+    one, two = folder.find_fields(tmp_path, config)
+    said = capsys.readouterr().err
+    assert "1 fields have no label image" in said and "y.tif" in said and said.count("nuclei that touch") == 1
+    assert folder.labels(one, config).max() == 2
+    with pytest.raises(InputRefused, match="y.tif: no label image for field 'y'"):
+        folder.labels(two, config)
+    config.labels_folder = ""
+    assert folder.labels(two, config) is None
+
+
+def test_label_images_that_fit_two_fields_or_are_two_for_one_are_refused(tmp_path, config, numbered):
+    for plate in ("p1", "p2"):
+        field(tmp_path / plate / "x.tif")
+    png(tmp_path / "masks" / "x.png", numbered)
+    with pytest.raises(InputRefused, match=r"x.png is the label image of both .*p1/x.tif and .*p2/x.tif"):
+        folder.find_fields(tmp_path, config)
+    (tmp_path / "masks" / "x.png").unlink()
+    png(tmp_path / "masks" / "p1" / "x.png", numbered)
+    png(tmp_path / "masks" / "p1" / "x_mask.png", numbered)
+    with pytest.raises(InputRefused, match="are both the label image of .*p1/x.tif"):
+        folder.find_fields(tmp_path, config)
+
+
+def test_a_folder_without_label_images_is_refused(tmp_path, config):
+    field(tmp_path / "x.tif")
+    with pytest.raises(InputRefused, match="masks: no such folder"):
+        folder.find_fields(tmp_path, config)
+    (tmp_path / "masks").mkdir()
+    with pytest.raises(InputRefused, match="holds no label image for a field .*x.tif"):
+        folder.find_fields(tmp_path, config)
