@@ -15,7 +15,7 @@ from sklearn.covariance import ledoit_wolf
 
 from cellcycle_jax import schema, table
 
-DISTANCE_QUANTILE = 0.99  # of the distances of unseen validation cells: farther is unlike
+DISTANCE_QUANTILE = 0.99  # of the distances of validation or training cells, whichever is larger: farther is unlike
 DEVIATION, DEVIATION_QUANTILE = 5.0, 0.999  # robust z beyond both 5 and this quantile of training cells is unlike
 RANGE_FACTOR, PIXEL_FACTOR = 2.0, 1.5  # by which the range of the training fields is widened each way
 UNLIKE_SHARE, EXPECTED_SHARE, SIGNIFICANCE = 0.25, 0.05, 0.01  # of a field's cells: alarm above, compared with, level
@@ -90,7 +90,9 @@ def fit_cells(embedding, label, unseen, rows: pd.DataFrame, channels, nucleus: s
     covariance, _ = ledoit_wolf(residuals, assume_centered=True)
     tiny = max(1e-9 * np.trace(covariance) / len(covariance), 1e-12)  # an embedding may not vary at all
     whitening = np.linalg.inv(np.linalg.cholesky(covariance + tiny * np.eye(len(covariance))))
-    threshold = np.quantile(distance(unseen, means, whitening), DISTANCE_QUANTILE, method="higher")
+    # Validation is small, so its tail alone is a guess; training cells, which should lie nearer, are many.
+    threshold = max(np.quantile(distance(part, means, whitening), DISTANCE_QUANTILE, method="higher")
+                    for part in (unseen, embedding))
     columns = [c for c in measured_columns(channels, nucleus) if c in rows]
     values = table.relative_features(rows, columns)
     found = [_fit_measurement(name, values[name].to_numpy()) for name in columns]

@@ -1,0 +1,168 @@
+import dataclasses
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from cellcycle_jax import novelty, schema
+
+CHANNELS = ("DNA", "Golgi")
+SHARPNESS = "Nuclei_Texture_EdgeSharpness_DNA"
+
+
+def objects(n=400, fields=20, seed=0, **columns):
+    """A table of `n` usable cells whose measurements are spread by 15 % about 200 um^2 and half the reference."""
+    rng = np.random.default_rng(seed)
+    spread = lambda middle: middle * np.exp(rng.normal(0, 0.15, n))  # noqa: E731
+    field = np.arange(n) % fields
+    strength = np.exp(rng.normal(0, 0.2, fields))[field]
+    rows = {schema.CELL_ID: [f"c{i}" for i in range(n)], schema.FIELD: [f"f{i:02}" for i in field],
+            schema.CELL_LINE: "HeLa", schema.REJECT: "", schema.PIXEL_SIZE: 0.5,
+            schema.NUCLEAR_AREA: spread(200), "Nuclei_AreaShape_Solidity": 1 - spread(0.03), SHARPNESS: spread(0.3)}
+    for channel in CHANNELS:
+        rows[schema.reference_column(channel)] = 100 * strength
+        rows[f"Metadata_Background_{channel}"] = 50.0
+        rows[f"Nuclei_Intensity_MeanIntensity_{channel}"] = spread(50) * strength
+    return pd.DataFrame({**rows, **columns})
+
+
+def embedding(n, seed, dimensions=8):
+    """Two classes 6 standard deviations apart along the first axis."""
+    rng = np.random.default_rng(seed)
+    label = np.arange(n) % 2
+    return rng.normal(size=(n, dimensions)) + 6 * label[:, None] * np.eye(dimensions)[0], label
+
+
+@pytest.fixture(scope="module")
+def known():
+    own, label = embedding(400, 0)
+    return novelty.fit_cells(own, label, embedding(200, 1)[0], objects(), CHANNELS, "DNA")
+
+
+@pytest.fixture(scope="module")
+def fields():
+    return novelty.fit_fields(objects(), CHANNELS)
+
+
+def judged(rows, fields, unlike=()):
+    """Alarms of a table in which the cells at `unlike` are unlike training."""
+    rows = rows.reset_index(drop=True).assign(novelty=0.5, novelty_cause="")
+    rows.loc[list(unlike), ["novelty", "novelty_cause"]] = 2.0, "nuclear area"
+    return novelty.judge_fields(fields, rows)
+
+
+def test_the_distance_is_that_of_mahalanobis_to_the_nearest_class():
+    means = np.array([[0.0, 0.0], [10.0, 0.0]])
+    covariance = np.array([[4.0, 2.0], [2.0, 5.0]])
+    whitening = np.linalg.inv(np.linalg.cholesky(covariance))
+    points = np.array([[1.0, 2.0], [9.0, 0.0], [np.nan, 0.0]])
+    # inverse of the covariance: [[5, -2], [-2, 4]] / 16
+    assert novelty.distance(points, means, whitening) == pytest.approx([(5 - 8 + 16) / 16, 5 / 16, np.inf])
+
+
+def test_about_one_fresh_cell_in_a_hundred_is_unlike(known):
+    found = novelty.judge_cells(known, embedding(4000, 2)[0], objects(4000, seed=3))
+    assert 0.003 < (found["novelty"] > 1).mean() < 0.03
+
+
+def test_a_cell_far_from_both_classes_is_unlike_to_the_network(known):
+    between, far = np.zeros((2, 8)), np.zeros((2, 8))
+    between[:, 0], far[:, 3] = (0.5, 5.5), 9.0
+    found = novelty.judge_cells(known, np.concatenate([between, far]), objects(4, fields=1, **{SHARPNESS: 0.3}))
+    assert found["cause"].tolist() == ["", "", novelty.NETWORK, novelty.NETWORK]
+    assert found["why"].iloc[3].startswith("the network's view is ")
+
+
+def test_embeddings_that_do_not_vary_can_be_fitted():
+    flat = np.ones((20, 4))
+    found = novelty.fit_cells(flat, np.arange(20) % 2, flat[:5], objects(20), CHANNELS, "DNA")
+    assert (novelty.judge_cells(found, flat, objects(20))["novelty"] <= 1).all()
+    assert (novelty.judge_cells(found, flat + 1, objects(20))["cause"] == novelty.NETWORK).all()
+
+
+@pytest.mark.parametrize("column, factor, words", [
+    (schema.NUCLEAR_AREA, 2.6, "nuclear area 2.6 times the training median"),
+    (SHARPNESS, 0.3, "nuclear DNA edge sharpness 0.3 times the training median"),
+    ("Nuclei_Intensity_MeanIntensity_Golgi", 4, "nuclear Golgi mean intensity 4 times the training median"),
+    ("Nuclei_Intensity_MeanIntensity_Golgi", -1, "nuclear Golgi mean intensity -1 times the training median"),
+])
+def test_what_is_unlike_about_a_cell_is_named(known, column, factor, words):
+    rows = objects(1, fields=1, **{schema.reference_column("Golgi"): 100.0})
+    median = next(m.median for m in known.measurements if m.column == column)
+    rows[column] = factor * median * (100 if "Intensity" in column else 1)
+    found = novelty.judge_cells(known, embedding(1, 0)[0], rows).iloc[0]
+    assert found["why"] == words and found["novelty"] > 1 and words.startswith(found["cause"])
+
+
+def test_the_limit_follows_training_where_it_has_long_tails():
+    values = np.exp(0.1 * np.random.default_rng(0).standard_t(2, 2000))
+    found = novelty.fit_cells(*embedding(2000, 0), embedding(9, 1)[0],
+                              objects(2000, **{SHARPNESS: values}), CHANNELS, "DNA").measurements[2]
+    assert found.column == SHARPNESS and found.logarithmic and found.limit > novelty.DEVIATION
+    assert np.sum(np.abs(np.log(values / found.median)) > found.limit * found.scale) == 2  # of 2000: 0.999
+
+
+def test_areas_in_px_are_not_compared_with_areas_in_um(known):
+    rows = objects(3, **{schema.NUCLEAR_AREA: 800.0})
+    assert (novelty.judge_cells(known, embedding(3, 0)[0], rows)["cause"] == "nuclear area").all()
+    rows[schema.PIXEL_SIZE] = np.nan
+    assert (novelty.judge_cells(known, embedding(3, 0)[0], rows)["cause"] == "").all()
+
+
+def test_only_shown_channels_are_judged():
+    own, label = embedding(100, 0)
+    found = novelty.fit_cells(own, label, own, objects(100), ("Golgi",), "DNA")
+    assert not [m for m in found.measurements if "DNA" in m.column]
+    assert set(novelty.fit_fields(objects(100), ("Golgi",)).reference) == {"Golgi"}
+
+
+def test_fields_like_those_of_training_raise_nothing(fields):
+    assert judged(objects(seed=5), fields) == []
+
+
+@pytest.mark.parametrize("columns, kind, sentence", [
+    ({schema.reference_column("DNA"): 10.0}, "stain_strength", "DNA stain: 10 above background, training fields "),
+    ({"Metadata_Background_Golgi": 900.0}, "contrast", "Golgi contrast: stain over background "),
+    ({schema.PIXEL_SIZE: 1.0}, "pixel_size", "pixel size: 1 um per px, training fields 0.5 to 0.5 um per px"),
+    ({schema.PIXEL_SIZE: np.nan}, "pixel_size", "pixel size: unknown, training fields 0.5 to 0.5 um per px"),
+    ({schema.CELL_LINE: "RPE1"}, "cell_line", "cell line: RPE1, trained on HeLa"),
+])
+def test_what_is_unlike_about_a_field_is_said(fields, columns, kind, sentence):
+    found = [alarm for alarm in judged(objects(40, fields=2, **columns), fields) if alarm.kind == kind]
+    assert [alarm.field_id for alarm in found] == ["f00", "f01"]
+    assert all(alarm.sentence.startswith(sentence) and not alarm.note for alarm in found)
+
+
+def test_what_is_not_known_is_a_note(fields):
+    (line,) = judged(objects(20, fields=1, **{schema.CELL_LINE: ""}), fields)
+    assert line.note and line.sentence == "cell line: unknown, trained on HeLa"
+    (few,) = judged(objects(9, fields=1), fields)
+    assert few.note and few.kind == "few_cells" and few.value == 9
+
+
+def test_a_pixel_size_that_training_did_not_know_is_an_alarm():
+    unknown = novelty.fit_fields(objects().drop(columns=schema.PIXEL_SIZE), CHANNELS)
+    (alarm,) = judged(objects(20, fields=1), unknown)
+    assert alarm.sentence == "pixel size: 0.5 um per px, unknown in training"
+    assert judged(objects(20, fields=1, **{schema.PIXEL_SIZE: np.nan}), unknown) == []
+
+
+def test_many_unlike_cells_make_a_field_unlike_and_few_do_not(fields):
+    rows = objects(20, fields=1)
+    assert judged(rows, fields, unlike=range(5)) == []
+    (alarm,) = judged(rows, fields, unlike=range(6))
+    assert alarm.kind == "crops" and alarm.value == 0.3
+    assert alarm.sentence == "cells: 6 of 20 are unlike those of training, mostly by nuclear area"
+    assert [a.kind for a in judged(rows.iloc[:9], fields, unlike=range(9))] == ["few_cells"]
+
+
+def test_rejected_objects_do_not_count(fields):
+    rows = objects(30, fields=1)
+    rows.loc[:19, schema.REJECT] = "border"
+    assert judged(rows, fields, unlike=range(20)) == []
+
+
+def test_fields_of_which_no_reference_is_known_raise_no_alarm_of_stain(fields):
+    rows = objects(20, fields=1, **{schema.reference_column(c): np.nan for c in CHANNELS})
+    assert judged(rows, fields) == []
+    assert dataclasses.asdict(fields)["pixel_um"] == (0.5, 0.5)

@@ -1,0 +1,207 @@
+import json
+import pathlib
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from cellcycle_jax import data, files, loop, predictor, schema, table
+from cellcycle_jax.errors import InputRefused, StoredStateRefused
+from cellcycle_jax.run import load_run
+from configs import base
+from tests import tiny
+
+SCORES = {"temperature": 1.5, "model": {"balanced_accuracy": {"value": 0.9, "low": 0.8, "high": 1.0, "dropped": 0}},
+          "confidence": 0.95, "n_cells": 12, "n_fields": 4, "n_groups": 4}
+
+
+def tiny_table(split, n, unlabelled=0):
+    """What cells.parquet says of the cells of `tiny.examples`."""
+    rng = np.random.default_rng(len(split))
+    cells = pd.DataFrame([{name: example[name] for name in schema.EXAMPLE_TEXTS} | {"label": example["label"]}
+                          for example in tiny.examples(split, n, unlabelled=unlabelled)])
+    columns = {"cell_id": schema.CELL_ID, "group_id": schema.GROUP, "field_id": schema.FIELD, "well": schema.WELL,
+               "plate": schema.PLATE, "cell_line": schema.CELL_LINE, "label": schema.LABEL}
+    cells = cells.rename(columns=columns).assign(**{schema.SPLIT: split, schema.REJECT: "", schema.PIXEL_SIZE: 0.5})
+    cells[schema.LABEL] = cells[schema.LABEL].map({0: "G1/S", 1: "G2", schema.NO_LABEL: ""})
+    cells[schema.NUCLEAR_AREA] = 100 * np.exp(rng.normal(0, 0.1, n))
+    for channel in tiny.CHANNELS:
+        cells[schema.reference_column(channel)] = tiny.REFERENCE
+        cells[f"Metadata_Background_{channel}"] = tiny.BACKGROUND
+        cells[f"Nuclei_Intensity_MeanIntensity_{channel}"] = tiny.REFERENCE * np.exp(rng.normal(0, 0.3, n))
+    return cells
+
+
+def tiny_run(folder, note="", **changes):
+    """A run of three steps on the tiny data, not evaluated; `changes` of the training config."""
+    own = tiny.write_data(folder / "data", unlabelled=4)
+    made = {"config": {"source": "simulated"}, "channels": tiny.CHANNELS}
+    files.write_json(own / "provenance.json", made)
+    parts = [tiny_table(split, n, 4) for split, n in (("train", 32), ("validation", 16), ("test", 8))]
+    files.write_table(pd.concat(parts), own / "cells.parquet")
+    config = base.training()
+    config.update_from_flattened_dict({"model.filters": 4, "model.depth": 1, "train.batch_size": 8, "train.steps": 3,
+                                       "predict.note": note} | changes)
+    loop.train(config, own, folder / "run")
+    return folder / "run"
+
+
+def freeze(workdir):
+    """RUN/predictor of a run on the tiny data."""
+    trained = load_run(workdir)
+    return predictor.freeze(trained, data.load_crops(trained.data_dir, "validation"), SCORES)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cache(tmp_path_factory):
+    """Compiled programs go to a folder of the tests' own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(loop.CACHE_VARIABLE, str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    workdir = tiny_run(tmp_path_factory.mktemp("tiny"), note="for tests only")
+    freeze(workdir)
+    return workdir
+
+
+@pytest.fixture
+def copied(run, tmp_path):
+    """The predictor's folder alone, elsewhere."""
+    return pathlib.Path(shutil.copytree(run / "predictor", tmp_path / "elsewhere"))
+
+
+def test_what_is_read_back_says_the_same_to_the_last_bit(run):
+    trained, found = load_run(run), predictor.load_predictor(run)
+    crops = data.load_crops(trained.data_dir, "validation")
+    logits, embedding = found.predict(crops)
+    assert logits.tobytes() == trained.predict_logits(crops).tobytes()
+    assert embedding.shape == (16, 8) and embedding.dtype == np.float32 and logits.dtype == np.float32
+
+
+def test_another_model_with_channels_in_another_order_can_be_frozen(tmp_path):
+    workdir = tiny_run(tmp_path, **{"model.name": "nagao2020", "data.channels": ("Golgi", "DNA")})
+    found = predictor.load_predictor(freeze(workdir))
+    crops = data.load_crops(tmp_path / "data", "validation")
+    assert found.channels == ("Golgi", "DNA")
+    assert found.predict(crops)[0].tobytes() == load_run(workdir).predict_logits(crops).tobytes()
+
+
+def test_the_embedding_is_the_mean_of_the_last_tap(run):
+    trained = load_run(run)
+    crops = data.load_crops(trained.data_dir, "validation")
+    taps = trained.model.apply(trained.variables, trained.images(crops), train=False)[1]
+    np.testing.assert_allclose(trained.predict(crops)[1], np.asarray(taps["stage2"]).mean(axis=(1, 2)), atol=1e-5)
+
+
+def test_a_copied_folder_needs_neither_run_nor_data(run, copied, tmp_path, monkeypatch):
+    here, there = predictor.load_predictor(run), predictor.load_predictor(copied)
+    crops = tiny.crops(8, "test")
+    monkeypatch.chdir(tmp_path)
+    assert here.predict(crops)[0].tobytes() == there.predict(crops)[0].tobytes()
+    assert str(run.parent) not in (copied / "predictor.json").read_text()
+    assert sorted(path.name for path in copied.iterdir()) == ["predictor.json", "weights.npz"]
+
+
+def test_it_holds_what_is_needed_to_judge_new_fields(run):
+    found, trained = predictor.load_predictor(run), load_run(run)
+    assert (found.channels, found.classes, found.markers) == (("DNA", "Golgi"), ("G1/S", "G2"), ("CENPF",))
+    assert (found.nucleus, found.stains, found.crop_px, found.um_per_px) == ("DNA", ("Golgi",), 16, 0.5)
+    assert (found.temperature, found.min_confidence) == (1.5, 0.8)
+    assert (found.run_id, found.step) == (trained.run_id, trained.step)
+    assert found.preparation == {"config": {"source": "simulated"}, "channels": list(tiny.CHANNELS)}
+    assert found.note == "trained on simulated fields; for tests only"
+    assert found.validation["balanced_accuracy"] == SCORES["model"]["balanced_accuracy"]
+    assert found.fields.reference["DNA"] == (tiny.REFERENCE, tiny.REFERENCE) and found.fields.pixel_um == (0.5, 0.5)
+    assert found.fields.cell_lines == ("HeLa", "RPE1")
+
+
+def test_what_to_expect_is_that_of_the_sure_validation_cells(run):
+    found, trained = predictor.load_predictor(run), load_run(run)
+    crops = data.load_crops(trained.data_dir, "validation")
+    scaled = trained.predict_logits(crops).astype(float) / 1.5
+    prob = np.exp(scaled) / np.exp(scaled).sum(axis=1, keepdims=True)
+    sure, labelled = prob.max(axis=1) >= 0.8, crops.label >= 0
+    assert found.validation["coverage"] == pytest.approx(sure.mean())
+    right = (prob.argmax(axis=1) == crops.label)[sure & labelled]
+    assert found.validation["accuracy"] == (pytest.approx(right.mean()) if len(right) else None)
+
+
+def test_the_locked_split_is_not_read(run, tmp_path):
+    poisoned, workdir = tmp_path / "data", tmp_path / "run"
+    shutil.copytree(run.parent / "data", poisoned)
+    shutil.copytree(run, workdir, ignore=shutil.ignore_patterns("predictor"))
+    files.write_json(workdir / "config.json", files.read_json(workdir / "config.json") | {"data_dir": str(poisoned)})
+    for shard in (poisoned / "tfds").rglob("*test.array_record*"):
+        shard.write_bytes(b"poison")
+    cells = table.load_cells(poisoned)
+    cells.loc[cells[schema.SPLIT] == "test", schema.NUCLEAR_AREA] = np.nan
+    files.write_table(cells, poisoned / "cells.parquet")
+    for name in ("predictor.json", "weights.npz"):
+        assert (freeze(workdir) / name).read_bytes() == (run / "predictor" / name).read_bytes()
+
+
+@pytest.mark.parametrize("name", ["weights.npz", "predictor.json"])
+def test_a_flipped_byte_is_refused(copied, name):
+    content = bytearray((copied / name).read_bytes())
+    place = content.index(b'"temperature": 1.5') + 15 if name.endswith("json") else len(content) // 2
+    content[place] ^= 1
+    (copied / name).write_bytes(content)
+    with pytest.raises(StoredStateRefused, match="SHA-256.*differs"):
+        predictor.load_predictor(copied)
+
+
+@pytest.mark.parametrize("damage, words", [
+    (lambda folder: (folder / "weights.npz").unlink(), "damaged or incomplete"),
+    (lambda folder: (folder / "predictor.json").unlink(), "no predictor.json"),
+    (lambda folder: (folder / "predictor.json").write_text("{"), "damaged or incomplete"),
+    (lambda folder: (folder / "predictor.json").write_text("[]"), "damaged or incomplete"),
+    (lambda folder: (folder / "predictor.json").write_text('{"format": 2}'), "format 2 is of another version"),
+])
+def test_a_folder_that_cannot_be_used_is_refused_in_one_line(copied, damage, words):
+    damage(copied)
+    with pytest.raises(StoredStateRefused, match=words) as refusal:
+        predictor.load_predictor(copied)
+    assert "\n" not in str(refusal.value) and refusal.value.exit_code == 5
+
+
+def test_a_run_that_was_not_evaluated_says_what_to_do(run, tmp_path):
+    shutil.copy(run / "config.json", tmp_path)
+    with pytest.raises(StoredStateRefused, match="run `launch.py evaluate` first"):
+        predictor.load_predictor(tmp_path)
+
+
+def test_anyone_may_write_the_note(copied):
+    record = json.loads((copied / "predictor.json").read_text())
+    (copied / "predictor.json").write_text(json.dumps({**record, "note": "not for tissue"}))
+    assert predictor.load_predictor(copied).note == "not for tissue"
+
+
+def test_weights_that_do_not_fit_the_config_are_refused(copied):
+    with np.load(copied / "weights.npz") as stored:
+        arrays = {name: value[:-1] if name == "params/head/bias" else value for name, value in stored.items()}
+    np.savez(copied / "weights.npz", **arrays)
+    record = files.read_json(copied / "predictor.json") | {"weights_sha256": files.sha256(copied / "weights.npz")}
+    files.write_json(copied / "predictor.json", record | {"sha256": predictor._digest(record)})
+    with pytest.raises(StoredStateRefused, match="do not fit the model"):
+        predictor.load_predictor(copied)
+
+
+def test_crops_of_another_size_or_without_a_channel_are_refused(run):
+    found = predictor.load_predictor(run)
+    with pytest.raises(InputRefused, match="crops of 24 px, but the model was trained on crops of 16 px"):
+        found.predict(tiny.crops(2, size=24))
+    crops = tiny.crops(2)
+    lacking = {"image": crops.image[..., 1:], "norm": crops.norm[:, 1:], "channels": ("Golgi", "CENPF")}
+    with pytest.raises(InputRefused, match="no channel DNA: the crops have Golgi, CENPF, the model was trained with "):
+        found.predict(data.dataclasses.replace(crops, **lacking))
+
+
+def test_the_marker_need_not_be_there_and_channels_may_be_in_any_order(run):
+    found, crops = predictor.load_predictor(run), tiny.crops(8, "test")
+    turned = data.dataclasses.replace(crops, image=crops.image[..., 1::-1], norm=crops.norm[:, 1::-1],
+                                      channels=("Golgi", "DNA"))
+    np.testing.assert_allclose(found.predict(turned)[0], found.predict(crops)[0], atol=1e-6)
