@@ -89,9 +89,9 @@ def _sides(table, marker, abstain):
 def generalised_log2(raw: np.ndarray) -> np.ndarray:
     """Log2 for bright cells, straight through zero for cells without marker, whose values are background noise.
 
-    log2((x + sqrt(x^2 + s^2)) / 2) of Huber et al. 2002 (doi 10.1093/bioinformatics/18.suppl_1.S96). The values below
-    zero can only be noise, so s is twice their typical size (1.4826 times the median); without such values s is FLOOR of
-    the median cell, and this is log2.
+    log2((x + sqrt(x^2 + s^2)) / 2) of Huber et al. 2002 (doi 10.1093/bioinformatics/18.suppl_1.S96). Values below zero
+    can only be noise, so s is twice their typical size (1.4826 times the median); without such values s is FLOOR of the
+    median cell, and this is log2.
 
     Args:
         raw: f [N], above background, camera units.

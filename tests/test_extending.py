@@ -16,7 +16,7 @@ from cellcycle_jax.explain.gradcam import resolve_tap, tap_names
 from cellcycle_jax.explain.maps import class_maps
 from configs import base
 from configs.load import load
-from data_prep import build, measure
+from data_prep import build, gather, measure
 from tests import tiny
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -110,8 +110,8 @@ def test_a_source_reads_fields_of_one_file_per_channel(tmp_path, monkeypatch):
     module = new_module(path, EXAMPLES[path])
     monkeypatch.setitem(sys.modules, "data_prep.sources.mine", module)
     listed = changed("data_prep/sources/__init__.py").SOURCES
-    assert set(listed) - set(build.SOURCES) == {"mine"}
-    monkeypatch.setattr(build, "SOURCES", listed)
+    assert set(listed) - set(gather.SOURCES) == {"mine"}
+    monkeypatch.setattr(gather, "SOURCES", listed)
     config = base.preparation()
     config.source, config.channel_names, config.pixel_um = "mine", ("DNA", "Golgi"), 0.5
     gather.check(config)

@@ -1,9 +1,9 @@
 """JUMP Cell Painting (cpg0016): five stains of U2OS cells, one 1080 x 1080 16-bit file per channel.
 
-Download: s3://cellpainting-gallery/cpg0016-jump (no sign-in), licence CC0 1.0 (Chandrasekaran et al. 2024,
-doi 10.1038/s41592-024-02241-6). File names are those of an Opera Phenix, r01c01f01p01-ch5sk1fk1fl1.tiff, with
-anything before them; the pixel size, 0.598 um (20x, binning 2), is in the plate's Index.xml and not in the files. AGP (wheat germ
-agglutinin and phalloidin) shows Golgi, plasma membrane and actin together: its bright spot beside the nucleus is a
+Download: s3://cellpainting-gallery/cpg0016-jump (no sign-in), licence CC0 1.0 (Chandrasekaran et al. 2024, doi
+10.1038/s41592-024-02241-6). File names are those of an Opera Phenix, r01c01f01p01-ch5sk1fk1fl1.tiff, with anything
+before them; the pixel size, 0.598 um (20x, binning 2), is in the plate's Index.xml and not in the files. AGP (wheat
+germ agglutinin and phalloidin) shows Golgi, plasma membrane and actin together: its bright spot beside the nucleus is a
 stand-in for the Golgi, no more. There is no cell-cycle marker.
 """
 

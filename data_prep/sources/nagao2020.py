@@ -1,11 +1,12 @@
 """Single-cell crops of Nagao et al. 2020: cell cycle phase by DNA, Golgi or plus ends, and cilia (another question).
 
 Download: https://doi.org/10.5281/zenodo.3745864; the licence stands there. The folder given is one of the archive's
-four sets, as unpacked: SET/data/x_train.npy, y_train.npy, X_test.npy, Y_test.npy, crops of N x 135 x 135 x 3, values 0 to 255.
+four sets, as unpacked: SET/data/x_train.npy, y_train.npy, X_test.npy, Y_test.npy, crops of N x 135 x 135 x 3, values 0
+to 255.
 
 The training array holds each original followed by three copies that were turned and shifted. Only the originals are
-taken here, so that no copy of a cell meets its original in another split; that they are the originals is checked.
-Cells of X_test are the test split. The archive does not say which field a crop is from: every cell is a group of its own.
+taken here, so that no copy of a cell meets its original in another split; that they are the originals is checked. Cells
+of X_test are the test split. The archive does not say which field a crop is from: every cell is a group of its own.
 Each field had been scaled to mean 64 and standard deviation 16 before, so brightness still depends on how crowded it
 was.
 """
@@ -116,7 +117,8 @@ def _refuse_other_planes(image, known, path):
     shown = [bool(np.ptp(sample[..., c]) > 0) for c in range(3)]
     expected = [c < len(known.channels) for c in range(3)]
     if shown != expected:
-        raise InputRefused(f"{path}: planes with a picture: {[c for c in range(3) if shown[c]]}; expected for this set: "
+        found = [c for c in range(3) if shown[c]]
+        raise InputRefused(f"{path}: planes with a picture: {found}; expected for this set: "
                            f"{', '.join(known.channels)}; is it another set?")
 
 
