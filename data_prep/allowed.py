@@ -32,7 +32,7 @@ def _other_channels(names, channels):
 CLASSES = {"two_markers": (2, 3), "column": range(2, 100), "folder": range(2, 100)}  # how many; else two
 
 def _codes(texts):
-    pairs = [text.partition("=") for text in texts]
+    pairs = [str(text).partition("=") for text in texts]
     return all(code and name for code, _, name in pairs) and all(
         len({pair[i] for pair in pairs}) == len(pairs) for i in (0, 2))
 
