@@ -53,19 +53,16 @@ def find(files: list[FieldFile], folder: pathlib.Path, labels_folder: pathlib.Pa
     return found
 
 
-def read(path: pathlib.Path, shape: tuple[int, int]) -> np.ndarray:
+def read(path: pathlib.Path) -> np.ndarray:
     """Labels i32 [H, W], nuclei 1..n.
 
     Of a mask, which has one value beside the background, each connected piece is a nucleus. In a colour image red holds
     a number per nucleus that distant nuclei may share; touching pixels of one value are then a nucleus.
 
     Raises:
-        InputRefused: another size than the field's, several planes, values that are not whole numbers from 0.
+        InputRefused: several planes, colours, values that are not whole numbers from 0.
     """
     image, shared = _values(path)
-    if image.shape != tuple(shape):
-        raise InputRefused(f"{path}: label image of {image.shape[0]} x {image.shape[1]} px, the field has "
-                           f"{shape[0]} x {shape[1]}; label the field at its own size")
     whole = image.astype(np.int64)
     found = connected(whole, connectivity=1) if shared or _two_values(image) else relabel_sequential(whole)[0]
     return found.astype(np.int32)

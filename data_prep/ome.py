@@ -12,6 +12,7 @@ from xml.etree import ElementTree
 import tifffile
 
 from cellcycle_jax.errors import InputRefused
+from data_prep.picture import complaints
 
 _UM = {"m": 1e6, "cm": 1e4, "mm": 1e3, "µm": 1.0, "\u03bcm": 1.0, "um": 1.0, "nm": 1e-3}
 MAX_XML = 10_000_000  # characters
@@ -56,7 +57,7 @@ def files_of_pictures(path) -> list[list[str]]:
     [] where the file has no OME metadata or cannot be read; then `tiff.read_tiff` says why.
     """
     try:
-        with tifffile.TiffFile(path) as tiff:
+        with complaints(), tifffile.TiffFile(path) as tiff:
             xml = tiff.ome_metadata if tiff.is_ome else None
         return files_named(xml, path) if xml else []
     except Exception:  # tifffile raises many kinds on damaged files; reading the field names the reason

@@ -1,6 +1,8 @@
 """What one image file holds, whatever its format, and what is refused before and after decoding."""
 
+import contextlib
 import dataclasses
+import logging
 
 import numpy as np
 
@@ -45,6 +47,21 @@ def type_bits(dtype) -> int:
 def one_line(error: Exception) -> str:
     """What a library's error says, as a short single line."""
     return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}".removesuffix(": ")
+
+
+@contextlib.contextmanager
+def complaints():
+    """Errors that tifffile only logs while it goes on with half a file, as a list of texts."""
+    found, logger = [], logging.getLogger("tifffile")
+    handler = logging.Handler(logging.ERROR)
+    handler.emit = lambda record: found.append(" ".join(record.getMessage().split()))
+    logger.addHandler(handler)
+    propagate, logger.propagate = logger.propagate, False
+    try:
+        yield found
+    finally:
+        logger.removeHandler(handler)
+        logger.propagate = propagate
 
 
 def as_stored(image: np.ndarray, path) -> np.ndarray:

@@ -95,9 +95,9 @@ def same(text: str) -> str:
 
 
 def _columns(names, path):
-    names = [name.lower() if name.lower() in KNOWN else name for name in names]
+    names = [name.lower() if name.lower() in KNOWN else name.removeprefix("Metadata_") for name in names]
     for i, name in enumerate(names):
-        inner = name.removeprefix("Metadata_").lower()
+        inner = name.lower()
         if not name:
             raise InputRefused(f"{path}: column {i + 1} has no name; name it or delete it")
         if name in names[:i]:
@@ -108,7 +108,7 @@ def _columns(names, path):
 
 
 def _by_file(files, rows, folder, path):
-    """For each row the fields that its column `file` names, one or none."""
+    """For each row the field that its column `file` names, or the pictures of that file; [] for none."""
     known = collections.defaultdict(dict)
     for file in files:
         for one in file.paths:
@@ -122,7 +122,7 @@ def _by_file(files, rows, folder, path):
             raise InputRefused(f"{path}: row {row.number}: file {text!r} is not inside {folder}; "
                                "allowed: paths inside the folder of fields, file names, field_ids")
         matching = list(known.get(parts.as_posix(), {}).values())
-        if len(matching) > 1:
+        if len({file.paths for file in matching}) > 1:
             raise InputRefused(f"{path}: row {row.number}: {text!r} is the name of {len(matching)} files "
                                f"({matching[0].path} and {matching[1].path}); write the path inside the folder")
         for file in matching:

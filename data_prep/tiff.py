@@ -1,14 +1,11 @@
 """One TIFF, BigTIFF or OME-TIFF -> its picture."""
 
-import contextlib
-import logging
-
 import numpy as np
 import tifffile
 
 from cellcycle_jax.errors import InputRefused
 from data_prep import ome
-from data_prep.picture import Picture, one_line, refuse_large, type_bits
+from data_prep.picture import Picture, complaints, one_line, refuse_large, type_bits
 
 _IMAGEJ_UM = {"micron": 1.0, "microns": 1.0, "um": 1.0, "µm": 1.0, "μm": 1.0, "\\u00B5m": 1.0, "nm": 1e-3}
 _GREY = (tifffile.PHOTOMETRIC.MINISBLACK, tifffile.PHOTOMETRIC.CFA)
@@ -27,15 +24,15 @@ def read_tiff(path, part: int | None = None, pages: str = "C") -> Picture:
         InputRefused: unreadable, cut short, too large, lossy, a palette, a time series.
     """
     try:
-        with _complaints() as complaints, tifffile.TiffFile(path) as tiff:
+        with complaints() as found, tifffile.TiffFile(path) as tiff:
             pictures = ome.files_named(tiff.ome_metadata, path) if tiff.is_ome else []  # before tiff.series opens them
             series = _series(tiff, part, len(pictures), path)
             said = _said(tiff, part or 0, path)
             _check_kind(series.keyframe, path)
             _check_whole(series, path)
             stack, colour = _ordered(series, pages, path)
-        if complaints:
-            raise InputRefused(f"{path}: damaged ({complaints[0]}); copy the file again")
+        if found:
+            raise InputRefused(f"{path}: damaged ({found[0]}); copy the file again")
     except InputRefused:
         raise
     except Exception as error:  # tifffile and its codecs raise many kinds on damaged files
@@ -44,21 +41,6 @@ def read_tiff(path, part: int | None = None, pages: str = "C") -> Picture:
     own_bits = min(series.keyframe.bitspersample, type_bits(stack.dtype))
     bits = said.bits if stack.dtype.kind in "ui" and 0 < said.bits < own_bits else own_bits
     return Picture(stack, said.channels, said.pixel_um, bits, colour)
-
-
-@contextlib.contextmanager
-def _complaints():
-    """Errors that tifffile only logs while it goes on with half a file, as a list of texts."""
-    found, logger = [], logging.getLogger("tifffile")
-    handler = logging.Handler(logging.ERROR)
-    handler.emit = lambda record: found.append(" ".join(record.getMessage().split()))
-    logger.addHandler(handler)
-    propagate, logger.propagate = logger.propagate, False
-    try:
-        yield found
-    finally:
-        logger.removeHandler(handler)
-        logger.propagate = propagate
 
 
 def _said(tiff, part, path):
@@ -147,9 +129,8 @@ def _ordered(series, pages, path):
     axes = axes.replace("S", "C").replace("Q", pages).replace("I", pages)
     keep = [i for i, n in enumerate(stack.shape) if n > 1 or axes[i] in "YX"]
     stack, axes = stack.reshape([stack.shape[i] for i in keep]), "".join(axes[i] for i in keep)
-    for axis in "CZ":
-        if axis not in axes:
-            stack, axes = stack[np.newaxis], axis + axes
-    if sorted(axes) != ["C", "X", "Y", "Z"]:
+    if set(axes) - set("CZYX") or len(set(axes)) < len(axes):
         raise InputRefused(f"{path}: axes {axes}; allowed: C, Z, Y, X; export one time point per file")
+    for axis in set("CZ") - set(axes):
+        stack, axes = stack[np.newaxis], axis + axes
     return stack.transpose([axes.index(a) for a in "CZYX"]), colour

@@ -10,7 +10,7 @@ import tifffile
 
 from cellcycle_jax.errors import InputRefused, UsageError
 from configs import base
-from data_prep import fields
+from data_prep import allowed, fields
 from data_prep.sources import folder
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -231,6 +231,22 @@ def test_patterns_that_cannot_work_are_refused(tmp_path, config, pattern, word):
         folder.find_fields(tmp_path, config)
 
 
+def test_channels_named_twice_are_refused(tmp_path, config):
+    config.channel_names = ("DNA", "Golgi")
+    with pytest.raises(UsageError, match="config.channel_names=.*use channel_codes"):
+        per_channel(tmp_path, config)
+
+
+@pytest.mark.parametrize("path, value", [("projection", "sum"), ("rgb", ("DNA",)), ("rgb", ("", "", "")),
+                                         ("rgb", ("A", "A", "")), ("channel_codes", ("1",)),
+                                         ("channel_codes", ("1=A", "1=B")), ("channel_codes", ("1=A", "2=A")),
+                                         ("channel_codes", ("=A",)), ("channel_codes", (1,))])
+def test_values_that_cannot_work_are_named(config, path, value):
+    config.update({path: value})
+    with pytest.raises(UsageError, match=re.escape(f"config.{path}={value!r}; allowed: ")):
+        allowed.refuse_values(config)
+
+
 def test_two_fields_of_one_name_are_refused(tmp_path, config):
     write(tmp_path / "a" / "b.tif")
     write(tmp_path / "a_b.tif")
@@ -312,3 +328,20 @@ def test_several_pictures_in_one_ome_file_are_a_field_each(tmp_path, config):
     found = folder.find_fields(tmp_path, config)
     assert [(f.field_id, f.part) for f in found] == [("a_p1", 0), ("a_p2", 1)]
     assert [int(folder.read(f, config).image.max()) for f in found] == [1, 2]
+
+
+def test_a_file_of_a_set_is_not_taken_for_one_channel(tmp_path, config):
+    names = ("a_c0.ome.tif", "a_c1.ome.tif")
+    ome_set(tmp_path, np.ones((2, 4, 5), np.uint16), names, [(names[0], 0, 0), (names[1], 1, 0)])
+    config.name_pattern = r"(?P<site>[^_/]+)_c(?P<channel>\d)"
+    (file,) = folder.find_fields(tmp_path, config)
+    with pytest.raises(InputRefused, match="holds 2 channels, but its name stands for 0 alone"):
+        folder.read(file, config)
+
+
+def test_damaged_files_are_found_quietly_and_refused_when_read(tmp_path, config, capsys):
+    (tmp_path / "a.ome.tif").write_bytes(b"II*\0" + bytes(range(200)))
+    (file,) = folder.find_fields(tmp_path, config)
+    with pytest.raises(InputRefused, match="a.ome.tif"):
+        folder.read(file, config)
+    assert capsys.readouterr().err == ""

@@ -40,7 +40,7 @@ def find(place, config, text, encoding="utf-8"):
 
 
 def test_file_rows_fill_what_names_do_not_say(plain, config):
-    a, b = find(plain, config, "file,line,plate,well,site,label,pixel_um,drug\n"
+    a, b = find(plain, config, "file,line,plate,well,site,label,pixel_um,Metadata_drug\n"
                                "a.tif,HeLa,P1,B02,3,G1,0.25,DMSO\nb,RPE1,,,,,,\n")
     assert (a.cell_line, a.plate, a.well, a.site, a.label) == ("HeLa", "P1", "B02", "3", "G1")
     assert a.pixel_um == 0.25 and a.extra == (("drug", "DMSO"),)
@@ -112,7 +112,8 @@ def test_a_link_out_of_the_folder_is_refused(tmp_path, config):
 @pytest.mark.parametrize("text, word", [
     ("file,line\n", "no rows"), ("", "no rows"), ("line\nHeLa\n", "no column says which field"),
     ("file,file\na.tif,b\n", "two columns are named 'file'"), ("file,\na.tif,b\n", "column 2 has no name"),
-    ("file,CellID\na.tif,b\n", "column 'CellID'"), ("file,Background_DNA\na.tif,b\n", "column 'Background_DNA'"),
+    ("file,Metadata_CellID\na.tif,b\n", "column 'CellID'"),
+    ("file,Background_DNA\na.tif,b\n", "column 'Background_DNA'"),
     ("file\na.tif,more\n", "row 2 has 2 cells"), ("file,pixel_um\na.tif,-1\n", "pixel_um is '-1'"),
     ("file,pixel_um\na.tif,half\n", "pixel_um is 'half'"), ("file\nnone.tif\n", "no row is for a field"),
 ])
@@ -135,3 +136,11 @@ def test_a_size_in_the_table_that_the_file_contradicts_is_refused(tmp_path, conf
     (file,) = find(tmp_path, config, "file,pixel_um\na,0.65\n")
     with pytest.raises(InputRefused, match="sidecar's pixel_um says 0.65, the file says 0.5"):
         folder.read(file, config)
+
+
+def test_a_row_for_a_file_of_several_pictures_is_for_all_of_them(tmp_path, config):
+    with tifffile.TiffWriter(tmp_path / "a.ome.tif", ome=True) as writer:
+        for _ in range(2):
+            writer.write(np.ones((4, 5), np.uint16), metadata={"axes": "YX", "Channel": {"Name": ["DNA"]}})
+    assert [f.cell_line for f in find(tmp_path, config, "file,line\na.ome.tif,HeLa\n")] == ["HeLa"] * 2
+    assert [f.field_id for f in find(tmp_path, config, "file,line\na_p2,HeLa\n")] == ["a_p2"]

@@ -1,8 +1,14 @@
 """Known data sets, one file each. A source finds fields, reads one, and knows what the file names and labels mean.
 
-Each module has `find_fields(folder, config) -> list[FieldFile]` and `read(file, config) -> Field`; one with a known
-answer also has `truth(folder) -> table` and `truth_labels(folder, file) -> i32 [H, W]`. A new data set is one file
-beside these and its name in `SOURCES`.
+Each module has `find_fields(folder, config) -> list[FieldFile]` and `read(file, config) -> Field`. It may also have
+
+    labels(file, config) -> i32 [H, W] or None      label image made elsewhere, None: segment the field
+    objects(file, labels, config) -> DataFrame      index: value in labels; Metadata_ columns known of each object, and
+                                                    crop_y, crop_x (px) where its crop is centred elsewhere
+    truth(folder) -> DataFrame                      known answer, one row per cell
+    truth_labels(folder, file) -> i32 [H, W]        the cells of `truth` as they were drawn
+
+A new data set is one file beside these and its name in `SOURCES`.
 """
 
 import importlib

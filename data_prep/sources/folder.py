@@ -13,7 +13,7 @@ import sys
 
 import numpy as np
 
-from cellcycle_jax.errors import InputRefused
+from cellcycle_jax.errors import InputRefused, UsageError
 from data_prep import formats, label_images, names, sidecar
 from data_prep.fields import Field, FieldFile, read_field
 
@@ -24,12 +24,15 @@ def find_fields(folder, config) -> list[FieldFile]:
     Raises:
         InputRefused: no such folder, no readable file in it, none that fits the pattern, two files for one channel of a
             field, two fields of one name, a sidecar or label images that do not fit.
-        UsageError: a pattern that is no regular expression or has unknown groups.
+        UsageError: a pattern that is no regular expression or has unknown groups, or channels named twice.
     """
     folder = pathlib.Path(folder)
     if not folder.is_dir():
         raise InputRefused(f"--fields={folder}: no such folder; name the folder that holds the files")
     pattern = names.compile_pattern(config.name_pattern)
+    if pattern and "channel" in pattern.groupindex and config.channel_names:
+        raise UsageError(f"config.channel_names={tuple(config.channel_names)!r}: allowed: () where config.name_pattern "
+                         "has a group channel, which names the channels; use channel_codes to rename them")
     codes = dict(text.partition("=")[::2] for text in config.channel_codes)
     paths = _that_fit(_pictures(folder, config), folder, pattern, codes)
     found = names.of_files(paths, folder, pattern, codes)
@@ -51,15 +54,14 @@ def labels(file: FieldFile, config) -> np.ndarray | None:
     """The label image of the field that was made elsewhere, i32 [H, W]; None where the config names no such images.
 
     Raises:
-        InputRefused: the field has none, or one that does not fit.
+        InputRefused: the field has none, or one that is no label image.
     """
     if not config.labels_folder:
         return None
     if file.labels_path is None:
         raise InputRefused(f"{file.path}: no label image for field {file.field_id!r} in {config.labels_folder}; "
                            "add it, or empty config.labels_folder")
-    picture = formats.read_picture(file.path, file.part)
-    return label_images.read(file.labels_path, picture.stack.shape[-2:])
+    return label_images.read(file.labels_path)
 
 
 def _pictures(folder, config):
