@@ -47,8 +47,10 @@ def join(cells: pd.DataFrame, path) -> pd.DataFrame:
         table = _by_place(table, cells)
         keys = {schema.CELL_ID: schema.CELL_ID}
     on = list(dict.fromkeys(keys.values()))
-    if twice := table[on][table.duplicated(on)].astype(str).agg(", ".join, axis=1).tolist():
-        raise InputRefused(f"{path}: {twice[0]} stands there twice ({len(twice)} in all); keep one row of each")
+    twice = table[table.duplicated(on)]
+    if len(twice):
+        raise InputRefused(f"{path}: {_example(twice, on)} stands there twice ({len(twice)} in all); keep one row of "
+                           "each")
     joined = cells.merge(table[[*on, *named.values()]], how="left", on=on, validate="many_to_one")
     if joined[list(named.values())].isna().all(axis=None):
         raise InputRefused(f"{path}: no row fits a cell by {', '.join(on)}: {_example(table, on)} there, "

@@ -1,0 +1,70 @@
+"""Tables made elsewhere, joined to cells."""
+
+import pandas as pd
+import pytest
+
+from cellcycle_jax import schema
+from cellcycle_jax.errors import InputRefused
+from data_prep import annotations
+
+
+@pytest.fixture
+def cells():
+    rows = [{schema.CELL_ID: f"f{f}:{i}", schema.FIELD: f"f{f}", schema.PLATE: "P1", schema.WELL: f"A0{f}",
+             schema.SITE: "01", schema.CELL_LINE: "HeLa", schema.CENTRE_Y: 10.0 * i, schema.CENTRE_X: 50.0,
+             "_area_px": 78.5} for f in (1, 2) for i in (1, 2, 3)]
+    return pd.DataFrame(rows, index=range(5, 11))
+
+
+def write(folder, text, name="table.csv"):
+    (folder / name).write_text(text)
+    return folder / name
+
+
+def test_by_cell_id(cells, tmp_path):
+    joined = annotations.join(cells, write(tmp_path, "Metadata_CellID,Stage\nf2:3,G2\nf1:1,G1\n"))
+    assert joined["Metadata_Stage"].fillna("").tolist() == ["G1", "", "", "", "", "G2"]
+    assert joined.index.equals(cells.index)
+
+
+def test_by_well_and_text_stays_text(cells, tmp_path):
+    joined = annotations.join(cells, write(tmp_path, "well;site;dose\nA01;01;5\nA02;01;10\n"))
+    assert joined["Metadata_dose"].tolist() == [5, 5, 5, 10, 10, 10]
+
+
+def test_by_place_finds_the_nearest_cell_within_its_radius(cells, tmp_path):
+    table = write(tmp_path, "Field,Y,X,Score\nf1,11.5,51,a\nf1,26,50,b\nf2,90,90,far\nf9,10,50,nowhere\n")
+    joined = annotations.join(cells, table)  # radius 5 px; 26 lies 4 px from the third and 6 px from the second
+    assert joined["Metadata_Score"].fillna("").tolist() == ["a", "", "b", "", "", ""]
+
+
+def test_two_rows_near_one_cell_give_it_the_nearer(cells, tmp_path):
+    joined = annotations.join(cells, write(tmp_path, "field,y,x,score\nf1,13,50,far\nf1,9,50,near\n"))
+    assert joined["Metadata_score"].fillna("").tolist()[0] == "near"
+
+
+def test_parquet(cells, tmp_path):
+    pd.DataFrame({"Metadata_CellID": ["f1:2"], "Stage": ["G2"]}).to_parquet(tmp_path / "t.parquet")
+    assert annotations.join(cells, tmp_path / "t.parquet")["Metadata_Stage"].notna().sum() == 1
+
+
+@pytest.mark.parametrize("text, words", [
+    ("name,stage\nx,G1\n", "columns name, stage; allowed: some of cellid"),
+    ("well\nA01\n", "at least one column more"),
+    ("well,stage\nA01,G1\nA01,G2\n", "A01 stands there twice"),
+    ("well,stage\nB07,G1\n", "no row fits a cell by Metadata_Well: B07 there, A01 in the fields"),
+    ("well,CellLine,Well\nA01,x,y\n", "."),
+])
+def test_a_table_that_does_not_fit_is_refused(cells, tmp_path, text, words):
+    with pytest.raises(InputRefused, match=words):
+        annotations.join(cells, write(tmp_path, text))
+
+
+def test_a_column_that_is_there_already_is_not_overwritten(cells, tmp_path):
+    with pytest.raises(InputRefused, match="have a column Metadata_Marker already"):
+        annotations.join(cells.assign(Metadata_Marker=1.0), write(tmp_path, "well,Marker\nA01,3\n"))
+
+
+def test_a_missing_table_is_named(cells, tmp_path):
+    with pytest.raises(InputRefused, match="nowhere.csv: cannot be read"):
+        annotations.join(cells, tmp_path / "nowhere.csv")
