@@ -39,6 +39,8 @@ def join(cells: pd.DataFrame, path) -> pd.DataFrame:
     if not keys or not told:
         raise InputRefused(f"{path}: columns {', '.join(table.columns)}; allowed: some of {', '.join(KEYS)}, or field, "
                            "y and x, to say where a row belongs, and at least one column more")
+    if len(set(keys.values()) | set(place.values())) < len(keys | place):
+        raise InputRefused(f"{path}: two of the columns {', '.join(keys | place)} say the same; keep one")
     named = {c: f"Metadata_{c.removeprefix('Metadata_')}" for c in told}
     if taken := [c for c in named.values() if c in cells.columns]:
         raise InputRefused(f"{path}: the cells have a column {taken[0]} already; rename it in the table")

@@ -53,7 +53,7 @@ def test_parquet(cells, tmp_path):
     ("well\nA01\n", "at least one column more"),
     ("well,stage\nA01,G1\nA01,G2\n", "A01 stands there twice"),
     ("well,stage\nB07,G1\n", "no row fits a cell by Metadata_Well: B07 there, A01 in the fields"),
-    ("well,CellLine,Well\nA01,x,y\n", "."),
+    ("well,Well,stage\nA01,A01,G1\n", "two of the columns well, Well say the same"),
 ])
 def test_a_table_that_does_not_fit_is_refused(cells, tmp_path, text, words):
     with pytest.raises(InputRefused, match=words):
