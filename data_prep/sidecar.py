@@ -186,8 +186,8 @@ def _words(row):
 
 def _tell(path, unused, missing):
     if unused:
-        print(f"prepare: warning: {len(unused)} rows of {path} are for no field (first: row {unused[0].number}, "
+        print(f"warning: {len(unused)} rows of {path} are for no field (first: row {unused[0].number}, "
               f"{_words(unused[0])})", file=sys.stderr)
     if missing:
-        print(f"prepare: warning: {len(missing)} fields have no row in {path} and are left out (first: "
+        print(f"warning: {len(missing)} fields have no row in {path} and are left out (first: "
               f"{missing[0].path})", file=sys.stderr)

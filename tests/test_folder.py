@@ -10,7 +10,7 @@ import tifffile
 
 from cellcycle_jax.errors import InputRefused, UsageError
 from configs import base
-from data_prep import allowed, fields
+from data_prep import allowed, fields, names
 from data_prep.sources import folder
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -28,15 +28,22 @@ def write(path, value=1, shape=(4, 5)):
 
 
 PAGE = (ROOT / "docs" / "data.md").read_text()
-LAYOUTS = dict(re.findall(r"^\| ([^|]+?) \| `[^|]+` \| `(.+?)` \|$", PAGE, re.MULTILINE))
+ROWS = re.findall(r"^\| ([^|]+?) \| `([^|]+\.tiff?)` \| `(.+?)` \|$", PAGE, re.MULTILINE | re.IGNORECASE)
+LAYOUTS = {layout: pattern for layout, _, pattern in ROWS}
 
 
 def places(root, config, layout, names):
     """{field_id: (plate, well, site, channels)} of files of these names under a pattern of the page."""
     for value, name in enumerate(names):
         write(root / name, value)
-    config.name_pattern = LAYOUTS[layout].replace(r"\|", "|")
+    config.name_pattern = LAYOUTS[layout]
     return {f.field_id: (f.plate, f.well, f.site, f.channels) for f in folder.find_fields(root, config)}
+
+
+def test_every_layout_of_the_page_fits_its_example():
+    assert len(ROWS) == 7
+    for _, example, pattern in ROWS:
+        assert names.compile_pattern(pattern).search(example)["channel"]
 
 
 def test_imagexpress(tmp_path, config):
@@ -45,6 +52,9 @@ def test_imagexpress(tmp_path, config):
                              (1, "_thumb0C9E1F5A-1B7D-4C8E-8A55-3D2F1B0A9C77.tif"))]
     found = places(tmp_path, config, "ImageXpress", names)
     assert found["P7_B03_s12"] == ("P7", "B03", "12", ("1", "2")) and len(found) == 4
+    names = [f"P7/TimePoint_{t}/ZStep_{z}/P7_B03_w{w}.tif" for t in (1, 2) for z in (1, 2) for w in (1, 2)]
+    found = places(tmp_path / "z", config, "ImageXpress", names)
+    assert found["P7_B03_t2"] == ("P7", "B03", "", ("1", "1", "2", "2")) and len(found) == 2
 
 
 def test_operetta_and_opera_phenix(tmp_path, config):

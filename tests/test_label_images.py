@@ -106,6 +106,17 @@ def test_a_folder_elsewhere_and_one_that_holds_the_fields(tmp_path, config, numb
         assert file.labels_path.parent == place
 
 
+def test_one_folder_written_in_two_ways_is_one_folder(tmp_path, config, numbered, monkeypatch):
+    field(tmp_path / "fields" / "x.tif")
+    png(tmp_path / "fields" / "masks" / "x.png", numbered)
+    tifffile.imwrite(tmp_path / "fields" / "masks" / "y.tif", numbered)
+    monkeypatch.chdir(tmp_path)
+    for place in (str(tmp_path / "fields" / "masks"), "../fields/masks/"):
+        config.labels_folder = place
+        (file,) = folder.find_fields("fields", config)
+        assert file.field_id == "x" and folder.labels(file, config).max() == 3
+
+
 def test_a_field_without_a_label_image_is_set_aside_when_read(tmp_path, config, numbered, capsys):
     field(tmp_path / "x.tif")
     field(tmp_path / "y.tif")

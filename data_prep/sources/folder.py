@@ -101,7 +101,7 @@ def _that_fit(paths, folder, pattern, codes):
 
 def _tell(left_out, why):
     if left_out:
-        print(f"prepare: note: {len(left_out)} files {why} and are left out (first: {left_out[0]})", file=sys.stderr)
+        print(f"note: {len(left_out)} files {why} and are left out (first: {left_out[0]})", file=sys.stderr)
 
 
 def _refuse_same_name(found):
@@ -122,11 +122,11 @@ def _with_stand_ins(named, cell_line):
 def _with_label_images(files, folder, config):
     paths = label_images.find(files, folder, folder / config.labels_folder)
     if missing := [file for file, path in zip(files, paths, strict=True) if path is None]:
-        print(f"prepare: warning: {len(missing)} fields have no label image (first: {missing[0].path})",
+        print(f"warning: {len(missing)} fields have no label image (first: {missing[0].path})",
               file=sys.stderr)
     files = [dataclasses.replace(file, labels_path=path) for file, path in zip(files, paths, strict=True)]
     first = next(path for path in paths if path)
     if label_images.is_mask(first):
-        print(f"prepare: note: {first} is a mask without a number per nucleus; nuclei that touch in it are taken for "
+        print(f"note: {first} is a mask without a number per nucleus; nuclei that touch in it are taken for "
               "one", file=sys.stderr)
     return files
