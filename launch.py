@@ -140,8 +140,7 @@ def predict(arguments):
         cells = prediction.predict_cells(predictor, new_fields.table_of(gathered), gathered.recipe.crops,
                                          gathered.recipe.channels)
         alarms = novelty.judge_fields(predictor.fields, cells)
-        warnings = prediction.warnings(alarms)
-        overlay.draw_all(cells, gathered, predictor.classes, warnings, out / "overlays")
+        overlay.draw_all(cells, gathered, predictor.classes, alarms, out / "overlays")
         summary = prediction.summarise(predictor, cells, alarms) | {"quarantined": gathered.quarantined}
         prediction.write_predictions(cells, summary, out)
         gathered.discard()

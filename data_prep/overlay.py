@@ -17,22 +17,27 @@ from tqdm import tqdm  # noqa: E402
 from cellcycle_jax import schema  # noqa: E402
 from data_prep import drawing  # noqa: E402
 
-UNSURE, SET_ASIDE = "#FFFFFF", "#8A8A8A"
+UNSURE, SET_ASIDE = "#FFFFFF", "#F0E442"
 WIDTH_IN, DPI = 9.0, 120
 
 
-def draw_all(cells, gathered, classes, warnings, folder) -> None:
+def draw_all(cells, gathered, classes, alarms, folder) -> None:
     """OUT/overlays/<field>.png of every field, in parallel processes.
 
     Args:
         cells: all objects with Metadata_CellID, _Field, _Reject, _CentreY, _CentreX and decision, "" where abstained.
         gathered: `data_prep.gather.Gathered` of the same fields.
         classes: names, in order.
-        warnings: {field_id: what is unlike training about the field}.
+        alarms: what is unlike training about a field: field_id, sentence, note (True: no alarm, only not known).
         folder: receives the pictures; it is made.
     """
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
+    warnings = {}
+    for alarm in alarms:
+        if not alarm.note:
+            warnings.setdefault(alarm.field_id, []).append(alarm.sentence)
+    warnings = {field: "Unlike training: " + "; ".join(sentences) for field, sentences in warnings.items()}
     files = [f for f in gathered.found if str(f.path) not in gathered.quarantined]
     rows = dict(list(cells.groupby(schema.FIELD)))
     workers = min(gathered.recipe.config.workers or os.cpu_count() or 1, len(files))
