@@ -181,7 +181,7 @@ def _number(text, row, path):
 
 
 def _words(row):
-    return ", ".join(f"{name} {text}" for name, text in row.cells.items() if name in ("file", *KEYS) and text)
+    return ", ".join(f"{name} {text!r}" for name, text in row.cells.items() if name in ("file", *KEYS) and text)
 
 
 def _tell(path, unused, missing):

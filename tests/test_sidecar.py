@@ -83,7 +83,7 @@ def test_fields_without_a_row_and_rows_without_a_field_are_told(plain, config, c
     (file,) = find(plain, config, "file,line\na.tif,HeLa\nold.tif,HeLa\n")
     said = capsys.readouterr().err
     assert file.field_id == "a"
-    assert "1 rows of" in said and "row 3, file old.tif" in said
+    assert "1 rows of" in said and "row 3, file 'old.tif'" in said
     assert "1 fields have no row" in said and "b.tif" in said
 
 

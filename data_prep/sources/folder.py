@@ -90,12 +90,12 @@ def _that_fit(paths, folder, pattern, codes):
                            f"config.name_pattern={pattern.pattern!r}, nor does any of the {len(paths)} files of "
                            f"{folder}; change the pattern")
     tiffs = [path for path in fit if path.suffix.lower() in formats.TIFF]
+    previews = [path for path in fit if path.suffix.lower() not in formats.TIFF]
     _tell([path for path, reason in zip(paths, reasons, strict=True) if reason == "pattern"],
           "do not fit config.name_pattern")
     _tell([path for path, reason in zip(paths, reasons, strict=True) if reason == "code"],
           "are of channels that config.channel_codes does not list")
-    if tiffs and len(tiffs) < len(fit):
-        _tell([path for path in fit if path not in set(tiffs)], "are taken for previews of the TIFF files")
+    _tell(previews if tiffs else [], "are taken for previews of the TIFF files")
     return tiffs or fit
 
 
