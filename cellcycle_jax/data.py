@@ -13,7 +13,7 @@ from cellcycle_jax.errors import InputRefused, StoredStateRefused, UsageError
 BUILDER = pathlib.Path("tfds", "cells", "1.0.0")
 ARRAYS = ("image", "image_scale", "compartments", "norm", "label")
 MASKS = {"none": 0, "cell": schema.Compartment.BODY, "nucleus": schema.Compartment.NUCLEUS}  # what a mask keeps
-SCALES = ("reference", "own_max")
+SCALES = ("reference", "own_max", "spread")
 _TEXT_COLUMNS = {"cell_id": schema.CELL_ID, "group_id": schema.FIELD, "field_id": schema.FIELD, "well": schema.WELL,
                  "plate": schema.PLATE, "cell_line": schema.CELL_LINE}  # of cells that no split has grouped yet
 
@@ -225,8 +225,9 @@ def model_inputs(image, image_scale, compartments, norm, channels, mask: str, sc
         norm: f32 [B, C, 4], columns `schema.NORM_FIELDS`, camera units.
         channels: positions of the K channels to show.
         mask: a key of `MASKS`; pixels outside the own cell's body, or outside the own nucleus, are zero.
-        scale: 'reference': relative to the field's reference above background; 'own_max': relative to the brightest
-            pixel of the own nucleus. A channel with no such value above zero (a blank one) is zero.
+        scale: 'reference': relative to the field's reference above background; 'spread': relative to the spread of the
+            field's pixels, which grows with crowding; 'own_max': relative to the brightest pixel of the own nucleus. A
+            channel with no such value above zero (a blank one) is zero.
 
     Returns:
         f32 [B, S, S, K], background at 0, dimensionless.
@@ -238,7 +239,7 @@ def model_inputs(image, image_scale, compartments, norm, channels, mask: str, sc
     if scale == "own_max":
         one = jnp.max(jnp.where(nucleus, signal, 0.0), axis=(1, 2), keepdims=True)
     else:
-        one = norm[..., schema.NORM_FIELDS.index("reference")]
+        one = norm[..., schema.NORM_FIELDS.index(scale)]
     signal = jnp.where(one > 0, signal / jnp.where(one > 0, one, 1.0), 0.0)
     kept = MASKS[mask]
     return jnp.where((compartments & int(kept) > 0)[..., None], signal, 0.0) if kept else signal

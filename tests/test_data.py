@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pytest
 
-from cellcycle_jax import data
+from cellcycle_jax import data, schema
 from cellcycle_jax.errors import InputRefused, StoredStateRefused, UsageError
 from cellcycle_jax.schema import Compartment
 from tests import tiny
@@ -104,6 +104,13 @@ def test_nucleus_and_own_max_ignore_gain_and_surroundings():
     found = inputs(dataclasses.replace(crops, image=brighter), mask="nucleus", scale="own_max")
     np.testing.assert_array_equal(found[keep], want[keep])
     assert want.max() == 1 and not want[~np.broadcast_to(nucleus, want.shape)].any()
+
+
+def test_spread_and_reference_differ_by_their_ratio_only():
+    crops = tiny.crops()
+    spread, reference = (crops.norm[:, None, None, :2, schema.NORM_FIELDS.index(n)] for n in ("spread", "reference"))
+    np.testing.assert_allclose(inputs(crops, scale="spread") * spread, inputs(crops, scale="reference") * reference,
+                               rtol=1e-5)
 
 
 def test_cell_mask_keeps_the_own_body_and_nothing_else():
