@@ -18,7 +18,8 @@ from cellcycle_jax import schema, table
 DISTANCE_QUANTILE = 0.99  # of the distances of validation or training cells, whichever is larger: farther is unlike
 DEVIATION, DEVIATION_QUANTILE = 5.0, 0.999  # robust z beyond both 5 and this quantile of training cells is unlike
 RANGE_FACTOR, PIXEL_FACTOR = 2.0, 1.5  # by which the range of the training fields is widened each way
-UNLIKE_SHARE, EXPECTED_SHARE, SIGNIFICANCE = 0.25, 0.05, 0.01  # of a field's cells: alarm above, compared with, level
+UNLIKE_SHARE = 0.25  # of a field's cells: an alarm above
+EXPECTED_SHARE, SIGNIFICANCE = 0.05, 0.01  # and significantly above this share, at this level
 FEW_CELLS = 10  # a field with fewer usable cells has no trustworthy reference
 NETWORK = "the network's view"
 
@@ -35,12 +36,19 @@ class Measurement:
 
 
 @dataclasses.dataclass(frozen=True)
+class Layer:
+    """What an activation of the network is like over the training cells."""
+
+    means: np.ndarray  # f64 [P, D], of each class
+    whitening: np.ndarray  # f64 [D, D]: inverse of the Cholesky factor of the shared covariance
+    threshold: float  # squared Mahalanobis distance beyond which a cell is unlike
+
+
+@dataclasses.dataclass(frozen=True)
 class KnownCells:
     """What training cells are like."""
 
-    means: np.ndarray  # f64 [P, D], embedding of each class
-    whitening: np.ndarray  # f64 [D, D]: inverse of the Cholesky factor of the shared covariance
-    threshold: float  # squared Mahalanobis distance beyond which a cell is unlike
+    layers: dict[str, Layer]  # by the name of the tap
     measurements: tuple[Measurement, ...]
     pixel_size_known: bool  # areas are in um^2, else px^2
 
@@ -68,36 +76,53 @@ class Alarm:
     note: bool = False
 
 
-def fit_cells(embedding, label, unseen, rows: pd.DataFrame, channels, nucleus: str) -> KnownCells:
-    """What training cells are like: a Gaussian per class with one covariance (Lee et al. 2018, arXiv 1807.03888).
-
-    The covariance is shrunk as by Ledoit and Wolf 2004 (doi 10.1016/S0047-259X(03)00096-4), so that it can be inverted
-    with fewer cells than dimensions.
+def fit_cells(own, label, unseen, rows: pd.DataFrame, channels, nucleus: str) -> KnownCells:
+    """What training cells are like.
 
     Args:
-        embedding: f [N, D] of labelled and unlabelled training cells.
-        label: i [N], `schema.NO_LABEL` for unlabelled ones, which only count for the measurements.
-        unseen: f [M, D] of validation cells: their fields were not trained on.
+        own: {tap: f [N, D]} of training cells, labelled or not.
+        label: i [N], `schema.NO_LABEL` for unlabelled ones.
+        unseen: {tap: f [M, D]} of validation cells: their fields were not trained on.
         rows: of the training cells in cells.parquet.
         channels: what the network sees.
         nucleus: the channel whose edge sharpness was measured.
     """
-    embedding, label = np.asarray(embedding, np.float64), np.asarray(label)
-    classes = np.unique(label[label != schema.NO_LABEL])
-    means = np.stack([embedding[label == p].mean(axis=0) for p in classes])
-    labelled = label != schema.NO_LABEL
-    residuals = embedding[labelled] - means[np.searchsorted(classes, label[labelled])]
-    covariance, _ = ledoit_wolf(residuals, assume_centered=True)
-    tiny = max(1e-9 * np.trace(covariance) / len(covariance), 1e-12)  # an embedding may not vary at all
-    whitening = np.linalg.inv(np.linalg.cholesky(covariance + tiny * np.eye(len(covariance))))
-    # Validation is small, so its tail alone is a guess; training cells, which should lie nearer, are many.
-    threshold = max(np.quantile(distance(part, means, whitening), DISTANCE_QUANTILE, method="higher")
-                    for part in (unseen, embedding))
     columns = [c for c in measured_columns(channels, nucleus) if c in rows]
     values = table.relative_features(rows, columns)
     found = [_fit_measurement(name, values[name].to_numpy()) for name in columns]
-    return KnownCells(means, whitening, float(max(threshold, 1e-12)), tuple(m for m in found if m),
+    return KnownCells(fit_layers(own, label, unseen), tuple(m for m in found if m),
                       bool(_pixel_size(rows).notna().all()))
+
+
+def fit_layers(own, label, unseen) -> dict[str, Layer]:
+    """A Gaussian per class with one covariance in every layer (Lee et al. 2018, arXiv 1807.03888).
+
+    The covariance is shrunk as by Ledoit and Wolf 2004 (doi 10.1016/S0047-259X(03)00096-4), so that it can be inverted
+    with fewer cells than dimensions. Early layers notice blur and swapped channels that the last one has learnt to
+    overlook. Thresholds are such that the quantile holds for all layers together.
+
+    Arguments as in `fit_cells`.
+    """
+    def widened(layer, judged):
+        # Validation is small, so its tail alone is a guess; training cells, which should lie nearer, are many.
+        limit = max(np.quantile(_farness(judged, embedding), DISTANCE_QUANTILE, method="higher")
+                    for embedding in (unseen, own))
+        return dataclasses.replace(layer, threshold=float(max(layer.threshold * limit, 1e-12)))
+
+    label = np.asarray(label)
+    layers = {name: _fit_layer(np.asarray(values, np.float64), label) for name, values in own.items()}
+    layers = {name: widened(layer, {name: layer}) for name, layer in layers.items()}
+    return {name: widened(layer, layers) for name, layer in layers.items()}
+
+
+def _fit_layer(values, label) -> Layer:
+    """Means and covariance of one layer, f64 [N, D], with threshold 1."""
+    values, label = values[label != schema.NO_LABEL], label[label != schema.NO_LABEL]
+    classes, place = np.unique(label, return_inverse=True)
+    means = np.stack([values[label == p].mean(axis=0) for p in classes])
+    covariance, _ = ledoit_wolf(values - means[place], assume_centered=True)
+    tiny = max(1e-9 * np.trace(covariance) / len(covariance), 1e-12)  # an activation may not vary at all
+    return Layer(means, np.linalg.inv(np.linalg.cholesky(covariance + tiny * np.eye(len(covariance)))), 1.0)
 
 
 def measured_columns(channels, nucleus: str) -> list[str]:
@@ -114,12 +139,18 @@ def distance(embedding, means, whitening) -> np.ndarray:
     return np.where(np.isfinite(squared), squared, np.inf)
 
 
+def _farness(layers, embedding) -> np.ndarray:
+    """Distance over its threshold, f64 [N], in the layer where it is largest."""
+    return np.max([distance(embedding[name], layer.means, layer.whitening) / layer.threshold
+                   for name, layer in layers.items()], axis=0)
+
+
 def judge_cells(known: KnownCells, embedding, rows: pd.DataFrame) -> pd.DataFrame:
     """How unlike training each cell is, and why.
 
     Args:
         known: what training cells are like.
-        embedding: f [N, D].
+        embedding: {tap: f [N, D]}.
         rows: of the same cells, columns as in cells.parquet; a measurement that is missing is not judged.
 
     Returns:
@@ -127,7 +158,7 @@ def judge_cells(known: KnownCells, embedding, rows: pd.DataFrame) -> pd.DataFram
         unlike; cause, what is farthest beyond its limit, "" for a cell that is like; why, the same as a sentence.
         Where a measurement is beyond its limit it is the cause, since it says more than the network's view.
     """
-    ratio = distance(embedding, known.means, known.whitening) / known.threshold
+    ratio = _farness(known.layers, embedding)
     novelty, worst = ratio.copy(), np.ones(len(rows))
     cause = np.where(ratio > 1, NETWORK, "").astype(object)
     why = np.array([f"{NETWORK} is {r:.1f} times as far from training as allowed" if r > 1 else "" for r in ratio],
@@ -205,16 +236,15 @@ def _line(known, field_id, rows):
 
 def _crops(known, field_id, rows):
     usable = rows[rows[schema.REJECT] == ""]
-    if len(usable) < FEW_CELLS:
-        words = f"few cells: {len(usable)} usable, so the field's reference intensities are not trustworthy"
-        yield Alarm(field_id, "few_cells", "", len(usable), FEW_CELLS, words, note=True)
-        return
-    unlike = usable[usable["novelty"] > 1]
-    share, n = len(unlike) / len(usable), len(usable)
-    if share > UNLIKE_SHARE and stats.binom.sf(len(unlike) - 1, n, EXPECTED_SHARE) < SIGNIFICANCE:
+    n, unlike = len(usable), usable[usable["novelty"] > 1]
+    if n < FEW_CELLS:
+        words = f"few cells: {n} usable, so the field's reference intensities are not trustworthy"
+        yield Alarm(field_id, "few_cells", "", n, FEW_CELLS, words, note=True)
+    significant = n > 0 and stats.binom.sf(len(unlike) - 1, n, EXPECTED_SHARE) < SIGNIFICANCE
+    if significant and len(unlike) / n > UNLIKE_SHARE:
         most = unlike["novelty_cause"].mode().iloc[0]
-        yield Alarm(field_id, "crops", "", share, UNLIKE_SHARE,
-                    f"cells: {len(unlike)} of {n} are unlike those of training, mostly by {most}")
+        words = f"cells: {len(unlike)} of {n} are unlike those of training, mostly by {most}"
+        yield Alarm(field_id, "crops", "", len(unlike) / n, UNLIKE_SHARE, words)
 
 
 def _fit_measurement(column, values):

@@ -37,6 +37,7 @@ def predict_cells(predictor, cells: pd.DataFrame, crops_dir, channels) -> pd.Dat
         InputRefused: crops do not fit the model.
         StoredStateRefused: a file of crops is missing or damaged, or lacks a cell.
     """
+    predictor.require_channels(channels)
     cells = cells.reset_index(drop=True)
     by_field = [rows for _, rows in cells[cells[schema.REJECT] == ""].groupby(schema.FIELD, sort=False)]
     ordered = pd.concat(by_field) if by_field else cells.iloc[:0]
@@ -44,14 +45,15 @@ def predict_cells(predictor, cells: pd.DataFrame, crops_dir, channels) -> pd.Dat
     shown = tqdm(by_field, desc="predict", unit="field", disable=None)
     parts = (data.crops_of_field(pathlib.Path(crops_dir) / f"{rows[schema.FIELD].iloc[0]}.npz", rows, vocabulary)
              for rows in shown)
-    found, done = [_judged(predictor, np.zeros((0, len(predictor.classes))), np.zeros((0, 1)), ordered.iloc[:0])], 0
+    nothing = {name: np.zeros((0, layer.means.shape[1])) for name, layer in predictor.cells.layers.items()}
+    found, done = [_judged(predictor, np.zeros((0, len(predictor.classes))), nothing, ordered.iloc[:0])], 0
     for crops in in_chunks(parts, CHUNK):
         logits, embedding = predictor.predict(crops)
         found.append(_judged(predictor, logits, embedding, ordered.iloc[done : done + len(crops)]))
         done += len(crops)
     added = pd.concat(found).reindex(cells.index)
     texts = ["predicted", "decision", "abstained_because", "novelty_cause"]
-    added[texts] = added[texts].fillna("")
+    added[texts] = added[texts].fillna("").astype(str)
     rejected = cells[schema.REJECT] != ""
     added.loc[rejected, "abstained_because"] = f"{REJECTED}: " + cells.loc[rejected, schema.REJECT]
     known = [c for c in cells if c.startswith("Metadata_")]

@@ -20,6 +20,7 @@ from cellcycle_jax import calibration, data, files, novelty, run, schema, state,
 from cellcycle_jax.errors import InputRefused, StoredStateRefused
 
 FOLDER, RECORD, WEIGHTS = "predictor", "predictor.json", "weights.npz"
+NOVELTY = "novelty"  # in weights.npz, beside the variables of the model: what training cells look like to it
 FORMAT = 1  # of the folder; another number is refused
 SIMULATED = "trained on simulated fields"
 
@@ -48,8 +49,8 @@ class Predictor:
     cells: novelty.KnownCells
     fields: novelty.KnownFields
 
-    def predict(self, crops: data.Crops) -> tuple[np.ndarray, np.ndarray]:
-        """Logits f32 [N, P] and embedding f32 [N, D] of crops with any channels, these among them.
+    def predict(self, crops: data.Crops) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """Logits f32 [N, P] and embeddings {tap: f32 [N, D]} of crops with any channels, these among them.
 
         Raises:
             InputRefused: the crops have another size than those of training, lack a channel or what the mask needs.
@@ -57,13 +58,21 @@ class Predictor:
         if (size := crops.image.shape[1]) != self.crop_px:
             raise InputRefused(f"crops of {size} px, but the model was trained on crops of {self.crop_px} px; cut them "
                                f"with the preparation config of {RECORD}")
-        if missing := [name for name in self.channels if name not in crops.channels]:
-            raise InputRefused(f"no channel {', '.join(missing)}: the crops have {', '.join(crops.channels)}, the "
-                               f"model was trained with {', '.join(self.channels)}; name channels as in training")
+        self.require_channels(crops.channels)
         chosen = self.training.data
         data.require_compartments(crops, chosen.mask, chosen.scale)
         inputs = run.inputs_of(self.training, data.channel_indices(crops, self.channels))
         return run.predict(self.model, self.variables, inputs, crops)
+
+    def require_channels(self, channels) -> None:
+        """Refuse crops that lack a channel which the model was trained with.
+
+        Raises:
+            InputRefused: names what there is and what is needed.
+        """
+        if missing := [name for name in self.channels if name not in channels]:
+            raise InputRefused(f"no channel {', '.join(missing)}: the crops have {', '.join(channels)}, the model was "
+                               f"trained with {', '.join(self.channels)}; name channels as in training")
 
     def vocabulary(self, channels) -> dict:
         """What `data.crops_of_field` takes beside the cells, for crops with these channels."""
@@ -93,13 +102,15 @@ def freeze(trained: run.Run, crops: data.Crops, scores: dict) -> pathlib.Path:
         "temperature": scores["temperature"],
         "validation": _expected(crops, logits, scores, trained.config.predict.min_confidence, judged),
         "fields": dataclasses.asdict(novelty.fit_fields(rows, trained.channels)),
-        "cells": {"threshold": known.threshold, "pixel_size_known": known.pixel_size_known,
-                  "measurements": [dataclasses.asdict(m) for m in known.measurements]},
+        "cells": {"thresholds": {name: layer.threshold for name, layer in known.layers.items()},
+                  "measurements": [dataclasses.asdict(m) for m in known.measurements],
+                  "pixel_size_known": known.pixel_size_known},
     }
     folder = trained.workdir / FOLDER
-    arrays = traverse_util.flatten_dict(jax.device_get(trained.variables), sep="/")
+    arrays = {**jax.device_get(trained.variables), NOVELTY: {
+        name: {"means": layer.means, "whitening": layer.whitening} for name, layer in known.layers.items()}}
     with files.replacing(folder / WEIGHTS) as temporary:
-        np.savez(temporary, **arrays, **{"novelty/means": known.means, "novelty/whitening": known.whitening})
+        np.savez(temporary, **traverse_util.flatten_dict(arrays, sep="/"))
     record["weights_sha256"] = files.sha256(folder / WEIGHTS)
     files.write_json(folder / RECORD, record)
     files.write_json(folder / RECORD, record | {"sha256": _digest(files.read_json(folder / RECORD))})
@@ -166,8 +177,8 @@ def _predictor(record, arrays) -> Predictor:
     model = run.model_of(training, record["classes"])
     shape = (size, size, len(record["channels"]))
     wanted = jax.eval_shape(lambda: state.init_variables(model, 0, shape))
-    means, whitening = arrays.pop("novelty/means"), arrays.pop("novelty/whitening")
     variables = {"batch_stats": {}, **traverse_util.unflatten_dict(arrays, sep="/")}
+    layers = variables.pop(NOVELTY)
     if jax.tree.map(np.shape, variables) != jax.tree.map(lambda leaf: leaf.shape, wanted):
         raise ValueError("the weights do not fit the model of the training config")
     cells, fields = record["cells"], record["fields"]
@@ -178,7 +189,9 @@ def _predictor(record, arrays) -> Predictor:
     return Predictor(
         model=model, variables=jax.device_put(variables), training=training,
         **{name: tuple(record[name]) for name in texts}, **{name: record[name] for name in plain},
-        cells=novelty.KnownCells(means, whitening, cells["threshold"], measurements, cells["pixel_size_known"]),
+        cells=novelty.KnownCells({name: novelty.Layer(**layers[name], threshold=threshold)
+                                  for name, threshold in cells["thresholds"].items()},
+                                 measurements, cells["pixel_size_known"]),
         fields=novelty.KnownFields(
             **{kind: {c: tuple(r) for c, r in fields[kind].items()} for kind in ("reference", "contrast")},
             pixel_um=fields["pixel_um"] and tuple(fields["pixel_um"]), cell_lines=tuple(fields["cell_lines"])))

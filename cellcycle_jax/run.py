@@ -13,7 +13,6 @@ from ml_collections import ConfigDict
 
 from cellcycle_jax import checkpoint, data, files, models, state
 from cellcycle_jax.errors import StoredStateRefused, UsageError
-from cellcycle_jax.explain.gradcam import resolve_tap
 
 # Keys of config.json.
 RECORD = ("training", "channels", "classes", "markers", "crop_px", "data_sha256", "run_id", "data_dir")
@@ -49,8 +48,8 @@ class Run:
         """Logits of `crops`, f32 [N, P], `batch` cells on the device at a time."""
         return self.predict(crops, batch)[0]
 
-    def predict(self, crops: data.Crops, batch: int = BATCH) -> tuple[np.ndarray, np.ndarray]:
-        """Logits f32 [N, P] and embedding f32 [N, D] of `crops`; see `predict` below."""
+    def predict(self, crops: data.Crops, batch: int = BATCH) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """Logits f32 [N, P] and embeddings {tap: f32 [N, D]} of `crops`; see `predict` below."""
         return predict(self.model, self.variables, self.inputs(crops), crops, batch)
 
 
@@ -85,8 +84,8 @@ def load_run(workdir, finished: bool = False) -> Run:
                tuple(record["channels"]), tuple(record["classes"]), tuple(record["markers"]))
 
 
-def predict(model, variables, inputs, crops: data.Crops, batch: int = BATCH) -> tuple[np.ndarray, np.ndarray]:
-    """What a model says of `crops`, and what it has made of them before its last layers.
+def predict(model, variables, inputs, crops: data.Crops, batch: int = BATCH):
+    """What a model says of `crops`, and what it makes of them on the way.
 
     Args:
         model: Flax module, `(image, train) -> (logits, taps)`.
@@ -96,18 +95,17 @@ def predict(model, variables, inputs, crops: data.Crops, batch: int = BATCH) -> 
         batch: cells on the device at a time; the last batch is filled up, so only one program is compiled.
 
     Returns:
-        logits f32 [N, P] and embedding f32 [N, D]: the last tap, mean over its positions.
+        logits f32 [N, P] and embeddings {tap: f32 [N, D]}: each tap, mean over its positions.
     """
     step = _predict_cached(model, inputs.func, tuple(sorted(inputs.keywords.items())))
     found = []
     for start in range(0, len(crops), batch):
         rows = np.minimum(np.arange(start, start + batch), len(crops) - 1)
-        found.append([np.asarray(part) for part in step(variables, data.arrays_of(data.take(crops, rows)))])
+        found.append(jax.device_get(step(variables, data.arrays_of(data.take(crops, rows)))))
     if not found:
         one = {name: jax.ShapeDtypeStruct((1, *a.shape[1:]), a.dtype) for name, a in data.arrays_of(crops).items()}
-        found = [[np.zeros((0, part.shape[1]), part.dtype) for part in jax.eval_shape(step, variables, one)]]
-    logits, embedding = (np.concatenate(parts)[: len(crops)] for parts in zip(*found, strict=True))
-    return logits, embedding
+        found = [jax.tree.map(lambda part: np.zeros(part.shape, part.dtype), jax.eval_shape(step, variables, one))]
+    return jax.tree.map(lambda *parts: np.concatenate(parts)[: len(crops)], *found)
 
 
 @functools.lru_cache(maxsize=8)
@@ -118,7 +116,7 @@ def _predict_cached(model, inputs, options):
     def step(variables, arrays):
         seen = inputs(*(arrays[name] for name in ("image", "image_scale", "compartments", "norm")))
         logits, taps = model.apply(variables, seen, train=False)
-        return logits, taps[resolve_tap(taps)].mean(axis=(1, 2))
+        return logits, {name: tap.mean(axis=(1, 2)) for name, tap in taps.items()}
 
     return jax.jit(step)
 

@@ -30,7 +30,7 @@ def embedding(n, seed, dimensions=8):
     """Two classes 6 standard deviations apart along the first axis."""
     rng = np.random.default_rng(seed)
     label = np.arange(n) % 2
-    return rng.normal(size=(n, dimensions)) + 6 * label[:, None] * np.eye(dimensions)[0], label
+    return {"last": rng.normal(size=(n, dimensions)) + 6 * label[:, None] * np.eye(dimensions)[0]}, label
 
 
 @pytest.fixture(scope="module")
@@ -68,16 +68,28 @@ def test_about_one_fresh_cell_in_a_hundred_is_unlike(known):
 def test_a_cell_far_from_both_classes_is_unlike_to_the_network(known):
     between, far = np.zeros((2, 8)), np.zeros((2, 8))
     between[:, 0], far[:, 3] = (0.5, 5.5), 9.0
-    found = novelty.judge_cells(known, np.concatenate([between, far]), objects(4, fields=1, **{SHARPNESS: 0.3}))
+    points = {"last": np.concatenate([between, far])}
+    found = novelty.judge_cells(known, points, objects(4, fields=1, **{SHARPNESS: 0.3}))
     assert found["cause"].tolist() == ["", "", novelty.NETWORK, novelty.NETWORK]
     assert found["why"].iloc[3].startswith("the network's view is ")
 
 
-def test_embeddings_that_do_not_vary_can_be_fitted():
-    flat = np.ones((20, 4))
-    found = novelty.fit_cells(flat, np.arange(20) % 2, flat[:5], objects(20), CHANNELS, "DNA")
+def test_activations_that_do_not_vary_can_be_fitted():
+    flat = {"last": np.ones((20, 4))}
+    found = novelty.fit_cells(flat, np.arange(20) % 2, flat, objects(20), CHANNELS, "DNA")
     assert (novelty.judge_cells(found, flat, objects(20))["novelty"] <= 1).all()
-    assert (novelty.judge_cells(found, flat + 1, objects(20))["cause"] == novelty.NETWORK).all()
+    assert (novelty.judge_cells(found, {"last": flat["last"] + 1}, objects(20))["cause"] == novelty.NETWORK).all()
+
+
+def test_thresholds_hold_for_all_layers_together():
+    def layers(n, seed):
+        return {f"layer{i}": embedding(n, (seed, i))[0]["last"] for i in range(5)}
+
+    found = novelty.fit_layers(layers(2000, 0), np.arange(2000) % 2, layers(2000, 1))
+    for seed in (0, 1, 2):  # two that were fitted to, and one that was not
+        far = np.max([novelty.distance(e, found[n].means, found[n].whitening) / found[n].threshold
+                      for n, e in layers(2000, seed).items()], axis=0)
+        assert np.mean(far > 1) == pytest.approx(0.01, abs=0.006)
 
 
 @pytest.mark.parametrize("column, factor, words", [
@@ -153,7 +165,8 @@ def test_many_unlike_cells_make_a_field_unlike_and_few_do_not(fields):
     (alarm,) = judged(rows, fields, unlike=range(6))
     assert alarm.kind == "crops" and alarm.value == 0.3
     assert alarm.sentence == "cells: 6 of 20 are unlike those of training, mostly by nuclear area"
-    assert [a.kind for a in judged(rows.iloc[:9], fields, unlike=range(9))] == ["few_cells"]
+    assert [a.kind for a in judged(rows.iloc[:9], fields, unlike=range(9))] == ["few_cells", "crops"]
+    assert [a.kind for a in judged(rows.iloc[:1], fields, unlike=[0])] == ["few_cells"]  # one of one may be chance
 
 
 def test_rejected_objects_do_not_count(fields):

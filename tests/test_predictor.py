@@ -79,7 +79,9 @@ def test_what_is_read_back_says_the_same_to_the_last_bit(run):
     crops = data.load_crops(trained.data_dir, "validation")
     logits, embedding = found.predict(crops)
     assert logits.tobytes() == trained.predict_logits(crops).tobytes()
-    assert embedding.shape == (16, 8) and embedding.dtype == np.float32 and logits.dtype == np.float32
+    assert logits.dtype == np.float32
+    assert {name: (e.shape, e.dtype.name) for name, e in embedding.items()} == {
+        "stem": ((16, 4), "float32"), "stage1": ((16, 4), "float32"), "stage2": ((16, 8), "float32")}
 
 
 def test_another_model_with_channels_in_another_order_can_be_frozen(tmp_path):
@@ -90,11 +92,12 @@ def test_another_model_with_channels_in_another_order_can_be_frozen(tmp_path):
     assert found.predict(crops)[0].tobytes() == load_run(workdir).predict_logits(crops).tobytes()
 
 
-def test_the_embedding_is_the_mean_of_the_last_tap(run):
+def test_the_embeddings_are_the_means_of_the_taps(run):
     trained = load_run(run)
     crops = data.load_crops(trained.data_dir, "validation")
     taps = trained.model.apply(trained.variables, trained.images(crops), train=False)[1]
-    np.testing.assert_allclose(trained.predict(crops)[1], np.asarray(taps["stage2"]).mean(axis=(1, 2)), atol=1e-5)
+    for name, embedding in trained.predict(crops)[1].items():
+        np.testing.assert_allclose(embedding, np.asarray(taps[name]).mean(axis=(1, 2)), atol=1e-5)
 
 
 def test_a_copied_folder_needs_neither_run_nor_data(run, copied, tmp_path, monkeypatch):
