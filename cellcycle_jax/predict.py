@@ -136,21 +136,24 @@ def shares(rows: pd.DataFrame, classes, bootstraps: int, confidence: float) -> d
     Neither counts that the network errs, nor that it may abstain more often on one class.
     """
     decided = rows[rows["decision"] != ""]
-    fields = pd.crosstab(decided[schema.FIELD], decided["decision"]).reindex(columns=list(classes), fill_value=0)
-    counts, n = fields.to_numpy(np.float64), max(len(decided), 1)
     result = {"n_fields": rows[schema.FIELD].nunique(), "n_cells": len(rows), "n_decided": len(decided), "shares": {}}
-    if not len(decided):
+    if decided.empty:
         return result
-    if len(fields) >= MANY_FIELDS:
-        found = statistics.bootstrap_intervals(
-            lambda w: dict(zip(classes, (w @ counts).T / (w @ counts.sum(axis=1)), strict=True)), fields.index,
-            bootstraps, confidence, SEED)
-        result["shares"] = {name: {k: one[k] for k in ("value", "low", "high")} for name, one in found.items()}
-    else:
-        low, high = wilson(counts.sum(axis=0), n, confidence)
-        result["shares"] = {name: {"value": counts[:, i].sum() / n, "low": low[i], "high": high[i]}
-                            for i, name in enumerate(classes)}
-    return result | {"interval": "fields" if len(fields) >= MANY_FIELDS else "wilson"}
+    place, fields = pd.factorize(decided[schema.FIELD])
+    counts = np.zeros((len(fields), len(classes)))
+    np.add.at(counts, (place, pd.Index(classes).get_indexer(decided["decision"])), 1)
+    if len(fields) < MANY_FIELDS:
+        value = counts.sum(axis=0) / len(decided)
+        low, high = wilson(counts.sum(axis=0), len(decided), confidence)
+        found = {name: {"value": value[i], "low": low[i], "high": high[i]} for i, name in enumerate(classes)}
+        return result | {"shares": found, "interval": "wilson"}
+
+    def score(weights):
+        return dict(zip(classes, (weights @ counts).T / (weights @ counts.sum(axis=1)), strict=True))
+
+    found = statistics.bootstrap_intervals(score, fields, bootstraps, confidence, SEED)
+    found = {name: {key: one[key] for key in ("value", "low", "high")} for name, one in found.items()}
+    return result | {"shares": found, "interval": "fields"}
 
 
 def wilson(k, n, confidence: float):
