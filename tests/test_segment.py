@@ -3,6 +3,8 @@ import pytest
 from scipy import ndimage
 from skimage.draw import disk, ellipse
 
+from bench import segmentation
+from data_prep import segment
 from data_prep.segment import measure_diameter, segment_nuclei
 
 
@@ -64,3 +66,94 @@ def test_diameter_in_um_needs_the_pixel_size():
     image = drawn([disk((80, 120), 15)])
     in_um, in_px = segment_nuclei(image, pixel_um=0.5, diameter=15.0), segment_nuclei(image, diameter=30.0)
     np.testing.assert_array_equal(in_um, in_px)
+
+
+def test_discs_of_several_sizes_keep_their_areas():
+    radii = {(40, 40): 8, (40, 130): 11, (130, 45): 15, (130, 140): 19}
+    labels = segment_nuclei(drawn([disk(centre, radius) for centre, radius in radii.items()]))
+    assert labels.max() == 4
+    for centre, radius in radii.items():
+        assert (labels == labels[centre]).sum() == pytest.approx(np.pi * radius**2, rel=0.12)
+
+
+def test_a_chain_of_three_is_three():
+    assert segment_nuclei(drawn([disk((100, 60 + 28 * i), 15) for i in range(3)]), diameter=30).max() == 3
+
+
+def test_uneven_background_is_no_nucleus_and_hides_none():
+    centres = [(40 + 60 * i, 40 + 60 * j) for i in range(3) for j in range(3)]
+    image = drawn([disk(centre, 14) for centre in centres]) + np.linspace(0, 1200, 200)  # more than a nucleus is bright
+    labels = segment_nuclei(image)
+    assert labels.max() == 9 and all(labels[centre] for centre in centres)
+
+
+def test_nuclei_in_a_bright_tissue_are_told_apart():
+    centres = [(40 + 30 * i, 40 + 30 * j) for i in range(5) for j in range(5)]
+    image = drawn([disk(centre, 10) for centre in centres])
+    tissue = np.zeros(image.shape)
+    tissue[15:185, 15:185] = 700
+    labels = segment_nuclei(image + ndimage.gaussian_filter(tissue, 8.0))
+    assert len({labels[centre] for centre in centres} - {0}) == 25
+    areas = np.bincount(labels.ravel())[[labels[centre] for centre in centres]]
+    np.testing.assert_allclose(areas, np.pi * 10**2, rtol=0.25)
+
+
+def test_bright_debris_hides_no_dim_nuclei():
+    image = drawn([disk((40 + 60 * i, 40 + 60 * j), 14) for i in range(3) for j in range(3)])
+    image[disk((70, 70), 3)] = 20000
+    labels = segment_nuclei(image)
+    assert all(labels[40 + 60 * i, 40 + 60 * j] for i in range(3) for j in range(3))
+    assert labels.max() <= 10
+
+
+def test_a_flat_field_or_only_noise_holds_nothing_whatever_the_method():
+    rng = np.random.default_rng(1)
+    for image in (np.zeros((120, 150)), np.full((120, 150), 700.0), rng.normal(100, 5, (300, 300)),
+                  rng.poisson(40, (300, 300))):
+        assert segment_nuclei(image).max() == 0
+
+
+def test_eight_and_sixteen_bits_say_the_same():
+    image = np.clip(drawn([disk((100, 80), 15), disk((100, 108), 15), disk((40, 40), 12)]) / 4, 0, 255).astype(np.uint8)
+    np.testing.assert_array_equal(segment_nuclei(image), segment_nuclei(image.astype(np.uint16) * 257))
+
+
+def test_diameter_is_measured_from_few_or_small_nuclei():
+    one = drawn([disk((100, 100), 20)])
+    small = drawn([disk((20 + 18 * i, 20 + 18 * j), 5) for i in range(9) for j in range(9)])
+    assert measure_diameter(one, 24.0) == pytest.approx(40, rel=0.1)
+    assert measure_diameter(small, 48.0) == pytest.approx(10, rel=0.25)
+
+
+def large_nuclei(seed=0):
+    """Four separate ellipses of some 70 px and a touching pair, in 512 x 512."""
+    shapes = [ellipse(100, 110, 30, 40), ellipse(110, 390, 38, 32, rotation=0.5), ellipse(390, 120, 34, 34),
+              ellipse(256, 250, 30, 42, rotation=1.0), disk((390, 350), 34), disk((390, 412), 34)]
+    return drawn(shapes, size=512, noise=20).astype(np.float32)
+
+
+@pytest.mark.parametrize("method", ["otsu", "watershed"])
+def test_a_coarse_grid_finds_the_same_outlines(method, monkeypatch):
+    coarse = segment_nuclei(large_nuclei(), diameter=70, method=method) > 0
+    monkeypatch.setattr(segment, "WORKING_DIAMETER_PX", 1000.0)
+    fine = segment_nuclei(large_nuclei(), diameter=70, method=method) > 0
+    assert (coarse & fine).sum() / (coarse | fine).sum() >= 0.99
+
+
+def test_otsu_leaves_touching_nuclei_together():
+    assert segment_nuclei(large_nuclei(), diameter=70, method="otsu").max() == 5
+    assert segment_nuclei(large_nuclei(), diameter=70).max() == 6
+
+
+def test_scores_of_a_drawn_pair():
+    truth, found = np.zeros((10, 40), np.int32), np.zeros((10, 40), np.int32)
+    for label, columns in enumerate((slice(0, 10), slice(10, 20), slice(25, 29), slice(30, 38)), 1):
+        truth[:, columns] = label
+    found[:, 0:20] = 1  # covers two
+    found[:, 25:28] = 2  # 3 / 4 of the third
+    found[0:5, 30:38], found[5:10, 30:38] = 3, 4  # halves of the fourth
+    found[:, 39] = 5
+    hits = segmentation.hits(truth, found)
+    assert hits.tolist() == [1, 1, 1, 1, 1, 0, 0, 0, 0]  # an overlap has to be above the level, not at it
+    assert segmentation.f1(np.array([*hits, 4, 5]))[0] == pytest.approx(2 / 9)
+    assert segmentation.failures(truth, found) == {"merged": [1], "split": [4], "missed": [], "spurious": [5]}
