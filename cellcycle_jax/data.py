@@ -12,7 +12,11 @@ from cellcycle_jax.errors import InputRefused, StoredStateRefused, UsageError
 
 BUILDER = pathlib.Path("tfds", "cells", "1.0.0")
 ARRAYS = ("image", "image_scale", "compartments", "norm", "label")
-MASKS = {"none": 0, "cell": schema.Compartment.BODY, "nucleus": schema.Compartment.NUCLEUS}  # what a mask keeps
+# What a mask needs to know of a crop. 'cell' and 'nucleus' keep it; 'ring' keeps what lies outside RING without it.
+MASKS = {"none": schema.Compartment(0), "cell": schema.Compartment.BODY, "nucleus": schema.Compartment.NUCLEUS,
+         "ring": schema.Compartment.BODY}
+OUTLINED = ("cell", "nucleus")  # masks that show the outline of the nucleus in every channel
+RING = 1.05  # inner radius of the ring, share of half the crop: so far out a cell hardly ever cuts a shape into it
 SCALES = ("reference", "own_max", "spread")
 _TEXT_COLUMNS = {"cell_id": schema.CELL_ID, "group_id": schema.FIELD, "field_id": schema.FIELD, "well": schema.WELL,
                  "plate": schema.PLATE, "cell_line": schema.CELL_LINE}  # of cells that no split has grouped yet
@@ -224,7 +228,8 @@ def model_inputs(image, image_scale, compartments, norm, channels, mask: str, sc
         compartments: u8 [B, S, S], bits of `schema.Compartment`.
         norm: f32 [B, C, 4], columns `schema.NORM_FIELDS`, camera units.
         channels: positions of the K channels to show.
-        mask: a key of `MASKS`; pixels outside the own cell's body, or outside the own nucleus, are zero.
+        mask: a key of `MASKS`; all else is zero. 'ring' is a control that shows no cell: what a network reads there is
+            background, light and neighbours.
         scale: 'reference': relative to the field's reference above background; 'spread': relative to the spread of the
             field's pixels, which grows with crowding; 'own_max': relative to the brightest pixel of the own nucleus. A
             channel with no such value above zero (a blank one) is zero.
@@ -241,5 +246,15 @@ def model_inputs(image, image_scale, compartments, norm, channels, mask: str, sc
     else:
         one = norm[..., schema.NORM_FIELDS.index(scale)]
     signal = jnp.where(one > 0, signal / jnp.where(one > 0, one, 1.0), 0.0)
-    kept = MASKS[mask]
-    return jnp.where((compartments & int(kept) > 0)[..., None], signal, 0.0) if kept else signal
+    if mask == "none":
+        return signal
+    kept = compartments & int(MASKS[mask]) > 0
+    if mask == "ring":
+        kept = ~kept & _ring(image.shape[1])
+    return jnp.where(kept[..., None], signal, 0.0)
+
+
+def _ring(size):
+    """Mask bool [S, S] of what lies farther than RING from the middle of a crop: its corners."""
+    place = jnp.arange(size) - (size - 1) / 2
+    return jnp.hypot(place[:, None], place) > RING * size / 2

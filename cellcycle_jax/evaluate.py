@@ -93,7 +93,7 @@ def fitted_baselines(cells, run, crops):
     if run.config.data.cell_lines:
         train = train[train[schema.CELL_LINE].isin(list(run.config.data.cell_lines))]
     labelled = train[train[schema.LABEL] != ""]
-    masked = run.config.data.mask != "none"
+    masked = run.config.data.mask in data.OUTLINED
     return (baselines.fit_baselines(labelled, run.channels, crops.nucleus, run.classes, crops.markers, masked),
             baselines.fit_oracle(train, run.classes))
 
@@ -158,7 +158,7 @@ def notes(run, crops, split) -> list[str]:
         if run.config.data.scale == "own_max":
             said.append("Scaled to its own maximum a nucleus still tells its brightness by how fine noise and grey "
                         "steps are, so the lead over nuclear area is an upper bound on what shape and texture add.")
-    if run.config.data.mask != "none" and crops.nucleus not in run.channels:
+    if run.config.data.mask in data.OUTLINED and crops.nucleus not in run.channels:
         said.append(f"The network does not see {crops.nucleus}, but the mask follows the nucleus, so its size and "
                     "shape show in every channel; all_features is given them too.")
     if not run.config.train.balance:
@@ -166,6 +166,10 @@ def notes(run, crops, split) -> list[str]:
                     "accuracies do not compare; AUROC does.")
     if (groups := len(set(crops.group_id.tolist()))) < FEW_GROUPS:
         said.append(f"With {groups} groups the intervals are narrower than they should be.")
+    if run.config.data.mask == "ring":
+        said.append("A control: the network sees the outer ring of the crops and no cell, so any score above chance is "
+                    "read from background, light or neighbours.")
+    said += made["notes"]
     if made["config"]["source"] == "simulated":
         said.append("The cells are simulated: scores show that the tools work, nothing about biology.")
     if split == "validation":

@@ -123,7 +123,7 @@ def training() -> ConfigDict:
     c.data = ConfigDict()
     c.data.channels = ()  # channels the model sees, by name; (): all but the markers
     c.data.cell_lines = ()  # lines to train on and score; (): all
-    c.data.mask = "cell"  # 'cell': everything outside the own cell's body is zero; 'nucleus': outside the own nucleus; 'none'
+    c.data.mask = "cell"  # 'cell': everything outside the own cell's body is zero; 'nucleus': outside the own nucleus; 'none'; 'ring': a control, what lies farthest from the cell
     c.data.scale = "reference"  # 'reference': (pixel - background) / the field's reference; 'own_max': / the brightest px of the own nucleus; 'spread': / the spread of the field's pixels
 
     c.model = ConfigDict()

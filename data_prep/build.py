@@ -89,6 +89,9 @@ def decide(table, recipe, corrections):
     if config.phase.method != "none":
         refuse_missing_class(table, config.phase)
     made["notes"] = [*getattr(source, "NOTES", ()), *split.notes(config.split.by)]
+    if config.reference.nucleus == "median":
+        made["notes"].append(f"{config.channels.nucleus}, in which cells were found, shows no DNA: the baseline "
+                             "integrated_dna is its summed intensity, no more.")
     return table, labelled, made
 
 

@@ -2,12 +2,13 @@
 
 import numpy as np
 import pandas as pd
-from skimage import measure as skimage_measure
 
 from cellcycle_jax import files, schema
 from data_prep import crop, intensity, measure, quality
 from data_prep.fields import Field, FieldFile
 from data_prep.recipe import Recipe
+from data_prep.regions import Regions
+from data_prep.shape import boxes, centres
 from data_prep.sources import source_of
 
 
@@ -25,14 +26,15 @@ def extract_field(file: FieldFile, recipe: Recipe) -> pd.DataFrame:
     field = recipe.read(file)
     image = recipe.corrected(field)
     labels = recipe.labels(file, field, image)
+    regions = Regions.of(labels)
     unit = 1 / field.pixel_um if field.pixel_um else 2.0  # px per um; without a pixel size, half a um is assumed
     bodies = measure.cell_bodies(labels, config.crop.body_um * unit)
-    background = intensity.field_background(image, labels, config.crop.body_um * unit)
+    background = intensity.field_background(image, bodies)
     signal = image - background
     diameter = measure.typical_diameter(labels)
     masks = {c: measure.stain_mask(signal[..., field.channels.index(c)], bodies, diameter)
              for c in config.channels.stains}
-    rows = _rows(field, file, labels, background)
+    rows = _rows(field, file, regions, background)
     if hasattr(source, "objects") and len(rows):
         rows = _with_objects(rows, source.objects(file, labels, config))
     rows["_light_known"] = recipe.light_of(field) is not None
@@ -41,27 +43,27 @@ def extract_field(file: FieldFile, recipe: Recipe) -> pd.DataFrame:
                                         field.pixel_um)
         rows = pd.concat([rows, pd.DataFrame(columns)], axis=1)
         if hasattr(source, "truth_labels"):
-            rows["Truth_cell_label"] = _majority(source.truth_labels(recipe.folder, file), labels)
+            rows["Truth_cell_label"] = _majority(source.truth_labels(recipe.folder, file), labels)[regions.numbers]
     _write_crops(recipe, field, image, labels, bodies, background, masks, rows)
     return rows
 
 
-def _rows(field: Field, file: FieldFile, labels, background):
-    table = skimage_measure.regionprops_table(labels, properties=("label", "centroid", "bbox", "area"))
-    height, width = labels.shape
-    edge = (table["bbox-0"] == 0) | (table["bbox-1"] == 0) | (table["bbox-2"] == height) | (table["bbox-3"] == width)
-    counts = np.bincount(labels.ravel(), quality.saturated(field.image).ravel(), minlength=labels.max() + 1)[1:]
-    n = len(table["label"])
-    rows = {schema.CELL_ID: [f"{field.field_id}:{i}" for i in table["label"]],
+def _rows(field: Field, file: FieldFile, regions: Regions, background):
+    height, width = regions.shape
+    top, left, bottom, right = boxes(regions.runs, len(regions.count))
+    centre_y, centre_x = centres(regions)
+    full = regions.sum(quality.saturated(field.image).ravel()[regions.pixels])
+    n = len(regions.count)
+    rows = {schema.CELL_ID: [f"{field.field_id}:{i}" for i in regions.numbers],
             schema.FIELD: [field.field_id] * n, schema.WELL: [field.well] * n, schema.PLATE: [field.plate] * n,
             schema.CELL_LINE: [field.cell_line] * n, schema.SITE: [field.site] * n,
             schema.FIELD_LABEL: [file.label] * n, schema.PIXEL_SIZE: [field.pixel_um or np.nan] * n,
-            schema.CENTRE_Y: table["centroid-0"], schema.CENTRE_X: table["centroid-1"],
-            "_label": table["label"], "_border": edge, "_area_px": table["area"],
-            "_pixel_size_known": [field.pixel_um is not None] * n,
-            "_saturated": counts / np.maximum(table["area"], 1), "_sha256": [field.sha256] * n,
-            "_height": [height] * n, "_width": [width] * n, "_listed": [True] * n,
-            "_crop_y": table["centroid-0"], "_crop_x": table["centroid-1"]}
+            schema.CENTRE_Y: centre_y, schema.CENTRE_X: centre_x,
+            "_label": regions.numbers, "_area_px": regions.count.astype(np.float64),
+            "_border": (top == 0) | (left == 0) | (bottom == height) | (right == width),
+            "_pixel_size_known": [field.pixel_um is not None] * n, "_saturated": full / regions.count,
+            "_sha256": [field.sha256] * n, "_height": [height] * n, "_width": [width] * n, "_listed": [True] * n,
+            "_crop_y": centre_y, "_crop_x": centre_x}
     rows |= {f"Metadata_{name}": [value] * n for name, value in file.extra}
     rows |= {f"Metadata_Background_{c}": [float(b)] * n for c, b in zip(field.channels, background, strict=True)}
     return pd.DataFrame(rows)
@@ -83,12 +85,11 @@ def _with_objects(rows, known):
 
 
 def _majority(truth, labels):
-    """For each label the truth's label that covers most of it, 0 where none covers at least half."""
-    n = labels.max()
-    overlap = np.zeros((n + 1, truth.max() + 1), np.int64)
+    """For each label, from 0, the truth's label that covers most of it, 0 where none covers at least half."""
+    overlap = np.zeros((labels.max() + 1, max(truth.max(), 1) + 1), np.int64)
     np.add.at(overlap, (labels.ravel(), truth.ravel()), 1)
-    best = overlap[1:, 1:].argmax(axis=1) + 1
-    return np.where(overlap[1:, 1:].max(axis=1) * 2 >= overlap[1:].sum(axis=1), best, 0)
+    best = overlap[:, 1:].argmax(axis=1) + 1
+    return np.where(overlap[:, 1:].max(axis=1) * 2 >= overlap.sum(axis=1), best, 0)
 
 
 def _write_crops(recipe, field, image, labels, bodies, background, masks, rows):
@@ -96,23 +97,27 @@ def _write_crops(recipe, field, image, labels, bodies, background, masks, rows):
     resampled = field.pixel_um is not None and config.crop.um_per_px > 0
     scale = field.pixel_um / config.crop.um_per_px if resampled else 1.0
     stain = masks[config.channels.stains[0]] if config.channels.stains else None
-    whole = rows[rows["_listed"] & ~rows["_border"]] if len(rows) else rows
+    whole = rows[rows["_listed"] & ~rows["_border"]]
     small = np.array([False])
     if len(whole):
         small = np.bincount(labels.ravel()) < config.quality.min_area * np.median(whole["_area_px"])
     debris = small[labels] & (labels > 0)
-    cut = [crop.cut(image, labels, bodies, row["_label"], (row["_crop_y"], row["_crop_x"]),
-                    config.crop.size_px, scale, background, stain, debris) for _, row in whole.iterrows()]
-    stored = 1.0 if field.image.dtype == np.uint16 else float(max(image.max(), 1e-6) / 65535)
-    size = config.crop.size_px
-    crops = np.stack([c for c, _ in cut]) if cut else np.zeros((0, size, size, image.shape[-1]), np.float32)
-    spread = np.median(np.abs(image - np.median(image, axis=(0, 1))), axis=(0, 1)) * 1.4826
+    pixels, bits = crop.cut_all(image, labels, bodies, whole["_label"].to_numpy(),
+                                whole[["_crop_y", "_crop_x"]].to_numpy(np.float64), config.crop.size_px, scale,
+                                background, stain, debris)
+    stored, lowest = 1.0, 0.0
+    if field.image.dtype != np.uint16:  # of a background that was taken off before, values below zero are kept
+        lowest = min(float(image.min()), 0.0)
+        stored = max(float(image.max()) - lowest, 1e-6) / 65535
+    planes = [np.ascontiguousarray(plane).ravel() for plane in np.moveaxis(image, -1, 0)]
+    middle = np.array([np.median(plane) for plane in planes])
+    spread = np.array([np.median(np.abs(plane - m)) for plane, m in zip(planes, middle, strict=True)]) * 1.4826
     present = schema.Compartment.NUCLEUS | schema.Compartment.OTHER_NUCLEI | schema.Compartment.BODY
     present |= schema.Compartment.DEBRIS | (schema.Compartment.SECOND_STAIN if stain is not None else 0)
     with files.replacing(recipe.crops / f"{field.field_id}.npz") as temporary:
-        np.savez(temporary, cell_id=np.array(whole[schema.CELL_ID], dtype=str) if len(whole) else np.zeros(0, "U1"),
-                 image=np.clip(np.round(crops / stored), 0, 65535).astype(np.uint16),
-                 compartments=np.stack([b for _, b in cut]) if cut else np.zeros((0, size, size), np.uint8),
+        np.savez(temporary, cell_id=whole[schema.CELL_ID].to_numpy(str) if len(whole) else np.zeros(0, "U1"),
+                 image=np.clip(np.round((pixels - lowest) / stored), 0, 65535).astype(np.uint16), compartments=bits,
                  image_scale=np.float32(stored), present=np.uint8(present),
-                 field_norm=np.stack([background, np.median(image, axis=(0, 1)), spread]).astype(np.float32),
+                 # Moved with the pixels: only differences between them count.
+                 field_norm=np.stack([background - lowest, middle - lowest, spread]).astype(np.float32),
                  um_per_px=np.float32(config.crop.um_per_px if resampled else (field.pixel_um or np.nan)))

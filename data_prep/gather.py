@@ -37,7 +37,7 @@ class Gathered:
     table: pd.DataFrame  # one row per object, with Metadata_Reject and Metadata_Reference_<channel>
     recipe: Recipe
     found: list[FieldFile]
-    quarantined: dict[str, str]  # path -> why the file was set aside
+    quarantined: dict[str, str]  # field_id -> why the field was set aside, its file first
 
     def discard(self) -> None:
         """Remove all work folders beside this one, of earlier configs too: nothing will go on from them."""
@@ -74,7 +74,7 @@ def gather(config, fields_dir, out, needed=(), strict: bool = False) -> Gathered
     work.mkdir(parents=True, exist_ok=True)
     recipe = Recipe(config, pathlib.Path(fields_dir), work, find_channels(found, config, needed), {})
     recipe, unreadable = add_light(found, recipe)
-    table, quarantined = _extract_all([f for f in found if str(f.path) not in unreadable], recipe)
+    table, quarantined = _extract_all([f for f in found if f.field_id not in unreadable], recipe)
     quarantined = unreadable | quarantined
     if quarantined and (strict or len(quarantined) == len(found)):
         raise InputRefused(next(iter(quarantined.values())))
@@ -95,17 +95,16 @@ def plates_without_light(table, method) -> list[str]:
 
 
 def _extract_all(found, recipe):
-    """All rows of all fields, in the order of `found`; and {path: reason} of the files that were set aside."""
+    """All rows of all fields, in the order of `found`; and {field_id: reason} of those that were set aside."""
     done, quarantined = {}, {}
     with tqdm(total=len(found), desc="fields to cells", unit="field") as bar, _workers(recipe.config) as each:
         for file, (rows, reason) in each(_extract, found, recipe):
             bar.update()
             if reason:
-                quarantined[str(file.path)] = reason
+                quarantined[file.field_id] = reason
             else:
-                done[file.path, file.part] = rows
-    places = [(f.path, f.part) for f in found]
-    tables = [done[place] for place in places if place in done and len(done[place])]
+                done[file.field_id] = rows
+    tables = [done[f.field_id] for f in found if len(done.get(f.field_id, ()))]
     return (pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()), quarantined
 
 
@@ -183,7 +182,7 @@ def _fingerprint(config, found):
     """Names the work folder: the same config and code on the same files goes on, anything else starts anew."""
     listed = []
     for file in found:
-        states = [path.stat() for path in file.paths]
+        states = [path.stat() for path in (*file.paths, file.labels_path) if path]
         described = {k: str(v) for k, v in dataclasses.asdict(file).items()}
         listed.append((described, [(s.st_size, s.st_mtime_ns) for s in states]))
     digest = hashlib.sha256(json.dumps([config.to_json(sort_keys=True), listed]).encode())

@@ -4,23 +4,23 @@ A field's mean and standard deviation depend on how crowded it is; the G1 peak o
 """
 
 import numpy as np
-from scipy import ndimage
 
 from cellcycle_jax import schema
 
 MIN_CELLS_FOR_PEAK = 10  # fewer nuclei give no trustworthy G1 peak
+MIN_MEAN = 0.1  # where the mean is a smaller share of the root mean square in three of four cells, nothing is stained
 FLOOR = 0.01  # lowest reference of a field, share of the plate's median positive one: it is divided by
 
 
-def field_background(image: np.ndarray, labels: np.ndarray, margin_px: float) -> np.ndarray:
-    """Median of each channel farther than `margin_px` from any nucleus, f32 [C].
+def field_background(image: np.ndarray, bodies: np.ndarray) -> np.ndarray:
+    """Median of each channel [H, W, C] outside all cell bodies i32 [H, W], f32 [C].
 
-    Where less than 1 % of the field is that far away, the 5th percentile of the field stands in.
+    Where less than 1 % of the field is outside, the 5th percentile of the field stands in.
     """
-    far = ndimage.distance_transform_edt(labels == 0) > margin_px if labels.any() else np.ones(labels.shape, bool)
-    if far.mean() < 0.01:
+    far = np.flatnonzero(bodies == 0)
+    if len(far) < 0.01 * bodies.size:
         return np.percentile(image, 5, axis=(0, 1)).astype(np.float32)
-    return np.median(image[far], axis=0).astype(np.float32)
+    return np.array([np.median(plane.ravel()[far]) for plane in np.moveaxis(image, -1, 0)], np.float32)
 
 
 def g1_peak(integrated: np.ndarray) -> float:
@@ -55,7 +55,8 @@ def references(table, channels, nucleus: str, by: str, peak: bool) -> dict[str, 
     nucleus of typical size is 1. A field with fewer than MIN_CELLS_FOR_PEAK nuclei takes its median nucleus instead of
     its peak. Other channels: the median over the field's cells of the mean above background over the body, which blur
     does not change, times how far root mean square and mean are apart on the plate, so that a sparse bright stain
-    (Golgi) and a diffuse one come out alike.
+    (Golgi) and a diffuse one come out alike. In a channel that is darker than its background as often as brighter
+    (bright field) the mean says nothing; there it is the median root mean square of a cell.
 
     Args:
         table: rows of usable cells with the columns of `data_prep.measure` and an area in px, `_area_px`.
@@ -74,8 +75,7 @@ def references(table, channels, nucleus: str, by: str, peak: bool) -> dict[str, 
         sparse = {c: _sparseness(plate, c) for c in channels}
         found = {}
         for field, cells in plate.groupby(schema.FIELD if by == "field" else schema.PLATE, sort=False):
-            means = {c: cells[f"Cells_Intensity_MeanIntensity_{c}"].median() for c in channels}
-            found[field] = {c: float(means[c] * sparse[c]) for c in channels}
+            found[field] = {c: _brightness(cells, c, sparse[c]) for c in channels}
             if peak:
                 integrated = cells[schema.integrated(nucleus)].to_numpy()
                 centre = g1_peak(integrated) if len(cells) >= MIN_CELLS_FOR_PEAK else float(np.median(integrated))
@@ -92,7 +92,16 @@ def _lowest(references):
     return FLOOR * float(np.median(positive)) if positive else 1e-3
 
 
-def _sparseness(cells, channel):
-    """Root mean square over mean of a channel, median over the cells; 1 for a stain spread evenly."""
+def _brightness(cells, channel, sparse):
+    """Typical brightness of a channel in `cells`, for a plate of that sparseness (NaN: no stain but bright field)."""
     mean, spread = (cells[f"Cells_Intensity_{kind}Intensity_{channel}"] for kind in ("Mean", "Std"))
-    return float((np.hypot(mean, spread) / mean.where(mean > 0)).median())
+    return float(np.hypot(mean, spread).median() if np.isnan(sparse) else mean.median() * sparse)
+
+
+def _sparseness(cells, channel):
+    """Root mean square over mean of a channel, median over the cells: 1 for a stain spread evenly, NaN for no stain."""
+    mean, spread = (cells[f"Cells_Intensity_{kind}Intensity_{channel}"] for kind in ("Mean", "Std"))
+    size = np.hypot(mean, spread)
+    if (mean > MIN_MEAN * size).mean() < 0.25:
+        return float("nan")
+    return float((size / mean.where(mean > 0)).median())

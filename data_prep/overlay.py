@@ -38,7 +38,7 @@ def draw_all(cells, gathered, classes, alarms, folder) -> None:
         if not alarm.note:
             warnings.setdefault(alarm.field_id, []).append(alarm.sentence)
     warnings = {field: "Unlike training: " + "; ".join(sentences) for field, sentences in warnings.items()}
-    files = [f for f in gathered.found if str(f.path) not in gathered.quarantined]
+    files = [f for f in gathered.found if f.field_id not in gathered.quarantined]
     rows = dict(list(cells.groupby(schema.FIELD)))
     workers = min(gathered.recipe.config.workers or os.cpu_count() or 1, len(files))
     with tqdm(total=len(files), desc="overlays", unit="field") as bar:

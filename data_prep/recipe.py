@@ -84,7 +84,7 @@ def find_channels(found, config, needed=()) -> tuple[str, ...]:
 
 
 def add_light(found, recipe):
-    """The recipe with the light of each plate, and {path: reason} of files that cannot be read.
+    """The recipe with the light of each plate, and {field_id: reason} of fields that cannot be read.
 
     Fields of another size have been taken otherwise, so each size of a plate has a light of its own. A plate is judged
     by MAX_LIGHT_FIELDS fields at most; a size of which fewer than `illumination.MIN_FIELDS` are among them has none.
@@ -101,7 +101,7 @@ def add_light(found, recipe):
             try:
                 image = recipe.read(file).image
             except InputRefused as error:
-                unreadable[str(file.path)] = str(error)
+                unreadable[file.field_id] = str(error)
             else:
                 by_size[image.shape[:2]].append(image)
         light |= {(plate, size): illumination.estimate(images) for size, images in by_size.items()

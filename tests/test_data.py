@@ -122,6 +122,16 @@ def test_cell_mask_keeps_the_own_body_and_nothing_else():
     np.testing.assert_array_equal(inputs(neighbours, mask="cell"), inputs(crops, mask="cell"))
 
 
+def test_ring_keeps_what_is_far_from_the_middle_and_no_cell():
+    crops = tiny.crops()
+    size = crops.image.shape[1]
+    y, x = np.mgrid[:size, :size] - (size - 1) / 2
+    far = (np.hypot(y, x) > 1.05 * size / 2)[None, ..., None]
+    body = (crops.compartments & int(Compartment.BODY) > 0)[..., None]
+    assert 0.1 < far.mean() < 0.25
+    np.testing.assert_array_equal(inputs(crops, mask="ring"), np.where(far & ~body, inputs(crops, mask="none"), 0))
+
+
 def test_a_blank_channel_is_zero():
     crops = tiny.crops()
     norm = crops.norm.copy()

@@ -26,10 +26,10 @@ def test_g1_peak_is_not_fooled_by_debris_or_by_many_g2_cells():
 
 def test_background_is_what_lies_far_from_nuclei():
     image = np.full((60, 60, 2), (100.0, 40.0), np.float32)
-    labels = np.zeros((60, 60), np.int32)
-    labels[20:40, 20:40] = 1
+    bodies = np.zeros((60, 60), np.int32)
+    bodies[14:46, 14:46] = 1
     image[16:44, 16:44] += 50  # haze around the nucleus
-    np.testing.assert_allclose(intensity.field_background(image, labels, margin_px=6), (100, 40))
+    np.testing.assert_allclose(intensity.field_background(image, bodies), (100, 40))
 
 
 def two_fields(unit=1.0, golgi=(1.0, 3.0)):
@@ -75,3 +75,10 @@ def test_a_nuclear_channel_without_dna_is_referred_to_like_any_other():
     own = two_fields().groupby(schema.FIELD)["Cells_Intensity_MeanIntensity_DNA"].median()
     ratio = [found[f]["DNA"] / own[f] for f in found]
     assert ratio[0] == pytest.approx(ratio[1])
+
+
+def test_bright_field_is_referred_to_by_how_far_it_departs_from_its_background():
+    table = two_fields()
+    table["Cells_Intensity_MeanIntensity_Golgi"], table["Cells_Intensity_StdIntensity_Golgi"] = -3.0, 4.0
+    found = intensity.references(table, ("DNA", "Golgi"), "DNA", "plate", True)
+    assert {r["Golgi"] for r in found.values()} == {5.0}  # root of 3 squared and 4 squared

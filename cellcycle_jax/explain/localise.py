@@ -15,7 +15,8 @@ RIM = "nuclear rim"
 COMPARTMENTS = ("nucleus", "second stain", "cell body", "other nuclei", "background", RIM)
 # Places that hold nothing but zeros for the model, by `data.mask`.
 BLANK = {"none": (), "cell": ("other nuclei", "background"),
-         "nucleus": ("second stain", "cell body", "other nuclei", "background")}
+         "nucleus": ("second stain", "cell body", "other nuclei", "background"),
+         "ring": ("nucleus", "second stain", "cell body")}
 _PLACES = {
     "nucleus": "in the nucleus",
     "second stain": "at the second stain",

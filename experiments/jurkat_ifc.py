@@ -1,0 +1,88 @@
+"""G1 or G2 of unstained Jurkat cells: how much rests on the cell, how much on its surroundings, how much on the batch?
+
+    python -m experiments.jurkat_ifc --fields=jurkat_ifc_cellcycle --out=runs/jurkat_ifc
+
+Every row is trained and scored on several random splits by blocks of montage columns; the test blocks of a split
+are opened once. About half an hour on 2 cores. README.md holds question, command and result.
+"""
+
+import argparse
+import pathlib
+
+import numpy as np
+import pandas as pd
+
+import launch
+from cellcycle_jax import files, schema
+
+# Name, data set, channels, mask.
+ROWS = (
+    ("bright field, cell alone", "jurkat_ifc", "BF", "cell"),
+    ("bright and dark field, cell alone", "jurkat_ifc", "BF,DF", "cell"),
+    ("bright field, outer ring", "jurkat_ifc", "BF", "ring"),
+    ("bright and dark field, outer ring", "jurkat_ifc", "BF,DF", "ring"),
+    ("control: G1 of two experiments, cell alone", "jurkat_ifc_control", "BF", "cell"),
+    ("control: G1 of two experiments, outer ring", "jurkat_ifc_control", "BF", "ring"),
+)
+BASELINES = ("nuclear_area", "all_features")
+
+
+def run(name, data_set, channels, mask, seed, fields, out) -> dict:
+    """One row on one split: AUROC of the network and of the baselines on the test blocks."""
+    data = out / f"{data_set}_{seed}"
+    if not (data / "provenance.json").exists():
+        _do("prepare", f"--config=configs/data/{data_set}.py", f"--fields={fields}", f"--out={data}",
+            f"--config.split.seed={seed}")
+    workdir = out / f"{data_set}_{seed}_{channels.replace(',', '')}_{mask}"
+    if not (workdir / "evaluation_test.json").exists():
+        _do("train", "--config=configs/jurkat_ifc.py", f"--data={data}", f"--workdir={workdir}",
+            f"--config.data.channels={channels}", f"--config.data.mask={mask}", f"--config.seed={seed}")
+        _do("evaluate", f"--workdir={workdir}", "--final")
+    scores = files.read_json(workdir / "evaluation_test.json")
+    found = {"row": name, "seed": seed, "network": scores["model"]["auroc"]["value"], "cells": scores["n_cells"]}
+    found |= {b: scores["baselines"][b]["auroc"]["value"] for b in BASELINES}
+    return found | _other_acquisition(workdir, data_set)
+
+
+def _other_acquisition(workdir, data_set):
+    """Share of G1 cells called G2, in the acquisition that was trained on and in the other one."""
+    if data_set != "jurkat_ifc":
+        return {}
+    cells = pd.read_parquet(workdir / "predictions_test.parquet")
+    cells = cells[cells[schema.FIELD_LABEL] == "G1"]
+    called = (cells["predicted"] == "G2").groupby(cells[schema.PLATE]).mean()
+    return {"called G2, own G1": called["Experiment_1"], "called G2, other G1": called["Experiment_2"]}
+
+
+def _do(*arguments):
+    if code := launch.main(list(arguments)):
+        raise SystemExit(code)
+
+
+def table(found: pd.DataFrame) -> str:
+    """Mean over the splits, and lowest to highest, as a Markdown table."""
+    columns = [c for c in found.columns if c not in ("row", "seed", "cells")]
+    lines = ["| | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
+    for name, rows in found.groupby("row", sort=False):
+        words = [f"{rows[c].mean():.3f} ({rows[c].min():.3f} to {rows[c].max():.3f})" if rows[c].notna().any() else ""
+                 for c in columns]
+        lines.append(f"| {name} | " + " | ".join(words) + " |")
+    return "\n".join(lines)
+
+
+def main():
+    """Run all rows on all splits; finished ones are read back."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--fields", required=True, help="folder with the montages")
+    parser.add_argument("--out", required=True, help="folder to write")
+    parser.add_argument("--splits", type=int, default=5, help="number of random splits (default 5)")
+    arguments = parser.parse_args()
+    out = pathlib.Path(arguments.out)
+    found = pd.DataFrame([run(*row, seed, arguments.fields, out) for row in ROWS for seed in range(arguments.splits)])
+    files.write_csv(found, out / "scores.csv")
+    print(f"\nAUROC on test blocks, mean of {arguments.splits} splits (lowest to highest); "
+          f"{int(np.median(found['cells']))} labelled cells each\n\n{table(found)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,70 @@
+"""Fields treated by several processes, on this machine and behind a Dask scheduler."""
+
+import os
+import signal
+import threading
+import time
+
+import pandas as pd
+import pytest
+
+from cellcycle_jax.errors import ResourceMissing
+from configs.data import simulated
+from data_prep import gather
+
+
+def config_for(scheduler=""):
+    config = simulated.get_config()
+    config.workers, config.scheduler = 1, scheduler
+    return config
+
+
+@pytest.fixture(scope="module")
+def straight(simulated_fields, tmp_path_factory):
+    return gather.gather(config_for(), simulated_fields, tmp_path_factory.mktemp("straight")).table
+
+
+@pytest.fixture
+def cluster():
+    distributed = pytest.importorskip("distributed", reason="Dask is not installed (pip install -e '.[dask]')")
+    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
+        yield cluster
+
+
+@pytest.mark.slow
+def test_dask_gives_the_same_rows_as_one_process(simulated_fields, straight, cluster, tmp_path):
+    found = gather.gather(config_for(cluster.scheduler_address), simulated_fields, tmp_path)
+    pd.testing.assert_frame_equal(found.table, straight)
+    assert not found.quarantined and len(list(found.recipe.crops.glob("*.npz"))) == 20
+
+
+@pytest.mark.slow
+def test_a_killed_worker_costs_nothing(simulated_fields, straight, cluster, tmp_path):
+    victim = next(iter(cluster.workers.values())).process.process.pid
+    killed = []
+
+    def kill_when_at_work():
+        while not list(tmp_path.glob(".work-*/*.npz")):
+            time.sleep(0.05)
+        os.kill(victim, signal.SIGKILL)
+        killed.append(victim)
+
+    watcher = threading.Thread(target=kill_when_at_work, daemon=True)
+    watcher.start()
+    found = gather.gather(config_for(cluster.scheduler_address), simulated_fields, tmp_path)
+    watcher.join(timeout=10)
+    assert killed
+    pd.testing.assert_frame_equal(found.table, straight)
+
+
+def test_a_scheduler_that_does_not_answer_is_named(simulated_fields, tmp_path, monkeypatch):
+    pytest.importorskip("distributed", reason="Dask is not installed (pip install -e '.[dask]')")
+    monkeypatch.setattr(gather, "DASK_TIMEOUT_S", 1)
+    with pytest.raises(ResourceMissing, match="tcp://127.0.0.1:9.*no Dask scheduler answers"):
+        gather.gather(config_for("tcp://127.0.0.1:9"), simulated_fields, tmp_path)
+
+
+def test_without_dask_it_is_said_how_to_get_it(monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "dask.distributed", None)
+    with pytest.raises(ResourceMissing, match=r"pip install -e '.\[dask\]'"):
+        gather._dask_client("tcp://127.0.0.1:9")
