@@ -133,3 +133,26 @@ def test_run_folder_holds_what_is_promised(opened):
 
 def test_no_path_of_this_machine_and_no_user_in_the_environment_file(opened):
     assert "/" not in json.dumps(files.read_json(opened / "env.json")).replace("cellcycle_jax/", "")
+
+
+def test_predicting_the_same_fields_again_gives_what_evaluate_gave(run, simulated_fields, tmp_path):
+    command = ["predict", f"--workdir={run}", f"--fields={simulated_fields}", f"--out={tmp_path}",
+               "--config.source=simulated", "--config.workers=2"]
+    assert launch.main(command) == 0
+    found = pd.read_parquet(tmp_path / "cells.parquet").set_index(schema.CELL_ID)
+    known = pd.read_parquet(run / "predictions_validation.parquet").set_index(schema.CELL_ID)
+    names = ["prob_G1/S", "prob_G2", "calibrated_G1/S", "calibrated_G2"]
+    np.testing.assert_allclose(found.loc[known.index, names], known[names], atol=1e-5)
+    fields = {path.name.removesuffix(".ome.tif") for path in (simulated_fields / "fields").iterdir()}
+    assert {path.stem for path in (tmp_path / "overlays").iterdir()} == fields
+    assert files.read_json(tmp_path / "predict.json")["n_fields"] == len(fields)
+    assert not list(tmp_path.glob(".*"))
+    assert launch.main(command) == 2  # finished predictions are not replaced unasked
+
+
+def test_a_predictor_is_all_that_predict_needs(run, simulated_fields, tmp_path):
+    shutil.copytree(run / "predictor", tmp_path / "elsewhere")
+    command = ["predict", f"--workdir={tmp_path / 'elsewhere'}", f"--fields={simulated_fields / 'fields'}",
+               f"--out={tmp_path / 'out'}", "--config.max_fields=7"]
+    assert launch.main(command) == 0
+    assert launch.main([*command, "--config.crop.size_px=32", "--overwrite"]) == 2

@@ -1,0 +1,81 @@
+"""New fields are treated as those of training were."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import tifffile
+
+from cellcycle_jax import files, schema
+from cellcycle_jax.errors import InputRefused, UsageError
+from configs import base
+from data_prep import new_fields, overlay
+
+
+@pytest.fixture(scope="module")
+def trained(prepared):
+    """The preparation config of a data set, as it is frozen into a run."""
+    return files.read_json(prepared / "provenance.json")["config"]
+
+
+def reading(trained, **fields):
+    asked = base.preparation()
+    asked.update_from_flattened_dict({"workers": 1, **fields})
+    return new_fields.reading_config(trained, asked, list(fields))
+
+
+def test_all_but_reading_is_as_in_training(trained):
+    changed = {**trained, "crop": {**trained["crop"], "size_px": 96}, "projection": "mean"}
+    config = reading(changed, pixel_um=0.65, source="folder")
+    assert config.crop.size_px == 96 and config.pixel_um == 0.65 and config.source == "folder"
+    assert config.name_pattern == "" and config.channels.stains == ("Golgi", "EB1")
+    assert config.projection == "mean" and reading(changed, projection="max").projection == "max"
+    assert config.channels.markers == ()
+
+
+def test_what_the_model_was_trained_with_is_not_changed(trained):
+    with pytest.raises(UsageError, match="config.crop.size_px.*treated as those of training.*name_pattern"):
+        reading(trained, **{"crop.size_px": 32})
+
+
+@pytest.fixture
+def dna_only(simulated_fields, tmp_path):
+    """Eight fields of which only DNA and Golgi were taken."""
+    folder = tmp_path / "new"
+    folder.mkdir()
+    for path in sorted((simulated_fields / "fields").glob("HeLa*"))[:8]:
+        tifffile.imwrite(folder / path.name.replace(".ome", ""), tifffile.imread(path)[:2], photometric="minisblack")
+    return folder
+
+
+def test_fields_without_the_marker_and_without_a_stain_that_is_not_shown(trained, dna_only, tmp_path, capsys):
+    config = reading(trained, channel_names=("DNA", "Golgi"), pixel_um=0.5)
+    gathered = new_fields.extract(config, dna_only, tmp_path, ("DNA", "Golgi"))
+    assert "no EB1: not measured" in capsys.readouterr().err
+    table = new_fields.table_of(gathered)
+    assert not [c for c in table if c.startswith(("_", "Truth_"))]
+    assert {"Golgi_AreaShape_Area", schema.reference_column("DNA"), schema.REJECT} <= set(table.columns)
+    assert len(list(gathered.recipe.crops.glob("*.npz"))) == 8
+    gathered.discard()
+    assert not list(tmp_path.glob(".work-*"))
+
+
+def test_a_channel_that_the_model_sees_must_be_there(trained, dna_only, tmp_path):
+    config = reading(trained, channel_names=("DNA", "Golgi"), pixel_um=0.5)
+    with pytest.raises(InputRefused, match="no channel 'EB1' .shown to the model.; the file has DNA, Golgi"):
+        new_fields.extract(config, dna_only, tmp_path, ("DNA", "EB1"))
+
+
+def test_overlay_outlines_each_object_in_the_colour_of_its_class(tmp_path):
+    labels = np.zeros((200, 200), np.int32)
+    for number, corner in enumerate((20, 80, 140), start=1):
+        labels[corner:corner + 30, corner:corner + 30] = number
+    image = labels.astype(np.float32) > 0
+    rows = pd.DataFrame({schema.CELL_ID: ["f:1", "f:2", "f:3"], "decision": ["G1", "G2", ""],
+                         schema.REJECT: ["", "", "border"]})
+    overlay.overlay(image.astype(np.float32), labels, rows, ("G1", "G2"), "f: DNA", "", 0.5, tmp_path / "f.png")
+    import matplotlib.image
+
+    drawn = matplotlib.image.imread(tmp_path / "f.png")[..., :3]
+    for colour in ("#0072B2", "#D55E00", overlay.SET_ASIDE):
+        wanted = np.array([int(colour[i:i + 2], 16) for i in (1, 3, 5)]) / 255
+        assert (np.abs(drawn - wanted).max(axis=-1) < 0.02).sum() > 100  # outline and legend
