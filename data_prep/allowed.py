@@ -4,7 +4,7 @@ import math
 
 from data_prep import phase, split
 from data_prep.fields import quantity_error
-from data_prep.projection import PROJECTIONS
+from data_prep.reading.projection import PROJECTIONS
 from data_prep.segment import SEGMENTERS
 
 

@@ -7,11 +7,11 @@ import pathlib
 import numpy as np
 
 from cellcycle_jax.errors import InputRefused, UsageError
-from data_prep.colour import grey
-from data_prep.formats import read_picture
-from data_prep.ome import differ
-from data_prep.picture import as_stored, refuse_large
-from data_prep.projection import project
+from data_prep.reading.colour import grey
+from data_prep.reading.formats import read_picture
+from data_prep.reading.ome import differ
+from data_prep.reading.picture import as_stored, refuse_large
+from data_prep.reading.projection import project
 
 MIN_BITS = 8  # of a pixel; what has fewer is a mask
 

@@ -95,7 +95,7 @@ def test_colour_pictures_are_refused(tmp_path):
 
 
 def test_declared_size_is_checked_before_decoding(tmp_path, monkeypatch, stack):
-    monkeypatch.setattr("data_prep.picture.MAX_BYTES", 1000)
+    monkeypatch.setattr("data_prep.reading.picture.MAX_BYTES", 1000)
     with pytest.raises(InputRefused, match="declares"):
         read_field(write(tmp_path / "a.tif", stack[0]), ("DNA",))
 
@@ -240,6 +240,6 @@ def test_all_files_of_a_field_together_are_limited(tmp_path, monkeypatch, stack)
     paths = []
     for i in range(3):
         paths.append(write(tmp_path / f"{i}.tif", stack[0]).path)
-    monkeypatch.setattr("data_prep.picture.MAX_BYTES", 10_000)  # two of them are 8000
+    monkeypatch.setattr("data_prep.reading.picture.MAX_BYTES", 10_000)  # two of them are 8000
     with pytest.raises(InputRefused, match="0.tif and the other files of field 'f': declares"):
         read_field(FieldFile(tuple(paths), "f", channels=("A", "B", "C")))

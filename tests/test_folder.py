@@ -10,7 +10,8 @@ import tifffile
 
 from cellcycle_jax.errors import InputRefused, UsageError
 from configs import base
-from data_prep import allowed, fields, names
+from data_prep import allowed, fields
+from data_prep.reading import names
 from data_prep.sources import folder
 
 ROOT = pathlib.Path(__file__).parents[1]

@@ -5,7 +5,7 @@ import tifffile
 
 from cellcycle_jax.errors import InputRefused
 from configs import base
-from data_prep import label_images
+from data_prep.reading import label_images
 from data_prep.sources import folder
 
 SHAPE = (12, 20)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from data_prep.projection import best_plane, project
+from data_prep.reading.projection import best_plane, project
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 import tifffile
 
 from cellcycle_jax.errors import InputRefused
-from data_prep.tiff import read_tiff
+from data_prep.reading.tiff import read_tiff
 
 NAMES = ["DNA", "Golgi"]
 OME = {"axes": "CYX", "Channel": {"Name": NAMES}, "PhysicalSizeX": 0.5, "PhysicalSizeXUnit": "µm"}

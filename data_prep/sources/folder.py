@@ -14,8 +14,8 @@ import sys
 import numpy as np
 
 from cellcycle_jax.errors import InputRefused, UsageError
-from data_prep import formats, label_images, names, sidecar
 from data_prep.fields import Field, FieldFile, read_field
+from data_prep.reading import formats, label_images, names, sidecar
 
 
 def find_fields(folder, config) -> list[FieldFile]:

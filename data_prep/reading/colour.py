@@ -3,7 +3,7 @@
 import dataclasses
 
 from cellcycle_jax.errors import InputRefused
-from data_prep.picture import Picture
+from data_prep.reading.picture import Picture
 
 
 def grey(picture: Picture, rgb, channel: str, path) -> Picture:

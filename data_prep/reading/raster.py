@@ -7,7 +7,7 @@ import imagecodecs
 import numpy as np
 
 from cellcycle_jax.errors import InputRefused
-from data_prep.picture import Picture, one_line, refuse_large, type_bits
+from data_prep.reading.picture import Picture, one_line, refuse_large, type_bits
 
 _PNG_SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by colour type; 3 is a palette
 

@@ -3,9 +3,9 @@
 import collections
 import pathlib
 
-from data_prep.picture import Picture
-from data_prep.raster import read_bmp, read_png
-from data_prep.tiff import read_tiff
+from data_prep.reading.picture import Picture
+from data_prep.reading.raster import read_bmp, read_png
+from data_prep.reading.tiff import read_tiff
 
 TIFF = (".tif", ".tiff")
 RASTER = {".png": read_png, ".bmp": read_bmp}

@@ -11,7 +11,7 @@ from skimage.segmentation import relabel_sequential
 
 from cellcycle_jax.errors import InputRefused
 from data_prep.fields import FieldFile
-from data_prep.formats import TIFF, read_picture, stem
+from data_prep.reading.formats import TIFF, read_picture, stem
 
 ENDINGS = (*TIFF, ".png")
 SUFFIX = re.compile(r"_(cp_masks|labels?|masks?|seg)$", re.IGNORECASE)

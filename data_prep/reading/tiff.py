@@ -4,8 +4,8 @@ import numpy as np
 import tifffile
 
 from cellcycle_jax.errors import InputRefused
-from data_prep import ome
-from data_prep.picture import Picture, complaints, one_line, refuse_large, type_bits
+from data_prep.reading import ome
+from data_prep.reading.picture import Picture, complaints, one_line, refuse_large, type_bits
 
 _IMAGEJ_UM = {"micron": 1.0, "microns": 1.0, "um": 1.0, "µm": 1.0, "μm": 1.0, "\\u00B5m": 1.0, "nm": 1e-3}
 _GREY = (tifffile.PHOTOMETRIC.MINISBLACK, tifffile.PHOTOMETRIC.CFA)

@@ -6,9 +6,9 @@ import re
 from typing import NamedTuple
 
 from cellcycle_jax.errors import InputRefused, UsageError
-from data_prep import ome
 from data_prep.fields import FieldFile
-from data_prep.formats import TIFF, stem
+from data_prep.reading import ome
+from data_prep.reading.formats import TIFF, stem
 
 PLACES = ("line", "label", "plate", "well", "site", "time")  # what tells fields apart
 GROUPS = {*PLACES, "channel", "z"}

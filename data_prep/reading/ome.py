@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 import tifffile
 
 from cellcycle_jax.errors import InputRefused
-from data_prep.picture import complaints
+from data_prep.reading.picture import complaints
 
 _UM = {"m": 1e6, "cm": 1e4, "mm": 1e3, "µm": 1.0, "\u03bcm": 1.0, "um": 1.0, "nm": 1e-3}
 MAX_XML = 10_000_000  # characters
