@@ -5,13 +5,22 @@ VERSION := $(shell $(PYTHON) -c 'import sys; print("py%d%d" % sys.version_info[:
 CONSTRAINTS ?= $(wildcard constraints/cpu-$(VERSION).txt)
 RUN := $(VENV)/bin/python
 
-.PHONY: demo test test-fast lint constraints
+.PHONY: demo test test-fast lint constraints pretrained
 
 demo: $(VENV)/.ready
 	$(RUN) launch.py demo --out=runs/demo --overwrite
 
 test: $(VENV)/.ready
 	$(RUN) -m pytest
+
+# The model in pretrained/simulated_dna, made anew.
+pretrained: $(VENV)/.ready
+	$(RUN) launch.py simulate --out=runs/pretrained/fields
+	$(RUN) launch.py prepare --config=configs/data/simulated.py --fields=runs/pretrained/fields --out=runs/pretrained/data
+	$(RUN) launch.py train --config=configs/pretrained.py --data=runs/pretrained/data --workdir=runs/pretrained/run
+	$(RUN) launch.py evaluate --workdir=runs/pretrained/run
+	mkdir -p pretrained/simulated_dna
+	cp -r runs/pretrained/run/predictor/. pretrained/simulated_dna
 
 test-fast: $(VENV)/.ready
 	$(RUN) -m pytest -m "not slow"

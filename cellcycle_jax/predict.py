@@ -129,14 +129,20 @@ def _counts(column, classes):
 
 
 def shares(rows: pd.DataFrame, classes, bootstraps: int, confidence: float) -> dict:
-    """Share of each class among the decided cells of `rows`.
+    """Share of each class among the decided cells of `rows`, and `expected`.
+
+    That is its mean probability over all cells that are like training, the uncertain ones too: abstaining more often on
+    one class does not bend it.
 
     The interval resamples fields where there are MANY_FIELDS or more. With fewer it is Wilson's of a proportion (1927,
     doi 10.1080/01621459.1927.10502953), which takes cells for independent and is too narrow for more than one field.
     Neither counts that the network errs, nor that it may abstain more often on one class.
     """
     decided = rows[rows["decision"] != ""]
-    result = {"n_fields": rows[schema.FIELD].nunique(), "n_cells": len(rows), "n_decided": len(decided), "shares": {}}
+    like = rows[rows["novelty"] <= 1]
+    expected = {name: float(like[f"calibrated_{name}"].mean()) if len(like) else None for name in classes}
+    result = {"n_fields": rows[schema.FIELD].nunique(), "n_cells": len(rows), "n_decided": len(decided), "shares": {},
+              "expected": expected}
     if decided.empty:
         return result
     place, fields = pd.factorize(decided[schema.FIELD])
@@ -210,4 +216,6 @@ def say(summary: dict) -> None:
 
 def _line(name, part):
     shares = ", ".join(f"{c} {s['value']:.0%} ({s['low']:.0%} to {s['high']:.0%})" for c, s in part["shares"].items())
-    return f"{name}: {shares or 'nothing decided'}; {part['n_decided']:,} of {part['n_cells']:,} usable cells decided"
+    expected = ", ".join(f"{c} {e:.0%}" for c, e in part["expected"].items() if e is not None)
+    return (f"{name}: {shares or 'nothing decided'}; {part['n_decided']:,} of {part['n_cells']:,} usable cells decided"
+            + (f"; by the probabilities of all of them {expected}" if expected else ""))

@@ -80,6 +80,8 @@ def decide(table, recipe, corrections):
     warn_of_one_hump(labelled.cuts)
     made = {"light_not_estimated": gather.plates_without_light(table, config.illumination)}
     made["labels_corrected_by_hand"] = review.apply_corrections(table, corrections)
+    if config.phase.method != "none":
+        split.refuse_same_place(table.drop_duplicates(schema.FIELD), config.split.by)
     table[schema.GROUP] = split.groups(table, config.split.by)
     chosen = config.split
     table[schema.SPLIT] = split.assign(table, chosen.by, chosen.fractions, chosen.seed, given_splits(table, chosen))

@@ -98,9 +98,8 @@ def _write_crops(recipe, field, image, labels, bodies, background, masks, rows):
     scale = field.pixel_um / config.crop.um_per_px if resampled else 1.0
     stain = masks[config.channels.stains[0]] if config.channels.stains else None
     whole = rows[rows["_listed"] & ~rows["_border"]]
-    small = np.array([False])
-    if len(whole):
-        small = np.bincount(labels.ravel()) < config.quality.min_area * np.median(whole["_area_px"])
+    typical = np.median(whole["_area_px"]) if len(whole) else 0.0
+    small = np.bincount(labels.ravel()) < config.quality.min_area * typical
     debris = small[labels] & (labels > 0)
     pixels, bits = crop.cut_all(image, labels, bodies, whole["_label"].to_numpy(),
                                 whole[["_crop_y", "_crop_x"]].to_numpy(np.float64), config.crop.size_px, scale,

@@ -39,6 +39,21 @@ def groups(table, by: str):
     return table[UNITS[by]]
 
 
+def refuse_same_place(fields, by: str) -> None:
+    """Refuse to split by field where several fields show one place at several times: they hold the same cells.
+
+    Args:
+        fields: rows with Metadata_Field, _Plate, _Well, _Site and _CellLine; one per field.
+        by: the unit of the split.
+    """
+    place = [schema.CELL_LINE, schema.PLATE, schema.WELL, schema.SITE]
+    again = fields[fields.duplicated(place)]
+    if by in ("field", "block") and len(again):
+        first, more = again[schema.FIELD].iloc[0], len(again) - 1
+        raise UsageError(f"config.split.by={by!r}: {first} and {more} more fields show a place that another one shows "
+                         "at another time; use 'well', so that no cell is on both sides")
+
+
 def notes(by: str) -> list[str]:
     """What a split by this unit cannot show."""
     if by == "block":

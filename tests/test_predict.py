@@ -136,8 +136,10 @@ def test_missing_and_damaged_crops_are_refused_by_name(known, new, tmp_path):
 
 
 def rows_of(decisions, fields):
-    """Usable cells with these decisions, in these fields."""
-    return pd.DataFrame({"decision": decisions, schema.FIELD: fields})
+    """Usable cells with these decisions, in these fields; where there is none, G2 has a probability of 0.6."""
+    prob = pd.Series(decisions).map({"G2": 0.9, "G1/S": 0.1, "": 0.6})
+    return pd.DataFrame({"decision": decisions, schema.FIELD: fields, "novelty": 0.5, "calibrated_G2": prob,
+                         "calibrated_G1/S": 1 - prob})
 
 
 def test_shares_of_few_fields_have_wilsons_interval():
@@ -147,6 +149,15 @@ def test_shares_of_few_fields_have_wilsons_interval():
     assert found["shares"]["G2"] == pytest.approx({"value": 0.3, "low": 0.1078, "high": 0.6032}, abs=1e-4)
     assert found["interval"] == "wilson"
     assert predict.shares(rows_of(["", ""], ["a", "b"]), tiny.CLASSES, 100, 0.95)["shares"] == {}
+
+
+def test_expected_shares_count_the_uncertain_and_leave_out_what_is_unlike():
+    rows = rows_of(["G2", "G1/S", "", "G2"], ["a"] * 4)
+    rows.loc[3, "novelty"] = 2.0
+    found = predict.shares(rows, tiny.CLASSES, 100, 0.95)
+    assert found["expected"] == pytest.approx({"G2": (0.9 + 0.1 + 0.6) / 3, "G1/S": (0.1 + 0.9 + 0.4) / 3})
+    rows["novelty"] = 2.0
+    assert predict.shares(rows, tiny.CLASSES, 100, 0.95)["expected"] == {"G2": None, "G1/S": None}
 
 
 def test_shares_of_many_fields_have_intervals_that_resample_fields():

@@ -21,6 +21,11 @@ def find_fields(root, config) -> list[FieldFile]:
     return folder.find_fields(images if images.is_dir() else root, config)
 
 
+def labels(file: FieldFile, config):
+    """The annotated nuclei where config.labels_folder names the folder of masks (by its whole path), else None."""
+    return folder.labels(file, config)
+
+
 def read(file: FieldFile, config) -> Field:
     """One field; the 12-bit range is kept as it is."""
     return folder.read(file, config)
