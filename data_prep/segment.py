@@ -11,6 +11,9 @@ import numpy as np
 from scipy import ndimage
 from skimage import filters, measure, morphology, segmentation
 
+from data_prep.segmentation.joining import joined, moments, stretch
+from data_prep.segmentation.working_grid import block_means, outlined
+
 TYPICAL_DIAMETER_UM = 16.0
 TYPICAL_DIAMETER_PX = 24.0
 WORKING_DIAMETER_PX = 15.0  # no smaller than this is a nucleus on the grid on which it is found
@@ -22,7 +25,6 @@ LEAST_CONTRAST = 1.35  # an object is so many times brighter than the ground aro
 EDGE = 0.45  # where an outline lies between the brightness of the ground, 0, and of the object, 1
 REACH = 0.1  # of the diameter; an outline is moved by so much at most
 LEAST_AREA = 0.06  # of a typical nucleus
-JOINED_DIAMETER = 1.35  # two halves of one object are joined up to about this size, where all else is equal
 
 
 def segment_nuclei(image: np.ndarray, pixel_um: float | None = None, diameter: float = 0.0,
@@ -57,9 +59,8 @@ def watershed(image: np.ndarray, diameter_px: float) -> np.ndarray:
     coarse, size = block_means(image, step), diameter_px / step
     signal, height = foreground(coarse, size)
     labels = joined(cut(signal, height > 0, size), signal, size)
-    labels = _drop_small(labels, LEAST_AREA * np.pi / 4 * size**2)
-    labels, height = fitted(labels, signal, size)
-    return _relabel(outlined(_relabel(labels), height, step)[: image.shape[0], : image.shape[1]])
+    labels, height = fitted(numbered(labels, LEAST_AREA * np.pi / 4 * size**2), signal, size)
+    return numbered(outlined(numbered(labels), height, step)[: image.shape[0], : image.shape[1]])
 
 
 def otsu(image: np.ndarray, diameter_px: float) -> np.ndarray:
@@ -75,7 +76,7 @@ def otsu(image: np.ndarray, diameter_px: float) -> np.ndarray:
         return np.zeros(image.shape, np.int32)
     counts = np.bincount(((smooth - low) * (255.9 / span)).astype(np.uint8).ravel(), minlength=256)
     height = smooth - filters.threshold_otsu(hist=(counts, low + span / 255.9 * (np.arange(256) + 0.5)))
-    labels = _relabel(_drop_small(measure.label(height > 0), LEAST_AREA * np.pi / 4 * (diameter_px / step) ** 2))
+    labels = numbered(measure.label(height > 0), LEAST_AREA * np.pi / 4 * (diameter_px / step) ** 2)
     return outlined(labels, height, step)[: image.shape[0], : image.shape[1]]
 
 
@@ -124,7 +125,7 @@ def foreground(image: np.ndarray, diameter_px: float) -> tuple[np.ndarray, np.nd
     threshold = (nearby(weight * level) + prior * of_field) / (amount + prior) + MARGIN
     height = level - np.maximum(threshold, of_field + np.log(LOWEST))
     mask = ndimage.binary_opening(height > 0, morphology.disk(max(1, round(0.05 * diameter_px))))
-    mask = ~_drop_small(measure.label(~mask, connectivity=1), 0.1 * diameter_px**2).astype(bool)  # holes
+    mask = numbered(measure.label(~mask, connectivity=1), 0.1 * diameter_px**2) == 0  # smaller holes are filled
     return signal, np.where(mask, np.maximum(height, 0.02), np.minimum(height, -0.02))
 
 
@@ -138,37 +139,6 @@ def cut(signal: np.ndarray, mask: np.ndarray, diameter_px: float) -> np.ndarray:
     apart = 2 * max(1, round(0.1 * diameter_px)) + 1
     peaks = mask & (relief == ndimage.maximum_filter(relief, apart))
     return segmentation.watershed(-relief, measure.label(peaks), mask=mask)
-
-
-def joined(parts: np.ndarray, signal: np.ndarray, diameter_px: float) -> np.ndarray:
-    """Join neighbours that make one nucleus, best pairs first.
-
-    For one nucleus speak: together they are as good an ellipse as each alone, no dim line runs between them, they are
-    equally bright, and not too large. The weights are rounded from a logistic regression on annotated nuclei.
-    """
-    shape = np.concatenate([moments(parts), np.bincount(parts.ravel(), signal.ravel(), parts.max() + 1)[None]])
-    name = np.arange(parts.max() + 1)
-    one, two, length, border = _borders(parts, signal)
-    while len(one):
-        area, alone, both = shape[0], stretch(shape[:6]), stretch(shape[:6, one] + shape[:6, two])
-        together = area[one] + area[two]
-        before = (area[one] * alone[one] + area[two] * alone[two]) / together
-        dim, bright = np.sort(np.stack([shape[6, one] / area[one], shape[6, two] / area[two]]), axis=0)
-        score = (4 * np.log(np.clip(before, 1, 1.6) / np.clip(both, 1, 1.6))
-                 + 1.6 * np.log(np.clip(border / length / dim, 0.4, 1.2)) + np.log(np.maximum(dim / bright, 0.3))
-                 - np.log(np.clip(np.sqrt(together * 4 / np.pi) / diameter_px, 0.5, 2.5) / JOINED_DIAMETER))
-        score -= 1e-9 * np.arange(len(score))  # no two alike
-        best = np.zeros(len(name))
-        np.maximum.at(best, np.concatenate([one, two]), np.concatenate([score, score]))
-        chosen = (score > 0) & (score == best[one]) & (score == best[two])
-        if not chosen.any():
-            break
-        into = np.arange(len(name))
-        into[two[chosen]] = one[chosen]
-        name = into[name]
-        shape[:, one[chosen]] += shape[:, two[chosen]]
-        one, two, length, border = _merged(into[one], into[two], length, border)
-    return name[parts]
 
 
 def fitted(labels: np.ndarray, signal: np.ndarray, diameter_px: float) -> tuple[np.ndarray, np.ndarray]:
@@ -191,94 +161,17 @@ def fitted(labels: np.ndarray, signal: np.ndarray, diameter_px: float) -> tuple[
     return np.where(mask, near, 0), np.where(mask, np.maximum(height, least), np.minimum(height, -least))
 
 
-def moments(labels: np.ndarray) -> np.ndarray:
-    """Area, sums of y, x, y^2, x^2 and xy of each object, f64 [6, n + 1]; those of two objects add up."""
-    y, x = np.nonzero(labels)
-    of, n = labels[y, x], labels.max() + 1
-    return np.stack([np.bincount(of, weight, n) for weight in (np.ones(len(y)), y, x, y * y, x * x, x * y)])
-
-
-def stretch(sums: np.ndarray) -> np.ndarray:
-    """Area of the ellipse of the same second moments over the area itself, [n]: 1 for an ellipse, else more."""
-    area = np.maximum(sums[0], 1)
-    y, x, yy, xx, xy = sums[1:6] / area
-    spread = (yy - y * y + 1 / 12) * (xx - x * x + 1 / 12) - (xy - x * y) ** 2  # a pixel is a square, not a point
-    return np.maximum(4 * np.pi * np.sqrt(np.maximum(spread, 0)) / area, 1e-6)
-
-
-def block_means(image: np.ndarray, step: int) -> np.ndarray:
-    """Means of step x step px, f32; the image is continued at its lower and right end."""
-    if step == 1:
-        return image
-    missing = [(0, -length % step) for length in image.shape]
-    image = np.pad(image, missing, mode="edge") if np.any(missing) else image
-    rows = sum(image[i::step] for i in range(step))
-    return sum(rows[:, i::step] for i in range(step)) * np.float32(1 / step**2)
-
-
-def outlined(labels: np.ndarray, height: np.ndarray, step: int) -> np.ndarray:
-    """Labels at `step` times the resolution: outlines where the interpolated height is 0, borders half way.
-
-    Args:
-        labels: i32 [h, w].
-        height: f32 [h, w], positive inside the objects.
-        step: full px per px.
-
-    Returns:
-        i32 [h * step, w * step].
-    """
-    if step == 1:
-        return labels
-    full = np.zeros((labels.shape[0] * step, labels.shape[1] * step), np.int32)
-    for label, box in enumerate(ndimage.find_objects(labels), 1):
-        wide = tuple(slice(max(s.start - 1, 0), min(s.stop + 1, n)) for s, n in zip(box, labels.shape, strict=True))
-        here, (finer_y, finer_x) = labels[wide], (_bilinear(s.stop - s.start, step) for s in wide)
-        own = np.where(here == label, 1, np.where(here > 0, -1, 0)).astype(np.float32)
-        inside = (finer_y @ height[wide] @ finer_x.T > 0) & (finer_y @ own @ finer_x.T > 0)
-        full[tuple(slice(s.start * step, s.stop * step) for s in wide)][inside] = label
-    return full
-
-
-@functools.cache
-def _bilinear(length, step):
-    """Matrix f32 [length * step, length] that interpolates between the middles of pixels."""
-    at = np.clip((np.arange(length * step) + 0.5) / step - 0.5, 0, length - 1)
-    return np.maximum(0, 1 - np.abs(at[:, None] - np.arange(length))).astype(np.float32)
-
-
-def _borders(parts, signal):
-    """Pairs of neighbours: both names, the border's length in px and the signal summed along it."""
-    sides = []
-    for a, b in ((np.s_[1:], np.s_[:-1]), (np.s_[:, 1:], np.s_[:, :-1])):
-        meet = (parts[a] != parts[b]) & (parts[a] > 0) & (parts[b] > 0)
-        sides.append([parts[a][meet], parts[b][meet], np.ones(meet.sum()), (signal[a][meet] + signal[b][meet]) / 2])
-    return _merged(*(np.concatenate(column) for column in zip(*sides, strict=True)))
-
-
-def _merged(one, two, length, border):
-    """The same pairs, each once and none of a part with itself; length and signal are added up."""
-    apart = one != two
-    low, high = np.minimum(one, two)[apart], np.maximum(one, two)[apart]
-    pairs, which = np.unique(np.stack([low, high]), axis=1, return_inverse=True)
-    return *pairs, np.bincount(which, length[apart]), np.bincount(which, border[apart])
+def numbered(labels: np.ndarray, least_area: float = 1) -> np.ndarray:
+    """The objects of at least so many px, numbered 1..n without a gap; i32 [H, W]."""
+    kept = np.bincount(labels.ravel()) >= least_area
+    kept[0] = False
+    return (np.cumsum(kept) * kept).astype(np.int32)[labels]
 
 
 def _means(labels, signal):
     """Mean signal in each object, f64 [n + 1]; 0 for one without pixels."""
     n = labels.max() + 1
     return np.bincount(labels.ravel(), signal.ravel(), n) / np.maximum(np.bincount(labels.ravel(), minlength=n), 1)
-
-
-def _drop_small(labels, min_area):
-    small = np.bincount(labels.ravel()) < min_area
-    small[0] = False
-    return np.where(small[labels], 0, labels)
-
-
-def _relabel(labels):
-    used = np.bincount(labels.ravel()) > 0
-    used[0] = False
-    return np.where(used, np.cumsum(used), 0).astype(np.int32)[labels]
 
 
 SEGMENTERS = {"watershed": watershed, "otsu": otsu}

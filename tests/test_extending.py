@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import tifffile
+from scipy import ndimage
 from skimage.draw import disk
 
 from cellcycle_jax import data, log, loop, models, run, schema
@@ -16,7 +17,7 @@ from cellcycle_jax.explain.gradcam import resolve_tap, tap_names
 from cellcycle_jax.explain.maps import class_maps
 from configs import base
 from configs.load import load
-from data_prep import build, gather, measure
+from data_prep import allowed, build, gather, measure
 from tests import tiny
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -128,14 +129,29 @@ def test_a_source_reads_fields_of_one_file_per_channel(tmp_path, monkeypatch):
     assert field.sha256 != module.read(found[0], config).sha256
 
 
-def test_a_segmenter_finds_a_drawn_disc():
+@pytest.fixture(scope="module")
+def segment():
+    """`data_prep.segment` with the document's segmenter."""
     path = "data_prep/segment.py"
     module = new_module(path, added(with_function(path, "SEGMENTERS"), EXAMPLES[path]))
+    assert module.SEGMENTERS.keys() - allowed.SEGMENTERS.keys() == {"local"}
+    return module
+
+
+def test_a_segmenter_finds_a_drawn_disc(segment):
     image = np.random.default_rng(0).normal(100, 5, (100, 120))
     image[disk((40, 70), 15)] += 800
-    labels = module.segment_nuclei(image, diameter=30, method="otsu")
+    labels = segment.segment_nuclei(image, diameter=30, method="local")
     assert labels.dtype == np.int32 and labels.max() == 1
     assert (labels == 1).sum() == pytest.approx(np.pi * 15**2, rel=0.06)
+
+
+def test_a_segmenter_tells_apart_what_another_leaves_together(segment):
+    image = np.full((100, 140), 100.0)
+    image[disk((50, 50), 15)] = image[disk((50, 82), 15)] = 900  # 2 px lie between them
+    image = ndimage.gaussian_filter(image, 2.5) + np.random.default_rng(0).normal(0, 5, image.shape)
+    found = {method: segment.segment_nuclei(image, diameter=30, method=method).max() for method in ("otsu", "local")}
+    assert found == {"otsu": 1, "local": 2}
 
 
 def test_a_feature_has_the_known_value():
