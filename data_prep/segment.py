@@ -60,7 +60,7 @@ def watershed(image: np.ndarray, diameter_px: float) -> np.ndarray:
     signal, height = foreground(coarse, size)
     labels = joined(cut(signal, height > 0, size), signal, size)
     labels, height = fitted(numbered(labels, LEAST_AREA * np.pi / 4 * size**2), signal, size)
-    return numbered(outlined(numbered(labels), height, step)[: image.shape[0], : image.shape[1]])
+    return numbered(outlined(numbered(labels), height, step, image.shape))
 
 
 def otsu(image: np.ndarray, diameter_px: float) -> np.ndarray:
@@ -77,7 +77,7 @@ def otsu(image: np.ndarray, diameter_px: float) -> np.ndarray:
     counts = np.bincount(((smooth - low) * (255.9 / span)).astype(np.uint8).ravel(), minlength=256)
     height = smooth - filters.threshold_otsu(hist=(counts, low + span / 255.9 * (np.arange(256) + 0.5)))
     labels = numbered(measure.label(height > 0), LEAST_AREA * np.pi / 4 * (diameter_px / step) ** 2)
-    return outlined(labels, height, step)[: image.shape[0], : image.shape[1]]
+    return outlined(labels, height, step, image.shape)
 
 
 def measure_diameter(image: np.ndarray, first_guess_px: float) -> float:
@@ -149,7 +149,8 @@ def fitted(labels: np.ndarray, signal: np.ndarray, diameter_px: float) -> tuple[
     """
     near = segmentation.expand_labels(labels, max(1, REACH * diameter_px))
     owner = segmentation.expand_labels(labels, 1 + 2.5 * REACH * diameter_px)
-    inside, ground = _means(labels, signal), _means(np.where(near > 0, 0, owner), signal)
+    n = labels.max() + 1
+    inside, ground = _means(labels, signal, n), _means(np.where(near > 0, 0, owner), signal, n)
     dark = 0.05 * signal.max()
     faint = inside + dark < LEAST_CONTRAST * (ground + dark)
     level = ground + EDGE * (inside - ground)
@@ -168,9 +169,8 @@ def numbered(labels: np.ndarray, least_area: float = 1) -> np.ndarray:
     return (np.cumsum(kept) * kept).astype(np.int32)[labels]
 
 
-def _means(labels, signal):
-    """Mean signal in each object, f64 [n + 1]; 0 for one without pixels."""
-    n = labels.max() + 1
+def _means(labels, signal, n):
+    """Mean signal of the labels 0..n-1, f64 [n]; 0 for one without pixels."""
     return np.bincount(labels.ravel(), signal.ravel(), n) / np.maximum(np.bincount(labels.ravel(), minlength=n), 1)
 
 

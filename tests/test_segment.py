@@ -157,3 +157,18 @@ def test_scores_of_a_drawn_pair():
     assert hits.tolist() == [1, 1, 1, 1, 1, 0, 0, 0, 0]  # an overlap has to be above the level, not at it
     assert segmentation.f1(np.array([*hits, 4, 5]))[0] == pytest.approx(2 / 9)
     assert segmentation.failures(truth, found) == {"merged": [1], "split": [4], "missed": [], "spurious": [5]}
+
+
+def test_an_object_that_others_leave_no_ground_is_kept():
+    labels = np.zeros((40, 40), np.int32)
+    labels[:, :20], labels[:, 20:] = 1, 2  # nothing lies outside
+    found, height = segment.fitted(labels, np.full((40, 40), 100.0), 20)
+    assert found.shape == height.shape == (40, 40) and set(np.unique(found)) <= {0, 1, 2}
+
+
+def test_an_inverted_picture_is_segmented_without_an_error():
+    rng = np.random.default_rng(0)
+    y, x = np.mgrid[:200, :200]
+    image = 1000 - 800.0 * sum(((y - a) ** 2 + (x - b) ** 2 < 144) for a in (40, 100, 160) for b in (40, 100, 160))
+    labels = segment.segment_nuclei(image + rng.normal(0, 10, image.shape))
+    assert (np.unique(labels[labels > 0]) == np.arange(1, labels.max() + 1)).all()  # pieces of bright ground
