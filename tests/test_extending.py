@@ -106,7 +106,7 @@ def test_an_architecture_trains_and_is_explained(registered, tmp_path, monkeypat
     np.testing.assert_allclose(prob.sum(1), 1, rtol=1e-5)
 
 
-def test_a_source_reads_fields_of_one_file_per_channel(tmp_path, monkeypatch):
+def test_a_source_knows_labels_and_tracks(tmp_path, monkeypatch):
     path = "data_prep/sources/mine.py"
     module = new_module(path, EXAMPLES[path])
     monkeypatch.setitem(sys.modules, "data_prep.sources.mine", module)
@@ -114,19 +114,21 @@ def test_a_source_reads_fields_of_one_file_per_channel(tmp_path, monkeypatch):
     assert set(listed) - set(gather.SOURCES) == {"mine"}
     monkeypatch.setattr(gather, "SOURCES", listed)
     config = base.preparation()
-    config.source, config.channel_names, config.pixel_um = "mine", ("DNA", "Golgi"), 0.5
-    gather.check(config)
+    config.update_from_flattened_dict({"source": "mine", "channel_names": ("DNA", "Golgi"), "pixel_um": 0.5,
+                                       "illumination": "none", "workers": 1})
+    labels = np.zeros((100, 120), np.uint16)
+    for number, centre in enumerate(((30, 30), (30, 80), (70, 55)), start=1):
+        labels[disk(centre, 12)] = number
+    image = np.stack([100 + 500 * (labels > 0), np.full(labels.shape, 20)], axis=-1).astype(np.uint16)
     for site in (1, 2):
-        for channel in (1, 2):
-            image = np.full((8, 9), 10 * site + channel, np.uint16)
-            tifffile.imwrite(tmp_path / f"P7_B03_s{site}_w{channel}.tif", image)
-    found = module.find_fields(tmp_path, config)
-    assert [(f.field_id, f.plate, f.well, f.site) for f in found] == [("P7_B03_s1", "P7", "B03", "1"),
-                                                                       ("P7_B03_s2", "P7", "B03", "2")]
-    field = module.read(found[1], config)
-    assert field.image.shape == (8, 9, 2) and field.image[0, 0].tolist() == [21, 22]
-    assert field.channels == ("DNA", "Golgi") and field.pixel_um == 0.5
-    assert field.sha256 != module.read(found[0], config).sha256
+        np.savez(tmp_path / f"P7_B03_s{site}.npz", image=image + site, labels=labels, tracks=["", "a", "", "b"])
+    (tmp_path / "P7_B03_s3.npz").write_bytes(b"cut short")
+    found = gather.gather(config, tmp_path, tmp_path / "out")
+    assert [(f.field_id, f.plate, f.well, f.site) for f in found.found[:2]] == [("P7_B03_s1", "P7", "B03", "1"),
+                                                                             ("P7_B03_s2", "P7", "B03", "2")]
+    assert "no readable 'image'" in found.quarantined["P7_B03_s3"] and found.recipe.channels == ("DNA", "Golgi")
+    assert found.table[schema.REJECT].tolist() == ["", "unlisted", ""] * 2
+    assert found.table[schema.TRACK].fillna("").tolist() == ["a", "", "b"] * 2
 
 
 @pytest.fixture(scope="module")
