@@ -124,7 +124,7 @@ def report(arguments):
 
 def predict(arguments):
     """Apply a trained run to new fields: a row per cell, an overlay per field, and what is unlike training."""
-    from cellcycle_jax import novelty
+    from cellcycle_jax import alarms
     from cellcycle_jax import predict as prediction
     from cellcycle_jax.files import holding
     from cellcycle_jax.predictor import load_predictor
@@ -139,9 +139,9 @@ def predict(arguments):
         gathered = new_fields.extract(config, arguments.fields, out, predictor.channels)
         cells = prediction.predict_cells(predictor, new_fields.table_of(gathered), gathered.recipe.crops,
                                          gathered.recipe.channels)
-        alarms = novelty.judge_fields(predictor.fields, cells)
-        overlay.draw_all(cells, gathered, predictor.classes, alarms, out / "overlays")
-        summary = prediction.summarise(predictor, cells, alarms) | {"quarantined": gathered.quarantined}
+        found = alarms.judge_fields(predictor.fields, cells)
+        overlay.draw_all(cells, gathered, predictor.classes, found, out / "overlays")
+        summary = prediction.summarise(predictor, cells, found) | {"quarantined": gathered.quarantined}
         prediction.write_predictions(cells, summary, out)
         gathered.discard()
     prediction.say(summary)

@@ -1,26 +1,20 @@
-"""Is a new cell, or a new field, like those that a network was trained on, and if not, in what way?
+"""Is a new cell like those that a network was trained on, and if not, in what way?
 
-A network answers whatever it is shown. Cells are judged twice: by how far what the network makes of them lies from
-the training cells of any class, and by a few measurements that say in words what is unlike. Fields are judged by
-their staining, pixel size, cell line, and by how many of their cells are unlike. None of this proves that a field is
-like training; it only says where a prediction is certainly a guess.
+A network answers whatever it is shown. So cells are judged by how far what the network makes of them lies from the
+training cells of any class, and by a few measurements that say in words what is unlike. Neither proves that a cell is
+like training; both only say where a prediction is certainly a guess.
 """
 
 import dataclasses
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 from sklearn.covariance import ledoit_wolf
 
 from cellcycle_jax import schema, table
 
 DISTANCE_QUANTILE = 0.99  # of the distances of validation or training cells, whichever is larger: farther is unlike
 DEVIATION, DEVIATION_QUANTILE = 5.0, 0.999  # robust z beyond both 5 and this quantile of training cells is unlike
-RANGE_FACTOR, PIXEL_FACTOR = 2.0, 1.5  # by which the range of the training fields is widened each way
-UNLIKE_SHARE = 0.25  # of a field's cells: an alarm above
-EXPECTED_SHARE, SIGNIFICANCE = 0.05, 0.01  # and significantly above this share, at this level
-FEW_CELLS = 10  # a field with fewer usable cells has no trustworthy reference
 NETWORK = "the network's view"
 
 
@@ -53,29 +47,6 @@ class KnownCells:
     pixel_size_known: bool  # areas are in um^2, else px^2
 
 
-@dataclasses.dataclass(frozen=True)
-class KnownFields:
-    """What training fields are like: lowest and highest value; a channel without any positive value is absent."""
-
-    reference: dict[str, tuple[float, float]]  # camera units above background
-    contrast: dict[str, tuple[float, float]]  # reference over background
-    pixel_um: tuple[float, float] | None  # None where unknown for a field
-    cell_lines: tuple[str, ...]
-
-
-@dataclasses.dataclass(frozen=True)
-class Alarm:
-    """What is unlike training about a field; a note where it is only not known."""
-
-    field_id: str
-    kind: str  # stain_strength, contrast, pixel_size, cell_line, crops or few_cells
-    subject: str  # channel or cell line, "" for the field itself
-    value: float | str | None
-    allowed: object  # (lowest, highest), or names, or the number that was passed
-    sentence: str
-    note: bool = False
-
-
 def fit_cells(own, label, unseen, rows: pd.DataFrame, channels, nucleus: str) -> KnownCells:
     """What training cells are like.
 
@@ -91,7 +62,7 @@ def fit_cells(own, label, unseen, rows: pd.DataFrame, channels, nucleus: str) ->
     values = table.relative_features(rows, columns)
     found = [_fit_measurement(name, values[name].to_numpy()) for name in columns]
     return KnownCells(fit_layers(own, label, unseen), tuple(m for m in found if m),
-                      bool(_pixel_size(rows).notna().all()))
+                      bool(table.pixel_size(rows).notna().all()))
 
 
 def fit_layers(own, label, unseen) -> dict[str, Layer]:
@@ -174,79 +145,6 @@ def judge_cells(known: KnownCells, embedding, rows: pd.DataFrame) -> pd.DataFram
     return pd.DataFrame({"novelty": novelty, "cause": cause, "why": why}, index=rows.index)
 
 
-def fit_fields(rows: pd.DataFrame, channels) -> KnownFields:
-    """What the fields of the training cells `rows` are like, as far as the shown `channels` go."""
-    fields = rows.drop_duplicates(schema.FIELD)
-    pixel = _pixel_size(fields)
-    lines = tuple(sorted(set(fields[schema.CELL_LINE]) - {""}))
-    reference = {c: _range(_strength(fields, c)[0]) for c in channels}
-    contrast = {c: _range(_strength(fields, c)[1]) for c in channels}
-    return KnownFields({c: r for c, r in reference.items() if r}, {c: r for c, r in contrast.items() if r},
-                       _range(pixel) if pixel.notna().all() else None, lines)
-
-
-def judge_fields(known: KnownFields, cells: pd.DataFrame) -> list[Alarm]:
-    """What is unlike training about each field.
-
-    Args:
-        known: what training fields are like.
-        cells: all objects of the fields, rejected ones too, with novelty and, as novelty_cause, cause of `judge_cells`.
-
-    Returns:
-        Alarms and notes, in the order of the fields.
-    """
-    return [alarm for field_id, rows in cells.groupby(schema.FIELD, sort=False)
-            for judge in (_stains, _pixels, _line, _crops) for alarm in judge(known, field_id, rows)]
-
-
-def _stains(known, field_id, rows):
-    for i, (kind, ranges) in enumerate((("stain_strength", known.reference), ("contrast", known.contrast))):
-        for channel, (low, high) in ranges.items():
-            value = float(_strength(rows.iloc[:1], channel)[i].iloc[0])
-            if np.isnan(value) or low / RANGE_FACTOR <= value <= high * RANGE_FACTOR:
-                continue
-            words = (f"{channel} stain: {value:.3g} above background, training fields {low:.3g} to {high:.3g}" if i == 0
-                     else f"{channel} contrast: stain over background {value:.3g}, training fields {low:.3g} to "
-                          f"{high:.3g}")
-            yield Alarm(field_id, kind, channel, value, (low / RANGE_FACTOR, high * RANGE_FACTOR), words)
-
-
-def _pixels(known, field_id, rows):
-    value = float(_pixel_size(rows).iloc[0])
-    trained = "unknown in training" if known.pixel_um is None else (
-        f"training fields {known.pixel_um[0]:.3g} to {known.pixel_um[1]:.3g} um per px")
-    if known.pixel_um is None:
-        allowed, usual = None, np.isnan(value)
-    else:
-        allowed = (known.pixel_um[0] / PIXEL_FACTOR, known.pixel_um[1] * PIXEL_FACTOR)
-        usual = allowed[0] <= value <= allowed[1]
-    if not usual:
-        found = "unknown" if np.isnan(value) else f"{value:.3g} um per px"
-        yield Alarm(field_id, "pixel_size", "", value, allowed, f"pixel size: {found}, {trained}")
-
-
-def _line(known, field_id, rows):
-    line = rows[schema.CELL_LINE].iloc[0]
-    trained = ", ".join(known.cell_lines) or "unknown in training"
-    if line in known.cell_lines or (not line and not known.cell_lines):
-        return
-    words = f"cell line: {line or 'unknown'}, trained on {trained}"
-    yield Alarm(field_id, "cell_line", line, line, known.cell_lines, words, note=not line or not known.cell_lines)
-
-
-def _crops(known, field_id, rows):
-    usable = rows[rows[schema.REJECT] == ""]
-    n, unlike = len(usable), usable[usable["novelty"] > 1]
-    if n < FEW_CELLS:
-        words = f"few cells: {n} usable, so the field's reference intensities are not trustworthy"
-        yield Alarm(field_id, "few_cells", "", n, FEW_CELLS, words, note=True)
-    significant = n > 0 and stats.binom.sf(len(unlike) - 1, n, EXPECTED_SHARE) < SIGNIFICANCE
-    if significant and len(unlike) / n > UNLIKE_SHARE:
-        most = unlike["novelty_cause"].mode().iloc[0]
-        words = f"cells: {len(unlike)} of {n} are unlike those of training, mostly by {most}"
-        yield Alarm(field_id, "crops", "", len(unlike) / n, UNLIKE_SHARE, words)
-
-
 def _fit_measurement(column, values):
     """What a measurement f64 [N] is like over training cells, None where it does not vary or is not known."""
     values = values[np.isfinite(values)]
@@ -268,7 +166,7 @@ def _values(known, measurement, rows):
         return np.full(len(rows), np.nan)
     values = table.relative_features(rows, [measurement.column])[measurement.column].to_numpy()
     if schema.unit(measurement.column, True) != schema.unit(measurement.column, False):
-        values = np.where(_pixel_size(rows).notna() == known.pixel_size_known, values, np.nan)
+        values = np.where(table.pixel_size(rows).notna() == known.pixel_size_known, values, np.nan)
     return values
 
 
@@ -284,21 +182,3 @@ def _against(value, measurement):
     if measurement.logarithmic:
         return f"{value / measurement.median:.2g} times the training median"
     return f"{value:.2g}, training median {measurement.median:.2g}"
-
-
-def _strength(fields, channel):
-    """Reference of a channel, and the same over the background, for one row per field."""
-    reference = fields[schema.reference_column(channel)].astype(float)
-    background = fields[f"Metadata_Background_{channel}"].astype(float)
-    return reference, reference / background.where(background > 0)
-
-
-def _range(values):
-    """Lowest and highest positive value, None where there is none."""
-    values = values[np.isfinite(values) & (values > 0)]
-    return (float(values.min()), float(values.max())) if len(values) else None
-
-
-def _pixel_size(rows):
-    """Scale of each row's field, um per px, NaN where unknown."""
-    return rows[schema.PIXEL_SIZE].astype(float) if schema.PIXEL_SIZE in rows else pd.Series(np.nan, rows.index)

@@ -97,7 +97,7 @@ def summarise(predictor, cells: pd.DataFrame, alarms) -> dict:
     Args:
         predictor: `predictor.Predictor`.
         cells: what `predict_cells` returned.
-        alarms: what `novelty.judge_fields` said of them.
+        alarms: what `alarms.judge_fields` said of them.
     """
     environment = log.environment()
     usable = cells[cells[schema.REJECT] == ""]

@@ -16,7 +16,7 @@ import numpy as np
 from flax import traverse_util
 from ml_collections import ConfigDict
 
-from cellcycle_jax import calibration, data, files, novelty, run, schema, state, table
+from cellcycle_jax import alarms, calibration, data, files, novelty, run, schema, state, table
 from cellcycle_jax.errors import InputRefused, StoredStateRefused
 
 FOLDER, RECORD, WEIGHTS = "predictor", "predictor.json", "weights.npz"
@@ -47,7 +47,7 @@ class Predictor:
     validation: dict  # how good it was on fields that it was not trained on
     note: str  # said with every prediction, "" for nothing
     cells: novelty.KnownCells
-    fields: novelty.KnownFields
+    fields: alarms.KnownFields
 
     def predict(self, crops: data.Crops) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """Logits f32 [N, P] and embeddings {tap: f32 [N, D]} of crops with any channels, these among them.
@@ -101,7 +101,7 @@ def freeze(trained: run.Run, crops: data.Crops, scores: dict) -> pathlib.Path:
     record = _described(trained, own, made) | {
         "temperature": scores["temperature"],
         "validation": _expected(crops, logits, scores, trained.config.predict.min_confidence, judged),
-        "fields": dataclasses.asdict(novelty.fit_fields(rows, trained.channels)),
+        "fields": dataclasses.asdict(alarms.fit_fields(rows, trained.channels)),
         "cells": {"thresholds": {name: layer.threshold for name, layer in known.layers.items()},
                   "measurements": [dataclasses.asdict(m) for m in known.measurements],
                   "pixel_size_known": known.pixel_size_known},
@@ -192,7 +192,7 @@ def _predictor(record, arrays) -> Predictor:
         cells=novelty.KnownCells({name: novelty.Layer(**layers[name], threshold=threshold)
                                   for name, threshold in cells["thresholds"].items()},
                                  measurements, cells["pixel_size_known"]),
-        fields=novelty.KnownFields(
+        fields=alarms.KnownFields(
             **{kind: {c: tuple(r) for c, r in fields[kind].items()} for kind in ("reference", "contrast")},
             pixel_um=fields["pixel_um"] and tuple(fields["pixel_um"]), cell_lines=tuple(fields["cell_lines"])))
 

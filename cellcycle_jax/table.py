@@ -141,5 +141,10 @@ def relative_features(cells: pd.DataFrame, columns) -> pd.DataFrame:
     return pd.DataFrame(result, index=cells.index)
 
 
+def pixel_size(rows) -> pd.Series:
+    """Scale of each row's field, um per px, NaN where unknown."""
+    return rows[schema.PIXEL_SIZE].astype(float) if schema.PIXEL_SIZE in rows else pd.Series(np.nan, rows.index)
+
+
 def _first_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0]

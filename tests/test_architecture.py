@@ -58,7 +58,7 @@ LAYERS = (
     ("ranking", "report.words", "predictor"),
     ("run", "separation", "explain.localise", "baselines", "report.scatter", "report.gallery", "report.figures"),
     ("steps", "checkpoint", "log", "table", "statistics", "crossvalidation", "calibration", "explain.gradcam",
-     "novelty"),
+     "novelty", "alarms"),
     ("data", "mesh", "metrics", "optim"),
     ("models", "state", "augment"),
     ("schema", "errors", "files"),
