@@ -10,33 +10,46 @@ def block_means(image: np.ndarray, step: int) -> np.ndarray:
     """Means of step x step px, f32; the image is continued at its lower and right end."""
     if step == 1:
         return image
-    missing = [(0, -length % step) for length in image.shape]
-    image = np.pad(image, missing, mode="edge") if np.any(missing) else image
-    rows = sum(image[i::step] for i in range(step))
-    return sum(rows[:, i::step] for i in range(step)) * np.float32(1 / step**2)
+    means = _sums(_sums(image, step).T, step).T
+    means *= np.float32(1 / step**2)
+    return means
 
 
-def outlined(labels: np.ndarray, height: np.ndarray, step: int) -> np.ndarray:
-    """Labels at `step` times the resolution: outlines where the interpolated height is 0, borders half way.
+def outlined(labels: np.ndarray, height: np.ndarray, step: int, shape: tuple[int, int]) -> np.ndarray:
+    """Labels of the field, `step` times as fine: outlines where the interpolated height is 0, borders half way.
 
     Args:
         labels: i32 [h, w].
         height: f32 [h, w], positive inside the objects.
         step: full px per px.
+        shape: (H, W) of the field, of which `labels` may have up to a block more.
 
     Returns:
-        i32 [h * step, w * step].
+        i32 [H, W].
     """
     if step == 1:
         return labels
-    full = np.zeros((labels.shape[0] * step, labels.shape[1] * step), np.int32)
+    full = np.zeros(shape, np.int32)
     for label, box in enumerate(ndimage.find_objects(labels), 1):
         wide = tuple(slice(max(s.start - 1, 0), min(s.stop + 1, n)) for s, n in zip(box, labels.shape, strict=True))
         here, (finer_y, finer_x) = labels[wide], (_bilinear(s.stop - s.start, step) for s in wide)
-        own = np.where(here == label, 1, np.where(here > 0, -1, 0)).astype(np.float32)
-        inside = (finer_y @ height[wide] @ finer_x.T > 0) & (finer_y @ own @ finer_x.T > 0)
-        full[tuple(slice(s.start * step, s.stop * step) for s in wide)][inside] = label
+        inside = finer_y @ height[wide] @ finer_x.T > 0
+        if np.any((height[wide] > 0) != (here == label)):  # something else is near, or rises unlabelled
+            own = np.where(here == label, 1, np.where(here > 0, -1, 0)).astype(np.float32)
+            inside &= finer_y @ own @ finer_x.T > 0
+        finer = full[tuple(slice(s.start * step, s.stop * step) for s in wide)]
+        finer[inside[:finer.shape[0], :finer.shape[1]]] = label
     return full
+
+
+def _sums(image, step):
+    """Sums of `step` rows, f32; the last row goes on where rows are missing."""
+    total = np.array(image[::step], np.float32)
+    for i in range(1, step):
+        rows = image[i::step]
+        total[:len(rows)] += rows
+        total[len(rows):] += image[-1:]
+    return total
 
 
 @functools.cache
