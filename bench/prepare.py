@@ -150,15 +150,14 @@ def our_crops(method, standardise=False):
 
 def mean_and_spread(image, block=64):
     """Mean and standard deviation of each channel of u16 [H, W, C], two f32 [C], in blocks that stay in the cache."""
-    total, squares = np.zeros((2, image.shape[2]))
+    total, squares = np.zeros((2, image[0].size))  # of each column and channel
     for rows in np.split(image.reshape(len(image), -1), range(block, len(image), block)):
         values = rows.astype(np.float32)
-        total += values.sum(axis=0).reshape(-1, image.shape[2]).sum(axis=0, dtype=np.float64)
-        values *= values
-        squares += values.sum(axis=0).reshape(-1, image.shape[2]).sum(axis=0, dtype=np.float64)
-    mean = total / (image.shape[0] * image.shape[1])
-    spread = np.sqrt(squares / (image.shape[0] * image.shape[1]) - mean**2)
-    return mean.astype(np.float32), spread.astype(np.float32)
+        total += values.sum(axis=0)
+        squares += np.einsum("ij,ij->j", values, values)
+    pixels = image.shape[0] * image.shape[1]
+    mean, square = (sums.reshape(-1, image.shape[2]).sum(axis=0) / pixels for sums in (total, squares))
+    return mean.astype(np.float32), np.sqrt(square - mean**2).astype(np.float32)
 
 
 def overlap(one, other):

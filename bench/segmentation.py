@@ -1,11 +1,12 @@
 """How well nuclei are found, one setting for all data sets, beside Otsu's threshold and a plain watershed.
 
-    python bench/segmentation.py [--data ../shared/data] [--out runs/bench/segmentation] [--every 1] [--fields 4]
+    python bench/segmentation.py [--data DIR] [--out runs/bench/segmentation] [--every 1] [--fields 4] [--record]
 
 Scores are pooled over all images: F1 = 2 TP / (2 TP + FP + FN), a true and a found nucleus being a pair where their
 overlap is more than the given share of their union. Intervals of 95 % come from resampling images (wells for BBBC039).
-A data set whose folder is not there is left out, and the script says so. The tables are put into bench/RESULTS.md, the
-worst failures into OUT/failures.png.
+DIR holds bbbc039_u2os_hoechst/images and masks, dsb2018_fluorescence/images and labels.
+A data set whose folder is not there is left out, and the script says so. The worst failures are drawn into
+OUT/failures.png; `--record` puts the tables into bench/RESULTS.md.
 """
 
 import argparse
@@ -197,12 +198,13 @@ def tables(counts, seconds, images):
 
 
 def main():
-    """Score, print, record, draw."""
+    """Score, print, draw; record where that is asked for."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--data", type=pathlib.Path, default=pathlib.Path("../shared/data"))
+    parser.add_argument("--data", type=pathlib.Path, default=pathlib.Path("data"))
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("runs/bench/segmentation"))
     parser.add_argument("--every", type=int, default=1, help="use each n-th real image only")
     parser.add_argument("--fields", type=int, default=4, help="simulated fields of each line")
+    parser.add_argument("--record", action="store_true", help="put the tables into bench/RESULTS.md")
     given = parser.parse_args()
     for name in ("bbbc039_u2os_hoechst", "dsb2018_fluorescence"):
         if not (given.data / name).is_dir():
@@ -213,7 +215,8 @@ def main():
             f"{machine(versions)}.\nF1 by the least overlap (IoU), then what went wrong.\n\n"
             + tables(counts, seconds, images))
     print(text)
-    record(text, pathlib.Path(__file__).parent / "RESULTS.md")
+    if given.record:
+        record(text, pathlib.Path(__file__).with_name("RESULTS.md"))
     gallery(tiles, given.out / "failures.png")
     print(f"failures: {given.out / 'failures.png'}")
 
