@@ -68,6 +68,8 @@ ALLOWED = (
     ("crop.um_per_px", "0 or more, finite", lambda v, c: _finite(v)),
     ("crop.body_um", "0 or more, finite", lambda v, c: _finite(v)),
     ("phase.method", ", ".join(phase.METHODS), lambda v, c: v in phase.METHODS),
+    ("reference.nucleus", "g1_peak, where phase.method is 'dna_content'",
+     lambda v, c: v == "g1_peak" or c.phase.method != "dna_content"),
     ("phase.column", "the name of a column, where phase.method is 'column'",
      lambda v, c: v or c.phase.method != "column"),
     ("phase.classes", "different names: two (column, folder: two or more; two_markers: two or three)",

@@ -15,11 +15,14 @@ from cellcycle_jax.errors import InputRefused
 
 # Column of the table, without Metadata_ and in any case -> column of the cells.
 KEYS = {"cellid": schema.CELL_ID, "field": schema.FIELD, "plate": schema.PLATE, "well": schema.WELL,
-        "site": schema.SITE, "cellline": schema.CELL_LINE}
+        "site": schema.SITE, "cellline": schema.CELL_LINE, "line": schema.CELL_LINE}
+# What later steps write; a column of that name would be lost.
+RESERVED = {name for name in vars(schema).values() if isinstance(name, str) and name.startswith("Metadata_")}
+RESERVED -= {schema.TRACK}
 PLACE = {"centrey": schema.CENTRE_Y, "y": schema.CENTRE_Y, "centrex": schema.CENTRE_X, "x": schema.CENTRE_X}
 
 
-def join(cells: pd.DataFrame, path) -> pd.DataFrame:
+def join(cells: pd.DataFrame, path, folder=".") -> pd.DataFrame:
     """The cells with the columns of the table at `path`.
 
     Rows with a place (field, y, x; px) belong to the cell whose centre is nearest, at most half a nuclear diameter
@@ -27,12 +30,15 @@ def join(cells: pd.DataFrame, path) -> pd.DataFrame:
 
     Args:
         cells: all objects, with Metadata_ columns and _area_px.
-        path: CSV or Parquet. A row without a cell, and a cell without a row, is no error; none at all is.
+        path: CSV or Parquet, as it stands or below `folder`. A row without a cell, and a cell without a row, is no
+            error; none at all is.
 
     Raises:
         InputRefused: unreadable, no key, a key twice, a column that the cells have already, or no row fits.
     """
-    table = _read(pathlib.Path(path))
+    path = pathlib.Path(path)
+    path = path if path.is_file() else pathlib.Path(folder) / path
+    table = _read(path)
     keys = {c: KEYS[_plain(c)] for c in table.columns if _plain(c) in KEYS}
     place = {c: PLACE[_plain(c)] for c in table.columns if _plain(c) in PLACE}
     told = [c for c in table.columns if c not in keys and c not in place]
@@ -42,7 +48,7 @@ def join(cells: pd.DataFrame, path) -> pd.DataFrame:
     if len(set(keys.values()) | set(place.values())) < len(keys | place):
         raise InputRefused(f"{path}: two of the columns {', '.join(keys | place)} say the same; keep one")
     named = {c: f"Metadata_{c.removeprefix('Metadata_')}" for c in told}
-    if taken := [c for c in named.values() if c in cells.columns]:
+    if taken := [c for c in named.values() if c in RESERVED or c in cells.columns]:
         raise InputRefused(f"{path}: the cells have a column {taken[0]} already; rename it in the table")
     table = table.rename(columns=keys | place | named)
     if set(place.values()) == {schema.CENTRE_Y, schema.CENTRE_X} and schema.FIELD in table:

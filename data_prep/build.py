@@ -75,17 +75,17 @@ def decide(table, recipe, corrections):
     """
     config, source = recipe.config, source_of(recipe.config.source)
     if config.phase.table:
-        table = annotations.join(table, config.phase.table)
+        table = annotations.join(table, config.phase.table, recipe.folder)
     table, labelled = add_labels(table, config)
     warn_of_one_hump(labelled.cuts)
     made = {"light_not_estimated": gather.plates_without_light(table, config.illumination)}
     made["labels_corrected_by_hand"] = review.apply_corrections(table, corrections)
-    if config.phase.method != "none":
+    if "(?P<time>" in config.name_pattern and config.phase.method != "none":
         split.refuse_same_place(table.drop_duplicates(schema.FIELD), config.split.by)
     table[schema.GROUP] = split.groups(table, config.split.by)
     chosen = config.split
     table[schema.SPLIT] = split.assign(table, chosen.by, chosen.fractions, chosen.seed, given_splits(table, chosen))
-    split.refuse_twins(table.drop_duplicates(schema.FIELD))
+    split.refuse_twins(table)
     if hasattr(source, "truth"):
         table = join_truth(table, source.truth(recipe.folder))
     if config.phase.method != "none":

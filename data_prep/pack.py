@@ -61,6 +61,7 @@ def provenance(table, recipe, labelled, out) -> dict:
     used = table[table[schema.REJECT] == ""]
     by_split = pd.crosstab(used[schema.SPLIT], used[schema.LABEL].replace("", "no label"))
     few = used.groupby(schema.FIELD).size()
+    own_peak = config.reference.by == "field" and config.reference.nucleus == "g1_peak"
     packages = ("numpy", "scipy", "scikit-image", "pandas", "tifffile", "tensorflow-datasets")
     return {
         "channels": recipe.channels, "classes": config.phase.classes, "markers": config.channels.markers,
@@ -73,7 +74,7 @@ def provenance(table, recipe, labelled, out) -> dict:
         "by_split": {s: by_split.loc[s].to_dict() for s in by_split.index},
         "groups": {s: sorted(g.unique()) for s, g in used.groupby(schema.SPLIT)[schema.GROUP]},
         "abstained": float((used[schema.LABEL] == "").mean()), "cuts": labelled.cuts, "labelled_by": labelled.axis,
-        "fields_without_g1_peak": sorted(few[few < intensity.MIN_CELLS_FOR_PEAK].index),
+        "fields_without_g1_peak": sorted(few[few < intensity.MIN_CELLS_FOR_PEAK].index) if own_peak else [],
         "config": json.loads(config.to_json()), "sha256": {"cells.parquet": files.sha256(out / "cells.parquet")},
         "versions": {"python": platform.python_version(), **{p: metadata.version(p) for p in packages}},
     }

@@ -7,6 +7,7 @@ and a record of the cuts for the picture in qc/ and for provenance.json.
 import dataclasses
 
 import numpy as np
+import pandas as pd
 from sklearn.mixture import GaussianMixture
 
 from cellcycle_jax import schema
@@ -141,7 +142,7 @@ def by_dna_content(table, channels, phase) -> Labelled:
     label = np.where(inside[0], 0, np.where(inside[1], 1, schema.NO_LABEL))
     cuts = {p: {"low_from": phase.low[0], "low": phase.low[1], "high": phase.high[0], "high_to": phase.high[1]}
             for p in sorted(set(table[schema.PLATE]))}
-    return Labelled(label.astype(np.int64), value, f"integrated {channels.nucleus} (the field's G1 peak = 1)", cuts)
+    return Labelled(label.astype(np.int64), value, f"integrated {channels.nucleus} (G1 peak = 1)", cuts)
 
 
 def by_column(table, channels, phase) -> Labelled:
@@ -172,6 +173,8 @@ def nothing(table, channels, phase) -> Labelled:
 
 
 def _by_words(words, phase, axis):
+    if pd.api.types.is_float_dtype(words):  # whole numbers beside empty cells are read as 1.0
+        words = words.map("{:g}".format).where(words.notna(), "")
     words = words.fillna("").astype(str).to_numpy()
     classes = {name: i for i, name in enumerate(phase.classes)}
     pairs = [entry.rsplit("=", 1) for entry in phase.mapping]

@@ -30,8 +30,9 @@ def groups(table, by: str):
         raise InputRefused(f"config.split.by={by!r}: the source knows no {by} of a cell; split by another unit")
     if by == "well":
         return table[schema.PLATE] + "/" + table[schema.WELL]
-    if by == "track":
-        return table[schema.TRACK].fillna("").astype(str).where(table[schema.TRACK].notna(), table[schema.FIELD])
+    if by == "track":  # two movies may number their tracks alike
+        named = table[schema.PLATE] + "/" + table[schema.TRACK].fillna("").astype(str)
+        return named.where(table[schema.TRACK].notna(), table[schema.FIELD])
     if by == "block":
         row, column = ((table[centre] * BLOCKS // table[size]).astype(int).astype(str) for centre, size in
                        ((schema.CENTRE_Y, "_height"), (schema.CENTRE_X, "_width")))
@@ -57,8 +58,8 @@ def refuse_same_place(fields, by: str) -> None:
 def notes(by: str) -> list[str]:
     """What a split by this unit cannot show."""
     if by == "block":
-        return ["Training and scoring share a field: its stain, light and focus are the same on both sides, so scores "
-                "say nothing about other fields."]
+        return ["Training and scoring share a field: its stain, light and focus are the same on both sides, and crops "
+                "at the border of two blocks show some of the same pixels, so scores say nothing about other fields."]
     if by == "track":
         return ["Cells of different tracks stand in the same fields, so stain and light are the same on both sides of "
                 "the split."]
@@ -101,6 +102,9 @@ def assign(table, by: str, fractions, seed: int, given=None):
             raise InputRefused(f"cell line {line!r} has {len(names)} group(s){f' of class {label!r}' if label else ''} "
                                f"by config.split.by={by!r}; at least {len(to_fill)} are needed for "
                                f"{', '.join(to_fill)}; add fields or split by a smaller unit")
+        if not to_fill and len(names):
+            raise InputRefused(f"config.split.column says nothing of group '{names[0]}', and all three splits are given to "
+                               "others; say train, validation or test for every group")
         dealt = np.repeat(to_fill, _counts(len(names), shares / shares.sum())) if to_fill else []
         where |= dict(zip(rng.permutation(names), dealt, strict=True))
     return table[schema.GROUP].map(where)
@@ -110,6 +114,9 @@ def _given_splits(table, given) -> dict[str, str]:
     """{group: split} of the groups whose split is given."""
     if given is None:
         return {}
+    if wrong := sorted(set(given) - {"", *schema.SPLITS}):
+        allowed = ", ".join(schema.SPLITS)
+        raise InputRefused(f"config.split.column: {wrong[0]!r} is no split; allowed: {allowed}, or nothing")
     named = table.assign(_given=given)[given.isin(schema.SPLITS)].groupby(schema.GROUP)["_given"]
     if len(torn := named.nunique()[named.nunique() > 1]):
         raise InputRefused(f"config.split.column: group {torn.index[0]!r} is in two splits; a group goes to one")
@@ -124,14 +131,15 @@ def _class_of_group(table):
     return table[schema.GROUP].map(labels.first()).fillna("").to_numpy()
 
 
-def refuse_twins(fields) -> None:
+def refuse_twins(table) -> None:
     """Refuse the same picture in two splits.
 
     Args:
-        fields: rows with Metadata_Field, Metadata_Split and the hash of the field's pixels, _sha256; one per field.
+        table: rows with Metadata_Field, Metadata_Split and the hash of the field's pixels, _sha256.
     """
-    for _, same in fields.groupby("_sha256"):
-        if same[schema.SPLIT].nunique() > 1:
+    pairs = table.drop_duplicates([schema.FIELD, schema.SPLIT])
+    for _, same in pairs.groupby("_sha256"):
+        if same[schema.FIELD].nunique() > 1 and same[schema.SPLIT].nunique() > 1:
             names = ", ".join(f"{f} ({s})" for f, s in zip(same[schema.FIELD], same[schema.SPLIT], strict=True))
             raise InputRefused(f"the same picture is in two splits: {names}; remove the copy")
 

@@ -65,6 +65,16 @@ def test_a_column_that_is_there_already_is_not_overwritten(cells, tmp_path):
         annotations.join(cells.assign(Metadata_Marker=1.0), write(tmp_path, "well,Marker\nA01,3\n"))
 
 
+def test_a_name_that_later_steps_write_is_refused(cells, tmp_path):
+    with pytest.raises(InputRefused, match="have a column Metadata_Split already"):
+        annotations.join(cells, write(tmp_path, "well,Split\nA01,train\n"))
+
+
+def test_a_table_beside_the_fields_is_found(cells, tmp_path):
+    write(tmp_path, "line,dose\nHeLa,5\n")
+    assert annotations.join(cells, "table.csv", tmp_path)["Metadata_dose"].tolist() == [5] * 6
+
+
 def test_a_missing_table_is_named(cells, tmp_path):
     with pytest.raises(InputRefused, match="nowhere.csv: cannot be read"):
         annotations.join(cells, tmp_path / "nowhere.csv")

@@ -173,3 +173,10 @@ def test_generalised_log_is_log2_far_above_the_noise_and_rises_everywhere():
     assert (np.diff(value) > 0).all() and value[-1] - value[-2] == pytest.approx(1, abs=1e-4)
     assert value[2] == pytest.approx(np.log2(0.01 * 525 / 2))  # FLOOR of the median of 1, 50, 1000, 2000
     np.testing.assert_allclose(phase.generalised_log2(raw[4:]), np.log2(raw[4:]), atol=0.05)
+
+
+def test_whole_numbers_beside_empty_cells_are_still_the_class_names():
+    config = settings("column")
+    config.phase.column, config.phase.classes = "Score", ("1", "2")
+    table = pd.DataFrame({"Metadata_Score": [1.0, 2.0, np.nan]})
+    assert phase.label_cells(table, config.channels, config.phase).label.tolist() == [0, 1, -1]

@@ -92,6 +92,52 @@ def test_cells_of_one_track_stay_together_and_others_go_with_their_field():
     rows = table(lines=("HaCaT",), wells=6, sites=1)
     rows[schema.TRACK] = [None if i % 5 == 4 else f"tree{i % 5}" for i in range(len(rows))]
     groups = split.groups(rows, "track")
-    assert groups.tolist()[:5] == ["tree0", "tree1", "tree2", "tree3", rows[schema.FIELD].iloc[0]]
+    assert groups.tolist()[:5] == [*(f"HaCaT-P/tree{i}" for i in range(4)), rows[schema.FIELD].iloc[0]]
     with pytest.raises(InputRefused, match="knows no track of a cell"):
         split.groups(rows.drop(columns=schema.TRACK), "track")
+
+
+def given(rows, **by_well):
+    """What a column says of wells A00, A01, ...: the split, "" for the others."""
+    return rows[schema.WELL].map(lambda well: by_well.get(well, ""))
+
+
+def test_given_splits_are_kept_and_the_rest_is_dealt_to_the_others():
+    rows = table(lines=("HeLa",), wells=10, sites=1)
+    rows[schema.GROUP] = split.groups(rows, "well")
+    found = split.assign(rows, "well", (0.6, 0.2, 0.2), 0, given(rows, A00="test", A01="test"))
+    where = dict(zip(rows[schema.WELL], found, strict=True))
+    assert where["A00"] == where["A01"] == "test"
+    assert sorted(where.values()) == ["test"] * 2 + ["train"] * 6 + ["validation"] * 2  # 8 wells, 3 : 1
+
+
+@pytest.mark.parametrize("said, words", [
+    ({"A00": "Train"}, "'Train' is no split; allowed: train, validation, test"),
+    ({"A00": "train", "A01": "validation", "A02": "test"}, "says nothing of group 'HeLa-P/A03'"),
+])
+def test_a_column_that_names_no_split_or_not_all_groups_is_refused(said, words):
+    rows = table(lines=("HeLa",), wells=10, sites=1)
+    rows[schema.GROUP] = split.groups(rows, "well")
+    with pytest.raises(InputRefused, match=words):
+        split.assign(rows, "well", (0.6, 0.2, 0.2), 0, given(rows, **said))
+
+
+def test_a_group_in_two_given_splits_is_refused():
+    rows = table(lines=("HeLa",), wells=10, sites=2)
+    rows[schema.GROUP] = split.groups(rows, "well")
+    said = pd.Series(np.where(rows[schema.FIELD].str.endswith("1"), "test", "train"), rows.index)
+    with pytest.raises(InputRefused, match="group 'HeLa-P/A00' is in two splits"):
+        split.assign(rows, "well", (0.6, 0.2, 0.2), 0, said)
+
+
+def test_copies_of_a_picture_that_is_divided_are_found():
+    rows = pd.DataFrame({schema.FIELD: ["a", "a", "b", "b"], schema.SPLIT: ["train", "test"] * 2, "_sha256": "x"})
+    with pytest.raises(InputRefused, match="the same picture is in two splits"):
+        split.refuse_twins(rows)
+    split.refuse_twins(rows[rows[schema.FIELD] == "a"])  # one field by blocks is no copy
+
+
+def test_blocks_are_ninths_of_a_field():
+    rows = pd.DataFrame({schema.FIELD: "f", schema.CENTRE_Y: [0.0, 10, 59.9, 60, 89], "_height": 90,
+                         schema.CENTRE_X: [0.0, 50, 99, 100, 149], "_width": 150})
+    assert split.groups(rows, "block").tolist() == ["f/00", "f/01", "f/11", "f/22", "f/22"]

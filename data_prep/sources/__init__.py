@@ -5,6 +5,7 @@ Each module has `find_fields(folder, config) -> list[FieldFile]` and `read(file,
     labels(file, config) -> i32 [H, W] or None      label image made elsewhere, None: segment the field
     objects(file, labels, config) -> DataFrame      index: value in labels; Metadata_ columns known of each object, and
                                                     crop_y, crop_x (px) where its crop is centred elsewhere
+    NOTES: tuple of sentences                       what scores on it cannot show, for reports
     truth(folder) -> DataFrame                      known answer, one row per cell
     truth_labels(folder, file) -> i32 [H, W]        the cells of `truth` as they were drawn
 

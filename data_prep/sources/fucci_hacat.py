@@ -1,9 +1,10 @@
 """HaCaT cells with a two-colour FUCCI sensor, one colony over 121 frames, with labels and tracks.
 
 Download: source distribution of the Python package fucciphase 0.1.0, folder examples/reproducibility/inputs, licence
-BSD 3-Clause (github.com/Synthetic-Physiology-Lab/fucciphase). The folder given holds hacat_fucci_T121_C2.tif, u16
-(T, C, Y, X), labels_T121.tif, u16 (T, Y, X), and spots.csv from TrackMate (positions in um). Magenta is bright in S, G2
-and M, cyan in G1, both between; 0.544 um per px; a frame is 15 minutes.
+BSD 3-Clause (github.com/Synthetic-Physiology-Lab/fucciphase). The folder given holds, repacked from its two images and
+the TrackMate file, hacat_fucci_T121_C2.tif, u16 (T, C, Y, X), labels_T121.tif, u16 (T, Y, X), and spots.csv from
+TrackMate (positions in um). Magenta is bright in S, G2 and M, cyan in G1, both between; 0.544 um per px; a frame is 15
+minutes.
 
 There is no other stain, and instants of one cell are no independent cells: of use for labelling by two markers and for
 splitting by track, and for no claim of accuracy.

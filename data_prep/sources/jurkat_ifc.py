@@ -3,7 +3,8 @@
 Download: https://github.com/minh-doan/MLCP, folder images, licence BSD 3-Clause (Blasi et al. 2016, doi
 10.1038/ncomms10256; Hennig et al. 2017, doi 10.1016/j.ymeth.2016.08.018). The folder given holds
 EXPERIMENT/PHASE/ChN_MONTAGE.tif, 30 tiles high and filled column by column, with Ch3 bright field, Ch4 DNA, Ch6 dark
-field, and cells.csv with the tiles that hold a cell. The pixel size is not stated.
+field. Where cells.csv lies beside (experiment, phase, montage, tile_row, tile_col), it lists the tiles that hold a
+cell; else those that are not flat do. The pixel size is not stated.
 
 There are no fields: BLOCK neighbouring columns of a montage, which were acquired one after the other, stand for one.
 Each tile's own background is taken off bright and dark field, since it drifts between acquisitions; nothing else is
@@ -50,8 +51,8 @@ def find_fields(root, config) -> list[FieldFile]:
                             experiment, montage, f"{first:02d}", phase, tuple(FILES), first,
                             extra=(("SortedAs", f"{experiment}/{phase}"),))
                   for first in range(0, columns, BLOCK)]
-    if not found or not (root / "cells.csv").is_file():
-        raise InputRefused(f"--fields={root}: no EXPERIMENT/PHASE/{FILES['BF']}_MONTAGE.tif and cells.csv in it")
+    if not found:
+        raise InputRefused(f"--fields={root}: no EXPERIMENT/PHASE/{FILES['BF']}_MONTAGE.tif in it")
     return found
 
 
@@ -144,7 +145,11 @@ def _montage(path):
 
 def _listed(file):
     """Numbers, from 0, of the tiles of a block that hold a cell."""
-    known = _cells(file.path.parents[2] / "cells.csv")
+    listed = file.path.parents[2] / "cells.csv"
+    if not listed.is_file():
+        tiles = _tiles(_block(file.path, file.part))
+        return np.flatnonzero(np.ptp(tiles, axis=(1, 2)) > 0)  # padding at the end of a montage is flat
+    known = _cells(listed)
     here = known[(known["experiment"] == file.plate) & (known["phase"] == file.label)
                  & (known["montage"] == file.well) & known["tile_col"].between(file.part, file.part + BLOCK - 1)]
     columns = _block(file.path, file.part).shape[1] // TILE
