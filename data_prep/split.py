@@ -103,8 +103,8 @@ def assign(table, by: str, fractions, seed: int, given=None):
                                f"by config.split.by={by!r}; at least {len(to_fill)} are needed for "
                                f"{', '.join(to_fill)}; add fields or split by a smaller unit")
         if not to_fill and len(names):
-            raise InputRefused(f"config.split.column says nothing of group '{names[0]}', and all three splits are given to "
-                               "others; say train, validation or test for every group")
+            raise InputRefused(f"config.split.column says nothing of group '{names[0]}', and all three splits are given "
+                               "to others; say train, validation or test for every group")
         dealt = np.repeat(to_fill, _counts(len(names), shares / shares.sum())) if to_fill else []
         where |= dict(zip(rng.permutation(names), dealt, strict=True))
     return table[schema.GROUP].map(where)
