@@ -94,19 +94,21 @@ def assign(table, by: str, fractions, seed: int, given=None):
     class_of = _class_of_group(table)
     labelled = (table[schema.LABEL] != "").any()
     for (line, label), rows in table.groupby([line_of, class_of], sort=True):
-        names = np.array(sorted(set(rows[schema.GROUP]) - where.keys()))
-        if len(names) < len(to_fill):
-            if not label and (class_of.any() or not labelled):  # without a label there is nothing to score
-                where |= dict.fromkeys(names, to_fill[0])
-                continue
+        names = sorted(set(rows[schema.GROUP]) - where.keys())
+        if not names:
+            continue
+        if not to_fill:
+            raise InputRefused(f"config.split.column says nothing of group {names[0]!r}, and all splits are given to "
+                               "others; say train, validation or test for every group")
+        if len(names) >= len(to_fill):
+            dealt = np.repeat(to_fill, _counts(len(names), shares / shares.sum()))
+            where |= dict(zip(rng.permutation(names), dealt, strict=True))
+        elif not label and (class_of.any() or not labelled):  # without a label there is nothing to score
+            where |= dict.fromkeys(names, to_fill[0])
+        else:
             raise InputRefused(f"cell line {line!r} has {len(names)} group(s){f' of class {label!r}' if label else ''} "
                                f"by config.split.by={by!r}; at least {len(to_fill)} are needed for "
                                f"{', '.join(to_fill)}; add fields or split by a smaller unit")
-        if not to_fill and len(names):
-            raise InputRefused(f"config.split.column says nothing of group '{names[0]}', and all three splits are given "
-                               "to others; say train, validation or test for every group")
-        dealt = np.repeat(to_fill, _counts(len(names), shares / shares.sum())) if to_fill else []
-        where |= dict(zip(rng.permutation(names), dealt, strict=True))
     return table[schema.GROUP].map(where)
 
 

@@ -141,3 +141,12 @@ def test_blocks_are_ninths_of_a_field():
     rows = pd.DataFrame({schema.FIELD: "f", schema.CENTRE_Y: [0.0, 10, 59.9, 60, 89], "_height": 90,
                          schema.CENTRE_X: [0.0, 50, 99, 100, 149], "_width": 150})
     assert split.groups(rows, "block").tolist() == ["f/00", "f/01", "f/11", "f/22", "f/22"]
+
+
+def test_a_line_whose_groups_are_all_given_needs_no_others():
+    rows = table(wells=4, sites=1)
+    rows[schema.GROUP] = split.groups(rows, "well")
+    said = pd.Series(np.where(rows[schema.CELL_LINE] == "RPE1", "test", ""), rows.index)
+    found = split.assign(rows, "well", (0.6, 0.2, 0.2), 0, said)
+    assert set(found[rows[schema.CELL_LINE] == "RPE1"]) == {"test"}
+    assert set(found[rows[schema.CELL_LINE] == "HeLa"]) == {"train", "validation"}
