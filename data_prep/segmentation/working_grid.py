@@ -10,7 +10,8 @@ def block_means(image: np.ndarray, step: int) -> np.ndarray:
     """Means of step x step px, f32; the image is continued at its lower and right end."""
     if step == 1:
         return image
-    means = _sums(_sums(image, step).T, step).T
+    bands = range(0, len(image), 64 * step)  # so that what lies between the two sums stays in the cache
+    means = np.concatenate([_sums(_sums(image[i:i + 64 * step], step).T, step).T for i in bands])
     means *= np.float32(1 / step**2)
     return means
 
@@ -33,8 +34,9 @@ def outlined(labels: np.ndarray, height: np.ndarray, step: int, shape: tuple[int
     for label, box in enumerate(ndimage.find_objects(labels), 1):
         wide = tuple(slice(max(s.start - 1, 0), min(s.stop + 1, n)) for s, n in zip(box, labels.shape, strict=True))
         here, (finer_y, finer_x) = labels[wide], (_bilinear(s.stop - s.start, step) for s in wide)
-        inside = finer_y @ height[wide] @ finer_x.T > 0
-        if np.any((height[wide] > 0) != (here == label)):  # something else is near, or rises unlabelled
+        high = height[wide].astype(np.float32)
+        inside = finer_y @ high @ finer_x.T > 0
+        if np.any((high > 0) != (here == label)):  # something else is near, or rises unlabelled
             own = np.where(here == label, 1, np.where(here > 0, -1, 0)).astype(np.float32)
             inside &= finer_y @ own @ finer_x.T > 0
         finer = full[tuple(slice(s.start * step, s.stop * step) for s in wide)]
