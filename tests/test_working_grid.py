@@ -11,7 +11,7 @@ def test_means_of_blocks():
     assert block_means(image, 1) is image
 
 
-@pytest.mark.parametrize("shape", [(12, 12), (11, 12), (12, 10), (10, 11), (2, 3), (1, 1)])
+@pytest.mark.parametrize("shape", [(12, 12), (11, 12), (12, 10), (10, 11), (2, 3), (1, 1), (200, 5)])
 def test_an_image_is_continued_at_its_ends(shape):
     image = np.random.default_rng(0).normal(500, 100, shape).astype(np.float32)
     whole = np.pad(image, [(0, -n % 3) for n in shape], mode="edge").astype(np.float64)
