@@ -43,5 +43,6 @@ def record(text, path):
     """Put `text`, which begins with a heading, in the place of that section of the file, or at its end."""
     before = path.read_text() if path.exists() else "# Results\n"
     heading = text.split("\n", 1)[0]
-    kept = re.sub(rf"{re.escape(heading)}\n.*?(?=\n## |\Z)", "", before, flags=re.DOTALL)
-    path.write_text(f"{kept.rstrip()}\n\n{text.rstrip()}\n")
+    section = re.compile(rf"{re.escape(heading)}\n.*?(?=\n## |\Z)", re.DOTALL)
+    text = f"{text.rstrip()}\n"
+    path.write_text(section.sub(lambda _: text, before) if section.search(before) else f"{before.rstrip()}\n\n{text}")
