@@ -132,16 +132,21 @@ def predict(arguments):
 
     predictor = load_predictor(_folder("--workdir", arguments.workdir))
     out = pathlib.Path(_new_folder(arguments.out))
-    if (out / "predict.json").exists() and not arguments.overwrite:
-        raise UsageError(f"--out={out} holds finished predictions; name another folder or give --overwrite")
-    config = new_fields.reading_config(predictor.preparation["config"], arguments.config, arguments.changed)
+    trained = predictor.preparation["config"]
+    config = new_fields.reading_config(trained, arguments.config, arguments.changed)
+    new_fields.say_what_is_not_read(trained, arguments.config, base.preparation())
     with holding(out / ".lock"):
+        if (out / "predict.json").exists() and not arguments.overwrite:
+            raise UsageError(f"--out={out} holds finished predictions; name another folder or give --overwrite")
+        for old in [*out.glob("predict.json"), *out.glob("overlays/*.png")]:
+            old.unlink()
         gathered = new_fields.extract(config, arguments.fields, out, predictor.channels)
         cells = prediction.predict_cells(predictor, new_fields.table_of(gathered), gathered.recipe.crops,
                                          gathered.recipe.channels)
-        found = alarms.judge_fields(predictor.fields, cells)
+        found = alarms.judge_fields(predictor.fields, cells, gathered.fields())
         overlay.draw_all(cells, gathered, predictor.classes, found, out / "overlays")
-        summary = prediction.summarise(predictor, cells, found) | {"quarantined": gathered.quarantined}
+        summary = prediction.summarise(predictor, cells, found, gathered.fields())
+        summary |= {"quarantined": gathered.quarantined, "light_not_estimated": gathered.light_not_estimated}
         prediction.write_predictions(cells, summary, out)
         gathered.discard()
     prediction.say(summary)

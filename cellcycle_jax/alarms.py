@@ -48,19 +48,23 @@ def fit_fields(rows: pd.DataFrame, channels) -> KnownFields:
                        _range(pixel) if pixel.notna().all() else None, lines)
 
 
-def judge_fields(known: KnownFields, cells: pd.DataFrame) -> list[Alarm]:
+def judge_fields(known: KnownFields, cells: pd.DataFrame, fields=()) -> list[Alarm]:
     """What is unlike training about each field.
 
     Args:
         known: what training fields are like.
         cells: all objects of the fields, rejected ones too, with novelty and, as novelty_cause, cause of
             `novelty.judge_cells`.
+        fields: names of all fields, so that one without any object is not overlooked.
 
     Returns:
         Alarms and notes, in the order of the fields.
     """
-    return [alarm for field_id, rows in cells.groupby(schema.FIELD, sort=False)
-            for judge in (_stains, _pixels, _line, _crops) for alarm in judge(known, field_id, rows)]
+    found = [alarm for field_id, rows in cells.groupby(schema.FIELD, sort=False)
+             for judge in (_stains, _pixels, _line, _crops) for alarm in judge(known, field_id, rows)]
+    known_fields = set(cells[schema.FIELD])
+    return found + [Alarm(name, "few_cells", "", 0, FEW_CELLS, "few cells: no object was found", note=True)
+                    for name in fields if name not in known_fields]
 
 
 def _stains(known, field_id, rows):

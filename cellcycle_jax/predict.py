@@ -91,13 +91,14 @@ def _judged(predictor, logits, embedding, rows) -> pd.DataFrame:
     return pd.DataFrame(columns, index=rows.index)
 
 
-def summarise(predictor, cells: pd.DataFrame, alarms) -> dict:
+def summarise(predictor, cells: pd.DataFrame, alarms, fields=()) -> dict:
     """What OUT/predict.json holds: counts, shares of the classes with intervals, alarms, and what to expect.
 
     Args:
         predictor: `predictor.Predictor`.
         cells: what `predict_cells` returned.
         alarms: what `alarms.judge_fields` said of them.
+        fields: names of all fields, those without any object too.
     """
     environment = log.environment()
     usable = cells[cells[schema.REJECT] == ""]
@@ -107,8 +108,8 @@ def summarise(predictor, cells: pd.DataFrame, alarms) -> dict:
     return {
         "run_id": predictor.run_id, "step": predictor.step, "note": predictor.note, "classes": predictor.classes,
         "channels": predictor.channels, "min_confidence": predictor.min_confidence, "confidence": confidence,
-        "validation": predictor.validation, "n_fields": cells[schema.FIELD].nunique(), "n_objects": len(cells),
-        "n_usable": len(usable), "n_decided": int((usable["decision"] != "").sum()),
+        "validation": predictor.validation, "n_fields": len(set(cells[schema.FIELD]) | set(fields)),
+        "n_objects": len(cells), "n_usable": len(usable), "n_decided": int((usable["decision"] != "").sum()),
         "predicted": _counts(usable["predicted"], predictor.classes),
         "decision": _counts(usable["decision"], predictor.classes),
         "abstained": kind[kind != ""].value_counts().to_dict(),

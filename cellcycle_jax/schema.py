@@ -36,6 +36,7 @@ CELL_LINE = "Metadata_CellLine"
 SITE = "Metadata_Site"
 TRACK = "Metadata_Track"  # cells that are one cell at several times, or its descendants; where a source knows it
 PIXEL_SIZE = "Metadata_PixelSize"  # um per px of the field as read, NaN where unknown
+TIME = "Metadata_Time"  # which picture of a time series, "" where the name says none
 FIELD_LABEL = "Metadata_FieldLabel"  # what a field's name says of all its cells, "" where it says nothing
 GROUP = "Metadata_Group"  # the unit of splitting and of clustering intervals: a field, well, plate, line or track
 SPLIT = "Metadata_Split"

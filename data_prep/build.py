@@ -50,7 +50,7 @@ def _prepare(config, fields_dir, out, labels_csv, overwrite, strict):
     gathered = gather.gather(config, fields_dir, out, strict=strict)
     table, recipe, found, quarantined = gathered.table, gathered.recipe, gathered.found, gathered.quarantined
     table, labelled, made = decide(table, recipe, corrections)
-    made |= {"quarantined": quarantined, "n_fields": len(found)}
+    made |= {"quarantined": quarantined, "n_fields": len(found), "light_not_estimated": gathered.light_not_estimated}
 
     (out / "provenance.json").unlink(missing_ok=True)
     pack.write_dataset(table, recipe, out)
@@ -78,9 +78,8 @@ def decide(table, recipe, corrections):
         table = annotations.join(table, config.phase.table, recipe.folder)
     table, labelled = add_labels(table, config)
     warn_of_one_hump(labelled.cuts)
-    made = {"light_not_estimated": gather.plates_without_light(table, config.illumination)}
-    made["labels_corrected_by_hand"] = review.apply_corrections(table, corrections)
-    if "(?P<time>" in config.name_pattern and config.phase.method != "none":
+    made = {"labels_corrected_by_hand": review.apply_corrections(table, corrections)}
+    if config.phase.method != "none":
         split.refuse_same_place(table.drop_duplicates(schema.FIELD), config.split.by)
     table[schema.GROUP] = split.groups(table, config.split.by)
     chosen = config.split

@@ -57,6 +57,7 @@ def _rows(field: Field, file: FieldFile, regions: Regions, background):
     rows = {schema.CELL_ID: [f"{field.field_id}:{i}" for i in regions.numbers],
             schema.FIELD: [field.field_id] * n, schema.WELL: [field.well] * n, schema.PLATE: [field.plate] * n,
             schema.CELL_LINE: [field.cell_line] * n, schema.SITE: [field.site] * n,
+            schema.TIME: [getattr(file, "time", "")] * n,
             schema.FIELD_LABEL: [file.label] * n, schema.PIXEL_SIZE: [field.pixel_um or np.nan] * n,
             schema.CENTRE_Y: centre_y, schema.CENTRE_X: centre_x,
             "_label": regions.numbers, "_area_px": regions.count.astype(np.float64),
@@ -104,10 +105,7 @@ def _write_crops(recipe, field, image, labels, bodies, background, masks, rows):
     pixels, bits = crop.cut_all(image, labels, bodies, whole["_label"].to_numpy(),
                                 whole[["_crop_y", "_crop_x"]].to_numpy(np.float64), config.crop.size_px, scale,
                                 background, stain, debris)
-    stored, lowest = 1.0, 0.0
-    if field.image.dtype != np.uint16:  # of a background that was taken off before, values below zero are kept
-        lowest = min(float(image.min()), 0.0)
-        stored = max(float(image.max()) - lowest, 1e-6) / 65535
+    stored, lowest = _storage(field.image.dtype, image)
     planes = [np.ascontiguousarray(plane).ravel() for plane in np.moveaxis(image, -1, 0)]
     middle = np.array([np.median(plane) for plane in planes])
     spread = np.array([np.median(np.abs(plane - m)) for plane, m in zip(planes, middle, strict=True)]) * 1.4826
@@ -116,7 +114,19 @@ def _write_crops(recipe, field, image, labels, bodies, background, masks, rows):
     with files.replacing(recipe.crops / f"{field.field_id}.npz") as temporary:
         np.savez(temporary, cell_id=whole[schema.CELL_ID].to_numpy(str) if len(whole) else np.zeros(0, "U1"),
                  image=np.clip(np.round((pixels - lowest) / stored), 0, 65535).astype(np.uint16), compartments=bits,
-                 image_scale=np.float32(stored), present=np.uint8(present),
+                 image_scale=stored, present=np.uint8(present),
                  # Moved with the pixels: only differences between them count.
                  field_norm=np.stack([background - lowest, middle - lowest, spread]).astype(np.float32),
                  um_per_px=np.float32(config.crop.um_per_px if resampled else (field.pixel_um or np.nan)))
+
+
+def _storage(dtype, image):
+    """Camera units per stored value, and what is stored as 0, of each channel of a field of `dtype`: f32 [C], f32 [C].
+
+    Integers are stored as they are. Each channel of a float field fills the 16 bits on its own, or a dim one beside a
+    bright one would be lost. Values below zero, of a background that was taken off before, are kept.
+    """
+    if dtype == np.uint16:
+        return np.ones(image.shape[-1], np.float32), np.zeros(image.shape[-1], np.float32)
+    lowest = np.minimum(image.min(axis=(0, 1)), 0).astype(np.float32)
+    return (np.maximum(image.max(axis=(0, 1)) - lowest, 1e-6) / 65535).astype(np.float32), lowest

@@ -25,7 +25,7 @@ def reading_config(trained: dict, asked, changed):
     Raises:
         UsageError: a field is changed that the model was trained with.
     """
-    if frozen := [name for name in changed if name not in READING]:
+    if frozen := [name for name in changed if name.split(".")[0] not in READING]:
         raise UsageError(f"--config.{frozen[0]}: new fields are treated as those of training were; allowed here: "
                          f"{', '.join(READING)}")
     config = asked.copy_and_resolve_references()
@@ -36,10 +36,32 @@ def reading_config(trained: dict, asked, changed):
     return config
 
 
+def say_what_is_not_read(trained: dict, asked, usual) -> None:
+    """Say on the terminal which fields a config file sets in vain.
+
+    Args:
+        trained: as in `reading_config`; asked: the file's config; usual: a preparation config with the defaults.
+    """
+    read, flat = set(READING) - {"projection"}, _flat(trained)
+    vain = [name for name, value in _flat(asked.to_dict()).items() if name not in read
+            and value not in (_flat(usual.to_dict())[name], flat.get(name))]
+    if vain:
+        print(f"predict: note: the config also sets {', '.join(vain)}; that is as in training here", file=sys.stderr)
+
+
+def _flat(tree, head=""):
+    """{path.to.field: value} with lists for tuples, as JSON has them."""
+    found = {}
+    for name, value in tree.items():
+        found |= _flat(value, f"{head}{name}.") if isinstance(value, dict) else {
+            head + name: list(value) if isinstance(value, tuple) else value}
+    return found
+
+
 def _take_over(config, values):
     """Set the fields of `config` to `values`, a tree read from JSON; fields unknown to this version are left out."""
     for name, value in values.items():
-        if isinstance(value, dict):
+        if isinstance(value, dict) and name in config:
             _take_over(config[name], value)
         elif name in config:
             config[name] = tuple(value) if isinstance(value, list) else value
@@ -64,9 +86,7 @@ def extract(config, fields_dir, out, shown) -> gather.Gathered:
               file=sys.stderr)
     with config.unlocked():
         config.channels.stains = tuple(name for name in config.channels.stains if name in present)
-    gathered = gather.gather(config, fields_dir, out, shown)
-    gather.plates_without_light(gathered.table, config.illumination)
-    return gathered
+    return gather.gather(config, fields_dir, out, shown)
 
 
 def table_of(gathered) -> pd.DataFrame:

@@ -13,7 +13,7 @@ UNITS = {"field": schema.FIELD, "well": schema.WELL, "plate": schema.PLATE, "cel
 def groups(table, by: str):
     """The group of each row, text.
 
-    Wells are named with their plate; a cell without a track is in its field's group; a block is one of BLOCKS x BLOCKS
+    Wells are named with their plate; a cell without a track is in its well's group; a block is one of BLOCKS x BLOCKS
     equal parts of a field, for data that are one field only.
 
     Args:
@@ -31,8 +31,8 @@ def groups(table, by: str):
     if by == "well":
         return table[schema.PLATE] + "/" + table[schema.WELL]
     if by == "track":  # two movies may number their tracks alike
-        named = table[schema.PLATE] + "/" + table[schema.TRACK].fillna("").astype(str)
-        return named.where(table[schema.TRACK].notna(), table[schema.FIELD])
+        known = table[schema.TRACK].notna()
+        return table[schema.PLATE] + "/" + table[schema.TRACK].where(known, table[schema.WELL]).astype(str)
     if by == "block":
         row, column = ((table[centre] * BLOCKS // table[size]).astype(int).astype(str) for centre, size in
                        ((schema.CENTRE_Y, "_height"), (schema.CENTRE_X, "_width")))
@@ -44,11 +44,11 @@ def refuse_same_place(fields, by: str) -> None:
     """Refuse to split by field where several fields show one place at several times: they hold the same cells.
 
     Args:
-        fields: rows with Metadata_Field, _Plate, _Well, _Site and _CellLine; one per field.
+        fields: rows with Metadata_Field, _Plate, _Well, _Site, _Time and _CellLine; one per field.
         by: the unit of the split.
     """
     place = [schema.CELL_LINE, schema.PLATE, schema.WELL, schema.SITE]
-    again = fields[fields.duplicated(place)]
+    again = fields[(fields[schema.TIME] != "") & fields.duplicated(place)]
     if by in ("field", "block") and len(again):
         first, more = again[schema.FIELD].iloc[0], len(again) - 1
         raise UsageError(f"config.split.by={by!r}: {first} and {more} more fields show a place that another one shows "

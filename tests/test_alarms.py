@@ -74,3 +74,9 @@ def test_fields_of_which_no_reference_is_known_raise_no_alarm_of_stain(fields):
 
 def test_only_shown_channels_are_compared():
     assert set(alarms.fit_fields(objects(100), ("Golgi",)).reference) == {"Golgi"}
+
+
+def test_a_field_without_any_object_is_not_overlooked(fields):
+    rows = objects(20, fields=1).assign(novelty=0.5, novelty_cause="")
+    (alarm,) = alarms.judge_fields(fields, rows, ("f00", "empty"))
+    assert (alarm.field_id, alarm.value, alarm.note) == ("empty", 0, True)

@@ -76,6 +76,19 @@ def test_overlay_outlines_each_object_in_the_colour_of_its_class(tmp_path):
     import matplotlib.image
 
     drawn = matplotlib.image.imread(tmp_path / "f.png")[..., :3]
-    for colour in ("#0072B2", "#D55E00", overlay.SET_ASIDE):
+    for colour, corner in (("#0072B2", 20), ("#D55E00", 80), (overlay.SET_ASIDE, 140)):
         wanted = np.array([int(colour[i:i + 2], 16) for i in (1, 3, 5)]) / 255
-        assert (np.abs(drawn - wanted).max(axis=-1) < 0.02).sum() > 100  # outline and legend
+        y, x = np.nonzero(np.abs(drawn - wanted).max(axis=-1) < 0.02)
+        above = y < 0.93 * drawn.shape[0]  # the legend lies below the picture
+        assert above.sum() > 300
+        scale = drawn.shape[1] / 200
+        assert x[above].min() == pytest.approx(corner * scale, abs=0.05 * drawn.shape[1])
+
+
+def test_what_a_config_file_sets_in_vain_is_said(trained, capsys):
+    asked = base.preparation()
+    asked.update_from_flattened_dict({"pixel_um": 0.65, "crop.size_px": 96, "channels.nucleus": "DNA"})
+    new_fields.say_what_is_not_read(trained, asked, base.preparation())
+    assert "also sets crop.size_px; that is as in training" in capsys.readouterr().err
+    new_fields.say_what_is_not_read(trained, base.preparation(), base.preparation())
+    assert capsys.readouterr().err == ""

@@ -116,7 +116,8 @@ def make_run(root, test=False, line=None):
         cells[schema.CELL_LINE] = line
     files.write_table(cells, data / "cells.parquet")
     files.write_json(data / "provenance.json", {"command": "prepare", "quarantined": ["broken.tif"]})
-    for name in ("outlines_HeLa_A01_s1", "contact_G1S", "contact_G2", "marker_HeLa", "illumination_plate1_DNA"):
+    for name in ("outlines_HeLa_A01_s1", "contact_G1S", "contact_G2", "marker_HeLa", "label_values",
+                 "illumination_plate1_DNA"):
         _picture(data / "qc" / f"{name}.png", name)
     config = {
         "data_dir": str(data),

@@ -79,9 +79,10 @@ def test_fields_of_one_class_are_dealt_out_within_the_class():
 
 
 def test_time_points_of_one_place_are_not_divided():
+    rows = table(lines=("HeLa",), wells=4, sites=2).assign(**{schema.SITE: "", schema.TIME: ""})
+    split.refuse_same_place(rows.drop_duplicates(schema.FIELD), "field")  # two sites whose names do not say so
     rows = table(lines=("HeLa",), wells=4, sites=1).assign(**{schema.SITE: "1"})
-    split.refuse_same_place(rows.drop_duplicates(schema.FIELD), "field")
-    later = rows.assign(**{schema.FIELD: rows[schema.FIELD] + "_t1"})
+    rows, later = (rows.assign(**{schema.FIELD: rows[schema.FIELD] + t, schema.TIME: t}) for t in ("_t0", "_t1"))
     both = pd.concat([rows, later]).drop_duplicates(schema.FIELD)
     split.refuse_same_place(both, "well")
     with pytest.raises(UsageError, match="HeLa00_t1 and 3 more fields show a place .* use 'well'"):
@@ -92,7 +93,7 @@ def test_cells_of_one_track_stay_together_and_others_go_with_their_field():
     rows = table(lines=("HaCaT",), wells=6, sites=1)
     rows[schema.TRACK] = [None if i % 5 == 4 else f"tree{i % 5}" for i in range(len(rows))]
     groups = split.groups(rows, "track")
-    assert groups.tolist()[:5] == [*(f"HaCaT-P/tree{i}" for i in range(4)), rows[schema.FIELD].iloc[0]]
+    assert groups.tolist()[:5] == [*(f"HaCaT-P/tree{i}" for i in range(4)), "HaCaT-P/A00"]
     with pytest.raises(InputRefused, match="knows no track of a cell"):
         split.groups(rows.drop(columns=schema.TRACK), "track")
 
