@@ -27,7 +27,7 @@ class Crops:
     """Crops of one split in memory, with all channels; N cells of S x S px and C channels."""
 
     image: np.ndarray  # u16 [N, S, S, C], stored values
-    image_scale: np.ndarray  # f32 [N], pixel value = stored * image_scale
+    image_scale: np.ndarray  # f32 [N, C], pixel value = stored * image_scale + an offset that norm shares
     compartments: np.ndarray  # u8 [N, S, S], bits of schema.Compartment
     compartments_present: np.ndarray  # u8 [N], which bits are known
     label: np.ndarray  # i32 [N], index of the class, schema.NO_LABEL where labelling abstained
@@ -76,10 +76,18 @@ def load_crops(data_dir, split: str, final: bool = False) -> Crops:
         raise StoredStateRefused(f"{folder}: split {split!r} cannot be read ({type(error).__name__}: {reason}); "
                                  "run `launch.py prepare` again") from error
     crops = Crops(**columns, **metadata)
-    if len(crops) and (crops.image.shape[-1] != len(crops.channels) or not np.isfinite(crops.norm).all()):
-        raise StoredStateRefused(f"{folder}: split {split!r} has {crops.image.shape[-1]} channels for the names "
-                                 f"{list(crops.channels)}, or norm values that are not finite; run `launch.py prepare`")
+    _require_shapes(crops, f"{folder}: split {split!r}")
     return crops
+
+
+def _require_shapes(crops, name):
+    """Refuse stored crops whose arrays do not fit each other."""
+    if len(crops) and (crops.image.shape[-1] != len(crops.channels) or not np.isfinite(crops.norm).all()):
+        raise StoredStateRefused(f"{name} has {crops.image.shape[-1]} channels for the names {list(crops.channels)}, "
+                                 "or norm values that are not finite; run `launch.py prepare`")
+    if crops.image_scale.shape != (len(crops), len(crops.channels)):
+        raise StoredStateRefused(f"{name} has an image_scale of shape {crops.image_scale.shape}, not a value per cell "
+                                 "and channel: an older version wrote it; run `launch.py prepare` again")
 
 
 def _read(folder, split):
@@ -121,8 +129,8 @@ def crops_of_field(path, rows, vocabulary: dict) -> Crops:
     """Cells of one field from the file of crops that preparation wrote, without labels.
 
     Args:
-        path: FIELD.npz with cell_id, image u16 [n, S, S, C], image_scale, compartments, present, field_norm f32 [3, C]
-            (background, median, spread) and um_per_px.
+        path: FIELD.npz with cell_id, image u16 [n, S, S, C], image_scale f32 [C], compartments, present, field_norm
+            f32 [3, C] (background, median, spread) and um_per_px.
         rows: of the N wanted cells in the table of objects, all of that field.
         vocabulary: the remaining fields of `Crops`; its channels are those of the file, in order.
 
@@ -138,8 +146,9 @@ def crops_of_field(path, rows, vocabulary: dict) -> Crops:
         shared = np.broadcast_to(stored["field_norm"].T[None], (len(rows), *stored["field_norm"].T.shape))
         norm = np.concatenate([shared, reference[..., None]], axis=-1)
         image, compartments = stored["image"][found], stored["compartments"][found]
-        each = {name: np.full(len(rows), stored[key]) for name, key in
-                (("image_scale", "image_scale"), ("compartments_present", "present"), ("um_per_px", "um_per_px"))}
+        each = {name: np.full((len(rows), *shape), stored[key]) for name, key, shape in
+                (("image_scale", "image_scale", norm.shape[1:2]), ("compartments_present", "present", ()),
+                 ("um_per_px", "um_per_px", ()))}
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise StoredStateRefused(f"{path}: not readable as crops of the cells in the table ({type(error).__name__}: "
                                  f"{error}); cut them anew") from None
@@ -183,9 +192,12 @@ def channel_indices(crops: Crops, names=()) -> tuple[int, ...]:
 
     Raises:
         UsageError: a marker is asked for, which made the labels, or a name stands twice.
-        InputRefused: a channel is not in the data set.
+        InputRefused: a channel is not in the data set, or all are markers.
     """
     allowed = [name for name in crops.channels if name not in crops.markers]
+    if not allowed:
+        raise InputRefused(f"data.channels: every channel labels the cells ({', '.join(crops.channels)}); nothing is "
+                           "left to show")
     names = list(names) or allowed
     if shown := [name for name in names if name in crops.markers]:
         raise UsageError(f"data.channels: {shown[0]!r} labels the cells and is never shown to a model; "
@@ -224,7 +236,7 @@ def model_inputs(image, image_scale, compartments, norm, channels, mask: str, sc
 
     Args:
         image: u16 [B, S, S, C], stored values.
-        image_scale: f32 [B], camera units per stored value.
+        image_scale: f32 [B, C], camera units per stored value.
         compartments: u8 [B, S, S], bits of `schema.Compartment`.
         norm: f32 [B, C, 4], columns `schema.NORM_FIELDS`, camera units.
         channels: positions of the K channels to show.
@@ -237,9 +249,10 @@ def model_inputs(image, image_scale, compartments, norm, channels, mask: str, sc
     Returns:
         f32 [B, S, S, K], background at 0, dimensionless.
     """
-    norm = jnp.stack([norm[:, c] for c in channels], axis=1)[:, None, None]  # slices: a gather would be slower
+    # Slices: a gather would be slower.
+    norm, unit = (jnp.stack([a[:, c] for c in channels], axis=1)[:, None, None] for a in (norm, image_scale))
     signal = jnp.stack([image[..., c] for c in channels], axis=-1).astype(jnp.float32)
-    signal = signal * image_scale[:, None, None, None] - norm[..., schema.NORM_FIELDS.index("background")]
+    signal = signal * unit - norm[..., schema.NORM_FIELDS.index("background")]
     nucleus = (compartments & int(schema.Compartment.NUCLEUS) > 0)[..., None]
     if scale == "own_max":
         one = jnp.max(jnp.where(nucleus, signal, 0.0), axis=(1, 2), keepdims=True)

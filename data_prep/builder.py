@@ -39,7 +39,7 @@ class Cells(tfds.core.GeneratorBasedBuilder):
         tensor = tfds.features.Tensor
         features = {
             "image": tensor(shape=self._shape, dtype=np.uint16, encoding="bytes"),
-            "image_scale": tensor(shape=(), dtype=np.float32),
+            "image_scale": tensor(shape=(channels,), dtype=np.float32),
             "compartments": tensor(shape=(size, size), dtype=np.uint8, encoding="zlib"),
             "compartments_present": tensor(shape=(), dtype=np.uint8),
             "label": tensor(shape=(), dtype=np.int64),

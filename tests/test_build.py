@@ -12,9 +12,12 @@ import tifffile
 
 from cellcycle_jax import files, schema
 from cellcycle_jax.errors import EXIT_QUARANTINED, InputRefused, UsageError
+from configs import base
 from configs.data import simulated
-from data_prep import build, gather, illumination
+from data_prep import build, extract, gather, illumination
 from data_prep.build import prepare
+from data_prep.recipe import Recipe
+from data_prep.sources import source_of
 
 
 @pytest.fixture(scope="module")
@@ -120,6 +123,29 @@ def test_pictures_and_labels_table_are_there(prepared):
 
 def test_every_plate_with_enough_fields_has_its_light_removed(prepared):
     assert files.read_json(prepared / "provenance.json")["light_not_estimated"] == []
+
+
+def test_a_dim_channel_beside_a_bright_one_keeps_its_grey_levels(tmp_path):
+    y, x = np.mgrid[:96, :96] - 48
+    nucleus = np.hypot(y, x) < 12
+    rng = np.random.default_rng(0)
+    planes = np.stack([nucleus * 30000 + rng.normal(100, 5, x.shape), rng.uniform(0.002, 0.05, x.shape),
+                       rng.uniform(-3, 7, x.shape)]).astype(np.float32)
+    names = ["DNA", "Golgi", "ER"]
+    tifffile.imwrite(tmp_path / "f.ome.tif", planes, ome=True, photometric="minisblack",
+                     metadata={"axes": "CYX", "Channel": {"Name": names}})
+    config = base.preparation()
+    recipe = Recipe(config, tmp_path, tmp_path, tuple(names), {})
+    file, = source_of(config.source).find_fields(tmp_path, config)
+    rows = extract.extract_field(file, recipe)
+    found = np.load(tmp_path / f"{rows[schema.FIELD].iloc[0]}.npz")
+    size, (y, x) = config.crop.size_px, np.round(rows[["_crop_y", "_crop_x"]].to_numpy()[0]).astype(int)
+    half = min(size, 64) // 2  # around the middle of the crop, inside the field
+    seen = found["image"][0, size // 2 - half:size // 2 + half, size // 2 - half:size // 2 + half]
+    pixels = seen * found["image_scale"] + rows[[f"Metadata_Background_{c}" for c in names]].to_numpy()[0]
+    wanted = planes[:, y - half:y + half, x - half:x + half].transpose(1, 2, 0)
+    for c, step in enumerate(np.ptp(planes, axis=(1, 2)) / 65535):
+        np.testing.assert_allclose(pixels[..., c] - found["field_norm"][0, c], wanted[..., c], atol=2 * step)
 
 
 def test_finished_data_set_is_not_overwritten_unasked(prepared, simulated_fields):

@@ -70,6 +70,13 @@ def test_marker_is_never_shown():
         data.channel_indices(crops, ("EB1",))
 
 
+def test_data_of_markers_only_leave_nothing_to_show():
+    crops = dataclasses.replace(tiny.crops(), markers=tiny.CHANNELS)
+    for names in ((), ("DNA",)):
+        with pytest.raises(InputRefused, match=r"every channel labels the cells \(DNA, Golgi, CENPF\); nothing"):
+            data.channel_indices(crops, names)
+
+
 def test_cell_lines_are_chosen_by_name():
     crops = tiny.crops()
     assert set(data.take_lines(crops, ("RPE1",)).cell_line) == {"RPE1"}
@@ -91,6 +98,25 @@ def test_image_scale_gives_camera_units():
     crops = tiny.crops()
     halved = dataclasses.replace(crops, image=(crops.image * 2).astype(np.uint16), image_scale=crops.image_scale / 2)
     np.testing.assert_array_equal(inputs(halved), inputs(crops))
+
+
+def test_each_channel_has_a_scale_of_its_own():
+    crops = tiny.crops()
+    wanted = inputs(crops, channels=(1, 0))
+    factor = np.array([1, 2, 4], np.float32)
+    other = dataclasses.replace(crops, image=(crops.image * factor).astype(np.uint16),
+                                image_scale=crops.image_scale / factor)
+    np.testing.assert_array_equal(inputs(other, channels=(1, 0)), wanted)
+
+
+def test_data_with_one_scale_for_all_channels_are_refused(folder, monkeypatch):
+    def older(*given, read=data._read):
+        columns, metadata = read(*given)
+        return columns | {"image_scale": columns["image_scale"][:, 0]}, metadata
+
+    monkeypatch.setattr(data, "_read", older)
+    with pytest.raises(StoredStateRefused, match="image_scale.*launch.py prepare"):
+        data.load_crops(folder, "train")
 
 
 def test_nucleus_and_own_max_ignore_gain_and_surroundings():

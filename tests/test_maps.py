@@ -38,7 +38,7 @@ def make_crops(n=24, labelled=True):
     text["cell_id"] = np.array([f"cell{i}" for i in range(n)])
     known = int(schema.Compartment.NUCLEUS | schema.Compartment.SECOND_STAIN)
     return data.Crops(
-        image=image, image_scale=np.ones(n, np.float32), compartments=compartments,
+        image=image, image_scale=np.ones((n, 3), np.float32), compartments=compartments,
         compartments_present=np.full(n, known, np.uint8), label=label, norm=norm,
         um_per_px=np.full(n, 0.5, np.float32), **text, channels=("DNA", "Golgi", "CENPF"), classes=("G1/S", "G2"),
         markers=("CENPF",), nucleus="DNA", stains=("Golgi",), group_by="field",

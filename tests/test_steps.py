@@ -73,7 +73,7 @@ def test_training_learns_the_tiny_classes():
 
 def test_a_loss_that_is_not_finite_shows_in_the_sums():
     crops, _, _, state, step = parts()
-    arrays = data.arrays_of(crops) | {"image_scale": np.full(16, np.inf, np.float32)}
+    arrays = data.arrays_of(crops) | {"image_scale": np.full((16, 3), np.inf, np.float32)}
     _, sums = step(state, arrays, np.arange(8, dtype=np.int32), np.ones(8, np.float32))
     assert not np.isfinite(float(sums["loss"]))
 

@@ -30,7 +30,7 @@ def examples(split, n, size=16, seed=0, unlabelled=0):
         norm = np.tile(np.float32([BACKGROUND, BACKGROUND, 5, REFERENCE]), (3, 1))
         yield {
             "image": image.clip(0).astype(np.uint16),
-            "image_scale": np.float32(1),
+            "image_scale": np.ones(3, np.float32),
             "compartments": compartments.astype(np.uint8),
             "compartments_present": np.uint8(9),
             "label": label if i < n - unlabelled else schema.NO_LABEL,
