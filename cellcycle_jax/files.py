@@ -78,7 +78,7 @@ def write_text(path, text: str) -> None:
 
 def write_json(path, value) -> None:
     """Write `value` as JSON with sorted keys; numbers that JSON does not know (NaN, infinity) become null."""
-    write_text(path, json.dumps(_finite(value), indent=1, sort_keys=True) + "\n")
+    write_text(path, json.dumps(plain(value), indent=1, sort_keys=True) + "\n")
 
 
 def read_json(path):
@@ -121,13 +121,14 @@ def sha256(path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _finite(value):
+def plain(value):
+    """`value` as it comes back from a JSON file that `write_json` made of it."""
     if isinstance(value, dict):
-        return {str(k): _finite(v) for k, v in value.items()}
+        return {str(k): plain(v) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_finite(v) for v in value]
+        return [plain(v) for v in value]
     if hasattr(value, "item") and not isinstance(value, (str, bytes)):
-        return _finite(value.tolist())
+        return plain(value.tolist())
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value

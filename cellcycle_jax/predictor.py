@@ -112,8 +112,8 @@ def freeze(trained: run.Run, crops: data.Crops, scores: dict) -> pathlib.Path:
     with files.replacing(folder / WEIGHTS) as temporary:
         np.savez(temporary, **traverse_util.flatten_dict(arrays, sep="/"))
     record["weights_sha256"] = files.sha256(folder / WEIGHTS)
-    files.write_json(folder / RECORD, record)
-    files.write_json(folder / RECORD, record | {"sha256": _digest(files.read_json(folder / RECORD))})
+    record = files.plain(record)  # as it is read back, which is what the digest is of
+    files.write_json(folder / RECORD, record | {"sha256": _digest(record)})
     return folder
 
 

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import pathlib
 import shutil
@@ -122,15 +123,29 @@ def test_it_holds_what_is_needed_to_judge_new_fields(run):
     assert found.fields.cell_lines == ("HeLa", "RPE1")
 
 
-def test_what_to_expect_is_that_of_the_sure_validation_cells(run):
-    found, trained = predictor.load_predictor(run), load_run(run)
+def test_what_to_expect_is_that_of_the_sure_validation_cells(run, tmp_path):
+    trained = load_run(run)
     crops = data.load_crops(trained.data_dir, "validation")
     scaled = trained.predict_logits(crops).astype(float) / 1.5
     prob = np.exp(scaled) / np.exp(scaled).sum(axis=1, keepdims=True)
-    sure, labelled = prob.max(axis=1) >= 0.8, crops.label >= 0
-    assert found.validation["coverage"] == pytest.approx(sure.mean())
+    confidence, labelled = prob.max(axis=1), crops.label >= 0
+    trained.config.predict.min_confidence = float(np.sort(confidence)[7:9].mean())  # 16 cells: half of them are sure
+    predictor.freeze(dataclasses.replace(trained, workdir=tmp_path), crops, SCORES)
+    expected = predictor.load_predictor(tmp_path).validation
+    sure = confidence > trained.config.predict.min_confidence
+    assert 0 < (sure & labelled).sum() < labelled.sum() and not labelled[sure].all()
+    assert expected["coverage"] == pytest.approx(sure.mean()) == 0.5
     right = (prob.argmax(axis=1) == crops.label)[sure & labelled]
-    assert found.validation["accuracy"] == (pytest.approx(right.mean()) if len(right) else None)
+    assert expected["accuracy"] == pytest.approx(right.mean())
+
+
+def test_predictor_json_never_lies_there_without_its_digest(run, tmp_path, monkeypatch):
+    written, write = [], files.write_text
+    monkeypatch.setattr(files, "write_text", lambda path, text: (written.append((path.name, text)), write(path, text)))
+    trained = dataclasses.replace(load_run(run), workdir=tmp_path)
+    predictor.freeze(trained, data.load_crops(trained.data_dir, "validation"), SCORES)
+    (name, text), = written
+    assert name == "predictor.json" and "sha256" in json.loads(text)
 
 
 def test_the_locked_split_is_not_read(run, tmp_path):
@@ -198,13 +213,14 @@ def test_crops_of_another_size_or_without_a_channel_are_refused(run):
     with pytest.raises(InputRefused, match="crops of 24 px, but the model was trained on crops of 16 px"):
         found.predict(tiny.crops(2, size=24))
     crops = tiny.crops(2)
-    lacking = {"image": crops.image[..., 1:], "norm": crops.norm[:, 1:], "channels": ("Golgi", "CENPF")}
+    lacking = {"image": crops.image[..., 1:], "image_scale": crops.image_scale[:, 1:], "norm": crops.norm[:, 1:],
+               "channels": ("Golgi", "CENPF")}
     with pytest.raises(InputRefused, match="no channel DNA: the crops have Golgi, CENPF, the model was trained with "):
-        found.predict(data.dataclasses.replace(crops, **lacking))
+        found.predict(dataclasses.replace(crops, **lacking))
 
 
 def test_the_marker_need_not_be_there_and_channels_may_be_in_any_order(run):
     found, crops = predictor.load_predictor(run), tiny.crops(8, "test")
-    turned = data.dataclasses.replace(crops, image=crops.image[..., 1::-1], norm=crops.norm[:, 1::-1],
-                                      channels=("Golgi", "DNA"))
+    turned = dataclasses.replace(crops, image=crops.image[..., 1::-1], norm=crops.norm[:, 1::-1],
+                                      image_scale=crops.image_scale[:, 1::-1], channels=("Golgi", "DNA"))
     np.testing.assert_allclose(found.predict(turned)[0], found.predict(crops)[0], atol=1e-6)
