@@ -178,14 +178,15 @@ def fit_oracle(train_rows: pd.DataFrame, classes, seed: int = 0) -> Classifier |
         seed: of the gradient boosting.
 
     Returns:
-        None where the table has no numeric Truth_ column or no true phase: the data are not simulated.
+        None where the table has no numeric Truth_ column, or a class is not among the true phases: the data are not
+        simulated, or labelled by something other than phase.
     """
     features = [
         c for c in train_rows.columns
         if c.startswith("Truth_") and not c.removeprefix("Truth_").startswith(_HIDDEN_TRUTH)
         and pd.api.types.is_numeric_dtype(train_rows[c]) and train_rows[c].notna().any()
     ]  # fmt: skip
-    if not features or schema.TRUE_PHASE not in train_rows.columns:
+    if not features or not set(classes) <= set(train_rows.get(schema.TRUE_PHASE, ())):
         return None
     rows, label = _classified(train_rows, schema.TRUE_PHASE, classes)
     with warnings.catch_warnings():

@@ -124,3 +124,8 @@ def test_the_oracle_sees_the_true_cues_and_not_the_answer():
 
 def test_measured_data_have_no_oracle():
     assert baselines.fit_oracle(make_rows()[0], CLASSES) is None
+
+
+def test_classes_that_are_no_phases_have_no_oracle():
+    rows = make_rows(truth=True)[0]
+    assert baselines.fit_oracle(rows, ("G0", "G2")) is None and baselines.fit_oracle(rows, ("low", "high")) is None
