@@ -81,7 +81,7 @@ def references(table, channels, nucleus: str, by: str, peak: bool) -> dict[str, 
                 centre = g1_peak(integrated) if len(cells) >= MIN_CELLS_FOR_PEAK else float(np.median(integrated))
                 found[field][nucleus] = centre / area
         lowest = {c: _lowest([r[c] for r in found.values()]) for c in channels}
-        found = {f: {c: max(v, lowest[c]) for c, v in r.items()} for f, r in found.items()}
+        found = {f: {c: v if v > lowest[c] else lowest[c] for c, v in r.items()} for f, r in found.items()}
         result |= found if by == "field" else dict.fromkeys(plate[schema.FIELD], next(iter(found.values())))
     return result
 

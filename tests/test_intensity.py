@@ -64,6 +64,13 @@ def test_a_field_darker_than_its_background_gets_a_small_share_of_the_plates_ref
     assert found["b"]["Golgi"] == pytest.approx(intensity.FLOOR * found["a"]["Golgi"])
 
 
+def test_a_field_without_dna_gets_a_small_share_of_the_plates_reference():
+    table = two_fields()
+    table.loc[table[schema.FIELD] == "b", schema.integrated("DNA")] = 0.0
+    found = intensity.references(table, ("DNA", "Golgi"), "DNA", "field", True)
+    assert found["b"]["DNA"] == pytest.approx(intensity.FLOOR * found["a"]["DNA"])
+
+
 def test_references_of_a_plate_keep_what_tells_its_fields_apart():
     table = two_fields()
     found = intensity.references(table, ("DNA", "Golgi"), "DNA", "plate", True)
