@@ -157,7 +157,7 @@ def _histogram(axes, table, cells, cuts, classes):
     axes.hist([cells[schema.MARKER][mask] for mask in masks], bins=np.linspace(*limits, 45), stacked=True,
               color=colours, label=names)
     for name in ("low_from", "low", "high", "high_to"):
-        if name in cuts:
+        if np.isfinite(cuts.get(name, np.nan)):
             axes.axvline(cuts[name], color="black", lw=1, ls=":")
     if "cut" in cuts:
         axes.axvline(cuts["cut"], color="black", lw=1.5)
@@ -170,8 +170,9 @@ def _plane(axes, cells, cuts, classes):
     marks = [key.removesuffix("_cut") for key in cuts if key.endswith("_cut")]
     for mark, line in zip(marks, (axes.axvline, axes.axhline), strict=True):
         line(cuts[f"{mark}_cut"], color="black", lw=1.5)
-        for edge in ("low", "high"):
-            line(cuts[f"{mark}_{edge}"], color="black", lw=1, ls=":")
+        for edge in (cuts[f"{mark}_low"], cuts[f"{mark}_high"]):
+            if np.isfinite(edge):
+                line(edge, color="black", lw=1, ls=":")
 
 
 def _bars(axes, cells, classes):

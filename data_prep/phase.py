@@ -15,6 +15,7 @@ from cellcycle_jax.errors import InputRefused, UsageError
 
 MIN_CELLS_PER_PLATE = 30
 FLOOR = 0.01  # values below this share of the plate's median positive value are taken for noise around zero
+FLAT = 1e-6  # log2 values that differ by less are the same: no camera tells them apart
 MIN_SEPARATION = 2.0  # humps nearer than this many standard deviations are one hump
 
 
@@ -108,8 +109,12 @@ def two_gaussian_cuts(value: np.ndarray, abstain: float) -> dict[str, float]:
 
     Returns:
         cut, low and high (labels are given below `low` and above `high`), the two means, and `separation`: their
-        distance over their common standard deviation. Below MIN_SEPARATION a histogram has no two humps.
+        distance over their common standard deviation. Below MIN_SEPARATION a histogram has no two humps. Values that
+        are all the same, as of a dead marker, have separation 0 and a band without end, so that none gets a label.
     """
+    if np.ptp(value) < FLAT:
+        same = float(value[0])
+        return {"low": -np.inf, "cut": same, "high": np.inf, "mean_low": same, "mean_high": same, "separation": 0.0}
     lowest, highest = np.percentile(value, (10, 95))
     start = np.array([[lowest], [highest + 1e-6]])
     # One width for both: with a hundred cells, two free widths let one Gaussian swallow the cells in between.

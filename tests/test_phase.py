@@ -2,10 +2,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cellcycle_jax import schema
+from cellcycle_jax import files, schema
 from cellcycle_jax.errors import InputRefused, UsageError
 from configs import base
-from data_prep import phase
+from data_prep import build, drawing, phase
 
 
 def settings(method):
@@ -180,3 +180,31 @@ def test_whole_numbers_beside_empty_cells_are_still_the_class_names():
     config.phase.column, config.phase.classes = "Score", ("1", "2")
     table = pd.DataFrame({"Metadata_Score": [1.0, 2.0, np.nan]})
     assert phase.label_cells(table, config.channels, config.phase).label.tolist() == [0, 1, -1]
+
+
+def test_a_dead_marker_labels_no_cell_and_is_warned_of_and_drawn(tmp_path, capsys):
+    table, _ = marker_table()
+    table.loc[table[schema.PLATE] == "p2", "Nuclei_Intensity_MeanIntensity_CENPF"] = 3.0
+    found = phase.label_cells(table, settings("marker").channels, settings("marker").phase)
+    dead = (table[schema.PLATE] == "p2").to_numpy()
+    assert set(found.label[dead]) == {schema.NO_LABEL} and set(found.label[~dead]) >= {0, 1}
+    assert found.cuts["p2"]["separation"] == 0 and found.cuts["p2"]["cut"] == pytest.approx(np.log2(3), abs=1e-3)
+    build.warn_of_one_hump(found.cuts)
+    assert "marker of plate 'p2' shows no two humps (0.0 sd" in capsys.readouterr().err
+    files.write_json(tmp_path / "cuts.json", found.cuts)
+    assert files.read_json(tmp_path / "cuts.json")["p2"]["low"] is None
+    names = np.array(["G1/S", "G2", ""])
+    for shown in (table, table[dead]):
+        keep = shown.index.to_numpy()
+        drawn = shown.assign(**{schema.MARKER: found.value[keep], schema.LABEL: names[found.label[keep]]})
+        drawing.labelling(drawn, found, names[:2], tmp_path / "cuts.png")
+
+
+def test_of_two_markers_a_dead_one_labels_nothing_and_is_drawn(tmp_path):
+    table = fucci_table().assign(Nuclei_Intensity_MeanIntensity_Geminin=0.0)
+    config = settings("two_markers")
+    config.channels.markers, config.phase.classes = ("Cdt1", "Geminin"), ("G1", "S/G2/M")
+    found = phase.label_cells(table, config.channels, config.phase)
+    assert set(found.label) == {schema.NO_LABEL} and found.cuts["p1"]["separation"] == 0
+    drawn = table.assign(**{schema.LABEL: "", "_first": found.pair[:, 0], "_second": found.pair[:, 1]})
+    drawing.labelling(drawn, found, config.phase.classes, tmp_path / "cuts.png")
