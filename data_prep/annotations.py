@@ -5,6 +5,7 @@ field, well or plate. All its other columns come along as Metadata_<column>.
 """
 
 import pathlib
+import sys
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ from scipy.spatial import cKDTree
 
 from cellcycle_jax import schema
 from cellcycle_jax.errors import InputRefused
+from data_prep.reading import sidecar
 
 # Column of the table, without Metadata_ and in any case -> column of the cells.
 KEYS = {"cellid": schema.CELL_ID, "field": schema.FIELD, "plate": schema.PLATE, "well": schema.WELL,
@@ -19,6 +21,7 @@ KEYS = {"cellid": schema.CELL_ID, "field": schema.FIELD, "plate": schema.PLATE, 
 # What later steps write; a column of that name would be lost.
 RESERVED = {name for name in vars(schema).values() if isinstance(name, str) and name.startswith("Metadata_")}
 RESERVED -= {schema.TRACK}
+LOOSE = {schema.PLATE, schema.WELL, schema.SITE}  # A1 and A01 are the same
 PLACE = {"centrey": schema.CENTRE_Y, "y": schema.CENTRE_Y, "centrex": schema.CENTRE_X, "x": schema.CENTRE_X}
 
 
@@ -26,7 +29,8 @@ def join(cells: pd.DataFrame, path, folder=".") -> pd.DataFrame:
     """The cells with the columns of the table at `path`.
 
     Rows with a place (field, y, x; px) belong to the cell whose centre is nearest, at most half a nuclear diameter
-    away, so that objects found by another program find theirs.
+    away, so that objects found by another program find theirs. Plates, wells and sites are the same where they differ
+    in leading zeros and case only.
 
     Args:
         cells: all objects, with Metadata_ columns and _area_px.
@@ -34,11 +38,42 @@ def join(cells: pd.DataFrame, path, folder=".") -> pd.DataFrame:
             error; none at all is.
 
     Raises:
-        InputRefused: unreadable, no key, a key twice, a column that the cells have already, or no row fits.
+        InputRefused: unreadable, no key, a key twice, a column that the cells have already, a place that is no number,
+            or no row fits.
     """
     path = pathlib.Path(path)
     path = path if path.is_file() else pathlib.Path(folder) / path
     table = _read(path)
+    keys, place, named = _columns(table, cells, path)
+    table = table.rename(columns=keys | place | named)
+    on = where = list(dict.fromkeys(keys.values()))
+    table[on] = table[on].apply(_texts)
+    if set(place.values()) == {schema.CENTRE_Y, schema.CENTRE_X} and schema.FIELD in table:
+        on, where = [schema.CELL_ID], [schema.FIELD, schema.CENTRE_Y, schema.CENTRE_X]
+        table = table.assign(**{schema.CELL_ID: _nearest(table, cells, path)})
+    marks, known = _marks(table, on), _marks(cells, on)
+    fits = marks.isin(known)
+    twice = table[marks.duplicated() & (fits | (on == where))]
+    if len(twice):
+        raise InputRefused(f"{path}: {_example(twice, on)} stands there twice ({len(twice)} in all); keep one row of "
+                           "each")
+    _tell(table, fits, where, cells, path)
+    told = table.loc[fits, list(named.values())].set_axis(marks[fits]).reindex(known)
+    return pd.concat([cells, told.set_axis(cells.index)], axis=1)
+
+
+def _tell(table, fits, where, cells, path):
+    """Say on the terminal how many rows fit no cell; none that fits is refused."""
+    if not fits.any():
+        raise InputRefused(f"{path}: no row fits a cell by {', '.join(where)}: {_example(table, where)} there, "
+                           f"{_example(cells, where)} in the fields")
+    if not fits.all():
+        print(f"note: {(~fits).sum()} of {len(table)} rows of {path} fit no cell, e.g. "
+              f"{_example(table[~fits], where)}", file=sys.stderr)
+
+
+def _columns(table, cells, path):
+    """Columns of the table -> those of the cells: keys, places, and the rest."""
     keys = {c: KEYS[_plain(c)] for c in table.columns if _plain(c) in KEYS}
     place = {c: PLACE[_plain(c)] for c in table.columns if _plain(c) in PLACE}
     told = [c for c in table.columns if c not in keys and c not in place]
@@ -50,57 +85,69 @@ def join(cells: pd.DataFrame, path, folder=".") -> pd.DataFrame:
     named = {c: f"Metadata_{c.removeprefix('Metadata_')}" for c in told}
     if taken := [c for c in named.values() if c in RESERVED or c in cells.columns]:
         raise InputRefused(f"{path}: the cells have a column {taken[0]} already; rename it in the table")
-    table = table.rename(columns=keys | place | named)
-    if set(place.values()) == {schema.CENTRE_Y, schema.CENTRE_X} and schema.FIELD in table:
-        table = _by_place(table, cells)
-        keys = {schema.CELL_ID: schema.CELL_ID}
-    on = list(dict.fromkeys(keys.values()))
-    twice = table[table.duplicated(on)]
-    if len(twice):
-        raise InputRefused(f"{path}: {_example(twice, on)} stands there twice ({len(twice)} in all); keep one row of "
-                           "each")
-    joined = cells.merge(table[[*on, *named.values()]], how="left", on=on, validate="many_to_one")
-    if joined[list(named.values())].isna().all(axis=None):
-        raise InputRefused(f"{path}: no row fits a cell by {', '.join(on)}: {_example(table, on)} there, "
-                           f"{_example(cells, on)} in the fields")
-    joined.index = cells.index
-    return joined
+    if len(set(named.values())) < len(named):
+        raise InputRefused(f"{path}: two of the columns {', '.join(told)} say the same; keep one")
+    return keys, place, named
 
 
 def _read(path):
+    """The table as it stands. In a CSV only an empty cell is missing: a class may be called None, a well NA."""
     try:
         if path.suffix.lower() == ".parquet":
-            return pd.read_parquet(path)
-        return pd.read_csv(path, sep=None, engine="python", encoding="utf-8-sig", dtype=_texts(path))
+            table = pd.read_parquet(path)
+        else:
+            with open(path, encoding="utf-8-sig") as file:
+                separator = max(",;\t", key=file.readline().count)
+            form = {"sep": separator, "encoding": "utf-8-sig", "keep_default_na": False, "na_values": [""]}
+            header = pd.read_csv(path, nrows=0, **form).columns
+            # Keys stay text: a field 01 is not 1.
+            table = pd.read_csv(path, dtype={c: str for c in header if _plain(c) in KEYS}, low_memory=False, **form)
     except (OSError, ValueError, ImportError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise InputRefused(f"{path}: cannot be read as CSV or Parquet ({reason}); give config.phase.table a table "
                            "with a header") from None
+    return table.set_axis(table.columns.map(str), axis=1)
 
 
-def _texts(path):
-    """Keys stay text: a site 01 is not 1."""
-    header = pd.read_csv(path, sep=None, engine="python", encoding="utf-8-sig", nrows=0).columns
-    return {c: str for c in header if _plain(c) in KEYS}
+def _texts(column):
+    """Keys as text, "" for none: a Parquet file may hold numbers, which are read as 1.0 beside empty cells."""
+    return pd.Series(["" if pd.isna(v) else str(int(v) if isinstance(v, float) and v.is_integer() else v)
+                      for v in column], column.index, dtype=object)
+
+
+def _marks(table, columns):
+    """One text per row, equal where all `columns` are."""
+    marks = pd.Series("", table.index)
+    for name in columns:
+        column = table[name].astype(str)
+        same = {text: sidecar.same(text) if name in LOOSE else text for text in column.unique()}
+        marks = marks + "\0" + column.map(same)
+    return marks
 
 
 def _plain(column):
     return column.removeprefix("Metadata_").replace("_", "").replace(" ", "").lower()
 
 
-def _by_place(table, cells):
-    """The rows with the id of the nearest cell of their field; rows without one near enough are dropped."""
+def _nearest(table, cells, path):
+    """For each row the id of the nearest cell of its field; "" without one near enough, or where another is nearer."""
+    centres = [schema.CENTRE_Y, schema.CENTRE_X]
+    places = table[centres].apply(pd.to_numeric, errors="coerce")
+    if (wrong := ~np.isfinite(places)).any(axis=None):
+        row, column = np.argwhere(wrong.to_numpy())[0]
+        raise InputRefused(f"{path}: column {'yx'[column]}, row {row + 2}: {str(table[centres[column]].iloc[row])!r}; "
+                           "allowed: a number, px in the field; correct it or delete the row")
     reach = float(np.sqrt(cells["_area_px"].median() / np.pi))
-    parts = []
-    for field, rows in table.groupby(schema.FIELD):
+    found = pd.Series("", table.index)
+    for field, rows in places.groupby(table[schema.FIELD]):
         here = cells[cells[schema.FIELD] == field]
         if here.empty:
             continue
-        centres = [schema.CENTRE_Y, schema.CENTRE_X]
-        distance, nearest = cKDTree(here[centres]).query(rows[centres])
-        rows = rows.assign(**{schema.CELL_ID: here[schema.CELL_ID].to_numpy()[nearest], "_far": distance})
-        parts.append(rows[distance <= reach].sort_values("_far").drop_duplicates(schema.CELL_ID))
-    return pd.concat(parts) if parts else table.assign(**{schema.CELL_ID: ""}).iloc[:0]
+        distance, nearest = cKDTree(here[centres]).query(rows)
+        near = pd.DataFrame({"cell": here[schema.CELL_ID].to_numpy()[nearest], "far": distance}, rows.index)
+        kept = near[distance <= reach].sort_values("far").drop_duplicates("cell")
+        found[kept.index] = kept["cell"]
+    return found
 
 
 def _example(table, columns):

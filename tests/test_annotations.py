@@ -78,3 +78,50 @@ def test_a_table_beside_the_fields_is_found(cells, tmp_path):
 def test_a_missing_table_is_named(cells, tmp_path):
     with pytest.raises(InputRefused, match="nowhere.csv: cannot be read"):
         annotations.join(cells, tmp_path / "nowhere.csv")
+
+
+def test_a_class_called_none_is_not_missing(cells, tmp_path):
+    joined = annotations.join(cells, write(tmp_path, "well,Treatment\nA01,None\nA02,NA\n"))
+    assert joined["Metadata_Treatment"].tolist() == ["None"] * 3 + ["NA"] * 3
+
+
+def test_an_empty_cell_is_missing(cells, tmp_path):
+    joined = annotations.join(cells, write(tmp_path, "well,dose\nA01,5\nA02,\n"))
+    assert joined["Metadata_dose"].isna().tolist() == [False] * 3 + [True] * 3
+
+
+def test_wells_and_sites_are_the_same_with_and_without_zeros(cells, tmp_path):
+    joined = annotations.join(cells, write(tmp_path, "Plate,Well,Site,Drug\np1,a1,1,x\nP1,A2,001,y\n"))
+    assert joined["Metadata_Drug"].tolist() == ["x"] * 3 + ["y"] * 3
+    with pytest.raises(InputRefused, match="a1 stands there twice"):
+        annotations.join(cells, write(tmp_path, "Well,Drug\nA01,x\na1,y\n"))
+
+
+@pytest.mark.parametrize("site", [[1, 7], [1.0, None]])
+def test_numbers_of_a_parquet_file_are_texts(cells, tmp_path, site):
+    pd.DataFrame({"Site": site, "Drug": ["x", "y"]}).to_parquet(tmp_path / "t.parquet")
+    assert annotations.join(cells, tmp_path / "t.parquet")["Metadata_Drug"].tolist() == ["x"] * 6
+
+
+@pytest.mark.parametrize(("text", "words"), [
+    ("field,y,x,score\nf1,10,50,a\nf1,,50,b\n", "column y, row 3: 'nan'; allowed: a number"),
+    ("field,y,x,score\nf1,10,left,a\n", "column x, row 2: 'left'; allowed: a number"),
+    ("", "cannot be read as CSV or Parquet"),
+    ("\n\n", "cannot be read as CSV or Parquet"),
+    ("well,dose,Metadata_dose\nA01,1,2\n", "two of the columns dose, Metadata_dose say the same"),
+])
+def test_what_is_no_table_of_places_is_refused_in_one_line(cells, tmp_path, text, words):
+    with pytest.raises(InputRefused, match=f"table.csv: {words}") as caught:
+        annotations.join(cells, write(tmp_path, text))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("text", "words"), [
+    ("well,dose\nA01,5\nB07,6\nC07,7\n", "note: 2 of 3 rows of PATH fit no cell, e.g. B07\n"),
+    ("field,y,x,score\nf1,10,50,a\nf1,90,90,far\n", "note: 1 of 2 rows of PATH fit no cell, e.g. f1, 90, 90\n"),
+    ("well,dose\nA01,5\nA02,6\n", ""),
+])
+def test_rows_without_a_cell_are_counted(cells, tmp_path, capsys, text, words):
+    path = write(tmp_path, text)
+    annotations.join(cells, path)
+    assert capsys.readouterr().err == words.replace("PATH", str(path))
