@@ -32,6 +32,8 @@ class FieldFile:
     pixel_um: float | None = None  # um per px, None: the file or the config says it
     labels_path: pathlib.Path | None = None  # label image made elsewhere, None: none
     extra: tuple[tuple[str, str], ...] = ()  # further (column, value) of the sidecar
+    time: str = ""  # which picture of a time series
+    beside: tuple[pathlib.Path, ...] = ()  # files that the source reads besides, so that a change of them is noticed
 
     @property
     def path(self) -> pathlib.Path:

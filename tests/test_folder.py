@@ -339,6 +339,7 @@ def test_several_pictures_in_one_ome_file_are_a_field_each(tmp_path, config):
     found = folder.find_fields(tmp_path, config)
     assert [(f.field_id, f.part) for f in found] == [("a_p1", 0), ("a_p2", 1)]
     assert [int(folder.read(f, config).image.max()) for f in found] == [1, 2]
+    assert [f.well for f in found] == ["a_p1", "a_p2"]
 
 
 def test_a_file_of_a_set_is_not_taken_for_one_channel(tmp_path, config):
@@ -356,3 +357,28 @@ def test_damaged_files_are_found_quietly_and_refused_when_read(tmp_path, config,
     with pytest.raises(InputRefused, match="a.ome.tif"):
         folder.read(file, config)
     assert capsys.readouterr().err == ""
+
+
+def test_a_field_id_of_many_long_folders_is_cut_and_stays_unique(tmp_path, config):
+    deep = tmp_path / ("\u00e4" * 100) / ("b" * 100)
+    for name in ("one.tif", "two.tif"):
+        write(deep / name)
+    ids = [f.field_id for f in folder.find_fields(tmp_path, config)]
+    assert len(set(ids)) == 2
+    for field_id in ids:
+        (tmp_path / f".{field_id}.parquet.1234567.tmp.parquet").touch()  # as the longest name made of it
+    assert names._safe(ids[0]) == ids[0] and names._safe("short_1.2") == "short_1.2"
+
+
+def test_long_groups_make_a_field_id_that_a_file_can_have(tmp_path, config):
+    write(tmp_path / ("p" * 90) / ("w" * 90) / f"t{'0' * 90}_c1.tif")
+    config.name_pattern = r"(?P<plate>p+)/(?P<well>w+)/t(?P<time>\d+)_c(?P<channel>\d)"
+    (file,) = folder.find_fields(tmp_path, config)
+    assert len(file.field_id) <= names.MAX_NAME and file.time == "0" * 90
+
+
+def test_the_time_in_a_name_is_kept(tmp_path, config):
+    for time in (1, 2):
+        write(tmp_path / f"B03_t{time}.tif")
+    config.name_pattern = r"(?P<well>B\d\d)_t(?P<time>\d)"
+    assert [(f.well, f.time) for f in folder.find_fields(tmp_path, config)] == [("B03", "1"), ("B03", "2")]

@@ -2,6 +2,7 @@
 
 import collections
 import dataclasses
+import hashlib
 import re
 from typing import NamedTuple
 
@@ -12,6 +13,8 @@ from data_prep.reading.formats import TIFF, stem
 
 PLACES = ("line", "label", "plate", "well", "site", "time")  # what tells fields apart
 GROUPS = {*PLACES, "channel", "z"}
+MAX_NAME = 180  # bytes of a field_id; file systems take 255, and endings are added
+KEPT = 160  # bytes of a longer one
 
 
 class Named(NamedTuple):
@@ -87,7 +90,7 @@ def _one_each(path, folder, pattern):
         file, plate = _file((path,), field_id, said), ""
         first, last = match.span("time") if said.get("time") else (0, 0)
         well = _safe(stem(relative[:first] + relative[last:]))
-    return [Named(dataclasses.replace(file, field_id=field_id + ending, part=part), plate, well)
+    return [Named(dataclasses.replace(file, field_id=field_id + ending, part=part), plate, well + ending)
             for part, ending in _parts(path)]
 
 
@@ -124,14 +127,14 @@ def _of_planes(said, planes):
     channels = tuple(plane[1] for plane in order)
     without_time = _safe("_".join(filter(None, [said["line"], said["label"], said["plate"], said["well"],
                                                 said["site"] and f"s{said['site']}"])))
-    field_id = "_".join(filter(None, [without_time, said["time"] and _safe(f"t{said['time']}")]))
+    field_id = _safe("_".join(filter(None, [without_time, said["time"] and f"t{said['time']}"])))
     file = _file(tuple(planes[plane] for plane in order), field_id, said, channels if any(channels) else ())
     return Named(file, "", without_time)
 
 
 def _file(paths, field_id, said, channels=()):
     return FieldFile(paths, field_id, said.get("line", ""), said.get("plate", ""), said.get("well", ""),
-                     said.get("site", ""), said.get("label", ""), channels)
+                     said.get("site", ""), said.get("label", ""), channels, time=said.get("time", ""))
 
 
 def _words(said):
@@ -144,4 +147,9 @@ def _natural(text):
 
 
 def _safe(text):
-    return re.sub(r"[^\w.+()\[\]-]+", "_", text)
+    """The text as a file name: of a long one the beginning, and a hash by which it differs from others."""
+    text = re.sub(r"[^\w.+()\[\]-]+", "_", text)
+    whole = text.encode()
+    if len(whole) <= MAX_NAME:
+        return text
+    return f"{whole[:KEPT].decode(errors='ignore')}_{hashlib.sha256(whole).hexdigest()[:12]}"
