@@ -93,6 +93,19 @@ def test_a_missing_channel_is_named(montages):
         jurkat_ifc.find_fields(montages, config_file.get_config())
 
 
+def test_a_montage_that_is_cut_short_is_named(montages):
+    path = next(montages.rglob("Ch3_*.tif"))
+    path.write_bytes(path.read_bytes()[:3000])
+    with pytest.raises(InputRefused, match="Ch3_CP1_cols00-05.tif: ") as caught:
+        jurkat_ifc.find_fields(montages, config_file.get_config())
+    assert "\n" not in str(caught.value)
+
+
+def test_the_list_of_cells_is_watched_for_changes(montages):
+    for file in jurkat_ifc.find_fields(montages, config_file.get_config()):
+        assert file.beside == (montages / "cells.csv",)
+
+
 @pytest.mark.slow
 def test_the_published_cells_are_all_found_once(shared_data):
     files = jurkat_ifc.find_fields(shared_data / "jurkat_ifc_cellcycle", config_file.get_config())

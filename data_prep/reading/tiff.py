@@ -43,6 +43,22 @@ def read_tiff(path, part: int | None = None, pages: str = "C") -> Picture:
     return Picture(stack, said.channels, said.pixel_um, bits, colour)
 
 
+def read_pixels(path) -> np.ndarray:
+    """All pixels of a TIFF whose layout its source knows, as they are stored.
+
+    Raises:
+        InputRefused: unreadable or cut short.
+    """
+    try:
+        with complaints() as found:
+            pixels = tifffile.imread(path)
+    except Exception as error:  # as above
+        raise InputRefused(f"{path}: not a readable TIFF ({one_line(error)}); download it again") from error
+    if found or not pixels.size:
+        raise InputRefused(f"{path}: damaged ({found[0] if found else 'holds no picture'}); download it again")
+    return pixels
+
+
 def _said(tiff, part, path):
     """Metadata of the picture. Dots per inch or cm are for printers and say nothing of the size of a pixel."""
     if tiff.is_ome:

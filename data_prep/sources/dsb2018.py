@@ -35,5 +35,9 @@ def labels(file: FieldFile, config):
 
 
 def _size(path):
-    height, width = iio.improps(path).shape[:2]
+    """Height and width as text; "" of a damaged file, which reading refuses with the reason."""
+    try:
+        height, width = iio.improps(path).shape[:2]
+    except Exception:  # imageio and what it reads by raise many kinds
+        return ""
     return f"{height}x{width}"

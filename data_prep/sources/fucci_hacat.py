@@ -15,12 +15,12 @@ import pathlib
 
 import numpy as np
 import pandas as pd
-import tifffile
 from scipy.spatial import cKDTree
 
 from cellcycle_jax import schema
 from cellcycle_jax.errors import InputRefused
 from data_prep.fields import Field, FieldFile, field_of
+from data_prep.reading.tiff import read_pixels
 
 STACK, LABELS, SPOTS = "hacat_fucci_T121_C2.tif", "labels_T121.tif", "spots.csv"
 CHANNELS = ("magenta", "cyan")
@@ -34,8 +34,8 @@ def find_fields(root, config) -> list[FieldFile]:
     if missing := [name for name in (STACK, LABELS, SPOTS) if not (root / name).is_file()]:
         raise InputRefused(f"--fields={root}: no {missing[0]}; name the folder that holds {STACK}, {LABELS}, {SPOTS}")
     frames = len(_stack(root / STACK))
-    return [FieldFile((root / STACK,), f"t{t:03d}", config.cell_line or "HaCaT", "colony", f"t{t:03d}", "", part=t)
-            for t in range(frames)]
+    return [FieldFile((root / STACK,), f"t{t:03d}", config.cell_line or "HaCaT", "colony", "colony", "", part=t,
+                      time=f"t{t:03d}", beside=(root / LABELS, root / SPOTS)) for t in range(frames)]
 
 
 def read(file: FieldFile, config) -> Field:
@@ -66,7 +66,7 @@ def objects(file: FieldFile, labels, config) -> pd.DataFrame:
 
 @functools.lru_cache(maxsize=4)
 def _stack(path):
-    return tifffile.imread(path)
+    return read_pixels(path)
 
 
 @functools.lru_cache(maxsize=1)

@@ -17,15 +17,16 @@ import pathlib
 
 import numpy as np
 import pandas as pd
-import tifffile
 from scipy import ndimage
 
 from cellcycle_jax.errors import InputRefused
 from data_prep.fields import Field, FieldFile, field_of
+from data_prep.reading.tiff import read_pixels
 
 TILE = 40  # px, height and width
 BLOCK = 2  # columns of a montage that stand for one field
 FILES = {"BF": "Ch3", "DF": "Ch6", "DNA": "Ch4"}  # channel -> beginning of its file's name
+LISTED = "cells.csv"
 LEVEL = 1000  # where the background of bright and dark field is put
 RIM = 1  # px around a field, so that no cell touches its edge
 STANDS_OUT = 3.0  # a cell's pixels differ from the background by this many standard deviations of its noise
@@ -49,7 +50,7 @@ def find_fields(root, config) -> list[FieldFile]:
         columns = _montage(bright).shape[1] // TILE
         found += [FieldFile(paths, f"{experiment}_{phase}_{montage}_{first:02d}", config.cell_line or "Jurkat",
                             experiment, montage, f"{first:02d}", phase, tuple(FILES), first,
-                            extra=(("SortedAs", f"{experiment}/{phase}"),))
+                            extra=(("SortedAs", f"{experiment}/{phase}"),), beside=(root / LISTED,))
                   for first in range(0, columns, BLOCK)]
     if not found:
         raise InputRefused(f"--fields={root}: no EXPERIMENT/PHASE/{FILES['BF']}_MONTAGE.tif in it")
@@ -137,7 +138,7 @@ def _block(path, first):
 
 @functools.lru_cache(maxsize=8)
 def _montage(path):
-    image = tifffile.imread(path)
+    image = read_pixels(path)
     if image.ndim != 2 or image.shape[0] % TILE or image.shape[1] % TILE:
         raise InputRefused(f"{path}: {image.shape} px; allowed: whole tiles of {TILE} x {TILE}")
     return image
@@ -145,7 +146,7 @@ def _montage(path):
 
 def _listed(file):
     """Numbers, from 0, of the tiles of a block that hold a cell."""
-    listed = file.path.parents[2] / "cells.csv"
+    listed = file.path.parents[2] / LISTED
     if not listed.is_file():
         tiles = _tiles(_block(file.path, file.part))
         return np.flatnonzero(np.ptp(tiles, axis=(1, 2)) > 0)  # padding at the end of a montage is flat
