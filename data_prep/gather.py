@@ -38,6 +38,11 @@ class Gathered:
     recipe: Recipe
     found: list[FieldFile]
     quarantined: dict[str, str]  # field_id -> why the field was set aside, its file first
+    light_not_estimated: list[str]  # plates whose uneven light was to be removed and was not
+
+    def fields(self) -> list[str]:
+        """Names of the fields that were read, those without any object too."""
+        return [file.field_id for file in self.found if file.field_id not in self.quarantined]
 
     def discard(self) -> None:
         """Remove all work folders beside this one, of earlier configs too: nothing will go on from them."""
@@ -58,7 +63,8 @@ def gather(config, fields_dir, out, needed=(), strict: bool = False) -> Gathered
     Args:
         config: `configs.base.preparation()`, changed at will.
         fields_dir: folder with the fields of config.source.
-        out: folder in which the work folder `.work-<hash>` is made; the caller removes it.
+        out: folder in which the work folder `.work-<hash>` is made; the caller removes it. Both folders are made
+            absolute, since a worker may run in another one.
         needed: channels that the fields must have, beside those that the config names.
         strict: refuse everything when one file is refused, instead of setting it aside.
 
@@ -68,11 +74,12 @@ def gather(config, fields_dir, out, needed=(), strict: bool = False) -> Gathered
         ResourceMissing: no scheduler answers at config.scheduler.
     """
     check(config)
+    fields_dir, out = pathlib.Path(fields_dir).absolute(), pathlib.Path(out).absolute()
     found = source_of(config.source).find_fields(fields_dir, config)
     found = found[: config.max_fields or None]
-    work = pathlib.Path(out) / f".work-{_fingerprint(config, found)}"
+    work = out / f".work-{_fingerprint(config, found)}"
     work.mkdir(parents=True, exist_ok=True)
-    recipe = Recipe(config, pathlib.Path(fields_dir), work, find_channels(found, config, needed), {})
+    recipe = Recipe(config, fields_dir, work, find_channels(found, config, needed), {})
     recipe, unreadable = add_light(found, recipe)
     table, quarantined = _extract_all([f for f in found if f.field_id not in unreadable], recipe)
     quarantined = unreadable | quarantined
@@ -82,10 +89,11 @@ def gather(config, fields_dir, out, needed=(), strict: bool = False) -> Gathered
         raise InputRefused(f"--fields={fields_dir}: no nucleus in {len(found)} fields; "
                            "check config.channels.nucleus and config.segmentation.nucleus_diameter")
     table[schema.REJECT] = quality.rejections(table, config.channels.nucleus, config.quality)
-    return Gathered(_add_references(table, recipe.channels, config), recipe, found, quarantined)
+    dark = _plates_without_light(table, config.illumination)
+    return Gathered(_add_references(table, recipe.channels, config), recipe, found, quarantined, dark)
 
 
-def plates_without_light(table, method) -> list[str]:
+def _plates_without_light(table, method):
     """Plates with fields whose uneven light was to be removed and was not; said on the terminal too."""
     plates = [] if method == "none" else sorted(table.loc[~table["_light_known"].astype(bool), schema.PLATE].unique())
     if plates:
@@ -183,9 +191,10 @@ def _fingerprint(config, found):
     listed = []
     for file in found:
         states = [path.stat() for path in (*file.paths, file.labels_path) if path]
+        states += [path.stat() for path in file.beside if path.exists()]
         described = {k: str(v) for k, v in dataclasses.asdict(file).items()}
         listed.append((described, [(s.st_size, s.st_mtime_ns) for s in states]))
     digest = hashlib.sha256(json.dumps([config.to_json(sort_keys=True), listed]).encode())
-    for source in sorted(CODE.rglob("*.py")):
+    for source in (*sorted(CODE.rglob("*.py")), pathlib.Path(schema.__file__)):
         digest.update(source.read_bytes())
     return digest.hexdigest()[:12]
