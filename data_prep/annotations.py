@@ -95,6 +95,7 @@ def _read(path):
     try:
         if path.suffix.lower() == ".parquet":
             table = pd.read_parquet(path)
+            table = table.reset_index(drop=table.index.names == [None])
         else:
             with open(path, encoding="utf-8-sig") as file:
                 separator = max(",;\t", key=file.readline().count)
@@ -132,7 +133,7 @@ def _plain(column):
 def _nearest(table, cells, path):
     """For each row the id of the nearest cell of its field; "" without one near enough, or where another is nearer."""
     centres = [schema.CENTRE_Y, schema.CENTRE_X]
-    places = table[centres].apply(pd.to_numeric, errors="coerce")
+    places = table[centres].apply(pd.to_numeric, errors="coerce").astype(np.float64)
     if (wrong := ~np.isfinite(places)).any(axis=None):
         row, column = np.argwhere(wrong.to_numpy())[0]
         raise InputRefused(f"{path}: column {'yx'[column]}, row {row + 2}: {str(table[centres[column]].iloc[row])!r}; "

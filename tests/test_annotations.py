@@ -125,3 +125,18 @@ def test_rows_without_a_cell_are_counted(cells, tmp_path, capsys, text, words):
     path = write(tmp_path, text)
     annotations.join(cells, path)
     assert capsys.readouterr().err == words.replace("PATH", str(path))
+
+
+def test_the_index_of_a_parquet_file_may_be_a_key_and_places_may_be_nullable(cells, tmp_path):
+    pd.DataFrame({"Drug": ["x"]}, index=pd.Index(["A1"], name="Well")).to_parquet(tmp_path / "t.parquet")
+    assert annotations.join(cells, tmp_path / "t.parquet")["Metadata_Drug"].notna().sum() == 3
+    place = {"field": ["f1", "f1"], "y": pd.array([10, None], "Int64"), "x": [50, 50], "score": ["a", "b"]}
+    pd.DataFrame(place, index=[0, 0]).to_parquet(tmp_path / "p.parquet")
+    with pytest.raises(InputRefused, match="p.parquet: column y, row 3"):
+        annotations.join(cells, tmp_path / "p.parquet")
+
+
+def test_a_table_without_rows_fits_nothing(cells, tmp_path):
+    for header in ("well,dose", "field,y,x,score"):
+        with pytest.raises(InputRefused, match="no row fits a cell by .*: nothing there"):
+            annotations.join(cells, write(tmp_path, f"{header}\n"))
