@@ -200,7 +200,7 @@ def test_links_of_the_contents_lead_somewhere(written):
 def test_embedded_figures_are_pictures_and_saved(written):
     run, text = written
     embedded = [base64.b64decode(s.split(",")[1]) for s in _sources(text) if s.startswith("data:")]
-    assert len(embedded) == 16
+    assert len(embedded) == 17
     for data in embedded:
         picture = Image.open(io.BytesIO(data))
         picture.load()
