@@ -58,7 +58,20 @@ def _prepare(config, fields_dir, out, labels_csv, overwrite, strict):
     pack.write_table(table, out)
     files.write_json(out / "provenance.json", pack.provenance(table, recipe, labelled, out) | made)
     gathered.discard()
+    _say_what_was_found(table, gathered)
     return EXIT_QUARANTINED if quarantined else 0
+
+
+def _say_what_was_found(table, gathered):
+    used = table[table[schema.REJECT] == ""]
+    aside = table[schema.REJECT][table[schema.REJECT] != ""].value_counts()
+    reasons = ", ".join(f"{name} {n}" for name, n in aside.items())
+    labels = ", ".join(f"{name or 'no label'} {n}" for name, n in used[schema.LABEL].value_counts().items())
+    print(f"{len(table)} objects in {len(gathered.fields())} fields, {len(used)} used ({labels})"
+          + (f"; set aside: {reasons}" if reasons else ""))
+    if gathered.quarantined:
+        print(f"{len(gathered.quarantined)} of {len(gathered.found)} fields set aside; the first: "
+              f"{next(iter(gathered.quarantined.values()))}", file=sys.stderr)
 
 
 def decide(table, recipe, corrections):

@@ -11,7 +11,7 @@ from skimage import segmentation  # noqa: E402
 from cellcycle_jax import schema  # noqa: E402
 
 # Okabe and Ito (2008), safe for colour-blind readers.
-USED, REJECTED, ABSTAINED = "#56B4E9", "#E69F00", "#999999"
+USED, REJECTED, ABSTAINED, UNLABELLED = "#56B4E9", "#E69F00", "#999999", "#CC79A7"  # the last for outlines on grey
 CLASS_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
 # DNA blue, Golgi gold, plus ends magenta.
 _TINTS = ((0.35, 0.55, 1.0), (1.0, 0.75, 0.1), (0.9, 0.3, 0.75), (0.2, 0.9, 0.5))
@@ -59,7 +59,7 @@ def outlines(image, labels, rows, title, um_per_px, path) -> None:
     kind = np.zeros(labels.max() + 1, int)
     kind[rows["_label"]] = np.where(rows[schema.REJECT] != "", 2, np.where(rows[schema.LABEL] == "", 3, 1))
     edge = np.where(segmentation.find_boundaries(labels, mode="inner"), kind[labels], 0)
-    for value, colour in ((1, USED), (2, REJECTED), (3, ABSTAINED)):
+    for value, colour in ((1, USED), (2, REJECTED), (3, UNLABELLED)):
         picture[edge == value] = matplotlib.colors.to_rgb(colour)
     figure, axes = plt.subplots(figsize=(8, 8 * labels.shape[0] / labels.shape[1] + 0.6), layout="constrained")
     axes.imshow(picture, interpolation="nearest")
@@ -67,7 +67,7 @@ def outlines(image, labels, rows, title, um_per_px, path) -> None:
         axes.text(row[schema.CENTRE_X], row[schema.CENTRE_Y], row[schema.REJECT].replace("_", " "), color=REJECTED,
                   fontsize=9, ha="center", va="center")
     counts = np.bincount(kind[1:], minlength=4) if len(kind) > 1 else np.zeros(4, int)
-    entries = [(USED, f"used ({counts[1]})"), (ABSTAINED, f"used, no label ({counts[3]})"),
+    entries = [(USED, f"used ({counts[1]})"), (UNLABELLED, f"used, no label ({counts[3]})"),
                (REJECTED, f"set aside ({counts[2]})")]
     axes.legend([plt.Line2D([], [], color=c, lw=3) for c, _ in entries], [t for _, t in entries], ncols=3, fontsize=10,
                 loc="upper center", bbox_to_anchor=(0.5, -0.005), frameon=False)
@@ -188,7 +188,7 @@ def light_fields(light, channels, title, path) -> None:
     figure, grid = plt.subplots(1, len(channels), figsize=(3.1 * len(channels) + 0.8, 3.2), squeeze=False,
                                 layout="constrained")
     for axes, name, plane in zip(grid.flat, channels, np.moveaxis(light, -1, 0), strict=True):
-        shown = axes.imshow(plane, cmap="cividis", vmin=light.min(), vmax=light.max())
+        shown = axes.imshow(plane, cmap="cividis", vmin=min(light.min(), 0.95), vmax=max(light.max(), 1.05))
         axes.set_title(name, fontsize=11)
         axes.axis("off")
     figure.colorbar(shown, ax=list(grid.flat), label="light, relative to its mean")

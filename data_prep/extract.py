@@ -57,7 +57,7 @@ def _rows(field: Field, file: FieldFile, regions: Regions, background):
     rows = {schema.CELL_ID: [f"{field.field_id}:{i}" for i in regions.numbers],
             schema.FIELD: [field.field_id] * n, schema.WELL: [field.well] * n, schema.PLATE: [field.plate] * n,
             schema.CELL_LINE: [field.cell_line] * n, schema.SITE: [field.site] * n,
-            schema.TIME: [getattr(file, "time", "")] * n,
+            schema.TIME: [file.time] * n,
             schema.FIELD_LABEL: [file.label] * n, schema.PIXEL_SIZE: [field.pixel_um or np.nan] * n,
             schema.CENTRE_Y: centre_y, schema.CENTRE_X: centre_x,
             "_label": regions.numbers, "_area_px": regions.count.astype(np.float64),

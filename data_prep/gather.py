@@ -57,7 +57,7 @@ def check(config) -> None:
     allowed.refuse_values(config)
 
 
-def gather(config, fields_dir, out, needed=(), strict: bool = False) -> Gathered:
+def gather(config, fields_dir, out, needed=(), strict: bool = False, stains_optional: bool = False) -> Gathered:
     """Find, segment, measure and cut the cells of a folder of fields.
 
     Args:
@@ -67,19 +67,23 @@ def gather(config, fields_dir, out, needed=(), strict: bool = False) -> Gathered
             absolute, since a worker may run in another one.
         needed: channels that the fields must have, beside those that the config names.
         strict: refuse everything when one file is refused, instead of setting it aside.
+        stains_optional: measure those stains of the config that are there; it is told which are not.
 
     Raises:
         UsageError: a config value out of range.
-        InputRefused: nothing usable in the fields.
+        InputRefused: nothing usable in the fields, or only some of them say how large a pixel is.
         ResourceMissing: no scheduler answers at config.scheduler.
     """
     check(config)
     fields_dir, out = pathlib.Path(fields_dir).absolute(), pathlib.Path(out).absolute()
     found = source_of(config.source).find_fields(fields_dir, config)
     found = found[: config.max_fields or None]
+    channels = find_channels(found, config, needed, stains_optional)
+    with config.unlocked():
+        config.channels.stains = tuple(name for name in config.channels.stains if name in channels)
     work = out / f".work-{_fingerprint(config, found)}"
     work.mkdir(parents=True, exist_ok=True)
-    recipe = Recipe(config, fields_dir, work, find_channels(found, config, needed), {})
+    recipe = Recipe(config, fields_dir, work, channels, {})
     recipe, unreadable = add_light(found, recipe)
     table, quarantined = _extract_all([f for f in found if f.field_id not in unreadable], recipe)
     quarantined = unreadable | quarantined
@@ -88,9 +92,19 @@ def gather(config, fields_dir, out, needed=(), strict: bool = False) -> Gathered
     if table.empty:
         raise InputRefused(f"--fields={fields_dir}: no nucleus in {len(found)} fields; "
                            "check config.channels.nucleus and config.segmentation.nucleus_diameter")
+    _refuse_mixed_units(table)
     table[schema.REJECT] = quality.rejections(table, config.channels.nucleus, config.quality)
     dark = _plates_without_light(table, config.illumination)
     return Gathered(_add_references(table, recipe.channels, config), recipe, found, quarantined, dark)
+
+
+def _refuse_mixed_units(table):
+    """Lengths in um and in px must not stand in one column."""
+    unknown = table[~table["_pixel_size_known"].astype(bool)][schema.FIELD].unique()
+    if 0 < len(unknown) < table[schema.FIELD].nunique():
+        raise InputRefused(f"{len(unknown)} of {table[schema.FIELD].nunique()} fields do not say how large a pixel is "
+                           f"(first: {unknown[0]}) and the others do; give config.pixel_um or a sidecar with pixel_um, "
+                           "or prepare them apart")
 
 
 def _plates_without_light(table, method):

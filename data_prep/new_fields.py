@@ -6,8 +6,6 @@ import pandas as pd
 
 from cellcycle_jax.errors import UsageError
 from data_prep import gather
-from data_prep.recipe import find_channels
-from data_prep.sources import source_of
 
 # Fields of the config that say where and how new fields are stored; all else is what the model was trained with.
 READING = ("source", "name_pattern", "channel_names", "channel_codes", "rgb", "pixel_um", "cell_line", "sidecar",
@@ -78,25 +76,10 @@ def extract(config, fields_dir, out, shown) -> gather.Gathered:
     Raises:
         as `gather.gather`; also where a shown channel is missing.
     """
-    found = source_of(config.source).find_fields(fields_dir, config)
-    present = find_channels(found, _without_stains(config), shown)
-    missing = [name for name in config.channels.stains if name not in present]
-    if missing:
-        print(f"predict: the fields have no {', '.join(missing)}: not measured, and not shown to the model anyway",
-              file=sys.stderr)
-    with config.unlocked():
-        config.channels.stains = tuple(name for name in config.channels.stains if name in present)
-    return gather.gather(config, fields_dir, out, shown)
+    return gather.gather(config, fields_dir, out, shown, stains_optional=True)
 
 
 def table_of(gathered) -> pd.DataFrame:
     """One row per object, as in cells.parquet, without what only preparation works with."""
     table = gathered.table
     return table[[c for c in table.columns if not c.startswith(("_", "Truth_"))]]
-
-
-def _without_stains(config):
-    copied = config.copy_and_resolve_references()
-    with copied.unlocked():
-        copied.channels.stains = ()
-    return copied

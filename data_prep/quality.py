@@ -58,7 +58,11 @@ def rejections(table, nucleus: str, limits) -> np.ndarray:
 
 
 def _relative(table, column, group):
-    """A column over its median among the objects of the same group that lie whole in the field."""
-    whole = table[column].where(~table["_border"].astype(bool))
-    middle = whole.groupby(table[group]).transform("median")
+    """A column over its typical value in the group: the median over fields of each field's median of whole objects.
+
+    So a field of specks does not outvote the other fields of its plate.
+    """
+    whole = table[~table["_border"].astype(bool)]
+    of_field = whole.groupby([group, schema.FIELD] if group != schema.FIELD else [group])[column].median()
+    middle = table[group].map(of_field.groupby(level=0).median())
     return (table[column] / middle.where(middle > 0)).fillna(1.0).to_numpy()

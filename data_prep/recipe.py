@@ -54,7 +54,7 @@ class Recipe:
         return segment.segment_nuclei(nucleus, field.pixel_um, chosen.nucleus_diameter, chosen.method)
 
 
-def find_channels(found, config, needed=()) -> tuple[str, ...]:
+def find_channels(found, config, needed=(), stains_optional: bool = False) -> tuple[str, ...]:
     """The channels that most of the first VOTERS readable fields have, in the order of the first such field.
 
     Raises:
@@ -73,7 +73,8 @@ def find_channels(found, config, needed=()) -> tuple[str, ...]:
     (most, _), = collections.Counter(frozenset(names) for _, names in seen).most_common(1)
     path, channels = next((p, names) for p, names in seen if frozenset(names) == most)
     roles = config.channels
-    wanted = {"config.channels.nucleus": [roles.nucleus], "config.channels.stains": roles.stains,
+    stains = () if stains_optional else roles.stains
+    wanted = {"config.channels.nucleus": [roles.nucleus], "config.channels.stains": stains,
               "config.channels.markers": roles.markers, "shown to the model": needed}
     for role, names in wanted.items():
         for name in names:

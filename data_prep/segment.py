@@ -18,6 +18,8 @@ TYPICAL_DIAMETER_UM = 16.0
 TYPICAL_DIAMETER_PX = 24.0
 WORKING_DIAMETER_PX = 15.0  # no smaller than this is a nucleus on the grid on which it is found
 DARK = 0.3  # what is dimmer than this share of the typical bright pixel counts as equally dark
+OUTWEIGHED = 1.8  # a typical bright pixel so many times the nuclei's upper quartile is that of a few extreme objects
+GLARE = 1.5  # times that quartile: all that is brighter is equally bright in such a field
 LEAST_SIGNAL = 8  # a field in which nothing rises so many times the noise holds no nuclei
 MARGIN = 0.1  # ln; so much brighter than the edges around it is a nuclear pixel
 LOWEST = 0.6  # no threshold is below this share of the field's global one
@@ -116,6 +118,8 @@ def foreground(image: np.ndarray, diameter_px: float) -> tuple[np.ndarray, np.nd
     clear = signal[signal > LEAST_SIGNAL * noise]
     if len(clear) < 0.4 * diameter_px**2:
         return signal, np.full(image.shape, -1, np.float32)
+    most = without_glare(clear)
+    signal, clear = np.minimum(signal, most), np.minimum(clear, most)
     level = np.log(signal + DARK * (clear @ clear) / clear.sum())
     of_field = filters.threshold_otsu(level)
     down, right = np.gradient(level)
@@ -128,6 +132,18 @@ def foreground(image: np.ndarray, diameter_px: float) -> tuple[np.ndarray, np.nd
     mask = ndimage.binary_opening(height > 0, morphology.disk(max(1, round(0.05 * diameter_px))))
     mask = numbered(measure.label(~mask, connectivity=1), 0.1 * diameter_px**2) == 0  # smaller holes are filled
     return signal, np.where(mask, np.maximum(height, 0.02), np.minimum(height, -0.02))
+
+
+def without_glare(clear: np.ndarray) -> float:
+    """Brightest signal to tell apart, from the clear pixels f32 [N]: infinite, unless few outweigh all the others.
+
+    The typical bright pixel is a mean weighted by brightness: one object that is 20 times as bright as the nuclei can
+    raise it above them all, and none but that object would be found. The brighter class of the log signal stays what it
+    was, as the pixels of such objects are few; mitotic and polyploid cells do not raise the mean so far.
+    """
+    level = np.log(clear)
+    upper = np.percentile(clear[level >= filters.threshold_otsu(level)], 75)
+    return GLARE * upper if (clear @ clear) / clear.sum() > OUTWEIGHED * upper else np.inf
 
 
 def cut(signal: np.ndarray, mask: np.ndarray, diameter_px: float) -> np.ndarray:

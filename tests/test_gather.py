@@ -7,8 +7,10 @@ import time
 
 import pandas as pd
 import pytest
+import tifffile
 
 from cellcycle_jax.errors import InputRefused, ResourceMissing
+from configs import base
 from configs.data import simulated
 from data_prep import gather
 from data_prep.fields import FieldFile
@@ -101,3 +103,16 @@ def test_changed_column_names_start_the_work_anew(tmp_path, monkeypatch):
     (tmp_path / "schema.py").write_text("")
     monkeypatch.setattr(gather.schema, "__file__", str(tmp_path / "schema.py"))
     assert gather._fingerprint(config_for(), []) != before
+
+
+def test_pixel_sizes_of_some_fields_only_are_refused(simulated_fields, tmp_path):
+    paths = sorted((simulated_fields / "fields").iterdir())[:3]
+    folder = tmp_path / "fields"
+    folder.mkdir()
+    for path in paths:
+        said = {"imagej": True, "resolution": (2, 2), "metadata": {"unit": "um"}} if path == paths[0] else {}
+        tifffile.imwrite(folder / path.name.replace(".ome", ""), tifffile.imread(path)[:1], **said)
+    config = base.preparation()
+    config.workers, config.channel_names = 1, ("DNA",)
+    with pytest.raises(InputRefused, match="2 of 3 fields do not say how large a pixel is .first: HeLa"):
+        gather.gather(config, folder, tmp_path)

@@ -39,13 +39,23 @@ def field(path, shape=SHAPE):
     return path
 
 
-def test_any_numbering_becomes_1_to_n(tmp_path, numbered):
+def test_nuclei_keep_their_numbers_unless_those_are_huge(tmp_path, numbered):
     for name, image in (("a.png", numbered), ("b.tif", numbered.astype(np.uint32) * 4_000_000),
                         ("c.tif", numbered.astype(np.float32))):
         png(tmp_path / name, image) if name.endswith("png") else tifffile.imwrite(tmp_path / name, image)
         found = label_images.read(tmp_path / name)
-        assert found.dtype == np.int32 and found.max() == 3
-        np.testing.assert_array_equal(found, np.searchsorted([0, 3, 7, 900], numbered))
+        wanted = np.searchsorted([0, 3, 7, 900], numbered) if name == "b.tif" else numbered
+        assert found.dtype == np.int32
+        np.testing.assert_array_equal(found, wanted)
+
+
+def test_label_images_beside_fields_are_no_fields_even_if_nobody_asks_for_them(tmp_path, numbered, capsys):
+    field(tmp_path / "x.tif")
+    png(tmp_path / "x_cp_masks.png", numbered)
+    tifffile.imwrite(tmp_path / "x_labels.tif", numbered)
+    (file,) = folder.find_fields(tmp_path, base.preparation())
+    assert file.path.name == "x.tif"
+    assert "2 files have the names of label images" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("value", [1, 255])
@@ -85,7 +95,7 @@ def test_label_images_are_found_by_name_and_are_no_fields(tmp_path, config, numb
     png(tmp_path / "masks" / name, numbered)
     (file,) = folder.find_fields(tmp_path, config)
     assert file.labels_path == tmp_path / "masks" / name and file.field_id == "p1_x"
-    assert folder.labels(file, config).max() == 3
+    assert set(np.unique(folder.labels(file, config))) == {0, 3, 7, 900}
 
 
 def test_label_images_beside_the_fields_need_a_suffix(tmp_path, config, numbered):
@@ -93,7 +103,7 @@ def test_label_images_beside_the_fields_need_a_suffix(tmp_path, config, numbered
     field(tmp_path / "x.tif")
     tifffile.imwrite(tmp_path / "x_cp_masks.tif", numbered)
     (file,) = folder.find_fields(tmp_path, config)
-    assert file.path.name == "x.tif" and folder.labels(file, config).max() == 3
+    assert file.path.name == "x.tif" and set(np.unique(folder.labels(file, config))) == {0, 3, 7, 900}
 
 
 def test_a_folder_elsewhere_and_one_that_holds_the_fields(tmp_path, config, numbered):
@@ -114,7 +124,7 @@ def test_one_folder_written_in_two_ways_is_one_folder(tmp_path, config, numbered
     for place in (str(tmp_path / "fields" / "masks"), "../fields/masks/"):
         config.labels_folder = place
         (file,) = folder.find_fields("fields", config)
-        assert file.field_id == "x" and folder.labels(file, config).max() == 3
+        assert file.field_id == "x" and set(np.unique(folder.labels(file, config))) == {0, 3, 7, 900}
 
 
 def test_a_field_without_a_label_image_is_set_aside_when_read(tmp_path, config, numbered, capsys):

@@ -66,3 +66,10 @@ def test_a_highest_value_that_few_pixels_have_or_that_lies_low_is_no_limit():
 def test_flat_tops_of_nuclei_in_few_grey_levels_are_no_limit():
     levels = np.repeat(np.arange(200, 231), 100)[:3000].reshape(50, 60)  # as many pixels at the top as below it
     assert not quality.saturated(levels[..., None].astype(np.uint16)).any()
+
+
+def test_a_field_of_specks_does_not_outvote_the_others():
+    fields = [NORMAL | {schema.FIELD: name} for name in ("a", "b") for _ in range(5)]
+    specks = [NORMAL | {schema.FIELD: "specks", schema.NUCLEAR_AREA: 2.0}] * 40
+    found = quality.rejections(pd.DataFrame(fields + specks), "DNA", base.preparation().quality)
+    assert set(found[:10]) == {""} and set(found[10:]) == {"small"}

@@ -106,6 +106,46 @@ def test_bright_debris_hides_no_dim_nuclei():
     assert labels.max() <= 10
 
 
+def discs_in_a_grid():
+    """Forty separate discs of 9 px radius in 400 x 400: image and centres."""
+    centres = [(40 + 45 * i, 40 + 80 * j + 20 * (i % 2)) for i in range(8) for j in range(5)]
+    return drawn([disk(centre, 9) for centre in centres], size=400, noise=20), centres
+
+
+@pytest.mark.parametrize("times", [5, 20, 100])
+@pytest.mark.parametrize("guess", [None, 18 / 16 * 0.9])
+def test_one_object_brighter_by_far_hides_no_nuclei(times, guess):
+    image, centres = discs_in_a_grid()
+    y, x = np.mgrid[:400, :400]
+    image += times * 800 * np.exp(-((y - 8) ** 2 + (x - 394) ** 2) / 2 / 5**2)
+    labels = segment_nuclei(image, guess)
+    at = [labels[centre] for centre in centres]
+    assert 0 not in at and len(set(at)) == 40 and labels.max() <= 41
+    np.testing.assert_allclose(np.bincount(labels.ravel())[at], np.pi * 9**2, rtol=0.12)
+
+
+def test_few_bright_specks_among_large_nuclei_do_not_set_the_diameter():
+    centres = [(70 + 125 * i, 70 + 125 * j) for i in range(5) for j in range(5)]
+    image = drawn([disk(centre, 40) for centre in centres], size=640, noise=10)
+    y, x = np.mgrid[:640, :640]
+    for row, column in ((132, 132), (257, 382), (507, 257), (382, 507), (132, 507), (507, 507)):
+        image += 12000 * np.exp(-((y - row) ** 2 + (x - column) ** 2) / 2 / 4**2)
+    assert measure_diameter(image, 24.0) == pytest.approx(80, rel=0.1)
+    labels = segment_nuclei(image)
+    at = [labels[centre] for centre in centres]
+    assert 0 not in at and len(set(at)) == 25
+    np.testing.assert_allclose(np.bincount(labels.ravel())[at], np.pi * 40**2, rtol=0.1)
+
+
+def test_only_extreme_objects_are_clipped():
+    rng = np.random.default_rng(0)
+    nuclei = rng.normal(800, 150, 4000).clip(100).astype(np.float32)
+    mitotic = rng.normal(6000, 500, 100).astype(np.float32)
+    assert segment.without_glare(np.concatenate([nuclei, mitotic])) == np.inf
+    assert 800 < segment.without_glare(np.concatenate([nuclei, 8 * mitotic])) < 1600
+    assert segment.without_glare(np.full(100, 7, np.float32)) == np.inf
+
+
 def test_a_flat_field_or_only_noise_holds_nothing_whatever_the_method():
     rng = np.random.default_rng(1)
     for image in (np.zeros((120, 150)), np.full((120, 150), 700.0), rng.normal(100, 5, (300, 300)),

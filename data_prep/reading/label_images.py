@@ -13,6 +13,7 @@ from cellcycle_jax.errors import InputRefused
 from data_prep.fields import FieldFile
 from data_prep.reading.formats import TIFF, read_picture, stem
 
+HIGHEST = 1_000_000  # memory grows with the highest number
 ENDINGS = (*TIFF, ".png")
 SUFFIX = re.compile(r"_(cp_masks|labels?|masks?|seg)$", re.IGNORECASE)
 
@@ -56,7 +57,7 @@ def find(files: list[FieldFile], folder: pathlib.Path, labels_folder: pathlib.Pa
 
 
 def read(path: pathlib.Path) -> np.ndarray:
-    """Labels i32 [H, W], nuclei 1..n.
+    """Labels i32 [H, W]; nuclei keep their numbers up to HIGHEST, beyond it they are 1..n.
 
     Of a mask, which has one value beside the background, each connected piece is a nucleus. In a colour image red holds
     a number per nucleus that distant nuclei may share; touching pixels of one value are then a nucleus.
@@ -66,8 +67,11 @@ def read(path: pathlib.Path) -> np.ndarray:
     """
     image, shared = _values(path)
     whole = image.astype(np.int64)
-    found = connected(whole, connectivity=1) if shared or _two_values(image) else relabel_sequential(whole)[0]
-    return found.astype(np.int32)
+    if shared or _two_values(image):
+        whole = connected(whole, connectivity=1)
+    elif whole.max(initial=0) > HIGHEST:
+        whole = relabel_sequential(whole)[0]
+    return whole.astype(np.int32)
 
 
 def is_mask(path: pathlib.Path) -> bool:

@@ -7,7 +7,8 @@ from cellcycle_jax.errors import InputRefused
 from data_prep.reading import ome
 from data_prep.reading.picture import Picture, complaints, one_line, refuse_large, type_bits
 
-_IMAGEJ_UM = {"micron": 1.0, "microns": 1.0, "um": 1.0, "µm": 1.0, "μm": 1.0, "\\u00B5m": 1.0, "nm": 1e-3}
+_IMAGEJ_UM = {"micron": 1.0, "micrometer": 1.0, "micrometre": 1.0, "mm": 1e3,
+              "microns": 1.0, "um": 1.0, "µm": 1.0, "μm": 1.0, "\\u00B5m": 1.0, "nm": 1e-3}
 _GREY = (tifffile.PHOTOMETRIC.MINISBLACK, tifffile.PHOTOMETRIC.CFA)
 _LOSSY = ("OJPEG", "JPEG", "ALT_JPEG", "JPEG_LOSSY")
 

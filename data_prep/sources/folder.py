@@ -70,6 +70,12 @@ def _pictures(folder, config):
     paths = [path for path in sorted(folder.rglob("*"))
              if path.suffix.lower() in (*formats.TIFF, *formats.RASTER) and not path.name.startswith(".")
              and path.is_file() and not (labels_folder and label_images.is_label_image(path, folder, labels_folder))]
+    if not labels_folder:
+        stems = {formats.stem(path.name) for path in paths}
+        masks = [path for path in paths if (m := label_images.SUFFIX.search(s := formats.stem(path.name)))
+                 and s[: m.start()] in stems]
+        _tell(masks, "have the names of label images of other files, which config.labels_folder would use,")
+        paths = [path for path in paths if path not in set(masks)]
     if not paths:
         endings = ", ".join((*formats.TIFF, *formats.RASTER))
         raise InputRefused(f"--fields={folder}: no {endings} file in it{formats.what_else(folder)}")
