@@ -20,6 +20,7 @@ WORKING_DIAMETER_PX = 15.0  # no smaller than this is a nucleus on the grid on w
 DARK = 0.3  # what is dimmer than this share of the typical bright pixel counts as equally dark
 OUTWEIGHED = 1.8  # a typical bright pixel so many times the nuclei's upper quartile is that of a few extreme objects
 GLARE = 1.5  # times that quartile: all that is brighter is equally bright in such a field
+RARE = 0.07  # more than this share of the bright pixels are no few objects but the nuclei themselves
 LEAST_SIGNAL = 8  # a field in which nothing rises so many times the noise holds no nuclei
 MARGIN = 0.1  # ln; so much brighter than the edges around it is a nuclear pixel
 LOWEST = 0.6  # no threshold is below this share of the field's global one
@@ -142,8 +143,9 @@ def without_glare(clear: np.ndarray) -> float:
     was, as the pixels of such objects are few; mitotic and polyploid cells do not raise the mean so far.
     """
     level = np.log(clear)
-    upper = np.percentile(clear[level >= filters.threshold_otsu(level)], 75)
-    return GLARE * upper if (clear @ clear) / clear.sum() > OUTWEIGHED * upper else np.inf
+    upper = float(np.percentile(clear[level >= filters.threshold_otsu(level)], 75))
+    outweighed = (clear @ clear) / clear.sum() > OUTWEIGHED * upper and (clear > GLARE * upper).mean() < RARE
+    return GLARE * upper if outweighed else np.inf
 
 
 def cut(signal: np.ndarray, mask: np.ndarray, diameter_px: float) -> np.ndarray:
