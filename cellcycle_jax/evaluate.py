@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from cellcycle_jax import baselines, calibration, data, files, log, metrics, predictor, schema, statistics, table
+from cellcycle_jax.model_input import OUTLINED
 from cellcycle_jax.run import load_run
 
 RESAMPLING_SEED = 0
@@ -93,7 +94,7 @@ def fitted_baselines(cells, run, crops):
     if run.config.data.cell_lines:
         train = train[train[schema.CELL_LINE].isin(list(run.config.data.cell_lines))]
     labelled = train[train[schema.LABEL] != ""]
-    masked = run.config.data.mask in data.OUTLINED
+    masked = run.config.data.mask in OUTLINED
     return (baselines.fit_baselines(labelled, run.channels, crops.nucleus, run.classes, crops.markers, masked),
             baselines.fit_oracle(train, run.classes))
 
@@ -158,7 +159,7 @@ def notes(run, crops, split) -> list[str]:
         if run.config.data.scale == "own_max":
             said.append("Scaled to its own maximum a nucleus still tells its brightness by how fine noise and grey "
                         "steps are, so the lead over nuclear area is an upper bound on what shape and texture add.")
-    if run.config.data.mask in data.OUTLINED and crops.nucleus not in run.channels:
+    if run.config.data.mask in OUTLINED and crops.nucleus not in run.channels:
         said.append(f"The network does not see {crops.nucleus}, but the mask follows the nucleus, so its size and "
                     "shape show in every channel; all_features is given them too.")
     if not run.config.train.balance:

@@ -16,6 +16,7 @@ import tqdm
 
 from cellcycle_jax import augment, checkpoint, data, files, log, mesh, metrics, models, optim, run, state, steps
 from cellcycle_jax.errors import EXIT_PREEMPTED, InputRefused, NonFiniteLoss, UsageError
+from cellcycle_jax.model_input import MASKS, SCALES, require_compartments
 
 CACHE_VARIABLE = "CELLCYCLE_JAX_CACHE"  # folder of compiled programs; unset: ~/.cache/cellcycle_jax/jax; "": no cache
 
@@ -25,8 +26,8 @@ ALLOWED = (
     ("model.filters", "at least 1", lambda v: v >= 1),
     ("model.depth", "0 to 8", lambda v: 0 <= v <= 8),
     ("model.dropout", "at least 0 and below 1", lambda v: 0 <= v < 1),
-    ("data.mask", f"one of {', '.join(data.MASKS)}", lambda v: v in data.MASKS),
-    ("data.scale", f"one of {', '.join(data.SCALES)}", lambda v: v in data.SCALES),
+    ("data.mask", f"one of {', '.join(MASKS)}", lambda v: v in MASKS),
+    ("data.scale", f"one of {', '.join(SCALES)}", lambda v: v in SCALES),
     ("augment.rotate_deg", "0 to 180", lambda v: 0 <= v <= 180),
     ("augment.shift", "0 to 0.5", lambda v: 0 <= v <= 0.5),
     ("augment.scale", "at least 0 and below 1", lambda v: 0 <= v < 1),
@@ -117,7 +118,7 @@ def check_config(config) -> None:
 def _labelled(config, data_dir, split):
     crops = data.take_lines(data.load_crops(data_dir, split), config.data.cell_lines)
     crops = data.take(crops, crops.label >= 0)
-    data.require_compartments(crops, config.data.mask, config.data.scale)
+    require_compartments(crops, config.data.mask, config.data.scale)
     return crops
 
 

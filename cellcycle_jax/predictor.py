@@ -16,7 +16,7 @@ import numpy as np
 from flax import traverse_util
 from ml_collections import ConfigDict
 
-from cellcycle_jax import alarms, calibration, data, files, novelty, run, schema, state, table
+from cellcycle_jax import alarms, calibration, data, files, model_input, novelty, run, schema, state, table
 from cellcycle_jax.errors import InputRefused, StoredStateRefused
 
 FOLDER, RECORD, WEIGHTS = "predictor", "predictor.json", "weights.npz"
@@ -60,7 +60,7 @@ class Predictor:
                                f"with the preparation config of {RECORD}")
         self.require_channels(crops.channels)
         chosen = self.training.data
-        data.require_compartments(crops, chosen.mask, chosen.scale)
+        model_input.require_compartments(crops, chosen.mask, chosen.scale)
         inputs = run.inputs_of(self.training, data.channel_indices(crops, self.channels))
         return run.predict(self.model, self.variables, inputs, crops)
 

@@ -11,7 +11,7 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from cellcycle_jax import checkpoint, data, files, models, state
+from cellcycle_jax import checkpoint, data, files, model_input, models, state
 from cellcycle_jax.errors import StoredStateRefused, UsageError
 
 # Keys of config.json.
@@ -35,8 +35,8 @@ class Run:
     markers: tuple[str, ...]
 
     def inputs(self, crops: data.Crops):
-        """`data.model_inputs` with this run's choices made, for crops of any data set that has its channels."""
-        data.require_compartments(crops, self.config.data.mask, self.config.data.scale)
+        """`model_input.model_inputs` with this run's choices made, for crops of any data set that has its channels."""
+        model_input.require_compartments(crops, self.config.data.mask, self.config.data.scale)
         return inputs_of(self.config, data.channel_indices(crops, self.channels))
 
     def images(self, crops: data.Crops) -> np.ndarray:
@@ -128,8 +128,9 @@ def model_of(training, classes):
 
 
 def inputs_of(training, channels: tuple[int, ...]):
-    """`data.model_inputs` with the choices of a training config made; `channels` as positions."""
-    return functools.partial(data.model_inputs, channels=channels, mask=training.data.mask, scale=training.data.scale)
+    """`model_input.model_inputs` with the choices of a training config made; `channels` as positions."""
+    chosen = training.data
+    return functools.partial(model_input.model_inputs, channels=channels, mask=chosen.mask, scale=chosen.scale)
 
 
 def describe(config, data_dir, crops: data.Crops) -> dict:

@@ -67,7 +67,7 @@ def make_train_step(model, optimizer, inputs, augmentation, weights, mesh=None):
     Args:
         model: Flax module, `(image, train) -> (logits, taps)`.
         optimizer: optax transformation.
-        inputs: `(image, image_scale, compartments, norm) -> f32 [B, S, S, K]`: `data.model_inputs` with choices made.
+        inputs: `(image, image_scale, compartments, norm) -> f32 [B, S, S, K]`: `model_inputs` with choices made.
         augmentation: `(key, f32 [B, S, S, K]) -> f32 [B, S, S, K]`: `augment.augment` with choices made.
         weights: f32 [P], weight of each class.
         mesh: devices over which batches are divided; None for the default device.

@@ -59,6 +59,7 @@ LAYERS = (
     ("run", "separation", "explain.localise", "baselines", "report.scatter", "report.gallery", "report.figures"),
     ("steps", "checkpoint", "log", "table", "statistics", "crossvalidation", "calibration", "explain.gradcam",
      "novelty", "alarms"),
+    ("model_input",),
     ("data", "mesh", "metrics", "optim"),
     ("models", "state", "augment"),
     ("schema", "errors", "files"),

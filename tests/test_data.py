@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pytest
 
-from cellcycle_jax import data, schema
+from cellcycle_jax import data, model_input, schema
 from cellcycle_jax.errors import InputRefused, StoredStateRefused, UsageError
 from cellcycle_jax.schema import Compartment
 from tests import tiny
@@ -17,8 +17,8 @@ def folder(tmp_path_factory):
 
 
 def inputs(crops, channels=(0, 1), mask="none", scale="reference"):
-    return np.asarray(data.model_inputs(crops.image, crops.image_scale, crops.compartments, crops.norm, channels, mask,
-                                        scale))
+    stored = (crops.image, crops.image_scale, crops.compartments, crops.norm)
+    return np.asarray(model_input.model_inputs(*stored, channels, mask, scale))
 
 
 def test_what_was_written_is_read(folder):
@@ -167,6 +167,6 @@ def test_a_blank_channel_is_zero():
 
 def test_inputs_that_need_a_nucleus_refuse_crops_without():
     crops = dataclasses.replace(tiny.crops(), compartments_present=np.zeros(8, np.uint8))
-    data.require_compartments(crops, "none", "reference")
+    model_input.require_compartments(crops, "none", "reference")
     with pytest.raises(InputRefused, match="8 of 8"):
-        data.require_compartments(crops, "nucleus", "reference")
+        model_input.require_compartments(crops, "nucleus", "reference")

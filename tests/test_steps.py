@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from cellcycle_jax import augment, data, models, optim, steps
+from cellcycle_jax import augment, data, model_input, models, optim, steps
 from cellcycle_jax.state import create_state
 from tests import tiny
 
@@ -16,7 +16,7 @@ def parts(name="nagao2020", augmentation=True, mesh=None, dropout=0.3):
     crops = tiny.crops(16)
     model = models.build(name, 2, 4, 1, dropout)
     optimizer = optim.make_optimizer("adamw", 1e-2, 1e-3, "constant", 100)
-    inputs = functools.partial(data.model_inputs, channels=(0, 1), mask="none", scale="reference")
+    inputs = functools.partial(model_input.model_inputs, channels=(0, 1), mask="none", scale="reference")
     change = functools.partial(augment.augment, **AUGMENT) if augmentation else lambda key, image: image
     step = steps.make_train_step(model, optimizer, inputs, change, [1.0, 3.0], mesh)
     return crops, model, inputs, create_state(model, optimizer, 0, (16, 16, 2)), step

@@ -1,0 +1,74 @@
+"""What a model sees of stored crops: which part of them, at which scale."""
+
+import jax.numpy as jnp
+import numpy as np
+
+from cellcycle_jax import schema
+from cellcycle_jax.data import Crops
+from cellcycle_jax.errors import InputRefused
+
+# What a mask needs to know of a crop. 'cell' and 'nucleus' keep it; 'ring' keeps what lies outside RING without it.
+MASKS = {"none": schema.Compartment(0), "cell": schema.Compartment.BODY, "nucleus": schema.Compartment.NUCLEUS,
+         "ring": schema.Compartment.BODY}
+OUTLINED = ("cell", "nucleus")  # masks that show the outline of the nucleus in every channel
+RING = 1.05  # inner radius of the ring, share of half the crop: so far out a cell hardly ever cuts a shape into it
+SCALES = ("reference", "own_max", "spread")
+
+
+def require_compartments(crops: Crops, mask: str, scale: str) -> None:
+    """Refuse inputs that need the own nucleus or cell body where crops do not know it.
+
+    Raises:
+        InputRefused: `mask` or `scale` needs a compartment that some crop lacks.
+    """
+    needed = MASKS[mask] | (schema.Compartment.NUCLEUS if scale == "own_max" else 0)
+    lacking = int(np.sum(crops.compartments_present & needed != needed))
+    if lacking:
+        raise InputRefused(f"data.mask={mask!r}, data.scale={scale!r} need {schema.Compartment(needed)!r}, which "
+                           f"{lacking} of {len(crops)} crops lack; use 'none' and 'reference'")
+
+
+def model_inputs(image, image_scale, compartments, norm, channels, mask: str, scale: str):
+    """What a model sees of stored crops; pure, runs inside jit.
+
+    With mask 'nucleus' and scale 'own_max' only the pattern inside the nucleus is left: a gain of the camera and what
+    surrounds the cell do not change the result. Brightness still shows in how grainy the pattern is: photon noise and
+    the step between stored grey levels shrink, relative to the maximum, as a nucleus gets brighter.
+
+    Args:
+        image: u16 [B, S, S, C], stored values.
+        image_scale: f32 [B, C], camera units per stored value.
+        compartments: u8 [B, S, S], bits of `schema.Compartment`.
+        norm: f32 [B, C, 4], columns `schema.NORM_FIELDS`, camera units.
+        channels: positions of the K channels to show.
+        mask: a key of `MASKS`; all else is zero. 'ring' is a control that shows no cell: what a network reads there is
+            background, light and neighbours.
+        scale: 'reference': relative to the field's reference above background; 'spread': relative to the spread of the
+            field's pixels, which grows with crowding; 'own_max': relative to the brightest pixel of the own nucleus. A
+            channel with no such value above zero (a blank one) is zero.
+
+    Returns:
+        f32 [B, S, S, K], background at 0, dimensionless.
+    """
+    # Slices: a gather would be slower.
+    norm, unit = (jnp.stack([a[:, c] for c in channels], axis=1)[:, None, None] for a in (norm, image_scale))
+    signal = jnp.stack([image[..., c] for c in channels], axis=-1).astype(jnp.float32)
+    signal = signal * unit - norm[..., schema.NORM_FIELDS.index("background")]
+    nucleus = (compartments & int(schema.Compartment.NUCLEUS) > 0)[..., None]
+    if scale == "own_max":
+        one = jnp.max(jnp.where(nucleus, signal, 0.0), axis=(1, 2), keepdims=True)
+    else:
+        one = norm[..., schema.NORM_FIELDS.index(scale)]
+    signal = jnp.where(one > 0, signal / jnp.where(one > 0, one, 1.0), 0.0)
+    if mask == "none":
+        return signal
+    kept = compartments & int(MASKS[mask]) > 0
+    if mask == "ring":
+        kept = ~kept & _ring(image.shape[1])
+    return jnp.where(kept[..., None], signal, 0.0)
+
+
+def _ring(size):
+    """Mask bool [S, S] of what lies farther than RING from the middle of a crop: its corners."""
+    place = jnp.arange(size) - (size - 1) / 2
+    return jnp.hypot(place[:, None], place) > RING * size / 2
