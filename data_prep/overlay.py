@@ -89,17 +89,16 @@ def overlay(image, labels, rows, classes, title, warning, um_per_px, path) -> No
     edge = np.where(edge, kind[labels], 0)
     for value, colour in enumerate(colours, start=1):
         picture[edge == value] = matplotlib.colors.to_rgb(colour)
-    figure, axes = plt.subplots(figsize=(WIDTH_IN, WIDTH_IN * labels.shape[0] / labels.shape[1] + 0.9),
-                                layout="constrained")
+    height = WIDTH_IN * labels.shape[0] / labels.shape[1] + (1.4 if warning else 0.9)
+    figure, axes = plt.subplots(figsize=(WIDTH_IN, height), layout="constrained")
     axes.imshow(picture, interpolation="nearest")
     axes.axis("off")
     drawing.scale_bar(axes, labels.shape[1], um_per_px)
     counts = np.bincount(kind[1:], minlength=len(colours) + 1)[1:]
     words = [*classes, "no decision", "set aside"]
-    axes.legend([plt.Line2D([], [], color=c, lw=4) for c in colours],
-                [f"{w} ({n})" for w, n in zip(words, counts, strict=True)], ncols=len(words), fontsize=10,
-                loc="upper center", bbox_to_anchor=(0.5, -0.005), frameon=True, facecolor="#404040",
-                labelcolor="white")
+    figure.legend([plt.Line2D([], [], color=c, lw=4) for c in colours],
+                  [f"{w} ({n})" for w, n in zip(words, counts, strict=True)], ncols=len(words), fontsize=10,
+                  loc="outside lower center", facecolor="#404040", labelcolor="white")
     axes.set_title(title, fontsize=11, loc="left")
     if warning:
         figure.suptitle(warning, fontsize=10, color="#B03A00", wrap=True)
