@@ -103,17 +103,17 @@ def field_of(file: FieldFile, image, channels, pixel_um: float | None) -> Field:
                  str(file.path), digest)
 
 
-def in_order(field: Field, channels) -> Field:
+def in_order(field: Field, channels, others_left_out: bool = False) -> Field:
     """The field with its channels in the order of `channels`, so that position c means the same stain in all fields.
 
     Raises:
-        InputRefused: the field has other channels.
+        InputRefused: the field lacks a channel, or has others that are not to be left out.
     """
     if missing := [name for name in channels if name not in field.channels]:
         raise InputRefused(f"{field.path}: field {field.field_id!r} has no {', '.join(missing)}, only "
                            f"{', '.join(field.channels)}; most fields have {', '.join(channels)}; add the missing file "
                            "or prepare fields of different stains apart")
-    if set(field.channels) != set(channels):
+    if set(field.channels) != set(channels) and not others_left_out:
         raise InputRefused(f"{field.path}: channels {', '.join(field.channels)}, but most fields have "
                            f"{', '.join(channels)}; prepare fields of different stains apart")
     order = [field.channels.index(name) for name in channels]

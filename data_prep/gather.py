@@ -57,7 +57,7 @@ def check(config) -> None:
     allowed.refuse_values(config)
 
 
-def gather(config, fields_dir, out, needed=(), strict: bool = False, stains_optional: bool = False) -> Gathered:
+def gather(config, fields_dir, out, needed=(), strict: bool = False, only_needed: bool = False) -> Gathered:
     """Find, segment, measure and cut the cells of a folder of fields.
 
     Args:
@@ -67,7 +67,8 @@ def gather(config, fields_dir, out, needed=(), strict: bool = False, stains_opti
             absolute, since a worker may run in another one.
         needed: channels that the fields must have, beside those that the config names.
         strict: refuse everything when one file is refused, instead of setting it aside.
-        stains_optional: measure those stains of the config that are there; it is told which are not.
+        only_needed: take the nuclear channel, those `needed`, and of the config's stains those that are there; leave
+            out all others.
 
     Raises:
         UsageError: a config value out of range.
@@ -78,12 +79,14 @@ def gather(config, fields_dir, out, needed=(), strict: bool = False, stains_opti
     fields_dir, out = pathlib.Path(fields_dir).absolute(), pathlib.Path(out).absolute()
     found = source_of(config.source).find_fields(fields_dir, config)
     found = found[: config.max_fields or None]
-    channels = find_channels(found, config, needed, stains_optional)
+    channels = find_channels(found, config, needed, only_needed)
     with config.unlocked():
         config.channels.stains = tuple(name for name in config.channels.stains if name in channels)
+    if only_needed:
+        channels = tuple(c for c in channels if c in (config.channels.nucleus, *config.channels.stains, *needed))
     work = out / f".work-{_fingerprint(config, found)}"
     work.mkdir(parents=True, exist_ok=True)
-    recipe = Recipe(config, fields_dir, work, channels, {})
+    recipe = Recipe(config, fields_dir, work, channels, {}, others_left_out=only_needed)
     recipe, unreadable = add_light(found, recipe)
     table, quarantined = _extract_all([f for f in found if f.field_id not in unreadable], recipe)
     quarantined = unreadable | quarantined

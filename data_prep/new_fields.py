@@ -76,7 +76,7 @@ def extract(config, fields_dir, out, shown) -> gather.Gathered:
     Raises:
         as `gather.gather`; also where a shown channel is missing.
     """
-    return gather.gather(config, fields_dir, out, shown, stains_optional=True)
+    return gather.gather(config, fields_dir, out, shown, only_needed=True)
 
 
 def table_of(gathered) -> pd.DataFrame:

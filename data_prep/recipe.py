@@ -26,10 +26,11 @@ class Recipe:
     crops: pathlib.Path  # where crops go
     channels: tuple[str, ...]  # of all fields, in one order
     light: dict[tuple[str, tuple[int, int]], illumination.Illumination]  # by plate and (height, width)
+    others_left_out: bool = False  # a field may have channels beyond these; else it is refused
 
     def read(self, file: FieldFile) -> Field:
         """The field in `file`, its channels in the recipe's order."""
-        return in_order(source_of(self.config.source).read(file, self.config), self.channels)
+        return in_order(source_of(self.config.source).read(file, self.config), self.channels, self.others_left_out)
 
     def light_of(self, field: Field) -> illumination.Illumination | None:
         """The light of the field's plate at the field's size, None where it is not known."""

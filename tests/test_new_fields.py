@@ -59,6 +59,22 @@ def test_fields_without_the_marker_and_without_a_stain_that_is_not_shown(trained
     assert not list(tmp_path.glob(".work-*"))
 
 
+def test_channels_that_nobody_needs_may_differ_from_field_to_field(trained, dna_only, tmp_path):
+    path = sorted(dna_only.iterdir())[0]
+    planes = tifffile.imread(path)
+    ome = {"axes": "CYX", "PhysicalSizeX": 0.5, "PhysicalSizeXUnit": "µm"}
+    for one in sorted(dna_only.iterdir()):
+        names = ["DNA", "Golgi", "Actin"] if one == path else ["DNA", "Golgi"]
+        pixels = tifffile.imread(one)
+        tifffile.imwrite(one.with_suffix(".ome.tif"), np.concatenate([pixels, pixels[:1]])[: len(names)], ome=True,
+                         photometric="minisblack", metadata=ome | {"Channel": {"Name": names}})
+        one.unlink()
+    gathered = new_fields.extract(reading(trained), dna_only, tmp_path, ("DNA",))
+    assert not gathered.quarantined and gathered.recipe.channels == ("DNA", "Golgi")
+    field = gathered.recipe.read(gathered.found[0])
+    np.testing.assert_array_equal(field.image, np.moveaxis(planes, 0, -1))
+
+
 def test_a_channel_that_the_model_sees_must_be_there(trained, dna_only, tmp_path):
     config = reading(trained, channel_names=("DNA", "Golgi"), pixel_um=0.5)
     with pytest.raises(InputRefused, match="no channel 'EB1' .shown to the model.; the file has DNA, Golgi"):

@@ -4,6 +4,7 @@ import tifffile
 
 from cellcycle_jax.errors import InputRefused
 from configs import base
+from data_prep.reading import sidecar
 from data_prep.sources import folder
 
 PATTERN = r"(?P<plate>[^/]+)/(?P<well>[A-P]\d\d)_s(?P<site>\d+)_w(?P<channel>\d)"
@@ -144,3 +145,12 @@ def test_a_row_for_a_file_of_several_pictures_is_for_all_of_them(tmp_path, confi
             writer.write(np.ones((4, 5), np.uint16), metadata={"axes": "YX", "Channel": {"Name": ["DNA"]}})
     assert [f.cell_line for f in find(tmp_path, config, "file,line\na.ome.tif,HeLa\n")] == ["HeLa"] * 2
     assert [f.field_id for f in find(tmp_path, config, "file,line\na_p2,HeLa\n")] == ["a_p2"]
+
+
+@pytest.mark.parametrize("text", ["B03", "b3", "B - 03", "r02c03", "R2C3"])
+def test_a_well_is_the_same_however_a_microscope_writes_it(text):
+    assert sidecar.same(text) == sidecar.same("B03")
+
+
+def test_other_names_are_left_as_they_are():
+    assert sidecar.same("r27c01") == "r27c1" and sidecar.same("AB12") == "ab12" and sidecar.same("day-01") == "day-1"

@@ -90,8 +90,11 @@ def read(path: pathlib.Path) -> list[Row]:
 
 
 def same(text: str) -> str:
-    """A form in which texts that mean the same place are equal: B3 and b03, 1 and 01."""
-    return re.sub(r"(?<!\d)0+(?=\d)", "", text).casefold()
+    """A form in which texts that mean the same place are equal: B3, b03, B - 03 and r02c03; 1 and 01."""
+    joined = re.sub(r"^([A-Za-z])\s*-\s*(\d+)$", r"\1\2", text.strip())
+    short = re.sub(r"(?<!\d)0+(?=\d)", "", joined).casefold()
+    numbered = re.fullmatch(r"r(\d+)c(\d+)", short)
+    return f"{chr(ord('a') + int(numbered[1]) - 1)}{numbered[2]}" if numbered and int(numbered[1]) <= 26 else short
 
 
 def _columns(names, path):
