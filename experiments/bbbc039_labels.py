@@ -51,7 +51,7 @@ def kinds(counts):
     same = shared > SAME * union
     contained = (shared > INSIDE * nuclei[:, None]).sum(axis=0)
     part_of = shared > INSIDE * objects
-    pieces = part_of[:, :] & (part_of.sum(axis=1) >= 2)[:, None]
+    pieces = part_of & (part_of.sum(axis=1) >= 2)[:, None]
     kind = np.select([contained >= 2, pieces.any(axis=0), same.any(axis=0), shared.sum(axis=0) == 0],
                      ["merged", "part", "one", "spurious"], "other")
     return np.where(same.any(axis=1), same.argmax(axis=1) + 1, 0), kind
