@@ -45,7 +45,7 @@ def evaluate(workdir, final: bool = False) -> None:
     if final:
         log.append(workdir, {"event": "final_opened", "split": split, "time": _now(), "step": run.step})
     crops = _crops(run, "validation")
-    logits = run.predict_logits(crops)
+    logits, _ = predicted = run.predict(crops)
     temperature = calibration.fit_temperature(logits, crops.label)
     if final:
         crops = _crops(run, split, final)
@@ -62,7 +62,7 @@ def evaluate(workdir, final: bool = False) -> None:
         files.write_table(predictions, workdir / f"predictions{name}.parquet")
         files.write_json(workdir / f"evaluation{name}.json", result)
     if not final:
-        predictor.freeze(run, crops, result)
+        predictor.freeze(run, crops, predicted, result)
     _say(result)
 
 

@@ -150,9 +150,10 @@ def shares(rows: pd.DataFrame, classes, bootstraps: int, confidence: float) -> d
     counts = np.zeros((len(fields), len(classes)))
     np.add.at(counts, (place, pd.Index(classes).get_indexer(decided["decision"])), 1)
     if len(fields) < MANY_FIELDS:
-        value = counts.sum(axis=0) / len(decided)
-        low, high = wilson(counts.sum(axis=0), len(decided), confidence)
-        found = {name: {"value": value[i], "low": low[i], "high": high[i]} for i, name in enumerate(classes)}
+        tests = [stats.binomtest(int(k), len(decided)) for k in counts.sum(axis=0)]
+        ranges = [test.proportion_ci(confidence, "wilson") for test in tests]
+        found = {name: {"value": test.statistic, "low": r.low, "high": r.high}
+                 for name, test, r in zip(classes, tests, ranges, strict=True)}
         return result | {"shares": found, "interval": "wilson"}
 
     def score(weights):
@@ -161,15 +162,6 @@ def shares(rows: pd.DataFrame, classes, bootstraps: int, confidence: float) -> d
     found = statistics.bootstrap_intervals(score, fields, bootstraps, confidence, SEED)
     found = {name: {key: one[key] for key in ("value", "low", "high")} for name, one in found.items()}
     return result | {"shares": found, "interval": "fields"}
-
-
-def wilson(k, n, confidence: float):
-    """Wilson's interval of the proportion k / n: two arrays like k, within 0..1."""
-    z = stats.norm.ppf((1 + confidence) / 2)
-    p = np.asarray(k, np.float64) / n
-    centre = (p + z**2 / (2 * n)) / (1 + z**2 / n)
-    half = z / (1 + z**2 / n) * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
-    return np.clip(centre - half, 0, 1), np.clip(centre + half, 0, 1)
 
 
 def _grouped(alarms) -> list[dict]:

@@ -80,12 +80,12 @@ class Predictor:
                 "stains": self.stains, "group_by": "field"}
 
 
-def freeze(trained: run.Run, crops: data.Crops, scores: dict) -> pathlib.Path:
+def freeze(trained: run.Run, crops: data.Crops, predicted, scores: dict) -> pathlib.Path:
     """Write RUN/predictor: all that is needed to judge new fields.
 
     Args:
         trained: the run, at its end.
-        crops: of its validation split.
+        crops: of its validation split; predicted: what `trained.predict` says of them.
         scores: what `evaluate` found on them, with the temperature.
 
     Returns:
@@ -95,7 +95,7 @@ def freeze(trained: run.Run, crops: data.Crops, scores: dict) -> pathlib.Path:
     own = data.take_lines(data.load_crops(trained.data_dir, "train"), trained.config.data.cell_lines)
     cells = table.unlocked(table.load_cells(trained.data_dir))
     rows = table.rows_by_id(cells, own.cell_id)
-    logits, unseen = trained.predict(crops)
+    logits, unseen = predicted
     known = novelty.fit_cells(trained.predict(own)[1], own.label, unseen, rows, trained.channels, own.nucleus)
     judged = novelty.judge_cells(known, unseen, table.rows_by_id(cells, crops.cell_id))
     record = _described(trained, own, made) | {

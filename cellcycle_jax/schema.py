@@ -47,6 +47,9 @@ TRUE_PHASE = "Metadata_TruePhase"  # simulated fields only: class name by the kn
 CENTRE_Y = "Metadata_CentreY"  # px in the field
 CENTRE_X = "Metadata_CentreX"
 
+# All column names above that start so; a column of a user's table must not have one.
+METADATA = frozenset(name for name in list(vars().values()) if isinstance(name, str) and name.startswith("Metadata_"))
+
 NUCLEAR_AREA = "Nuclei_AreaShape_Area"
 TRUE_MITOTIC = "mitotic"
 

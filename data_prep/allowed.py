@@ -1,4 +1,4 @@
-"""What the fields of a prepare config may be; the sources, which grow, are checked in `build.check`."""
+"""What the fields of a prepare config may be; the sources, which grow, are checked in `gather.check`."""
 
 import math
 
@@ -29,8 +29,6 @@ def _other_channels(names, channels):
     return len(set(names)) == len(names) and not set(channels.markers) & set(names)
 
 
-CLASSES = {"two_markers": (2, 3), "column": range(2, 100), "folder": range(2, 100)}  # how many; else two
-
 def _codes(texts):
     pairs = [str(text).partition("=") for text in texts]
     return all(code and name for code, _, name in pairs) and all(
@@ -41,6 +39,8 @@ def _colours(names):
     shown = [name for name in names if name]
     return not names or (len(names) == 3 and bool(shown) and len(set(shown)) == len(shown))
 
+
+CLASSES = {"two_markers": (2, 3), "column": range(2, 100), "folder": range(2, 100)}  # how many; else two
 
 # Field, what is allowed, test of the value in the whole config.
 ALLOWED = (

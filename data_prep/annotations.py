@@ -19,8 +19,7 @@ from data_prep.reading import sidecar
 KEYS = {"cellid": schema.CELL_ID, "field": schema.FIELD, "plate": schema.PLATE, "well": schema.WELL,
         "site": schema.SITE, "cellline": schema.CELL_LINE, "line": schema.CELL_LINE}
 # What later steps write; a column of that name would be lost.
-RESERVED = {name for name in vars(schema).values() if isinstance(name, str) and name.startswith("Metadata_")}
-RESERVED -= {schema.TRACK}
+RESERVED = schema.METADATA - {schema.TRACK}
 LOOSE = {schema.PLATE, schema.WELL, schema.SITE}  # A1 and A01 are the same
 PLACE = {"centrey": schema.CENTRE_Y, "y": schema.CENTRE_Y, "centrex": schema.CENTRE_X, "x": schema.CENTRE_X}
 

@@ -26,12 +26,6 @@ def cut_all(image, labels, bodies, numbers, centres, size_px, scale, fill, stain
     return pictures(image, centres, size_px, scale, fill), compartments(parts[0], parts[1], own, parts[2], parts[3])
 
 
-def cut(image, labels, bodies, number, centre, size_px, scale, fill, stain, debris):
-    """`cut_all` for one nucleus: (image f32 [S, S, C], compartments u8 [S, S])."""
-    found = cut_all(image, labels, bodies, [number], [centre], size_px, scale, fill, stain, debris)
-    return found[0][0], found[1][0]
-
-
 def compartments(labels, bodies, number, stain, debris) -> np.ndarray:
     """Bits of `Compartment` around nucleus `number`, u8 of the shape of `labels`.
 

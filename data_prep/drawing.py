@@ -17,6 +17,22 @@ CLASS_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
 _TINTS = ((0.35, 0.55, 1.0), (1.0, 0.75, 0.1), (0.9, 0.3, 0.75), (0.2, 0.9, 0.5))
 
 
+def outlined(image, labels, kind, colours, thickness: int = 1) -> np.ndarray:
+    """A channel [H, W] in grey with the inner outline, `thickness` px wide, of each object; f64 [H, W, 3] in 0..1.
+
+    Args:
+        image: [H, W]; labels: i32 [H, W], highest n.
+        kind: [n + 1], 1.. for an object outlined in that of `colours`, 0 for none.
+    """
+    picture, edge = grey(image), segmentation.find_boundaries(labels, mode="inner")
+    for _ in range(thickness - 1):
+        edge |= segmentation.find_boundaries(np.where(edge, 0, labels), mode="inner")
+    edge = np.where(edge, kind[labels], 0)
+    for value, colour in enumerate(colours, start=1):
+        picture[edge == value] = matplotlib.colors.to_rgb(colour)
+    return picture
+
+
 def grey(image: np.ndarray) -> np.ndarray:
     """A channel [H, W] as a picture f64 [H, W, 3] in 0..1, from its 1 % to its 99.7 %, dim parts lifted."""
     low, high = np.percentile(image, (1, 99.7))
@@ -55,12 +71,9 @@ def outlines(image, labels, rows, title, um_per_px, path) -> None:
         image: f32 [H, W]; labels: i32 [H, W]; rows: table of the field's objects with _label, reject and label columns.
         title: of the picture; um_per_px: of the field or None; path: PNG to write.
     """
-    picture = grey(image)
     kind = np.zeros(labels.max() + 1, int)
     kind[rows["_label"]] = np.where(rows[schema.REJECT] != "", 2, np.where(rows[schema.LABEL] == "", 3, 1))
-    edge = np.where(segmentation.find_boundaries(labels, mode="inner"), kind[labels], 0)
-    for value, colour in ((1, USED), (2, REJECTED), (3, UNLABELLED)):
-        picture[edge == value] = matplotlib.colors.to_rgb(colour)
+    picture = outlined(image, labels, kind, (USED, REJECTED, UNLABELLED))
     figure, axes = plt.subplots(figsize=(8, 8 * labels.shape[0] / labels.shape[1] + 0.6), layout="constrained")
     axes.imshow(picture, interpolation="nearest")
     for _, row in rows[rows[schema.REJECT] != ""].iterrows():

@@ -4,13 +4,9 @@ Fields are treated in parallel and one by one; what needs a whole plate (light, 
 or after. Finished fields are kept in the work folder, so that an interrupted run goes on where it was.
 """
 
-import concurrent.futures
-import contextlib
 import dataclasses
 import hashlib
 import json
-import multiprocessing
-import os
 import pathlib
 import shutil
 import sys
@@ -19,15 +15,14 @@ import pandas as pd
 from tqdm import tqdm
 
 from cellcycle_jax import files, schema
-from cellcycle_jax.errors import InputRefused, ResourceMissing
-from data_prep import allowed, illumination, intensity, quality
+from cellcycle_jax.errors import InputRefused
+from data_prep import allowed, illumination, intensity, processes, quality
 from data_prep.extract import extract_field
 from data_prep.fields import FieldFile, quantity_error
 from data_prep.recipe import Recipe, add_light, find_channels
 from data_prep.sources import SOURCES, source_of
 
 CODE = pathlib.Path(__file__).parent
-DASK_TIMEOUT_S = 20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,8 +117,9 @@ def _plates_without_light(table, method):
 def _extract_all(found, recipe):
     """All rows of all fields, in the order of `found`; and {field_id: reason} of those that were set aside."""
     done, quarantined = {}, {}
-    with tqdm(total=len(found), desc="fields to cells", unit="field") as bar, _workers(recipe.config) as each:
-        for file, (rows, reason) in each(_extract, found, recipe):
+    config = recipe.config
+    with tqdm(total=len(found), desc="fields to cells", unit="field") as bar:
+        for file, (rows, reason) in processes.each(_extract, found, recipe, config.workers, config.scheduler):
             bar.update()
             if reason:
                 quarantined[file.field_id] = reason
@@ -131,49 +127,6 @@ def _extract_all(found, recipe):
                 done[file.field_id] = rows
     tables = [done[f.field_id] for f in found if len(done.get(f.field_id, ()))]
     return (pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()), quarantined
-
-
-@contextlib.contextmanager
-def _workers(config):
-    """A function (task, files, recipe) that yields (file, result) as results come in, by what the config asks for."""
-    workers = config.workers or os.cpu_count() or 1
-    if config.scheduler:
-        with _dask_client(config.scheduler) as client:
-            yield lambda task, found, recipe: _by_dask(client, task, found, recipe)
-    elif workers == 1:
-        yield lambda task, found, recipe: ((file, task(file, recipe)) for file in found)
-    else:
-        context = multiprocessing.get_context("spawn")  # forking a process with threads can hang
-        with concurrent.futures.ProcessPoolExecutor(workers, mp_context=context) as pool:
-            yield lambda task, found, recipe: _by_pool(pool, task, found, recipe)
-
-
-def _by_pool(pool, task, found, recipe):
-    jobs = {pool.submit(task, file, recipe): file for file in found}
-    for job in concurrent.futures.as_completed(jobs):
-        yield jobs[job], job.result()
-
-
-def _dask_client(address):
-    try:
-        from dask.distributed import Client
-    except ImportError:
-        raise ResourceMissing("config.scheduler needs Dask; install it with pip install -e '.[dask]'") from None
-    try:
-        return Client(address, timeout=DASK_TIMEOUT_S)
-    except (OSError, ValueError) as error:
-        raise ResourceMissing(f"config.scheduler={address!r}: no Dask scheduler answers there ({error}); start one "
-                              "with `dask scheduler`, or empty the field to use this machine") from None
-
-
-def _by_dask(client, task, found, recipe):
-    """Every worker must see the fields and OUT under the same paths; a field of a lost worker is given to another."""
-    from dask.distributed import as_completed
-
-    shared = client.scatter(recipe, broadcast=True)
-    jobs = {client.submit(task, file, shared, pure=False, retries=3): file for file in found}
-    for job in as_completed(jobs):
-        yield jobs[job], job.result()
 
 
 def _extract(file, recipe):

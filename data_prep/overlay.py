@@ -1,8 +1,5 @@
 """What was said of each cell, drawn into its field."""
 
-import concurrent.futures
-import multiprocessing
-import os
 import pathlib
 
 import matplotlib
@@ -11,11 +8,10 @@ matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt  # noqa: E402
 import numpy as np  # noqa: E402
-from skimage import segmentation  # noqa: E402
 from tqdm import tqdm  # noqa: E402
 
 from cellcycle_jax import schema  # noqa: E402
-from data_prep import drawing  # noqa: E402
+from data_prep import drawing, processes  # noqa: E402
 
 UNSURE, SET_ASIDE = "#FFFFFF", "#F0E442"
 WIDTH_IN, DPI = 9.0, 120
@@ -38,26 +34,16 @@ def draw_all(cells, gathered, classes, alarms, folder) -> None:
         if not alarm.note:
             warnings.setdefault(alarm.field_id, []).append(alarm.sentence)
     warnings = {field: "Unlike training: " + "; ".join(sentences) for field, sentences in warnings.items()}
-    files = [f for f in gathered.found if f.field_id not in gathered.quarantined]
     rows = dict(list(cells.groupby(schema.FIELD)))
-    workers = min(gathered.recipe.config.workers or os.cpu_count() or 1, len(files))
-    with tqdm(total=len(files), desc="overlays", unit="field") as bar:
-        if workers == 1:
-            for file in files:
-                _draw(file, gathered.recipe, rows.get(file.field_id, cells.iloc[:0]), classes,
-                      warnings.get(file.field_id, ""), folder)
-                bar.update()
-            return
-        context = multiprocessing.get_context("spawn")
-        with concurrent.futures.ProcessPoolExecutor(workers, mp_context=context) as pool:
-            jobs = [pool.submit(_draw, file, gathered.recipe, rows.get(file.field_id, cells.iloc[:0]), classes,
-                                warnings.get(file.field_id, ""), folder) for file in files]
-            for job in concurrent.futures.as_completed(jobs):
-                job.result()
-                bar.update()
+    jobs = [(file, rows.get(file.field_id, cells.iloc[:0]), warnings.get(file.field_id, ""))
+            for file in gathered.found if file.field_id not in gathered.quarantined]
+    with tqdm(total=len(jobs), desc="overlays", unit="field") as bar:
+        for _ in processes.each(_draw, jobs, (gathered.recipe, classes, folder), gathered.recipe.config.workers):
+            bar.update()
 
 
-def _draw(file, recipe, rows, classes, warning, folder):
+def _draw(job, shared):
+    (file, rows, warning), (recipe, classes, folder) = job, shared
     field = recipe.read(file)
     image = recipe.corrected(field)
     labels = recipe.labels(file, field, image)
@@ -81,14 +67,7 @@ def overlay(image, labels, rows, classes, title, warning, um_per_px, path) -> No
     said = rows["decision"].map(place).fillna(len(classes)).astype(int).to_numpy()
     kind[number] = 1 + np.where(rows[schema.REJECT] != "", len(classes) + 1, said)
     colours = [*(drawing.CLASS_COLOURS[i % len(drawing.CLASS_COLOURS)] for i in range(len(classes))), UNSURE, SET_ASIDE]
-    picture = drawing.grey(image)
-    thickness = max(1, round(min(labels.shape) / 500))
-    edge = segmentation.find_boundaries(labels, mode="inner")
-    for _ in range(thickness - 1):
-        edge |= segmentation.find_boundaries(np.where(edge, 0, labels), mode="inner")
-    edge = np.where(edge, kind[labels], 0)
-    for value, colour in enumerate(colours, start=1):
-        picture[edge == value] = matplotlib.colors.to_rgb(colour)
+    picture = drawing.outlined(image, labels, kind, colours, max(1, round(min(labels.shape) / 500)))
     height = WIDTH_IN * labels.shape[0] / labels.shape[1] + (1.4 if warning else 0.9)
     figure, axes = plt.subplots(figsize=(WIDTH_IN, height), layout="constrained")
     axes.imshow(picture, interpolation="nearest")

@@ -173,8 +173,8 @@ def by_folder(table, channels, phase) -> Labelled:
 
 def nothing(table, channels, phase) -> Labelled:
     """No labels: crops and measurements only, to be predicted by a model or looked at."""
-    nowhere, n = np.full(len(table), schema.NO_LABEL, np.int64), len(table)
-    return Labelled(nowhere, np.full(n, np.nan), "no labels", {}, words=np.full(n, ""))
+    n = len(table)
+    return Labelled(np.full(n, schema.NO_LABEL, np.int64), np.full(n, np.nan), "no labels", {})
 
 
 def _by_words(words, phase, axis):

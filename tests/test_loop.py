@@ -10,13 +10,7 @@ from cellcycle_jax.errors import EXIT_PREEMPTED, InputRefused, NonFiniteLoss, St
 from configs import base
 from tests import tiny
 
-
-@pytest.fixture(scope="module", autouse=True)
-def cache(tmp_path_factory):
-    """Compiled programs go to a folder of the tests' own."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(loop.CACHE_VARIABLE, str(tmp_path_factory.mktemp("cache")))
-        yield
+pytestmark = pytest.mark.usefixtures("own_cache")
 
 
 @pytest.fixture(scope="module")

@@ -13,6 +13,8 @@ from configs import base
 from tests import tiny
 from tests.test_predictor import freeze, tiny_run, tiny_table
 
+pytestmark = pytest.mark.usefixtures("own_cache")
+
 PROBABILITIES = ["prob_G1/S", "prob_G2", "calibrated_G1/S", "calibrated_G2", "confidence", "novelty"]
 
 
@@ -25,14 +27,6 @@ def write_fields(crops, folder):
                  image_scale=one.image_scale[0], present=one.compartments_present[0],
                  field_norm=one.norm[0, :, :3].T, um_per_px=one.um_per_px[0])
     return folder
-
-
-@pytest.fixture(scope="module", autouse=True)
-def cache(tmp_path_factory):
-    """Compiled programs go to a folder of the tests' own."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(loop.CACHE_VARIABLE, str(tmp_path_factory.mktemp("cache")))
-        yield
 
 
 @pytest.fixture(scope="module")

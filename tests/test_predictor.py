@@ -13,6 +13,8 @@ from cellcycle_jax.run import load_run
 from configs import base
 from tests import tiny
 
+pytestmark = pytest.mark.usefixtures("own_cache")
+
 SCORES = {"temperature": 1.5, "model": {"balanced_accuracy": {"value": 0.9, "low": 0.8, "high": 1.0, "dropped": 0}},
           "confidence": 0.95, "n_cells": 12, "n_fields": 4, "n_groups": 4}
 
@@ -51,15 +53,8 @@ def tiny_run(folder, note="", **changes):
 def freeze(workdir):
     """RUN/predictor of a run on the tiny data."""
     trained = load_run(workdir)
-    return predictor.freeze(trained, data.load_crops(trained.data_dir, "validation"), SCORES)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def cache(tmp_path_factory):
-    """Compiled programs go to a folder of the tests' own."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(loop.CACHE_VARIABLE, str(tmp_path_factory.mktemp("cache")))
-        yield
+    crops = data.load_crops(trained.data_dir, "validation")
+    return predictor.freeze(trained, crops, trained.predict(crops), SCORES)
 
 
 @pytest.fixture(scope="module")
@@ -130,7 +125,7 @@ def test_what_to_expect_is_that_of_the_sure_validation_cells(run, tmp_path):
     prob = np.exp(scaled) / np.exp(scaled).sum(axis=1, keepdims=True)
     confidence, labelled = prob.max(axis=1), crops.label >= 0
     trained.config.predict.min_confidence = float(np.sort(confidence)[7:9].mean())  # 16 cells: half of them are sure
-    predictor.freeze(dataclasses.replace(trained, workdir=tmp_path), crops, SCORES)
+    predictor.freeze(dataclasses.replace(trained, workdir=tmp_path), crops, trained.predict(crops), SCORES)
     expected = predictor.load_predictor(tmp_path).validation
     sure = confidence > trained.config.predict.min_confidence
     assert 0 < (sure & labelled).sum() < labelled.sum() and not labelled[sure].all()
@@ -143,7 +138,8 @@ def test_predictor_json_never_lies_there_without_its_digest(run, tmp_path, monke
     written, write = [], files.write_text
     monkeypatch.setattr(files, "write_text", lambda path, text: (written.append((path.name, text)), write(path, text)))
     trained = dataclasses.replace(load_run(run), workdir=tmp_path)
-    predictor.freeze(trained, data.load_crops(trained.data_dir, "validation"), SCORES)
+    crops = data.load_crops(trained.data_dir, "validation")
+    predictor.freeze(trained, crops, trained.predict(crops), SCORES)
     (name, text), = written
     assert name == "predictor.json" and "sha256" in json.loads(text)
 

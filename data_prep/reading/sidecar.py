@@ -17,8 +17,7 @@ from data_prep.fields import FieldFile
 KEYS = ("plate", "well", "site")
 TEXTS = {"line": "cell_line", "plate": "plate", "well": "well", "site": "site", "label": "label"}  # column: FieldFile's
 KNOWN = {"file", "pixel_um", *TEXTS}
-TAKEN = {value.removeprefix("Metadata_").lower() for value in vars(schema).values()
-         if isinstance(value, str) and value.startswith("Metadata_")}
+TAKEN = {name.removeprefix("Metadata_").lower() for name in schema.METADATA}
 
 
 class Row(NamedTuple):

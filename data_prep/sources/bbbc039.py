@@ -16,8 +16,7 @@ NAME_PATTERN = r"IXMtest_(?P<well>[A-P]\d\d)_s(?P<site>\d+)_"
 def find_fields(root, config) -> list[FieldFile]:
     """The fields in `root`/images (or in `root` itself)."""
     images = pathlib.Path(root) / "images"
-    with config.unlocked():
-        config.name_pattern = config.name_pattern or NAME_PATTERN
+    folder.set_unset(config, name_pattern=NAME_PATTERN)
     return folder.find_fields(images if images.is_dir() else root, config)
 
 

@@ -18,8 +18,7 @@ from data_prep.sources import folder
 
 def find_fields(root, config) -> list[FieldFile]:
     """The images in `root`/images; the size of an image is its plate."""
-    with config.unlocked():
-        config.rgb = config.rgb or ("DNA", "", "")
+    folder.set_unset(config, rgb=("DNA", "", ""))
     found = folder.find_fields(pathlib.Path(root) / "images", config)
     return [dataclasses.replace(file, plate=_size(file.path), well=file.field_id) for file in found]
 

@@ -45,6 +45,13 @@ def find_fields(folder, config) -> list[FieldFile]:
     return _with_label_images(files, folder, config) if config.labels_folder else files
 
 
+def set_unset(config, **values) -> None:
+    """Give fields of the config that the user left empty the values of a known data set."""
+    with config.unlocked():
+        for name, value in values.items():
+            config[name] = config[name] or value
+
+
 def read(file: FieldFile, config) -> Field:
     """The field in `file`; see `data_prep.fields.read_field`."""
     return read_field(file, config.channel_names, config.pixel_um or None, config.projection, config.rgb)

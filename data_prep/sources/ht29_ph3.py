@@ -15,9 +15,7 @@ CHANNEL_CODES = ("0=DNA", "1=PH3", "2=cell")
 
 def find_fields(root, config) -> list[FieldFile]:
     """The fields in `root`."""
-    with config.unlocked():
-        config.name_pattern = config.name_pattern or NAME_PATTERN
-        config.channel_codes = config.channel_codes or CHANNEL_CODES
+    folder.set_unset(config, name_pattern=NAME_PATTERN, channel_codes=CHANNEL_CODES)
     return folder.find_fields(root, config)
 
 

@@ -17,10 +17,7 @@ PIXEL_UM = 0.598
 
 def find_fields(root, config) -> list[FieldFile]:
     """The fields in `root`; the folder that files lie in is the plate."""
-    with config.unlocked():
-        config.name_pattern = config.name_pattern or NAME_PATTERN
-        config.channel_codes = config.channel_codes or CHANNEL_CODES
-        config.pixel_um = config.pixel_um or PIXEL_UM
+    folder.set_unset(config, name_pattern=NAME_PATTERN, channel_codes=CHANNEL_CODES, pixel_um=PIXEL_UM)
     return folder.find_fields(root, config)
 
 

@@ -69,10 +69,11 @@ def read(file: FieldFile, config) -> Field:
 
 def labels(file: FieldFile, config) -> np.ndarray:
     """The cells of a block by their outline in the bright field, i32 of the field's size; numbers of tiles from 1."""
-    tiles = _tiles(_block(file.paths[0], file.part).astype(np.float32))
+    bright = _block(file.path, file.part).astype(np.float32)
+    tiles = _tiles(bright)
     cells = outlines(tiles) & np.isin(np.arange(len(tiles)), _listed(file))[:, None, None]
     numbers = cells * np.arange(1, len(tiles) + 1)[:, None, None]
-    rows = _block(file.paths[0], file.part).shape[0] // TILE
+    rows = bright.shape[0] // TILE
     whole = numbers.reshape(rows, -1, TILE, TILE).swapaxes(1, 2).reshape(rows * TILE, -1)
     return np.pad(whole, RIM).astype(np.int32)
 

@@ -18,9 +18,7 @@ CHANNEL_CODES = ("DAPI=DNA", "GFP=GFP", "RFP=RFP")
 def find_fields(root, config) -> list[FieldFile]:
     """The fields in `root`/images, or in `root` itself."""
     images = pathlib.Path(root) / "images"
-    with config.unlocked():
-        config.name_pattern = config.name_pattern or NAME_PATTERN
-        config.channel_codes = config.channel_codes or CHANNEL_CODES
+    folder.set_unset(config, name_pattern=NAME_PATTERN, channel_codes=CHANNEL_CODES)
     return folder.find_fields(images if images.is_dir() else root, config)
 
 

@@ -15,8 +15,7 @@ NAME_PATTERN = r"(?P<line>[^_/]+)_(?P<well>[A-P]\d\d)_s(?P<site>\d+)"
 
 def find_fields(root, config) -> list[FieldFile]:
     """The fields in `root`/fields; each line was grown on a plate of its own."""
-    with config.unlocked():
-        config.name_pattern = config.name_pattern or NAME_PATTERN
+    folder.set_unset(config, name_pattern=NAME_PATTERN)
     files = folder.find_fields(pathlib.Path(root) / "fields", config)
     return [dataclasses.replace(f, plate=f"{f.cell_line}-P1") for f in files]
 
