@@ -1,6 +1,5 @@
 """Folders as microscopes write them."""
 
-import pathlib
 import re
 
 import imagecodecs
@@ -14,7 +13,6 @@ from data_prep import allowed, fields
 from data_prep.reading import names
 from data_prep.sources import folder
 
-ROOT = pathlib.Path(__file__).parents[1]
 OME = {"axes": "CYX", "Channel": {"Name": ["DNA", "Golgi"]}}
 
 
@@ -26,79 +24,6 @@ def config():
 def write(path, value=1, shape=(4, 5)):
     path.parent.mkdir(parents=True, exist_ok=True)
     tifffile.imwrite(path, np.full(shape, value, np.uint16))
-
-
-PAGE = (ROOT / "docs" / "data.md").read_text()
-ROWS = re.findall(r"^\| ([^|]+?) \| `([^|]+\.tiff?)` \| `(.+?)` \|$", PAGE, re.MULTILINE | re.IGNORECASE)
-LAYOUTS = {layout: pattern for layout, _, pattern in ROWS}
-
-
-def places(root, config, layout, names):
-    """{field_id: (plate, well, site, channels)} of files of these names under a pattern of the page."""
-    for value, name in enumerate(names):
-        write(root / name, value)
-    config.name_pattern = LAYOUTS[layout]
-    return {f.field_id: (f.plate, f.well, f.site, f.channels) for f in folder.find_fields(root, config)}
-
-
-def test_every_layout_of_the_page_fits_its_example():
-    assert len(ROWS) == 7
-    for _, example, pattern in ROWS:
-        assert names.compile_pattern(pattern).search(example)["channel"]
-
-
-def test_imagexpress(tmp_path, config):
-    names = [f"2024-03-01/P7_{well}_s{site}_w{w}{rest}" for well in ("B03", "H12") for site in (1, 12)
-             for w, rest in ((1, "4E1A0B52-77AC-4D0E-9F0B-1F0A8A6F3C11.tif"), (2, ".TIF"),
-                             (1, "_thumb0C9E1F5A-1B7D-4C8E-8A55-3D2F1B0A9C77.tif"))]
-    found = places(tmp_path, config, "ImageXpress", names)
-    assert found["P7_B03_s12"] == ("P7", "B03", "12", ("1", "2")) and len(found) == 4
-    names = [f"P7/TimePoint_{t}/ZStep_{z}/P7_B03_w{w}.tif" for t in (1, 2) for z in (1, 2) for w in (1, 2)]
-    found = places(tmp_path / "z", config, "ImageXpress", names)
-    assert found["P7_B03_t2"] == ("P7", "B03", "", ("1", "1", "2", "2")) and len(found) == 2
-
-
-def test_operetta_and_opera_phenix(tmp_path, config):
-    names = [f"BR1/Images/r02c03f0{f}p0{p}-ch{c}sk1fk1fl1.tiff" for f in (1, 2) for p in (1, 2, 3) for c in (1, 5)]
-    found = places(tmp_path, config, "Operetta, Opera Phenix, JUMP", [*names, "BR1/Images/Index.tiff"])
-    assert found["BR1_r02c03_s01_t1"] == ("BR1", "r02c03", "01", ("1", "1", "1", "5", "5", "5")) and len(found) == 2
-
-
-def test_jump(tmp_path, config):
-    config.channel_codes = ("5=DNA", "2=AGP")
-    names = [f"BR00117035__2021/Images/r01c01f01p01-ch{c}sk1fk1fl1.tiff" for c in range(1, 9)]
-    found = places(tmp_path, config, "Operetta, Opera Phenix, JUMP", names)
-    assert found == {"BR00117035__2021_r01c01_s01_t1": ("BR00117035__2021", "r01c01", "01", ("DNA", "AGP"))}
-
-
-def test_yokogawa(tmp_path, config):
-    names = [f"AssayPlate_{well}_T000{t}F001L01A0{c}Z0{z}C0{c}.tif" for well in ("B03", "C04") for t in (1, 2)
-             for z in (1, 2) for c in (1, 2)]
-    found = places(tmp_path, config, "Yokogawa CV7000, CV8000", names)
-    assert len(found) == 4
-    assert found["AssayPlate_B03_s001_t0002"] == ("AssayPlate", "B03", "001", ("01", "01", "02", "02"))
-
-
-def test_incell(tmp_path, config):
-    names = [f"plateA/{well}(fld {f} wv {c} - {c}{z}).tif" for well in ("B - 03", "C - 11") for f in (1, 12)
-             for c, z in (("DAPI", ""), ("FITC", " z 1"), ("FITC", " z 2"))]
-    found = places(tmp_path, config, "InCell", names)
-    assert found["plateA_B_-_03_s12"] == ("plateA", "B - 03", "12", ("DAPI", "FITC", "FITC")) and len(found) == 4
-
-
-def test_leica_and_zeiss(tmp_path, config):
-    names = [f"slide 2/Series0{s}_z{z:02}_ch0{c}.tif" for s in (1, 2) for z in range(3) for c in (0, 1)]
-    found = places(tmp_path, config, "Leica LAS (exported)", names)
-    assert found["slide_2_sSeries01"] == ("slide 2", "slide_2_sSeries01", "Series01", ("00",) * 3 + ("01",) * 3)
-    names = [f"exp_s{s}z{z}c{c}_ORG.tif" for s in (1, 2) for z in (1, 2) for c in (1, 2)]
-    assert len(places(tmp_path / "zen", config, "Zeiss ZEN (exported)", names)) == 2
-
-
-def test_micro_manager(tmp_path, config):
-    names = [f"run/Pos{p}/img_channel00{c}_position00{p}_time000000000_z00{z}.tif" for p in (0, 1) for c in (0, 1)
-             for z in (0, 1)]
-    found = places(tmp_path, config, "Micro-Manager (one file per plane)", names)
-    assert found["run_s000_t000000000"][2:] == ("000", ("000", "000", "001", "001")) and len(found) == 2
 
 
 def per_channel(root, config, z=(1, 2), sites=(1, 2), channels=(1, 2)):
@@ -283,72 +208,6 @@ def test_previews_beside_tiffs_are_left_out_and_a_folder_of_png_is_read(tmp_path
     write(tmp_path / "b.tif")
     assert [f.path.name for f in folder.find_fields(tmp_path, config)] == ["b.tif"]
     assert "1 files are taken for previews" in capsys.readouterr().err
-
-
-def ome_set(root, stack, own, tiffs):
-    """Files of one OME data set: `tiffs` is [(file name, plane number, picture number)]; `own` the names to write."""
-    pictures = sorted({picture for _, _, picture in tiffs})
-    images = ""
-    for picture in pictures:
-        planes = "".join(f'<TiffData FirstC="{c}" IFD="0" PlaneCount="1"><UUID FileName="{name}">urn:uuid:{name}</UUID>'
-                         "</TiffData>" for name, c, p in tiffs if p == picture)
-        images += (f'<Image ID="Image:{picture}"><Pixels ID="Pixels:{picture}" DimensionOrder="XYZCT" Type="uint16" '
-                   'SizeX="5" SizeY="4" SizeC="2" SizeZ="1" SizeT="1"><Channel ID="Channel:0" Name="DNA"/>'
-                   f'<Channel ID="Channel:1" Name="Golgi"/>{planes}</Pixels></Image>')
-    for (name, *_), plane in zip(tiffs, stack, strict=True):
-        if name in own:
-            xml = (f'<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06" UUID="urn:uuid:{name}">{images}'
-                   "</OME>")
-            tifffile.imwrite(root / name, plane, metadata=None, description=xml.encode())
-
-
-def test_an_ome_set_of_several_files_is_one_field(tmp_path, config):
-    stack = np.arange(40, dtype=np.uint16).reshape(2, 4, 5)
-    ome_set(tmp_path, stack, ("a_c0.ome.tif", "a_c1.ome.tif"), [("a_c0.ome.tif", 0, 0), ("a_c1.ome.tif", 1, 0)])
-    (file,) = folder.find_fields(tmp_path, config)
-    field = folder.read(file, config)
-    assert field.field_id == "a_c0" and field.channels == ("DNA", "Golgi")
-    np.testing.assert_array_equal(field.image, stack.transpose(1, 2, 0))
-    (tmp_path / "a_c1.ome.tif").unlink()
-    (file,) = folder.find_fields(tmp_path, config)
-    with pytest.raises(InputRefused, match="plane 1 of 2 is missing"):
-        folder.read(file, config)
-
-
-def test_an_ome_set_of_several_positions_is_a_field_each(tmp_path, config):
-    stack = np.arange(80, dtype=np.uint16).reshape(4, 4, 5)
-    names = [f"pos{p}_c{c}.ome.tif" for p in (0, 1) for c in (0, 1)]
-    ome_set(tmp_path, stack, names, [(name, i % 2, i // 2) for i, name in enumerate(names)])
-    found = folder.find_fields(tmp_path, config)
-    assert [f.field_id for f in found] == ["pos0_c0", "pos1_c0"]
-    np.testing.assert_array_equal(folder.read(found[1], config).image, stack[2:].transpose(1, 2, 0))
-
-
-def test_an_ome_file_that_was_renamed_is_read(tmp_path, config):
-    tifffile.imwrite(tmp_path / "a.ome.tif", np.ones((2, 4, 5), np.uint16), ome=True, metadata=OME,
-                     photometric="minisblack")
-    (tmp_path / "a.ome.tif").rename(tmp_path / "b.ome.tif")
-    (file,) = folder.find_fields(tmp_path, config)
-    assert folder.read(file, config).channels == ("DNA", "Golgi")
-
-
-def test_several_pictures_in_one_ome_file_are_a_field_each(tmp_path, config):
-    with tifffile.TiffWriter(tmp_path / "a.ome.tif", ome=True) as writer:
-        for value in (1, 2):
-            writer.write(np.full((2, 4, 5), value, np.uint16), photometric="minisblack", metadata=OME)
-    found = folder.find_fields(tmp_path, config)
-    assert [(f.field_id, f.part) for f in found] == [("a_p1", 0), ("a_p2", 1)]
-    assert [int(folder.read(f, config).image.max()) for f in found] == [1, 2]
-    assert [f.well for f in found] == ["a_p1", "a_p2"]
-
-
-def test_a_file_of_a_set_is_not_taken_for_one_channel(tmp_path, config):
-    names = ("a_c0.ome.tif", "a_c1.ome.tif")
-    ome_set(tmp_path, np.ones((2, 4, 5), np.uint16), names, [(names[0], 0, 0), (names[1], 1, 0)])
-    config.name_pattern = r"(?P<site>[^_/]+)_c(?P<channel>\d)"
-    (file,) = folder.find_fields(tmp_path, config)
-    with pytest.raises(InputRefused, match="holds 2 channels, but its name stands for 0 alone"):
-        folder.read(file, config)
 
 
 def test_damaged_files_are_found_quietly_and_refused_when_read(tmp_path, config, capsys):
