@@ -1,17 +1,37 @@
-"""Comparing ways to do the same: in turns, in one process, as tables."""
+"""Comparing ways to do the same: in turns in one process, and what all comparisons are written down with.
 
+Ways that need several Python environments are compared in `workers.py`.
+"""
+
+import argparse
 import os
+import pathlib
 import platform
 import re
+import subprocess
+import sys
 import time
 
 import numpy as np
 
+RESULTS = pathlib.Path(__file__).with_name("RESULTS.md")
 
-def machine(versions) -> str:
-    """Kind of machine and {library: version} in words."""
+
+def machine(versions, timed="CPU time of one thread") -> str:
+    """Kind of machine, what was timed, and {library: version} in words."""
     named = ", ".join(f"{name} {version}" for name, version in versions.items())
-    return f"{os.cpu_count()} shared cores ({platform.machine()}, noisy), CPU time of one thread; {named}"
+    cores = f"{os.cpu_count()} shared cores ({platform.machine()}, noisy)"
+    return ", ".join([cores, *accelerators(), timed]) + f"; {named}"
+
+
+def accelerators() -> list[str]:
+    """Names of the machine's NVIDIA GPUs, without loading a library that would take their memory."""
+    try:
+        asked = subprocess.run(["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"], capture_output=True,
+                               text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return []
+    return asked.stdout.split("\n")[:-1]
 
 
 def in_turns(ways, inputs, rounds):
@@ -37,6 +57,24 @@ def times(seconds, per, unit):
     first = np.array(next(iter(seconds.values())))
     rows = [(name, f"{1e3 * np.median(s) / per:.3g}", f"{np.median(first / s):.1f}") for name, s in seconds.items()]
     return table(("way", f"ms per {unit}", "times as fast"), rows)
+
+
+def arguments(docstring, rounds=5):
+    """A parser with what every script takes: `--rounds` and `--record`."""
+    parser = argparse.ArgumentParser(description=docstring, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=rounds)
+    parser.add_argument("--record", action="store_true", help="put the tables into bench/RESULTS.md")
+    return parser
+
+
+def publish(title, versions, body, recorded):
+    """Print a section: the command that made it, the machine, wall-clock tables; put it into RESULTS.md if asked to."""
+    command = " ".join(["python", f"bench/{pathlib.Path(sys.argv[0]).name}",
+                        *(given for given in sys.argv[1:] if given != "--record")])
+    text = f"## {title}\n\n`{command}` on {machine(versions, 'wall-clock time')}.\n\n{body}"
+    print(text)
+    if recorded:
+        record(text, RESULTS)
 
 
 def record(text, path):

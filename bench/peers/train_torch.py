@@ -1,0 +1,67 @@
+"""Worker: training steps in PyTorch on a batch that lies on the device.
+
+    python bench/peers/train_torch.py --model paper [--channels-last] [--compile [MODE]] [--bf16] [--lr 0]
+"""
+
+import argparse
+import contextlib
+import pathlib
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[2]))
+
+import torch
+
+from bench.peers.torch_networks import build, chosen_device, device_name, finish
+from bench.protocol import CLASSES, LEARNING_RATE, NETWORKS, serve
+
+
+def parse():
+    """What the command line asks for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", choices=NETWORKS, default="paper")
+    parser.add_argument("--batch", type=int, help="crops in a step; by default the network's")
+    parser.add_argument("--channels-last", action="store_true")
+    parser.add_argument("--compile", nargs="?", const="default", help="torch.compile, with this mode")
+    parser.add_argument("--bf16", action="store_true", help="autocast to bfloat16")
+    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    parser.add_argument("--lr", type=float, default=LEARNING_RATE, help="0: the weights stay as they were drawn")
+    return parser.parse_args()
+
+
+def trainer(given, batch):
+    """`(steps) -> {'loss'}` on one random batch, and the module."""
+    torch.manual_seed(0)
+    network, device = NETWORKS[given.model], chosen_device(given.device)
+    layout = torch.channels_last if given.channels_last else torch.contiguous_format
+    module = build(given.model).to(device, memory_format=layout)
+    image = torch.rand(batch, network.channels, network.size, network.size).to(device, memory_format=layout)
+    label = torch.randint(0, CLASSES, (batch,)).to(device)
+    optimizer = torch.optim.RMSprop(module.parameters(), lr=given.lr, alpha=0.9, eps=1e-7)
+    model = torch.compile(module, mode=given.compile) if given.compile else module
+
+    def work(steps):
+        for _ in range(steps):
+            with torch.autocast(device.type, torch.bfloat16) if given.bf16 else contextlib.nullcontext():
+                loss = torch.nn.functional.cross_entropy(model(image), label)
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            optimizer.step()
+        finish(device)
+        return {"loss": loss.item()}
+
+    return work, module, device
+
+
+def main():
+    """Warm up and serve."""
+    given = parse()
+    batch = given.batch or NETWORKS[given.model].batch
+    work, module, device = trainer(given, batch)
+    work(3)
+    serve(work, items=batch, device=device_name(device), versions={"PyTorch": torch.__version__},
+          parameters=sum(p.numel() for p in module.parameters()))
+
+
+if __name__ == "__main__":
+    main()
