@@ -1,118 +1,204 @@
 """Checkpoints of a run: what to continue from and the best weights so far, in one step folder, checked by SHA-256.
 
 The only file that touches orbax. Orbax makes a step appear whole or not at all, but restores flipped bytes silently, so
-the hashes of a step's files are written after it, and only a step whose hashes agree is used.
+a manifest (manifest.py) is written after it. A step without one was never finished; a step that differs from it in any
+byte, or by a file more or less, is damaged and never used.
+
+With several processes all of them call `save`, `newest_step` and `restore`, on one folder that all see; the first one
+writes and removes, the others wait for it.
 """
 
 import logging
+import os
 import pathlib
+import re
+import shutil
 
 import jax
 import numpy as np
-import orbax.checkpoint as ocp
 
-from cellcycle_jax import files
+from cellcycle_jax import files, manifest
 from cellcycle_jax.errors import StoredStateRefused
 
 KEPT = 2  # steps kept, so that one is left if the newest is damaged
+TEMPORARY = ".orbax-checkpoint-tmp"  # in the name of each folder that orbax has not finished
 
 
-def save(folder, step: int, state, best, progress: dict) -> None:
-    """Save one step; older ones than the newest `KEPT` are removed once it is whole.
+def save(folder, step: int, state, best, progress: dict, facts: dict | None = None) -> None:
+    """Save one step, then remove all but the newest `KEPT`; newer steps, damaged and trained anew, go too.
 
     Args:
         folder: RUN/checkpoints.
         step: steps done.
-        state: pytree to continue from.
-        best: pytree of the best weights so far.
+        state: pytree of arrays to continue from, numpy or jax, whole on every device.
+        best: pytree of the best weights so far, likewise.
         progress: JSON-able facts of the loop.
+        facts: JSON-able, what the arrays mean (classes, channels, ...); `restore` compares them.
+
+    Raises:
+        OSError: it could not be written, for example to a full disk; older steps are as they were.
     """
     folder = pathlib.Path(folder).absolute()
-    with _manager(folder) as manager:
-        if step in manager.all_steps():
-            manager.delete(step)
-        manager.save(step, args=ocp.args.Composite(
-            state=ocp.args.StandardSave(state), best=ocp.args.StandardSave(best), progress=ocp.args.JsonSave(progress)))
-        manager.wait_until_finished()
-        kept = manager.all_steps()
-    files.write_json(_manifest(folder, step), _hashes(folder / str(step)))
-    for manifest in folder.glob("sha256-*.json"):
-        if int(manifest.stem.removeprefix("sha256-")) not in kept:
-            manifest.unlink()
+    # On the host, where only the first process writes: the step has no trace of the devices it was made on.
+    trees = {"state": jax.device_get(state), "best": jax.device_get(best)}
+    if jax.process_index() == 0:
+        _sweep(folder)
+        _remove(folder, step)
+    _wait("swept")
+    try:
+        _write(folder / str(step), trees)
+    except Exception as error:
+        if jax.process_index() == 0:
+            _sweep(folder)  # what is half written may be what fills the disk
+        code = re.search(r"os_error_code='(\d+)'", str(error))  # TensorStore gives a full disk as a ValueError
+        if code:
+            raise OSError(int(code[1]), os.strerror(int(code[1])), str(folder)) from error
+        raise
+    if jax.process_index() == 0:
+        manifest.write(folder, step, _kinds(trees), facts or {}, progress)
+        finished = manifest.steps(folder)
+        kept = [done for done in finished if done <= step][:KEPT]
+        for old in set(finished) - set(kept):
+            _remove(folder, old)
+    _wait("saved")
 
 
 def newest_step(folder) -> int | None:
-    """The newest step whose files are as they were written; None where no step was ever finished.
+    """The step to continue from: the newest one that is as it was written; None where no step was ever finished.
 
     Raises:
-        StoredStateRefused: there are finished steps, and all of them are damaged.
+        StoredStateRefused: there are finished steps, and all of them are damaged; or processes see different steps.
     """
     folder = pathlib.Path(folder).absolute()
-    steps = sorted((int(p.stem.removeprefix("sha256-")) for p in folder.glob("sha256-*.json")), reverse=True)
-    for step in steps:
-        if (folder / str(step)).is_dir() and _hashes(folder / str(step)) == _stored_hashes(folder, step):
-            return step
-        logging.warning("checkpoint of step %d in %s is damaged; looking for an older one", step, folder)
-    if steps:
-        raise StoredStateRefused(f"{folder}: the checkpoints of steps {steps} are damaged (SHA-256 differs); "
-                                 "remove the run folder and train again")
-    return None
+    whole, damaged = _walk(folder)
+    _require_agreement(folder, -2 if whole is None and damaged else -1 if whole is None else whole)
+    for step, damage in damaged.items():
+        logging.warning("checkpoint of step %d in %s is damaged (%s); looking for an older one", step, folder, damage)
+    if whole is None and damaged:
+        raise _all_damaged(folder, damaged)
+    return whole
 
 
-def restore(folder, step: int, state, best):
+def verified_step(folder) -> int | None:
+    """The step that a finished run is read from: its newest one; None where no step was ever finished.
+
+    Raises:
+        StoredStateRefused: it is damaged. An older one would be read without a word of what is lost.
+    """
+    folder = pathlib.Path(folder).absolute()
+    whole, damaged = _walk(folder)
+    if damaged and whole is None:
+        raise _all_damaged(folder, damaged)
+    if damaged:
+        step, damage = next(iter(damaged.items()))
+        raise StoredStateRefused(f"{folder}: the checkpoint of step {step} is damaged ({damage}); run the same "
+                                 f"`launch.py train` command again: it goes on from step {whole}, which is whole")
+    return whole
+
+
+def restore(folder, step: int, state, best, facts: dict | None = None):
     """The pytrees and facts saved at `step`.
 
     Args:
         folder: RUN/checkpoints.
-        step: as given by `newest_step`.
+        step: as given by `newest_step` or `verified_step`.
         state: pytree with the shapes and dtypes to restore, of arrays or jax.ShapeDtypeStruct; None to leave it out.
         best: the same for the best weights.
+        facts: as given to `save`; None to take what is there.
 
     Returns:
-        (state or None, best, progress).
+        (state or None, best or None, progress); arrays are numpy's, bit by bit those saved.
 
     Raises:
-        StoredStateRefused: what is stored has other names, shapes or dtypes.
+        StoredStateRefused: the step is damaged, or was saved with other facts, names, shapes or dtypes.
     """
     folder = pathlib.Path(folder).absolute()
+    damage = manifest.damage(folder, step)
+    if damage:
+        raise StoredStateRefused(f"{folder}: the checkpoint of step {step} is damaged ({damage})")
+    stored, where = manifest.read(folder, step), f"{folder}/{step}"
+    if facts is not None:
+        _compare(where, manifest.flat(stored["facts"]), manifest.flat(files.plain(facts)))
     wanted = {name: tree for name, tree in (("state", state), ("best", best)) if tree is not None}
-    with _manager(folder) as manager:
-        stored = manager.item_metadata(step)
-        for name, tree in wanted.items():
-            _compare(f"{folder}/{step}/{name}", _leaves(stored[name].tree), _leaves(tree))
+    kinds = {name: tuple(kind) for name, kind in stored["arrays"].items() if name.split("/")[0] in wanted}
+    _compare(where, kinds, _kinds(wanted))
+    # Numpy leaves ask for numpy arrays; jax ones would ask for the devices that the step was saved on.
+    found = _read(folder / str(step), jax.tree.map(lambda leaf: np.empty(leaf.shape, leaf.dtype), wanted))
+    return found.get("state"), found.get("best"), stored["progress"]
+
+
+def _write(path, trees):
+    import orbax.checkpoint as ocp  # tenths of a second, for which the first training step need not wait
+
+    with ocp.Checkpointer(ocp.CompositeCheckpointHandler()) as checkpointer:
+        checkpointer.save(path, args=ocp.args.Composite(**{k: ocp.args.StandardSave(v) for k, v in trees.items()}))
+
+
+def _read(path, wanted):
+    import orbax.checkpoint as ocp
+
+    with ocp.Checkpointer(ocp.CompositeCheckpointHandler()) as checkpointer:
         arguments = {name: ocp.args.StandardRestore(tree) for name, tree in wanted.items()}
-        found = manager.restore(step, args=ocp.args.Composite(progress=ocp.args.JsonRestore(), **arguments))
-    return found.get("state"), found["best"], found["progress"]
+        return checkpointer.restore(path, args=ocp.args.Composite(**arguments))
 
 
-def _manager(folder):
-    options = ocp.CheckpointManagerOptions(max_to_keep=KEPT, create=True, enable_async_checkpointing=False,
-                                           cleanup_tmp_directories=True)
-    names = ("state", "best", "progress")
-    handlers = dict.fromkeys(names[:2], ocp.StandardCheckpointHandler()) | {names[2]: ocp.JsonCheckpointHandler()}
-    return ocp.CheckpointManager(folder, options=options, item_handlers=handlers)
+def _sweep(folder):
+    """Remove what a save that was killed has left: unfinished folders, and steps that have no manifest."""
+    finished = manifest.steps(folder)
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        unfinished = path.name.isdecimal() and int(path.name) not in finished
+        if path.is_dir() and (unfinished or TEMPORARY in path.name):
+            logging.warning("%s: left by a save that did not finish; removed", path)
+            shutil.rmtree(path)
+        elif path.name.startswith(f".{manifest.PREFIX}"):
+            path.unlink()
 
 
-def _manifest(folder, step):
-    return folder / f"sha256-{step}.json"
+def _remove(folder, step):
+    """Remove a step, its manifest first: a kill in between leaves a step that was never finished, not a damaged one."""
+    manifest.path_of(folder, step).unlink(missing_ok=True)
+    if (folder / str(step)).is_dir():
+        shutil.rmtree(folder / str(step))
 
 
-def _hashes(folder):
-    found = sorted(p for p in folder.rglob("*") if p.is_file())
-    return {p.relative_to(folder).as_posix(): files.sha256(p) for p in found}
+def _wait(name):
+    """Until all processes are here."""
+    if jax.process_count() > 1:
+        from jax.experimental import multihost_utils
+
+        multihost_utils.sync_global_devices(f"checkpoint {name}")
 
 
-def _stored_hashes(folder, step):
-    """What `_hashes` was when the step was saved; None where that file is damaged itself."""
-    try:
-        return files.read_json(_manifest(folder, step))
-    except ValueError:
-        return None
+def _require_agreement(folder, step):
+    if jax.process_count() > 1:
+        from jax.experimental import multihost_utils
+
+        steps = multihost_utils.process_allgather(np.int32(step)).tolist()
+        if len(set(steps)) > 1:
+            raise StoredStateRefused(f"{folder}: the processes find different newest steps there ({steps}; -1 none, -2 "
+                                     "damaged); put the run folder where all of them see the same files")
 
 
-def _leaves(tree):
+def _walk(folder):
+    """The newest step that is whole, None where there is none, and what is damaged of each one newer than that."""
+    damaged = {}
+    for step in manifest.steps(folder):
+        damage = manifest.damage(folder, step)
+        if not damage:
+            return step, damaged
+        damaged[step] = damage
+    return None, damaged
+
+
+def _all_damaged(folder, damaged):
+    found = "; ".join(f"step {step}: {damage}" for step, damage in damaged.items())
+    return StoredStateRefused(f"{folder}: all checkpoints are damaged ({found}); remove this folder and run the same "
+                              "`launch.py train` command again, which starts anew")
+
+
+def _kinds(tree):
     paths, _ = jax.tree_util.tree_flatten_with_path(tree)
-    return {_name(path): (tuple(leaf.shape), np.dtype(leaf.dtype).name) for path, leaf in paths}
+    return {_name(path): (list(leaf.shape), np.dtype(leaf.dtype).name) for path, leaf in paths}
 
 
 def _name(path):
@@ -122,5 +208,5 @@ def _name(path):
 def _compare(where, stored, asked):
     for name in sorted(stored.keys() | asked.keys()):
         if stored.get(name) != asked.get(name):
-            raise StoredStateRefused(f"{where}: {name} is stored as {stored.get(name)}, but {asked.get(name)} is "
-                                     "asked; use the config that the run was trained with")
+            raise StoredStateRefused(f"{where}: {name} is stored as {stored.get(name)!r}, but {asked.get(name)!r} is "
+                                     "asked; use the config and the data set that the run was trained with")
