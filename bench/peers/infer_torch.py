@@ -1,6 +1,8 @@
 """Worker: probabilities in PyTorch, crops from host memory and back to it, a batch at a time.
 
     python bench/peers/infer_torch.py --model paper [--batch 128] [--channels-last] [--compile [MODE]] [--bf16]
+
+What it says and is told stands in bench/protocol.py.
 """
 
 import argparse

@@ -1,6 +1,8 @@
 """Worker: training steps in Keras as most would run them, `model.fit` on arrays in memory.
 
     python bench/peers/train_keras.py --model paper [--jit] [--bf16] [--lr 0]
+
+What it says and is told stands in bench/protocol.py.
 """
 
 import argparse

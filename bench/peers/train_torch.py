@@ -1,6 +1,8 @@
 """Worker: training steps in PyTorch on a batch that lies on the device.
 
     python bench/peers/train_torch.py --model paper [--channels-last] [--compile [MODE]] [--bf16] [--lr 0]
+
+What it says and is told stands in bench/protocol.py.
 """
 
 import argparse

@@ -1,0 +1,41 @@
+"""Worker: products of square matrices, the most arithmetic per second that the device gives; an item is an operation.
+
+    python bench/ours/matmul.py [--dtype bfloat16] [--size 4096]
+
+What it says and is told stands in bench/protocol.py.
+"""
+
+import argparse
+import pathlib
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[2]))
+
+import jax
+
+from bench.ours.networks import about
+from bench.protocol import serve
+
+
+def main():
+    """Warm up and serve."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
+    parser.add_argument("--size", type=int, default=4096)
+    given = parser.parse_args()
+    shape = (given.size, given.size)
+    matrix = jax.random.normal(jax.random.key(0), shape, given.dtype) / given.size**0.5  # products keep their size
+    product = jax.jit(lambda a, b: a @ b)
+
+    def work(times):
+        result = matrix
+        for _ in range(times):
+            result = product(result, matrix)
+        result.block_until_ready()
+
+    work(2)
+    serve(work, items=2.0 * given.size**3, **about())
+
+
+if __name__ == "__main__":
+    main()
