@@ -47,6 +47,8 @@ def save(folder, step: int, state, best, progress: dict, facts: dict | None = No
     _wait("swept")
     try:
         _write(folder / str(step), trees)
+        if jax.process_index() == 0:
+            manifest.write(folder, step, _kinds(trees), facts or {}, progress)
     except Exception as error:
         if jax.process_index() == 0:
             _sweep(folder)  # what is half written may be what fills the disk
@@ -55,7 +57,6 @@ def save(folder, step: int, state, best, progress: dict, facts: dict | None = No
             raise OSError(int(code[1]), os.strerror(int(code[1])), str(folder)) from error
         raise
     if jax.process_index() == 0:
-        manifest.write(folder, step, _kinds(trees), facts or {}, progress)
         finished = manifest.steps(folder)
         kept = [done for done in finished if done <= step][:KEPT]
         for old in set(finished) - set(kept):
@@ -130,8 +131,14 @@ def restore(folder, step: int, state, best, facts: dict | None = None):
 def _write(path, trees):
     import orbax.checkpoint as ocp  # tenths of a second, for which the first training step need not wait
 
-    with ocp.Checkpointer(ocp.CompositeCheckpointHandler()) as checkpointer:
-        checkpointer.save(path, args=ocp.args.Composite(**{k: ocp.args.StandardSave(v) for k, v in trees.items()}))
+    arguments = ocp.args.Composite(**{name: ocp.args.StandardSave(tree) for name, tree in trees.items()})
+    level = logging.getLogger("absl").level
+    logging.getLogger("absl").setLevel(logging.CRITICAL)  # of an error that is raised it shows the traceback, twice
+    try:
+        with ocp.Checkpointer(ocp.CompositeCheckpointHandler()) as checkpointer:
+            checkpointer.save(path, args=arguments)
+    finally:
+        logging.getLogger("absl").setLevel(level)
 
 
 def _read(path, wanted):
