@@ -183,11 +183,15 @@ def speeds(results: Results, unit: str, first: str | None = None) -> str:
     rows = []
     for name in names:
         rate, ratio = results.rates[name], results.ratios(name, first)
-        rows.append((name, results.info[name].get("device", ""), f"{np.median(rate):.4g}",
-                     f"{min(rate):.4g} to {max(rate):.4g}", f"{np.median(ratio):.2f}",
+        rows.append((name, results.info[name].get("device", ""), _rate(np.median(rate)),
+                     f"{_rate(min(rate))} to {_rate(max(rate))}", f"{np.median(ratio):.2f}",
                      f"{min(ratio):.2f} to {max(ratio):.2f}", f"{results.ready_s[name]:.1f}"))
     head = ("way", "on", f"{unit}/s", "over the rounds", f"times {first}", "over the rounds", "s to ready")
     return (table(head, rows) if rows else "") + missing(results.left_out)
+
+
+def _rate(value):
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def missing(left_out: dict[str, str]) -> str:

@@ -1,4 +1,4 @@
-"""Worker: products of square matrices, the most arithmetic per second that the device gives; an item is an operation.
+"""Worker: products of square matrices, the most arithmetic per second that the device gives; an item is 10^9 operations.
 
     python bench/ours/matmul.py [--dtype bfloat16] [--size 4096]
 
@@ -34,7 +34,7 @@ def main():
         result.block_until_ready()
 
     work(2)
-    serve(work, items=2.0 * given.size**3, **about())
+    serve(work, items=2e-9 * given.size**3, **about())
 
 
 if __name__ == "__main__":

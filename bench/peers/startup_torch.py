@@ -1,11 +1,10 @@
 """Worker: ready when the first training step of the paper's CNN is done in PyTorch; data on the device."""
 
+import argparse
 import pathlib
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[2]))
-
-import argparse
 
 import torch
 
@@ -24,4 +23,5 @@ optimizer = torch.optim.RMSprop(model.parameters(), lr=LEARNING_RATE, alpha=0.9,
 torch.nn.functional.cross_entropy(model(image), label).backward()
 optimizer.step()
 finish(device)
-serve(lambda units: None, items=1, device=device_name(device), versions={"PyTorch": torch.__version__})
+serve(lambda units: None, items=1, device=device_name(device), versions={"PyTorch": torch.__version__},
+      tensorflow="tensorflow" in sys.modules)

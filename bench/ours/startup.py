@@ -1,0 +1,26 @@
+"""Worker: ready when the first training step of the paper's network is done.
+
+    python bench/ours/startup.py [--batch 8] [--data DIR]
+
+With DIR its crops are read and changed at random; else crops are made up, and shown as they are. Compiled programs are
+kept where `launch.py train` keeps them.
+"""
+
+import argparse
+import pathlib
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[2]))
+
+from bench.ours.networks import about, our_train_step
+from bench.protocol import serve
+from cellcycle_jax import data, loop
+
+parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+parser.add_argument("--batch", type=int, default=8)
+parser.add_argument("--data", type=pathlib.Path)
+given = parser.parse_args()
+loop._enable_cache()
+cells = data.load_crops(given.data, "train") if given.data else given.batch
+our_train_step("paper", given.batch, augmented=bool(given.data), cells=cells)(1)
+serve(lambda units: None, items=1, tensorflow="tensorflow" in sys.modules, **about())

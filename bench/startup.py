@@ -1,0 +1,81 @@
+"""How long it takes from starting a process until the first training step is done.
+
+    python bench/startup.py [--rounds 5] [--record]
+
+Paper's network, batch 8. Whole processes, one after another, in turns. Cold: the folder of compiled programs is empty;
+warm: the second start. Keras and PyTorch are given arrays in memory, as is ours; the last two rows read a data set from
+disk and change crops at random, as `launch.py train` does. Peers that are not installed are left out, and the table
+says so; `--record` puts the tables into bench/RESULTS.md.
+"""
+
+import pathlib
+import sys
+import tempfile
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
+
+import numpy as np
+
+from bench.made_data import write_made
+from bench.protocol import NETWORKS
+from bench.turns import arguments, publish, table
+from bench.workers import OURS, PEERS, Way, Worker, WorkerFailed, missing
+
+OWN = "ours, warm"  # what the others are compared with
+
+
+def ways(folder, data, number):
+    """The ways of one round; the cold ones get a cache of their own, which the warm ones then find."""
+    script, cache = "ours/startup.py", "CELLCYCLE_JAX_CACHE"
+    plain, as_used = (script,), (script, "--data", data)
+    return (
+        Way("Keras, model.fit", PEERS, ("peers/startup_keras.py",)),
+        Way("PyTorch", PEERS, ("peers/startup_torch.py",)),
+        Way("ours, cold", OURS, plain, {cache: str(folder / f"plain{number}")}),
+        Way(OWN, OURS, plain, {cache: str(folder / f"plain{number}")}),
+        Way("ours, cold, data set read, augmented", OURS, as_used, {cache: str(folder / f"used{number}")}),
+        Way("ours, warm, data set read, augmented", OURS, as_used, {cache: str(folder / f"used{number}")}),
+    )
+
+
+def measure(rounds):
+    """Seconds {way: [rounds]}, what each worker said {way: dict}, and what was left out {way: reason}."""
+    seconds, info, left_out = {}, {}, {}
+    with tempfile.TemporaryDirectory() as folder:
+        folder = pathlib.Path(folder)
+        write_made(folder / "data", NETWORKS["paper"], {"train": 16, "validation": 8, "test": 8})
+        for number in range(rounds):
+            for way in ways(folder, folder / "data", number):
+                if way.name in left_out:
+                    continue
+                try:
+                    worker = Worker(way)
+                except WorkerFailed as failure:
+                    left_out[way.name] = str(failure)
+                    continue
+                seconds.setdefault(way.name, []).append(worker.ready_s)
+                info[way.name] = worker.info
+                worker.close()
+                print(f"{way.name}: {worker.ready_s:.1f} s", file=sys.stderr, flush=True)
+    return {name: s for name, s in seconds.items() if name not in left_out}, info, left_out
+
+
+def rows(seconds, info):
+    """Rows of the table."""
+    for name, each in seconds.items():
+        ratio = np.array(each) / seconds[OWN] if OWN in seconds else np.array([np.nan])
+        yield (name, info[name]["device"], f"{np.median(each):.2f}", f"{min(each):.2f} to {max(each):.2f}",
+               f"{np.median(ratio):.2f}", {True: "yes", False: "no"}[info[name]["tensorflow"]])
+
+
+def main():
+    """Measure and publish."""
+    given = arguments(__doc__).parse_args()
+    seconds, info, left_out = measure(given.rounds)
+    head = ("way", "on", "s to the first step", "over the rounds", f"times {OWN}", "TensorFlow imported")
+    versions = {name: version for said in info.values() for name, version in said["versions"].items()}
+    publish("Start to first step", versions, table(head, rows(seconds, info)) + missing(left_out), given.record)
+
+
+if __name__ == "__main__":
+    main()
