@@ -71,7 +71,7 @@ def newest_step(folder) -> int | None:
         StoredStateRefused: there are finished steps, and all of them are damaged; or processes see different steps.
     """
     folder = pathlib.Path(folder).absolute()
-    whole, damaged = _walk(folder)
+    whole, damaged = manifest.newest_whole(folder)
     _require_agreement(folder, -2 if whole is None and damaged else -1 if whole is None else whole)
     for step, damage in damaged.items():
         logging.warning("checkpoint of step %d in %s is damaged (%s); looking for an older one", step, folder, damage)
@@ -87,7 +87,7 @@ def verified_step(folder) -> int | None:
         StoredStateRefused: it is damaged. An older one would be read without a word of what is lost.
     """
     folder = pathlib.Path(folder).absolute()
-    whole, damaged = _walk(folder)
+    whole, damaged = manifest.newest_whole(folder)
     if damaged and whole is None:
         raise _all_damaged(folder, damaged)
     if damaged:
@@ -119,10 +119,10 @@ def restore(folder, step: int, state, best, facts: dict | None = None):
         raise StoredStateRefused(f"{folder}: the checkpoint of step {step} is damaged ({damage})")
     stored, where = manifest.read(folder, step), f"{folder}/{step}"
     if facts is not None:
-        _compare(where, manifest.flat(stored["facts"]), manifest.flat(files.plain(facts)))
+        manifest.compare(where, manifest.flat(stored["facts"]), manifest.flat(files.plain(facts)))
     wanted = {name: tree for name, tree in (("state", state), ("best", best)) if tree is not None}
     kinds = {name: tuple(kind) for name, kind in stored["arrays"].items() if name.split("/")[0] in wanted}
-    _compare(where, kinds, _kinds(wanted))
+    manifest.compare(where, kinds, _kinds(wanted))
     # Numpy leaves ask for numpy arrays; jax ones would ask for the devices that the step was saved on.
     found = _read(folder / str(step), jax.tree.map(lambda leaf: np.empty(leaf.shape, leaf.dtype), wanted))
     return found.get("state"), found.get("best"), stored["progress"]
@@ -186,17 +186,6 @@ def _require_agreement(folder, step):
                                      "damaged); put the run folder where all of them see the same files")
 
 
-def _walk(folder):
-    """The newest step that is whole, None where there is none, and what is damaged of each one newer than that."""
-    damaged = {}
-    for step in manifest.steps(folder):
-        damage = manifest.damage(folder, step)
-        if not damage:
-            return step, damaged
-        damaged[step] = damage
-    return None, damaged
-
-
 def _all_damaged(folder, damaged):
     found = "; ".join(f"step {step}: {damage}" for step, damage in damaged.items())
     return StoredStateRefused(f"{folder}: all checkpoints are damaged ({found}); remove this folder and run the same "
@@ -210,10 +199,3 @@ def _kinds(tree):
 
 def _name(path):
     return "/".join(str(getattr(k, "key", getattr(k, "name", getattr(k, "idx", k)))) for k in path)
-
-
-def _compare(where, stored, asked):
-    for name in sorted(stored.keys() | asked.keys()):
-        if stored.get(name) != asked.get(name):
-            raise StoredStateRefused(f"{where}: {name} is stored as {stored.get(name)!r}, but {asked.get(name)!r} is "
-                                     "asked; use the config and the data set that the run was trained with")

@@ -12,6 +12,7 @@ import json
 import os
 
 from cellcycle_jax import files
+from cellcycle_jax.errors import StoredStateRefused
 
 PREFIX = "sha256-"
 
@@ -61,6 +62,29 @@ def damage(folder, step: int) -> str | None:
             reason = "missing" if name not in found else "SHA-256 differs" if name in stored else "added later"
             return f"{step}/{name}: {reason}"
     return None
+
+
+def newest_whole(folder) -> tuple[int | None, dict[int, str]]:
+    """The newest step without damage, None where there is none, and the damage of each newer one."""
+    damaged = {}
+    for step in steps(folder):
+        found = damage(folder, step)
+        if not found:
+            return step, damaged
+        damaged[step] = found
+    return None, damaged
+
+
+def compare(where: str, stored: dict, asked: dict) -> None:
+    """Refuse what differs.
+
+    Raises:
+        StoredStateRefused: names the first difference, and both values.
+    """
+    for name in sorted(stored.keys() | asked.keys()):
+        if stored.get(name) != asked.get(name):
+            raise StoredStateRefused(f"{where}: {name} is stored as {stored.get(name)!r}, but {asked.get(name)!r} is "
+                                     "asked; use the config and the data set that the run was trained with")
 
 
 def flat(tree, prefix: str = "") -> dict:
