@@ -5,7 +5,7 @@ VERSION := $(shell $(PYTHON) -c 'import sys; print("py%d%d" % sys.version_info[:
 CONSTRAINTS ?= $(wildcard constraints/cpu-$(VERSION).txt)
 RUN := $(VENV)/bin/python
 
-.PHONY: demo test test-fast lint constraints pretrained
+.PHONY: demo test test-fast lint constraints pretrained peers
 
 demo: $(VENV)/.ready
 	$(RUN) launch.py demo --out=runs/demo --overwrite
@@ -32,6 +32,17 @@ $(VENV)/.ready: requirements.txt pyproject.toml $(CONSTRAINTS)
 	$(PYTHON) -m venv $(VENV)
 	$(RUN) -m pip install --quiet --upgrade pip
 	$(RUN) -m pip install --quiet -e '.[test]' $(addprefix -c ,$(CONSTRAINTS))
+	touch $@
+
+# What the benchmarks compare with (bench/README.md).
+PEERS := bench/peers/.venv
+
+peers: $(PEERS)/.ready
+
+$(PEERS)/.ready: bench/peers/requirements.txt
+	$(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install --quiet --upgrade pip
+	$(PEERS)/bin/python -m pip install --quiet -r $<
 	touch $@
 
 # One solved set per target; needs `pip install uv`.

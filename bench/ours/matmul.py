@@ -1,4 +1,4 @@
-"""Worker: products of square matrices, the most arithmetic per second that the device gives; an item is 10^9 operations.
+"""Worker: products of square matrices, the most arithmetic that the device gives; an item is 10^9 operations.
 
     python bench/ours/matmul.py [--dtype bfloat16] [--size 4096]
 
