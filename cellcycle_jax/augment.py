@@ -17,12 +17,18 @@ PIXEL_BITS = MATRIX_BITS + 1  # a coordinate of 1 px is 2^19: pixels are counted
 DRAWS = 4096  # steps between the lowest and the highest angle and zoom that can be drawn
 
 
-def augment(key, image, flip: bool, rotate_deg: float, shift: float, scale: float, intensity: float):
+def augment(key, image, channels, stored: int, flip: bool, rotate_deg: float, shift: float, scale: float,
+            intensity: float):
     """Randomly changed copies of `image`, each cell drawn independently; with all off, `image` itself.
+
+    What is drawn for a channel does not depend on which others a model sees, so that a model that sees fewer channels
+    is trained with the same draws.
 
     Args:
         key: JAX random key.
         image: f32 [B, S, S, K], background at 0.
+        channels: positions of the K channels among those of the data set.
+        stored: number of channels of the data set.
         flip: random quarter turns and mirror images.
         rotate_deg: rotation drawn from -this..this, degrees.
         shift: shift drawn from -this..this along each axis, fraction of the crop.
@@ -33,11 +39,12 @@ def augment(key, image, flip: bool, rotate_deg: float, shift: float, scale: floa
         f32 [B, S, S, K]; what comes from outside a crop is 0.
     """
     key_affine, key_gain = jax.random.split(key)
-    batch, size, _, channels = image.shape
+    batch, size = image.shape[:2]
     if flip or rotate_deg or shift or scale:
         image = warp(image, *random_affine(key_affine, batch, size, flip, rotate_deg, shift, scale))
     if intensity:
-        image = image * jnp.exp(intensity * jax.random.normal(key_gain, (batch, 1, 1, channels)))
+        gain = jnp.exp(intensity * jax.random.normal(key_gain, (batch, 1, 1, stored)))
+        image = image * jnp.stack([gain[..., c] for c in channels], axis=-1)
     return image
 
 
@@ -54,8 +61,9 @@ def random_affine(key, batch: int, size: int, flip: bool, rotate_deg: float, shi
     # One draw for all: on a CPU every draw takes XLA half a second to compile.
     limits = np.array([DRAWS + 1, DRAWS + 1, 2 * farthest + 1, 2 * farthest + 1, 4, 2], np.float32)
     drawn = jnp.floor(jax.random.uniform(key, (batch, 6)) * limits).astype(jnp.int32)
-    zoom = jnp.float32(zooms)[drawn[:, 1]]
-    cos, sin = jnp.float32(np.cos(angles))[drawn[:, 0]] * zoom, jnp.float32(np.sin(angles))[drawn[:, 0]] * zoom
+    number = jnp.result_type(float)
+    zoom = jnp.asarray(zooms, number)[drawn[:, 1]]
+    cos, sin = (jnp.asarray(f(angles), number)[drawn[:, 0]] * zoom for f in (np.cos, np.sin))
     matrix = jnp.stack([jnp.stack([cos, -sin], -1), jnp.stack([sin, cos], -1)], -2)
     matrix = jnp.round(matrix * 2**MATRIX_BITS).astype(jnp.int32)
     offset = drawn[:, 2:4] - farthest
@@ -87,7 +95,7 @@ def warp(image, matrix, offset):
         at = along + offset[:, axis, None, None] + (size - 1) * one // 2
         at = (jnp.clip(at, -one, size * one) + one).reshape(batch, -1)  # zeros stand around the padded crop
         low = jnp.minimum(at >> PIXEL_BITS, size)
-        return low, ((at - (low << PIXEL_BITS)) * jnp.float32(1 / one))[..., None]
+        return low, ((at - (low << PIXEL_BITS)) * jnp.asarray(1 / one, jnp.result_type(float)))[..., None]
 
     (y, fy), (x, fx) = source(0), source(1)
     pixels = jnp.pad(image, ((0, 0), (1, 1), (1, 1), (0, 0))).reshape(batch, wide * wide, channels)

@@ -6,10 +6,11 @@ import zipfile
 
 import numpy as np
 
-from cellcycle_jax import files, schema
+from cellcycle_jax import files, records, schema
 from cellcycle_jax.errors import InputRefused, StoredStateRefused, UsageError
 
 BUILDER = pathlib.Path("tfds", "cells", "1.0.0")
+METADATA = ("channels", "classes", "markers", "nucleus", "stains", "group_by")
 ARRAYS = ("image", "image_scale", "compartments", "norm", "label")
 _TEXT_COLUMNS = {"cell_id": schema.CELL_ID, "group_id": schema.FIELD, "field_id": schema.FIELD, "well": schema.WELL,
                  "plate": schema.PLATE, "cell_line": schema.CELL_LINE}  # of cells that no split has grouped yet
@@ -17,7 +18,10 @@ _TEXT_COLUMNS = {"cell_id": schema.CELL_ID, "group_id": schema.FIELD, "field_id"
 
 @dataclasses.dataclass(frozen=True)
 class Crops:
-    """Crops of one split in memory, with all channels; N cells of S x S px and C channels."""
+    """Crops of one split with all channels; N cells of S x S px and C channels.
+
+    In memory; image and compartments may be `records.StoredPixels` instead.
+    """
 
     image: np.ndarray  # u16 [N, S, S, C], stored values
     image_scale: np.ndarray  # f32 [N, C], pixel value = stored * image_scale + an offset that norm shares
@@ -43,18 +47,35 @@ class Crops:
         return len(self.label)
 
 
-def load_crops(data_dir, split: str, final: bool = False) -> Crops:
-    """Read all crops of a split of DATA/tfds/cells/1.0.0, without TensorFlow.
+def load_crops(data_dir, split: str, final: bool = False, pixels: bool = True) -> Crops:
+    """Crops of a split of DATA/tfds/cells/1.0.0.
 
     Args:
         data_dir: folder that `prepare` wrote.
         split: a name of `schema.SPLITS`.
         final: opens the test split, which is locked otherwise.
+        pixels: whether to read image and compartments; else they stay on disk as `records.StoredPixels`.
 
     Raises:
         UsageError: the split is the locked one, or no split at all.
         StoredStateRefused: the data set is missing, incomplete or damaged.
     """
+    folder = _split_folder(data_dir, split, final)
+    columns, metadata = _readable(folder, split, lambda: records.read_split(folder, split, pixels))
+    columns["label"] = columns["label"].astype(np.int32)
+    stored = {name: value if isinstance(value := metadata[name], str) else tuple(value) for name in METADATA}
+    crops = Crops(**columns, **stored)
+    _require_shapes(crops, f"{folder}: split {split!r}")
+    return crops
+
+
+def pixel_bytes(data_dir, split: str) -> int:
+    """Bytes that the pixels of a split take in memory; raises as `load_crops`."""
+    folder = _split_folder(data_dir, split)
+    return _readable(folder, split, lambda: records.pixel_bytes(folder, split))
+
+
+def _split_folder(data_dir, split, final=False):
     if split not in schema.SPLITS:
         raise UsageError(f"split {split!r} does not exist; allowed: {', '.join(schema.SPLITS)}")
     if split == "test" and not final:
@@ -62,15 +83,16 @@ def load_crops(data_dir, split: str, final: bool = False) -> Crops:
     folder = pathlib.Path(data_dir) / BUILDER
     if not (folder / "dataset_info.json").is_file():
         raise StoredStateRefused(f"{data_dir}: no data set found at {BUILDER}; make one with `launch.py prepare`")
+    return folder
+
+
+def _readable(folder, split, read):
     try:
-        columns, metadata = _read(folder, split)
+        return read()
     except Exception as error:  # what a damaged file raises differs between tfds, array_record and protobuf
         reason = " ".join(str(error).split())[:200]
         raise StoredStateRefused(f"{folder}: split {split!r} cannot be read ({type(error).__name__}: {reason}); "
                                  "run `launch.py prepare` again") from error
-    crops = Crops(**columns, **metadata)
-    _require_shapes(crops, f"{folder}: split {split!r}")
-    return crops
 
 
 def _require_shapes(crops, name):
@@ -81,29 +103,6 @@ def _require_shapes(crops, name):
     if crops.image_scale.shape != (len(crops), len(crops.channels)):
         raise StoredStateRefused(f"{name} has an image_scale of shape {crops.image_scale.shape}, not a value per cell "
                                  "and channel: an older version wrote it; run `launch.py prepare` again")
-
-
-def _read(folder, split):
-    import tensorflow_datasets as tfds  # takes a second, which commands that read no crops need not wait for
-
-    builder = tfds.builder_from_directory(folder)
-    if split not in builder.info.splits:
-        raise KeyError(f"splits found: {', '.join(builder.info.splits)}")
-    source = builder.as_data_source(split)
-    columns = {name: _column(feature, len(source)) for name, feature in builder.info.features.items()}
-    for row, example in enumerate(source):
-        for name, value in example.items():
-            columns[name][row] = value.decode() if isinstance(value, bytes) else value
-    columns = {name: values.astype(str) if values.dtype == object else values for name, values in columns.items()}
-    columns["label"] = columns["label"].astype(np.int32)
-    names = ("channels", "classes", "markers", "nucleus", "stains", "group_by")
-    stored = {name: builder.info.metadata[name] for name in names}
-    return columns, {name: value if isinstance(value, str) else tuple(value) for name, value in stored.items()}
-
-
-def _column(feature, length):
-    text = np.dtype(feature.np_dtype).kind in "OSU"
-    return np.zeros((length, *feature.shape), object if text else feature.np_dtype)
 
 
 def identity(data_dir) -> str:
@@ -160,12 +159,12 @@ def join(parts) -> Crops:
 def take(crops: Crops, rows) -> Crops:
     """The crops at `rows` (indices or a mask over the cells), in that order."""
     arrays = {f.name: getattr(crops, f.name) for f in dataclasses.fields(crops)}
-    chosen = {name: value[rows] for name, value in arrays.items() if isinstance(value, np.ndarray)}
+    chosen = {n: value[rows] for n, value in arrays.items() if isinstance(value, (np.ndarray, records.StoredPixels))}
     return dataclasses.replace(crops, **chosen)
 
 
-def take_lines(crops: Crops, lines) -> Crops:
-    """The crops of some cell lines; () for all.
+def rows_of_lines(crops: Crops, lines) -> np.ndarray:
+    """Rows of the crops of some cell lines; of all for ().
 
     Raises:
         InputRefused: a line has no cell here.
@@ -173,7 +172,18 @@ def take_lines(crops: Crops, lines) -> Crops:
     found = sorted(set(crops.cell_line.tolist()))
     if missing := [line for line in lines if line not in found]:
         raise InputRefused(f"data.cell_lines: no cells of {', '.join(missing)}; found: {', '.join(found)}")
-    return take(crops, np.isin(crops.cell_line, list(lines))) if lines else crops
+    return np.flatnonzero(np.isin(crops.cell_line, list(lines))) if lines else np.arange(len(crops))
+
+
+def labelled_rows(crops: Crops, lines) -> np.ndarray:
+    """Rows of the labelled crops of some cell lines; raises as `rows_of_lines`."""
+    rows = rows_of_lines(crops, lines)
+    return rows[crops.label[rows] != schema.NO_LABEL]
+
+
+def take_lines(crops: Crops, lines) -> Crops:
+    """The crops of some cell lines, all for (); raises as `rows_of_lines`."""
+    return take(crops, rows_of_lines(crops, lines)) if lines else crops
 
 
 def channel_indices(crops: Crops, names=()) -> tuple[int, ...]:
@@ -203,5 +213,8 @@ def channel_indices(crops: Crops, names=()) -> tuple[int, ...]:
 
 
 def arrays_of(crops: Crops) -> dict[str, np.ndarray]:
-    """The arrays that a training or prediction step reads, by name (`ARRAYS`)."""
-    return {name: getattr(crops, name) for name in ARRAYS}
+    """The arrays that a training or prediction step reads, by name (`ARRAYS`); pixels on disk are read."""
+    arrays = {name: getattr(crops, name) for name in ARRAYS}
+    if isinstance(crops.image, records.StoredPixels):
+        arrays |= records.read_pixels(crops.image)
+    return arrays

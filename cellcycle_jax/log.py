@@ -43,8 +43,12 @@ def read(workdir) -> list[dict]:
 
 def rewind(workdir, step: int) -> None:
     """Take back the scores after `step`, which a continued run writes again; events stay."""
-    kept = [record for record in read(workdir) if record["step"] <= step or "event" in record]
-    files.write_text(pathlib.Path(workdir) / METRICS, "".join(json.dumps(record) + "\n" for record in kept))
+    rewrite(workdir, [record for record in read(workdir) if record["step"] <= step or "event" in record])
+
+
+def rewrite(workdir, records: list[dict]) -> None:
+    """Make RUN/metrics.jsonl hold these records and no others."""
+    files.write_text(pathlib.Path(workdir) / METRICS, "".join(json.dumps(record) + "\n" for record in records))
 
 
 def environment() -> dict:

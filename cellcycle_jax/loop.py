@@ -1,68 +1,24 @@
-"""Training: from a config and a data set to a run folder. The same command run again continues where it stopped."""
+"""Training: from configs and a data set to run folders. The same command run again continues where it stopped.
 
-import dataclasses
-import functools
+One model or a cohort of them go through the same loop: a run is a cohort of one.
+"""
+
+import contextlib
 import logging
-import math
 import os
 import pathlib
-import signal
-import threading
 import time
 
 import jax
 import numpy as np
 import tqdm
 
-from cellcycle_jax import augment, checkpoint, data, files, log, mesh, metrics, models, optim, run, state, steps
-from cellcycle_jax.errors import EXIT_PREEMPTED, InputRefused, NonFiniteLoss, UsageError
-from cellcycle_jax.model_input import MASKS, SCALES, require_compartments
+from cellcycle_jax import assembly, checkpoint, cohort, files, log, mesh, preemption, progress, run, state, steps
+from cellcycle_jax.allowed import check_config
+from cellcycle_jax.errors import EXIT_PREEMPTED, NonFiniteLoss, UsageError
 
 CACHE_VARIABLE = "CELLCYCLE_JAX_CACHE"  # folder of compiled programs; unset: ~/.cache/cellcycle_jax/jax; "": no cache
-
-# Field of the config, what it may be in words, and the test of it.
-ALLOWED = (
-    ("model.name", f"one of {', '.join(models.MODELS)}", lambda v: v in models.MODELS),
-    ("model.filters", "at least 1", lambda v: v >= 1),
-    ("model.depth", "0 to 8", lambda v: 0 <= v <= 8),
-    ("model.dropout", "at least 0 and below 1", lambda v: 0 <= v < 1),
-    ("data.mask", f"one of {', '.join(MASKS)}", lambda v: v in MASKS),
-    ("data.scale", f"one of {', '.join(SCALES)}", lambda v: v in SCALES),
-    ("augment.rotate_deg", "0 to 180", lambda v: 0 <= v <= 180),
-    ("augment.shift", "0 to 0.5", lambda v: 0 <= v <= 0.5),
-    ("augment.scale", "at least 0 and below 1", lambda v: 0 <= v < 1),
-    ("augment.intensity", "0 to 2", lambda v: 0 <= v <= 2),
-    ("optimizer.name", f"one of {', '.join(optim.OPTIMIZERS)}", lambda v: v in optim.OPTIMIZERS),
-    ("optimizer.schedule", f"one of {', '.join(optim.SCHEDULES)}", lambda v: v in optim.SCHEDULES),
-    ("optimizer.learning_rate", "above 0 and finite", lambda v: 0 < v < math.inf),
-    ("optimizer.weight_decay", "at least 0 and finite", lambda v: 0 <= v < math.inf),
-    ("train.batch_size", "at least 1", lambda v: v >= 1),
-    ("train.steps", "at least 1", lambda v: v >= 1),
-    ("train.eval_every", "at least 1", lambda v: v >= 1),
-    ("train.checkpoint_every", "at least 1", lambda v: v >= 1),
-    ("train.patience", "at least 0", lambda v: v >= 0),
-    ("train.wandb", f"one of {', '.join(log.WANDB)}", lambda v: v in log.WANDB),
-    ("evaluate.bootstraps", "at least 10", lambda v: v >= 10),
-    ("evaluate.confidence", "above 0 and below 1, e.g. 0.95", lambda v: 0 < v < 1),
-    ("predict.min_confidence", "0 to 1, e.g. 0.8", lambda v: 0 <= v <= 1),
-    ("explain.cells", "at least 1", lambda v: v >= 1),
-    ("discover.candidates", "at least 2", lambda v: v >= 2),
-    ("seed", "0 to 2^31 - 1", lambda v: 0 <= v < 2**31),
-)
-
-
-@dataclasses.dataclass(frozen=True)
-class Parts:
-    """What the loop runs: compiled steps and the crops on the devices."""
-
-    mesh: jax.sharding.Mesh
-    start: state.TrainState
-    train_step: object
-    predict_step: object
-    weights: np.ndarray  # f32 [P]
-    train: dict  # arrays on every device
-    validation: dict
-    labels: np.ndarray  # i32, of the validation cells
+DISPATCH_SECONDS = 1.0  # how long the devices work before the loop looks up, e.g. for a signal
 
 
 def train(config, data_dir, workdir) -> None:
@@ -80,55 +36,64 @@ def train(config, data_dir, workdir) -> None:
         NonFiniteLoss: the loss became infinite or NaN; the message names the step.
         SystemExit: with code 75 after SIGTERM, the state saved.
     """
-    check_config(config)
-    with files.holding(pathlib.Path(workdir) / ".lock"):
-        _train(config, data_dir, pathlib.Path(workdir))
+    _train({"": config}, data_dir, pathlib.Path(workdir), {})
 
 
-def _train(config, data_dir, workdir):
-    splits = {split: _labelled(config, data_dir, split) for split in ("train", "validation")}
-    _require_classes(splits)
-    record = run.describe(config, data_dir, splits["train"])
-    run.claim(workdir, record)
-    _enable_cache()
-    environment = log.environment()
-    files.write_json(workdir / "env.json", environment)
-    devices = environment["devices"]
-    print(f"training on {len(devices)} x {devices[0]} ({environment['platform']})", flush=True)
-    parts = _prepare(config, splits, record)
-    wandb = log.Wandb(config.train.wandb, record["training"], workdir, record["run_id"])
-    try:
-        _run(config, parts, workdir, wandb)
-    finally:
-        wandb.finish()
+def train_cohort(configs: dict, data_dir, workdir, folders: dict) -> dict[str, int]:
+    """Train several configs as one program, and leave a run folder for each, as `train` would.
 
+    Args:
+        configs: name -> training config; they differ in `cohort.FREE` only.
+        data_dir: folder that `prepare` wrote.
+        workdir: folder of the cohort, from which it continues after an interruption.
+        folders: name -> run folder to write.
 
-def check_config(config) -> None:
-    """Refuse values out of range, before anything is loaded.
+    Returns:
+        name -> step, of the models whose loss became infinite or NaN; they have no run folder.
 
     Raises:
-        UsageError: names the field, its value and what is allowed.
+        As `train`; NonFiniteLoss only if it happens to all of them.
     """
-    for name, allowed, test in ALLOWED:
-        value = functools.reduce(getattr, name.split("."), config)
-        if not test(value):
-            raise UsageError(f"config.{name}={value!r} is not allowed; it must be {allowed}")
+    if len({cohort.key_of(config) for config in configs.values()}) > 1:
+        raise UsageError(f"configs of one cohort may differ in {', '.join(cohort.FREE)} only")
+    return _train(configs, data_dir, pathlib.Path(workdir), folders)
 
 
-def _labelled(config, data_dir, split):
-    crops = data.take_lines(data.load_crops(data_dir, split), config.data.cell_lines)
-    crops = data.take(crops, crops.label >= 0)
-    require_compartments(crops, config.data.mask, config.data.scale)
-    return crops
+def _train(configs, data_dir, workdir, folders):
+    for config in configs.values():
+        check_config(config)
+    shared = next(iter(configs.values()))
+    if shared.model.dtype == "float64":
+        jax.config.update("jax_enable_x64", True)
+    with files.holding(workdir / ".lock") if mesh.first_process() else contextlib.nullcontext():
+        placement, splits = assembly.load(shared, data_dir, len(configs))
+        members = [cohort.make_member(name, config, *splits) for name, config in configs.items()]
+        records = [run.describe(member.config, data_dir, splits[0]) for member in members]
+        record = run.describe_cohort(dict(zip(configs, records, strict=True))) if folders else records[0]
+        mesh.require_equal(record["run_id"], "config or data set")
+        if mesh.first_process():
+            run.claim(workdir, record)
+            files.write_json(workdir / "env.json", log.environment())
+            _say(log.environment(), members, placement)
+        _enable_cache()
+        parts = assembly.assemble(members, splits, placement)
+        wandb = log.Wandb(shared.train.wandb if mesh.first_process() else "off", record, workdir, record["run_id"])
+        try:
+            now, best, reached = _run(parts, workdir, record, wandb)
+        finally:
+            wandb.finish()
+        if folders:
+            _write_runs(parts, records, now, best, reached, workdir, folders)
+    return {member.name: int(now.step[r]) for r, member in enumerate(members)
+            if reached["members"][r]["stopped"] == progress.DIVERGED}
 
 
-def _require_classes(splits):
-    counts = {split: np.bincount(crops.label, minlength=len(crops.classes)) for split, crops in splits.items()}
-    if counts["train"].min() == 0 or counts["validation"].sum() == 0:
-        classes = splits["train"].classes
-        found = "; ".join(f"{split}: {dict(zip(classes, n.tolist(), strict=True))}" for split, n in counts.items())
-        raise InputRefused(f"a class has no labelled cell to train on, or validation is empty (cells by split: "
-                           f"{found}); add fields, or change the labelling or the split")
+def _say(environment, members, placement):
+    devices = environment["devices"]
+    several = f"; {len(members)} models as one program" if len(members) > 1 else ""
+    hosts = f" of {environment['processes']} processes" if environment["processes"] > 1 else ""
+    print(f"training on {len(devices)} x {devices[0]} ({environment['platform']}){hosts}, cells on the {placement}"
+          f"{several}", flush=True)
 
 
 def _enable_cache():
@@ -139,135 +104,164 @@ def _enable_cache():
         jax.config.update("jax_persistent_cache_min_entry_size_bytes", 0)
 
 
-def _prepare(config, splits, record):
-    devices = mesh.make_mesh()
-    crops = splits["train"]
-    channels = data.channel_indices(crops, record["channels"])
-    model, inputs = run.model_of(config, crops.classes), run.inputs_of(config, channels)
-    chosen = config.optimizer
-    optimizer = optim.make_optimizer(chosen.name, chosen.learning_rate, chosen.weight_decay, chosen.schedule,
-                                     config.train.steps)
-    weights = steps.class_weights(crops.label, len(crops.classes), config.train.balance)
-    augmentation = functools.partial(augment.augment, **config.augment.to_dict())
-    start = state.create_state(model, optimizer, config.seed, (*crops.image.shape[1:3], len(channels)))
-    return Parts(
-        mesh=devices,
-        start=mesh.replicate(devices, start),
-        train_step=steps.make_train_step(model, optimizer, inputs, augmentation, weights, devices),
-        predict_step=steps.make_predict_step(model, inputs, devices),
-        weights=weights,
-        train=mesh.replicate(devices, data.arrays_of(crops)),
-        validation=mesh.replicate(devices, data.arrays_of(splits["validation"])),
-        labels=splits["validation"].label,
-    )
-
-
-def _run(config, parts, workdir, wandb):
-    now, best, progress = _resume(parts, workdir)
-    done = int(now.step)
-    total, every, batch = config.train.steps, config.train.eval_every, config.train.batch_size
-    size, waiting = mesh.padded_size(batch, parts.mesh), []
-    start = time.monotonic()
-    with _Interruptible() as stop, tqdm.tqdm(total=total, initial=done, desc="train", unit="step") as bar:
-        while done < total and not progress["stopped"]:
-            index = steps.batch_indices(config.seed, done, len(parts.train["label"]), batch)
-            now, sums = parts.train_step(now, parts.train, *mesh.pad_batch(index, size))
-            done += 1
-            waiting.append(sums)
-            asked = stop.asked  # read once: the signal may come between any two lines
-            scored = done % every == 0 or done == total
-            if scored or done % config.train.checkpoint_every == 0 or len(waiting) >= 50 or asked:
-                progress = _collect(progress, waiting, done)
-                waiting = []
-            if scored:
-                best, progress, record = _score(config, parts, now, best, progress)
-                record["seconds"] = round(time.monotonic() - start, 3)
-                log.append(workdir, record)
-                wandb.log(record)
-                bar.set_postfix(loss=f"{record['train_loss']:.3f}", validation=f"{record['validation_loss']:.3f}")
-            if done % config.train.checkpoint_every == 0 or done == total or progress["stopped"] or asked:
-                checkpoint.save(workdir / "checkpoints", done, now, best, progress)
-            bar.update()
-            if asked and done < total and not progress["stopped"]:
+def _run(parts, workdir, record, wandb):
+    """Train until all steps are done or every member has stopped; the state and best weights in host memory."""
+    now, best, reached = _resume(parts, workdir, record)
+    config, first = parts.members[0].config.train, mesh.first_process()
+    cells, valid = assembly.make_feed(parts, reached["step"])
+    pace, began = _Pace(cells.most), time.monotonic()
+    with preemption.Interruptible() as stop, tqdm.tqdm(
+            total=config.steps, initial=reached["step"], desc="train", unit="step", disable=not first) as bar:
+        while not _ended(reached, config):
+            done, count = reached["step"], pace.begin(_until_next(reached["step"], config))
+            index, arrays = cells.take(done, count)
+            now, sums = parts.program(parts.traits, now, index, _counts(parts, reached, count), arrays, valid)
+            sums = jax.device_get(sums)  # waits for the devices
+            asked = pace.end(count, stop.asked)
+            reached = _collect(parts, reached, sums, done + count)
+            done += count
+            if done % config.eval_every == 0 or done == config.steps:
+                best, reached, lines = _score(parts, now, best, reached, config.patience)
+                if first:
+                    _log(workdir, wandb, bar, lines, began)
+            if done % config.checkpoint_every == 0 or asked or _ended(reached, config):
+                checkpoint.save(workdir / "checkpoints", done, now, best, reached, run.facts(record))
+            bar.update(count)
+            if asked and not _ended(reached, config):
                 logging.warning("stopped after step %d, state saved; run the same command again to continue", done)
+                preemption.ask_for_requeue()
                 raise SystemExit(EXIT_PREEMPTED)
+    cells.close()
+    return jax.device_get(now), best, reached
 
 
-def _resume(parts, workdir):
+def _until_next(done, config):
+    """Steps until the next score, checkpoint or the end."""
+    return min(config.eval_every - done % config.eval_every, config.checkpoint_every - done % config.checkpoint_every,
+               config.steps - done)
+
+
+def _ended(reached, config):
+    return reached["step"] >= config.steps or all(member["stopped"] for member in reached["members"])
+
+
+def _counts(parts, reached, count):
+    """Steps for each model: none for those that have stopped, and for those that only fill up the devices."""
+    counts = np.zeros(len(parts.start.step), np.int32)
+    counts[: len(parts.members)] = [0 if member["stopped"] else count for member in reached["members"]]
+    return mesh.put(counts, steps.own_sharding(len(counts), parts.devices))
+
+
+class _Pace:
+    """How many steps the devices are given at once: as many as take about `DISPATCH_SECONDS`."""
+
+    def __init__(self, most):
+        self._most, self._wanted, self._compiled, self._began = most, 1, False, 0.0
+
+    def begin(self, at_most):
+        """Steps of the dispatch that begins now."""
+        self._began = time.monotonic()
+        return min(self._wanted, at_most)
+
+    def end(self, count, asked):
+        """Learn from a dispatch of `count` steps; whether any process has been asked to stop."""
+        seconds, asked = mesh.largest(time.monotonic() - self._began, asked)  # so that all processes go on alike
+        if self._compiled:
+            fitting = int(count * DISPATCH_SECONDS / max(seconds, 1e-6))
+            self._wanted = max(1, min(fitting, 4 * self._wanted, self._most))
+        self._compiled = True
+        return bool(asked)
+
+
+def _resume(parts, workdir, record):
+    """The state to go on from, the best weights so far in host memory, and how far each member is."""
     folder = workdir / "checkpoints"
     step = checkpoint.newest_step(folder)
-    log.rewind(workdir, step or 0)
-    host = _copy(parts.start.variables)
-    if step is None:
-        # Weighted sums since the last score, and how the best score stands.
-        nothing = {"loss": 0.0, "correct": 0.0, "count": 0.0}
-        return parts.start, host, {"sums": nothing, "best_loss": None, "best_step": 0, "bad": 0, "stopped": False}
-    now, best, progress = checkpoint.restore(folder, step, parts.start, host)
-    return mesh.replicate(parts.mesh, now), best, progress
+    if mesh.first_process():
+        log.rewind(workdir, step or 0)
+    now, best = parts.start, jax.tree.map(np.array, parts.start.variables)
+    reached = {"step": 0, "members": [progress.fresh() for _ in parts.members]}
+    if step is not None:
+        now, best, reached = checkpoint.restore(folder, step, now, best, run.facts(record))
+    return mesh.put(now, steps.own_sharding(len(parts.start.step), parts.devices)), best, reached
 
 
-def _collect(progress, waiting, done):
-    """Add the sums of the last steps; reading them is what waits for the devices, so it is not done at every step."""
-    sums = dict(progress["sums"])
-    for offset, one in enumerate(jax.device_get(waiting)):
-        step = done - len(waiting) + offset + 1
-        if not math.isfinite(one["loss"]):
-            raise NonFiniteLoss(f"the loss of step {step} is {float(one['loss'])}; lower optimizer.learning_rate, or "
-                                "look for crops with extreme values")
-        sums = {name: sums[name] + float(one[name]) for name in sums}
-    return {**progress, "sums": sums}
+def _collect(parts, reached, sums, done):
+    """Add the sums of the last steps; a model whose loss is not finite stops, and alone it ends the run."""
+    members = []
+    for r, (member, old) in enumerate(zip(parts.members, reached["members"], strict=True)):
+        new = progress.added(old, {name: values[r] for name, values in sums.items()})
+        finite = np.isfinite(sums["loss"][r])
+        if not finite.all():
+            new["stopped"] = progress.DIVERGED
+            step = reached["step"] + int(finite.argmin()) + 1
+            _tell_of_divergence(parts, member, f"the loss of step {step} is not finite")
+        members.append(new)
+    return {"step": done, "members": members}
 
 
-def _score(config, parts, now, best, progress):
-    logits = steps.predict_logits(parts.predict_step, now.variables, parts.validation, config.train.batch_size,
-                                  parts.mesh)
-    scores = _validation_scores(logits, parts.labels, parts.weights)
-    step, sums = int(now.step), progress["sums"]
-    if not math.isfinite(scores["validation_loss"]):
-        raise NonFiniteLoss(f"the validation loss after step {step} is {scores['validation_loss']}; "
-                            "lower optimizer.learning_rate")
-    means = {f"train_{new}": sums[old] / sums["count"] for new, old in (("loss", "loss"), ("accuracy", "correct"))}
-    record = {"step": step, **means, **scores}
-    better = progress["best_loss"] is None or scores["validation_loss"] < progress["best_loss"]
-    bad = 0 if better else progress["bad"] + 1
-    progress = {
-        "sums": dict.fromkeys(sums, 0.0),
-        "best_loss": scores["validation_loss"] if better else progress["best_loss"],
-        "best_step": step if better else progress["best_step"],
-        "bad": bad,
-        "stopped": bool(config.train.patience and bad >= config.train.patience),
-    }
-    return _copy(now.variables) if better else best, progress, record
+def _tell_of_divergence(parts, member, what):
+    advice = "lower optimizer.learning_rate, or look for crops with extreme values"
+    if len(parts.members) == 1:
+        raise NonFiniteLoss(f"{what}; {advice}")
+    logging.warning("%s: %s; this model stops, the others go on", member.name, what)
 
 
-def _copy(tree):
-    """A copy in host memory; on a CPU `device_get` may only look at memory that the next step is given to reuse."""
-    return jax.tree.map(np.array, tree)
+def _score(parts, now, best, reached, patience):
+    """Score every member that still trains, and keep its weights where they are the best so far."""
+    logits = parts.scored.logits(parts.predict, now.variables, parts.traits.channel_mask)
+    members, lines, better = [], [], []
+    for r, (member, old) in enumerate(zip(parts.members, reached["members"], strict=True)):
+        if not old["stopped"]:
+            rows = member.validation
+            scores = progress.validation_scores(logits[r][rows], parts.labels[rows], parts.weights[r])
+            old, line = progress.scored(old, reached["step"], scores, patience)
+            if old["stopped"] == progress.DIVERGED:
+                _tell_of_divergence(parts, member, f"the validation loss after step {reached['step']} is not finite")
+            lines.append({"step": line.pop("step"), **({"member": member.name} if member.name else {}), **line})
+            better += [r] if old["best_step"] == reached["step"] else []
+        members.append(old)
+    return _replaced(best, now.variables, better), {**reached, "members": members}, lines
 
 
-def _validation_scores(logits, label, weights):
-    logits = logits.astype(np.float64)
-    shifted = logits - logits.max(1, keepdims=True)
-    logs = shifted - np.log(np.exp(shifted).sum(1, keepdims=True))
-    weight = weights[label].astype(np.float64)
-    loss = -(weight * logs[np.arange(len(label)), label]).sum() / weight.sum()
-    return {"validation_loss": float(loss), "validation_accuracy": float(metrics.accuracy(label, np.exp(logs))[0]),
-            "validation_balanced_accuracy": float(metrics.balanced_accuracy(label, np.exp(logs))[0])}
+def _replaced(best, variables, better):
+    """`best` with the weights of the models `better` taken from `variables`, in memory of its own."""
+    def one(old, new):
+        old, new = np.array(old), np.asarray(new)
+        old[better] = new[better]
+        return old
+
+    return jax.tree.map(one, best, variables) if better else best
 
 
-class _Interruptible:
-    """Turns the first SIGTERM into `asked`; a second one ends the process at once."""
+def _log(workdir, wandb, bar, lines, began):
+    for line in lines:
+        line["seconds"] = round(time.monotonic() - began, 3)
+        log.append(workdir, line)
+    wandb.log({f"{line['member']}/{k}" if "member" in line and k != "step" else k: v
+               for line in lines for k, v in line.items() if k != "member"})
+    if lines:
+        shown = {"loss": "train_loss", "validation": "validation_loss"}
+        bar.set_postfix({short: f"{np.mean([line[name] for line in lines]):.3f}" for short, name in shown.items()})
 
-    def __enter__(self):
-        self.asked, self._previous = False, None
-        if threading.current_thread() is threading.main_thread():
-            self._previous = signal.signal(signal.SIGTERM, self._ask)
-        return self
 
-    def _ask(self, *_):
-        self.asked = True
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+def _write_runs(parts, records, now, best, reached, workdir, folders):
+    """A run folder for every member that has not diverged: what training it alone would have left."""
+    if not mesh.first_process():
+        return
+    for r, (member, record) in enumerate(zip(parts.members, records, strict=True)):
+        if reached["members"][r]["stopped"] == progress.DIVERGED:
+            continue
+        kept = [parts.channels.index(name) for name in member.channels]
 
-    def __exit__(self, *_):
-        if self._previous is not None:
-            signal.signal(signal.SIGTERM, self._previous)
+        def alone(tree, shapes, r=r, kept=kept):
+            return state.stack_one(cohort.narrow(state.member(tree, r), shapes, kept, len(parts.channels)))
+
+        folder, step = pathlib.Path(folders[member.name]), int(now.step[r])
+        run.claim(folder, record)
+        files.write_json(folder / "env.json", files.read_json(workdir / "env.json"))
+        lines = [line for line in log.read(workdir) if line.get("member") == member.name]
+        log.rewrite(folder, [{k: v for k, v in line.items() if k != "member"} for line in lines])
+        checkpoint.save(folder / "checkpoints", step, alone(now, parts.shapes[r]),
+                        alone(best, parts.shapes[r].variables), {"step": step, "members": [reached["members"][r]]},
+                        run.facts(record))

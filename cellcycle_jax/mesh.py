@@ -1,14 +1,58 @@
-"""Devices: one axis, 'data', over which batches are divided; everything else is on every device."""
+"""Devices and hosts: one axis over which batches, or the models of a cohort, are divided."""
+
+import os
 
 import jax
 import numpy as np
+from jax.experimental import multihost_utils
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
+from cellcycle_jax.errors import ResourceMissing, StoredStateRefused, UsageError
+
 AXIS = "data"
+# Variables by which JAX recognises that this process is one of several, started by a scheduler.
+SLURM, OPEN_MPI = "SLURM_STEP_NUM_TASKS", "OMPI_COMM_WORLD_SIZE"
+KUBERNETES = ("KUBERNETES_SERVICE_HOST", "JOB_COMPLETION_INDEX")  # of an indexed Job or a JobSet
+TPU_HOSTS = "TPU_WORKER_HOSTNAMES"
+HEARTBEAT_S = 60  # a host that is silent for so long counts as lost, and all others stop
+
+
+def start(accelerator: str = "", coordinator: str = "", processes: int = 0, process: int = -1) -> None:
+    """Join the processes of a job, if there are several, and check the kind of device. Before any computation.
+
+    Args:
+        accelerator: 'gpu' or 'tpu': what must be there; '': whatever there is.
+        coordinator: HOST:PORT of process 0; '': found by JAX where a scheduler started several processes (Slurm, Open
+            MPI, Kubernetes, Cloud TPU), else this process works alone.
+        processes: their number, with `coordinator`.
+        process: the number of this one, with `coordinator`.
+
+    Raises:
+        UsageError: of the three about processes only some are given.
+        ResourceMissing: the accelerator is not there.
+    """
+    if coordinator and not 0 <= process < processes:
+        raise UsageError(f"--coordinator={coordinator} needs --processes=N and --process=0..N-1; found {processes} and "
+                         f"{process}")
+    if not coordinator and (processes or process >= 0):
+        raise UsageError("--processes and --process need --coordinator=HOST:PORT")
+    if coordinator or _one_of_several():
+        jax.config.update("jax_cpu_collectives_implementation", "gloo")
+        named = (coordinator, processes, process) if coordinator else ()
+        jax.distributed.initialize(*named, heartbeat_timeout_seconds=HEARTBEAT_S)
+    if accelerator and (found := jax.default_backend()) != accelerator:
+        raise ResourceMissing(f"--require_accelerator={accelerator}: JAX finds only {found} here; install the matching "
+                              f"extra (pip install -e '.[cuda13]' or '.[tpu]'), or look at the driver")
+
+
+def _one_of_several() -> bool:
+    """Whether a scheduler that JAX knows started this process beside others."""
+    counted = any(int(os.environ.get(name) or 1) > 1 for name in (SLURM, OPEN_MPI))
+    return counted or all(name in os.environ for name in KUBERNETES) or "," in os.environ.get(TPU_HOSTS, "")
 
 
 def make_mesh(devices=None):
-    """A mesh over `devices` (all by default) with the axis 'data'.
+    """A mesh over `devices` (all of all hosts by default) with the axis 'data'.
 
     The axis is of type Auto: the compiler divides the work, and the same step runs on any number of devices.
     """
@@ -16,36 +60,60 @@ def make_mesh(devices=None):
     return jax.make_mesh((len(devices),), (AXIS,), axis_types=(AxisType.Auto,), devices=devices)
 
 
-def replicated(mesh) -> NamedSharding:
+def whole(mesh) -> NamedSharding:
     """The sharding of what every device holds whole: state and crops."""
     return NamedSharding(mesh, PartitionSpec())
 
 
-def divided(mesh) -> NamedSharding:
-    """The sharding of what is divided along its first axis: batches."""
-    return NamedSharding(mesh, PartitionSpec(AXIS))
+def divided(mesh, axis: int = 0) -> NamedSharding:
+    """The sharding of what is divided along one axis: batches, or models of a cohort."""
+    return NamedSharding(mesh, PartitionSpec(*[None] * axis, AXIS))
 
 
-def replicate(mesh, tree):
-    """A pytree of arrays, whole on every device of the mesh."""
-    return jax.device_put(tree, replicated(mesh))
+def put(tree, sharding: NamedSharding):
+    """A pytree of arrays, the same on every host, on the devices of all hosts."""
+    if jax.process_count() == 1:
+        return jax.device_put(tree, sharding)
+
+    def one(leaf):
+        leaf = np.asarray(leaf)
+        return jax.make_array_from_callback(leaf.shape, sharding, lambda index: leaf[index])
+
+    return jax.tree.map(one, tree)
 
 
-def pad_batch(index, size: int):
-    """`index` filled up to `size` with its first entry, and which entries are real.
-
-    Args:
-        index: i32 [n], n from 1 to `size`.
-        size: entries wanted.
-
-    Returns:
-        index i32 [size] and valid f32 [size], 0 for what was filled in.
-    """
-    index = np.asarray(index, np.int32)
-    valid = (np.arange(size) < len(index)).astype(np.float32)
-    return np.concatenate([index, np.full(size - len(index), index[0], np.int32)]), valid
+def fill_up(index, size: int, axis: int = -1):
+    """`index` filled up to `size` along one axis with its first entries: what is added is computed and not counted."""
+    index = np.asarray(index)
+    first = np.take(index, [0], axis=axis)
+    return np.concatenate([index, np.repeat(first, size - index.shape[axis], axis=axis)], axis=axis)
 
 
 def padded_size(batch: int, mesh) -> int:
     """The smallest multiple of the number of devices that holds `batch` cells."""
     return -(-batch // mesh.size) * mesh.size
+
+
+def first_process() -> bool:
+    """Whether this process writes the files that one process writes for all."""
+    return jax.process_index() == 0
+
+
+def largest(*values: float) -> list[float]:
+    """Each value's maximum over all processes: what they have to agree on. A process alone gets its own back."""
+    if jax.process_count() == 1:
+        return list(values)
+    return multihost_utils.process_allgather(np.array(values)).max(axis=0).tolist()
+
+
+def require_equal(text: str, what: str) -> None:
+    """Refuse to go on where the processes do not all hold the same `text`.
+
+    Raises:
+        StoredStateRefused: on every process.
+    """
+    if jax.process_count() > 1:
+        own = np.frombuffer(text.encode().ljust(64)[:64], np.uint8).astype(np.int32)
+        if len(np.unique(multihost_utils.process_allgather(own), axis=0)) > 1:
+            raise StoredStateRefused(f"the {jax.process_count()} processes of this job differ in {what}; start all of "
+                                     "them with the same command, config and data set")

@@ -52,7 +52,7 @@ def model_inputs(image, image_scale, compartments, norm, channels, mask: str, sc
     """
     # Slices: a gather would be slower.
     norm, unit = (jnp.stack([a[:, c] for c in channels], axis=1)[:, None, None] for a in (norm, image_scale))
-    signal = jnp.stack([image[..., c] for c in channels], axis=-1).astype(jnp.float32)
+    signal = jnp.stack([image[..., c] for c in channels], axis=-1).astype(jnp.result_type(float))
     signal = signal * unit - norm[..., schema.NORM_FIELDS.index("background")]
     nucleus = (compartments & int(schema.Compartment.NUCLEUS) > 0)[..., None]
     if scale == "own_max":

@@ -75,12 +75,13 @@ def load_run(workdir, finished: bool = False) -> Run:
     config = ConfigDict(record["training"])
     model = model_of(config, record["classes"])
     image_shape = (record["crop_px"], record["crop_px"], len(record["channels"]))
-    wanted = jax.eval_shape(lambda: state.init_variables(model, 0, image_shape))
-    _, best, progress = checkpoint.restore(workdir / "checkpoints", step, None, wanted)
-    if finished and not progress["stopped"] and step < config.train.steps:
+    wanted = jax.eval_shape(lambda: state.stack_one(state.init_variables(model, 0, image_shape)))
+    _, best, reached = checkpoint.restore(workdir / "checkpoints", step, None, wanted)
+    best, own = state.member(best, 0), reached["members"][0]  # a run is a cohort of one
+    if finished and not own["stopped"] and step < config.train.steps:
         raise StoredStateRefused(f"{workdir}: training stands at step {step} of {config.train.steps}; run `launch.py "
                                  "train` to its end first")
-    return Run(workdir, config, model, best, progress["best_step"], record["run_id"], pathlib.Path(record["data_dir"]),
+    return Run(workdir, config, model, best, own["best_step"], record["run_id"], pathlib.Path(record["data_dir"]),
                tuple(record["channels"]), tuple(record["classes"]), tuple(record["markers"]))
 
 
@@ -160,6 +161,22 @@ def describe(config, data_dir, crops: data.Crops) -> dict:
     return {**record, "run_id": run_id, "data_dir": str(pathlib.Path(data_dir).absolute())}
 
 
+def describe_cohort(records: dict) -> dict:
+    """What goes to cohort.json: the record of every member by name, and `run_id`, a hash of theirs."""
+    ids = {name: record["run_id"] for name, record in records.items()}
+    run_id = hashlib.sha256(json.dumps(ids, sort_keys=True).encode()).hexdigest()[:12]
+    return {"members": records, "run_id": run_id}
+
+
+def facts(record: dict) -> dict:
+    """What is written into every checkpoint, so that its numbers can be read: what goes in and what comes out."""
+    if "members" in record:
+        return {"run_id": record["run_id"], "members": {name: facts(one) for name, one in record["members"].items()}}
+    chosen = record["training"]["data"]
+    return {"run_id": record["run_id"], "classes": record["classes"], "channels": record["channels"],
+            "mask": chosen["mask"], "scale": chosen["scale"], "crop_px": record["crop_px"]}
+
+
 def read_record(workdir) -> dict:
     """What `describe` put into RUN/config.json.
 
@@ -180,17 +197,18 @@ def read_record(workdir) -> dict:
 
 
 def claim(workdir, record: dict) -> None:
-    """Write RUN/config.json, or find the same one there.
+    """Write RUN/config.json (of a cohort cohort.json), or find the same one there.
 
     Raises:
         StoredStateRefused: the folder holds a run of another config or data set, or a damaged one.
     """
-    path = pathlib.Path(workdir) / "config.json"
+    cohort = "members" in record
+    path = pathlib.Path(workdir) / ("cohort.json" if cohort else "config.json")
     if path.is_file():
-        stored, asked = _flat(read_record(workdir)), _flat(record)
-        ignored = {"run_id", "data_dir"}  # the same data set may have moved
-        differing = [name for name in sorted((stored.keys() | asked.keys()) - ignored)
-                     if stored.get(name) != asked.get(name)]
+        stored, asked = _flat(files.read_json(path) if cohort else read_record(workdir)), _flat(record)
+        ignored = ("run_id", "data_dir")  # the same data set may have moved
+        differing = [name for name in sorted(stored.keys() | asked.keys())
+                     if not name.endswith(ignored) and stored.get(name) != asked.get(name)]
         if differing:
             found = ", ".join(f"{name} is {stored.get(name)!r} there and {asked.get(name)!r} now" for name in differing)
             raise StoredStateRefused(f"{path}: holds another run ({found}); use a new --workdir")

@@ -1,26 +1,62 @@
-"""Everything that training changes, as one pytree."""
+"""What training changes, and what may differ between models that are trained as one program, as pytrees."""
 
 from typing import Any
 
 import flax.struct
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 
 @flax.struct.dataclass
 class TrainState:
-    """State of training after `step` steps."""
+    """State of one model after `step` steps. Stacked along a first axis R it is the state of R models."""
 
     step: Any  # i32 []
     params: Any  # pytree of f32
     batch_stats: Any  # pytree of f32; empty for models without batch statistics
     opt_state: Any  # pytree of the optimiser
-    key: Any  # u32 [2], data of the random key that every step folds its number into; never changes
 
     @property
     def variables(self) -> dict:
         """What `model.apply` takes."""
         return {"params": self.params, "batch_stats": self.batch_stats}
+
+
+@flax.struct.dataclass
+class Traits:
+    """What a training step takes as numbers, so that models which differ in it are one program. Never changes."""
+
+    key: Any  # u32 [2], data of the random key that every step folds its number into
+    channel_mask: Any  # bool [K], which channels the model sees; the others are zero
+    learning_rate: Any  # f32 [], highest rate
+    weight_decay: Any  # f32 []
+    dropout: Any  # f32 [], share of units dropped
+    class_weights: Any  # f32 [P], weight of each class in the loss
+
+
+def make_traits(seed: int, channel_mask, learning_rate: float, weight_decay: float, dropout: float,
+                class_weights) -> Traits:
+    """The traits of one model, in host memory."""
+    number = jnp.result_type(float)
+    key = jax.random.key_data(jax.random.key(seed))
+    rest = (np.asarray(value, number) for value in (learning_rate, weight_decay, dropout, class_weights))
+    return Traits(np.asarray(key), np.asarray(channel_mask, bool), *rest)
+
+
+def stack(trees):
+    """Equal pytrees as one, stacked along a new first axis, in host memory."""
+    return jax.tree.map(lambda *leaves: np.stack([np.asarray(leaf) for leaf in leaves]), *trees)
+
+
+def stack_one(tree):
+    """A pytree of arrays with a first axis of length one."""
+    return jax.tree.map(lambda leaf: leaf[None], tree)
+
+
+def member(tree, number: int):
+    """Entry `number` of the first axis of every leaf, in host memory: a copy, which later steps cannot overwrite."""
+    return jax.tree.map(lambda leaf: np.array(leaf[number]), tree)
 
 
 def init_variables(model, seed: int, image_shape) -> dict:
@@ -39,13 +75,12 @@ def init_variables(model, seed: int, image_shape) -> dict:
     return {"params": variables["params"], "batch_stats": variables.get("batch_stats", {})}
 
 
-def create_state(model, optimizer, seed: int, image_shape) -> TrainState:
-    """The state before the first step.
+def make_create(model, optimizer, image_shape):
+    """A compiled function `seed -> TrainState` before the first step.
 
     Args:
         model: Flax module, `(image, train) -> (logits, taps)`.
         optimizer: optax transformation.
-        seed: of the weights, and of everything random in training.
         image_shape: (S, S, K) of the crops the model sees.
     """
 
@@ -57,7 +92,6 @@ def create_state(model, optimizer, seed: int, image_shape) -> TrainState:
             params=variables["params"],
             batch_stats=variables["batch_stats"],
             opt_state=optimizer.init(variables["params"]),
-            key=jax.random.key_data(jax.random.key(seed)),
         )
 
-    return create(seed)
+    return create

@@ -1,36 +1,50 @@
-"""The jitted steps: gather, choice of channels, normalising, augmentation, loss and update in one program.
+"""The jitted programs: gather, choice of channels, normalising, augmentation, loss and update, for many steps at once.
 
-The crops of a split stay on the device as stored integers and are passed as an argument: captured, they would become
-constants of the program, which takes tens of seconds to compile.
+One program trains R models side by side, each with its own state, traits and order of cells; a single model is the
+case R = 1. The crops of a split stay on the device as stored integers and are passed as an argument: captured, they
+would become constants of the program, which takes tens of seconds to compile.
 """
 
+import functools
+
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 from jax.experimental.layout import Layout, with_layout_constraint
+from jax.sharding import PartitionSpec
 
-from cellcycle_jax.mesh import divided, pad_batch, padded_size, replicated
+from cellcycle_jax.mesh import AXIS, divided, padded_size, whole
+
+SUMS = ("loss", "correct", "count")  # of each step, over the cells that count
 
 
-def batch_indices(seed: int, step: int, n: int, batch: int) -> np.ndarray:
-    """Which cells form the batch of a step: a function of (seed, step) only, so a resumed run continues exactly.
+@functools.lru_cache(maxsize=256)
+def _order(seed: int, epoch: int, n: int) -> np.ndarray:
+    return np.random.default_rng((seed, epoch)).permutation(n).astype(np.int32)
+
+
+def batch_indices(seed: int, step: int, n: int, batch: int, steps: int = 1) -> np.ndarray:
+    """Which cells form the batches of some steps: a function of (seed, step) only, so a resumed run continues exactly.
 
     Each epoch goes through all cells once, in an order drawn from (seed, epoch); a batch may span epochs.
 
     Args:
         seed: of the run.
-        step: number of the step, from 0.
+        step: number of the first step, from 0.
         n: cells in the split.
         batch: cells in a batch.
+        steps: number of steps.
 
     Returns:
-        i32 [batch], entries 0..n-1.
+        i32 [steps, batch], entries 0..n-1.
     """
-    places = np.arange(step * batch, (step + 1) * batch)
-    epochs = places // n
-    order = {epoch: np.random.default_rng((seed, epoch)).permutation(n) for epoch in np.unique(epochs).tolist()}
-    return np.array([order[e][p] for e, p in zip(epochs.tolist(), (places % n).tolist(), strict=True)], np.int32)
+    epochs, places = np.divmod(np.arange(step * batch, (step + steps) * batch), n)
+    drawn = np.zeros(len(places), np.int32)
+    for epoch in np.unique(epochs).tolist():
+        drawn[epochs == epoch] = _order(seed, epoch, n)[places[epochs == epoch]]
+    return drawn.reshape(steps, batch)
 
 
 def class_weights(label, classes: int, balance: bool) -> np.ndarray:
@@ -61,89 +75,162 @@ def weighted_loss(logits, label, valid, weights):
     return jnp.sum(jnp.where(valid > 0, each * weights[label], 0.0))
 
 
-def make_train_step(model, optimizer, inputs, augmentation, weights, mesh=None):
-    """The training step as one compiled program.
+def make_train_step(model, optimizer, inputs, augmentation):
+    """One step of one model, to be put into a program by `make_train_program`.
 
     Args:
         model: Flax module, `(image, train) -> (logits, taps)`.
-        optimizer: optax transformation.
+        optimizer: `(learning_rate, weight_decay) -> optax transformation`.
         inputs: `(image, image_scale, compartments, norm) -> f32 [B, S, S, K]`: `model_inputs` with choices made.
         augmentation: `(key, f32 [B, S, S, K]) -> f32 [B, S, S, K]`: `augment.augment` with choices made.
-        weights: f32 [P], weight of each class.
-        mesh: devices over which batches are divided; None for the default device.
 
     Returns:
-        `(state, arrays, index i32 [B], valid f32 [B]) -> (state, sums)`, where arrays is `data.arrays_of` of the split
-        and sums holds loss, correct and count over the valid cells. The state passed in is given up (donated).
+        `(traits, state, cells, valid f32 [B]) -> (state, sums)`, where cells are B rows of `data.arrays_of` and sums
+        holds loss, correct and count over the valid cells.
     """
-    weights = np.asarray(weights, np.float32)
 
-    def objective(params, batch_stats, image, label, valid, key):
-        (logits, _), changed = model.apply({"params": params, "batch_stats": batch_stats}, image, train=True,
-                                           rngs={"dropout": key}, mutable=["batch_stats"])
-        loss = weighted_loss(logits, label, valid, jnp.asarray(weights))
-        correct = jnp.sum(valid * (logits.argmax(-1) == label))
+    def objective(params, batch_stats, image, cells, valid, traits, key):
+        with nn.intercept_methods(_dropping(model.dropout, traits.dropout)):
+            (logits, _), changed = model.apply({"params": params, "batch_stats": batch_stats}, image, train=True,
+                                               rngs={"dropout": key}, mutable=["batch_stats"])
+        loss = weighted_loss(logits, cells["label"], valid, traits.class_weights)
+        correct = jnp.sum(valid * (logits.argmax(-1) == cells["label"]))
         sums = {"loss": loss, "correct": correct, "count": valid.sum()}
         return loss / jnp.maximum(valid.sum(), 1.0), (sums, changed.get("batch_stats", {}))
 
-    def step(state, arrays, index, valid):
-        key = jax.random.fold_in(jax.random.wrap_key_data(state.key), state.step)
+    def step(traits, state, cells, valid):
+        key = jax.random.fold_in(jax.random.wrap_key_data(traits.key), state.step)
         key_augment, key_dropout = jax.random.split(key)
-        image = augmentation(key_augment, _seen(inputs, arrays, index))
+        image = jnp.where(traits.channel_mask, augmentation(key_augment, _seen(inputs, cells)), 0.0)
         image = jax.lax.platform_dependent(image, cpu=_row_major, default=lambda image: image)
-        gradient = jax.grad(objective, has_aux=True)
-        gradients, (sums, batch_stats) = gradient(state.params, state.batch_stats, image, arrays["label"][index], valid,
-                                                  key_dropout)
-        updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
+        gradients, (sums, batch_stats) = jax.grad(objective, has_aux=True)(
+            state.params, state.batch_stats, image, cells, valid, traits, key_dropout)
+        update = optimizer(traits.learning_rate, traits.weight_decay).update
+        updates, opt_state = update(gradients, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)
         return state.replace(step=state.step + 1, params=params, batch_stats=batch_stats, opt_state=opt_state), sums
 
-    if mesh is None:
-        return jax.jit(step, donate_argnums=0)
-    whole, parts = replicated(mesh), divided(mesh)
-    return jax.jit(step, donate_argnums=0, in_shardings=(whole, whole, parts, parts), out_shardings=whole)
+    return step
 
 
-def make_predict_step(model, inputs, mesh=None):
-    """The prediction step as one compiled program: `(variables, arrays, index i32 [B]) -> logits f32 [B, P]`.
+def make_train_program(step, mesh, models: int, streamed: bool = False, mapped: bool | None = None):
+    """Many steps of R models as one compiled program.
+
+    The number of steps is an argument, not a constant: how the steps of a run are divided into dispatches (by scores,
+    checkpoints, an interruption) changes nothing in the result, not even the last bit.
+
+    Args:
+        step: what `make_train_step` returned.
+        mesh: devices. With one model the batch is divided over them, with several the models are.
+        models: their number R; several are a multiple of the number of devices.
+        streamed: whether arrays hold the batches themselves, [T, B, ...], in the order of the steps (one model only);
+            else they hold all cells, [N, ...], and rows of them are gathered by index.
+        mapped: run models one after another instead of side by side; None: on a CPU, where grouped convolutions are
+            slow (bench/cohort.py).
+
+    Returns:
+        `(traits, state, index i32 [R, T, B], count i32 [R], arrays, valid f32 [B]) -> (state, sums)`: count of the T
+        steps are done, none by a model that has stopped. sums holds loss, correct and count f32 [R, T] of each of
+        these steps, and zeros after them. The state passed in is given up.
+    """
+
+    def run(traits, state, index, count, arrays, valid):
+        def one(i, carry):
+            state, done = carry
+            cells = {name: a[i] if streamed else a[index[i]] for name, a in arrays.items()}
+            state, sums = step(traits, state, cells, valid)
+            return state, {name: done[name].at[i].set(value) for name, value in sums.items()}
+
+        nothing = jnp.zeros(len(index), jnp.result_type(float))
+        return jax.lax.fori_loop(0, count, one, (state, dict.fromkeys(SUMS, nothing)))
+
+    own, cells = own_sharding(models, mesh), divided(mesh, 1) if streamed else whole(mesh)
+    shardings = (own, own, divided(mesh, 2) if models == 1 else own, own, cells, index_sharding(models, mesh))
+    return jax.jit(_over_models(run, mesh, models, mapped, 4), donate_argnums=1, in_shardings=shardings,
+                   out_shardings=own)
+
+
+def make_predict_program(model, inputs, mesh, models: int, mapped: bool | None = None):
+    """Logits of R models as one compiled program.
 
     Args:
         model: Flax module, `(image, train) -> (logits, taps)`.
         inputs: as in `make_train_step`.
-        mesh: devices over which batches are divided; None for the default device.
-    """
-
-    def predict(variables, arrays, index):
-        return model.apply(variables, _seen(inputs, arrays, index), train=False)[0]
-
-    if mesh is None:
-        return jax.jit(predict)
-    whole = replicated(mesh)
-    return jax.jit(predict, in_shardings=(whole, whole, divided(mesh)), out_shardings=whole)
-
-
-def predict_logits(predict, variables, arrays, batch: int, mesh=None) -> np.ndarray:
-    """Logits of all cells in `arrays`, batch by batch; the last batch is filled up, so only one program is compiled.
-
-    Args:
-        predict: what `make_predict_step` returned.
-        variables: of the model.
-        arrays: `data.arrays_of` of N cells, on the device or not.
-        batch: cells at a time.
-        mesh: as given to `make_predict_step`.
+        mesh, models, mapped: as in `make_train_program`.
 
     Returns:
-        f32 [N, P].
+        `(variables [R], channel_mask bool [R, K], arrays, index i32 [B]) -> logits f32 [R, B, P]`.
     """
-    n = len(arrays["label"])
-    size = padded_size(batch, mesh) if mesh else batch
-    starts = range(0, n, size)
-    found = [predict(variables, arrays, pad_batch(np.arange(s, min(s + size, n)), size)[0]) for s in starts]
-    return np.concatenate([np.asarray(logits) for logits in found])[:n]
+
+    def predict(variables, channel_mask, arrays, index):
+        image = _seen(inputs, {name: a[index] for name, a in arrays.items()})
+        return model.apply(variables, jnp.where(channel_mask, image, 0.0), train=False)[0]
+
+    own, shared = own_sharding(models, mesh), whole(mesh)
+    shardings = (own, own, shared, index_sharding(models, mesh))
+    return jax.jit(_over_models(predict, mesh, models, mapped, 2), in_shardings=shardings, out_shardings=shared)
 
 
-def _seen(inputs, arrays, index):
-    return inputs(*(arrays[name][index] for name in ("image", "image_scale", "compartments", "norm")))
+def batch_size(batch: int, models: int, mesh) -> int:
+    """Cells that a program is given for a batch: with one model a multiple of the number of devices."""
+    return padded_size(batch, mesh) if models == 1 else batch
+
+
+def own_sharding(models: int, mesh):
+    """How what each model has for itself lies on the devices: whole for one model, divided by model for several."""
+    return whole(mesh) if models == 1 else divided(mesh)
+
+
+def index_sharding(models: int, mesh):
+    """How the entries of a batch lie on the devices: divided for one model, whole for several."""
+    return divided(mesh) if models == 1 else whole(mesh)
+
+
+def _over_models(run, mesh, models, mapped, own: int):
+    """`run` of one model for R of them: the first `own` arguments have a first axis R, the others are shared."""
+    if models == 1:
+        def alone(*arguments):
+            first = jax.tree.map(lambda a: a[0], arguments[:own])
+            return jax.tree.map(lambda a: a[None], run(*first, *arguments[own:]))
+
+        return alone
+    if mapped is None:
+        mapped = mesh.devices.flat[0].platform == "cpu"
+
+    def side_by_side(*arguments):
+        each, shared = arguments[:own], arguments[own:]
+        if mapped:
+            return jax.lax.map(lambda each: run(*each, *shared), each)
+        return jax.vmap(lambda *each: run(*each, *shared))(*each)
+
+    def of(arguments):
+        return tuple(PartitionSpec(AXIS) if i < own else PartitionSpec() for i in range(arguments))
+
+    def spread(*arguments):
+        return jax.shard_map(side_by_side, mesh=mesh, in_specs=of(len(arguments)), out_specs=PartitionSpec(AXIS),
+                             check_vma=False)(*arguments)
+
+    return spread
+
+
+def _dropping(own: float, rate):
+    """Dropout layers of rate `own` drop the share `rate` instead, which is a number inside the program."""
+
+    def call(layer_call, arguments, options, context):
+        layer = context.module
+        ours = isinstance(layer, nn.Dropout) and context.method_name == "__call__" and layer.rate == own
+        if not ours or options.get("deterministic", layer.deterministic if len(arguments) < 2 else arguments[1]):
+            return layer_call(*arguments, **options)
+        x = arguments[0]
+        shape = [1 if axis in layer.broadcast_dims else size for axis, size in enumerate(x.shape)]
+        kept = jax.random.bernoulli(layer.make_rng(layer.rng_collection), 1 - rate, shape)
+        return jnp.where(kept, (x / (1 - rate)).astype(x.dtype), 0)
+
+    return call
+
+
+def _seen(inputs, cells):
+    return inputs(*(cells[name] for name in ("image", "image_scale", "compartments", "norm")))
 
 
 def _row_major(image):

@@ -125,12 +125,14 @@ def training() -> ConfigDict:
     c.data.cell_lines = ()  # lines to train on and score; (): all
     c.data.mask = "cell"  # 'cell': everything outside the own cell's body is zero; 'nucleus': outside the own nucleus; 'none'; 'ring': a control, what lies farthest from the cell
     c.data.scale = "reference"  # 'reference': (pixel - background) / the field's reference; 'own_max': / the brightest px of the own nucleus; 'spread': / the spread of the field's pixels
+    c.data.placement = "auto"  # where the crops lie while training: 'device', 'host' (memory), 'disk'; 'auto': the first that has room. The result is the same
 
     c.model = ConfigDict()
     c.model.name = "resnet"  # a name in cellcycle_jax.models.MODELS
     c.model.filters = 16  # channels of the first convolution, doubled from stage to stage
     c.model.depth = 2  # stages after the first
     c.model.dropout = 0.3  # share of units dropped before the last layer
+    c.model.dtype = "float32"  # what the network computes in: 'float32'; 'bfloat16': faster on accelerators, weights stay float32; 'float64': for checks
 
     c.augment = ConfigDict()
     c.augment.flip = True  # random quarter turns and mirror images

@@ -55,12 +55,14 @@ def test_the_package_itself_imports_nothing():
 # From the command inwards; a file imports only from rows below its own (or its own row's folder).
 LAYERS = (
     ("evaluate", "loop", "discover", "predict", "explain.maps", "report.page"),
-    ("ranking", "report.words", "predictor"),
+    ("ranking", "report.words", "predictor", "assembly", "allowed"),
     ("run", "separation", "explain.localise", "baselines", "report.scatter", "report.gallery", "report.figures"),
+    ("feed", "progress", "cohort"),
     ("steps", "checkpoint", "log", "table", "statistics", "crossvalidation", "calibration", "explain.gradcam",
-     "novelty", "alarms"),
+     "novelty", "alarms", "preemption"),
     ("model_input",),
     ("data", "mesh", "metrics", "optim"),
+    ("records",),
     ("models", "state", "augment"),
     ("schema", "errors", "files"),
 )

@@ -6,7 +6,8 @@ from scipy import ndimage
 
 from cellcycle_jax.augment import MATRIX_BITS, PIXEL_BITS, augment, random_affine, warp
 
-OFF = {"flip": False, "rotate_deg": 0.0, "shift": 0.0, "scale": 0.0, "intensity": 0.0}
+OFF = {"flip": False, "rotate_deg": 0.0, "shift": 0.0, "scale": 0.0, "intensity": 0.0, "channels": (0, 1, 2),
+       "stored": 3}
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +66,7 @@ def test_what_is_drawn_lies_in_the_stated_range():
 
 def test_cells_are_drawn_independently_and_by_key(image):
     same = jnp.broadcast_to(image[:1], image.shape)
-    options = {"flip": True, "rotate_deg": 20.0, "shift": 0.05, "scale": 0.1, "intensity": 0.1}
+    options = {**OFF, "flip": True, "rotate_deg": 20.0, "shift": 0.05, "scale": 0.1, "intensity": 0.1}
     first, again, other = (np.asarray(augment(jax.random.key(k), same, **options)) for k in (5, 5, 6))
     np.testing.assert_array_equal(first, again)
     assert len(np.unique(first.reshape(16, -1), axis=0)) == 16
@@ -73,7 +74,10 @@ def test_cells_are_drawn_independently_and_by_key(image):
 
 
 def test_gain_is_lognormal_per_cell_and_channel():
-    found = np.asarray(augment(jax.random.key(7), jnp.ones((4000, 2, 2, 2)), **{**OFF, "intensity": 0.2}))
+    options = {**OFF, "intensity": 0.2, "channels": (2, 0)}
+    found = np.asarray(augment(jax.random.key(7), jnp.ones((4000, 2, 2, 2)), **options))
+    alone = augment(jax.random.key(7), jnp.ones((4000, 2, 2, 1)), **{**options, "channels": (0,)})
+    np.testing.assert_array_equal(found[..., 1:], alone)  # of a channel the same is drawn whichever others are seen
     logs = np.log(found)
     np.testing.assert_allclose(np.ptp(logs, axis=(1, 2)), 0, atol=1e-6)
     assert abs(logs[:, 0, 0].std() - 0.2) < 0.01 and abs(np.corrcoef(logs[:, 0, 0].T)[0, 1]) < 0.05

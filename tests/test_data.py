@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pytest
 
-from cellcycle_jax import data, model_input, schema
+from cellcycle_jax import data, model_input, records, schema
 from cellcycle_jax.errors import InputRefused, StoredStateRefused, UsageError
 from cellcycle_jax.schema import Compartment
 from tests import tiny
@@ -110,11 +110,11 @@ def test_each_channel_has_a_scale_of_its_own():
 
 
 def test_data_with_one_scale_for_all_channels_are_refused(folder, monkeypatch):
-    def older(*given, read=data._read):
+    def older(*given, read=records.read_split):
         columns, metadata = read(*given)
         return columns | {"image_scale": columns["image_scale"][:, 0]}, metadata
 
-    monkeypatch.setattr(data, "_read", older)
+    monkeypatch.setattr(records, "read_split", older)
     with pytest.raises(StoredStateRefused, match="image_scale.*launch.py prepare"):
         data.load_crops(folder, "train")
 

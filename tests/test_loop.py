@@ -39,15 +39,17 @@ def scores(workdir):
 
 
 def interrupt(monkeypatch, at):
-    """Send SIGTERM to this process when the batch of step `at` is drawn."""
+    """Dispatch steps one by one, and send SIGTERM to this process when the batch of step `at` is drawn."""
     drawn = steps.batch_indices
 
-    def draw(seed, step, n, batch):
+    def draw(seed, step, n, batch, count):
+        assert count == 1
         if step == at:
             os.kill(os.getpid(), signal.SIGTERM)
-        return drawn(seed, step, n, batch)
+        return drawn(seed, step, n, batch, count)
 
     monkeypatch.setattr(steps, "batch_indices", draw)
+    monkeypatch.setattr(loop, "DISPATCH_SECONDS", 0.0)
 
 
 def test_a_run_leaves_what_is_promised(straight, folder):

@@ -1,43 +1,30 @@
-import os
-import subprocess
-import sys
-
-import jax
 import numpy as np
 import pytest
 
-from cellcycle_jax import data, mesh, steps
-from tests.test_steps import parts
+from cellcycle_jax import mesh
+from cellcycle_jax.errors import ResourceMissing, UsageError
 
 
-def train(devices):
-    """Losses of three steps and the final parameters."""
-    used = mesh.make_mesh(jax.devices()[:devices])
-    crops, model, inputs, state, step = parts("resnet", mesh=used)
-    state, arrays = mesh.replicate(used, (state, data.arrays_of(crops)))
-    losses = []
-    for i in range(3):
-        index = steps.batch_indices(0, i, 16, 12)
-        state, sums = step(state, arrays, *mesh.pad_batch(index, mesh.padded_size(12, used)))
-        losses.append(float(sums["loss"]) / float(sums["count"]))
-    predict = steps.make_predict_step(model, inputs, used)
-    logits = steps.predict_logits(predict, state.variables, arrays, 5, used)
-    return np.array(losses), logits, jax.tree.leaves(jax.device_get(state.params))
+def test_batches_are_filled_up_with_their_first_entry():
+    assert mesh.fill_up([4, 2, 7], 5).tolist() == [4, 2, 7, 4, 4]
+    rows = mesh.fill_up(np.array([[1, 2], [3, 4]], np.int32), 3)
+    assert rows.tolist() == [[1, 2, 1], [3, 4, 3]] and rows.dtype == np.int32
+    assert mesh.fill_up(np.array([[1, 2], [3, 4]]), 3, axis=0).tolist() == [[1, 2], [3, 4], [1, 2]]
+    assert mesh.padded_size(13, mesh.make_mesh()) == 13
 
 
-def test_batches_are_filled_up():
-    index, valid = mesh.pad_batch([4, 2, 7], 5)
-    assert index.tolist() == [4, 2, 7, 4, 4] and valid.tolist() == [1, 1, 1, 0, 0]
-    assert index.dtype == np.int32 and mesh.padded_size(13, mesh.make_mesh()) == 13
+def test_a_process_alone_agrees_with_itself():
+    assert mesh.largest(2.5, True) == [2.5, True] and mesh.first_process()
+    mesh.require_equal("anything", "nothing")
 
 
-@pytest.mark.slow
-def test_eight_devices_train_as_one():
-    flags = {"XLA_FLAGS": "--xla_force_host_platform_device_count=8", "JAX_PLATFORMS": "cpu"}
-    subprocess.run([sys.executable, "-m", "tests.test_mesh"], check=True, env=os.environ | flags)
+@pytest.mark.parametrize("given", [{"processes": 2}, {"process": 0}, {"coordinator": "localhost:1", "processes": 2},
+                                   {"coordinator": "localhost:1", "processes": 2, "process": 2}])
+def test_half_a_description_of_several_processes_is_refused(given):
+    with pytest.raises(UsageError, match="--processes"):
+        mesh.start(**given)
 
 
-if __name__ == "__main__":
-    assert jax.device_count() == 8
-    for one, eight in zip(jax.tree.leaves(train(1)), jax.tree.leaves(train(8)), strict=True):
-        np.testing.assert_allclose(one, eight, atol=1e-5)
+def test_a_missing_accelerator_is_told():
+    with pytest.raises(ResourceMissing, match="--require_accelerator=tpu: JAX finds only cpu"):
+        mesh.start("tpu")

@@ -5,35 +5,62 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from cellcycle_jax import augment, data, model_input, models, optim, steps
-from cellcycle_jax.state import create_state
+from cellcycle_jax import augment, data, feed, mesh, model_input, models, optim, state, steps
 from tests import tiny
 
 AUGMENT = {"flip": True, "rotate_deg": 20.0, "shift": 0.05, "scale": 0.0, "intensity": 0.1}
+SEEDS = (0, 1, 2)
 
 
-def parts(name="nagao2020", augmentation=True, mesh=None, dropout=0.3):
-    crops = tiny.crops(16)
+def step_of(name="nagao2020", augmentation=True, dropout=0.3):
+    """A model, what it sees, the step of one model, and its start by seed."""
     model = models.build(name, 2, 4, 1, dropout)
-    optimizer = optim.make_optimizer("adamw", 1e-2, 1e-3, "constant", 100)
+    optimizer = functools.partial(optim.make_optimizer, "adamw", "constant", 100)
     inputs = functools.partial(model_input.model_inputs, channels=(0, 1), mask="none", scale="reference")
-    change = functools.partial(augment.augment, **AUGMENT) if augmentation else lambda key, image: image
-    step = steps.make_train_step(model, optimizer, inputs, change, [1.0, 3.0], mesh)
-    return crops, model, inputs, create_state(model, optimizer, 0, (16, 16, 2)), step
+    change = functools.partial(augment.augment, channels=(0, 1), stored=3, **AUGMENT)
+    step = steps.make_train_step(model, optimizer, inputs, change if augmentation else lambda key, image: image)
+    return model, inputs, step, state.make_create(model, optimizer(1.0, 0.0), (16, 16, 2))
+
+
+def traits(seed=0, dropout=0.3):
+    return state.make_traits(seed, [True, True], 1e-2, 1e-3, dropout, [1.0, 3.0])
+
+
+def index_of(seeds, first, count, batch=8, most=5):
+    """Rows i32 [R, most, batch] of `count` steps from `first` on."""
+    index = np.zeros((len(seeds), most, batch), np.int32)
+    for row, seed in zip(index, seeds, strict=True):
+        row[:count] = steps.batch_indices(seed, first, 16, batch, count)
+    return index
+
+
+def run(program, parts, seeds, counts, arrays=None, batch=8, valid=None, dropout=0.3):
+    """State and sums after each dispatch of `counts` steps, by a program for as many models as seeds."""
+    _, _, _, create = parts
+    now = state.stack([jax.device_get(create(seed)) for seed in seeds])
+    given = state.stack([traits(seed, dropout) for seed in seeds])
+    arrays = data.arrays_of(tiny.crops(16)) if arrays is None else arrays
+    valid, done, found = np.ones(batch, np.float32) if valid is None else valid, 0, []
+    for count in counts:
+        now, sums = program(given, now, index_of(seeds, done, count, batch), np.full(len(seeds), count, np.int32),
+                            arrays, valid)
+        found.append(jax.device_get(sums))
+        done += count
+    return jax.device_get(now), found
 
 
 def test_every_epoch_holds_every_cell_once_in_a_new_order():
-    drawn = np.concatenate([steps.batch_indices(3, step, 10, 4) for step in range(5)])
+    drawn = steps.batch_indices(3, 0, 10, 4, 5).ravel()
     assert sorted(drawn[:10]) == sorted(drawn[10:]) == list(range(10))
     assert not np.array_equal(drawn[:10], drawn[10:])
-    assert not np.array_equal(drawn[:4], steps.batch_indices(4, 0, 10, 4))
+    assert not np.array_equal(drawn[:4], steps.batch_indices(4, 0, 10, 4)[0])
 
 
 def test_order_is_a_function_of_seed_and_step():
     """Numbers stored once: a run that is continued by a later version must draw the same cells."""
-    assert steps.batch_indices(0, 0, 5, 8).tolist() == [2, 4, 3, 0, 1, 1, 4, 3]
-    assert steps.batch_indices(0, 1, 5, 8).tolist() == [0, 2, 4, 2, 1, 0, 3, 3]
-    assert steps.batch_indices(1, 1000, 7, 6).tolist() == [4, 2, 3, 0, 6, 5]
+    assert steps.batch_indices(0, 0, 5, 8, 2).tolist() == [[2, 4, 3, 0, 1, 1, 4, 3], [0, 2, 4, 2, 1, 0, 3, 3]]
+    assert steps.batch_indices(0, 1, 5, 8).tolist() == [[0, 2, 4, 2, 1, 0, 3, 3]]
+    assert steps.batch_indices(1, 1000, 7, 6).tolist() == [[4, 2, 3, 0, 6, 5]]
 
 
 def test_class_weights_average_to_one_over_the_cells():
@@ -50,37 +77,96 @@ def test_loss_of_known_logits():
     assert float(found) == pytest.approx(-np.log(0.8) - 3 * np.log(0.5), rel=1e-6)
 
 
-def test_padding_does_not_count():
-    crops, _, _, state, step = parts(augmentation=False, dropout=0.0)
-    arrays, copy = data.arrays_of(crops), jax.tree.map(jnp.copy, state)
-    whole, sums = step(state, arrays, np.arange(4, dtype=np.int32), np.ones(4, np.float32))
-    padded, same = step(copy, arrays, np.int32([0, 1, 2, 3, 9, 9]), np.float32([1, 1, 1, 1, 0, 0]))
-    assert float(same["count"]) == 4
-    np.testing.assert_allclose(float(same["loss"]), float(sums["loss"]), rtol=1e-5)
-    for a, b in zip(jax.tree.leaves(whole.params), jax.tree.leaves(padded.params), strict=True):
+def test_dispatches_of_any_length_give_the_same_bits():
+    parts = step_of("resnet")
+    program = steps.make_train_program(parts[2], mesh.make_mesh(), 1)
+    for other in ([5, 1], [1, 1, 1, 1, 1, 1], [2, 4]):
+        (whole, sums), (pieces, many) = run(program, parts, [0], [3, 3]), run(program, parts, [0], other)
+        for a, b in zip(jax.tree.leaves(whole), jax.tree.leaves(pieces), strict=True):
+            np.testing.assert_array_equal(a, b)
+        losses, others = ([x for s in found for x in s["loss"][0].tolist() if x] for found in (sums, many))
+        assert losses == others and len(losses) == 6
+
+
+def test_what_fills_up_a_batch_does_not_count():
+    parts = step_of(augmentation=False, dropout=0.0)
+    program = steps.make_train_program(parts[2], mesh.make_mesh(), 1)
+    whole, (sums,) = run(program, parts, [0], [1], batch=8, dropout=0.0)
+    _, _, _, create = parts
+    index = mesh.fill_up(index_of([0], 0, 1), 12)
+    now, same = program(state.stack([traits(dropout=0.0)]), state.stack([create(0)]), index, np.int32([1]),
+                        data.arrays_of(tiny.crops(16)), np.float32([1] * 8 + [0] * 4))
+    assert same["count"].tolist() == [[8, 0, 0, 0, 0]]
+    np.testing.assert_allclose(same["loss"], sums["loss"], rtol=1e-5)
+    for a, b in zip(jax.tree.leaves(whole.params), jax.tree.leaves(now.params), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-4)
 
 
+@pytest.mark.parametrize("mapped, name", [(True, "nagao2020"), (False, "nagao2020"), (False, "resnet")])
+def test_models_side_by_side_are_the_models_alone(mapped, name):
+    parts, devices = step_of(name), mesh.make_mesh()
+    together, sums = run(steps.make_train_program(parts[2], devices, len(SEEDS), mapped=mapped), parts, SEEDS, [3])
+    one = steps.make_train_program(parts[2], devices, 1)
+    for r, seed in enumerate(SEEDS):
+        alone, own = run(one, parts, [seed], [3])
+        np.testing.assert_allclose(sums[0]["loss"][r], own[0]["loss"][0], rtol=1e-4)
+        member, alone = state.member(together, r), state.member(alone, 0)
+        for a, b in zip(jax.tree.leaves(member), jax.tree.leaves(alone), strict=True):
+            np.testing.assert_allclose(a, b, atol=3e-4)
+
+
+@pytest.mark.parametrize("mapped", [True, False])
+def test_a_model_that_has_stopped_stays_as_it_is(mapped):
+    parts = step_of("resnet")
+    program = steps.make_train_program(parts[2], mesh.make_mesh(), 2, mapped=mapped)
+    start = state.stack([jax.device_get(parts[3](seed)) for seed in (0, 1)])
+    now, sums = program(state.stack([traits(0), traits(1)]), jax.tree.map(np.copy, start), index_of((0, 1), 0, 3),
+                        np.int32([0, 3]), data.arrays_of(tiny.crops(16)), np.ones(8, np.float32))
+    assert now.step.tolist() == [0, 3] and sums["count"].sum(1).tolist() == [0, 24]
+    for before, after in zip(jax.tree.leaves(start.params), jax.tree.leaves(now.params), strict=True):
+        np.testing.assert_array_equal(before[0], after[0])
+    assert any((a[1] != b[1]).any() for a, b in
+               zip(jax.tree.leaves(start.params), jax.tree.leaves(now.params), strict=True))
+
+
+def test_dropout_is_a_number_of_the_program():
+    """A model built with another rate drops what its traits say, as flax's own layer of that rate does."""
+    built, own = step_of(dropout=0.9), step_of(dropout=0.5)
+    found = [run(steps.make_train_program(parts[2], mesh.make_mesh(), 1), parts, [0], [4], dropout=0.5)[0]
+             for parts in (built, own)]
+    for a, b in zip(*map(jax.tree.leaves, found), strict=True):
+        np.testing.assert_array_equal(a, b)
+    none = run(steps.make_train_program(own[2], mesh.make_mesh(), 1), own, [0], [4], dropout=0.0)[0]
+    assert any((a != b).any() for a, b in zip(jax.tree.leaves(none), jax.tree.leaves(found[0]), strict=True))
+
+
 def test_training_learns_the_tiny_classes():
-    crops, model, inputs, state, step = parts("resnet")
-    arrays = data.arrays_of(crops)
-    for i in range(60):
-        state, sums = step(state, arrays, steps.batch_indices(0, i, 16, 8), np.ones(8, np.float32))
-    logits = steps.predict_logits(steps.make_predict_step(model, inputs), state.variables, arrays, batch=5)
-    assert logits.shape == (16, 2) and (logits.argmax(1) == crops.label).mean() == 1
-    assert int(state.step) == 60
+    model, inputs, step, _ = parts = step_of("resnet")
+    devices, crops = mesh.make_mesh(), tiny.crops(16)
+    now, _ = run(steps.make_train_program(step, devices, 1), parts, [0], [5] * 12)
+    predict = steps.make_predict_program(model, inputs, devices, 1)
+    for resident in (True, False):
+        logits = feed.Scored(crops, 5, devices, resident).logits(predict, now.variables, np.ones((1, 2), bool))
+        assert logits.shape == (1, 16, 2) and (logits[0].argmax(1) == crops.label).all()
+    assert now.step.tolist() == [60]
 
 
-def test_a_loss_that_is_not_finite_shows_in_the_sums():
-    crops, _, _, state, step = parts()
-    arrays = data.arrays_of(crops) | {"image_scale": np.full((16, 3), np.inf, np.float32)}
-    _, sums = step(state, arrays, np.arange(8, dtype=np.int32), np.ones(8, np.float32))
-    assert not np.isfinite(float(sums["loss"]))
+def test_a_loss_that_is_not_finite_shows_at_its_step():
+    parts = step_of()
+    arrays = data.arrays_of(tiny.crops(16))
+    rows = steps.batch_indices(0, 0, 16, 1, 4).ravel()
+    arrays["image_scale"] = np.where(np.arange(16)[:, None] == rows[2], np.inf, arrays["image_scale"])
+    program = steps.make_train_program(parts[2], mesh.make_mesh(), 1)
+    _, (sums,) = run(program, parts, [0], [4], arrays, batch=1)
+    assert np.isfinite(sums["loss"][0]).tolist() == [True, True, False, False, True]
 
 
 @pytest.mark.parametrize("platform", ["cuda", "tpu"])
-def test_the_step_lowers_for_accelerators(platform):
-    crops, _, _, state, step = parts("resnet")
-    shapes = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype), (state, data.arrays_of(crops)))
-    batch = jax.ShapeDtypeStruct((8,), jnp.int32), jax.ShapeDtypeStruct((8,), jnp.float32)
-    assert jax.export.export(step, platforms=(platform,))(*shapes, *batch).platforms == (platform,)
+@pytest.mark.parametrize("count", [1, 3])
+def test_the_program_lowers_for_accelerators(platform, count):
+    _, _, step, create = step_of("resnet")
+    program = steps.make_train_program(step, mesh.make_mesh(), count, mapped=False)
+    given = (state.stack([traits()] * count), state.stack([create(0)] * count), np.zeros((count, 5, 8), np.int32),
+             np.ones(count, np.int32), data.arrays_of(tiny.crops(16)), np.ones(8, np.float32))
+    shapes = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype), given)
+    assert jax.export.export(program, platforms=(platform,))(*shapes).platforms == (platform,)

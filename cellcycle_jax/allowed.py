@@ -1,0 +1,54 @@
+"""What the fields of a training config may hold."""
+
+import functools
+import math
+
+from cellcycle_jax import feed, log, models, optim
+from cellcycle_jax.errors import UsageError
+from cellcycle_jax.model_input import MASKS, SCALES
+
+DTYPES = ("float32", "bfloat16", "float64")
+
+# Field of the config, what it may be in words, and the test of it.
+ALLOWED = (
+    ("model.name", f"one of {', '.join(models.MODELS)}", lambda v: v in models.MODELS),
+    ("model.filters", "at least 1", lambda v: v >= 1),
+    ("model.depth", "0 to 8", lambda v: 0 <= v <= 8),
+    ("model.dropout", "at least 0 and below 1", lambda v: 0 <= v < 1),
+    ("model.dtype", f"one of {', '.join(DTYPES)}", lambda v: v in DTYPES),
+    ("data.placement", f"one of {', '.join(feed.PLACEMENTS)}", lambda v: v in feed.PLACEMENTS),
+    ("data.mask", f"one of {', '.join(MASKS)}", lambda v: v in MASKS),
+    ("data.scale", f"one of {', '.join(SCALES)}", lambda v: v in SCALES),
+    ("augment.rotate_deg", "0 to 180", lambda v: 0 <= v <= 180),
+    ("augment.shift", "0 to 0.5", lambda v: 0 <= v <= 0.5),
+    ("augment.scale", "at least 0 and below 1", lambda v: 0 <= v < 1),
+    ("augment.intensity", "0 to 2", lambda v: 0 <= v <= 2),
+    ("optimizer.name", f"one of {', '.join(optim.OPTIMIZERS)}", lambda v: v in optim.OPTIMIZERS),
+    ("optimizer.schedule", f"one of {', '.join(optim.SCHEDULES)}", lambda v: v in optim.SCHEDULES),
+    ("optimizer.learning_rate", "above 0 and finite", lambda v: 0 < v < math.inf),
+    ("optimizer.weight_decay", "at least 0 and finite", lambda v: 0 <= v < math.inf),
+    ("train.batch_size", "at least 1", lambda v: v >= 1),
+    ("train.steps", "at least 1", lambda v: v >= 1),
+    ("train.eval_every", "at least 1", lambda v: v >= 1),
+    ("train.checkpoint_every", "at least 1", lambda v: v >= 1),
+    ("train.patience", "at least 0", lambda v: v >= 0),
+    ("train.wandb", f"one of {', '.join(log.WANDB)}", lambda v: v in log.WANDB),
+    ("evaluate.bootstraps", "at least 10", lambda v: v >= 10),
+    ("evaluate.confidence", "above 0 and below 1, e.g. 0.95", lambda v: 0 < v < 1),
+    ("predict.min_confidence", "0 to 1, e.g. 0.8", lambda v: 0 <= v <= 1),
+    ("explain.cells", "at least 1", lambda v: v >= 1),
+    ("discover.candidates", "at least 2", lambda v: v >= 2),
+    ("seed", "0 to 2^31 - 1", lambda v: 0 <= v < 2**31),
+)
+
+
+def check_config(config) -> None:
+    """Refuse values out of range, before anything is loaded.
+
+    Raises:
+        UsageError: names the field, its value and what is allowed.
+    """
+    for name, allowed, test in ALLOWED:
+        value = functools.reduce(getattr, name.split("."), config)
+        if not test(value):
+            raise UsageError(f"config.{name}={value!r} is not allowed; it must be {allowed}")

@@ -1,0 +1,116 @@
+"""What training runs: the models before their first step, the compiled programs, and the cells."""
+
+import dataclasses
+import functools
+
+import jax
+import numpy as np
+
+from cellcycle_jax import augment, cohort, data, feed, mesh, optim, run, state, steps
+from cellcycle_jax.errors import UsageError
+from cellcycle_jax.model_input import require_compartments
+
+
+@dataclasses.dataclass(frozen=True)
+class Parts:
+    """What the loop runs: compiled programs, the cells, and the models before the first step."""
+
+    devices: jax.sharding.Mesh
+    members: list[cohort.Member]
+    shapes: list  # per member, the state it has as a model of its own, shapes only
+    channels: tuple[str, ...]
+    start: state.TrainState  # of R models: the members, filled up to a multiple of the devices
+    traits: state.Traits  # on the devices
+    weights: list[np.ndarray]  # per member, f32 [P], weight of each class
+    program: object
+    predict: object
+    crops: data.Crops  # of training
+    scored: feed.Scored
+    labels: np.ndarray  # i32, of the validation cells
+    resident: bool
+
+
+def load(config, data_dir, models: int):
+    """Read the cells, or leave them on disk.
+
+    Args:
+        config: training config.
+        data_dir: folder that `prepare` wrote.
+        models: number of models that are trained as one program.
+
+    Returns:
+        Where the crops go ('device', 'host' or 'disk'), and [crops of training, crops of validation].
+
+    Raises:
+        UsageError: several models, and the crops do not fit on the device.
+        InputRefused, StoredStateRefused: the data set cannot be used.
+    """
+    needed = sum(data.pixel_bytes(data_dir, split) for split in ("train", "validation"))
+    placement = feed.choose_placement(config.data.placement, needed, *feed.free_memory())
+    if models > 1 and placement != "device":
+        raise UsageError(f"data.placement={placement!r}: models trained as one program need their cells on the device "
+                         f"({needed / 2**30:.1f} GiB); train them one by one (sweep --index)")
+    splits = [data.load_crops(data_dir, s, pixels=placement != "disk") for s in ("train", "validation")]
+    for crops in splits:
+        require_compartments(data.take(crops, crops.label >= 0), config.data.mask, config.data.scale)
+    return placement, splits
+
+
+def assemble(members, splits, placement: str) -> Parts:
+    """Make everything that the loop runs.
+
+    Args:
+        members: of the cohort, in which only `cohort.FREE` differs.
+        splits: [crops of training, crops of validation].
+        placement: where they go.
+    """
+    devices, config = mesh.make_mesh(), members[0].config
+    train, members = _used(splits[0], members, "train")
+    validation, members = _used(splits[1], members, "validation")
+    channels = cohort.all_channels(members, train.channels)
+    places = data.channel_indices(train, channels)
+    model, inputs = run.model_of(config, train.classes), run.inputs_of(config, places)
+    optimizer = functools.partial(optim.make_optimizer, config.optimizer.name, config.optimizer.schedule,
+                                  config.train.steps)
+    augmentation = functools.partial(augment.augment, channels=places, stored=len(train.channels),
+                                     **config.augment.to_dict())
+    models = len(members) if len(members) == 1 else mesh.padded_size(len(members), devices)
+    start, shapes = cohort.make_start(model, optimizer(1.0, 0.0), members, channels, train.image.shape[1])
+    weights = [steps.class_weights(train.label[m.train], len(train.classes), config.train.balance) for m in members]
+    traits = state.stack([_traits(m, channels, w) for m, w in zip(members, weights, strict=True)])
+    start, traits = (jax.tree.map(lambda a: mesh.fill_up(a, models, axis=0), tree) for tree in (start, traits))
+    resident = placement == "device"
+    step = steps.make_train_step(model, optimizer, inputs, augmentation)
+    return Parts(
+        devices, members, shapes, channels, start, mesh.put(traits, steps.own_sharding(models, devices)), weights,
+        program=steps.make_train_program(step, devices, models, streamed=not resident),
+        predict=steps.make_predict_program(model, inputs, devices, models),
+        crops=train, scored=feed.Scored(validation, config.train.batch_size, devices, resident),
+        labels=validation.label, resident=resident,
+    )
+
+
+def _used(crops, members, part):
+    """The crops that any member uses, and the members with their rows among these."""
+    used = np.unique(np.concatenate([getattr(member, part) for member in members]))
+    rows = [{part: np.searchsorted(used, getattr(member, part)).astype(np.int32)} for member in members]
+    return data.take(crops, used), [dataclasses.replace(m, **r) for m, r in zip(members, rows, strict=True)]
+
+
+def _traits(member, channels, weights):
+    config = member.config
+    return state.make_traits(config.seed, np.isin(channels, member.channels), config.optimizer.learning_rate,
+                             config.optimizer.weight_decay, config.model.dropout, weights)
+
+
+def make_feed(parts: Parts, first: int):
+    """The cells of the steps from `first` on, and which entries of a batch count, f32 [B] on the devices."""
+    devices, models, config = parts.devices, len(parts.start.step), parts.members[0].config.train
+    orders = [feed.Order(member.config.seed, member.train) for member in parts.members]
+    orders += orders[:1] * (models - len(orders))
+    size = steps.batch_size(config.batch_size, models, devices)
+    valid = (np.arange(size) < config.batch_size).astype(jax.numpy.result_type(float))
+    valid = mesh.put(valid, steps.index_sharding(models, devices))
+    if parts.resident:
+        return feed.Resident(parts.crops, orders, config.batch_size, devices), valid
+    return feed.Streamed(parts.crops, orders[0], config.batch_size, devices, first, config.steps), valid

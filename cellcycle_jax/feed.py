@@ -1,0 +1,163 @@
+"""The cells that training reads: where they lie, and the batches of the next steps."""
+
+import dataclasses
+import os
+import pathlib
+
+import jax
+import numpy as np
+
+from cellcycle_jax import data, mesh, steps
+
+# What config.data.placement may be. 'device': all cells on every device, batches gathered there. 'host': in the memory
+# of the computer, 'disk': in the files of the data set; batches are made by Grain in the background and sent.
+PLACEMENTS = ("auto", "device", "host", "disk")
+SHARE = 0.4  # of the free memory that crops may take; the rest is for the model, its gradients and copies
+MOST_STEPS = 64  # in one dispatch
+SENT_BYTES = 64 * 2**20  # of streamed batches in one dispatch
+THREADS, AHEAD = 4, 16  # threads that make batches, and batches made before they are wanted
+
+
+def choose_placement(asked: str, needed: int, device_free: float, host_free: float) -> str:
+    """Where crops go: what is asked for, or the fastest place that holds them.
+
+    Args:
+        asked: a name of PLACEMENTS.
+        needed: bytes of the crops.
+        device_free: bytes free on each device.
+        host_free: bytes free in the memory of the computer.
+    """
+    if asked != "auto":
+        return asked
+    if needed > SHARE * host_free:
+        return "disk"
+    return "device" if needed <= SHARE * device_free else "host"
+
+
+def free_memory() -> tuple[float, float]:
+    """Free bytes of the smallest device of this process, and of the computer."""
+    meminfo = pathlib.Path("/proc/meminfo")
+    if meminfo.exists():
+        lines = meminfo.read_text().splitlines()
+        host = 1024 * float(next(line.split()[1] for line in lines if line.startswith("MemAvailable")))
+    else:
+        host = float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    stats = [device.memory_stats() or {} for device in jax.local_devices()]
+    free = [s["bytes_limit"] - s.get("bytes_in_use", 0) for s in stats if "bytes_limit" in s]
+    return min(free, default=host), host  # a CPU has no memory of its own
+
+
+@dataclasses.dataclass(frozen=True)
+class Order:
+    """Which cells one model is trained on, and the seed of their order."""
+
+    seed: int
+    rows: np.ndarray  # i32 [n], of all cells of the feed
+
+    def batches(self, step: int, count: int, batch: int) -> np.ndarray:
+        """Rows i32 [count, batch] of the batches of `count` steps from `step` on."""
+        return self.rows[steps.batch_indices(self.seed, step, len(self.rows), batch, count)]
+
+
+class Resident:
+    """All cells on the devices; batches are lists of rows."""
+
+    streamed = False
+
+    def __init__(self, crops, orders, batch: int, devices):
+        """Send the cells.
+
+        Args:
+            crops: `data.Crops` of all cells that any model is trained on.
+            orders: an `Order` for each of R models.
+            batch: cells in a batch, over all devices.
+            devices: the mesh.
+        """
+        self._orders, self._batch, self._devices = orders, batch, devices
+        self._size, self.most = steps.batch_size(batch, len(orders), devices), MOST_STEPS
+        self._arrays = mesh.put(data.arrays_of(crops), mesh.whole(devices))
+
+    def take(self, step: int, count: int):
+        """What the program is given for `count` steps from `step` on: index i32 [R, MOST_STEPS, B] and arrays."""
+        index = np.zeros((len(self._orders), self.most, self._size), np.int32)
+        for row, order in zip(index, self._orders, strict=True):
+            row[:count] = mesh.fill_up(order.batches(step, count, self._batch), self._size)
+        axis = 0 if len(self._orders) > 1 else 2
+        return mesh.put(index, mesh.divided(self._devices, axis)), self._arrays
+
+    def close(self):
+        """Nothing runs in the background."""
+
+
+class Streamed:
+    """Cells in host memory or on disk; each process makes its own part of the batches, some time before their steps."""
+
+    streamed = True
+
+    def __init__(self, crops, order: Order, batch: int, devices, first: int, total: int):
+        """Begin to make batches.
+
+        Args:
+            crops: `data.Crops`, their pixels in memory or on disk.
+            order: of the one model.
+            batch: cells in a batch, over all devices.
+            devices: the mesh.
+            first: number of the first step that will be asked for.
+            total: steps of the run.
+        """
+        import grain
+
+        self._size = steps.batch_size(batch, 1, devices)
+        own = _own_part(self._size, devices)
+        cell = sum(a.nbytes // len(crops) for a in (crops.image, crops.compartments))
+        self.most = int(np.clip(SENT_BYTES // (cell * self._size), 1, MOST_STEPS))
+        self._sharding = mesh.divided(devices, 1)
+        self._index = mesh.put(np.zeros((1, self.most, self._size), np.int32), mesh.divided(devices, 2))
+
+        def load(step):
+            rows = mesh.fill_up(order.batches(int(step), 1, batch), self._size)[0]
+            return data.arrays_of(data.take(crops, rows[own]))
+
+        options = grain.ReadOptions(num_threads=THREADS, prefetch_buffer_size=AHEAD)
+        self._batches = iter(grain.MapDataset.range(first, total).map(load).to_iter_dataset(options))
+
+    def take(self, step: int, count: int):
+        """As `Resident.take`, with arrays [MOST, B, ...]; steps are asked for in order, none twice."""
+        parts = [next(self._batches) for _ in range(count)]
+        parts += parts[:1] * (self.most - count)
+        arrays = {name: np.stack([part[name] for part in parts]) for name in data.ARRAYS}
+        return self._index, {n: jax.make_array_from_process_local_data(self._sharding, a) for n, a in arrays.items()}
+
+    def close(self):
+        """Stop what runs in the background."""
+        self._batches.close()
+
+
+def _own_part(size, devices) -> np.ndarray:
+    """Which entries of a batch of `size` lie on devices of this process, bool [size]."""
+    own = np.zeros(size, bool)
+    for (part,) in mesh.divided(devices).addressable_devices_indices_map((size,)).values():
+        own[part] = True
+    return own
+
+
+class Scored:
+    """Cells whose logits are wanted again and again: on the devices, or sent batch by batch."""
+
+    def __init__(self, crops, batch: int, devices, resident: bool):
+        """Send the cells if `resident`; `batch` is rounded up to a multiple of the number of devices."""
+        self._crops, self._size, self._devices = crops, mesh.padded_size(batch, devices), devices
+        self._arrays = mesh.put(data.arrays_of(crops), mesh.whole(devices)) if resident else None
+
+    def logits(self, predict, variables, channel_mask) -> np.ndarray:
+        """Logits f32 [R, N, P] by `predict` of `steps.make_predict_program`; the last batch is filled up."""
+        n, found, shared = len(self._crops), [], mesh.whole(self._devices)
+        for start in range(0, n, self._size):
+            rows = np.minimum(np.arange(start, start + self._size, dtype=np.int32), n - 1)
+            arrays = self._arrays
+            if arrays is None:
+                arrays = mesh.put(data.arrays_of(data.take(self._crops, rows)), shared)
+                rows = np.arange(self._size, dtype=np.int32)
+            index = mesh.put(rows, steps.index_sharding(len(channel_mask), self._devices))
+            found.append(np.asarray(predict(variables, channel_mask, arrays, index)))
+        return np.concatenate(found, axis=1)[:, :n]

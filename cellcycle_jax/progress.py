@@ -1,0 +1,68 @@
+"""How far a model in training is: sums since its last score, its best score, and whether it has stopped. JSON-able."""
+
+import functools
+import math
+import operator
+
+import numpy as np
+
+from cellcycle_jax import metrics
+from cellcycle_jax.steps import SUMS
+
+EARLY, DIVERGED = "early", "diverged"  # why a model stopped before the last step
+
+
+def fresh() -> dict:
+    """Of a model before its first step."""
+    return {"sums": dict.fromkeys(SUMS, 0.0), "best_loss": None, "best_step": 0, "bad": 0, "stopped": ""}
+
+
+def added(old: dict, sums: dict) -> dict:
+    """After some more steps, with {name of SUMS: f32 [T]} of each.
+
+    They are added one by one, so that it does not show where a run was interrupted.
+    """
+    added = {name: functools.reduce(operator.add, map(float, sums[name]), old["sums"][name]) for name in SUMS}
+    return {**old, "sums": added}
+
+
+def scored(old: dict, step: int, scores: dict, patience: int) -> tuple[dict, dict]:
+    """After a score on the validation cells.
+
+    Args:
+        old: before it.
+        step: steps done.
+        scores: of `validation_scores`.
+        patience: scores without a better loss before stopping; 0: never.
+
+    Returns:
+        The progress, whose sums begin anew, and the record for metrics.jsonl. best_step is `step` where this score is
+        the best so far.
+    """
+    sums, loss = old["sums"], scores["validation_loss"]
+    record = {"step": step, "train_loss": sums["loss"] / sums["count"],
+              "train_accuracy": sums["correct"] / sums["count"], **scores}
+    new = {**old, "sums": dict.fromkeys(SUMS, 0.0)}
+    if not math.isfinite(loss):
+        return {**new, "stopped": DIVERGED}, record
+    if old["best_loss"] is None or loss < old["best_loss"]:
+        return {**new, "best_loss": loss, "best_step": step, "bad": 0}, record
+    bad = old["bad"] + 1
+    return {**new, "bad": bad, "stopped": EARLY if patience and bad >= patience else ""}, record
+
+
+def validation_scores(logits, label, weights) -> dict:
+    """Weighted loss in nats, accuracy and balanced accuracy.
+
+    Args:
+        logits: f [N, P].
+        label: i [N].
+        weights: f [P], weight of each class in the loss.
+    """
+    logits = logits.astype(np.float64)
+    shifted = logits - logits.max(1, keepdims=True)
+    logs = shifted - np.log(np.exp(shifted).sum(1, keepdims=True))
+    weight = weights[label].astype(np.float64)
+    loss = -(weight * logs[np.arange(len(label)), label]).sum() / weight.sum()
+    return {"validation_loss": float(loss), "validation_accuracy": float(metrics.accuracy(label, np.exp(logs))[0]),
+            "validation_balanced_accuracy": float(metrics.balanced_accuracy(label, np.exp(logs))[0])}
