@@ -1,7 +1,8 @@
 """What both sides of a comparison agree about: how a worker talks to its script, and which networks are compared.
 
 Standard library only, since workers live in several Python environments. A worker builds everything (imports, data,
-compiled programs, one warm-up), calls `serve`, and then does as many units of work as each line on stdin asks for.
+compiled programs, one warm-up) and calls `serve`. Each line on stdin then asks for so many units of work; at the end
+one asks for none, which means: what have you to tell?
 """
 
 import dataclasses
@@ -32,21 +33,24 @@ NETWORKS = {
 }
 
 
-def serve(work, items: float, **info) -> None:
+def serve(work, items: float, tell=dict, **info) -> None:
     """Say that this worker is ready, then work when asked to, until stdin closes.
 
     Args:
-        work: `(units) -> None or dict`; does so many units and returns when the device is done. What it returns is
-            handed on to the script.
+        work: does so many units, 1 or more, and returns when the device is done.
         items: what one unit is worth, e.g. crops in a batch; rates are items per second.
+        tell: called when the rounds are over; what the script may want to know then, JSON values by name.
         **info: JSON values; `versions` {library: version} and `device` are named in the tables.
     """
     _say({"items": items, **info})
     for line in sys.stdin:
         units = json.loads(line)["units"]
+        if not units:
+            _say({"told": tell()})
+            continue
         start = time.perf_counter()
-        said = work(units)
-        _say({"seconds": time.perf_counter() - start, "said": said or {}})
+        work(units)
+        _say({"seconds": time.perf_counter() - start})
 
 
 def _say(message):

@@ -25,7 +25,9 @@ PEERS = os.environ.get("PEERS_PYTHON", str(FOLDER / "peers" / ".venv" / "bin" / 
 # glibc keeps freed memory for the next step: large arrays are otherwise returned and faulted in again at every step.
 TUNED = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "2147483647", "MALLOC_TOP_PAD_": "268435456"}
 # Several processes share an accelerator: none may take all of its memory.
-SHARED = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false", "TF_FORCE_GPU_ALLOW_GROWTH": "true", "TF_CPP_MIN_LOG_LEVEL": "3"}
+SHARED = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false", "TF_FORCE_GPU_ALLOW_GROWTH": "true"}
+# The last line that a failing worker prints is the reason.
+TERSE = {"JAX_TRACEBACK_FILTERING": "off", "TF_CPP_MIN_LOG_LEVEL": "3"}
 PATIENCE = 600.0  # s, longest wait for an answer
 
 
@@ -62,19 +64,22 @@ class Worker:
         try:
             self._process = subprocess.Popen(
                 [way.python, str(FOLDER / script), *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT, text=True, env={**os.environ, **SHARED, **way.environment})
+                stderr=subprocess.STDOUT, text=True, env={**os.environ, **SHARED, **TERSE, **way.environment})
         except OSError as error:
             hint = "; make it with `make peers`" if way.python == PEERS else ""
             raise WorkerFailed(f"{os.path.relpath(way.python)}: {error.strerror}{hint}") from None
         self.info = self._answer()
         self.ready_s = time.perf_counter() - start
 
-    def run(self, units: int) -> dict:
-        """Have `units` done: {'seconds', 'said'}.
+    def run(self, units: int) -> float:
+        """Seconds in which `units` of work were done; raises WorkerFailed if it died or did not answer in time."""
+        return self._ask(units)["seconds"]
 
-        Raises:
-            WorkerFailed: it died or did not answer in time.
-        """
+    def told(self) -> dict:
+        """What it has to tell after its work; raises as `run`."""
+        return self._ask(0)["told"]
+
+    def _ask(self, units):
         with contextlib.suppress(BrokenPipeError):  # a dead worker's last words tell more
             self._process.stdin.write(json.dumps({"units": units}) + "\n")
             self._process.stdin.flush()
@@ -114,7 +119,7 @@ class Results:
     rates: dict[str, list[float]] = dataclasses.field(default_factory=dict)  # items per second, one per round
     info: dict[str, dict] = dataclasses.field(default_factory=dict)
     ready_s: dict[str, float] = dataclasses.field(default_factory=dict)
-    said: dict[str, dict] = dataclasses.field(default_factory=dict)  # in the last round
+    told: dict[str, dict] = dataclasses.field(default_factory=dict)  # after the last round
     left_out: dict[str, str] = dataclasses.field(default_factory=dict)  # why
 
     def ratios(self, name: str, other: str) -> np.ndarray:
@@ -131,7 +136,7 @@ def compare(ways, rounds: int, seconds: float = 2.0) -> Results:
 
     Args:
         ways: of `Way`.
-        rounds: that count; one before them sets how many units each way does in a round.
+        rounds: that count; one before them does not.
         seconds: that a way's share of a round should take.
     """
     results, workers, units = Results(), {}, {}
@@ -140,21 +145,34 @@ def compare(ways, rounds: int, seconds: float = 2.0) -> Results:
             with _leaving_out(way.name, results, workers):
                 workers[way.name] = Worker(way)
                 print(f"{way.name}: ready after {workers[way.name].ready_s:.1f} s", file=sys.stderr, flush=True)
-                units[way.name] = max(1, round(seconds / workers[way.name].run(1)["seconds"]))
+                units[way.name] = _units(workers[way.name], seconds)
         for number in range(rounds + 1):  # the first is a warm-up
             for name, worker in list(workers.items()):
                 with _leaving_out(name, results, workers):
-                    answer = worker.run(units[name])
+                    rate = worker.info["items"] * units[name] / worker.run(units[name])
                     if number:
-                        rate = worker.info["items"] * units[name] / answer["seconds"]
                         results.rates.setdefault(name, []).append(rate)
-                        results.said[name] = answer["said"]
+        for name, worker in list(workers.items()):
+            with _leaving_out(name, results, workers):
+                results.told[name] = worker.told()
         results.info = {name: worker.info for name, worker in workers.items()}
         results.ready_s = {name: worker.ready_s for name, worker in workers.items()}
     finally:
         for worker in workers.values():
             worker.close()
     return results
+
+
+def _units(worker, seconds):
+    """Units that take a worker about so long. The first are no measure: some are slow only at the start of a call."""
+    units = 1
+    for _ in range(5):
+        elapsed = max(worker.run(units), 1e-6)
+        wanted = max(1, round(units * seconds / elapsed))
+        if elapsed > seconds / 2:
+            return wanted
+        units = min(100 * units, wanted)
+    return units
 
 
 @contextlib.contextmanager
@@ -166,7 +184,6 @@ def _leaving_out(name, results, workers):
         print(f"{name}: left out, {failure}", file=sys.stderr, flush=True)
         results.left_out[name] = str(failure)
         results.rates.pop(name, None)
-        results.said.pop(name, None)
         workers.pop(name, None)
 
 

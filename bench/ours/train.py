@@ -2,8 +2,8 @@
 
     python bench/ours/train.py --model paper [--batch 89] [--augment] [--lr 0] [--members 1]
 
-An item is a crop seen by a model. Asked for no steps, it says the density of activations; what else it says and is told
-stands in bench/protocol.py.
+An item is a crop seen by a model. It tells the density of activations at the end; what it says and is told stands in
+bench/protocol.py.
 """
 
 import argparse
@@ -31,12 +31,11 @@ def main():
     batch = given.batch or NETWORKS[given.model].batch
     train = our_train_step(given.model, batch, given.augment, given.lr, given.members)
 
-    def work(steps):
-        now = train(steps)
-        return None if steps else {"density": densities(given.model, state.member(now, 0).variables)}
+    def tell():
+        return {"density": densities(given.model, state.member(train(0), 0).variables)}
 
     parameters = sum(p[0].size for p in jax.tree.leaves(train(3).params))
-    serve(work, items=batch * given.members, parameters=parameters, **about())
+    serve(train, batch * given.members, tell, parameters=parameters, **about())
 
 
 if __name__ == "__main__":

@@ -50,9 +50,8 @@ def main():
     def work(steps):
         while steps:
             now = min(steps, most)
-            history = model.fit(image[:now * batch], label[:now * batch], batch_size=batch, verbose=0, shuffle=False)
+            model.fit(image[:now * batch], label[:now * batch], batch_size=batch, verbose=0, shuffle=False)
             steps -= now
-        return {"loss": history.history["loss"][-1]}
 
     work(3)
     serve(work, items=batch, device=device_name(), versions=versions(), parameters=model.count_params())
