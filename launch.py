@@ -84,8 +84,10 @@ def prepare(arguments):
 
 def train(arguments):
     """Train a model on a data set; run again to go on after an interruption."""
+    from cellcycle_jax import mesh
     from cellcycle_jax.loop import train as run
 
+    mesh.start(arguments.require_accelerator, arguments.coordinator, arguments.processes, arguments.process)
     run(arguments.config, _folder("--data", arguments.data), _new_folder(arguments.workdir))
     _say(f"{arguments.workdir}/checkpoints, metrics.jsonl")
 
@@ -187,6 +189,14 @@ def demo(arguments):
     return 0
 
 
+# Flags of commands that train, see docs/cloud.md.
+DEVICES = {
+    "require_accelerator": ("", "gpu or tpu: end with code 7 where JAX finds none; empty: use what is there"),
+    "coordinator": ("", "HOST:PORT of process 0, where several hosts train together and no scheduler tells them so"),
+    "processes": (0, "how many there are, with --coordinator"),
+    "process": (-1, "which one this is, from 0, with --coordinator"),
+}
+
 # command -> (function, flags: {name: (default or None for required, help)})
 COMMANDS = {
     "simulate": (simulate, {"config": ("configs/simulate.py", "Python file with get_config()"),
@@ -197,7 +207,7 @@ COMMANDS = {
                           "overwrite": (False, "replace a finished data set"),
                           "strict": (False, "refuse everything when one file is refused")}),
     "train": (train, {"config": (None, "Python file with get_config(), e.g. configs/default.py"),
-                      "data": (None, "folder that prepare wrote"), "workdir": (None, "folder of the run")}),
+                      "data": (None, "folder that prepare wrote"), "workdir": (None, "folder of the run"), **DEVICES}),
     "evaluate": (evaluate, {"workdir": (None, "folder of the run"),
                             "final": (False, "open the locked test split, and log that it was opened")}),
     "explain": (explain, {"workdir": (None, "folder of the run"),
@@ -235,8 +245,9 @@ def _parser():
             if default is False:
                 sub.add_argument(f"--{flag}", action="store_true", help=text)
             else:
-                sub.add_argument(f"--{flag}", required=default is None, default=default,
-                                 help=text + (f" (default {default})" if default else ""))
+                kind = int if isinstance(default, int) else str
+                shown = f" (default {default})" if default and kind is str else ""
+                sub.add_argument(f"--{flag}", type=kind, required=default is None, default=default, help=text + shown)
         sub.add_argument("--debug", action="store_true", help="show the traceback of an error")
     return parser
 
