@@ -15,8 +15,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
 
 import numpy as np
 
-from bench.turns import arguments, publish, table
-from bench.workers import OURS, PEERS, TUNED, Way, compare, missing, speeds
+from bench.turns import arguments, missing, publish, speeds, table
+from bench.workers import OURS, PEERS, TUNED, Way, compare
 
 CHANGES = (
     Way("cv2.warpAffine", PEERS, ("peers/augment_cv2.py",), TUNED),

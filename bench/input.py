@@ -17,8 +17,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
 
 from bench.made_data import write_made
 from bench.protocol import NETWORKS
-from bench.turns import arguments, publish
-from bench.workers import OURS, TUNED, Way, compare, speeds
+from bench.turns import arguments, publish, speeds
+from bench.workers import OURS, TUNED, Way, compare
 
 READERS = {
     "disk": "TFDS as_data_source, batch by batch",

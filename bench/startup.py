@@ -18,8 +18,8 @@ import numpy as np
 
 from bench.made_data import write_made
 from bench.protocol import NETWORKS
-from bench.turns import arguments, publish, table
-from bench.workers import OURS, PEERS, Way, Worker, WorkerFailed, missing
+from bench.turns import arguments, missing, publish, table
+from bench.workers import OURS, PEERS, Way, Worker, WorkerFailed
 
 OWN = "ours, warm"  # what the others are compared with
 

@@ -17,7 +17,6 @@ import time
 import numpy as np
 
 from bench.protocol import MARK
-from bench.turns import table
 
 FOLDER = pathlib.Path(__file__).parent
 OURS = sys.executable
@@ -185,32 +184,3 @@ def _leaving_out(name, results, workers):
         results.left_out[name] = str(failure)
         results.rates.pop(name, None)
         workers.pop(name, None)
-
-
-def speeds(results: Results, unit: str, first: str | None = None) -> str:
-    """The table of a comparison; below it, what was left out and why.
-
-    Args:
-        results: of `compare`.
-        unit: what the items are, e.g. 'crops'.
-        first: the way that the others are compared with; by default the first that ran.
-    """
-    names = list(results.rates)
-    first = first if first in results.rates else next(iter(names), None)
-    rows = []
-    for name in names:
-        rate, ratio = results.rates[name], results.ratios(name, first)
-        rows.append((name, results.info[name].get("device", ""), _rate(np.median(rate)),
-                     f"{_rate(min(rate))} to {_rate(max(rate))}", f"{np.median(ratio):.2f}",
-                     f"{min(ratio):.2f} to {max(ratio):.2f}", f"{results.ready_s[name]:.1f}"))
-    head = ("way", "on", f"{unit}/s", "over the rounds", f"times {first}", "over the rounds", "s to ready")
-    return (table(head, rows) if rows else "") + missing(results.left_out)
-
-
-def _rate(value):
-    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
-
-
-def missing(left_out: dict[str, str]) -> str:
-    """What was left out of a table, a line each."""
-    return "".join(f"Left out: {name} ({reason}).\n" for name, reason in left_out.items()) + ("\n" if left_out else "")

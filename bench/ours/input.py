@@ -6,6 +6,7 @@ What it says and is told stands in bench/protocol.py.
 """
 
 import argparse
+import contextlib
 import functools
 import pathlib
 import sys
@@ -21,10 +22,7 @@ from bench.ours.networks import about, seen
 from bench.protocol import NETWORKS, serve
 from cellcycle_jax import data, feed, mesh, steps
 
-LONG = 10**9  # batches; more than will be asked for
-
-
-# Each reader is a function from the number of a call to arrays on the device, and the batches that a call gives.
+# Each reader is `(first, units)` -> arrays on the device, a unit at a time, and the number of batches in a unit.
 
 
 def on_device(crops, batch, prepared):
@@ -39,7 +37,7 @@ def on_device(crops, batch, prepared):
             return cells
         return inputs(*(cells[name] for name in ("image", "image_scale", "compartments", "norm"))), cells["label"]
 
-    return lambda number: gather(arrays, steps.batch_indices(0, number, len(crops), batch)[0]), 1
+    return one_by_one(lambda number: gather(arrays, steps.batch_indices(0, number, len(crops), batch)[0])), 1
 
 
 def from_host(crops, batch):
@@ -48,14 +46,30 @@ def from_host(crops, batch):
         rows = steps.batch_indices(0, number, len(crops), batch)[0]
         return jax.device_put(data.arrays_of(data.take(crops, rows)))
 
-    return read, 1
+    return one_by_one(read), 1
+
+
+def one_by_one(read):
+    """A reader that makes each batch when it is asked for."""
+    return lambda first, units: map(read, range(first, first + units))
 
 
 def through_grain(crops, batch):
-    """The batches that training makes in the background, as many at once as it sends at once; in order."""
+    """The batches that training makes in the background; a unit is what it sends at once.
+
+    Each call begins and ends a stream of its own: none makes batches while others are being timed.
+    """
     order = feed.Order(0, np.arange(len(crops), dtype=np.int32))
-    stream = feed.Streamed(crops, order, batch, mesh.make_mesh(), 0, LONG)
-    return lambda number: stream.take(number * stream.most, stream.most)[1], stream.most
+    stream_of = functools.partial(feed.Streamed, crops, order, batch, mesh.make_mesh())
+    with contextlib.closing(stream_of(0, 1)) as stream:
+        most = stream.most
+
+    def read(first, units):
+        with contextlib.closing(stream_of(first * most, (first + units) * most)) as stream:
+            for number in range(first, first + units):
+                yield stream.take(number * most, most)[1]
+
+    return read, most
 
 
 READERS = {
@@ -76,19 +90,19 @@ def main():
     parser.add_argument("--batch", type=int, default=256)
     given = parser.parse_args()
     crops = data.load_crops(given.data, "train", pixels=not given.reader.startswith("disk"))
-    read, at_once = READERS[given.reader](crops, given.batch)
+    read, batches = READERS[given.reader](crops, given.batch)
     done = 0
 
-    def work(times):
+    def work(units):
         nonlocal done
-        for _ in range(times):
-            jax.block_until_ready(read(done))
-            done += 1
+        for arrays in read(done, units):
+            jax.block_until_ready(arrays)
+        done += units
 
     work(2)
     about_all = about()
     about_all["versions"] |= {"Grain": grain.__version__, "TFDS": tfds.__version__}
-    serve(work, items=given.batch * at_once, **about_all)
+    serve(work, items=given.batch * batches, **about_all)
 
 
 if __name__ == "__main__":
