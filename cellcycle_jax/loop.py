@@ -7,6 +7,7 @@ import contextlib
 import logging
 import os
 import pathlib
+import re
 import time
 
 import jax
@@ -15,7 +16,7 @@ import tqdm
 
 from cellcycle_jax import assembly, checkpoint, cohort, files, log, mesh, preemption, progress, run, state, steps
 from cellcycle_jax.allowed import check_config
-from cellcycle_jax.errors import EXIT_PREEMPTED, NonFiniteLoss, UsageError
+from cellcycle_jax.errors import EXIT_PREEMPTED, NonFiniteLoss, ResourceMissing, UsageError
 
 CACHE_VARIABLE = "CELLCYCLE_JAX_CACHE"  # folder of compiled programs; unset: ~/.cache/cellcycle_jax/jax; "": no cache
 DISPATCH_SECONDS = 1.0  # how long the devices work before the loop looks up, e.g. for a signal
@@ -80,12 +81,24 @@ def _train(configs, data_dir, workdir, folders):
         wandb = log.Wandb(shared.train.wandb if mesh.first_process() else "off", record, workdir, record["run_id"])
         try:
             now, best, reached = _run(parts, workdir, record, wandb)
+        except jax.errors.JaxRuntimeError as error:
+            raise _explained(error, shared) from error
         finally:
             wandb.finish()
         if folders:
             _write_runs(parts, records, now, best, reached, workdir, folders)
     return {member.name: int(now.step[r]) for r, member in enumerate(members)
             if reached["members"][r]["stopped"] == progress.DIVERGED}
+
+
+def _explained(error, config):
+    """What a user can do about memory that does not suffice; any other error as it is."""
+    if "RESOURCE_EXHAUSTED" not in str(error):
+        return error
+    wanted = re.search(r"\d[\d,.]* ?(?:bytes|[KMG]i?B)", str(error))
+    return ResourceMissing(f"the device has not enough memory ({wanted[0] if wanted else 'amount unknown'} asked for) "
+                           f"with train.batch_size={config.train.batch_size}; lower it, or keep the crops elsewhere "
+                           "with data.placement=host")
 
 
 def _say(environment, members, placement):

@@ -94,6 +94,27 @@ def padded_size(batch: int, mesh) -> int:
     return -(-batch // mesh.size) * mesh.size
 
 
+def batchwise(function, take, n: int, batch: int):
+    """What a compiled function says of n cells, some at a time, divided over the devices.
+
+    Args:
+        function: pytree of arrays [B, ...] -> pytree of arrays [B, ...].
+        take: rows i64 [B] -> what `function` takes.
+        n: cells, at least 1.
+        batch: cells at a time, rounded up to a multiple of the number of devices; the last batch is filled up, so that
+            only one program is compiled.
+
+    Returns:
+        Pytree of NumPy arrays [n, ...].
+    """
+    devices, found = make_mesh(), []
+    size = padded_size(batch, devices)
+    for start in range(0, n, size):
+        rows = np.minimum(np.arange(start, start + size), n - 1)
+        found.append(jax.device_get(function(put(take(rows), divided(devices)))))
+    return jax.tree.map(lambda *parts: np.concatenate(parts)[:n], *found)
+
+
 def first_process() -> bool:
     """Whether this process writes the files that one process writes for all."""
     return jax.process_index() == 0

@@ -11,11 +11,12 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from cellcycle_jax import checkpoint, data, files, model_input, models, state
+from cellcycle_jax import checkpoint, data, files, manifest, mesh, model_input, models, state
 from cellcycle_jax.errors import StoredStateRefused, UsageError
 
-# Keys of config.json.
-RECORD = ("training", "channels", "classes", "markers", "crop_px", "data_sha256", "run_id", "data_dir")
+CONFIG, COHORT = "config.json", "cohort.json"  # the record of a run, and of several that are trained as one program
+RECORDS = {CONFIG: ("training", "channels", "classes", "markers", "crop_px", "data_sha256", "run_id", "data_dir"),
+           COHORT: ("members", "run_id")}
 BATCH = 64  # cells on the device at a time
 
 
@@ -66,7 +67,7 @@ def load_run(workdir, finished: bool = False) -> Run:
     """
     workdir = pathlib.Path(workdir)
     record = read_record(workdir)
-    step = checkpoint.newest_step(workdir / "checkpoints")
+    step = checkpoint.verified_step(workdir / "checkpoints")
     if step is None:
         raise StoredStateRefused(f"{workdir}/checkpoints: no finished checkpoint; run `launch.py train` to its end")
     if data.identity(record["data_dir"]) != record["data_sha256"]:
@@ -93,20 +94,18 @@ def predict(model, variables, inputs, crops: data.Crops, batch: int = BATCH):
         variables: of the model.
         inputs: `inputs_of` of the crops' channels.
         crops: N cells.
-        batch: cells on the device at a time; the last batch is filled up, so only one program is compiled.
+        batch: cells at a time, divided over the devices.
 
     Returns:
         logits f32 [N, P] and embeddings {tap: f32 [N, D]}: each tap, mean over its positions.
     """
     step = _predict_cached(model, inputs.func, tuple(sorted(inputs.keywords.items())))
-    found = []
-    for start in range(0, len(crops), batch):
-        rows = np.minimum(np.arange(start, start + batch), len(crops) - 1)
-        found.append(jax.device_get(step(variables, data.arrays_of(data.take(crops, rows)))))
-    if not found:
-        one = {name: jax.ShapeDtypeStruct((1, *a.shape[1:]), a.dtype) for name, a in data.arrays_of(crops).items()}
-        found = [jax.tree.map(lambda part: np.zeros(part.shape, part.dtype), jax.eval_shape(step, variables, one))]
-    return jax.tree.map(lambda *parts: np.concatenate(parts)[: len(crops)], *found)
+    if len(crops):
+        return mesh.batchwise(functools.partial(step, variables), lambda rows: data.arrays_of(data.take(crops, rows)),
+                              len(crops), batch)
+    one = {name: jax.ShapeDtypeStruct((1, *a.shape[1:]), a.dtype) for name, a in data.arrays_of(crops).items()}
+    shapes = jax.eval_shape(step, variables, one)
+    return jax.tree.map(lambda part: np.zeros((0, *part.shape[1:]), part.dtype), shapes)
 
 
 @functools.lru_cache(maxsize=8)
@@ -177,18 +176,18 @@ def facts(record: dict) -> dict:
             "mask": chosen["mask"], "scale": chosen["scale"], "crop_px": record["crop_px"]}
 
 
-def read_record(workdir) -> dict:
-    """What `describe` put into RUN/config.json.
+def read_record(workdir, name: str = CONFIG) -> dict:
+    """What `describe` put into RUN/config.json, or `describe_cohort` into cohort.json.
 
     Raises:
         StoredStateRefused: there is no such file, or it is damaged.
     """
-    path = pathlib.Path(workdir) / "config.json"
+    path = pathlib.Path(workdir) / name
     if not path.is_file():
-        raise StoredStateRefused(f"{workdir}: no config.json, so this is no run folder; use `launch.py train`")
+        raise StoredStateRefused(f"{workdir}: no {name}, so this is no run folder; use `launch.py train`")
     try:
         record = files.read_json(path)
-        missing = [name for name in RECORD if name not in record]
+        missing = [key for key in RECORDS[name] if key not in record]
     except (ValueError, TypeError) as error:
         raise StoredStateRefused(f"{path}: damaged ({error}); train in a new --workdir") from None
     if missing:
@@ -202,10 +201,9 @@ def claim(workdir, record: dict) -> None:
     Raises:
         StoredStateRefused: the folder holds a run of another config or data set, or a damaged one.
     """
-    cohort = "members" in record
-    path = pathlib.Path(workdir) / ("cohort.json" if cohort else "config.json")
+    path = pathlib.Path(workdir) / (COHORT if "members" in record else CONFIG)
     if path.is_file():
-        stored, asked = _flat(files.read_json(path) if cohort else read_record(workdir)), _flat(record)
+        stored, asked = manifest.flat(read_record(workdir, path.name)), manifest.flat(record)
         ignored = ("run_id", "data_dir")  # the same data set may have moved
         differing = [name for name in sorted(stored.keys() | asked.keys())
                      if not name.endswith(ignored) and stored.get(name) != asked.get(name)]
@@ -213,9 +211,3 @@ def claim(workdir, record: dict) -> None:
             found = ", ".join(f"{name} is {stored.get(name)!r} there and {asked.get(name)!r} now" for name in differing)
             raise StoredStateRefused(f"{path}: holds another run ({found}); use a new --workdir")
     files.write_json(path, record)
-
-
-def _flat(tree, prefix=""):
-    if not isinstance(tree, dict):
-        return {prefix: tree}
-    return {k: v for name, sub in tree.items() for k, v in _flat(sub, f"{prefix}.{name}".lstrip(".")).items()}

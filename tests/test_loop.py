@@ -2,11 +2,19 @@ import json
 import os
 import signal
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from cellcycle_jax import checkpoint, data, discover, evaluate, log, loop, run, steps
-from cellcycle_jax.errors import EXIT_PREEMPTED, InputRefused, NonFiniteLoss, StoredStateRefused, UsageError
+from cellcycle_jax import checkpoint, data, discover, evaluate, feed, log, loop, run, steps
+from cellcycle_jax.errors import (
+    EXIT_PREEMPTED,
+    InputRefused,
+    NonFiniteLoss,
+    ResourceMissing,
+    StoredStateRefused,
+    UsageError,
+)
 from configs import base
 from tests import tiny
 
@@ -125,6 +133,15 @@ def test_values_out_of_range_are_refused_before_anything_is_read(field, value, t
     with pytest.raises(UsageError, match=f"config.{field}="):
         loop.train(config(**{field: value}), tmp_path / "nothing", tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+def test_memory_that_does_not_suffice_is_told_with_what_to_do(folder, tmp_path, monkeypatch):
+    def ask_for_too_much(self, step, count):
+        return jnp.zeros(1 << 47).block_until_ready()
+
+    monkeypatch.setattr(feed.Resident, "take", ask_for_too_much)
+    with pytest.raises(ResourceMissing, match="562949953421312 bytes.*train.batch_size=8.*data.placement=host"):
+        loop.train(config(), folder, tmp_path)
 
 
 def test_a_class_without_cells_is_refused_with_the_counts(tmp_path):

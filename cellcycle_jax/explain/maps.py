@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from cellcycle_jax import data, files, schema
+from cellcycle_jax import data, files, mesh, schema
 from cellcycle_jax.errors import InputRefused
 from cellcycle_jax.explain import localise
 from cellcycle_jax.explain.gradcam import grad_cam, resize_map, resolve_tap, tap_names
@@ -91,14 +91,12 @@ def class_maps(model, variables, images: np.ndarray, classes: int, tap: str) -> 
         maps = [grad_cam(model, variables, image, p, tap) for p in range(classes)]
         return jnp.stack(maps, axis=1), jax.nn.softmax(logits)
 
-    found = []
-    for start in tqdm(range(0, len(images), BATCH), desc="Grad-CAM", unit="batch", disable=None):
-        part = images[start : start + BATCH]
-        # The last batch is filled up, so that only one program is compiled.
-        full = np.pad(part, [(0, BATCH - len(part)), (0, 0), (0, 0), (0, 0)])
-        found.append([np.asarray(value)[: len(part)] for value in explain(variables, full)])
-    maps, prob = zip(*found, strict=True)
-    return np.concatenate(maps), np.concatenate(prob)
+    with tqdm(total=len(images), desc="Grad-CAM", unit="cell", disable=None) as bar:
+        def take(rows):
+            bar.update(len(np.unique(rows)))
+            return images[rows]
+
+        return mesh.batchwise(lambda image: explain(variables, image), take, len(images), BATCH)
 
 
 def attribution(crops, maps: np.ndarray, prob: np.ndarray) -> pd.DataFrame:
