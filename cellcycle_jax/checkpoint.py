@@ -30,7 +30,7 @@ def save(folder, step: int, state, best, progress: dict, facts: dict | None = No
     Args:
         folder: RUN/checkpoints.
         step: steps done.
-        state: pytree of arrays to continue from, numpy or jax, whole on every device.
+        state: pytree of arrays to continue from, numpy or jax, on any devices of any processes.
         best: pytree of the best weights so far, likewise.
         progress: JSON-able facts of the loop.
         facts: JSON-able, what the arrays mean (classes, channels, ...); `restore` compares them.
@@ -40,7 +40,7 @@ def save(folder, step: int, state, best, progress: dict, facts: dict | None = No
     """
     folder = pathlib.Path(folder).absolute()
     # On the host, where only the first process writes: the step has no trace of the devices it was made on.
-    trees = {"state": jax.device_get(state), "best": jax.device_get(best)}
+    trees = {"state": on_host(state), "best": on_host(best)}
     if jax.process_index() == 0:
         _sweep(folder)
         _remove(folder, step)
@@ -126,6 +126,18 @@ def restore(folder, step: int, state, best, facts: dict | None = None):
     # Numpy leaves ask for numpy arrays; jax ones would ask for the devices that the step was saved on.
     found = _read(folder / str(step), jax.tree.map(lambda leaf: np.empty(leaf.shape, leaf.dtype), wanted))
     return found.get("state"), found.get("best"), stored["progress"]
+
+
+def on_host(tree):
+    """A pytree of arrays as numpy's, each one whole; where processes hold parts of it, all of them call this."""
+    def whole(leaf):
+        if isinstance(leaf, jax.Array) and not (leaf.is_fully_addressable or leaf.is_fully_replicated):
+            from jax.experimental import multihost_utils
+
+            return multihost_utils.process_allgather(leaf, tiled=True)
+        return leaf
+
+    return jax.device_get(jax.tree.map(whole, tree))
 
 
 def _write(path, trees):

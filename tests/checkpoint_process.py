@@ -2,6 +2,7 @@
 
 import errno
 import itertools
+import math
 import pathlib
 import sys
 
@@ -18,7 +19,8 @@ FACTS = {"classes": ["G1", "G2"], "data": {"mask": "cell", "scale": "field"}}
 
 def tree(step):
     """Arrays that say which step they are of."""
-    return {name: np.full(shape, step, dtype) for name, (shape, dtype) in SHAPES.items()}
+    return {name: step * np.arange(1, 1 + math.prod(shape), dtype=dtype).reshape(shape)
+            for name, (shape, dtype) in SHAPES.items()}
 
 
 def save_steps(folder, steps):
@@ -32,11 +34,15 @@ def save_together(folder, port, rank):
     """One of two processes that save arrays on the devices of both, and read them back."""
     jax.config.update("jax_cpu_collectives_implementation", "gloo")
     jax.distributed.initialize(f"localhost:{port}", 2, rank)
-    everywhere = NamedSharding(jax.make_mesh((jax.device_count(),), ("data",)), PartitionSpec())
+    devices = jax.make_mesh((jax.device_count(),), ("data",))
+    everywhere, divided = NamedSharding(devices, PartitionSpec()), NamedSharding(devices, PartitionSpec("data"))
     assert checkpoint.newest_step(folder) is None
     for step in (1, 2, 3):
         state = jax.device_put(tree(step), everywhere)
+        kernel = tree(step)["kernel"]
+        state["kernel"] = jax.make_array_from_callback(kernel.shape, divided, lambda rows, all=kernel: all[rows])
         assert jax.process_count() == 2 and not state["bias"].is_fully_addressable
+        assert not state["kernel"].is_fully_replicated
         checkpoint.save(folder, step, state, tree(-step), {"step": step}, FACTS)
         assert checkpoint.newest_step(folder) == step  # no process goes on before the manifest is there
     found, best, progress = checkpoint.restore(folder, 3, state, tree(0), FACTS)

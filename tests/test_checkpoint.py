@@ -256,10 +256,11 @@ def test_two_processes_save_together(tmp_path):
     finally:
         for process in pair:
             process.kill()
-    assert said == ["144 -3 3"] * 2  # 48 * 3
+    assert said == ["3528 -3 3"] * 2  # 3 * (1 + 2 + ... + 48)
     assert checkpoint.verified_step(tmp_path / "checkpoints") == 3  # by a third process, on devices of its own
     state, _, progress = checkpoint.restore(tmp_path / "checkpoints", 3, tree(0), tree(0), FACTS)
-    assert state["count"] == 3 and progress == {"step": 3}
+    assert all(state[name].tobytes() == array.tobytes() for name, array in tree(3).items())
+    assert progress == {"step": 3}
 
 
 def test_every_changed_byte_is_noticed(tmp_path):
