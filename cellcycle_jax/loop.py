@@ -35,6 +35,7 @@ def train(config, data_dir, workdir) -> None:
         InputRefused: the data set lacks a channel, cell line or class.
         StoredStateRefused: the data set is damaged, or `workdir` holds another run.
         NonFiniteLoss: the loss became infinite or NaN; the message names the step.
+        ResourceMissing: the device has not enough memory.
         SystemExit: with code 75 after SIGTERM, the state saved.
     """
     _train({"": config}, data_dir, pathlib.Path(workdir), {})
@@ -53,8 +54,11 @@ def train_cohort(configs: dict, data_dir, workdir, folders: dict) -> dict[str, i
         name -> step, of the models whose loss became infinite or NaN; they have no run folder.
 
     Raises:
-        As `train`; NonFiniteLoss only if it happens to all of them.
+        As `train`; UsageError too if several processes call it, or the crops do not fit on the device.
     """
+    if (count := jax.process_count()) > 1:
+        raise UsageError(f"models that are trained as one program need one process, here are {count}; train them one "
+                         "by one (sweep --index)")
     if len({cohort.key_of(config) for config in configs.values()}) > 1:
         raise UsageError(f"configs of one cohort may differ in {', '.join(cohort.FREE)} only")
     return _train(configs, data_dir, pathlib.Path(workdir), folders)
@@ -260,8 +264,6 @@ def _log(workdir, wandb, bar, lines, began):
 
 def _write_runs(parts, records, now, best, reached, workdir, folders):
     """A run folder for every member that has not diverged: what training it alone would have left."""
-    if not mesh.first_process():
-        return
     for r, (member, record) in enumerate(zip(parts.members, records, strict=True)):
         if reached["members"][r]["stopped"] == progress.DIVERGED:
             continue

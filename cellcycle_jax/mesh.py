@@ -14,6 +14,7 @@ AXIS = "data"
 SLURM, OPEN_MPI = "SLURM_STEP_NUM_TASKS", "OMPI_COMM_WORLD_SIZE"
 KUBERNETES = ("KUBERNETES_SERVICE_HOST", "JOB_COMPLETION_INDEX")  # of an indexed Job or a JobSet
 TPU_HOSTS = "TPU_WORKER_HOSTNAMES"
+SHUTDOWN_S = 30  # how long a process that ends waits for the others; one that failed would keep them all waiting
 HEARTBEAT_S = 60  # a host that is silent for so long counts as lost, and all others stop
 
 
@@ -39,7 +40,8 @@ def start(accelerator: str = "", coordinator: str = "", processes: int = 0, proc
     if coordinator or _one_of_several():
         jax.config.update("jax_cpu_collectives_implementation", "gloo")
         named = (coordinator, processes, process) if coordinator else ()
-        jax.distributed.initialize(*named, heartbeat_timeout_seconds=HEARTBEAT_S)
+        jax.distributed.initialize(*named, heartbeat_timeout_seconds=HEARTBEAT_S,
+                                   shutdown_timeout_seconds=SHUTDOWN_S)
     if accelerator and (found := jax.default_backend()) != accelerator:
         raise ResourceMissing(f"--require_accelerator={accelerator}: JAX finds only {found} here; install the matching "
                               f"extra (pip install -e '.[cuda13]' or '.[tpu]'), or look at the driver")

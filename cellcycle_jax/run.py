@@ -77,7 +77,7 @@ def load_run(workdir, finished: bool = False) -> Run:
     model = model_of(config, record["classes"])
     image_shape = (record["crop_px"], record["crop_px"], len(record["channels"]))
     wanted = jax.eval_shape(lambda: state.stack_one(state.init_variables(model, 0, image_shape)))
-    _, best, reached = checkpoint.restore(workdir / "checkpoints", step, None, wanted)
+    _, best, reached = checkpoint.restore(workdir / "checkpoints", step, None, wanted, facts(record))
     best, own = state.member(best, 0), reached["members"][0]  # a run is a cohort of one
     if finished and not own["stopped"] and step < config.train.steps:
         raise StoredStateRefused(f"{workdir}: training stands at step {step} of {config.train.steps}; run `launch.py "

@@ -61,7 +61,7 @@ LAYERS = (
     ("steps", "checkpoint", "log", "table", "statistics", "crossvalidation", "calibration", "explain.gradcam",
      "novelty", "alarms", "preemption"),
     ("model_input",),
-    ("data", "mesh", "metrics", "optim"),
+    ("data", "mesh", "metrics", "optim", "manifest"),
     ("records",),
     ("models", "state", "augment"),
     ("schema", "errors", "files"),
