@@ -30,9 +30,13 @@ class StoredStateRefused(UserError):
 
 
 class NonFiniteLoss(UserError):
-    """Training met a loss that is not a finite number."""
+    """Training met a loss that is not a finite number, after `step` steps."""
 
     exit_code = 6
+
+    def __init__(self, message: str, step: int):
+        super().__init__(message)
+        self.step = step
 
 
 class ResourceMissing(UserError):

@@ -45,13 +45,20 @@ def holding(path):
         with open(path, "x", encoding="utf-8") as file:  # fails where there is one, also if it came just now
             file.write(f"{socket.gethostname()} {os.getpid()}\n")
     except FileExistsError:
-        host, _, pid = path.read_text(encoding="utf-8").strip().partition(" ")
-        raise UsageError(f"{path.parent}: process {pid or 'unknown'} on {host or 'an unknown host'} works in this "
-                         f"folder; wait for it, or remove {path} if it no longer runs") from None
+        raise UsageError(f"{path.parent}: {holder(path) or 'another process'} works in this folder; wait for it, or "
+                         f"remove {path} if it no longer runs") from None
     try:
         yield
     finally:
         path.unlink(missing_ok=True)
+
+
+def holder(path) -> str:
+    """Process and host that hold the lock file `path`, in words; "" where nobody does."""
+    path = pathlib.Path(path)
+    text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    host, _, pid = text.strip().partition(" ")
+    return "" if not text or _left_behind(text) else f"process {pid or 'unknown'} on {host or 'an unknown host'}"
 
 
 def _left_behind(holder: str) -> bool:

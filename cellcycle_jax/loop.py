@@ -61,7 +61,8 @@ def train_cohort(configs: dict, data_dir, workdir, folders: dict) -> dict[str, i
                          "by one (sweep --index)")
     if len({cohort.key_of(config) for config in configs.values()}) > 1:
         raise UsageError(f"configs of one cohort may differ in {', '.join(cohort.FREE)} only")
-    return _train(configs, data_dir, pathlib.Path(workdir), folders)
+    ordered = dict(sorted(configs.items()))  # as the models lie in checkpoints, however the caller lists them
+    return _train(ordered, data_dir, pathlib.Path(workdir), folders)
 
 
 def _train(configs, data_dir, workdir, folders):
@@ -91,8 +92,8 @@ def _train(configs, data_dir, workdir, folders):
             wandb.finish()
         if folders:
             _write_runs(parts, records, now, best, reached, workdir, folders)
-    return {member.name: int(now.step[r]) for r, member in enumerate(members)
-            if reached["members"][r]["stopped"] == progress.DIVERGED}
+    return {member.name: own["diverged_step"] for member, own in zip(members, reached["members"], strict=True)
+            if own["stopped"] == progress.DIVERGED}
 
 
 def _explained(error, config):
@@ -166,7 +167,7 @@ def _counts(parts, reached, count):
     """Steps for each model: none for those that have stopped, and for those that only fill up the devices."""
     counts = np.zeros(len(parts.start.step), np.int32)
     counts[: len(parts.members)] = [0 if member["stopped"] else count for member in reached["members"]]
-    return mesh.put(counts, steps.own_sharding(len(counts), parts.devices))
+    return counts
 
 
 class _Pace:
@@ -210,17 +211,17 @@ def _collect(parts, reached, sums, done):
         new = progress.added(old, {name: values[r] for name, values in sums.items()})
         finite = np.isfinite(sums["loss"][r])
         if not finite.all():
-            new["stopped"] = progress.DIVERGED
             step = reached["step"] + int(finite.argmin()) + 1
-            _tell_of_divergence(parts, member, f"the loss of step {step} is not finite")
+            new |= {"stopped": progress.DIVERGED, "diverged_step": step}
+            _tell_of_divergence(parts, member, f"the loss of step {step} is not finite", step)
         members.append(new)
     return {"step": done, "members": members}
 
 
-def _tell_of_divergence(parts, member, what):
+def _tell_of_divergence(parts, member, what, step):
     advice = "lower optimizer.learning_rate, or look for crops with extreme values"
     if len(parts.members) == 1:
-        raise NonFiniteLoss(f"{what}; {advice}")
+        raise NonFiniteLoss(f"{what}; {advice}", step)
     logging.warning("%s: %s; this model stops, the others go on", member.name, what)
 
 
@@ -234,7 +235,8 @@ def _score(parts, now, best, reached, patience):
             scores = progress.validation_scores(logits[r][rows], parts.labels[rows], parts.weights[r])
             old, line = progress.scored(old, reached["step"], scores, patience)
             if old["stopped"] == progress.DIVERGED:
-                _tell_of_divergence(parts, member, f"the validation loss after step {reached['step']} is not finite")
+                step = reached["step"]
+                _tell_of_divergence(parts, member, f"the validation loss after step {step} is not finite", step)
             lines.append({"step": line.pop("step"), **({"member": member.name} if member.name else {}), **line})
             better += [r] if old["best_step"] == reached["step"] else []
         members.append(old)

@@ -44,7 +44,7 @@ def scored(old: dict, step: int, scores: dict, patience: int) -> tuple[dict, dic
               "train_accuracy": sums["correct"] / sums["count"], **scores}
     new = {**old, "sums": dict.fromkeys(SUMS, 0.0)}
     if not math.isfinite(loss):
-        return {**new, "stopped": DIVERGED}, record
+        return {**new, "stopped": DIVERGED, "diverged_step": step}, record
     if old["best_loss"] is None or loss < old["best_loss"]:
         return {**new, "best_loss": loss, "best_step": step, "bad": 0}, record
     bad = old["bad"] + 1

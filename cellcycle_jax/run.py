@@ -86,6 +86,17 @@ def load_run(workdir, finished: bool = False) -> Run:
                tuple(record["channels"]), tuple(record["classes"]), tuple(record["markers"]))
 
 
+def how_far(workdir) -> tuple[int, str]:
+    """Steps that a run has saved, 0 where none, and why it stopped before its last one, '' where it did not.
+
+    Raises:
+        StoredStateRefused: all checkpoints are damaged.
+    """
+    folder = pathlib.Path(workdir).absolute() / "checkpoints"
+    step = checkpoint.newest_step(folder)
+    return (0, "") if step is None else (step, manifest.read(folder, step)["progress"]["members"][0]["stopped"])
+
+
 def predict(model, variables, inputs, crops: data.Crops, batch: int = BATCH):
     """What a model says of `crops`, and what it makes of them on the way.
 
