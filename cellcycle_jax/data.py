@@ -61,7 +61,7 @@ def load_crops(data_dir, split: str, final: bool = False, pixels: bool = True) -
         StoredStateRefused: the data set is missing, incomplete or damaged.
     """
     folder = _split_folder(data_dir, split, final)
-    columns, metadata = _readable(folder, split, lambda: records.read_split(folder, split, pixels))
+    columns, metadata = records.readable(folder, split, lambda: records.read_split(folder, split, pixels))
     columns["label"] = columns["label"].astype(np.int32)
     stored = {name: value if isinstance(value := metadata[name], str) else tuple(value) for name in METADATA}
     crops = Crops(**columns, **stored)
@@ -72,7 +72,7 @@ def load_crops(data_dir, split: str, final: bool = False, pixels: bool = True) -
 def pixel_bytes(data_dir, split: str) -> int:
     """Bytes that the pixels of a split take in memory; raises as `load_crops`."""
     folder = _split_folder(data_dir, split)
-    return _readable(folder, split, lambda: records.pixel_bytes(folder, split))
+    return records.readable(folder, split, lambda: records.pixel_bytes(folder, split))
 
 
 def _split_folder(data_dir, split, final=False):
@@ -84,15 +84,6 @@ def _split_folder(data_dir, split, final=False):
     if not (folder / "dataset_info.json").is_file():
         raise StoredStateRefused(f"{data_dir}: no data set found at {BUILDER}; make one with `launch.py prepare`")
     return folder
-
-
-def _readable(folder, split, read):
-    try:
-        return read()
-    except Exception as error:  # what a damaged file raises differs between tfds, array_record and protobuf
-        reason = " ".join(str(error).split())[:200]
-        raise StoredStateRefused(f"{folder}: split {split!r} cannot be read ({type(error).__name__}: {reason}); "
-                                 "run `launch.py prepare` again") from error
 
 
 def _require_shapes(crops, name):

@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 import tqdm
 
+from cellcycle_jax.errors import StoredStateRefused
+
 PIXELS = ("image", "compartments")  # what can stay on disk until it is asked for
 CHUNK = 256  # cells read at a time
 SLOW = 20_000  # cells that take long enough to show how far reading is
@@ -16,6 +18,8 @@ class StoredPixels:
     """Pixels of some cells that stay on disk: indexed by rows like an array, read when made into one."""
 
     source: Any  # random access to the records
+    folder: Any  # DATA/tfds/cells/VERSION
+    split: str
     name: str  # a name of PIXELS
     rows: np.ndarray  # i64 [N]
     cell_shape: tuple[int, ...]
@@ -42,11 +46,29 @@ class StoredPixels:
 
 
 def read_pixels(pixels: StoredPixels) -> dict[str, np.ndarray]:
-    """All PIXELS of these cells, from one reading of their records."""
-    examples = pixels.source.__getitems__(pixels.rows.tolist()) if len(pixels.rows) else []
-    if not examples:
+    """All PIXELS of these cells, from one reading of their records.
+
+    Raises:
+        StoredStateRefused: a record is damaged.
+    """
+    if not len(pixels.rows):
         return {pixels.name: np.zeros(pixels.shape, pixels.dtype)}
+    examples = readable(pixels.folder, pixels.split, lambda: pixels.source.__getitems__(pixels.rows.tolist()))
     return {name: np.stack([example[name] for example in examples]) for name in PIXELS}
+
+
+def readable(folder, split: str, read):
+    """What `read` returns.
+
+    Raises:
+        StoredStateRefused: it raised anything; names the split.
+    """
+    try:
+        return read()
+    except Exception as error:  # what a damaged file raises differs between tfds, array_record and protobuf
+        reason = " ".join(str(error).split())[:200]
+        raise StoredStateRefused(f"{folder}: split {split!r} cannot be read ({type(error).__name__}: {reason}); "
+                                 "run `launch.py prepare` again") from error
 
 
 def read_split(folder, split: str, pixels: bool) -> tuple[dict, dict]:
@@ -76,7 +98,8 @@ def read_split(folder, split: str, pixels: bool) -> tuple[dict, dict]:
     columns = {name: values.astype(str) if values.dtype == object else values for name, values in columns.items()}
     for name in PIXELS if not pixels else ():
         feature = features[name]
-        columns[name] = StoredPixels(source, name, np.arange(len(source)), feature.shape, np.dtype(feature.np_dtype))
+        columns[name] = StoredPixels(source, folder, split, name, np.arange(len(source)), feature.shape,
+                                     np.dtype(feature.np_dtype))
     return columns, dict(builder.info.metadata)
 
 

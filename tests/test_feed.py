@@ -1,0 +1,106 @@
+import dataclasses
+
+import jax
+import numpy as np
+import pytest
+
+from cellcycle_jax import assembly, data, feed, loop, mesh, steps
+from cellcycle_jax.errors import StoredStateRefused, UsageError
+from tests import tiny
+from tests.train_process import config
+
+GIB = 2.0**30
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tiny.write_data(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture
+def crops():
+    """Ten cells, told apart by their labels."""
+    return dataclasses.replace(tiny.crops(10), label=np.arange(10, dtype=np.int32))
+
+
+@pytest.mark.parametrize("needed, device, host, place", [
+    (3.9, 10, 10, "device"), (4.1, 10, 10, "disk"), (4.1, 10, 11, "host"), (3.9, 9, 10, "host"), (3.9, 10, 9, "disk"),
+    (0, 0, 0, "device")])
+def test_crops_go_to_the_fastest_place_of_which_they_take_two_fifths_at_most(needed, device, host, place):
+    assert feed.choose_placement("auto", needed * GIB, device * GIB, host * GIB) == place
+
+
+@pytest.mark.parametrize("place", ["device", "host", "disk"])
+def test_crops_go_where_they_are_asked_to_go(place):
+    assert feed.choose_placement(place, 10 * GIB, GIB, GIB) == place
+
+
+def test_free_memory_is_what_this_computer_has():
+    device, host = feed.free_memory()
+    assert 2**20 < host < 2**50 and device > 2**20
+
+
+@pytest.mark.parametrize("first", [0, 5])
+@pytest.mark.parametrize("batch, rows", [(4, range(10)), (7, [8, 1, 3, 9, 2])])
+def test_streamed_batches_are_those_of_the_order(crops, first, batch, rows):
+    """Also begun later, from some of the cells, and where an epoch ends within a batch."""
+    order, rows = feed.Order(3, np.array(rows, np.int32)), np.array(rows)
+    cells = feed.Streamed(crops, order, batch, mesh.make_mesh(), first, 12)
+    done = first
+    for count in (1, 4, 2):
+        _, arrays = cells.take(done, count)
+        wanted = rows[steps.batch_indices(3, done, len(rows), batch, count)]
+        assert arrays["label"].shape == (cells.most, batch)
+        np.testing.assert_array_equal(arrays["label"][:count], wanted)
+        np.testing.assert_array_equal(arrays["image"][:count], crops.image[wanted])
+        done += count
+    cells.close()
+
+
+def test_resident_batches_are_those_of_the_orders(crops):
+    orders = [feed.Order(seed, np.arange(10, dtype=np.int32)[::step]) for seed, step in ((0, 1), (1, 2))]
+    index, arrays = feed.Resident(crops, orders, 4, mesh.make_mesh()).take(6, 3)
+    for row, order in zip(np.asarray(index), orders, strict=True):
+        np.testing.assert_array_equal(row[:3], order.batches(6, 3, 4))
+    np.testing.assert_array_equal(arrays["image"], crops.image)
+
+
+@pytest.mark.parametrize("resident", [True, False])
+@pytest.mark.parametrize("batch", [1, 4, 10, 16])
+def test_every_cell_is_scored_once_and_in_order(crops, resident, batch):
+    def predict(variables, channel_mask, arrays, index):
+        assert index.shape == (batch,)
+        return jax.numpy.stack([arrays["label"][index], arrays["image"][index].sum((1, 2, 3))], -1)[None] + variables
+
+    logits = feed.Scored(crops, batch, mesh.make_mesh(), resident).logits(predict, 1, np.ones((1, 2), bool))
+    wanted = np.stack([crops.label, crops.image.sum((1, 2, 3))], -1) + 1
+    np.testing.assert_array_equal(logits, wanted[None])
+
+
+def damage(folder):
+    """Change bytes in the middle of the shard of the training split."""
+    (path,) = (folder / data.BUILDER).glob("*train*array_record*")
+    content = bytearray(path.read_bytes())
+    content[len(content) // 3 : 2 * len(content) // 3] = bytes(len(content) // 3)
+    path.write_bytes(content)
+
+
+def test_a_record_that_is_damaged_while_training_reads_it_is_told_in_one_line(tmp_path, monkeypatch, own_cache):
+    def load(*given, load=assembly.load):
+        found = load(*given)
+        damage(folder)
+        return found
+
+    folder = tiny.write_data(tmp_path / "data", train=128, size=32)
+    monkeypatch.setattr(assembly, "load", load)
+    with pytest.raises(StoredStateRefused, match=r"split 'train' cannot be read \(.*launch.py prepare") as refused:
+        loop.train(config(**{"data.placement": "disk"}), folder, tmp_path / "run")
+    assert refused.value.exit_code == 5 and "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("place", ["host", "disk"])
+def test_a_cohort_whose_cells_do_not_lie_on_the_device_is_refused_in_one_line(folder, tmp_path, place):
+    configs = {name: config(**{"data.placement": place, "seed": seed}) for name, seed in (("a", 0), ("b", 1))}
+    with pytest.raises(UsageError, match=f"data.placement='{place}'.* one by one") as refused:
+        loop.train_cohort(configs, folder, tmp_path, {name: tmp_path / name for name in configs})
+    assert "\n" not in str(refused.value)
