@@ -73,7 +73,7 @@ class Resident:
             batch: cells in a batch, over all devices.
             devices: the mesh.
         """
-        self._orders, self._batch, self._devices = orders, batch, devices
+        self._orders, self._batch = orders, batch
         self._size, self.most = steps.batch_size(batch, len(orders), devices), MOST_STEPS
         self._arrays = mesh.put(data.arrays_of(crops), mesh.whole(devices))
 
@@ -82,8 +82,7 @@ class Resident:
         index = np.zeros((len(self._orders), self.most, self._size), np.int32)
         for row, order in zip(index, self._orders, strict=True):
             row[:count] = mesh.fill_up(order.batches(step, count, self._batch), self._size)
-        axis = 0 if len(self._orders) > 1 else 2
-        return mesh.put(index, mesh.divided(self._devices, axis)), self._arrays
+        return index, self._arrays
 
     def close(self):
         """Nothing runs in the background."""
@@ -112,7 +111,7 @@ class Streamed:
         cell = sum(a.nbytes // len(crops) for a in (crops.image, crops.compartments))
         self.most = int(np.clip(SENT_BYTES // (cell * self._size), 1, MOST_STEPS))
         self._sharding = mesh.divided(devices, 1)
-        self._index = mesh.put(np.zeros((1, self.most, self._size), np.int32), mesh.divided(devices, 2))
+        self._index = np.zeros((1, self.most, self._size), np.int32)  # the batches come whole
 
         def load(step):
             rows = mesh.fill_up(order.batches(int(step), 1, batch), self._size)[0]

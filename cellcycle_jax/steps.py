@@ -15,7 +15,7 @@ import optax
 from jax.experimental.layout import Layout, with_layout_constraint
 from jax.sharding import PartitionSpec
 
-from cellcycle_jax.mesh import AXIS, divided, padded_size, whole
+from cellcycle_jax.mesh import AXIS, divided, padded_size, put, whole
 
 SUMS = ("loss", "correct", "count")  # of each step, over the cells that count
 
@@ -113,11 +113,14 @@ def make_train_step(model, optimizer, inputs, augmentation):
     return step
 
 
-def make_train_program(step, mesh, models: int, streamed: bool = False, mapped: bool | None = None):
-    """Many steps of R models as one compiled program.
+def make_train_program(step, mesh, models: int, streamed: bool = False, by_host: bool | None = None):
+    """Many steps of R models, compiled once.
 
-    The number of steps is an argument, not a constant: how the steps of a run are divided into dispatches (by scores,
-    checkpoints, an interruption) changes nothing in the result, not even the last bit.
+    On an accelerator the models run side by side, and their steps in a loop inside the program. On a CPU the host
+    starts one step of one model after the other: inside a loop XLA leaves the gradients of convolutions in an order of
+    axes for which its CPU code is 20 to 40 times slower, and grouped convolutions, which models side by side become,
+    are slow too. Either way it changes nothing in the result, not even the last bit, how the steps of a run are divided
+    into dispatches (by scores, checkpoints, an interruption).
 
     Args:
         step: what `make_train_step` returned.
@@ -125,50 +128,129 @@ def make_train_program(step, mesh, models: int, streamed: bool = False, mapped: 
         models: their number R; several are a multiple of the number of devices.
         streamed: whether arrays hold the batches themselves, [T, B, ...], in the order of the steps (one model only);
             else they hold all cells, [N, ...], and rows of them are gathered by index.
-        mapped: run models one after another instead of side by side; None: on a CPU, where grouped convolutions are
-            slow (bench/cohort.py).
+        by_host: start steps and models one by one; None: as said above.
 
     Returns:
-        `(traits, state, index i32 [R, T, B], count i32 [R], arrays, valid f32 [B]) -> (state, sums)`: count of the T
-        steps are done, none by a model that has stopped. sums holds loss, correct and count f32 [R, T] of each of
-        these steps, and zeros after them. The state passed in is given up.
+        `(traits, state, index i32 [R, T, B], count i32 [R], arrays, valid f32 [B]) -> (state, sums)`, index and count
+        in host memory: count of the T steps are done, none by a model that has stopped. sums holds loss, correct and
+        count f32 [R, T] of each of these steps, and zeros after them. The state passed in is given up.
+    """
+    if by_host is None:
+        by_host = _is_cpu(mesh) and (models == 1 or mesh.size == 1)
+
+    def cells_of(arrays, rows, i):
+        return {name: a[i] if streamed else a[rows] for name, a in arrays.items()}
+
+    cells = divided(mesh, 1) if streamed else whole(mesh)
+    make = _one_by_one if by_host else _all_at_once
+    return make(step, cells_of, mesh, models, (cells, index_sharding(models, mesh)))
+
+
+def _one_by_one(step, cells_of, mesh, models, shared):
+    """Programs of one step of one model, started by the host."""
+
+    def run(traits, state, rows, i, arrays, valid):
+        return step(traits, state, cells_of(arrays, rows, i), valid)
+
+    rows, all_ = divided(mesh), whole(mesh)
+    one = jax.jit(_over_models(run, mesh, 1, own=2), donate_argnums=1, out_shardings=all_,
+                  in_shardings=(all_, all_, rows, all_, shared[0], rows))
+
+    def dispatch(traits, state, index, count, arrays, valid):
+        sums = {name: np.zeros(index.shape[:2]) for name in SUMS}
+        after = []
+        for r in range(models):
+            own, now = _one_of(traits, r, models), _one_of(state, r, models)
+            found = []
+            for i in range(count[r]):
+                now, new = one(own, now, put(index[r, i], rows), np.int32(i), arrays, valid)
+                found.append(new)
+            for i, new in enumerate(jax.device_get(found)):
+                for name in SUMS:
+                    sums[name][r, i] = new[name][0]
+            after.append(now)
+        return jax.tree.map(lambda *a: jnp.concatenate(a), *after) if models > 1 else after[0], sums
+
+    return dispatch
+
+
+def _all_at_once(step, cells_of, mesh, models, shared):
+    program = loop_program(step, cells_of, mesh, models, shared)
+    own = own_sharding(models, mesh)
+    rows = divided(mesh, 2) if models == 1 else own
+
+    def dispatch(traits, state, index, count, arrays, valid):
+        return program(traits, state, put(index, rows), put(count, own), arrays, valid)
+
+    return dispatch
+
+
+def loop_program(step, cells_of, mesh, models: int, shared):
+    """One compiled program of all steps of all models.
+
+    Args:
+        step: what `make_train_step` returned.
+        cells_of: `(arrays, rows i32 [B], step i32 []) -> cells` of a batch.
+        mesh, models: as in `make_train_program`.
+        shared: shardings of arrays and valid.
+
+    Returns:
+        As `make_train_program`, index and count in the memory of the devices.
     """
 
     def run(traits, state, index, count, arrays, valid):
         def one(i, carry):
             state, done = carry
-            cells = {name: a[i] if streamed else a[index[i]] for name, a in arrays.items()}
-            state, sums = step(traits, state, cells, valid)
+            state, sums = step(traits, state, cells_of(arrays, index[i], i), valid)
             return state, {name: done[name].at[i].set(value) for name, value in sums.items()}
 
         nothing = jnp.zeros(len(index), jnp.result_type(float))
         return jax.lax.fori_loop(0, count, one, (state, dict.fromkeys(SUMS, nothing)))
 
-    own, cells = own_sharding(models, mesh), divided(mesh, 1) if streamed else whole(mesh)
-    shardings = (own, own, divided(mesh, 2) if models == 1 else own, own, cells, index_sharding(models, mesh))
-    return jax.jit(_over_models(run, mesh, models, mapped, 4), donate_argnums=1, in_shardings=shardings,
-                   out_shardings=own)
+    own = own_sharding(models, mesh)
+    rows = divided(mesh, 2) if models == 1 else own
+    return jax.jit(_over_models(run, mesh, models, own=4), donate_argnums=1, out_shardings=own,
+                   in_shardings=(own, own, rows, own, *shared))
 
 
-def make_predict_program(model, inputs, mesh, models: int, mapped: bool | None = None):
-    """Logits of R models as one compiled program.
+def make_predict_program(model, inputs, mesh, models: int):
+    """Logits of R models, compiled once; on a CPU one model after the other.
 
     Args:
         model: Flax module, `(image, train) -> (logits, taps)`.
         inputs: as in `make_train_step`.
-        mesh, models, mapped: as in `make_train_program`.
+        mesh, models: as in `make_train_program`.
 
     Returns:
         `(variables [R], channel_mask bool [R, K], arrays, index i32 [B]) -> logits f32 [R, B, P]`.
     """
+    by_host = _is_cpu(mesh) and mesh.size == 1
+    at_once = 1 if by_host else models
 
     def predict(variables, channel_mask, arrays, index):
         image = _seen(inputs, {name: a[index] for name, a in arrays.items()})
         return model.apply(variables, jnp.where(channel_mask, image, 0.0), train=False)[0]
 
-    own, shared = own_sharding(models, mesh), whole(mesh)
-    shardings = (own, own, shared, index_sharding(models, mesh))
-    return jax.jit(_over_models(predict, mesh, models, mapped, 2), in_shardings=shardings, out_shardings=shared)
+    own, all_ = own_sharding(at_once, mesh), whole(mesh)
+    program = jax.jit(_over_models(predict, mesh, at_once, own=2), out_shardings=all_,
+                      in_shardings=(own, own, all_, index_sharding(models, mesh)))
+    if not by_host:
+        return program
+
+    def each(variables, channel_mask, arrays, index):
+        given = ((_one_of(variables, r, models), _one_of(channel_mask, r, models)) for r in range(models))
+        return np.concatenate([np.asarray(program(*own, arrays, index)) for own in given])
+
+    return each
+
+
+def _is_cpu(mesh):
+    return mesh.devices.flat[0].platform == "cpu"
+
+
+def _one_of(tree, r, models):
+    """Model `r` of several, its first axis kept."""
+    return tree if models == 1 else jax.tree.map(lambda a: a[r : r + 1], tree)
 
 
 def batch_size(batch: int, models: int, mesh) -> int:
@@ -186,7 +268,7 @@ def index_sharding(models: int, mesh):
     return divided(mesh) if models == 1 else whole(mesh)
 
 
-def _over_models(run, mesh, models, mapped, own: int):
+def _over_models(run, mesh, models, own: int):
     """`run` of one model for R of them: the first `own` arguments have a first axis R, the others are shared."""
     if models == 1:
         def alone(*arguments):
@@ -194,20 +276,13 @@ def _over_models(run, mesh, models, mapped, own: int):
             return jax.tree.map(lambda a: a[None], run(*first, *arguments[own:]))
 
         return alone
-    if mapped is None:
-        mapped = mesh.devices.flat[0].platform == "cpu"
 
     def side_by_side(*arguments):
-        each, shared = arguments[:own], arguments[own:]
-        if mapped:
-            return jax.lax.map(lambda each: run(*each, *shared), each)
-        return jax.vmap(lambda *each: run(*each, *shared))(*each)
-
-    def of(arguments):
-        return tuple(PartitionSpec(AXIS) if i < own else PartitionSpec() for i in range(arguments))
+        return jax.vmap(lambda *each: run(*each, *arguments[own:]))(*arguments[:own])
 
     def spread(*arguments):
-        return jax.shard_map(side_by_side, mesh=mesh, in_specs=of(len(arguments)), out_specs=PartitionSpec(AXIS),
+        specs = tuple(PartitionSpec(AXIS) if i < own else PartitionSpec() for i in range(len(arguments)))
+        return jax.shard_map(side_by_side, mesh=mesh, in_specs=specs, out_specs=PartitionSpec(AXIS),
                              check_vma=False)(*arguments)
 
     return spread

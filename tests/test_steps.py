@@ -77,9 +77,10 @@ def test_loss_of_known_logits():
     assert float(found) == pytest.approx(-np.log(0.8) - 3 * np.log(0.5), rel=1e-6)
 
 
-def test_dispatches_of_any_length_give_the_same_bits():
+@pytest.mark.parametrize("by_host", [True, False])
+def test_dispatches_of_any_length_give_the_same_bits(by_host):
     parts = step_of("resnet")
-    program = steps.make_train_program(parts[2], mesh.make_mesh(), 1)
+    program = steps.make_train_program(parts[2], mesh.make_mesh(), 1, by_host=by_host)
     for other in ([5, 1], [1, 1, 1, 1, 1, 1], [2, 4]):
         (whole, sums), (pieces, many) = run(program, parts, [0], [3, 3]), run(program, parts, [0], other)
         for a, b in zip(jax.tree.leaves(whole), jax.tree.leaves(pieces), strict=True):
@@ -102,10 +103,10 @@ def test_what_fills_up_a_batch_does_not_count():
         np.testing.assert_allclose(a, b, atol=1e-4)
 
 
-@pytest.mark.parametrize("mapped, name", [(True, "nagao2020"), (False, "nagao2020"), (False, "resnet")])
-def test_models_side_by_side_are_the_models_alone(mapped, name):
+@pytest.mark.parametrize("by_host, name", [(True, "nagao2020"), (False, "nagao2020"), (False, "resnet")])
+def test_models_side_by_side_are_the_models_alone(by_host, name):
     parts, devices = step_of(name), mesh.make_mesh()
-    together, sums = run(steps.make_train_program(parts[2], devices, len(SEEDS), mapped=mapped), parts, SEEDS, [3])
+    together, sums = run(steps.make_train_program(parts[2], devices, len(SEEDS), by_host=by_host), parts, SEEDS, [3])
     one = steps.make_train_program(parts[2], devices, 1)
     for r, seed in enumerate(SEEDS):
         alone, own = run(one, parts, [seed], [3])
@@ -115,10 +116,10 @@ def test_models_side_by_side_are_the_models_alone(mapped, name):
             np.testing.assert_allclose(a, b, atol=3e-4)
 
 
-@pytest.mark.parametrize("mapped", [True, False])
-def test_a_model_that_has_stopped_stays_as_it_is(mapped):
+@pytest.mark.parametrize("by_host", [True, False])
+def test_a_model_that_has_stopped_stays_as_it_is(by_host):
     parts = step_of("resnet")
-    program = steps.make_train_program(parts[2], mesh.make_mesh(), 2, mapped=mapped)
+    program = steps.make_train_program(parts[2], mesh.make_mesh(), 2, by_host=by_host)
     start = state.stack([jax.device_get(parts[3](seed)) for seed in (0, 1)])
     now, sums = program(state.stack([traits(0), traits(1)]), jax.tree.map(np.copy, start), index_of((0, 1), 0, 3),
                         np.int32([0, 3]), data.arrays_of(tiny.crops(16)), np.ones(8, np.float32))
@@ -165,7 +166,10 @@ def test_a_loss_that_is_not_finite_shows_at_its_step():
 @pytest.mark.parametrize("count", [1, 3])
 def test_the_program_lowers_for_accelerators(platform, count):
     _, _, step, create = step_of("resnet")
-    program = steps.make_train_program(step, mesh.make_mesh(), count, mapped=False)
+    devices = mesh.make_mesh()
+    shared = mesh.whole(devices), steps.index_sharding(count, devices)
+    program = steps.loop_program(step, lambda arrays, rows, i: {name: a[rows] for name, a in arrays.items()}, devices,
+                                 count, shared)
     given = (state.stack([traits()] * count), state.stack([create(0)] * count), np.zeros((count, 5, 8), np.int32),
              np.ones(count, np.int32), data.arrays_of(tiny.crops(16)), np.ones(8, np.float32))
     shapes = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype), given)
