@@ -9,6 +9,7 @@
     python launch.py discover --workdir=RUN
     python launch.py report   --workdir=RUN
     python launch.py predict  --workdir=RUN --fields=DIR --out=DIR
+    python launch.py sweep    --config=experiments/NAME.py --data=DIR --workdir=DIR [--list | --index=7 | --final]
 
 A config field is changed on the command line by its path, e.g. --config.train.steps=200. The config file is a Python
 file and is run: name only files that you trust. Exit codes: 0 done, 1 our bug, 2 usage or config, 3 input data refused,
@@ -25,7 +26,7 @@ import traceback
 
 from cellcycle_jax.errors import EXIT_QUARANTINED, InputRefused, ResourceMissing, UsageError, UserError
 from configs import base
-from configs.load import load
+from configs.load import load, load_study
 
 SHIPPED = "pretrained/simulated_dna"  # a small model, so that predict runs at once
 FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
@@ -36,7 +37,9 @@ def main(argv=None) -> int:
     """Parse the command line, run one command, return the exit code."""
     arguments, rest = _parser().parse_known_args(argv)
     try:
-        if hasattr(arguments, "config"):
+        if arguments.command == "sweep":
+            arguments.study = load_study(arguments.config, rest)
+        elif hasattr(arguments, "config"):
             arguments.changed = [argument.removeprefix("--config.").split("=")[0] for argument in rest]
             arguments.config = load(arguments.config, rest, KINDS[arguments.command])
         elif rest:
@@ -158,6 +161,16 @@ def predict(arguments):
     return EXIT_QUARANTINED if gathered.quarantined else 0
 
 
+def sweep(arguments):
+    """Train all runs of a study and show its table; those that may be one program train as one."""
+    from cellcycle_jax import mesh
+    from cellcycle_jax.sweep import run_sweep
+
+    mesh.start(arguments.require_accelerator)
+    run_sweep(arguments.study, _folder("--data", arguments.data), _new_folder(arguments.workdir), arguments.list,
+              arguments.index, arguments.final)
+
+
 def demo(arguments):
     """The whole way on simulated fields: simulate, prepare, train, evaluate, explain, discover, report."""
     out = pathlib.Path(arguments.out)
@@ -218,6 +231,12 @@ COMMANDS = {
                           "fields": (None, "folder with the new fields"), "out": (None, "folder to write"),
                           "config": ("configs/new_fields.py", "Python file that says how the new fields are stored"),
                           "overwrite": (False, "replace finished predictions")}),
+    "sweep": (sweep, {"config": (None, "Python file with get_config() and sweep(), e.g. experiments/channels.py"),
+                      "data": (None, "folder that prepare wrote"), "workdir": (None, "folder of the study"),
+                      "list": (False, "show the runs and how far they are; train nothing"),
+                      "index": ("all", "train this one run alone, by its number in --list, and score nothing"),
+                      "final": (False, "score on the locked test split, and log in each run that it was opened"),
+                      "require_accelerator": DEVICES["require_accelerator"]}),
     "demo": (demo, {"out": ("runs/demo", "folder to write"), "overwrite": (False, "replace an earlier demo")}),
 }
 

@@ -43,7 +43,7 @@ def evaluate(workdir, final: bool = False) -> None:
     cells = table.unlocked(table.load_cells(run.data_dir), final)
     split = "test" if final else "validation"
     if final:
-        log.append(workdir, {"event": "final_opened", "split": split, "time": _now(), "step": run.step})
+        log_opening(workdir, run.step)
     crops = _crops(run, "validation")
     logits, _ = predicted = run.predict(crops)
     temperature = calibration.fit_temperature(logits, crops.label)
@@ -64,6 +64,11 @@ def evaluate(workdir, final: bool = False) -> None:
     if not final:
         predictor.freeze(run, crops, predicted, result)
     _say(result)
+
+
+def log_opening(workdir, step: int) -> None:
+    """Write down in a run's metrics.jsonl that the locked test split is opened for its weights of `step`."""
+    log.append(workdir, {"event": "final_opened", "split": "test", "time": _now(), "step": step})
 
 
 def _crops(run, split, final=False):
@@ -89,14 +94,22 @@ def prediction_table(rows, logits, classes, temperature) -> pd.DataFrame:
 
 
 def fitted_baselines(cells, run, crops):
-    """The baselines, and on simulated fields the oracle, fitted on the training split's labelled cells."""
-    train = cells[cells[schema.SPLIT] == "train"]
-    if run.config.data.cell_lines:
-        train = train[train[schema.CELL_LINE].isin(list(run.config.data.cell_lines))]
-    labelled = train[train[schema.LABEL] != ""]
+    """The baselines, and on simulated fields the oracle, fitted on the training split's cells of the run's lines."""
+    return fit_simple(cells, run, crops), baselines.fit_oracle(_train_rows(cells, run), run.classes)
+
+
+def fit_simple(cells, run, crops):
+    """The baselines alone."""
+    train = _train_rows(cells, run)
     masked = run.config.data.mask in OUTLINED
-    return (baselines.fit_baselines(labelled, run.channels, crops.nucleus, run.classes, crops.markers, masked),
-            baselines.fit_oracle(train, run.classes))
+    return baselines.fit_baselines(train[train[schema.LABEL] != ""], run.channels, crops.nucleus, run.classes,
+                                   crops.markers, masked)
+
+
+def _train_rows(cells, run):
+    train = cells[cells[schema.SPLIT] == "train"]
+    lines = list(run.config.data.cell_lines)
+    return train[train[schema.CELL_LINE].isin(lines)] if lines else train
 
 
 def score(rows, label, logits, temperature, fitted, run, resampling) -> dict:
@@ -151,8 +164,13 @@ def _curve(label, prob):
 
 def notes(run, crops, split) -> list[str]:
     """What these scores cannot show, in plain sentences for the report."""
-    made = files.read_json(run.data_dir / "provenance.json")
-    said = [f"Intervals resample whole groups ({crops.group_by}); one trained network, one seed."]
+    return [f"Intervals resample whole groups ({crops.group_by}); one trained network, one seed.",
+            *caveats(run, crops, split)]
+
+
+def caveats(run, crops, split) -> list[str]:
+    """What no score of such a run on such cells can show."""
+    made, said = files.read_json(run.data_dir / "provenance.json"), []
     if made["config"]["phase"]["method"] == "dna_content":
         said.append(f"Labels are pseudo-labels: integrated {crops.nucleus} over the field's G1 peak, computed from the "
                     "channel the network sees. The baseline integrated_dna is the label itself, and area follows it.")

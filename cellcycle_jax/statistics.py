@@ -119,6 +119,42 @@ def differences_with_intervals(
     return bootstrap_intervals(score, groups, bootstraps, confidence, seed)
 
 
+def means_with_intervals(
+    label, probs: dict, rows: dict, groups, bootstraps: int, confidence: float, seed: int,
+    names=tuple(metrics.METRICS), reference=None,
+) -> dict[tuple, dict[str, float]]:
+    """Mean score of some predictors each, such as the seeds of one training, all on the same resamples.
+
+    Args:
+        label: i [N], index of the true class.
+        probs: predictor -> f [N, P].
+        rows: row -> names of the predictors over which the mean is taken.
+        groups: [N], group of each cell.
+        bootstraps: number of resamples of the groups.
+        confidence: of the intervals, 0..1.
+        seed: of the resamples.
+        names: which scores of `metrics.METRICS`.
+        reference: the row that is taken off each other one, on the same resamples; None: no differences.
+
+    Returns:
+        {("mean", row, metric) and ("difference", row, metric): as in `bootstrap_intervals`}.
+    """
+    complete = _complete(label, next(iter(probs.values())).shape[1])
+
+    def score(weights):
+        usable, found = complete(weights), {}
+        each = {name: metrics.scores(label, prob, weights, names) for name, prob in probs.items()}
+        for row, of in rows.items():
+            for metric in names:
+                found["mean", row, metric] = np.mean([each[name][metric] for name in of], axis=0) * usable
+        if reference is not None:
+            found |= {("difference", row, metric): value - found["mean", reference, metric]
+                      for (_, row, metric), value in list(found.items()) if row != reference}
+        return found
+
+    return bootstrap_intervals(score, groups, bootstraps, confidence, seed)
+
+
 def _ranks(values, weights) -> np.ndarray:
     """Weighted mid-ranks [B, N]: weight of the cells below, and half of that of the cells equal."""
     unique, place = np.unique(values, return_inverse=True)

@@ -10,10 +10,12 @@ import traceback
 
 from ml_collections import ConfigDict
 
+from cellcycle_jax import study
 from cellcycle_jax.errors import UsageError
 from configs import base
 
 KINDS = (base.simulation, base.preparation, base.training)
+NARROWING = {"data.channels", "data.cell_lines"}  # what a command line says of them narrows what a study chooses from
 
 
 def load(path, overrides=(), kind=None):
@@ -28,10 +30,57 @@ def load(path, overrides=(), kind=None):
         UsageError: no such file, a mistake in it (with its line), a config of another kind, an argument of another
             form, an unknown field (with the nearest name), a value of another type than the field's.
     """
+    return _load(pathlib.Path(path), overrides, kind)[0]
+
+
+def load_study(path, overrides=()) -> study.Study:
+    """A study: a config file with get_config(), as `load` reads it, and sweep(data) and TABLE (experiments/README.md).
+
+    Raises:
+        UsageError: as `load`, or sweep or TABLE is missing, or an argument changes a field that sweep(data) sets; what
+            `choose` of the study raises, too: a mistake in sweep(data), an unknown field, a value of another type.
+    """
     path = pathlib.Path(path)
+    config, module = _load(path, overrides, base.training)
+    if not callable(getattr(module, "sweep", None)):
+        raise UsageError(f"--config={path}: has no sweep(data), so it is no study; see experiments/README.md")
+    if not isinstance(getattr(module, "TABLE", None), study.Table):
+        raise UsageError(f"--config={path}: has no TABLE = Table(...), so it is no study; see experiments/README.md")
+    given = {argument.removeprefix("--config.").partition("=")[0] for argument in overrides}
+    return study.Study(path, config, module.TABLE, lambda data: _choose(path, module.sweep, data, config, given))
+
+
+def _choose(path, sweep, data, config, given):
+    """[(changes, config)] of the runs that a study's sweep(data) asks for; `given` are fields of the command line."""
+    try:
+        asked = list(sweep(data))
+    except Exception as error:  # the file is the user's program, so it can raise anything
+        raise UsageError(_mistake(path, error, ())) from error
+    known, chosen = fields(config), []
+    for number, changes in enumerate(asked):
+        where = f"--config={path}: sweep(data), run {number}"
+        if not isinstance(changes, dict):
+            raise UsageError(f"{where}: is {type(changes).__name__}; allowed: a dict, config field -> value")
+        if unknown := [name for name in changes if name not in known]:
+            raise UsageError(f"{where}: config.{unknown[0]}: no such field{_nearest(str(unknown[0]), known)}")
+        if twice := sorted(given & changes.keys() - NARROWING):
+            raise UsageError(f"--config.{twice[0]}: {path} sets this field itself, for each run; change it there")
+        changed = config.copy_and_resolve_references()
+        for name, value in changes.items():
+            try:
+                changed.update_from_flattened_dict({name: value})
+            except (TypeError, ValueError):
+                raise UsageError(f"{where}: config.{name}={value!r}: is {type(value).__name__}; allowed: "
+                                 f"{type(known[name]).__name__}, like the default {known[name]!r}") from None
+        chosen.append((dict(changes), changed))
+    return chosen
+
+
+def _load(path, overrides, kind):
+    """The config, and the module that the file is."""
     if not path.is_file():
         raise UsageError(f"--config={path}: no such file; see the folder configs/")
-    config = _run(path, KINDS if kind is None else (kind,))
+    config, module = _run(path, KINDS if kind is None else (kind,))
     known = fields(config)
     if kind is not None:
         _require_kind(path, known, kind)
@@ -43,7 +92,7 @@ def load(path, overrides=(), kind=None):
         if name not in known:
             raise UsageError(f"--config.{name}: no such field{_nearest(name, known)}")
         config.update_from_flattened_dict({name: _value(name, text, known[name])})
-    return config
+    return config, module
 
 
 def fields(config, head="") -> dict:
@@ -54,8 +103,8 @@ def fields(config, head="") -> dict:
     return found
 
 
-def _run(path, kinds) -> ConfigDict:
-    """What get_config() of the file returns; `kinds` are those whose fields it may have meant."""
+def _run(path, kinds):
+    """What get_config() of the file returns, and the module; `kinds` are those whose fields it may have meant."""
     spec = importlib.util.spec_from_file_location("config_file", path.resolve())
     if spec is None:
         raise UsageError(f"--config={path}: is no Python file (NAME.py)")
@@ -71,7 +120,7 @@ def _run(path, kinds) -> ConfigDict:
     if not isinstance(config, ConfigDict):
         raise UsageError(f"--config={path}: get_config() returns {type(config).__name__}; allowed: a config of "
                          "configs/base.py, changed or not")
-    return config
+    return config, module
 
 
 def _mistake(path, error, kinds) -> str:
@@ -84,7 +133,7 @@ def _mistake(path, error, kinds) -> str:
         line, what = (lines[-1] if lines else None), f"{type(error).__name__}: {' '.join(str(error).split())}"
     # What ml_collections says of a field that is not there: Key "NAME" does not exist ..., or the bare name.
     unknown = re.match(r"\W*(?:Key\W+)?(\w+)\W+(?:(?:does not exist|Did you mean).*)?$", str(error), re.DOTALL)
-    if isinstance(error, (AttributeError, KeyError)) and unknown:
+    if kinds and isinstance(error, (AttributeError, KeyError)) and unknown:
         name = unknown[1]
         written = re.search(rf"\w\.((?:\w+\.)*{name}(?:\.\w+)*)", linecache.getline(file, line or 0))
         name = written[1] if written else name

@@ -54,12 +54,13 @@ def test_the_package_itself_imports_nothing():
 
 # From the command inwards; a file imports only from rows below its own (or its own row's folder).
 LAYERS = (
+    ("sweep", "sweep_plan", "sweep_scores", "report.sweep_table", "report.sweep_figures"),
     ("evaluate", "loop", "discover", "predict", "explain.maps", "report.page"),
     ("ranking", "report.words", "predictor", "assembly", "allowed"),
     ("run", "separation", "explain.localise", "baselines", "report.scatter", "report.gallery", "report.figures"),
     ("feed", "progress", "cohort"),
     ("steps", "checkpoint", "log", "table", "statistics", "crossvalidation", "calibration", "explain.gradcam",
-     "novelty", "alarms", "preemption"),
+     "novelty", "alarms", "preemption", "study"),
     ("model_input",),
     ("data", "mesh", "metrics", "optim", "manifest"),
     ("records",),

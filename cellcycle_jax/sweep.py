@@ -1,0 +1,146 @@
+"""The runs of a study: trained as few programs as possible or one by one, then scored together.
+
+WORKDIR holds runs/NAME, a run folder each (of one that diverged: diverged.json), cohorts/, the programs of several runs
+that are under way, sweep.json, which study it is on which data, and metrics.jsonl, what was trained and for how long.
+"""
+
+import contextlib
+import logging
+import shutil
+import time
+
+import jax
+
+from cellcycle_jax import files, log, loop, manifest, study, sweep_plan, sweep_scores
+from cellcycle_jax.errors import NonFiniteLoss, StoredStateRefused, UsageError
+from cellcycle_jax.sweep_plan import BEGUN, DIVERGED, FINISHED, NOT_BEGUN, make_plan, state_of
+
+ALL = "all"  # --index: every run
+
+
+def run_sweep(chosen: study.Study, data_dir, workdir, show: bool = False, index: str = ALL, final: bool = False):
+    """Train the runs of a study that are not finished, then score all and write WORKDIR/table.md and what it rests on.
+
+    Args:
+        chosen: the study.
+        data_dir: folder that `prepare` wrote.
+        workdir: folder of the study; what is there is continued.
+        show: print the runs and how far they are, and do nothing else.
+        index: 'all', or the number of the only run to train; then nothing is scored.
+        final: score on the locked test split, and log in each run that it was opened.
+
+    Raises:
+        UsageError: a mistake in the study, no such run, or another process is at work in the folder.
+        InputRefused: the data set lacks a channel, cell line or class.
+        StoredStateRefused: the folder holds another study, or the study on another data set; or something is damaged.
+        NonFiniteLoss: the run asked for, or every run, diverged.
+        SystemExit: with code 75 after SIGTERM, the state saved.
+    """
+    if jax.process_count() > 1:
+        raise UsageError("sweep works in one process; give each job of an array a run of its own by --index")
+    plan = make_plan(chosen, data_dir, workdir)
+    number = _number(index, len(plan.members))
+    if number is not None and final:
+        raise UsageError("--final: scores are made of all runs together, so without --index")
+    _claim(plan, write=not show)
+    if show:
+        print(sweep_plan.listing(plan))
+    elif number is not None:
+        _train_one(plan, plan.members[number])
+    else:
+        with files.holding(plan.workdir / ".lock"):
+            states = train_rest(plan)
+            sweep_scores.score_sweep(plan, states, final)
+
+
+def _number(index, count):
+    if index == ALL:
+        return None
+    if not index.isdecimal() or int(index) >= count:
+        raise UsageError(f"--index={index}: no such run; allowed: 0 to {count - 1}, see --list")
+    return int(index)
+
+
+def _claim(plan, write):
+    """Write what makes the study to WORKDIR/sweep.json, or find the same there."""
+    record = sweep_plan.identity(plan)
+    path = plan.workdir / "sweep.json"
+    if path.is_file():
+        stored, asked = ({k: v for k, v in manifest.flat(one).items() if k.startswith(tuple(record))}
+                         for one in (files.read_json(path), files.plain(record)))
+        differing = [name for name in sorted(stored.keys() | asked.keys()) if stored.get(name) != asked.get(name)]
+        if differing:
+            found = ", ".join(f"{name} is {stored.get(name)!r} there and {asked.get(name)!r} now" for name in differing)
+            raise StoredStateRefused(f"{path}: holds another study ({found}); use a new --workdir")
+    elif write:
+        files.write_json(path, record)
+
+
+def train_rest(plan) -> dict[str, tuple[str, int]]:
+    """Train what is neither finished nor diverged, and return how far each run is then; raises as `run_sweep`."""
+    states = {member.name: state_of(plan, member.name) for member in plan.members}
+    for name, (state, _) in states.items():
+        if state in (BEGUN, NOT_BEGUN) and (holder := files.holder(plan.folder(name) / ".lock")):
+            raise UsageError(f"{plan.folder(name)}: {holder} trains this run; wait for it, or remove its .lock if "
+                             "it no longer runs")
+    todo = sweep_plan.programs(plan, states)
+    for number, (folder, names) in enumerate(todo, start=1):
+        print(f"program {number} of {len(todo)}: {len(names)} run{'s' * (len(names) > 1)}", flush=True)
+        if folder is None:
+            with contextlib.suppress(NonFiniteLoss):
+                _train_alone(plan, names[0])
+        else:
+            _train_cohort(plan, folder, names, states)
+    return {name: state_of(plan, name) for name in states}
+
+
+def _train_cohort(plan, folder, names, states):
+    """Train some runs as one program; those that have been finished otherwise keep the folder that they have."""
+    configs = {member.name: member.config for member in plan.members if member.name in names}
+    left = [name for name in names if states[name][0] in (BEGUN, NOT_BEGUN)]
+    targets = {name: plan.folder(name) if name in left else folder / "runs" / name for name in names}
+    with _timed(plan, names):
+        diverged = loop.train_cohort(configs, plan.data_dir, folder, targets)
+    for name in diverged.keys() & set(left):
+        _keep_divergence(plan, name, diverged[name])
+    for finished in ("checkpoints", "runs"):
+        shutil.rmtree(folder / finished, ignore_errors=True)
+
+
+def _train_one(plan, member):
+    """Train one run of a job array, unless it is finished."""
+    state, step = state_of(plan, member.name)
+    if state == DIVERGED:
+        raise NonFiniteLoss(f"{member.name}: diverged at step {step}; to train it again remove "
+                            f"{plan.folder(member.name)}", step)
+    if holder := files.holder(plan.workdir / ".lock"):
+        raise UsageError(f"{plan.workdir}: {holder} trains all runs of this study; wait for it")
+    if state != FINISHED:
+        _train_alone(plan, member.name)
+    state, step = state_of(plan, member.name)
+    print(f"{member.name}: {state} at step {step}; {plan.folder(member.name)}", flush=True)
+
+
+def _train_alone(plan, name):
+    (config,) = [member.config for member in plan.members if member.name == name]
+    try:
+        with _timed(plan, [name]):
+            loop.train(config, plan.data_dir, plan.folder(name))
+    except NonFiniteLoss as error:
+        _keep_divergence(plan, name, error.step)
+        raise
+
+
+def _keep_divergence(plan, name, step):
+    logging.warning("%s diverged at step %d and is left out", name, step)
+    files.write_json(plan.folder(name) / "diverged.json", {"step": step})
+
+
+@contextlib.contextmanager
+def _timed(plan, names):
+    """Log how long some runs were trained, however it ends."""
+    start = time.monotonic()
+    try:
+        yield
+    finally:
+        log.append(plan.workdir, {"event": "trained", "runs": names, "seconds": round(time.monotonic() - start, 1)})

@@ -1,0 +1,26 @@
+"""Which channels tell the phase: every choice of channels, each with several seeds.
+
+    python launch.py sweep --config=experiments/channels.py --data=DIR --workdir=runs/channels
+
+--config.data.channels=DNA,Golgi narrows what is chosen from. README.md holds question, command, cost and result.
+"""
+
+import itertools
+
+from cellcycle_jax.study import Table
+from configs.demo import train
+
+SEEDS = (0, 1, 2)
+TABLE = Table(rows="channels shown", compare_with_last=True)  # the last one shows all
+
+
+def get_config():
+    """What all runs share."""
+    return train.get_config()
+
+
+def sweep(data):
+    """All choices of channels, the smallest first, with every seed."""
+    sizes = range(1, len(data.channels) + 1)
+    subsets = [chosen for size in sizes for chosen in itertools.combinations(data.channels, size)]
+    return [{"data.channels": subset, "seed": seed} for subset in subsets for seed in SEEDS]
