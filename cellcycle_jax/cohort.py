@@ -89,6 +89,9 @@ def widen(small, large, kept, of: int):
     Returns:
         Pytree of NumPy arrays shaped as `large`. An axis on which the two differ counts channels fastest, as every
         reshaping of a channels-last image does.
+
+    Raises:
+        UsageError: the two differ in another way.
     """
 
     def one(a, b):
@@ -117,8 +120,11 @@ def _differing(small, large, kept, of):
     axes = [i for i, (a, b) in enumerate(zip(small, large, strict=True)) if a != b]
     if not axes:
         return None, None
-    (axis,) = axes
-    blocks = large[axis] // of
+    axis, blocks = axes[0], large[axes[0]] // of
+    if len(axes) > 1 or (blocks * of, blocks * len(kept)) != (large[axis], small[axis]):
+        raise UsageError(f"with {of} channels the model has weights of shape {large}, with {len(kept)} of {small}: these "
+                         "have no place for each channel that could be masked; train such models one by one (sweep "
+                         "--index)")
     return axis, np.concatenate([block * of + np.asarray(kept) for block in range(blocks)])
 
 
