@@ -29,10 +29,10 @@ def replacing(path):
 
 @contextlib.contextmanager
 def holding(path):
-    """Hold the lock file `path`, in which host and process stand, for as long as the block runs.
+    """Hold the lock file `path`, in which host, process and batch job stand, for as long as the block runs.
 
-    A lock whose process on this host is gone was left by a kill and is taken over. One of another host cannot be
-    judged from here, so it counts as held.
+    A lock whose process on this host is gone was left by a kill and is taken over. So is one of an earlier start of the
+    job that this process belongs to. Any other of another host cannot be judged from here, so it counts as held.
 
     Raises:
         UsageError: another process holds the lock; it is named.
@@ -43,7 +43,7 @@ def holding(path):
         path.unlink(missing_ok=True)
     try:
         with open(path, "x", encoding="utf-8") as file:  # fails where there is one, also if it came just now
-            file.write(f"{socket.gethostname()} {os.getpid()}\n")
+            file.write(" ".join([socket.gethostname(), str(os.getpid()), *_start_of_job()]) + "\n")
     except FileExistsError:
         raise UsageError(f"{path.parent}: {holder(path) or 'another process'} works in this folder; wait for it, or "
                          f"remove {path} if it no longer runs") from None
@@ -57,13 +57,25 @@ def holder(path) -> str:
     """Process and host that hold the lock file `path`, in words; "" where nobody does."""
     path = pathlib.Path(path)
     text = path.read_text(encoding="utf-8") if path.is_file() else ""
-    host, _, pid = text.strip().partition(" ")
+    host, pid = (text.split() + ["", ""])[:2]
     return "" if not text or _left_behind(text) else f"process {pid or 'unknown'} on {host or 'an unknown host'}"
 
 
+def _start_of_job() -> list[str]:
+    """What a scheduler calls the batch job of this process, also when it starts it again, and which start this is."""
+    if job := os.environ.get("SLURM_JOB_ID"):
+        return [f"slurm-{job}", os.environ.get("SLURM_RESTART_COUNT", "0")]
+    if job := os.environ.get("SKYPILOT_TASK_ID"):
+        return [job, socket.gethostname()]  # each start is on new machines, and nothing counts them
+    return []
+
+
 def _left_behind(holder: str) -> bool:
-    """Whether the process named in a lock ran on this host and is gone."""
-    host, _, pid = holder.strip().partition(" ")
+    """Whether the process named in a lock is gone: it ran on this host, or in another start of this job."""
+    host, pid, *start = [*holder.split(), "", ""][:4]
+    own = _start_of_job()
+    if own and start[0] == own[0] and start != own:
+        return True  # schedulers start a job again when it has ended everywhere
     if host != socket.gethostname() or not pid.isdecimal():
         return False
     if int(pid) == os.getpid():

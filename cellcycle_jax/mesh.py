@@ -40,7 +40,9 @@ def start(accelerator: str = "", coordinator: str = "", processes: int = 0, proc
     if coordinator or _one_of_several():
         jax.config.update("jax_cpu_collectives_implementation", "gloo")
         named = (coordinator, processes, process) if coordinator else ()
-        jax.distributed.initialize(*named, heartbeat_timeout_seconds=HEARTBEAT_S,
+        # A scheduler that is recognised has JAX use one GPU in each process; a process named by flags uses all it sees.
+        method = "deactivate" if coordinator else None
+        jax.distributed.initialize(*named, cluster_detection_method=method, heartbeat_timeout_seconds=HEARTBEAT_S,
                                    shutdown_timeout_seconds=SHUTDOWN_S)
     if accelerator and (found := jax.default_backend()) != accelerator:
         raise ResourceMissing(f"--require_accelerator={accelerator}: JAX finds only {found} here; install the matching "

@@ -1,5 +1,6 @@
 """Being told to stop: a signal is noted, the state is saved by the loop, and the scheduler is asked to run it again."""
 
+import atexit
 import logging
 import os
 import shutil
@@ -9,7 +10,7 @@ import threading
 
 from cellcycle_jax import mesh
 
-SLURM_JOB = "SLURM_JOB_ID"
+SLURM_JOB, SLURM_ARRAY, SLURM_TASK = "SLURM_JOB_ID", "SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID"
 
 
 class Interruptible:
@@ -31,10 +32,22 @@ class Interruptible:
 
 
 def ask_for_requeue() -> None:
-    """Under Slurm, put this job back into the queue: by itself Slurm takes any exit for the end of the job."""
-    job = os.environ.get(SLURM_JOB)
-    if not job or not mesh.first_process():
-        return
+    """Under Slurm, put this job back into the queue as this process ends: Slurm takes any exit for the end of the job.
+
+    Not before, as Slurm then ends all processes of the job, and this one has locks to give up and a log to close.
+    """
+    if os.environ.get(SLURM_JOB) and mesh.first_process():
+        atexit.register(_requeue, _slurm_job())
+
+
+def _slurm_job() -> str:
+    """What Slurm calls this job; the last one of an array has the number by which the whole array goes."""
+    if SLURM_ARRAY in os.environ:
+        return f"{os.environ[SLURM_ARRAY]}_{os.environ[SLURM_TASK]}"
+    return os.environ[SLURM_JOB]
+
+
+def _requeue(job):
     if not shutil.which("scontrol"):
         logging.warning("job %s is not put back into the queue: there is no scontrol here; submit it again", job)
         return

@@ -156,6 +156,30 @@ def test_a_lock_that_cannot_be_judged_counts_as_held(tmp_path, text):
     assert (tmp_path / ".lock").read_text() == text
 
 
+@pytest.mark.parametrize("given, held", [
+    ({"SLURM_JOB_ID": "7", "SLURM_RESTART_COUNT": "1"}, False), ({"SLURM_JOB_ID": "7"}, True),
+    ({"SLURM_JOB_ID": "8", "SLURM_RESTART_COUNT": "1"}, True), ({"SKYPILOT_TASK_ID": "sky_7-0"}, True), ({}, True)])
+def test_a_lock_of_an_earlier_start_of_the_same_job_is_taken_over(tmp_path, monkeypatch, given, held):
+    for name in ("SLURM_JOB_ID", "SLURM_RESTART_COUNT", "SKYPILOT_TASK_ID"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    (tmp_path / ".lock").write_text("another-host 5 slurm-7 0\n")
+    assert files.holder(tmp_path / ".lock") == ("process 5 on another-host" if held else "")
+
+
+def test_a_job_that_counts_no_starts_takes_over_from_its_other_hosts_only(tmp_path, monkeypatch):
+    monkeypatch.delenv("SLURM_JOB_ID", raising=False)
+    monkeypatch.setenv("SKYPILOT_TASK_ID", "sky_7-0")
+    with files.holding(tmp_path / ".lock"):
+        assert (tmp_path / ".lock").read_text().split()[2:] == ["sky_7-0", socket.gethostname()]
+    own = socket.gethostname()
+    for lock, held in (("other 5 sky_7-0 other\n", False), ("other 5 sky_8-0 other\n", True),
+                       (f"{own} 1 sky_7-0 {own}\n", True)):
+        (tmp_path / ".lock").write_text(lock)
+        assert bool(files.holder(tmp_path / ".lock")) == held
+
+
 def test_sha256_of_a_known_content(tmp_path):
     path = tmp_path / "abc"
     path.write_bytes(b"abc")  # first example of FIPS 180-4
