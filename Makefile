@@ -45,14 +45,13 @@ $(PEERS)/.ready: bench/peers/requirements.txt
 	$(PEERS)/bin/python -m pip install --quiet -r $<
 	touch $@
 
-# One solved set per target; needs `pip install uv`.
+# One solved set per target; needs `pip install uv`. Refreshed, as uv overlooks a requirements.txt that has changed.
 constraints:
 	for version in 3.11 3.12; do \
-	  short=py$$(echo $$version | tr -d .); \
-	  uv pip compile -q pyproject.toml --extra test --python-version $$version --python-platform x86_64-manylinux_2_31 \
-	    --no-header --no-annotate -o constraints/cpu-$$short.txt; \
-	  for extra in cuda12 cuda13 tpu; do \
-	    uv pip compile -q pyproject.toml --extra test --extra $$extra --python-version $$version \
-	      --python-platform x86_64-manylinux_2_31 --no-header --no-annotate -o constraints/$$extra-$$short.txt; \
+	  for target in cpu cuda12 cuda13 tpu; do \
+	    extra=$$([ $$target = cpu ] || echo --extra $$target); \
+	    uv pip compile -q pyproject.toml --refresh-package cellcycle-jax --extra test $$extra --no-header --no-annotate \
+	      --python-version $$version --python-platform x86_64-manylinux_2_31 \
+	      -o constraints/$$target-py$$(echo $$version | tr -d .).txt; \
 	  done; \
 	done
