@@ -128,7 +128,7 @@ def _run(parts, workdir, record, wandb):
     config, first = parts.members[0].config.train, mesh.first_process()
     cells, valid = assembly.make_feed(parts, reached["step"])
     pace, began = _Pace(cells.most), time.monotonic()
-    with preemption.Interruptible() as stop, tqdm.tqdm(
+    with contextlib.closing(cells), preemption.Interruptible() as stop, tqdm.tqdm(
             total=config.steps, initial=reached["step"], desc="train", unit="step", disable=not first) as bar:
         while not _ended(reached, config):
             done, count = reached["step"], pace.begin(_until_next(reached["step"], config))
@@ -149,7 +149,6 @@ def _run(parts, workdir, record, wandb):
                 logging.warning("stopped after step %d, state saved; run the same command again to continue", done)
                 preemption.ask_for_requeue()
                 raise SystemExit(EXIT_PREEMPTED)
-    cells.close()
     return jax.device_get(now), best, reached
 
 

@@ -169,7 +169,7 @@ def _one_by_one(step, cells_of, mesh, models, shared):
                 for name in SUMS:
                     sums[name][r, i] = new[name][0]
             after.append(now)
-        return jax.tree.map(lambda *a: jnp.concatenate(a), *after) if models > 1 else after[0], sums
+        return after[0] if models == 1 else jax.tree.map(lambda *a: np.concatenate(a), *jax.device_get(after)), sums
 
     return dispatch
 
@@ -249,8 +249,8 @@ def _is_cpu(mesh):
 
 
 def _one_of(tree, r, models):
-    """Model `r` of several, its first axis kept."""
-    return tree if models == 1 else jax.tree.map(lambda a: a[r : r + 1], tree)
+    """Model `r` of several, its first axis kept; a copy, since a program may write over what it is given."""
+    return tree if models == 1 else jax.tree.map(lambda a: np.array(np.asarray(a)[r : r + 1]), tree)
 
 
 def batch_size(batch: int, models: int, mesh) -> int:
