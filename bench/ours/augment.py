@@ -7,7 +7,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[2]))
 
 import jax
 
-from bench.ours.networks import AUGMENTED, about
+from bench.ours.networks import about
+from bench.ours.training import AUGMENTED
 from bench.protocol import NETWORKS, serve
 from cellcycle_jax.augment import augment
 

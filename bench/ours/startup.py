@@ -12,8 +12,9 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[2]))
 
-from bench.ours.networks import about, our_train_step
-from bench.protocol import serve
+from bench.ours.networks import about, made_crops
+from bench.ours.training import Setup, Training
+from bench.protocol import NETWORKS, serve
 from cellcycle_jax import data, loop
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -21,6 +22,6 @@ parser.add_argument("--batch", type=int, default=8)
 parser.add_argument("--data", type=pathlib.Path)
 given = parser.parse_args()
 loop._enable_cache()
-cells = data.load_crops(given.data, "train") if given.data else given.batch
-our_train_step("paper", given.batch, augmented=bool(given.data), cells=cells)(1)
+crops = data.load_crops(given.data, "train") if given.data else made_crops(NETWORKS["paper"], given.batch)
+Training(Setup("paper", given.batch, augmented=bool(given.data)), crops).run(1)
 serve(lambda units: None, items=1, tensorflow="tensorflow" in sys.modules, **about())

@@ -1,6 +1,7 @@
 """Worker: training steps of this project.
 
-    python bench/ours/train.py --model paper [--batch 89] [--augment] [--lr 0] [--members 1]
+    python bench/ours/train.py --model paper [--batch 89] [--augment] [--lr 0] [--dtype bfloat16]
+        [--members 7 [--by-host yes]] [--data DIR --placement disk]
 
 An item is a crop seen by a model. It tells the density of activations at the end; what it says and is told stands in
 bench/protocol.py.
@@ -14,28 +15,41 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[2]))
 
 import jax
 
-from bench.ours.networks import about, densities, our_train_step
+from bench.ours.networks import about, densities
+from bench.ours.training import Setup, Training
 from bench.protocol import LEARNING_RATE, NETWORKS, serve
-from cellcycle_jax import state
+from cellcycle_jax import data, feed, state
 
 
-def main():
-    """Warm up and serve."""
+def parse():
+    """What the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", choices=NETWORKS, default="paper")
     parser.add_argument("--batch", type=int, help="crops in a step; by default the network's")
     parser.add_argument("--augment", action="store_true")
     parser.add_argument("--lr", type=float, default=LEARNING_RATE, help="0: the weights stay as they were drawn")
-    parser.add_argument("--members", type=int, default=1, help="models trained side by side")
-    given = parser.parse_args()
+    parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
+    parser.add_argument("--members", type=int, default=1, help="models trained as one program")
+    parser.add_argument("--by-host", choices=("yes", "no"), help="by default what training does on this device")
+    parser.add_argument("--data", type=pathlib.Path, help="folder that `prepare` wrote; by default crops are made up")
+    parser.add_argument("--placement", choices=feed.PLACEMENTS[1:], default="device", help="of these crops")
+    return parser.parse_args()
+
+
+def main():
+    """Warm up and serve."""
+    given = parse()
     batch = given.batch or NETWORKS[given.model].batch
-    train = our_train_step(given.model, batch, given.augment, given.lr, given.members)
+    setup = Setup(given.model, batch, given.augment, given.lr, given.dtype, given.members,
+                  {"yes": True, "no": False, None: None}[given.by_host], given.placement == "device")
+    training = Training(setup, given.data and data.load_crops(given.data, "train", pixels=given.placement != "disk"))
+    training.run(3)
 
     def tell():
-        return {"density": densities(given.model, state.member(train(0), 0).variables)}
+        return {"density": densities(given.model, given.dtype, state.member(training.state, 0).variables)}
 
-    parameters = sum(p[0].size for p in jax.tree.leaves(train(3).params))
-    serve(train, batch * given.members, tell, parameters=parameters, **about())
+    parameters = sum(p[0].size for p in jax.tree.leaves(training.state.params))
+    serve(training.run, batch * given.members, tell, parameters=parameters, **about())
 
 
 if __name__ == "__main__":

@@ -1,0 +1,89 @@
+"""Our side of training, as `launch.py train` does it, without scores and checkpoints."""
+
+import dataclasses
+import functools
+
+import jax
+import numpy as np
+
+from bench.ours.networks import build, made_crops, seen
+from bench.protocol import CLASSES, DROPOUT, LEARNING_RATE, NETWORKS
+from cellcycle_jax import augment, feed, mesh, optim, state, steps
+
+AUGMENTED = {"flip": True, "rotate_deg": 20.0, "shift": 0.1, "scale": 0.0, "intensity": 0.0}
+UNCHANGED = {"flip": False, "rotate_deg": 0.0, "shift": 0.0, "scale": 0.0, "intensity": 0.0}
+CELLS = 512  # made up, where no others are given
+
+
+@dataclasses.dataclass(frozen=True)
+class Setup:
+    """What is trained, and how."""
+
+    name: str  # a key of `NETWORKS`
+    batch: int  # crops in a step
+    augmented: bool = False  # whether crops are changed at random
+    learning_rate: float = LEARNING_RATE  # 0: the weights stay as they were drawn
+    dtype: str = "float32"
+    members: int = 1  # models trained as one program, each with its own seed
+    by_host: bool | None = None  # as in `steps.make_train_program`
+    resident: bool = True  # whether the cells lie on the device; else batches are made in the background, and sent
+
+
+class Training:
+    """Models in training.
+
+    Attributes:
+        state: of all models, with a first axis.
+    """
+
+    def __init__(self, setup: Setup, crops=None):
+        """Draw the weights.
+
+        Args:
+            setup: what is trained.
+            crops: `data.Crops` that batches are drawn from; by default made up.
+        """
+        self._setup, self._devices, self._done = setup, mesh.make_mesh(), 0
+        self._crops = made_crops(NETWORKS[setup.name], CELLS) if crops is None else crops
+        rows = np.arange(len(self._crops), dtype=np.int32)
+        self._orders = [feed.Order(seed, rows) for seed in range(setup.members)]
+        self._program, self._traits, self.state = _assembled(setup, self._devices)
+        size = steps.batch_size(setup.batch, setup.members, self._devices)
+        self._valid = mesh.put((np.arange(size) < setup.batch).astype(np.float32),
+                               steps.index_sharding(setup.members, self._devices))
+        self._resident = setup.resident and feed.Resident(self._crops, self._orders, setup.batch, self._devices)
+
+    def run(self, number: int) -> np.ndarray:
+        """Do so many steps and wait for the devices; the mean loss of each step, f32 [members, number]."""
+        members, found, end = self._setup.members, [], self._done + number
+        cells = self._resident or feed.Streamed(self._crops, self._orders[0], self._setup.batch, self._devices,
+                                                self._done, end)
+        while self._done < end:
+            count = min(end - self._done, cells.most)
+            index, arrays = cells.take(self._done, count)
+            counts = np.full(members, count, np.int32)
+            self.state, sums = self._program(self._traits, self.state, index, counts, arrays, self._valid)
+            self._done += count
+            found.append((sums, count))
+        cells.close()
+        jax.block_until_ready(self.state)
+        return np.concatenate([np.asarray(sums["loss"])[:, :count] / np.asarray(sums["count"])[:, :count]
+                               for sums, count in found], axis=1)
+
+
+def _assembled(setup, devices):
+    """The program, the traits of all models, and their state before the first step."""
+    network, model = NETWORKS[setup.name], build(setup.name, setup.dtype)
+    own = steps.own_sharding(setup.members, devices)
+    optimizer = functools.partial(optim.make_optimizer, "rmsprop", "constant", 1)
+    changes = functools.partial(augment.augment, channels=tuple(range(network.channels)), stored=network.channels,
+                                **(AUGMENTED if setup.augmented else UNCHANGED))
+    program = steps.make_train_program(steps.make_train_step(model, optimizer, seen(network), changes), devices,
+                                       setup.members, streamed=not setup.resident, by_host=setup.by_host)
+    create = state.make_create(model, optimizer(setup.learning_rate, 0.0),
+                               (network.size, network.size, network.channels))
+    traits = state.stack([
+        state.make_traits(seed, np.ones(network.channels), setup.learning_rate, 0.0, DROPOUT, np.ones(CLASSES))
+        for seed in range(setup.members)])
+    start = state.stack([create(seed) for seed in range(setup.members)])
+    return program, mesh.put(traits, own), mesh.put(start, own)
