@@ -1,7 +1,9 @@
 """Studies: which runs they have, what trains together, and that their table says what it should."""
 
+import os
 import pathlib
 import shutil
+import signal
 
 import jax
 import numpy as np
@@ -9,8 +11,24 @@ import pandas as pd
 import pytest
 
 import launch
-from cellcycle_jax import files, log, loop, run, schema, study, sweep, sweep_plan
-from cellcycle_jax.errors import UsageError
+from cellcycle_jax import (
+    checkpoint,
+    data,
+    files,
+    log,
+    loop,
+    metrics,
+    run,
+    schema,
+    statistics,
+    steps,
+    study,
+    sweep,
+    sweep_plan,
+    sweep_scores,
+)  # fmt: skip
+from cellcycle_jax.errors import EXIT_PREEMPTED, UsageError
+from cellcycle_jax.report import sweep_figures, sweep_table
 from configs.load import load_study
 from tests import tiny
 
@@ -233,3 +251,197 @@ def test_another_study_or_data_set_is_refused(done, path, data_dir, tmp_path, ca
     more = ["--config.train.steps=13"] if change == "training" else []
     code, said = command(capsys, f"--config={flags}", f"--data={data_dir}", f"--workdir={done}", *more)
     assert code == 5 and len(said.err.strip().splitlines()) == 1 and change in said.err
+
+
+def interrupt(monkeypatch, at):
+    """Dispatch steps one by one, and send SIGTERM to this process when the first batch of step `at` is drawn."""
+    drawn, sent = steps.batch_indices, []
+
+    def draw(seed, step, n, batch, count):
+        if step == at and not sent:
+            sent.append(os.kill(os.getpid(), signal.SIGTERM))
+        return drawn(seed, step, n, batch, count)
+
+    monkeypatch.setattr(steps, "batch_indices", draw)
+    monkeypatch.setattr(loop, "DISPATCH_SECONDS", 0.0)
+
+
+@pytest.fixture(scope="module")
+def continued(data_dir, path, tmp_path_factory):
+    """The study of `done`, stopped at step 6, then one run trained by --index, then all the rest."""
+    workdir, flags = tmp_path_factory.mktemp("continued"), ["sweep", f"--config={path}", f"--data={data_dir}"]
+    with pytest.MonkeyPatch.context() as patch:
+        interrupt(patch, at=6)
+        with pytest.raises(SystemExit) as stop:
+            launch.main([*flags, f"--workdir={workdir}"])
+    assert stop.value.code == EXIT_PREEMPTED
+    (cohort,) = workdir.glob("cohorts/*")
+    assert checkpoint.newest_step(cohort / "checkpoints") == 7 and not list(workdir.glob("runs/*"))
+    assert launch.main([*flags, f"--workdir={workdir}", "--index=2"]) == 0
+    log.append(workdir / "runs" / "Golgi_seed0", {"event": "mine", "step": 0})
+    listed = sweep_plan.listing(sweep_plan.make_plan(load_study(path), data_dir, workdir))
+    assert launch.main([*flags, f"--workdir={workdir}"]) == 0
+    return workdir, listed
+
+
+def test_a_sweep_goes_on_to_the_same_bits(continued, done):
+    for name in ("DNA_seed0", "DNA+Golgi_seed1"):
+        one, other = (run.load_run(folder / "runs" / name).variables for folder in (continued[0], done))
+        jax.tree.map(np.testing.assert_array_equal, one, other)
+
+
+def test_a_run_finished_by_index_stays_as_it_is_and_the_begun_cohort_goes_on(continued, done):
+    workdir, listed = continued
+    assert listed.count("begun") == 5 and "Golgi_seed0      finished at step 12" in listed
+    assert [p.name for p in workdir.glob("cohorts/*")] == [p.name for p in done.glob("cohorts/*")]
+    assert {"event": "mine", "step": 0} in log.read(workdir / "runs" / "Golgi_seed0")
+    trained = [(len(r["runs"]), r["seconds"] > 0) for r in log.read(workdir) if r["event"] == "trained"]
+    assert trained == [(6, True), (1, True), (6, True)]
+
+
+def test_a_run_that_another_process_trains_is_waited_for(path, data_dir, tmp_path, capsys):
+    (tmp_path / "runs" / "DNA_seed1").mkdir(parents=True)
+    (tmp_path / "runs" / "DNA_seed1" / ".lock").write_text("another-host 7\n")
+    flags = [f"--config={path}", f"--data={data_dir}", f"--workdir={tmp_path}"]
+    code, said = command(capsys, *flags)
+    assert code == 2 and "process 7 on another-host trains this run" in said.err
+    (tmp_path / ".lock").write_text("another-host 7\n")
+    code, said = command(capsys, *flags, "--index=0")
+    assert code == 2 and "process 7 on another-host trains all runs" in said.err
+
+
+def test_what_cannot_be_one_program_is_several(path, data_dir, tmp_path):
+    body = ("return [{'model.filters': filters, 'seed': seed} for filters in (4, 5) for seed in (0, 1)] + "
+            "[{'model.depth': 0}]")
+    plan = sweep_plan.make_plan(load_study(write_study(tmp_path, body)), data_dir, tmp_path)
+    assert list(plan.records) == ["filters=4_seed0", "filters=4_seed1", "filters=5_seed0", "filters=5_seed1", "depth=0"]
+    found = sweep_plan.programs(plan, dict.fromkeys(plan.records, ("not begun", 0)))
+    assert [names for _, names in found] == [["filters=4_seed0", "filters=4_seed1"],
+                                             ["filters=5_seed0", "filters=5_seed1"], ["depth=0"]]
+    assert [folder is None for folder, _ in found] == [False, False, True]
+    begun = {**dict.fromkeys(plan.records, ("not begun", 0)), "filters=4_seed0": ("begun", 4),
+             "filters=5_seed0": ("finished", 12)}
+    assert [names for _, names in sweep_plan.programs(plan, begun)] == [
+        ["filters=4_seed0"], ["filters=4_seed1"], ["filters=5_seed1"], ["depth=0"]]
+    assert sweep_plan.listing(plan).endswith("5 runs, trained as 3 programs")
+
+
+@pytest.fixture(scope="module")
+def diverged(data_dir, tmp_path_factory):
+    """Two rates of learning, one of which is far too high."""
+    workdir = tmp_path_factory.mktemp("diverged")
+    body = "return [{'optimizer.learning_rate': rate} for rate in (1e-3, 1e30)]"
+    path = write_study(workdir, body, "rows='learning rate'")
+    assert launch.main(["sweep", f"--config={path}", f"--data={data_dir}", f"--workdir={workdir}/sweep"]) == 0
+    return path, workdir / "sweep"
+
+
+def test_a_run_that_diverges_is_told_and_the_other_finishes(diverged, data_dir, capsys, monkeypatch):
+    path, workdir = diverged
+    (bad,) = workdir.glob("runs/*/diverged.json")
+    step = files.read_json(bad)["step"]
+    assert bad.parent.name == "learning_rate=1e+30" and 1 <= step <= 12
+    assert f"Diverged and left out: learning_rate=1e+30 (step {step})" in (workdir / "table.md").read_text()
+    assert pd.read_parquet(workdir / "scores.parquet")["run"].unique().tolist() == ["learning_rate=0.001"]
+    monkeypatch.setattr(loop, "_train", lambda *_: pytest.fail("trained again"))
+    flags = [f"--config={path}", f"--data={data_dir}", f"--workdir={workdir}"]
+    assert f"diverged at step {step}" in command(capsys, *flags, "--list")[1].out
+    code, said = command(capsys, *flags, "--index=1")
+    assert code == 6 and f"diverged at step {step}" in said.err
+    assert command(capsys, *flags)[0] == 0
+
+
+def test_a_run_that_diverges_alone_is_told_and_kept_in_mind(diverged, data_dir, tmp_path, capsys):
+    path, together = diverged
+    flags = [f"--config={path}", f"--data={data_dir}", f"--workdir={tmp_path}"]
+    assert command(capsys, *flags, "--index=1")[0] == 6
+    found = [files.read_json(p)["step"] for f in (tmp_path, together) for p in f.glob("runs/*/diverged.json")]
+    assert found[0] == found[1]
+
+
+def test_the_test_split_is_opened_by_final_alone(done, path, data_dir, tmp_path, monkeypatch, capsys):
+    workdir, opened, load = shutil.copytree(done, tmp_path / "sweep"), [], data.load_crops
+
+    def watched(data_dir, split, final=False, **options):
+        opened.append((split, final))
+        return load(data_dir, split, final, **options)
+
+    monkeypatch.setattr(data, "load_crops", watched)
+    flags = [f"--config={path}", f"--data={data_dir}", f"--workdir={workdir}"]
+    assert command(capsys, *flags)[0] == 0 and set(opened) == {("train", False), ("validation", False)}
+    assert not [r for r in log.read(workdir / "runs" / "DNA_seed0") if "event" in r]
+    code, said = command(capsys, *flags, "--final", "--index=0")
+    assert code == 2 and "without --index" in said.err
+    assert command(capsys, *flags, "--final")[0] == 0 and ("test", True) in opened
+    for folder in (workdir / "runs").iterdir():
+        (event,) = [r for r in log.read(folder) if "event" in r]
+        assert event["event"] == "final_opened" and event["split"] == "test" and event["step"]
+    assert set(pd.read_parquet(workdir / "scores.parquet")["split"]) == {"test"}
+    assert (workdir / "table_validation.md").read_text() == (done / "table.md").read_text()
+    assert "Validation chose" not in (workdir / "table.md").read_text()
+
+
+def planted(rows):
+    """Predictions with known scores: cells of two lines and six fields, each with both classes."""
+    crops = tiny.crops(24, "validation")
+    sure = np.where(crops.label == 1, 0.75, 0.25)  # of which 1 minus each is exact
+    wrong = np.where(crops.cell_line == "HeLa", sure, 1 - sure)
+    half = np.where(np.arange(24) < 12, sure, 0.5)
+    probs = {name: np.stack([1 - p, p], 1) for name, p in (("a", sure), ("b", wrong), ("c", half))}
+    return sweep_scores.Tested("validation", crops, probs, rows, "good")
+
+
+def test_the_scores_of_planted_predictions_are_known():
+    found = sweep_scores.score(planted({"mixed": ["a", "b"], "good": ["a"]}), {"a": ["a"], "b": ["b"]},
+                               ("auroc", "balanced_accuracy"), 200, 0.95)
+    assert list(found) == ["all lines", "HeLa", "RPE1"]
+    every, rpe1 = found["all lines"], found["RPE1"]
+    assert every["runs"]["b"]["auroc"]["value"] == 0.5 and every["rows"]["mixed"]["auroc"]["value"] == 0.75
+    mixed = rpe1["rows"]["mixed"]["auroc"]  # one run knows all, the other everything the wrong way round
+    assert (mixed["value"], mixed["low"], mixed["high"], mixed["lowest"], mixed["highest"]) == (0.5, 0.5, 0.5, 0, 1)
+    lead = rpe1["differences"]["mixed"]["auroc"]
+    assert (lead["value"], lead["low"], lead["high"]) == (-0.5, -0.5, -0.5) and "good" not in rpe1["differences"]
+    assert found["HeLa"]["differences"]["mixed"]["auroc"]["value"] == 0
+    assert (every["n_cells"], every["n_groups"], rpe1["n_cells"], rpe1["n_groups"]) == (24, 6, 12, 6)
+
+
+def test_means_and_differences_are_of_the_same_resamples():
+    tested = planted({})
+    label, groups = tested.crops.label, tested.crops.group_id
+    rows = {"mixed": ["b", "c"], "good": ["a"]}
+    found = statistics.means_with_intervals(label, tested.probs, rows, groups, 60, 0.9, 3, ("auroc",), "good")
+    counts, member = statistics.cluster_bootstrap_counts(groups, 60, 3)
+    drawn = [metrics.auroc(label, tested.probs[name], counts[:, member]) for name in "abc"]
+    expected = statistics.interval((drawn[1] + drawn[2]) / 2 - drawn[0], 0.9)
+    lead = found["difference", "mixed", "auroc"]
+    assert (lead["low"], lead["high"]) == pytest.approx(expected) and lead["low"] < lead["value"] < lead["high"]
+
+
+def result_of(tested, scores, **options):
+    names = {row: of for row, of in tested.rows.items()}
+    found = sweep_scores.score(tested, {n: [n] for of in names.values() for n in of}, scores, 50, 0.95)
+    return {"split": "validation", "rows": "trained on", "scores": scores, "reference": tested.reference,
+            "confidence": 0.95, "classes": tiny.CLASSES, "group_by": "field", "results": found, "members": names,
+            "diverged": {}, "notes": ["a note"], "seconds": 7.0} | options
+
+
+def test_a_matrix_says_which_line_was_trained_on():
+    tested = planted({"HeLa": ["b"], "good": ["a"]})
+    result = result_of(tested, ("auroc",), columns="cell lines",
+                       trained_on={"HeLa": ["HeLa"], "good": ["HeLa", "RPE1"]})
+    text = sweep_table.markdown("mine", result)
+    assert "| HeLa | 1.000 (1.000 to 1.000), 1.000 to 1.000 | 0.000 (0.000 to 0.000), 0.000 to 0.000 * |" in text
+    assert text.count(" * |") == 1 and "tested on RPE1 (12 cells, 6 groups)" in text
+    figure = sweep_figures.draw(result)["auroc"]
+    said = [t.get_text() for t in figure.axes[0].texts]
+    assert said[:2] == ["1.000\n1.000–1.000", "0.000\n0.000–0.000"] and len(figure.axes[0].patches) == 1
+
+
+def test_a_table_of_scores_has_seeds_and_differences():
+    tested = planted({"mixed": ["a", "b"], "good": ["a"]})
+    result = result_of(tested, ("auroc",), columns="scores", trained_on={"mixed": ["HeLa"], "good": ["HeLa"]},
+                       diverged={"x": 3})
+    text = sweep_table.markdown("mine", result)
+    assert "| mixed | 2 | 0.750 (" in text and "0.500 to 1.000 | -0.250 (" in text and "x (step 3)" in text
+    figure = sweep_figures.draw(result)["scores"]
+    assert [t.get_text() for t in figure.axes[0].get_yticklabels()] == ["mixed", "good"] and len(figure.axes) == 2

@@ -32,7 +32,7 @@ def dots(result: dict) -> Figure:
         panels.append((scores[0], found["differences"], label, 0.0))
     rows = list(found["rows"])
     figure = Figure(figsize=(3.1 + 3.3 * len(panels), 1.6 + 0.36 * len(rows)), layout="constrained")
-    figure.suptitle(_title(result), x=0.01, ha="left", fontsize=11)
+    figure.suptitle(f"{_title(result)}; rings: single runs", x=0.01, ha="left", fontsize=11)
     for ax, panel in zip(figure.subplots(1, len(panels), sharey=True, squeeze=False)[0], panels, strict=True):
         _panel(ax, result, rows, *panel)
     figure.axes[0].set_yticks(range(len(rows)), [row_name(row) for row in rows])
@@ -57,7 +57,7 @@ def _panel(ax, result, rows, metric, values, label, chance):
                     textcoords="offset points", va="center", fontsize=9)
     if chance is not None:
         ax.axvline(chance, color=GREY, lw=1, ls=(0, (2, 3)))
-    dotted = "" if chance is None else "; dotted: none" if chance == 0 else "; dotted: chance"
+    dotted = "" if chance is None else "; dotted: no difference" if chance == 0 else "; dotted: chance"
     ax.set_xlabel(f"{label},\nmean and {100 * result['confidence']:g} % interval{dotted}", loc="left", fontsize=9)
     ax.grid(axis="x")
     ax.tick_params(axis="y", length=0)

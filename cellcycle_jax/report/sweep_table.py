@@ -98,8 +98,8 @@ def notes(plan, tested, one) -> list[str]:
             "cells.", "Lowest to highest is over the seeds: other starting weights, another order of the same cells. "
             "Seeds are no biological replicates.", f"Chance is {chance}."]
     if tested.reference:
-        said.append(f"Differences are paired, on the same resamples; {len(set(m.row for m in plan.members)) - 1} rows "
-                    "are compared and no interval is corrected for that.")
+        said.append(f"Differences are paired, on the same resamples; {len(tested.rows) - 1} rows are compared and no "
+                    "interval is corrected for that.")
     if table.columns == "scores":
         said.append(f"Baselines know the measurements of {', '.join(one.channels)}; they have no seed.")
     else:
