@@ -29,13 +29,14 @@ class Plan:
 def make_plan(chosen: study.Study, data_dir, workdir) -> Plan:
     """The runs of a study on a data set, all checked before any is trained; raises as `run_sweep`."""
     check_config(chosen.config)
-    crops = data.load_crops(data_dir, "train", pixels=False)
+    crops, validation = (data.load_crops(data_dir, split, pixels=False) for split in ("train", "validation"))
     shown = sorted(data.channel_indices(crops, chosen.config.data.channels))
     rows = data.labelled_rows(crops, chosen.config.data.cell_lines)
     found = study.Data(tuple(crops.channels[i] for i in shown), tuple(sorted(set(crops.cell_line[rows].tolist()))))
     members, records = study.members(chosen, found), {}
     for member in members:
         check_config(member.config)
+        cohort.make_member(member.name, member.config, crops, validation)  # refuses what has no cells
         records[member.name] = run.describe(member.config, data_dir, crops)
     return Plan(chosen, members, records, found, pathlib.Path(data_dir), pathlib.Path(workdir))
 
