@@ -12,11 +12,11 @@ import tifffile
 from scipy import ndimage
 from skimage.draw import disk
 
-from cellcycle_jax import data, log, loop, models, run, schema
+from cellcycle_jax import data, log, loop, models, run, schema, sweep_plan
 from cellcycle_jax.explain.gradcam import resolve_tap, tap_names
 from cellcycle_jax.explain.maps import class_maps
 from configs import base
-from configs.load import load
+from configs.load import load, load_study
 from data_prep import allowed, build, gather, measure
 from tests import tiny
 
@@ -67,7 +67,7 @@ def test_every_block_is_followed():
         "data_prep/sources/mine.py", "data_prep/sources/__init__.py", "data_prep/segment.py, above SEGMENTERS",
         "data_prep/segment.py", "data_prep/measure.py, above measure_cells",
         "data_prep/measure.py, in measure_cells before it returns", "data_prep/phase.py, above METHODS",
-        "data_prep/phase.py",
+        "data_prep/phase.py", "experiments/masks.py",
     ])
 
 
@@ -186,6 +186,16 @@ def test_a_labelling_method_labels_a_table():
     found = module.label_cells(table, config.channels, config.phase)
     np.testing.assert_array_equal(found.label, high)
     assert found.cuts["P1"]["low"] < found.cuts["P1"]["cut"] < found.cuts["P1"]["high"]
+
+
+def test_a_study_has_runs_and_trains_as_few_programs(tmp_path):
+    (tmp_path / "masks.py").write_text(EXAMPLES["experiments/masks.py"])
+    chosen = load_study(tmp_path / "masks.py")
+    plan = sweep_plan.make_plan(chosen, tiny.write_data(tmp_path / "data"), tmp_path / "sweep")
+    assert len(plan.members) == 12 and plan.members[4].name == "mask=cell_learning_rate=0.004_seed1"
+    assert plan.members[4].row == "mask=cell, learning_rate=0.004" and plan.members[4].config.model.filters == 8
+    programs = sweep_plan.programs(plan, dict.fromkeys(plan.records, ("not begun", 0)))
+    assert [len(names) for _, names in programs] == [6, 6]
 
 
 def test_ones_own_images_as_the_page_says(simulated_fields, tmp_path):

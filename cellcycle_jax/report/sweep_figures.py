@@ -71,17 +71,17 @@ def matrix(result: dict, metric: str) -> Figure:
     rows = list(result["trained_on"])
     values = np.array([[result["results"][place]["rows"][row][metric]["value"] for place in places] for row in rows])
     figure = Figure(figsize=(2.6 + 1.9 * len(places), 1.9 + 0.72 * len(rows)), layout="constrained")
-    figure.suptitle(f"{METRICS[metric]} and {100 * result['confidence']:g} % interval\n{_title(result)}", x=0.01,
-                    ha="left", fontsize=10.5)
+    what = f"{METRICS[metric]}, mean over seeds and {100 * result['confidence']:g} % interval"
+    figure.suptitle(f"{what}\n{_title(result)}", x=0.01, ha="left", fontsize=10.5)
     ax = figure.subplots()
     chance = CHANCE[metric](result["classes"]) if metric in CHANCE else 0.0
-    shown = ax.imshow(values, cmap="cividis", vmin=chance, vmax=1, aspect="auto")
+    shown = ax.imshow(values, cmap="Blues", vmin=chance, vmax=1, aspect="auto")
     for (i, j), value in np.ndenumerate(values):
         one = result["results"][places[j]]["rows"][rows[i]][metric]
         bounds = f"\n{one['low']:.3f}–{one['high']:.3f}" if one["low"] == one["low"] else ""
         words = f"{value:.3f}{bounds}" if value == value else "not known"
-        bright = value == value and value > chance + 0.55 * (1 - chance)
-        ax.text(j, i, words, ha="center", va="center", fontsize=9.5, color=INK if bright else "white")
+        dark = value > chance + 0.55 * (1 - chance)
+        ax.text(j, i, words, ha="center", va="center", fontsize=9.5, color="white" if dark else INK)
         if places[j] not in result["trained_on"][rows[i]]:
             ax.add_patch(matplotlib.patches.Rectangle((j - 0.46, i - 0.44), 0.92, 0.88, fill=False, lw=2.4, ec=RED))
     ax.set_xticks(range(len(places)), [f"{place}\n{result['results'][place]['n_groups']} groups" for place in places])
@@ -89,5 +89,5 @@ def matrix(result: dict, metric: str) -> Figure:
     ax.set(xlabel="Tested on (frame: not trained on)", ylabel=result["rows"].capitalize())
     ax.spines[:].set_visible(False)
     ax.tick_params(length=0)
-    figure.colorbar(shown, ax=ax, shrink=0.7, label="dark: chance" if metric in CHANCE else "")
+    figure.colorbar(shown, ax=ax, shrink=0.7, label="white: chance" if metric in CHANCE else "")
     return figure
