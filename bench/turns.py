@@ -34,6 +34,11 @@ def accelerators() -> list[str]:
     return asked.stdout.split("\n")[:-1]
 
 
+def on_gpu() -> bool:
+    """Whether the machine has a GPU that is not hidden from the workers."""
+    return bool(accelerators()) and os.environ.get("CUDA_VISIBLE_DEVICES") != ""
+
+
 def in_turns(ways, inputs, rounds):
     """CPU seconds of each way, {name: [rounds]}, a round being all `inputs`; the first round is not counted."""
     seconds = {name: [] for name in ways}
@@ -59,14 +64,16 @@ def times(seconds, per, unit):
     return table(("way", f"ms per {unit}", "times as fast"), rows)
 
 
-def speeds(results, unit: str, first: str | None = None) -> str:
+def speeds(results, unit: str, first: str | None = None, more=None) -> str:
     """The table of a comparison; below it, what was left out and why.
 
     Args:
         results: of `workers.compare`.
         unit: what the items are, e.g. 'crops'.
         first: the way that the others are compared with; by default the first that ran.
+        more: further columns {head: {way: text}}.
     """
+    more = more or {}
     names = list(results.rates)
     first = first if first in results.rates else next(iter(names), None)
     rows = []
@@ -74,8 +81,9 @@ def speeds(results, unit: str, first: str | None = None) -> str:
         rate, ratio = results.rates[name], results.ratios(name, first)
         rows.append((name, results.info[name].get("device", ""), _rate(np.median(rate)),
                      f"{_rate(min(rate))} to {_rate(max(rate))}", f"{np.median(ratio):.2f}",
-                     f"{min(ratio):.2f} to {max(ratio):.2f}", f"{results.ready_s[name]:.1f}"))
-    head = ("way", "on", f"{unit}/s", "over the rounds", f"times {first}", "over the rounds", "s to ready")
+                     f"{min(ratio):.2f} to {max(ratio):.2f}", *(column.get(name, "") for column in more.values()),
+                     f"{results.ready_s[name]:.1f}"))
+    head = ("way", "on", f"{unit}/s", "over the rounds", f"times {first}", "over the rounds", *more, "s to ready")
     return (table(head, rows) if rows else "") + missing(results.left_out)
 
 
@@ -94,6 +102,22 @@ def arguments(docstring, rounds=5):
     parser.add_argument("--rounds", type=int, default=rounds)
     parser.add_argument("--record", action="store_true", help="put the tables into bench/RESULTS.md")
     return parser
+
+
+def listed(allowed):
+    """A type for an argument: names out of `allowed`, separated by commas."""
+    def parse(text):
+        names = text.split(",")
+        if unknown := set(names) - set(allowed):
+            raise argparse.ArgumentTypeError(f"found {', '.join(sorted(unknown))}; allowed are {', '.join(allowed)}")
+        return names
+
+    return parse
+
+
+def numbers(text: str) -> list[int]:
+    """A type for an argument: whole numbers, separated by commas."""
+    return [int(number) for number in text.split(",")]
 
 
 def publish(title, versions, body, recorded):

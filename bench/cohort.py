@@ -1,0 +1,50 @@
+"""How much faster several models are trained as one program than one after another.
+
+    python bench/cohort.py [--networks small,resnet] [--members 7] [--rounds 5] [--seconds 2] [--record]
+
+An item is a crop seen by a model. Models one after another see as many crops a second as one model alone does, which is
+what is timed for them; starting each is not counted. As one program the host starts step by step and model by model, or
+all models run side by side with their steps in a loop inside the program (`steps.make_train_program`, `by_host`). On a
+GPU 35 models join 7. `--record` puts the tables into bench/RESULTS.md.
+"""
+
+import pathlib
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
+
+from bench.protocol import NETWORKS
+from bench.turns import arguments, listed, numbers, on_gpu, publish, speeds
+from bench.workers import OURS, TUNED, Way, compare
+
+
+def ways_of(name, members):
+    """The ways to train so many models; the others are compared with the first."""
+    command = ("ours/train.py", "--model", name)
+    together = (*command, "--members", members)
+    return [
+        Way("one after another", OURS, command, TUNED),
+        Way("one program, started by the host", OURS, (*together, "--by-host", "yes"), TUNED),
+        Way("one program, side by side", OURS, (*together, "--by-host", "no"), TUNED),
+    ]
+
+
+def main():
+    """Measure and publish."""
+    gpu = on_gpu()
+    parser = arguments(__doc__)
+    parser.add_argument("--networks", type=listed(NETWORKS), default=["small", "resnet"])
+    parser.add_argument("--members", type=numbers, default=[7, 35] if gpu else [7])
+    parser.add_argument("--seconds", type=float, default=2.0, help="that a way takes in a round")
+    given, versions, body = parser.parse_args(), {}, ""
+    for name in given.networks:
+        for members in given.members:
+            results = compare(ways_of(name, members), given.rounds, given.seconds)
+            body += (f"{members} models of the network {name!r}, batches of {NETWORKS[name].batch}\n\n"
+                     + speeds(results, "models x crops"))
+            versions |= results.versions()
+    publish("Cohorts on a GPU" if gpu else "Cohorts", versions, body, given.record)
+
+
+if __name__ == "__main__":
+    main()

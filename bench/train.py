@@ -1,0 +1,122 @@
+"""How many crops a second training sees, beside PyTorch and Keras, and which share of the device's arithmetic that is.
+
+    python bench/train.py [--networks paper,resnet,small] [--batches 89,256] [--ways ours,torch-tuned] [--rounds 5]
+        [--seconds 2] [--record]
+
+Crops lie on the device and are shown as they are; Keras' `model.fit` gets arrays in memory, as most would call it.
+Operations are those of the layers' shapes (`flops.py`, a convolution counted directly), for all ways alike; their share
+is of what products of 4096 x 4096 matrices reach in the same rounds. A way of ours with learning rate 0 keeps its first
+weights: what skips dead activations would otherwise get faster as they die. On a GPU, bfloat16 joins float32. Peers
+that are not installed are left out, and the table says so; `--record` puts the tables into bench/RESULTS.md.
+"""
+
+import pathlib
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
+
+import numpy as np
+
+from bench import flops
+from bench.protocol import NETWORKS
+from bench.turns import arguments, listed, numbers, on_gpu, publish, speeds, table
+from bench.workers import OURS, PEERS, TUNED, Way, compare
+
+TITLES = {"paper": "The paper's network", "resnet": "The residual network", "small": "The small network"}
+BATCHES = {"paper": (89, 256), "resnet": (32,), "small": (64,)}
+GPU_BATCHES = BATCHES | {"resnet": (32, 1024)}  # small ones do not fill it
+
+
+def cpu_ways(torch, keras, ours):
+    """The ways on a CPU by the name that `--ways` takes, from the commands of the workers."""
+    last = (*torch, "--channels-last")
+    return {
+        "torch": Way("PyTorch", PEERS, torch),
+        "torch-last": Way("PyTorch, channels last", PEERS, last),
+        "torch-tuned": Way("PyTorch, channels last, memory kept", PEERS, last, TUNED),
+        "torch-compiled": Way("PyTorch, compiled, channels last, memory kept", PEERS, (*last, "--compile"), TUNED),
+        "keras": Way("Keras", PEERS, keras),
+        "ours-stock": Way("ours, memory not kept", OURS, ours),
+        "ours-frozen": Way("ours, learning rate 0", OURS, (*ours, "--lr", 0), TUNED),
+        "ours": Way("ours", OURS, ours, TUNED),
+    }
+
+
+def gpu_ways(torch, keras, ours):
+    """As `cpu_ways`, on a GPU."""
+    last = (*torch, "--channels-last")
+    return {
+        "torch-last": Way("PyTorch, channels last", PEERS, last),
+        "torch-compiled": Way("PyTorch, compiled, channels last", PEERS, (*last, "--compile")),
+        "torch-bf16": Way("PyTorch, channels last, bf16", PEERS, (*last, "--bf16")),
+        "torch-best": Way("PyTorch, compiled, channels last, bf16", PEERS, (*last, "--bf16", "--compile")),
+        "torch-graphs": Way("PyTorch, compiled, CUDA graphs, channels last, bf16", PEERS,
+                            (*last, "--bf16", "--compile", "reduce-overhead")),
+        "keras-bf16": Way("Keras, bf16", PEERS, (*keras, "--bf16")),
+        "ours-f32": Way("ours, float32", OURS, ours),
+        "ours-frozen": Way("ours, bfloat16, learning rate 0", OURS, (*ours, "--dtype", "bfloat16", "--lr", 0)),
+        "ours": Way("ours, bfloat16", OURS, (*ours, "--dtype", "bfloat16")),
+    }
+
+
+def ways_of(name, batch, gpu):
+    """All ways to train a network in batches, and the one that ours is held against."""
+    common = ("--model", name, "--batch", batch)
+    commands = [(script, *common) for script in ("peers/train_torch.py", "peers/train_keras.py", "ours/train.py")]
+    ways = gpu_ways(*commands) if gpu else cpu_ways(*commands)
+    return ways, ways["torch-best" if gpu else "torch-tuned"].name
+
+
+def measure(name, batch, gpu, given):
+    """The tables of one network and batch, and {library: version}."""
+    dtype = "bfloat16" if gpu else "float32"
+    matmul = Way(f"matmul {dtype}", OURS, ("ours/matmul.py", "--dtype", dtype))
+    ways, reference = ways_of(name, batch, gpu)
+    chosen = [ways[key] for key in given.ways or ways]
+    results = compare([matmul, *chosen], given.rounds, given.seconds)
+    each, most = flops.training(NETWORKS[name]) / 1e9, results.rates.pop(matmul.name, None)
+    text = f"{TITLES[name]}, batches of {batch}: {each:.3g} GFLOP a crop"
+    more = {}
+    if most:
+        text += f"; products of matrices in {dtype}: {np.median(most):,.0f} GFLOP/s"
+        more["of that"] = {way: f"{np.median(np.array(rates) * each / most):.1%}"
+                           for way, rates in results.rates.items()}
+    text += f"\n\n{speeds(results, 'crops', reference, more)}{beside(results, ways['ours'].name)}{alive(results)}"
+    return text, results.versions()
+
+
+def beside(results, ours):
+    """How many times as fast as each peer `ours` was."""
+    if ours not in results.rates:
+        return ""
+    ratios = {way: results.ratios(ours, way) for way in results.rates if not way.startswith("ours")}
+    return table(("beside", f"{ours}: times as fast", "over the rounds"), [
+        (way, f"{np.median(r):.2f}", f"{r.min():.2f} to {r.max():.2f}") for way, r in ratios.items()]) if ratios else ""
+
+
+def alive(results):
+    """Share of activations that were not zero at the end, by layer."""
+    lines = [f"- {way}: " + ", ".join(f"{layer} {share:.0%}" for layer, share in told["density"].items())
+             for way, told in results.told.items() if "density" in told]
+    return "Activations that were not zero at the end\n\n" + "\n".join(lines) + "\n\n" if lines else ""
+
+
+def main():
+    """Measure and publish."""
+    gpu = on_gpu()
+    parser = arguments(__doc__)
+    parser.add_argument("--networks", type=listed(NETWORKS), default=list(NETWORKS))
+    parser.add_argument("--batches", type=numbers, help="crops in a step, of all networks; by default what is usual")
+    parser.add_argument("--ways", type=listed(ways_of("paper", 0, gpu)[0]), help="by default all")
+    parser.add_argument("--seconds", type=float, default=2.0, help="that a way takes in a round")
+    given, versions, bodies = parser.parse_args(), {}, []
+    for name in given.networks:
+        for batch in given.batches or (GPU_BATCHES if gpu else BATCHES)[name]:
+            body, found = measure(name, batch, gpu, given)
+            bodies.append(body)
+            versions |= found
+    publish("Training on a GPU" if gpu else "Training", versions, "".join(bodies), given.record)
+
+
+if __name__ == "__main__":
+    main()
