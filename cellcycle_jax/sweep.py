@@ -66,8 +66,12 @@ def _claim(plan, write):
     record = sweep_plan.identity(plan)
     path = plan.workdir / "sweep.json"
     if path.is_file():
-        stored, asked = ({k: v for k, v in manifest.flat(one).items() if k.startswith(tuple(record))}
-                         for one in (files.read_json(path), files.plain(record)))
+        try:
+            found = files.read_json(path)
+            stored, asked = (manifest.flat({k: one[k] for k in record}) for one in (found, files.plain(record)))
+        except (ValueError, KeyError, TypeError) as error:
+            raise StoredStateRefused(f"{path}: damaged ({error}); remove it if the runs beside it are those of "
+                                     f"{plan.study.path}, else use a new --workdir") from None
         differing = [name for name in sorted(stored.keys() | asked.keys()) if stored.get(name) != asked.get(name)]
         if differing:
             found = ", ".join(f"{name} is {stored.get(name)!r} there and {asked.get(name)!r} now" for name in differing)

@@ -253,6 +253,13 @@ def test_another_study_or_data_set_is_refused(done, path, data_dir, tmp_path, ca
     assert code == 5 and len(said.err.strip().splitlines()) == 1 and change in said.err
 
 
+def test_a_damaged_record_of_a_study_is_refused(path, data_dir, tmp_path, capsys):
+    for content in ('{"study": "mi', "[]", "{}"):
+        (tmp_path / "sweep.json").write_text(content)
+        code, said = command(capsys, f"--config={path}", f"--data={data_dir}", f"--workdir={tmp_path}")
+        assert code == 5 and "sweep.json: damaged" in said.err and len(said.err.strip().splitlines()) == 1
+
+
 def interrupt(monkeypatch, at):
     """Dispatch steps one by one, and send SIGTERM to this process when the first batch of step `at` is drawn."""
     drawn, sent = steps.batch_indices, []
