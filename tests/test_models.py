@@ -72,3 +72,34 @@ def test_pooling_of_a_known_map():
     assert max_pool2(x)[0, ..., 0].tolist() == [[6, 8], [16, 18]]
     assert mean_pool2(x)[0, ..., 0].tolist() == [[3, 5], [13, 15]]
     assert space_to_depth2(x)[0, 0, 0].tolist() == [0, 1, 5, 6]
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_bfloat16_computes_the_same_roughly_and_keeps_float32_outside(name):
+    model, variables, image = made(name)
+    narrow = build(name, classes=2, filters=4, depth=2, dropout=0.5, dtype="bfloat16")
+    logits, taps = apply(narrow, variables, image)
+    wanted = apply(model, variables, image)[0]
+    assert logits.dtype == jnp.float32 and all(tap.dtype == jnp.bfloat16 for tap in taps.values())
+    assert 0 < float(jnp.abs(logits - wanted).max()) < 0.05 * float(jnp.abs(wanted).max())
+    own = jax.eval_shape(lambda: init_variables(narrow, 0, image.shape[1:]))["params"]
+    assert all(p.dtype == jnp.float32 for p in jax.tree.leaves(own))
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_float64_is_float64_throughout(name):
+    with jax.enable_x64(True):
+        model = build(name, classes=2, filters=4, depth=1, dropout=0.5, dtype="float64")
+        made = jax.eval_shape(lambda: init_variables(model, 0, (16, 16, 2)))
+        logits, taps = jax.eval_shape(lambda v: model.apply(v, jnp.zeros((1, 16, 16, 2)), train=False), made)
+    assert {a.dtype for a in jax.tree.leaves((made["params"], logits, taps))} == {jnp.dtype("float64")}
+
+
+def test_unused_taps_change_nothing():
+    model, variables, image = made("nagao2020", size=17)
+    logits, taps = apply(model, variables, image)
+    zeros = {name: jnp.zeros(tap.shape) for name, tap in taps.items()}
+    explained = apply(model, {**variables, "perturbations": zeros}, image)
+    np.testing.assert_allclose(logits, explained[0], atol=1e-5)
+    for name in taps:
+        np.testing.assert_allclose(taps[name], explained[1][name], atol=1e-5)

@@ -14,7 +14,7 @@ MODELS = {
 }
 
 
-def build(name: str, classes: int, filters: int, depth: int, dropout: float) -> nn.Module:
+def build(name: str, classes: int, filters: int, depth: int, dropout: float, dtype: str = "float32") -> nn.Module:
     """The model called `name`, without parameters.
 
     Args:
@@ -23,10 +23,11 @@ def build(name: str, classes: int, filters: int, depth: int, dropout: float) -> 
         filters: channels of the first convolution.
         depth: stages after the first.
         dropout: share of units dropped before the last layer while training.
+        dtype: 'float32', 'bfloat16' or 'float64', what the network computes in.
 
     Raises:
         KeyError: the name is in no line of `MODELS`.
     """
     file, kind = MODELS[name].split(":")
     architecture = getattr(importlib.import_module(f"cellcycle_jax.models.{file}"), kind)
-    return architecture(classes=classes, filters=filters, depth=depth, dropout=dropout)
+    return architecture(classes=classes, filters=filters, depth=depth, dropout=dropout, dtype=dtype)

@@ -1,40 +1,49 @@
 """The convolutional network of Nagao et al. 2020 (doi 10.1091/mbc.E20-03-0187)."""
 
 import flax.linen as nn
+import jax.numpy as jnp
 
+from cellcycle_jax.models.convolution import Convolution, conv_relu, conv_relu_pool
 from cellcycle_jax.models.pooling import max_pool2
 
 
 class NagaoCNN(nn.Module):
     """[Conv3x3 relu maxpool] (depth + 1) times, each with twice the channels; dense relu, dropout, dense.
 
-    The taps `conv1`, `conv2`, ... are the activations of the convolutions before pooling.
+    The taps `conv1`, `conv2`, ... are the activations of the convolutions before pooling. Where none is perturbed they
+    stand beside the way to the logits, so a compiled program that does not use them does not compute them.
 
     Attributes:
         classes: number P of classes.
         filters: channels n of the first convolution; the i-th after it has n * 2^i.
         depth: convolutions after the first.
         dropout: share of units dropped before the last layer while training.
+        dtype: 'float32', 'bfloat16' or 'float64', what the network computes in. Parameters and the last layer are
+            float32, or float64 with 'float64'.
     """
 
     classes: int
     filters: int
     depth: int
     dropout: float
+    dtype: str = "float32"
 
     def setup(self):
         """Name the layers."""
-        self.convs = [nn.Conv(self.filters * 2**i, (3, 3)) for i in range(self.depth + 1)]
-        self.hidden = nn.Dense(self.filters * 2 ** (self.depth + 1))
+        wide = jnp.promote_types(self.dtype, "float32")
+        self.convs = [Convolution(self.filters * 2**i, self.dtype) for i in range(self.depth + 1)]
+        self.hidden = nn.Dense(self.filters * 2 ** (self.depth + 1), dtype=self.dtype, param_dtype=wide)
         self.drop = nn.Dropout(self.dropout)
-        self.head = nn.Dense(self.classes)
+        self.head = nn.Dense(self.classes, dtype=wide, param_dtype=wide)
 
     def __call__(self, image, train: bool):
         """Logits and taps of `image` f32 [B, S, S, K]; S must be at least 2^(depth + 1)."""
-        x, taps = image, {}
+        x, taps = image.astype(self.dtype), {}
         for i, conv in enumerate(self.convs, start=1):
             name = f"conv{i}"
-            x = taps[name] = self.perturb(name, nn.relu(conv(x)))
-            x = max_pool2(x)
+            layer = x, *conv(x.shape[-1])
+            taps[name] = self.perturb(name, conv_relu(*layer))
+            perturbed = self.has_variable("perturbations", name)
+            x = max_pool2(taps[name]) if perturbed else conv_relu_pool(*layer)
         x = nn.relu(self.hidden(x.reshape(x.shape[0], -1)))
         return self.head(self.drop(x, deterministic=not train)), taps

@@ -1,0 +1,44 @@
+"""What is set once, before the first computation: how memory is kept, and where compiled programs are kept."""
+
+import ctypes
+import os
+import pathlib
+import platform
+
+import jax
+
+CACHE_VARIABLE = "CELLCYCLE_JAX_CACHE"  # folder of compiled programs; unset: ~/.cache/cellcycle_jax/jax; "": no cache
+
+# Number of each parameter in glibc's malloc.h, and its value.
+MALLOPT = {
+    "M_MMAP_MAX": (-4, 0),  # large arrays too come from the heap
+    "M_TRIM_THRESHOLD": (-1, 2**31 - 1),  # bytes; the heap is not given back
+    "M_TOP_PAD": (-2, 256 * 2**20),  # bytes by which it grows
+}
+
+
+def keep_freed_memory() -> bool:
+    """Have the C library keep memory that was freed, instead of asking the system for it again at each step.
+
+    By default glibc gives every large array back when it is freed, so each step touches fresh pages, and the kernel has
+    to find and clear each of them: 43 % of the processor time of a layer's training. PyTorch trains 1.5 to 1.8 times as
+    fast with this setting. The price: the process stays as large as it ever was, and up to 256 MiB larger.
+
+    Call it before the first computation.
+
+    Returns:
+        Whether it was done: only with glibc.
+    """
+    if platform.libc_ver()[0] != "glibc":
+        return False
+    library = ctypes.CDLL(None)
+    return all([library.mallopt(number, value) == 1 for number, value in MALLOPT.values()])
+
+
+def enable_compile_cache() -> None:
+    """Keep compiled programs in the folder that `CACHE_VARIABLE` names; the next start takes them from there."""
+    folder = os.environ.get(CACHE_VARIABLE, str(pathlib.Path.home() / ".cache" / "cellcycle_jax" / "jax"))
+    if folder:
+        jax.config.update("jax_compilation_cache_dir", folder)
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+        jax.config.update("jax_persistent_cache_min_entry_size_bytes", 0)

@@ -1,0 +1,89 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from cellcycle_jax.models.convolution import _group_size, conv_relu_pool, convolve, plain, windowed
+
+
+def layer(shape, filters, dtype="float32"):
+    keys = jax.random.split(jax.random.key(0), 3)
+    c = shape[-1]
+    return (jax.random.normal(keys[0], shape, dtype), jax.random.normal(keys[1], (3, 3, c, filters), dtype) / c,
+            jax.random.normal(keys[2], (filters,), dtype))
+
+
+def value_and_gradients(f, layer):
+    return jax.jit(jax.value_and_grad(lambda *layer: jnp.sum(jnp.sin(f(*layer))), (0, 1, 2)))(*layer)
+
+
+def assert_equal(found, wanted, tolerance):
+    for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(wanted), strict=True):
+        assert a.dtype == b.dtype and a.shape == b.shape
+        assert float(jnp.abs(a - b).max()) <= tolerance * float(jnp.abs(b).max())
+
+
+@pytest.mark.parametrize("shape, filters", [((5, 9, 9, 2), 5), ((7, 13, 10, 9), 6), ((3, 8, 8, 8), 3)])
+@pytest.mark.parametrize("dtype, tolerance", [("float64", 1e-12), ("float32", 1e-5)])
+def test_values_and_gradients_are_the_plain_ones(shape, filters, dtype, tolerance):
+    with jax.enable_x64(dtype == "float64"):
+        made = layer(shape, filters, dtype)
+        assert_equal(jax.jit(windowed)(*made), jax.jit(plain)(*made), tolerance)
+        assert_equal(value_and_gradients(windowed, made), value_and_gradients(plain, made), tolerance)
+
+
+def test_many_images_in_several_groups():
+    made = layer((11, 66, 66, 8), 3)
+    assert 1 < _group_size(made[0].shape) < 11
+    assert_equal(value_and_gradients(windowed, made), value_and_gradients(plain, made), 1e-5)
+
+
+def test_a_cpu_takes_windows():
+    made = layer((2, 6, 6, 8), 3)
+    text = jax.jit(conv_relu_pool).lower(*made).as_text()
+    assert "dot_general" in text and "convolution" not in text
+
+
+def test_a_window_that_relu_makes_zero_has_no_gradient():
+    x, kernel, bias = layer((2, 6, 6, 8), 3)
+    found = jax.grad(lambda *layer: windowed(*layer).sum(), (0, 1, 2))(x, kernel, bias - 1e3)
+    assert all(not g.any() for g in found)
+
+
+def test_of_equal_outputs_one_gets_the_gradient():
+    x, kernel, bias = jnp.ones((1, 8, 8, 8)), jnp.ones((3, 3, 8, 1)), jnp.ones(1)
+    found, shared = (jax.grad(lambda b, f=f: f(x, kernel, b).sum())(bias) for f in (windowed, plain))
+    assert float(found[0]) == float(shared[0]) == 16
+
+
+def test_under_vmap_and_in_a_loop():
+    x, kernel, bias = layer((4, 7, 7, 8), 3)
+    kernels = jnp.stack([kernel, 2 * kernel])
+    wanted = jnp.stack([plain(x, k, bias) for k in kernels])
+    assert_equal(jax.vmap(windowed, (None, 0, None))(x, kernels, bias), wanted, 1e-5)
+    assert_equal(jax.lax.map(lambda k: windowed(x, k, bias), kernels), wanted, 1e-5)
+
+
+def test_bfloat16_is_computed_wide():
+    x, kernel, bias = made = tuple(a.astype("bfloat16") for a in layer((3, 9, 9, 8), 4))
+    wide = windowed(*(a.astype("float32") for a in made))
+    assert jnp.array_equal(windowed(*made), wide.astype("bfloat16"))
+    assert all(g.dtype == jnp.bfloat16 for g in value_and_gradients(windowed, made)[1])
+
+
+@pytest.mark.parametrize("size", [1, 3])
+def test_the_plain_convolution_has_xlas_gradients(size):
+    x, kernel, _ = layer((3, 9, 6, 4), 5)
+    kernel = kernel[:size, :size]
+    dims = ("NHWC", "HWIO", "NHWC")
+    xla = lambda x, k: jax.lax.conv_general_dilated(x, k, (1, 1), "SAME", dimension_numbers=dims)  # noqa: E731
+    y, pull = jax.vjp(convolve, x, kernel)
+    wanted, pull_wanted = jax.vjp(xla, x, kernel)
+    assert_equal((y, pull(jnp.cos(y))), (wanted, pull_wanted(jnp.cos(y))), 1e-5)
+
+
+@pytest.mark.parametrize("shape, size", [((89, 135, 135, 2), 1), ((89, 67, 67, 28), 1), ((89, 33, 33, 56), 8)])
+def test_groups_waste_few_images(shape, size):
+    found = _group_size(shape)
+    assert -shape[0] % found <= 7
+    assert np.prod(shape[1:3]) * found / 4 < 4500

@@ -1,0 +1,43 @@
+import platform
+import subprocess
+import sys
+
+import jax
+import pytest
+
+from cellcycle_jax import runtime
+
+# Frees an array of 64 MiB and prints whether the process became smaller by it.
+FREE = """
+import numpy as np
+from cellcycle_jax import runtime
+def resident():
+    return int(open("/proc/self/statm").read().split()[1]) * 4096
+if {keep}:
+    assert runtime.keep_freed_memory()
+array = np.ones(2**23)
+before = resident()
+del array
+print(before - resident() > 2**25)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc can be told")
+@pytest.mark.parametrize("keep", [False, True])
+def test_freed_memory_is_kept(keep):
+    found = subprocess.run([sys.executable, "-c", FREE.format(keep=keep)], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == str(not keep)
+
+
+def test_elsewhere_nothing_is_done(monkeypatch):
+    monkeypatch.setattr(platform, "libc_ver", lambda: ("", ""))
+    assert not runtime.keep_freed_memory()
+
+
+@pytest.mark.parametrize("folder, kept", [("programs", "programs"), ("", None)])
+def test_the_variable_names_the_cache(folder, kept, monkeypatch):
+    found = {}
+    monkeypatch.setattr(jax.config, "update", found.__setitem__)
+    monkeypatch.setenv(runtime.CACHE_VARIABLE, folder)
+    runtime.enable_compile_cache()
+    assert found.get("jax_compilation_cache_dir") == kept
