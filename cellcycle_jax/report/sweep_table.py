@@ -96,7 +96,7 @@ def notes(plan, tested, one) -> list[str]:
     said = ["A score is the mean over the runs of a row, which differ in their seed. Its interval resamples whole "
             f"groups ({crops.group_by}), jointly for all runs: what other such groups would change, not other training "
             "cells.", "Lowest to highest is over the seeds: other starting weights, another order of the same cells. "
-            "Seeds are no biological replicates.", f"Chance is {chance}."]
+            "Seeds are no biological replicates.", *([f"Chance is {chance}."] if chance else [])]
     if tested.reference:
         said.append(f"Differences are paired, on the same resamples; {len(tested.rows) - 1} rows are compared and no "
                     "interval is corrected for that.")
