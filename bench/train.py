@@ -6,8 +6,10 @@
 Crops lie on the device and are shown as they are; Keras' `model.fit` gets arrays in memory, as most would call it.
 Operations are those of the layers' shapes (`flops.py`, a convolution counted directly), for all ways alike; their share
 is of what products of 4096 x 4096 matrices reach in the same rounds. A way of ours with learning rate 0 keeps its first
-weights: what skips dead activations would otherwise get faster as they die. On a GPU, bfloat16 joins float32. Peers
-that are not installed are left out, and the table says so; `--record` puts the tables into bench/RESULTS.md.
+weights: what skips dead activations would otherwise get faster as they die. Memory kept: glibc keeps freed memory for
+the next step, as `runtime.keep_freed_memory` has it; on a CPU ours does unless it says otherwise. On a GPU, bfloat16
+joins float32. Peers that are not installed are left out, and the table says so; `--record` puts the tables into
+bench/RESULTS.md.
 """
 
 import pathlib
@@ -29,7 +31,7 @@ GPU_BATCHES = BATCHES | {"resnet": (32, 1024)}  # small ones do not fill it
 
 def cpu_ways(torch, keras, ours):
     """The ways on a CPU by the name that `--ways` takes, from the commands of the workers."""
-    last = (*torch, "--channels-last")
+    last, kept = (*torch, "--channels-last"), (*ours, "--keep-memory")
     return {
         "torch": Way("PyTorch", PEERS, torch),
         "torch-last": Way("PyTorch, channels last", PEERS, last),
@@ -37,8 +39,8 @@ def cpu_ways(torch, keras, ours):
         "torch-compiled": Way("PyTorch, compiled, channels last, memory kept", PEERS, (*last, "--compile"), TUNED),
         "keras": Way("Keras", PEERS, keras),
         "ours-stock": Way("ours, memory not kept", OURS, ours),
-        "ours-frozen": Way("ours, learning rate 0", OURS, (*ours, "--lr", 0), TUNED),
-        "ours": Way("ours", OURS, ours, TUNED),
+        "ours-frozen": Way("ours, learning rate 0", OURS, (*kept, "--lr", 0)),
+        "ours": Way("ours", OURS, kept),
     }
 
 

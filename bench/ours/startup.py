@@ -15,13 +15,13 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[2]))
 from bench.ours.networks import about, made_crops
 from bench.ours.training import Setup, Training
 from bench.protocol import NETWORKS, serve
-from cellcycle_jax import data, loop
+from cellcycle_jax import data, runtime
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("--batch", type=int, default=8)
 parser.add_argument("--data", type=pathlib.Path)
 given = parser.parse_args()
-loop._enable_cache()
+runtime.enable_compile_cache()
 crops = data.load_crops(given.data, "train") if given.data else made_crops(NETWORKS["paper"], given.batch)
 Training(Setup("paper", given.batch, augmented=bool(given.data)), crops).run(1)
 serve(lambda units: None, items=1, tensorflow="tensorflow" in sys.modules, **about())

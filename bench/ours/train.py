@@ -1,7 +1,7 @@
 """Worker: training steps of this project.
 
     python bench/ours/train.py --model paper [--batch 89] [--augment] [--lr 0] [--dtype bfloat16]
-        [--members 7 [--by-host yes]] [--data DIR --placement disk]
+        [--members 7 [--by-host yes]] [--data DIR --placement disk] [--keep-memory]
 
 An item is a crop seen by a model. It tells the density of activations at the end; what it says and is told stands in
 bench/protocol.py.
@@ -18,7 +18,7 @@ import jax
 from bench.ours.networks import about, densities
 from bench.ours.training import Setup, Training
 from bench.protocol import LEARNING_RATE, NETWORKS, serve
-from cellcycle_jax import data, feed, state
+from cellcycle_jax import data, feed, runtime, state
 
 
 def parse():
@@ -33,12 +33,15 @@ def parse():
     parser.add_argument("--by-host", choices=("yes", "no"), help="by default what training does on this device")
     parser.add_argument("--data", type=pathlib.Path, help="folder that `prepare` wrote; by default crops are made up")
     parser.add_argument("--placement", choices=feed.PLACEMENTS[1:], default="device", help="of these crops")
+    parser.add_argument("--keep-memory", action="store_true", help="`runtime.keep_freed_memory`")
     return parser.parse_args()
 
 
 def main():
     """Warm up and serve."""
     given = parse()
+    if given.keep_memory and not runtime.keep_freed_memory():
+        sys.exit("the C library cannot keep freed memory")
     batch = given.batch or NETWORKS[given.model].batch
     setup = Setup(given.model, batch, given.augment, given.lr, given.dtype, given.members,
                   {"yes": True, "no": False, None: None}[given.by_host], given.placement == "device")
