@@ -45,6 +45,11 @@ $(PEERS)/.ready: bench/peers/requirements.txt
 	$(PEERS)/bin/python -m pip install --quiet -r $<
 	touch $@
 
+# All comparisons with a worker for each way, one after another, into bench/RESULTS.md (bench/README.md).
+.PHONY: bench
+bench: $(VENV)/.ready $(PEERS)/.ready
+	for name in train inference cohort scaling augment input startup; do $(RUN) bench/$$name.py --record || exit; done
+
 # One solved set per target; needs `pip install uv`. Refreshed, as uv overlooks a requirements.txt that has changed.
 constraints:
 	for version in 3.11 3.12; do \
