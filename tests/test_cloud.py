@@ -104,7 +104,7 @@ def test_the_container_file_copies_what_is_there_and_is_sent():
 
 def test_the_container_runs_our_commands_as_a_user_of_its_own_and_without_tensorflow():
     lines = joined(DOCKERFILE.read_text())
-    assert 'ENTRYPOINT ["python", "launch.py"]' in lines and "USER cell" in lines
+    assert 'ENTRYPOINT ["python", "launch.py"]' in lines and "USER 1000" in lines
     assert not any("tensorflow" in line.lower() for line in lines)
     assert next(line for line in lines if line.startswith("FROM")).startswith("FROM python:3.12")  # as its constraints
     assert "py312" in DOCKERFILE.read_text()
