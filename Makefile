@@ -5,7 +5,7 @@ VERSION := $(shell $(PYTHON) -c 'import sys; print("py%d%d" % sys.version_info[:
 CONSTRAINTS ?= $(wildcard constraints/cpu-$(VERSION).txt)
 RUN := $(VENV)/bin/python
 
-.PHONY: demo test test-fast lint constraints pretrained peers
+.PHONY: demo test test-fast lint constraints pretrained peers soak
 
 demo: $(VENV)/.ready
 	$(RUN) launch.py demo --out=runs/demo --overwrite
@@ -24,6 +24,10 @@ pretrained: $(VENV)/.ready
 
 test-fast: $(VENV)/.ready
 	$(RUN) -m pytest -m "not slow"
+
+# Runs killed and checkpoints damaged at random, recorded in bench/RESULTS.md; takes some minutes.
+soak: $(VENV)/.ready
+	$(RUN) bench/soak.py --record
 
 lint: $(VENV)/.ready
 	$(RUN) -m ruff check .

@@ -122,9 +122,9 @@ def _differing(small, large, kept, of):
         return None, None
     axis, blocks = axes[0], large[axes[0]] // of
     if len(axes) > 1 or (blocks * of, blocks * len(kept)) != (large[axis], small[axis]):
-        raise UsageError(f"with {of} channels the model has weights of shape {large}, with {len(kept)} of {small}: they "
-                         "have no place for each channel that could be masked; train such models one by one (sweep "
-                         "--index)")
+        raise UsageError(f"with {of} channels the model has weights of shape {large}, with {len(kept)} of {small}; no "
+                         "axis counts channels alone, so none can be masked; train such models one by one "
+                         "(sweep --index)")
     return axis, np.concatenate([block * of + np.asarray(kept) for block in range(blocks)])
 
 

@@ -39,6 +39,8 @@ def start(accelerator: str = "", coordinator: str = "", processes: int = 0, proc
         raise UsageError("--processes and --process need --coordinator=HOST:PORT")
     if coordinator or _one_of_several():
         jax.config.update("jax_cpu_collectives_implementation", "gloo")
+        # JAX would note SIGTERM from here on and go on; until training listens for it, it is to end the process.
+        jax.config.update("jax_enable_preemption_service", False)
         named = (coordinator, processes, process) if coordinator else ()
         # A scheduler that is recognised has JAX use one GPU in each process; a process named by flags uses all it sees.
         method = "deactivate" if coordinator else None

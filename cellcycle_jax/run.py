@@ -135,7 +135,7 @@ def _predict_cached(model, inputs, options):
 def model_of(training, classes):
     """The model that a training config describes, for `classes`."""
     chosen = training.model
-    return models.build(chosen.name, len(classes), chosen.filters, chosen.depth, chosen.dropout)
+    return models.build(chosen.name, len(classes), chosen.filters, chosen.depth, chosen.dropout, chosen.dtype)
 
 
 def inputs_of(training, channels: tuple[int, ...]):

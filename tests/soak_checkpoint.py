@@ -33,7 +33,7 @@ def kills(folder, seed: int, count: int) -> tuple[list[str], int]:
     folder = pathlib.Path(folder)
     for number in range(count):
         said = _save_until_killed(folder, said + 1, int(rng.integers(1, 4)), rng.uniform(0, 0.2))
-        unfinished += len(_left(folder)) > 0
+        unfinished += len(left(folder)) > 0
         harm = _harm(folder, said)
         if harm:
             failures.append(f"kill {number}: {harm}")
@@ -57,9 +57,9 @@ def _save_until_killed(folder, first, steps, delay_s):
     return int(rest[-1]) if rest else said
 
 
-def _left(folder):
+def left(folder):
     """Folders that are no finished step."""
-    return [path for path in folder.iterdir() if path.is_dir() and not (folder / f"sha256-{path.name}.json").is_file()]
+    return [path for path in folder.glob("*") if path.is_dir() and not (folder / f"sha256-{path.name}.json").is_file()]
 
 
 def _harm(folder, said):

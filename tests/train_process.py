@@ -58,6 +58,14 @@ def pair(data, jobs) -> list[int]:
     return finish(*(start(data, jobs, coordinator=f"localhost:{port}", processes=2, process=p) for p in (0, 1)))
 
 
+def launch(data, workdir, *flags):
+    """Start `launch.py train` on a tiny model, as a user would."""
+    command = [sys.executable, "launch.py", "train", "--config=configs/default.py", f"--data={data}",
+               f"--workdir={workdir}", "--config.model.filters=4", "--config.model.depth=1",
+               "--config.train.batch_size=4", "--config.train.patience=0", *flags]
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+
+
 def free_port() -> int:
     """A port that nobody listens on."""
     with socket.socket() as free:
