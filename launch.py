@@ -44,6 +44,10 @@ def main(argv=None) -> int:
             arguments.config = load(arguments.config, rest, KINDS[arguments.command])
         elif rest:
             raise UsageError(f"{rest[0]}: {arguments.command} takes no such argument; see --help")
+        if arguments.command in COMPUTING:
+            from cellcycle_jax import runtime
+
+            runtime.prepare()
         return COMMANDS[arguments.command][0](arguments) or 0
     except UserError as error:
         if arguments.debug:
@@ -240,6 +244,9 @@ COMMANDS = {
     "demo": (demo, {"out": ("runs/demo", "folder to write"), "overwrite": (False, "replace an earlier demo")}),
 }
 
+
+# commands that run JAX
+COMPUTING = ("train", "evaluate", "explain", "predict", "sweep")
 
 # command -> the function of configs/base.py that makes its config
 KINDS = {"simulate": base.simulation, "prepare": base.preparation, "train": base.training,

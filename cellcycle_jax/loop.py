@@ -5,7 +5,6 @@ One model or a cohort of them go through the same loop: a run is a cohort of one
 
 import contextlib
 import logging
-import os
 import pathlib
 import re
 import time
@@ -18,7 +17,6 @@ from cellcycle_jax import assembly, checkpoint, cohort, files, log, mesh, preemp
 from cellcycle_jax.allowed import check_config
 from cellcycle_jax.errors import EXIT_PREEMPTED, NonFiniteLoss, ResourceMissing, UsageError
 
-CACHE_VARIABLE = "CELLCYCLE_JAX_CACHE"  # folder of compiled programs; unset: ~/.cache/cellcycle_jax/jax; "": no cache
 DISPATCH_SECONDS = 1.0  # how long the devices work before the loop looks up, e.g. for a signal
 
 
@@ -81,7 +79,6 @@ def _train(configs, data_dir, workdir, folders):
             run.claim(workdir, record)
             files.write_json(workdir / "env.json", log.environment())
             _say(log.environment(), members, placement)
-        _enable_cache()
         parts = assembly.assemble(members, splits, placement)
         wandb = log.Wandb(shared.train.wandb if mesh.first_process() else "off", record, workdir, record["run_id"])
         try:
@@ -112,14 +109,6 @@ def _say(environment, members, placement):
     hosts = f" of {environment['processes']} processes" if environment["processes"] > 1 else ""
     print(f"training on {len(devices)} x {devices[0]} ({environment['platform']}){hosts}, cells on the {placement}"
           f"{several}", flush=True)
-
-
-def _enable_cache():
-    folder = os.environ.get(CACHE_VARIABLE, str(pathlib.Path.home() / ".cache" / "cellcycle_jax" / "jax"))
-    if folder:
-        jax.config.update("jax_compilation_cache_dir", folder)
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
-        jax.config.update("jax_persistent_cache_min_entry_size_bytes", 0)
 
 
 def _run(parts, workdir, record, wandb):

@@ -47,7 +47,7 @@ class Run:
 
     def predict_logits(self, crops: data.Crops, batch: int = BATCH) -> np.ndarray:
         """Logits of `crops`, f32 [N, P], `batch` cells on the device at a time."""
-        return self.predict(crops, batch)[0]
+        return predict(self.model, self.variables, self.inputs(crops), crops, batch, embeddings=False)[0]
 
     def predict(self, crops: data.Crops, batch: int = BATCH) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """Logits f32 [N, P] and embeddings {tap: f32 [N, D]} of `crops`; see `predict` below."""
@@ -97,7 +97,7 @@ def how_far(workdir) -> tuple[int, str]:
     return (0, "") if step is None else (step, manifest.read(folder, step)["progress"]["members"][0]["stopped"])
 
 
-def predict(model, variables, inputs, crops: data.Crops, batch: int = BATCH):
+def predict(model, variables, inputs, crops: data.Crops, batch: int = BATCH, embeddings: bool = True):
     """What a model says of `crops`, and what it makes of them on the way.
 
     Args:
@@ -106,11 +106,12 @@ def predict(model, variables, inputs, crops: data.Crops, batch: int = BATCH):
         inputs: `inputs_of` of the crops' channels.
         crops: N cells.
         batch: cells at a time, divided over the devices.
+        embeddings: whether the taps are wanted too, which can cost as much as the logits.
 
     Returns:
-        logits f32 [N, P] and embeddings {tap: f32 [N, D]}: each tap, mean over its positions.
+        logits f32 [N, P] and embeddings {tap: f32 [N, D]}: each tap, mean over its positions; {} if not wanted.
     """
-    step = _predict_cached(model, inputs.func, tuple(sorted(inputs.keywords.items())))
+    step = compiled_prediction(model, inputs.func, tuple(sorted(inputs.keywords.items())), embeddings)
     if len(crops):
         return mesh.batchwise(functools.partial(step, variables), lambda rows: data.arrays_of(data.take(crops, rows)),
                               len(crops), batch)
@@ -120,14 +121,21 @@ def predict(model, variables, inputs, crops: data.Crops, batch: int = BATCH):
 
 
 @functools.lru_cache(maxsize=8)
-def _predict_cached(model, inputs, options):
-    """The compiled step, kept from call to call: jit compiles anew for every new function."""
+def compiled_prediction(model, inputs, options, embeddings: bool):
+    """What `predict` does for a batch, `(variables, arrays) -> (logits, embeddings)`, kept from call to call.
+
+    Args:
+        model: Flax module.
+        inputs: `model_input.model_inputs`.
+        options: its choices, as (name, value) pairs.
+        embeddings: as of `predict`.
+    """
     inputs = functools.partial(inputs, **dict(options))
 
     def step(variables, arrays):
         seen = inputs(*(arrays[name] for name in ("image", "image_scale", "compartments", "norm")))
         logits, taps = model.apply(variables, seen, train=False)
-        return logits, {name: tap.mean(axis=(1, 2)) for name, tap in taps.items()}
+        return logits, {name: tap.mean(axis=(1, 2)) for name, tap in taps.items()} if embeddings else {}
 
     return jax.jit(step)
 

@@ -17,6 +17,12 @@ MALLOPT = {
 }
 
 
+def prepare() -> None:
+    """Everything here; a command that computes calls it before it does."""
+    keep_freed_memory()
+    enable_compile_cache()
+
+
 def keep_freed_memory() -> bool:
     """Have the C library keep memory that was freed, instead of asking the system for it again at each step.
 

@@ -26,7 +26,7 @@ def small_simulation():
 @pytest.fixture(scope="module")
 def own_cache(tmp_path_factory):
     """Compiled programs go to a folder of the tests' own."""
-    from cellcycle_jax.loop import CACHE_VARIABLE  # takes seconds, which tests without JAX need not wait for
+    from cellcycle_jax.runtime import CACHE_VARIABLE  # takes seconds, which tests without JAX need not wait for
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(CACHE_VARIABLE, str(tmp_path_factory.mktemp("cache")))

@@ -65,7 +65,7 @@ LAYERS = (
     ("data", "mesh", "metrics", "optim", "manifest"),
     ("records",),
     ("models", "state", "augment"),
-    ("schema", "errors", "files"),
+    ("schema", "errors", "files", "runtime"),
 )
 
 

@@ -12,7 +12,7 @@ import tifffile
 from scipy import ndimage
 from skimage.draw import disk
 
-from cellcycle_jax import data, log, loop, models, run, schema, sweep_plan
+from cellcycle_jax import data, log, loop, models, run, runtime, schema, sweep_plan
 from cellcycle_jax.explain.gradcam import resolve_tap, tap_names
 from cellcycle_jax.explain.maps import class_maps
 from configs import base
@@ -90,7 +90,7 @@ def registered(monkeypatch):
 
 
 def test_an_architecture_trains_and_is_explained(registered, tmp_path, monkeypatch):
-    monkeypatch.setenv(loop.CACHE_VARIABLE, "")
+    monkeypatch.setenv(runtime.CACHE_VARIABLE, "")
     folder = tiny.write_data(tmp_path / "data")
     config = base.training()
     config.update_from_flattened_dict({"model.name": "mine", "model.filters": 4, "model.depth": 1,

@@ -60,7 +60,7 @@ def test_resnet_map_is_the_class_activation_map(image):
 
 @pytest.mark.parametrize("name, tap", [("nagao2020", "conv1"), ("resnet", "stem")])
 def test_gradient_equals_finite_differences(name, tap, image):
-    model = build(name, 2, 2, 1, 0.3)
+    model = build(name, 2, 2, 1, 0.3, "float64")
     with jax.enable_x64(True):
         image = jnp.asarray(np.asarray(image[:1], np.float64))
         variables = jax.tree.map(lambda p: jnp.asarray(p, jnp.float64), made(model, image))
