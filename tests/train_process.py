@@ -1,8 +1,8 @@
 """A process that trains tiny models, for tests of devices, processes and signals: python -m tests.train_process JOBS.
 
 JOBS is a JSON file: {"data": folder, "mesh": arguments of mesh.start, "jobs": [...]}, each job {"workdir", "changes"},
-and if it is asked for {"stop_at": step}, {"free": bytes of memory on device and host}, {"in_program": true}, from where
-on steps are run as on an accelerator, or {"members": {name: changes}}, whose run folders are WORKDIR-name.
+and if it is asked for {"stop_at": step}, {"free": bytes of memory on device and host}, {"in_program": true}, by
+which steps are run as on an accelerator, or {"members": {name: changes}}, whose run folders are WORKDIR-name.
 """
 
 import functools
@@ -111,16 +111,17 @@ def stop_at(step):
 
 def main(asked):
     """Do the jobs of a list."""
-    from cellcycle_jax import feed, loop, mesh, steps
+    from cellcycle_jax import feed, loop, mesh, runtime, steps
 
+    runtime.enable_compile_cache()
     mesh.start(**asked["mesh"])
+    is_cpu = steps._is_cpu
     for job in asked["jobs"]:
         if "stop_at" in job:
             stop_at(job["stop_at"])
         if "free" in job:
             feed.free_memory = functools.partial(tuple, job["free"])
-        if "in_program" in job:
-            steps._is_cpu = lambda mesh: False
+        steps._is_cpu = (lambda mesh: False) if job.get("in_program") else is_cpu
         if "members" in job:
             members = {name: config(**job["changes"] | changes) for name, changes in job["members"].items()}
             folders = {name: f"{job['workdir']}-{name}" for name in members}
