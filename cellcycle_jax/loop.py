@@ -67,8 +67,7 @@ def _train(configs, data_dir, workdir, folders):
     for config in configs.values():
         check_config(config)
     shared = next(iter(configs.values()))
-    if shared.model.dtype == "float64":
-        jax.config.update("jax_enable_x64", True)
+    run.choose_precision(shared)
     with files.holding(workdir / ".lock") if mesh.first_process() else contextlib.nullcontext():
         placement, splits = assembly.load(shared, data_dir, len(configs))
         members = [cohort.make_member(name, config, *splits) for name, config in configs.items()]

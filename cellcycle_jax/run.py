@@ -74,6 +74,7 @@ def load_run(workdir, finished: bool = False) -> Run:
         raise StoredStateRefused(f"{record['data_dir']}: is not the data set that {workdir} was trained on, so "
                                  "its splits may differ; train again, or bring the data set back")
     config = ConfigDict(record["training"])
+    choose_precision(config)
     model = model_of(config, record["classes"])
     image_shape = (record["crop_px"], record["crop_px"], len(record["channels"]))
     wanted = jax.eval_shape(lambda: state.stack_one(state.init_variables(model, 0, image_shape)))
@@ -138,6 +139,11 @@ def compiled_prediction(model, inputs, options, embeddings: bool):
         return logits, {name: tap.mean(axis=(1, 2)) for name, tap in taps.items()} if embeddings else {}
 
     return jax.jit(step)
+
+
+def choose_precision(training) -> None:
+    """Have JAX know numbers of 64 bits where the model computes in them, and only there; before it is made."""
+    jax.config.update("jax_enable_x64", training.model.dtype == "float64")
 
 
 def model_of(training, classes):

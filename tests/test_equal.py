@@ -8,6 +8,7 @@ import shutil
 import numpy as np
 import pytest
 
+from cellcycle_jax import data, run
 from tests import tiny
 from tests.train_process import content, finish, pair, scores, start
 
@@ -152,3 +153,11 @@ def test_gradients_of_the_first_step_agree_in_float32(eight):
     for name, array in single.items():
         assert array.dtype in (np.float32, np.int32)
         np.testing.assert_allclose(array, several[name], rtol=0, atol=FIRST_STEP)
+
+
+def test_a_run_is_read_back_in_its_own_precision(one, folder):
+    """Whatever was read before it in the same process."""
+    crops = data.load_crops(folder, "validation")
+    for name, kind in (("first-1", np.float32), ("resnet-all", np.float64), ("first-1", np.float32)):
+        logits = run.load_run(one / name).predict_logits(crops)
+        assert logits.dtype == kind and logits.shape == (14, 2)
