@@ -38,6 +38,7 @@ def cpu_ways(torch, keras, ours):
         "torch-tuned": Way("PyTorch, channels last, memory kept", PEERS, last, TUNED),
         "torch-compiled": Way("PyTorch, compiled, channels last, memory kept", PEERS, (*last, "--compile"), TUNED),
         "keras": Way("Keras", PEERS, keras),
+        "keras-tuned": Way("Keras, memory kept", PEERS, keras, TUNED),
         "ours-stock": Way("ours, memory not kept", OURS, ours),
         "ours-frozen": Way("ours, learning rate 0", OURS, (*kept, "--lr", 0)),
         "ours": Way("ours", OURS, kept),
