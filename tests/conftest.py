@@ -26,11 +26,18 @@ def small_simulation():
 @pytest.fixture(scope="module")
 def own_cache(tmp_path_factory):
     """Compiled programs go to a folder of the tests' own."""
-    from cellcycle_jax.runtime import CACHE_VARIABLE  # takes seconds, which tests without JAX need not wait for
+    import jax  # takes seconds, which tests without JAX need not wait for
+    from jax.experimental.compilation_cache import compilation_cache
+
+    from cellcycle_jax import runtime
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(CACHE_VARIABLE, str(tmp_path_factory.mktemp("cache")))
+        patch.setenv(runtime.CACHE_VARIABLE, str(tmp_path_factory.mktemp("cache")))
+        runtime.enable_compile_cache()
+        compilation_cache.reset_cache()  # JAX looks at the folder once
         yield
+    jax.config.update("jax_compilation_cache_dir", None)
+    compilation_cache.reset_cache()
 
 
 @pytest.fixture(scope="session")

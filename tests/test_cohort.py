@@ -155,6 +155,7 @@ def assert_equal(one, other):
         np.testing.assert_allclose(array, held[name], atol=1e-5)
 
 
+@pytest.mark.slow
 def test_each_member_stops_early_when_it_would_alone(folder, tmp_path):
     members = {"steady": {}, "wild": {"optimizer.learning_rate": 0.5}}
     diverged, folders = train_all(members, folder, tmp_path, **{"train.patience": 2, "train.eval_every": 3,
@@ -165,6 +166,7 @@ def test_each_member_stops_early_when_it_would_alone(folder, tmp_path):
         assert_equal(folders[name], tmp_path / name)
 
 
+@pytest.mark.slow
 def test_a_member_that_diverges_is_left_out_and_the_others_finish(folder, tmp_path, caplog):
     members = {"good": {}, "lost": {"optimizer.learning_rate": 1e30}}
     diverged, folders = train_all(members, folder, tmp_path, **{"optimizer.name": "sgd", "train.steps": 20,
@@ -178,6 +180,7 @@ def test_a_member_that_diverges_is_left_out_and_the_others_finish(folder, tmp_pa
     assert checkpoint.newest_step(folders["good"] / "checkpoints") == 20
 
 
+@pytest.mark.slow
 def test_where_all_members_diverge_nothing_is_left_but_their_steps(folder, tmp_path):
     members = {name: {"seed": seed, "optimizer.learning_rate": 1e30} for seed, name in enumerate("ab")}
     configs = {name: config(**{"model.name": "nagao2020", "optimizer.name": "sgd", "train.steps": 20} | own)
