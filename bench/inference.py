@@ -4,9 +4,9 @@
         [--seconds 2] [--record]
 
 From crops in host memory to probabilities or logits there, a batch at a time. Ours is the step of `launch.py evaluate`
-and `predict`: it starts from stored integers and also gives the embeddings that these commands keep; `logits only` is
-the step that scores the validation split. PyTorch starts from float32. Peers that are not installed are left out, and
-the table says so; `--record` puts the tables into bench/RESULTS.md.
+and `predict`: it starts from stored integers and also gives the embeddings that these commands keep, unless the table
+says `logits only`. PyTorch starts from float32. Peers that are not installed are left out, and the table says so;
+`--record` puts the tables into bench/RESULTS.md.
 """
 
 import pathlib

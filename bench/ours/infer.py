@@ -2,8 +2,8 @@
 
     python bench/ours/infer.py --model paper [--batch 128] [--dtype bfloat16] [--logits]
 
-As `launch.py evaluate` and `predict` do it, with the embeddings that they keep; with --logits as the scores of the
-validation split are computed. What it says and is told stands in bench/protocol.py.
+As `launch.py evaluate` and `predict` do it, with the embeddings that they keep unless --logits is given. What it says
+and is told stands in bench/protocol.py.
 """
 
 import argparse
@@ -13,11 +13,9 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[2]))
 
-import numpy as np
-
 from bench.ours.networks import about, build, made_crops, seen
 from bench.protocol import NETWORKS, serve
-from cellcycle_jax import feed, mesh, run, state, steps
+from cellcycle_jax import run, state
 
 
 def parse():
@@ -30,26 +28,13 @@ def parse():
     return parser.parse_args()
 
 
-def scorer(model, variables, inputs, crops):
-    """A function that computes the logits of `crops`, which are sent each time."""
-    devices = mesh.make_mesh()
-    program = steps.make_predict_program(model, inputs, devices, 1)
-    variables = mesh.put(state.stack_one(variables), mesh.whole(devices))
-    every_channel = np.ones((1, crops.image.shape[-1]), bool)
-    scored = feed.Scored(crops, len(crops), devices, resident=False)
-    return functools.partial(scored.logits, program, variables, every_channel)
-
-
 def main():
     """Warm up and serve."""
     given = parse()
     network, model = NETWORKS[given.model], build(given.model, given.dtype)
     crops, inputs = made_crops(network, given.batch), seen(network)
     variables = state.init_variables(model, 0, (network.size, network.size, network.channels))
-    if given.logits:
-        once = scorer(model, variables, inputs, crops)
-    else:
-        once = functools.partial(run.predict, model, variables, inputs, crops, given.batch)
+    once = functools.partial(run.predict, model, variables, inputs, crops, given.batch, embeddings=not given.logits)
 
     def work(batches):
         for _ in range(batches):

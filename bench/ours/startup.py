@@ -2,8 +2,8 @@
 
     python bench/ours/startup.py [--batch 8] [--data DIR]
 
-With DIR its crops are read and changed at random; else crops are made up, and shown as they are. Compiled programs are
-kept where `launch.py train` keeps them.
+With DIR its crops are read and changed at random; else crops are made up, and shown as they are. Compiled programs and
+freed memory are kept as by `launch.py train`.
 """
 
 import argparse
@@ -21,7 +21,7 @@ parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.R
 parser.add_argument("--batch", type=int, default=8)
 parser.add_argument("--data", type=pathlib.Path)
 given = parser.parse_args()
-runtime.enable_compile_cache()
+runtime.prepare()
 crops = data.load_crops(given.data, "train") if given.data else made_crops(NETWORKS["paper"], given.batch)
 Training(Setup("paper", given.batch, augmented=bool(given.data)), crops).run(1)
 serve(lambda units: None, items=1, tensorflow="tensorflow" in sys.modules, **about())
