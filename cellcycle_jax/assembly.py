@@ -19,15 +19,27 @@ class Parts:
     members: list[cohort.Member]
     shapes: list  # per member, the state it has as a model of its own, shapes only
     channels: tuple[str, ...]
-    start: state.TrainState  # of R models: the members, filled up to a multiple of the devices
-    traits: state.Traits  # on the devices
+    models: int  # of the programs: the members, filled up to a multiple of the devices
+    start: state.TrainState  # of the members, in host memory
+    traits: state.Traits  # of all models, on the devices
     weights: list[np.ndarray]  # per member, f32 [P], weight of each class
     program: object
     predict: object
-    crops: data.Crops  # of training
+    resident: feed.Resident | None  # the cells of training on the devices, or
+    crops: data.Crops | None  # in memory or on disk
     scored: feed.Scored
     labels: np.ndarray  # i32, of the validation cells
-    resident: bool
+
+    def on_devices(self, tree):
+        """What the members have for themselves as that of all models, on the devices."""
+        full = jax.tree.map(lambda a: mesh.fill_up(a, self.models, axis=0), tree)
+        return mesh.put(full, steps.own_sharding(self.models, self.devices))
+
+    def of_members(self, tree):
+        """The reverse of `on_devices`: how many devices there are does not show in it."""
+        if self.models == len(self.members):
+            return tree
+        return jax.tree.map(lambda a: a[: len(self.members)], jax.device_get(tree))
 
 
 def load(config, data_dir, models: int):
@@ -46,7 +58,8 @@ def load(config, data_dir, models: int):
         InputRefused, StoredStateRefused: the data set cannot be used.
     """
     needed = sum(data.pixel_bytes(data_dir, split) for split in ("train", "validation"))
-    placement = feed.choose_placement(config.data.placement, needed, *feed.free_memory())
+    free = [-most for most in mesh.largest(*(-here for here in feed.free_memory()))]  # least of all processes
+    placement = feed.choose_placement(config.data.placement, needed, *free)
     if models > 1 and placement != "device":
         raise UsageError(f"data.placement={placement!r}: models trained as one program need their cells on the device "
                          f"({needed / 2**30:.1f} GiB); train them one by one (sweep --index)")
@@ -78,22 +91,31 @@ def assemble(members, splits, placement: str) -> Parts:
     start, shapes = cohort.make_start(model, optimizer(1.0, 0.0), members, channels, train.image.shape[1])
     weights = [steps.class_weights(train.label[m.train], len(train.classes), config.train.balance) for m in members]
     traits = state.stack([_traits(m, channels, w) for m, w in zip(members, weights, strict=True)])
-    start, traits = (jax.tree.map(lambda a: mesh.fill_up(a, models, axis=0), tree) for tree in (start, traits))
+    traits = jax.tree.map(lambda a: mesh.fill_up(a, models, axis=0), traits)
     resident = placement == "device"
     step = steps.make_train_step(model, optimizer, inputs, augmentation)
     return Parts(
-        devices, members, shapes, channels, start, mesh.put(traits, steps.own_sharding(models, devices)), weights,
+        devices, members, shapes, channels, models, start,
+        mesh.put(traits, steps.own_sharding(models, devices)), weights,
         program=steps.make_train_program(step, devices, models, streamed=not resident),
         predict=steps.make_predict_program(model, inputs, devices, models),
-        crops=train, scored=feed.Scored(validation, config.train.batch_size, devices, resident),
-        labels=validation.label, resident=resident,
+        resident=_resident(train, members, models, devices) if resident else None, crops=None if resident else train,
+        scored=feed.Scored(validation, config.train.batch_size, devices, resident), labels=validation.label,
     )
+
+
+def _resident(crops, members, models, devices):
+    orders = [feed.Order(member.config.seed, member.train) for member in members]
+    orders += orders[:1] * (models - len(orders))
+    return feed.Resident(crops, orders, members[0].config.train.batch_size, devices)
 
 
 def _used(crops, members, part):
     """The crops that any member uses, and the members with their rows among these."""
     used = np.unique(np.concatenate([getattr(member, part) for member in members]))
-    rows = [{part: np.searchsorted(used, getattr(member, part)).astype(np.int32)} for member in members]
+    if len(used) == len(crops):
+        return crops, members  # not copied: they may fill the memory
+    rows = [{part: np.searchsorted(used, getattr(member, part))} for member in members]
     return data.take(crops, used), [dataclasses.replace(m, **r) for m, r in zip(members, rows, strict=True)]
 
 
@@ -105,12 +127,11 @@ def _traits(member, channels, weights):
 
 def make_feed(parts: Parts, first: int):
     """The cells of the steps from `first` on, and which entries of a batch count, f32 [B] on the devices."""
-    devices, models, config = parts.devices, len(parts.start.step), parts.members[0].config.train
-    orders = [feed.Order(member.config.seed, member.train) for member in parts.members]
-    orders += orders[:1] * (models - len(orders))
-    size = steps.batch_size(config.batch_size, models, devices)
+    devices, config = parts.devices, parts.members[0].config.train
+    size = steps.batch_size(config.batch_size, parts.models, devices)
     valid = (np.arange(size) < config.batch_size).astype(jax.numpy.result_type(float))
-    valid = mesh.put(valid, steps.index_sharding(models, devices))
+    valid = mesh.put(valid, steps.index_sharding(parts.models, devices))
     if parts.resident:
-        return feed.Resident(parts.crops, orders, config.batch_size, devices), valid
-    return feed.Streamed(parts.crops, orders[0], config.batch_size, devices, first, config.steps), valid
+        return parts.resident, valid
+    order = feed.Order(parts.members[0].config.seed, parts.members[0].train)
+    return feed.Streamed(parts.crops, order, config.batch_size, devices, first, config.steps), valid

@@ -8,6 +8,7 @@ smaller model's fan-in, and is that model at every step.
 import dataclasses
 import json
 
+import flax.linen as nn
 import jax
 import numpy as np
 
@@ -149,6 +150,8 @@ def make_start(model, optimizer, members, channels, size: int) -> tuple[state.Tr
     for count in sorted({len(channels), *(len(m.channels) for m in members)}):
         create[count] = state.make_create(model, optimizer, (size, size, count))
     full = jax.eval_shape(create[len(channels)], 0)
+    if len({member.config.model.dropout for member in members}) > 1:
+        _require_own_dropout(model, full.variables, (size, size, len(channels)))
     checked = {channels}
     for member in members:
         kept = [channels.index(name) for name in member.channels]
@@ -170,3 +173,23 @@ def _require_equal_logits(model, small, large, kept, shape, member):
     if not difference <= TOLERANCE:
         raise UsageError(f"model {type(model).__name__} with channels masked is not the smaller model (the logits of "
                          f"{member.name} differ by {difference:.2g}); train such models one by one (sweep --index)")
+
+
+def _require_own_dropout(model, variables, shape):
+    """Refuse an architecture whose dropout is not that of the config alone, which models of a cohort may differ in."""
+    rates = []
+
+    def note(layer_call, arguments, options, context):
+        if isinstance(context.module, nn.Dropout) and context.method_name == "__call__":
+            rates.append(context.module.rate)
+        return layer_call(*arguments, **options)
+
+    def apply(variables, image):
+        with nn.intercept_methods(note):
+            return model.apply(variables, image, train=True, rngs={"dropout": jax.random.key(0)}, mutable=True)[0]
+
+    jax.eval_shape(apply, variables, jax.ShapeDtypeStruct((1, *shape), np.float32))
+    if set(rates) != {model.dropout}:
+        raise UsageError(f"model.dropout differs between models that are trained together, but {type(model).__name__} "
+                         f"drops {sorted(set(rates)) or 'nothing'} where the config says {model.dropout}; train such "
+                         "models one by one (sweep --index)")

@@ -56,13 +56,11 @@ class Order:
 
     def batches(self, step: int, count: int, batch: int) -> np.ndarray:
         """Rows i32 [count, batch] of the batches of `count` steps from `step` on."""
-        return self.rows[steps.batch_indices(self.seed, step, len(self.rows), batch, count)]
+        return self.rows[steps.batch_indices(self.seed, step, len(self.rows), batch, count)].astype(np.int32)
 
 
 class Resident:
     """All cells on the devices; batches are lists of rows."""
-
-    streamed = False
 
     def __init__(self, crops, orders, batch: int, devices):
         """Send the cells.
@@ -90,8 +88,6 @@ class Resident:
 
 class Streamed:
     """Cells in host memory or on disk; each process makes its own part of the batches, some time before their steps."""
-
-    streamed = True
 
     def __init__(self, crops, order: Order, batch: int, devices, first: int, total: int):
         """Begin to make batches.

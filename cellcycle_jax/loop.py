@@ -13,7 +13,7 @@ import jax
 import numpy as np
 import tqdm
 
-from cellcycle_jax import assembly, checkpoint, cohort, files, log, mesh, preemption, progress, run, state, steps
+from cellcycle_jax import assembly, checkpoint, cohort, files, log, mesh, preemption, progress, run, state
 from cellcycle_jax.allowed import check_config
 from cellcycle_jax.errors import EXIT_PREEMPTED, NonFiniteLoss, ResourceMissing, UsageError
 
@@ -69,37 +69,45 @@ def _train(configs, data_dir, workdir, folders):
     shared = next(iter(configs.values()))
     run.choose_precision(shared)
     with files.holding(workdir / ".lock") if mesh.first_process() else contextlib.nullcontext():
-        placement, splits = assembly.load(shared, data_dir, len(configs))
-        members = [cohort.make_member(name, config, *splits) for name, config in configs.items()]
-        records = [run.describe(member.config, data_dir, splits[0]) for member in members]
-        record = run.describe_cohort(dict(zip(configs, records, strict=True))) if folders else records[0]
-        mesh.require_equal(record["run_id"], "config or data set")
-        if mesh.first_process():
-            run.claim(workdir, record)
-            files.write_json(workdir / "env.json", log.environment())
-            _say(log.environment(), members, placement)
-        parts = assembly.assemble(members, splits, placement)
-        wandb = log.Wandb(shared.train.wandb if mesh.first_process() else "off", record, workdir, record["run_id"])
         try:
-            now, best, reached = _run(parts, workdir, record, wandb)
+            parts, records, record = _prepare(configs, data_dir, workdir, alone=not folders)
+            wandb = log.Wandb(shared.train.wandb if mesh.first_process() else "off", record, workdir, record["run_id"])
+            try:
+                now, best, reached = _run(parts, workdir, record, wandb)
+            finally:
+                wandb.finish()
         except jax.errors.JaxRuntimeError as error:
-            raise _explained(error, shared) from error
-        finally:
-            wandb.finish()
+            raise _explained(error, shared, len(configs)) from error
         if folders:
             _write_runs(parts, records, now, best, reached, workdir, folders)
-    return {member.name: own["diverged_step"] for member, own in zip(members, reached["members"], strict=True)
+    return {member.name: own["diverged_step"] for member, own in zip(parts.members, reached["members"], strict=True)
             if own["stopped"] == progress.DIVERGED}
 
 
-def _explained(error, config):
+def _prepare(configs, data_dir, workdir, alone):
+    """What the loop runs, the record of each run, and that of the folder, which it claims."""
+    placement, splits = assembly.load(next(iter(configs.values())), data_dir, len(configs))
+    members = [cohort.make_member(name, config, *splits) for name, config in configs.items()]
+    records = [run.describe(member.config, data_dir, splits[0]) for member in members]
+    record = records[0] if alone else run.describe_cohort(dict(zip(configs, records, strict=True)))
+    mesh.require_equal(f"{record['run_id']} {placement}", "config or data set")
+    if mesh.first_process():
+        run.claim(workdir, record)
+        files.write_json(workdir / "env.json", log.environment())
+        _say(log.environment(), members, placement)
+    return assembly.assemble(members, splits, placement), records, record
+
+
+def _explained(error, config, models):
     """What a user can do about memory that does not suffice; any other error as it is."""
     if "RESOURCE_EXHAUSTED" not in str(error):
         return error
     wanted = re.search(r"\d[\d,.]* ?(?:bytes|[KMG]i?B)", str(error))
+    advice = "lower it, or keep the crops elsewhere with data.placement=host"
+    if models > 1:
+        advice = f"{models} models are one program; train them one by one (sweep --index)"
     return ResourceMissing(f"the device has not enough memory ({wanted[0] if wanted else 'amount unknown'} asked for) "
-                           f"with train.batch_size={config.train.batch_size}; lower it, or keep the crops elsewhere "
-                           "with data.placement=host")
+                           f"with train.batch_size={config.train.batch_size}; {advice}")
 
 
 def _say(environment, members, placement):
@@ -131,7 +139,7 @@ def _run(parts, workdir, record, wandb):
                 if first:
                     _log(workdir, wandb, bar, lines, began)
             if done % config.checkpoint_every == 0 or asked or _ended(reached, config):
-                checkpoint.save(workdir / "checkpoints", done, now, best, reached, run.facts(record))
+                checkpoint.save(workdir / "checkpoints", done, parts.of_members(now), best, reached, run.facts(record))
             bar.update(count)
             if asked and not _ended(reached, config):
                 logging.warning("stopped after step %d, state saved; run the same command again to continue", done)
@@ -152,7 +160,7 @@ def _ended(reached, config):
 
 def _counts(parts, reached, count):
     """Steps for each model: none for those that have stopped, and for those that only fill up the devices."""
-    counts = np.zeros(len(parts.start.step), np.int32)
+    counts = np.zeros(parts.models, np.int32)
     counts[: len(parts.members)] = [0 if member["stopped"] else count for member in reached["members"]]
     return counts
 
@@ -188,20 +196,20 @@ def _resume(parts, workdir, record):
     reached = {"step": 0, "members": [progress.fresh() for _ in parts.members]}
     if step is not None:
         now, best, reached = checkpoint.restore(folder, step, now, best, run.facts(record))
-    return mesh.put(now, steps.own_sharding(len(parts.start.step), parts.devices)), best, reached
+    return parts.on_devices(now), best, reached
 
 
 def _collect(parts, reached, sums, done):
     """Add the sums of the last steps; a model whose loss is not finite stops, and alone it ends the run."""
     members = []
     for r, (member, old) in enumerate(zip(parts.members, reached["members"], strict=True)):
-        new = progress.added(old, {name: values[r] for name, values in sums.items()})
         finite = np.isfinite(sums["loss"][r])
-        if not finite.all():
+        if finite.all():  # of a model that has stopped all are zero
+            members.append(progress.added(old, {name: values[r] for name, values in sums.items()}))
+        else:
             step = reached["step"] + int(finite.argmin()) + 1
-            new |= {"stopped": progress.DIVERGED, "diverged_step": step}
+            members.append({**old, "stopped": progress.DIVERGED, "diverged_step": step})
             _tell_of_divergence(parts, member, f"the loss of step {step} is not finite", step)
-        members.append(new)
     return {"step": done, "members": members}
 
 
@@ -224,8 +232,9 @@ def _score(parts, now, best, reached, patience):
             if old["stopped"] == progress.DIVERGED:
                 step = reached["step"]
                 _tell_of_divergence(parts, member, f"the validation loss after step {step} is not finite", step)
-            lines.append({"step": line.pop("step"), **({"member": member.name} if member.name else {}), **line})
-            better += [r] if old["best_step"] == reached["step"] else []
+            else:
+                lines.append({"step": line.pop("step"), **({"member": member.name} if member.name else {}), **line})
+                better += [r] if old["best_step"] == reached["step"] else []
         members.append(old)
     return _replaced(best, now.variables, better), {**reached, "members": members}, lines
 

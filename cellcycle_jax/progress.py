@@ -52,7 +52,7 @@ def scored(old: dict, step: int, scores: dict, patience: int) -> tuple[dict, dic
 
 
 def validation_scores(logits, label, weights) -> dict:
-    """Weighted loss in nats, accuracy and balanced accuracy.
+    """Weighted loss in nats, accuracy and balanced accuracy; of logits that are not finite, a loss that is not.
 
     Args:
         logits: f [N, P].
@@ -60,6 +60,8 @@ def validation_scores(logits, label, weights) -> dict:
         weights: f [P], weight of each class in the loss.
     """
     logits = logits.astype(np.float64)
+    if not np.isfinite(logits).all():
+        return {"validation_loss": math.nan}
     shifted = logits - logits.max(1, keepdims=True)
     logs = shifted - np.log(np.exp(shifted).sum(1, keepdims=True))
     weight = weights[label].astype(np.float64)

@@ -117,10 +117,11 @@ def make_train_program(step, mesh, models: int, streamed: bool = False, by_host:
     """Many steps of R models, compiled once.
 
     On an accelerator the models run side by side, and their steps in a loop inside the program. On a CPU the host
-    starts one step of one model after the other: inside a loop XLA leaves the gradients of flax's convolutions in an
-    order of axes for which its CPU code is 10 to 40 times slower (`models.convolution.convolve` avoids it, other
-    architectures need not know), and grouped convolutions, which models side by side become, are slow too. Either way it changes nothing in the result, not even the last bit, how the steps of a run are divided
-    into dispatches (by scores, checkpoints, an interruption).
+    starts one step of one model after the other: inside a loop XLA leaves the gradients of flax's convolutions in
+    an order of axes for which its CPU code is 10 to 40 times slower (`models.convolution.convolve` avoids it, other
+    architectures need not know), and grouped convolutions, which models side by side become, are slow too. Either
+    way it changes nothing in the result, not even the last bit, how the steps of a run are divided into dispatches
+    (by scores, checkpoints, an interruption).
 
     Args:
         step: what `make_train_step` returned.

@@ -8,7 +8,7 @@ import pytest
 from cellcycle_jax import checkpoint, cohort, loop, models, optim, run, state
 from cellcycle_jax.errors import InputRefused, NonFiniteLoss, UsageError
 from cellcycle_jax.models.pooling import space_to_depth2
-from tests import tiny
+from tests import tiny, train_process
 from tests.train_process import config, content, scores
 
 pytestmark = pytest.mark.usefixtures("own_cache")
@@ -178,6 +178,55 @@ def test_a_member_that_diverges_is_left_out_and_the_others_finish(folder, tmp_pa
     assert f"lost: the loss of step {alone.value.step} is not finite; this model stops, the others go on" in caplog.text
     assert_equal(folders["good"], tmp_path / "good")
     assert checkpoint.newest_step(folders["good"] / "checkpoints") == 20
+
+
+@pytest.mark.slow
+def test_a_cohort_goes_on_after_one_member_has_diverged(folder, tmp_path, monkeypatch):
+    """Found at a score this time, before any loss; then the cohort is stopped, and started again."""
+    members = {"good": {}, "lost": {"optimizer.learning_rate": 1e30}}
+    changes = {"optimizer.name": "sgd", "train.steps": 20, "optimizer.learning_rate": 0.01, "train.eval_every": 1}
+    with monkeypatch.context() as patched:
+        patched.setattr(loop, "DISPATCH_SECONDS", loop.DISPATCH_SECONDS)
+        patched.setattr(loop, "_until_next", loop._until_next)
+        train_process.stop_at(8)
+        with pytest.raises(SystemExit):
+            train_all(members, folder, tmp_path, **changes)
+    assert 0 < checkpoint.newest_step(tmp_path / "all" / "checkpoints") < 20
+    diverged, folders = train_all(members, folder, tmp_path, **changes)
+    assert diverged == {"lost": 1}
+    assert_equal(folders["good"], tmp_path / "good")
+
+
+@pytest.mark.slow
+def test_a_cohort_stopped_on_two_devices_goes_on_with_one(folder, tmp_path):
+    members = {"a": {}, "b": {"seed": 1}, "c": {"data.channels": ("DNA",)}}
+    changes = {"model.name": "nagao2020", "train.steps": 20}
+    job = {"workdir": str(tmp_path / "all"), "changes": changes, "members": members, "stop_at": 5}
+    assert train_process.finish(train_process.start(folder, [job], devices=2)) == [75]
+    configs = {name: config(**changes | own) for name, own in members.items()}
+    folders = {name: tmp_path / "all" / name for name in members}
+    assert loop.train_cohort(configs, folder, tmp_path / "all", folders) == {}
+    loop.train(configs["c"], folder, tmp_path / "c")
+    assert_equal(folders["c"], tmp_path / "c")
+
+
+class FixedDropout(nn.Module):
+    """Drops a share of its own."""
+
+    dropout: float = 0.3
+
+    @nn.compact
+    def __call__(self, image, train):
+        x = nn.Dropout(self.dropout / 2)(image.reshape(len(image), -1), deterministic=not train)
+        return nn.Dense(2)(x), {}
+
+
+def test_dropout_that_is_not_the_configs_alone_may_not_differ():
+    members = [member("a", ("DNA", "Golgi")), member("b", ("DNA", "Golgi"), **{"model.dropout": 0.5})]
+    adam = optim.make_optimizer("adamw", "constant", 1, 1.0, 0.0)
+    cohort.make_start(models.build("resnet", 2, 4, 1, 0.3), adam, members, ("DNA", "Golgi"), 16)
+    with pytest.raises(UsageError, match=r"FixedDropout drops \[0.15\] where the config says 0.3; .*one by one"):
+        cohort.make_start(FixedDropout(), adam, members, ("DNA", "Golgi"), 4)
 
 
 @pytest.mark.slow
