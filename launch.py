@@ -171,8 +171,8 @@ def sweep(arguments):
     from cellcycle_jax.sweep import run_sweep
 
     mesh.start(arguments.require_accelerator)
-    run_sweep(arguments.study, _folder("--data", arguments.data), _new_folder(arguments.workdir), arguments.list,
-              arguments.index, arguments.final)
+    run_sweep(arguments.study, _folder("--data", arguments.data), arguments.workdir, arguments.list, arguments.index,
+              arguments.final)
 
 
 def demo(arguments):

@@ -67,23 +67,19 @@ def members(study: Study, data: Data) -> list[Member]:
     """The runs of a study on a data set, in the order of the study.
 
     Raises:
-        UsageError: there is none, or two are the same.
+        UsageError: there is none.
     """
     chosen = study.choose(data)
     if not chosen:
         raise UsageError(f"--config={study.path}: sweep(data) gives no run for channels {', '.join(data.channels)} and "
                          f"cell lines {', '.join(data.cell_lines)}")
     texts = [json.dumps(config.to_dict(), sort_keys=True) for _, config in chosen]
-    names = _unique([_words(changes, data, "_") for changes, _ in chosen], texts)
-    for later, text in enumerate(texts):
-        if (first := texts.index(text)) < later:
-            raise UsageError(f"--config={study.path}: sweep(data) gives {_words(chosen[first][0], data, ' ')} twice, as "
-                             f"runs {first} and {later}; name each once")
-    rows = [_words({field: v for field, v in changes.items() if field != "seed"}, data, ", ") for changes, _ in chosen]
+    names = _unique([words(changes, data, "_") for changes, _ in chosen], texts)
+    rows = [words({field: v for field, v in changes.items() if field != "seed"}, data, ", ") for changes, _ in chosen]
     return [Member(name, row or "as configured", *pair) for name, row, pair in zip(names, rows, chosen, strict=True)]
 
 
-def _words(changes: dict, data: Data, between: str) -> str:
+def words(changes: dict, data: Data, between: str) -> str:
     """What differs, e.g. DNA+Golgi_seed0."""
     return between.join(_word(field, value, data) for field, value in changes.items())
 

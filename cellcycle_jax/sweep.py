@@ -8,6 +8,7 @@ import contextlib
 import logging
 import shutil
 import time
+import uuid
 
 import jax
 
@@ -25,7 +26,7 @@ def run_sweep(chosen: study.Study, data_dir, workdir, show: bool = False, index:
         chosen: the study.
         data_dir: folder that `prepare` wrote.
         workdir: folder of the study; what is there is continued.
-        show: print the runs and how far they are, and do nothing else.
+        show: print the runs and how far they are, and write nothing.
         index: 'all', or the number of the only run to train; then nothing is scored.
         final: score on the locked test split, and log in each run that it was opened.
 
@@ -42,13 +43,15 @@ def run_sweep(chosen: study.Study, data_dir, workdir, show: bool = False, index:
     number = _number(index, len(plan.members))
     if number is not None and final:
         raise UsageError("--final: scores are made of all runs together, so without --index")
-    _claim(plan, write=not show)
+    _require_same(plan)
     if show:
         print(sweep_plan.listing(plan))
     elif number is not None:
+        _claim(plan)
         _train_one(plan, plan.members[number])
     else:
         with files.holding(plan.workdir / ".lock"):
+            _claim(plan)
             states = train_rest(plan)
             sweep_scores.score_sweep(plan, states, final)
 
@@ -61,23 +64,32 @@ def _number(index, count):
     return int(index)
 
 
-def _claim(plan, write):
-    """Write what makes the study to WORKDIR/sweep.json, or find the same there."""
+def _claim(plan):
+    """Write what makes the study to WORKDIR/sweep.json unless it is there, and see that it is this study's."""
+    path = plan.workdir / "sweep.json"
+    if not path.is_file():
+        own = path.with_name(f".sweep.{uuid.uuid4().hex}.json")  # tasks of an array do this at the same moment
+        files.write_json(own, sweep_plan.identity(plan))
+        own.replace(path)
+    _require_same(plan)
+
+
+def _require_same(plan):
+    """Refuse a folder whose sweep.json is of another study."""
     record = sweep_plan.identity(plan)
     path = plan.workdir / "sweep.json"
-    if path.is_file():
-        try:
-            found = files.read_json(path)
-            stored, asked = (manifest.flat({k: one[k] for k in record}) for one in (found, files.plain(record)))
-        except (ValueError, KeyError, TypeError) as error:
-            raise StoredStateRefused(f"{path}: damaged ({error}); remove it if the runs beside it are those of "
-                                     f"{plan.study.path}, else use a new --workdir") from None
-        differing = [name for name in sorted(stored.keys() | asked.keys()) if stored.get(name) != asked.get(name)]
-        if differing:
-            found = ", ".join(f"{name} is {stored.get(name)!r} there and {asked.get(name)!r} now" for name in differing)
-            raise StoredStateRefused(f"{path}: holds another study ({found}); use a new --workdir")
-    elif write:
-        files.write_json(path, record)
+    if not path.is_file():
+        return
+    try:
+        found = files.read_json(path)
+        stored, asked = (manifest.flat({k: one[k] for k in record}) for one in (found, files.plain(record)))
+    except (ValueError, KeyError, TypeError) as error:
+        raise StoredStateRefused(f"{path}: damaged ({error}); remove it if the runs beside it are those of "
+                                 f"{plan.study.path}, else use a new --workdir") from None
+    differing = [name for name in sorted(stored.keys() | asked.keys()) if stored.get(name) != asked.get(name)]
+    if differing:
+        found = ", ".join(f"{name} is {stored.get(name)!r} there and {asked.get(name)!r} now" for name in differing)
+        raise StoredStateRefused(f"{path}: holds another study ({found}); use a new --workdir")
 
 
 def train_rest(plan) -> dict[str, tuple[str, int]]:

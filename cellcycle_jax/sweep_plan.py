@@ -2,10 +2,12 @@
 
 import dataclasses
 import hashlib
+import json
 import pathlib
 
-from cellcycle_jax import checkpoint, cohort, data, files, run, study
+from cellcycle_jax import checkpoint, cohort, data, files, model_input, run, schema, study
 from cellcycle_jax.allowed import check_config
+from cellcycle_jax.errors import StoredStateRefused, UsageError
 
 FINISHED, DIVERGED, BEGUN, NOT_BEGUN = "finished", "diverged", "begun", "not begun"
 
@@ -17,6 +19,7 @@ class Plan:
     study: study.Study
     members: list[study.Member]
     records: dict[str, dict]  # name -> what goes to its config.json
+    keys: dict[str, tuple]  # name -> equal for runs that may be one program
     data: study.Data
     data_dir: pathlib.Path
     workdir: pathlib.Path
@@ -33,12 +36,35 @@ def make_plan(chosen: study.Study, data_dir, workdir) -> Plan:
     shown = sorted(data.channel_indices(crops, chosen.config.data.channels))
     rows = data.labelled_rows(crops, chosen.config.data.cell_lines)
     found = study.Data(tuple(crops.channels[i] for i in shown), tuple(sorted(set(crops.cell_line[rows].tolist()))))
-    members, records = study.members(chosen, found), {}
-    for member in members:
+    members, records, keys, seen = study.members(chosen, found), {}, {}, {}
+    for number, member in enumerate(members):
         check_config(member.config)
-        cohort.make_member(member.name, member.config, crops, validation)  # refuses what has no cells
+        model = cohort.make_member(member.name, member.config, crops, validation)  # refuses what has no cells
+        if (first := seen.setdefault(_what_is_trained(model), number)) < number:
+            raise UsageError(f"--config={chosen.path}: sweep(data) gives {study.words(member.changes, found, ' ')} "
+                             f"twice, as runs {first} and {number}; name each once")
         records[member.name] = run.describe(member.config, data_dir, crops)
-    return Plan(chosen, members, records, found, pathlib.Path(data_dir), pathlib.Path(workdir))
+        keys[member.name] = _program_key(model, crops.channels)
+    for mask, scale in sorted({(member.config.data.mask, member.config.data.scale) for member in members}):
+        for split in (crops, validation):
+            model_input.require_compartments(data.take(split, split.label != schema.NO_LABEL), mask, scale)
+    return Plan(chosen, members, records, keys, found, pathlib.Path(data_dir), pathlib.Path(workdir))
+
+
+def _what_is_trained(model: cohort.Member) -> str:
+    """Equal for runs that are the same, however they say so: () and the names of all channels or lines are."""
+    config = model.config.to_dict()
+    chosen = {**config, "data": {**config["data"], "channels": model.channels, "cell_lines": None}}
+    digest = hashlib.sha256(json.dumps(chosen, sort_keys=True).encode())
+    for rows in (model.train, model.validation):
+        digest.update(f"{len(rows)} ".encode() + rows.tobytes())
+    return digest.hexdigest()
+
+
+def _program_key(model: cohort.Member, stored) -> tuple:
+    """Equal for runs that may be one program; one that sees channels in an order of its own shares it with its like."""
+    in_order = list(model.channels) == sorted(model.channels, key=stored.index)
+    return cohort.key_of(model.config), () if in_order else model.channels
 
 
 def identity(plan: Plan) -> dict:
@@ -51,11 +77,11 @@ def state_of(plan: Plan, name: str) -> tuple[str, int]:
     """How far a run is in its own folder, and the step it has saved or at which it diverged.
 
     Raises:
-        StoredStateRefused: the folder holds another run, or all of its checkpoints are damaged.
+        StoredStateRefused: the folder holds another run, or a record or all checkpoints in it are damaged.
     """
     folder, record = plan.folder(name), plan.records[name]
     if (folder / "diverged.json").is_file():
-        return DIVERGED, files.read_json(folder / "diverged.json")["step"]
+        return DIVERGED, _diverged_step(folder)
     if not (folder / "config.json").is_file():
         return NOT_BEGUN, 0
     if run.read_record(folder)["run_id"] != record["run_id"]:
@@ -66,13 +92,31 @@ def state_of(plan: Plan, name: str) -> tuple[str, int]:
     return (BEGUN, step) if step else (NOT_BEGUN, 0)
 
 
+def _diverged_step(folder):
+    try:
+        return int(files.read_json(folder / "diverged.json")["step"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise StoredStateRefused(f"{folder}/diverged.json: damaged ({type(error).__name__}: {error}); remove {folder}, "
+                                 "and this run is trained again") from None
+
+
+def _ids_of_cohort(folder):
+    """{name: run_id} of the runs of a program."""
+    found = run.read_record(folder, run.COHORT)["members"]
+    try:
+        return {name: one["run_id"] for name, one in found.items()}
+    except (AttributeError, KeyError, TypeError) as error:
+        raise StoredStateRefused(f"{folder}/{run.COHORT}: damaged ({type(error).__name__}: {error}); remove {folder}, "
+                                 "and its runs are trained from the start") from None
+
+
 def _begun_cohorts(plan):
     """{folder: names} of programs of several runs that an interruption left, if they are of the runs asked for."""
     found = {}
     for path in sorted(plan.workdir.glob("cohorts/*/cohort.json")):
-        stored = files.read_json(path)["members"]
+        stored = _ids_of_cohort(path.parent)
         own = {name: record["run_id"] for name, record in plan.records.items()}
-        same = all(one["run_id"] == own.get(name) for name, one in stored.items())
+        same = all(run_id == own.get(name) for name, run_id in stored.items())
         if same and checkpoint.newest_step(path.parent / "checkpoints") is not None:
             found[path.parent] = list(stored)
     return found
@@ -83,6 +127,10 @@ def programs(plan: Plan, states: dict) -> list[tuple[pathlib.Path | None, list[s
 
     A cohort that was begun goes on as it is, though some of its runs may have been finished by --index since then. So
     does a run that was begun alone. All others form new cohorts, one for each set of configs that may be one program.
+
+    Raises:
+        UsageError: a program of several runs keeps its cells elsewhere than on the device.
+        StoredStateRefused: the record of a cohort is damaged.
     """
     left = {member.name: member for member in plan.members if states[member.name][0] in (BEGUN, NOT_BEGUN)}
     found = []
@@ -91,10 +139,15 @@ def programs(plan: Plan, states: dict) -> list[tuple[pathlib.Path | None, list[s
             found.append((folder, names))
             left = {name: member for name, member in left.items() if name not in names}
     groups = {}
-    for name, member in left.items():
+    for name in left:
         alone = name if states[name][0] == BEGUN else None
-        groups.setdefault((cohort.key_of(member.config), alone), []).append(name)
+        groups.setdefault((plan.keys[name], alone), []).append(name)
     for names in groups.values():
+        placement = left[names[0]].config.data.placement
+        if len(names) > 1 and placement not in ("auto", "device"):
+            raise UsageError(f"config.data.placement={placement!r}: {len(names)} runs, {names[0]} and others, are "
+                             "trained as one program, which needs its cells on the device; train them one by one "
+                             "(--index), or allow 'auto' or 'device'")
         digest = hashlib.sha256("\n".join(sorted(names)).encode()).hexdigest()[:8]
         found.append((plan.workdir / "cohorts" / f"{len(names)}_runs_{digest}" if len(names) > 1 else None, names))
     return found
@@ -112,5 +165,5 @@ def listing(plan: Plan) -> str:
         changes = " ".join(f"{field}={','.join(map(str, value)) if isinstance(value, (tuple, list)) else value}"
                            for field, value in member.changes.items())
         lines.append(f"{number:5}  {member.name:{width}}  {said:22}  {changes}")
-    count = len({cohort.key_of(member.config) for member in plan.members})
+    count = len(set(plan.keys.values()))
     return "\n".join([*lines, f"{len(plan.members)} runs, trained as {count} program{'s' * (count > 1)}"])

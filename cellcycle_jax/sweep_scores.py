@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import tqdm
 
-from cellcycle_jax import calibration, data, evaluate, files, log, schema, statistics, sweep_plan, table
+from cellcycle_jax import calibration, data, evaluate, feed, files, log, records, schema, statistics, sweep_plan, table
 from cellcycle_jax.errors import InputRefused, NonFiniteLoss
 from cellcycle_jax.report import figures, sweep_figures, sweep_table
 from cellcycle_jax.report.sweep_table import ALL_LINES
@@ -73,12 +73,12 @@ def predict(plan, left, split: str):
     if final := split == "test":
         for name, run in runs.items():
             evaluate.log_opening(plan.folder(name), run.step)
-    crops = data.load_crops(plan.data_dir, split, final)
+    crops = data.load_crops(plan.data_dir, split, final, pixels=False)
     known = (crops.label != schema.NO_LABEL) & np.isin(crops.cell_line, plan.data.cell_lines)
     if not known.any():
         lines = ", ".join(plan.data.cell_lines)
         raise InputRefused(f"{plan.data_dir}: the {split} split holds no labelled cell of {lines}")
-    crops = data.take(crops, known)
+    crops = _read_if_they_fit(data.take(crops, known))
     shown = tqdm.tqdm(runs.items(), desc=f"predict {split}", unit="run")
     probs = {name: calibration.apply_temperature(run.predict_logits(crops), 1.0) for name, run in shown}
     rows = {}
@@ -94,12 +94,20 @@ def predict(plan, left, split: str):
     return Tested(split, crops, probs, rows, reference), one
 
 
+def _read_if_they_fit(crops):
+    """The crops with their pixels in memory, or as they are: then every run reads them from disk, batch by batch."""
+    needed = crops.image.nbytes + crops.compartments.nbytes
+    if feed.choose_placement("auto", needed, *feed.free_memory()) == "disk":
+        return crops
+    return dataclasses.replace(crops, **records.read_pixels(crops.image))
+
+
 def score(tested: Tested, runs: dict, names, bootstraps: int, confidence: float) -> dict:
     """Scores on the cells of all lines and of each.
 
     Returns:
-        place -> {"n_cells", "n_groups", "runs": {run: {metric: interval}}, "rows": {row: {metric: interval with
-        lowest and highest of its runs}}, "differences": {row: {metric: interval}}}.
+        place -> {"n_cells", "n_groups", "absent": classes without a cell, "runs": {run: {metric: interval}}, "rows":
+        {row: {metric: interval with lowest and highest of its runs}}, "differences": {row: {metric: interval}}}.
     """
     result = {}
     for place, cells in tqdm.tqdm(tested.places().items(), desc="score", unit="line"):
@@ -109,7 +117,9 @@ def score(tested: Tested, runs: dict, names, bootstraps: int, confidence: float)
         found = statistics.means_with_intervals(
             label, {name: prob[cells] for name, prob in tested.probs.items()}, rows, groups, bootstraps, confidence,
             evaluate.RESAMPLING_SEED, names, ("row", tested.reference) if tested.reference else None)
-        one = {"n_cells": len(cells), "n_groups": len(set(groups.tolist())), "runs": {}, "rows": {}, "differences": {}}
+        absent = [name for number, name in enumerate(tested.crops.classes) if number not in label]
+        one = {"n_cells": len(cells), "n_groups": len(set(groups.tolist())), "absent": absent,
+               "runs": {}, "rows": {}, "differences": {}}
         for (kind, (of, name), metric), value in found.items():
             part = {("mean", "run"): "runs", ("mean", "row"): "rows", ("difference", "row"): "differences"}
             if (kind, of) in part:

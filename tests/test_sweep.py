@@ -1,5 +1,7 @@
 """Studies: which runs they have, what trains together, and that their table says what it should."""
 
+import concurrent.futures
+import dataclasses
 import os
 import pathlib
 import shutil
@@ -12,12 +14,17 @@ import pytest
 
 import launch
 from cellcycle_jax import (
+    allowed,
     checkpoint,
+    cohort,
     data,
+    feed,
     files,
     log,
     loop,
     metrics,
+    model_input,
+    records,
     run,
     schema,
     statistics,
@@ -150,6 +157,8 @@ def test_names_are_safe_unique_and_stable(tmp_path):
     ("return data.colours", ["line 17", "colours"]),
     ("return [{'seed': -1}]", ["config.seed=-1"]),
     ("return [{'data.channels': ('CENPF',)}]", ["CENPF", "never shown"]),
+    ("return [{'data.channels': ()}, {'data.channels': data.channels}]", ["DNA+Golgi twice", "runs 0 and 1"]),
+    ("return [{'data.cell_lines': lines} for lines in (('HeLa',), ('RPE1', 'HeLa'), ())]", ["runs 1 and 2"]),
 ])
 def test_a_mistake_in_a_study_is_one_line(capsys, data_dir, tmp_path, body, words):
     path = write_study(tmp_path, body)
@@ -157,7 +166,7 @@ def test_a_mistake_in_a_study_is_one_line(capsys, data_dir, tmp_path, body, word
     assert code == 2 and len(said.err.strip().splitlines()) == 1
     for word in words:
         assert word in said.err
-    assert not list((tmp_path / "out").iterdir())
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("text, words", [
@@ -223,7 +232,7 @@ def test_the_list_says_how_far_each_run_is(done, path, data_dir, tmp_path, capsy
     lines = said.out.splitlines()
     assert code == 0 and len(lines) == 8 and lines[-1] == "6 runs, trained as 1 program"
     assert lines[4].split() == ["3", "Golgi_seed1", "finished", "at", "step", "12", "data.channels=Golgi", "seed=1"]
-    code, said = command(capsys, f"--config={path}", f"--data={data_dir}", f"--workdir={tmp_path}", "--list")
+    code, said = command(capsys, f"--config={path}", f"--data={data_dir}", f"--workdir={tmp_path}/new", "--list")
     assert said.out.count("not begun") == 6 and not list(tmp_path.iterdir())
 
 
@@ -258,6 +267,31 @@ def test_a_damaged_record_of_a_study_is_refused(path, data_dir, tmp_path, capsys
         (tmp_path / "sweep.json").write_text(content)
         code, said = command(capsys, f"--config={path}", f"--data={data_dir}", f"--workdir={tmp_path}")
         assert code == 5 and "sweep.json: damaged" in said.err and len(said.err.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize("name, contents", [
+    ("cohorts/6_runs/cohort.json", ('{"members": {', "[]", '{"members": [], "run_id": ""}')),
+    ("runs/DNA_seed0/diverged.json", ("", "[]", '{"step": null}')),
+])
+@pytest.mark.parametrize("more", [[], ["--list"]])
+def test_a_damaged_record_below_a_study_is_refused(path, data_dir, tmp_path, capsys, name, contents, more):
+    (tmp_path / name).parent.mkdir(parents=True)
+    for content in contents:
+        (tmp_path / name).write_text(content)
+        code, said = command(capsys, f"--config={path}", f"--data={data_dir}", f"--workdir={tmp_path}", *more)
+        assert code == 5 and f"{name}: damaged" in said.err and len(said.err.strip().splitlines()) == 1
+        assert ("remove" in said.err or "--workdir" in said.err) and not (tmp_path / ".lock").exists()
+
+
+def test_tasks_that_start_at_once_leave_one_record_of_the_study(path, data_dir, tmp_path):
+    plan = sweep_plan.make_plan(load_study(path), data_dir, tmp_path)
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(sweep._claim, [plan] * 32)) == [None] * 32
+    (left,) = tmp_path.iterdir()
+    assert files.read_json(left) == files.plain(sweep_plan.identity(plan))
+    before = left.stat()
+    sweep._claim(plan)
+    assert left.stat() == before
 
 
 def interrupt(monkeypatch, at):
@@ -333,6 +367,35 @@ def test_what_cannot_be_one_program_is_several(path, data_dir, tmp_path):
     assert sweep_plan.listing(plan).endswith("5 runs, trained as 3 programs")
 
 
+def test_channels_in_another_order_are_a_program_of_their_own(data_dir, tmp_path):
+    body = ("return [{'data.channels': chosen, 'seed': seed} for chosen in (('Golgi', 'DNA'), ('DNA',), "
+            "('DNA', 'Golgi')) for seed in (0, 1)]")
+    plan = sweep_plan.make_plan(load_study(write_study(tmp_path, body)), data_dir, tmp_path)
+    found = [names for _, names in sweep_plan.programs(plan, dict.fromkeys(plan.records, ("not begun", 0)))]
+    assert found == [["Golgi+DNA_seed0", "Golgi+DNA_seed1"],
+                     ["DNA_seed0", "DNA_seed1", "DNA+Golgi_seed0", "DNA+Golgi_seed1"]]
+    splits = [data.load_crops(data_dir, split) for split in ("train", "validation")]
+    configs = {member.name: member.config for member in plan.members}
+    shown = [cohort.all_channels([cohort.make_member(n, configs[n], *splits) for n in names], tiny.CHANNELS)
+             for names in found]
+    assert shown == [("Golgi", "DNA"), ("DNA", "Golgi")]
+    assert sweep_plan.listing(plan).endswith("6 runs, trained as 2 programs")
+
+
+def test_what_a_late_program_cannot_do_is_refused_before_the_first(data_dir, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(loop, "_train", lambda *_: pytest.fail("trained"))
+    body = ("return [{'seed': 0}, {'seed': 1}] + [{'data.placement': 'host', 'seed': seed} for seed in (0, 1)]")
+    flags = [f"--config={write_study(tmp_path, body)}", f"--data={data_dir}", f"--workdir={tmp_path}/out"]
+    code, said = command(capsys, *flags)
+    assert code == 2 and len(said.err.strip().splitlines()) == 1 and "placement='host': 2 runs" in said.err
+    assert "--index" in said.err and command(capsys, *flags, "--list")[0] == 0
+    body = "return [{'data.mask': mask} for mask in ('none', 'own')]"
+    monkeypatch.setitem(model_input.MASKS, "own", schema.Compartment(4))  # crops of tests do not know it
+    monkeypatch.setattr(allowed, "ALLOWED", [one for one in allowed.ALLOWED if one[0] != "data.mask"])
+    code, said = command(capsys, f"--config={write_study(tmp_path, body)}", *flags[1:])
+    assert code == 3 and "data.mask='own'" in said.err
+
+
 @pytest.fixture(scope="module")
 def diverged(data_dir, tmp_path_factory):
     """Two rates of learning, one of which is far too high."""
@@ -386,6 +449,15 @@ def test_the_test_split_is_opened_by_final_alone(done, path, data_dir, tmp_path,
     assert set(pd.read_parquet(workdir / "scores.parquet")["split"]) == {"test"}
     assert (workdir / "table_validation.md").read_text() == (done / "table.md").read_text()
     assert "Validation chose" not in (workdir / "table.md").read_text()
+
+
+def test_pixels_that_do_not_fit_are_read_batch_by_batch(done, path, data_dir, monkeypatch):
+    plan = sweep_plan.make_plan(load_study(path), data_dir, done)
+    read, _ = sweep_scores.predict(plan, plan.members[:2], "validation")
+    monkeypatch.setattr(feed, "free_memory", lambda: (0.0, 0.0))
+    left, _ = sweep_scores.predict(plan, plan.members[:2], "validation")
+    assert isinstance(read.crops.image, np.ndarray) and isinstance(left.crops.image, records.StoredPixels)
+    jax.tree.map(np.testing.assert_array_equal, left.probs, read.probs)
 
 
 def planted(rows):
@@ -442,6 +514,19 @@ def test_a_matrix_says_which_line_was_trained_on():
     figure = sweep_figures.draw(result)["auroc"]
     said = [t.get_text() for t in figure.axes[0].texts]
     assert said[:2] == ["1.000\n1.000–1.000", "0.000\n0.000–0.000"] and len(figure.axes[0].patches) == 1
+
+
+def test_a_line_without_a_class_has_a_dash_and_is_named():
+    tested = planted({"HeLa": ["b"], "good": ["a"]})
+    kept = np.flatnonzero((tested.crops.cell_line == "HeLa") | (tested.crops.label == 0))
+    tested = dataclasses.replace(tested, crops=data.take(tested.crops, kept),
+                                 probs={name: prob[kept] for name, prob in tested.probs.items()})
+    for columns, said in (("cell lines", True), ("scores", False)):
+        result = result_of(tested, ("auroc",), columns=columns, trained_on={"HeLa": ["HeLa"], "good": ["HeLa", "RPE1"]})
+        text = sweep_table.markdown("mine", result)
+        assert ("RPE1 without G2. A score" in text) == said and "nan" not in text and "not known" not in text
+        assert ("to 1.000 | - * |" in text and "to 1.000 | - |" in text) == said
+        sweep_figures.draw(result)
 
 
 def test_a_table_of_scores_has_seeds_and_differences():

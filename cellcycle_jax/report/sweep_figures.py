@@ -79,7 +79,7 @@ def matrix(result: dict, metric: str) -> Figure:
     for (i, j), value in np.ndenumerate(values):
         one = result["results"][places[j]]["rows"][rows[i]][metric]
         bounds = f"\n{one['low']:.3f}–{one['high']:.3f}" if one["low"] == one["low"] else ""
-        words = f"{value:.3f}{bounds}" if value == value else "not known"
+        words = f"{value:.3f}{bounds}" if value == value else "a class\nis absent"
         dark = value > chance + 0.55 * (1 - chance)
         ax.text(j, i, words, ha="center", va="center", fontsize=9.5, color="white" if dark else INK)
         if places[j] not in result["trained_on"][rows[i]]:

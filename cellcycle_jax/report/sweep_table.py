@@ -5,6 +5,7 @@ from cellcycle_jax.model_input import OUTLINED
 from cellcycle_jax.report.figures import METRICS, NAMES
 
 ALL_LINES = "all lines"  # tested on the cells of all lines
+UNKNOWN = "-"  # instead of a score that needs a class without cells
 CHANCE = {"auroc": lambda classes: 0.5, "balanced_accuracy": lambda classes: 1 / len(classes),
           "mcc": lambda classes: 0.0}  # of a guess that knows nothing of the cell
 
@@ -22,6 +23,7 @@ def markdown(name: str, result: dict) -> str:
     parts = [f"# {name}", head]
     parts += [_matrix(result, metric) for metric in result["scores"]] if result["columns"] == "cell lines" else [
         _scores(result)]
+    parts += _absent(result)
     if result["diverged"]:
         said = ", ".join(f"{run} (step {step})" for run, step in result["diverged"].items())
         parts.append(f"Diverged and left out: {said}.")
@@ -48,12 +50,17 @@ def _scores(result):
         line = [row_name(row), str(values[scores[0]]["runs"]) if trained else ""]
         for metric in scores:
             one = values[metric]
-            line += [_words(one), f"{one['lowest']:.3f} to {one['highest']:.3f}" if trained else ""]
+            line += [_words(one), _range(one) if trained else ""]
         if result["reference"]:
             lead = found["differences"].get(row, {})
             line += [_words(lead[metric], "+.3f") if metric in lead else "" for metric in scores]
         lines.append(line)
     return _table(columns, lines)
+
+
+def _range(value):
+    """Lowest and highest of the runs of a row."""
+    return UNKNOWN if value["lowest"] != value["lowest"] else f"{value['lowest']:.3f} to {value['highest']:.3f}"
 
 
 def _matrix(result, metric):
@@ -67,9 +74,21 @@ def _matrix(result, metric):
         for place, one in places.items():
             value = one["rows"][row][metric]
             new = "" if place in lines_of else " *"
-            line.append(f"{_words(value)}, {value['lowest']:.3f} to {value['highest']:.3f}{new}")
+            known = value["value"] == value["value"]
+            line.append(f"{_words(value)}, {_range(value)}{new}" if known else f"{UNKNOWN}{new}")
         lines.append(line)
     return _table(columns, lines)
+
+
+def _absent(result):
+    """Which classes have no cell in a place that is shown, a paragraph; [] where all have."""
+    shown = [place for place in result["results"] if (place == ALL_LINES) == (result["columns"] == "scores")]
+    absent = {place: found for place in shown if (found := result["results"][place]["absent"])}
+    if not absent:
+        return []
+    said = "; ".join(f"{place} without {' and '.join(found)}" for place, found in absent.items())
+    return [f"A class is absent among the labelled cells: {said}. A score that needs it is a dash; balanced accuracy "
+            "is of the other classes."]
 
 
 def _table(columns, lines):
@@ -78,7 +97,7 @@ def _table(columns, lines):
 
 def _words(score, form=".3f"):
     if score["value"] != score["value"]:
-        return "not known"
+        return UNKNOWN
     bounds = "" if score["low"] != score["low"] else f" ({score['low']:{form}} to {score['high']:{form}})"
     return f"{score['value']:{form}}{bounds}"
 
