@@ -61,12 +61,16 @@ def load_crops(data_dir, split: str, final: bool = False, pixels: bool = True) -
         StoredStateRefused: the data set is missing, incomplete or damaged.
     """
     folder = _split_folder(data_dir, split, final)
-    columns, metadata = records.readable(folder, split, lambda: records.read_split(folder, split, pixels))
-    columns["label"] = columns["label"].astype(np.int32)
-    stored = {name: value if isinstance(value := metadata[name], str) else tuple(value) for name in METADATA}
-    crops = Crops(**columns, **stored)
+    crops = records.readable(folder, split, lambda: _stored_crops(*records.read_split(folder, split, pixels)))
     _require_shapes(crops, f"{folder}: split {split!r}")
     return crops
+
+
+def _stored_crops(columns, metadata):
+    """Crops of what is stored; KeyError or TypeError where another version stored other names."""
+    columns["label"] = columns["label"].astype(np.int32)
+    stored = {name: value if isinstance(value := metadata[name], str) else tuple(value) for name in METADATA}
+    return Crops(**columns, **stored)
 
 
 def pixel_bytes(data_dir, split: str) -> int:

@@ -119,6 +119,18 @@ def test_data_with_one_scale_for_all_channels_are_refused(folder, monkeypatch):
         data.load_crops(folder, "train")
 
 
+@pytest.mark.parametrize("older", [
+    lambda columns, metadata: (columns, {n: v for n, v in metadata.items() if n != "stains"}),
+    lambda columns, metadata: ({n: v for n, v in columns.items() if n != "well"}, metadata),
+    lambda columns, metadata: (columns | {"radius": columns["norm"]}, metadata),
+], ids=["metadata", "column", "column too many"])
+def test_data_of_another_version_are_refused(folder, monkeypatch, older):
+    read = records.read_split
+    monkeypatch.setattr(records, "read_split", lambda *given: older(*read(*given)))
+    with pytest.raises(StoredStateRefused, match="cannot be read.*(stains|well|radius).*launch.py prepare"):
+        data.load_crops(folder, "train")
+
+
 def test_nucleus_and_own_max_ignore_gain_and_surroundings():
     crops = tiny.crops()
     want = inputs(crops, mask="nucleus", scale="own_max")
