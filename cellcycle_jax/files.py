@@ -7,6 +7,7 @@ import json
 import math
 import os
 import pathlib
+import secrets
 import socket
 
 from cellcycle_jax.errors import UsageError
@@ -17,7 +18,7 @@ def replacing(path):
     """Yield a temporary path beside `path`; on success it takes the place of `path`, on an error it is removed."""
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp{path.suffix}")
+    temporary = _temporary(path)
     try:
         yield temporary
         with open(temporary, "rb") as file:
@@ -25,6 +26,11 @@ def replacing(path):
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _temporary(path):
+    """A name beside `path` that nobody else makes; processes of several containers may have the same number."""
+    return path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp{path.suffix}")
 
 
 @contextlib.contextmanager
@@ -39,24 +45,46 @@ def holding(path):
     """
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    if path.is_file() and _left_behind(path.read_text(encoding="utf-8")):
-        path.unlink(missing_ok=True)
+    if _left_behind(found := _text(path)):
+        _clear_away(path, found)
+    own = " ".join([socket.gethostname(), str(os.getpid()), *_start_of_job()]) + "\n"
     try:
         with open(path, "x", encoding="utf-8") as file:  # fails where there is one, also if it came just now
-            file.write(" ".join([socket.gethostname(), str(os.getpid()), *_start_of_job()]) + "\n")
+            file.write(own)
     except FileExistsError:
         raise UsageError(f"{path.parent}: {holder(path) or 'another process'} works in this folder; wait for it, or "
                          f"remove {path} if it no longer runs") from None
     try:
         yield
     finally:
-        path.unlink(missing_ok=True)
+        if _text(path) == own:  # not where it was removed by hand and another process holds it now
+            path.unlink(missing_ok=True)
+
+
+def _text(path) -> str:
+    """What stands in a lock, "" where there is none."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return ""
+
+
+def _clear_away(path, left: str) -> None:
+    """Remove a lock in which `left` stands; of several processes that found it, one removes it, and no newer lock."""
+    moved = _temporary(path)
+    try:
+        os.rename(path, moved)
+    except FileNotFoundError:
+        return  # another process was faster
+    if _text(moved) == left:
+        moved.unlink()
+    else:
+        os.replace(moved, path)  # another process was faster, and this is its own lock
 
 
 def holder(path) -> str:
     """Process and host that hold the lock file `path`, in words; "" where nobody does."""
-    path = pathlib.Path(path)
-    text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    text = _text(pathlib.Path(path))
     host, pid = (text.split() + ["", ""])[:2]
     return "" if not text or _left_behind(text) else f"process {pid or 'unknown'} on {host or 'an unknown host'}"
 
@@ -74,7 +102,7 @@ def _left_behind(holder: str) -> bool:
     """Whether the process named in a lock is gone: it ran on this host, or in another start of this job."""
     host, pid, *start = [*holder.split(), "", ""][:4]
     own = _start_of_job()
-    if own and start[0] == own[0] and start != own:
+    if own and start[:1] == own[:1] and start != own:
         return True  # schedulers start a job again when it has ended everywhere
     if host != socket.gethostname() or not pid.isdecimal():
         return False

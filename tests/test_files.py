@@ -59,6 +59,18 @@ def test_a_finished_write_takes_the_place_of_the_old_file_and_makes_its_folder(t
     assert list(path.parent.iterdir()) == [path]
 
 
+def test_two_containers_with_the_same_process_number_write_to_different_temporary_files(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "getpid", lambda: 1)
+    path = tmp_path / "note.txt"
+    with files.replacing(path) as one, files.replacing(path) as other:
+        one.write_text("one")
+        other.write_text("other")
+        assert one != other
+        assert all(p.name.startswith(".note.txt.") and p.name.endswith(".tmp.txt") for p in (one, other))
+    assert path.read_text() == "one"
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_json_has_null_for_numbers_that_it_does_not_know(tmp_path):
     path = tmp_path / "a.json"
     files.write_json(path, {"nan": float("nan"), "deep": [{"up": float("inf")}, (-float("inf"), 1.5)],
@@ -142,14 +154,62 @@ def test_a_second_process_is_told_who_works_in_the_folder_until_it_is_gone(tmp_p
         assert not lock.exists()
 
 
+@pytest.fixture
+def stale(tmp_path):
+    """A lock of a process that is gone."""
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    (tmp_path / ".lock").write_text(f"{socket.gethostname()} {gone.pid}\n")
+    return tmp_path / ".lock"
+
+
+def test_the_slower_of_two_that_take_over_a_lock_leaves_that_of_the_faster(stale, monkeypatch):
+    rename, faster = os.rename, []
+
+    def late(*paths):
+        if not faster:  # this process has read the old lock; before it moves it, another one takes over
+            faster.append(subprocess.Popen([sys.executable, "-c", HOLD, stale], stdin=subprocess.PIPE,
+                                           stdout=subprocess.PIPE, text=True))
+            assert faster[0].stdout.readline() == "held\n"
+        rename(*paths)
+
+    monkeypatch.setattr(os, "rename", late)
+    with pytest.raises(UsageError, match="works in this folder"):
+        files.holding(stale).__enter__()
+    assert stale.read_text().split() == [socket.gethostname(), str(faster[0].pid)]
+    faster[0].communicate("\n")
+    assert faster[0].returncode == 0 and not list(stale.parent.iterdir())
+
+
+def test_a_lock_that_another_process_has_just_removed_is_no_hindrance(stale, monkeypatch):
+    rename = os.rename
+
+    def late(*paths):
+        stale.unlink()
+        rename(*paths)
+
+    monkeypatch.setattr(os, "rename", late)
+    with files.holding(stale):
+        assert stale.read_text().split()[1] == str(os.getpid())
+    assert not list(stale.parent.iterdir())
+
+
+def test_a_lock_that_is_another_process_s_by_now_stays(tmp_path):
+    with files.holding(tmp_path / ".lock"):
+        (tmp_path / ".lock").write_text("another-host 1\n")
+    assert (tmp_path / ".lock").read_text() == "another-host 1\n"
+
+
 def test_a_lock_is_given_up_after_an_error(tmp_path):
     with pytest.raises(ValueError, match="inside"), files.holding(tmp_path / ".lock"):
         raise ValueError("inside")
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("job", ["", "7"])
 @pytest.mark.parametrize("text", ["another-host 1\n", "", "half a lin"])
-def test_a_lock_that_cannot_be_judged_counts_as_held(tmp_path, text):
+def test_a_lock_that_cannot_be_judged_counts_as_held(tmp_path, text, job, monkeypatch):
+    monkeypatch.setenv("SLURM_JOB_ID", job)
     (tmp_path / ".lock").write_text(text)
     with pytest.raises(UsageError, match="remove .*.lock if it no longer runs"):
         files.holding(tmp_path / ".lock").__enter__()
