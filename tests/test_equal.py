@@ -85,8 +85,18 @@ def largest_difference(a, b):
     (ours, own), (theirs, other) = ((content(folder), scores(folder)) for folder in (a, b))
     assert ours.keys() == theirs.keys() and [line.keys() for line in own] == [line.keys() for line in other]
     assert {name: array.dtype for name, array in ours.items()} == {n: array.dtype for n, array in theirs.items()}
-    arrays = [np.abs(array - theirs[name].astype(array.dtype)).max() for name, array in ours.items() if array.size]
-    return max(*arrays, *(abs(x[name] - y[name]) for x, y in zip(own, other, strict=True) for name in x))
+    found = [np.abs(array - theirs[name].astype(array.dtype)).max() for name, array in ours.items() if array.size]
+    found += [abs(x[name] - y[name]) for x, y in zip(own, other, strict=True) for name in x]
+    assert np.isfinite(found).all()  # max() would pass over NaN
+    return max(found)
+
+
+@pytest.mark.parametrize("weight, loss", [(np.nan, 0.5), (1.0, np.nan), (np.inf, 0.5)])
+def test_what_is_not_a_number_is_no_small_difference(monkeypatch, weight, loss):
+    monkeypatch.setitem(globals(), "content", lambda folder: {"a": np.ones(2), "b": np.array([weight])})
+    monkeypatch.setitem(globals(), "scores", lambda folder: [{"step": 1, "loss": loss}])
+    with np.errstate(invalid="ignore"), pytest.raises(AssertionError):
+        largest_difference("one", "other")
 
 
 def test_the_numbers_are_float64_and_other_seeds_give_others(one):
