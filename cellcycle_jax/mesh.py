@@ -1,6 +1,8 @@
 """Devices and hosts: one axis over which batches, or the models of a cohort, are divided."""
 
+import importlib.util
 import os
+import re
 
 import jax
 import numpy as np
@@ -10,6 +12,7 @@ from jax.sharding import AxisType, NamedSharding, PartitionSpec
 from cellcycle_jax.errors import ResourceMissing, StoredStateRefused, UsageError
 
 AXIS = "data"
+ACCELERATORS = ("gpu", "tpu")
 # Variables by which JAX recognises that this process is one of several, started by a scheduler.
 SLURM, OPEN_MPI = "SLURM_STEP_NUM_TASKS", "OMPI_COMM_WORLD_SIZE"
 KUBERNETES = ("KUBERNETES_SERVICE_HOST", "JOB_COMPLETION_INDEX")  # of an indexed Job or a JobSet
@@ -22,22 +25,20 @@ def start(accelerator: str = "", coordinator: str = "", processes: int = 0, proc
     """Join the processes of a job, if there are several, and check the kind of device. Before any computation.
 
     Args:
-        accelerator: 'gpu' or 'tpu': what must be there; '': whatever there is.
+        accelerator: a name of ACCELERATORS: what must be there; '': whatever there is.
         coordinator: HOST:PORT of process 0; '': found by JAX where a scheduler started several processes (Slurm, Open
             MPI, Kubernetes, Cloud TPU), else this process works alone.
         processes: their number, with `coordinator`.
         process: the number of this one, with `coordinator`.
 
     Raises:
-        UsageError: of the three about processes only some are given.
+        UsageError: an accelerator that does not exist; of the three about processes only some are given, or not in this
+            form; JAX lacks what it needs to ask the scheduler.
         ResourceMissing: the accelerator is not there.
     """
-    if coordinator and not 0 <= process < processes:
-        raise UsageError(f"--coordinator={coordinator} needs --processes=N and --process=0..N-1; found {processes} and "
-                         f"{process}")
-    if not coordinator and (processes or process >= 0):
-        raise UsageError("--processes and --process need --coordinator=HOST:PORT")
+    _refuse_flags(accelerator, coordinator, processes, process)
     if coordinator or _one_of_several():
+        _require_kubernetes(coordinator)
         jax.config.update("jax_cpu_collectives_implementation", "gloo")
         # JAX would note SIGTERM from here on and go on; until training listens for it, it is to end the process.
         jax.config.update("jax_enable_preemption_service", False)
@@ -46,15 +47,56 @@ def start(accelerator: str = "", coordinator: str = "", processes: int = 0, proc
         method = "deactivate" if coordinator else None
         jax.distributed.initialize(*named, cluster_detection_method=method, heartbeat_timeout_seconds=HEARTBEAT_S,
                                    shutdown_timeout_seconds=SHUTDOWN_S)
-    if accelerator and (found := jax.default_backend()) != accelerator:
-        raise ResourceMissing(f"--require_accelerator={accelerator}: JAX finds only {found} here; install the matching "
-                              f"extra (pip install -e '.[cuda13]' or '.[tpu]'), or look at the driver")
+    if accelerator or jax.config.jax_platforms:
+        _require(accelerator)
+
+
+def _refuse_flags(accelerator, coordinator, processes, process):
+    if accelerator not in ("", *ACCELERATORS):
+        raise UsageError(f"--require_accelerator={accelerator} does not exist; allowed: {', '.join(ACCELERATORS)}")
+    if not coordinator and (processes or process >= 0):
+        raise UsageError("--processes and --process need --coordinator=HOST:PORT")
+    if coordinator and not re.fullmatch(r"\S+:[0-9]{1,5}", coordinator):
+        raise UsageError(f"--coordinator={coordinator} is not HOST:PORT; give e.g. --coordinator=node1:12345")
+    if coordinator and not 0 <= process < processes:
+        raise UsageError(f"--coordinator={coordinator} needs --processes=N and --process=0..N-1; found {processes} and "
+                         f"{process}")
+
+
+def _require_kubernetes(coordinator):
+    """Refuse to ask Kubernetes for the other processes without the package that JAX does it with."""
+    told = coordinator or "JAX_COORDINATOR_ADDRESS" in os.environ
+    if not told and not _counted() and not importlib.util.find_spec("kubernetes"):
+        raise UsageError(f"{KUBERNETES[1]} is set, so this is one of several processes of Kubernetes, and JAX needs "
+                         "the package kubernetes to find the others; install it (pip install 'jax[k8s]'), or give "
+                         "--coordinator=HOST:PORT, --processes and --process")
+
+
+def _require(accelerator):
+    """Refuse to go on without an accelerator, or where JAX is told by the environment to use what is not there."""
+    asked = f"--require_accelerator={accelerator}" if accelerator else f"JAX_PLATFORMS={jax.config.jax_platforms}"
+    try:
+        found = jax.default_backend()
+    except (RuntimeError, AssertionError) as error:  # the latter of CUDA without its plugin, and says nothing
+        reason = f" ({' '.join(str(error).split())[:200]})" if str(error) else ""
+        found = f"nothing for JAX_PLATFORMS={jax.config.jax_platforms or ''}{reason}"
+    else:
+        if accelerator in ("", found):
+            return
+        found = f"only {found}"
+    raise ResourceMissing(f"{asked}: JAX finds {found} here; install the matching extra (pip install -e '.[cuda13]' or "
+                          "'.[tpu]'), or look at the driver")
 
 
 def _one_of_several() -> bool:
     """Whether a scheduler that JAX knows started this process beside others."""
+    return _counted() or all(name in os.environ for name in KUBERNETES)
+
+
+def _counted() -> bool:
+    """Whether variables say so, without asking anybody."""
     counted = any(int(os.environ.get(name) or 1) > 1 for name in (SLURM, OPEN_MPI))
-    return counted or all(name in os.environ for name in KUBERNETES) or "," in os.environ.get(TPU_HOSTS, "")
+    return counted or "," in os.environ.get(TPU_HOSTS, "")
 
 
 def make_mesh(devices=None):
