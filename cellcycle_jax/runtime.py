@@ -1,9 +1,12 @@
 """What is set once, before the first computation: how memory is kept, and where compiled programs are kept."""
 
 import ctypes
+import functools
+import logging
 import os
 import pathlib
 import platform
+import tempfile
 
 import jax
 
@@ -44,7 +47,22 @@ def keep_freed_memory() -> bool:
 def enable_compile_cache() -> None:
     """Keep compiled programs in the folder that `CACHE_VARIABLE` names; the next start takes them from there."""
     folder = os.environ.get(CACHE_VARIABLE, str(pathlib.Path.home() / ".cache" / "cellcycle_jax" / "jax"))
-    if folder:
+    if folder and _can_be_written(folder):
         jax.config.update("jax_compilation_cache_dir", folder)
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
         jax.config.update("jax_persistent_cache_min_entry_size_bytes", 0)
+
+
+@functools.cache
+def _can_be_written(folder) -> bool:
+    """Whether files can be made in a folder, which is made; says once where not. A bucket's address is left to JAX."""
+    if "://" in folder:
+        return True
+    try:
+        pathlib.Path(folder).mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return True
+    except OSError as error:
+        logging.warning("%s=%s: %s, so compiled programs are not kept; name a folder that can be written, or '' for "
+                        "none", CACHE_VARIABLE, folder, error.strerror)
+        return False

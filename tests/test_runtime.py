@@ -35,9 +35,23 @@ def test_elsewhere_nothing_is_done(monkeypatch):
 
 
 @pytest.mark.parametrize("folder, kept", [("programs", "programs"), ("", None)])
-def test_the_variable_names_the_cache(folder, kept, monkeypatch):
+def test_the_variable_names_the_cache(folder, kept, monkeypatch, tmp_path):
     found = {}
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(jax.config, "update", found.__setitem__)
     monkeypatch.setenv(runtime.CACHE_VARIABLE, folder)
     runtime.enable_compile_cache()
     assert found.get("jax_compilation_cache_dir") == kept
+    assert sorted(path.name for path in tmp_path.iterdir()) == ([kept] if kept else [])
+
+
+@pytest.mark.parametrize("below", ["", "folder"])
+def test_a_folder_that_cannot_be_written_is_told_once_and_no_cache_is_kept(below, monkeypatch, tmp_path, caplog):
+    found, folder = {}, tmp_path / "file" / below
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(jax.config, "update", found.__setitem__)
+    monkeypatch.setenv(runtime.CACHE_VARIABLE, str(folder))
+    for _ in range(2):
+        runtime.enable_compile_cache()
+    (said,) = caplog.messages
+    assert f"{runtime.CACHE_VARIABLE}={folder}: " in said and not found
