@@ -73,13 +73,13 @@ def _stored_crops(columns, metadata):
     return Crops(**columns, **stored)
 
 
-def pixel_bytes(data_dir, split: str) -> int:
-    """Bytes that the pixels of a split take in memory; raises as `load_crops`."""
-    folder = _split_folder(data_dir, split)
+def pixel_bytes(data_dir, split: str, final: bool = False) -> int:
+    """Bytes that the pixels of a split take in memory; arguments and errors as of `load_crops`."""
+    folder = _split_folder(data_dir, split, final)
     return records.readable(folder, split, lambda: records.pixel_bytes(folder, split))
 
 
-def _split_folder(data_dir, split, final=False):
+def _split_folder(data_dir, split, final):
     if split not in schema.SPLITS:
         raise UsageError(f"split {split!r} does not exist; allowed: {', '.join(schema.SPLITS)}")
     if split == "test" and not final:
@@ -207,9 +207,13 @@ def channel_indices(crops: Crops, names=()) -> tuple[int, ...]:
     return tuple(crops.channels.index(name) for name in names)
 
 
+def in_memory(crops: Crops) -> Crops:
+    """The crops with their pixels read, where these are on disk."""
+    stored = isinstance(crops.image, records.StoredPixels)
+    return dataclasses.replace(crops, **records.read_pixels(crops.image)) if stored else crops
+
+
 def arrays_of(crops: Crops) -> dict[str, np.ndarray]:
     """The arrays that a training or prediction step reads, by name (`ARRAYS`); pixels on disk are read."""
-    arrays = {name: getattr(crops, name) for name in ARRAYS}
-    if isinstance(crops.image, records.StoredPixels):
-        arrays |= records.read_pixels(crops.image)
-    return arrays
+    crops = in_memory(crops)
+    return {name: getattr(crops, name) for name in ARRAYS}

@@ -11,7 +11,7 @@ import pathlib
 import numpy as np
 import pandas as pd
 
-from cellcycle_jax import baselines, calibration, data, files, log, metrics, predictor, schema, statistics, table
+from cellcycle_jax import baselines, calibration, files, log, metrics, predictor, schema, statistics, table
 from cellcycle_jax.model_input import OUTLINED
 from cellcycle_jax.run import load_run
 
@@ -44,11 +44,11 @@ def evaluate(workdir, final: bool = False) -> None:
     split = "test" if final else "validation"
     if final:
         log_opening(workdir, run.step)
-    crops = _crops(run, "validation")
+    crops = predictor.crops_of(run, "validation")
     logits, _ = predicted = run.predict(crops)
     temperature = calibration.fit_temperature(logits, crops.label)
     if final:
-        crops = _crops(run, split, final)
+        crops = predictor.crops_of(run, split, final)
         logits = run.predict_logits(crops)
     rows = table.rows_by_id(cells, crops.cell_id)
     predictions = prediction_table(rows, logits, run.classes, temperature)
@@ -69,10 +69,6 @@ def evaluate(workdir, final: bool = False) -> None:
 def log_opening(workdir, step: int) -> None:
     """Write down in a run's metrics.jsonl that the locked test split is opened for its weights of `step`."""
     log.append(workdir, {"event": "final_opened", "split": "test", "time": _now(), "step": step})
-
-
-def _crops(run, split, final=False):
-    return data.take_lines(data.load_crops(run.data_dir, split, final), run.config.data.cell_lines)
 
 
 def prediction_table(rows, logits, classes, temperature) -> pd.DataFrame:

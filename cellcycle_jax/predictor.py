@@ -16,7 +16,7 @@ import numpy as np
 from flax import traverse_util
 from ml_collections import ConfigDict
 
-from cellcycle_jax import alarms, calibration, data, files, model_input, novelty, run, schema, state, table
+from cellcycle_jax import alarms, calibration, data, feed, files, model_input, novelty, run, schema, state, table
 from cellcycle_jax.errors import InputRefused, StoredStateRefused
 
 FOLDER, RECORD, WEIGHTS = "predictor", "predictor.json", "weights.npz"
@@ -80,6 +80,19 @@ class Predictor:
                 "stains": self.stains, "group_by": "field"}
 
 
+def crops_of(trained: run.Run, split: str, final: bool = False) -> data.Crops:
+    """The crops of a split that a run judges: of its cell lines. Pixels that would fill the memory stay on disk.
+
+    Args:
+        trained: the run.
+        split, final: as of `data.load_crops`.
+    """
+    needed = data.pixel_bytes(trained.data_dir, split, final)
+    in_memory = feed.choose_placement("auto", needed, *feed.free_memory()) != "disk"
+    crops = data.load_crops(trained.data_dir, split, final, pixels=in_memory)
+    return data.take_lines(crops, trained.config.data.cell_lines)
+
+
 def freeze(trained: run.Run, crops: data.Crops, predicted, scores: dict) -> pathlib.Path:
     """Write RUN/predictor: all that is needed to judge new fields.
 
@@ -92,7 +105,7 @@ def freeze(trained: run.Run, crops: data.Crops, predicted, scores: dict) -> path
         The folder.
     """
     made = files.read_json(trained.data_dir / "provenance.json")
-    own = data.take_lines(data.load_crops(trained.data_dir, "train"), trained.config.data.cell_lines)
+    own = crops_of(trained, "train")
     cells = table.unlocked(table.load_cells(trained.data_dir))
     rows = table.rows_by_id(cells, own.cell_id)
     logits, unseen = predicted

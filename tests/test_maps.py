@@ -4,10 +4,11 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from cellcycle_jax import data, files, run, schema
+from cellcycle_jax import data, files, records, run, schema
 from cellcycle_jax.errors import InputRefused
 from cellcycle_jax.explain import maps
 from configs.base import training
+from tests import tiny
 
 SIDE = 32
 
@@ -60,7 +61,7 @@ def make_run(folder):
 @pytest.fixture
 def explained(tmp_path, monkeypatch):
     monkeypatch.setattr(maps, "load_run", make_run)
-    monkeypatch.setattr(data, "load_crops", lambda folder, split: make_crops())
+    monkeypatch.setattr(data, "load_crops", lambda folder, split, pixels: make_crops())
     assert maps.run_explain(tmp_path) == tmp_path / "explain"
     return tmp_path
 
@@ -109,9 +110,24 @@ def test_same_run_gives_the_same_files(explained):
     assert first == again
 
 
+def test_only_the_cells_that_are_explained_are_held_in_memory(tmp_path, monkeypatch):
+    tiny.write_data(tmp_path, train=4, validation=40)
+    monkeypatch.setattr(maps, "load_run", make_run)
+    load, read, counted, made = data.load_crops, records.read_pixels, [], []
+    monkeypatch.setattr(records, "read_pixels", lambda pixels: counted.append(len(pixels)) or read(pixels))
+    for whole in (False, True):
+        if whole:
+            monkeypatch.setattr(data, "load_crops", lambda folder, split, pixels: load(folder, split))
+        maps.run_explain(tmp_path)
+        paths = [*(tmp_path / "explain").iterdir(), *(tmp_path / "figures").iterdir()]
+        made.append({path.name: path.read_bytes() for path in paths})
+        assert counted == [20]
+    assert len(made[0]) == 6 and made[0] == made[1]
+
+
 def test_without_labels_there_is_nothing_to_explain(tmp_path, monkeypatch):
     monkeypatch.setattr(maps, "load_run", make_run)
-    monkeypatch.setattr(data, "load_crops", lambda folder, split: make_crops(labelled=False))
+    monkeypatch.setattr(data, "load_crops", lambda folder, split, pixels: make_crops(labelled=False))
     with pytest.raises(InputRefused, match="no labelled cell"):
         maps.run_explain(tmp_path)
 

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cellcycle_jax import data, files, loop, predictor, schema, table
-from cellcycle_jax.errors import InputRefused, StoredStateRefused
+from cellcycle_jax import data, feed, files, loop, predictor, records, schema, table
+from cellcycle_jax.errors import InputRefused, StoredStateRefused, UsageError
 from cellcycle_jax.run import load_run
 from configs import base
 from tests import tiny
@@ -78,6 +78,23 @@ def test_what_is_read_back_says_the_same_to_the_last_bit(run):
     assert logits.dtype == np.float32
     assert {name: (e.shape, e.dtype.name) for name, e in embedding.items()} == {
         "stem": ((16, 4), "float32"), "stage1": ((16, 4), "float32"), "stage2": ((16, 8), "float32")}
+
+
+def test_crops_that_would_fill_the_memory_stay_on_disk_and_give_the_same_to_the_last_bit(run, tmp_path, monkeypatch):
+    trained, loaded = load_run(run), predictor.load_predictor(run)
+    whole = predictor.crops_of(trained, "validation")
+    monkeypatch.setattr(feed, "free_memory", lambda: (0, 0))
+    with pytest.raises(UsageError, match="locked"):
+        predictor.crops_of(trained, "test")
+    stored = {split: predictor.crops_of(trained, split, final=True) for split in schema.SPLITS}
+    assert {type(crops.image) for crops in stored.values()} == {records.StoredPixels} != {type(whole.image)}
+    assert [len(crops) for crops in stored.values()] == [32, 16, 8]
+    assert trained.predict_logits(stored["validation"]).tobytes() == trained.predict_logits(whole).tobytes()
+    assert loaded.predict(stored["validation"])[0].tobytes() == loaded.predict(whole)[0].tobytes()
+    predicted = trained.predict(stored["validation"])
+    predictor.freeze(dataclasses.replace(trained, workdir=tmp_path), stored["validation"], predicted, SCORES)
+    for name in ("predictor.json", "weights.npz"):
+        assert (tmp_path / "predictor" / name).read_bytes() == (run / "predictor" / name).read_bytes()
 
 
 def test_another_model_with_channels_in_another_order_can_be_frozen(tmp_path):

@@ -38,11 +38,11 @@ def run_explain(workdir, tap: str = "") -> pathlib.Path:
     """
     run, folder = load_run(workdir), pathlib.Path(workdir)
     config = run.config
-    crops = data.take_lines(data.load_crops(run.data_dir, "validation"), config.data.cell_lines)
+    crops = data.take_lines(data.load_crops(run.data_dir, "validation", pixels=False), config.data.cell_lines)
     rows = pick_cells(crops.label, len(crops.classes), config.explain.cells, config.seed)
     if not len(rows):
         raise InputRefused(f"{run.data_dir}: the validation split has no labelled cell to explain; label more cells")
-    crops = data.take(crops, rows)
+    crops = data.in_memory(data.take(crops, rows))
     images = run.images(crops)
     tap = resolve_tap(tap_names(run.model, run.variables, images.shape[1:]), tap or config.explain.tap)
     maps, prob = class_maps(run.model, run.variables, images, len(crops.classes), tap)
