@@ -114,7 +114,10 @@ def plain(x, kernel, bias):
 
 @jax.custom_vjp
 def windowed(x, kernel, bias):
-    """`conv_relu_pool` by pooling windows, few images at a time."""
+    """`conv_relu_pool` by pooling windows, few images at a time.
+
+    Of outputs of a window that are equal the first gets the whole gradient, where `plain` shares it among them.
+    """
     return _forward(x, kernel, bias)[0]
 
 
