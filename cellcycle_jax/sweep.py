@@ -8,7 +8,6 @@ import contextlib
 import logging
 import shutil
 import time
-import uuid
 
 import jax
 
@@ -68,9 +67,7 @@ def _claim(plan):
     """Write what makes the study to WORKDIR/sweep.json unless it is there, and see that it is this study's."""
     path = plan.workdir / "sweep.json"
     if not path.is_file():
-        own = path.with_name(f".sweep.{uuid.uuid4().hex}.json")  # tasks of an array do this at the same moment
-        files.write_json(own, sweep_plan.identity(plan))
-        own.replace(path)
+        files.write_json(path, sweep_plan.identity(plan))  # tasks of an array may do this at the same moment
     _require_same(plan)
 
 
