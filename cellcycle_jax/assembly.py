@@ -6,7 +6,7 @@ import functools
 import jax
 import numpy as np
 
-from cellcycle_jax import augment, cohort, data, feed, mesh, optim, run, state, steps
+from cellcycle_jax import augment, cohort, data, feed, mesh, optim, programs, run, state, steps
 from cellcycle_jax.errors import UsageError
 from cellcycle_jax.model_input import require_compartments
 
@@ -33,7 +33,7 @@ class Parts:
     def on_devices(self, tree):
         """What the members have for themselves as that of all models, on the devices."""
         full = jax.tree.map(lambda a: mesh.fill_up(a, self.models, axis=0), tree)
-        return mesh.put(full, steps.own_sharding(self.models, self.devices))
+        return mesh.put(full, programs.own_sharding(self.models, self.devices))
 
     def of_members(self, tree):
         """The reverse of `on_devices`: how many devices there are does not show in it."""
@@ -96,9 +96,9 @@ def assemble(members, splits, placement: str) -> Parts:
     step = steps.make_train_step(model, optimizer, inputs, augmentation)
     return Parts(
         devices, members, shapes, channels, models, start,
-        mesh.put(traits, steps.own_sharding(models, devices)), weights,
-        program=steps.make_train_program(step, devices, models, streamed=not resident),
-        predict=steps.make_predict_program(model, inputs, devices, models),
+        mesh.put(traits, programs.own_sharding(models, devices)), weights,
+        program=programs.make_train_program(step, devices, models, streamed=not resident),
+        predict=programs.make_predict_program(model, inputs, devices, models),
         resident=_resident(train, members, models, devices) if resident else None, crops=None if resident else train,
         scored=feed.Scored(validation, config.train.batch_size, devices, resident), labels=validation.label,
     )
@@ -128,9 +128,9 @@ def _traits(member, channels, weights):
 def make_feed(parts: Parts, first: int):
     """The cells of the steps from `first` on, and which entries of a batch count, f32 [B] on the devices."""
     devices, config = parts.devices, parts.members[0].config.train
-    size = steps.batch_size(config.batch_size, parts.models, devices)
+    size = programs.batch_size(config.batch_size, parts.models, devices)
     valid = (np.arange(size) < config.batch_size).astype(jax.numpy.result_type(float))
-    valid = mesh.put(valid, steps.index_sharding(parts.models, devices))
+    valid = mesh.put(valid, programs.index_sharding(parts.models, devices))
     if parts.resident:
         return parts.resident, valid
     order = feed.Order(parts.members[0].config.seed, parts.members[0].train)

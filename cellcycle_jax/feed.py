@@ -7,7 +7,7 @@ import pathlib
 import jax
 import numpy as np
 
-from cellcycle_jax import data, mesh, steps
+from cellcycle_jax import data, mesh, programs, steps
 
 # What config.data.placement may be. 'device': all cells on every device, batches gathered there. 'host': in the memory
 # of the computer, 'disk': in the files of the data set; batches are made by Grain in the background and sent.
@@ -72,7 +72,7 @@ class Resident:
             devices: the mesh.
         """
         self._orders, self._batch = orders, batch
-        self._size, self.most = steps.batch_size(batch, len(orders), devices), MOST_STEPS
+        self._size, self.most = programs.batch_size(batch, len(orders), devices), MOST_STEPS
         self._arrays = mesh.put(data.arrays_of(crops), mesh.whole(devices))
 
     def take(self, step: int, count: int):
@@ -102,7 +102,7 @@ class Streamed:
         """
         import grain
 
-        self._size = steps.batch_size(batch, 1, devices)
+        self._size = programs.batch_size(batch, 1, devices)
         own = _own_part(self._size, devices)
         cell = sum(a.nbytes // len(crops) for a in (crops.image, crops.compartments))
         self.most = int(np.clip(SENT_BYTES // (cell * self._size), 1, MOST_STEPS))
@@ -145,7 +145,7 @@ class Scored:
         self._arrays = mesh.put(data.arrays_of(crops), mesh.whole(devices)) if resident else None
 
     def logits(self, predict, variables, channel_mask) -> np.ndarray:
-        """Logits f32 [R, N, P] by `predict` of `steps.make_predict_program`; the last batch is filled up."""
+        """Logits f32 [R, N, P] by `predict` of `programs.make_predict_program`; the last batch is filled up."""
         n, found, shared = len(self._crops), [], mesh.whole(self._devices)
         for start in range(0, n, self._size):
             rows = np.minimum(np.arange(start, start + self._size, dtype=np.int32), n - 1)
@@ -153,6 +153,6 @@ class Scored:
             if arrays is None:
                 arrays = mesh.put(data.arrays_of(data.take(self._crops, rows)), shared)
                 rows = np.arange(self._size, dtype=np.int32)
-            index = mesh.put(rows, steps.index_sharding(len(channel_mask), self._devices))
+            index = mesh.put(rows, programs.index_sharding(len(channel_mask), self._devices))
             found.append(np.asarray(predict(variables, channel_mask, arrays, index)))
         return np.concatenate(found, axis=1)[:, :n]

@@ -59,6 +59,7 @@ LAYERS = (
     ("ranking", "report.words", "predictor", "assembly", "allowed"),
     ("run", "separation", "explain.localise", "baselines", "report.scatter", "report.gallery", "report.figures"),
     ("feed", "progress", "cohort"),
+    ("programs",),
     ("steps", "checkpoint", "log", "table", "statistics", "crossvalidation", "calibration", "explain.gradcam",
      "novelty", "alarms", "preemption", "study"),
     ("model_input",),

@@ -111,17 +111,17 @@ def stop_at(step):
 
 def main(asked):
     """Do the jobs of a list."""
-    from cellcycle_jax import feed, loop, mesh, runtime, steps
+    from cellcycle_jax import feed, loop, mesh, programs, runtime
 
     runtime.enable_compile_cache()
     mesh.start(**asked["mesh"])
-    is_cpu = steps._is_cpu
+    is_cpu = programs._is_cpu
     for job in asked["jobs"]:
         if "stop_at" in job:
             stop_at(job["stop_at"])
         if "free" in job:
             feed.free_memory = functools.partial(tuple, job["free"])
-        steps._is_cpu = (lambda mesh: False) if job.get("in_program") else is_cpu
+        programs._is_cpu = (lambda mesh: False) if job.get("in_program") else is_cpu
         if "members" in job:
             members = {name: config(**job["changes"] | changes) for name, changes in job["members"].items()}
             folders = {name: f"{job['workdir']}-{name}" for name in members}

@@ -8,7 +8,7 @@ import numpy as np
 
 from bench.ours.networks import build, made_crops, seen
 from bench.protocol import CLASSES, DROPOUT, LEARNING_RATE, NETWORKS
-from cellcycle_jax import augment, feed, mesh, optim, state, steps
+from cellcycle_jax import augment, feed, mesh, optim, programs, state, steps
 
 AUGMENTED = {"flip": True, "rotate_deg": 20.0, "shift": 0.1, "scale": 0.0, "intensity": 0.0}
 UNCHANGED = {"flip": False, "rotate_deg": 0.0, "shift": 0.0, "scale": 0.0, "intensity": 0.0}
@@ -25,7 +25,7 @@ class Setup:
     learning_rate: float = LEARNING_RATE  # 0: the weights stay as they were drawn
     dtype: str = "float32"
     members: int = 1  # models trained as one program, each with its own seed
-    by_host: bool | None = None  # as in `steps.make_train_program`
+    by_host: bool | None = None  # as in `programs.make_train_program`
     resident: bool = True  # whether the cells lie on the device; else batches are made in the background, and sent
 
 
@@ -48,9 +48,9 @@ class Training:
         rows = np.arange(len(self._crops), dtype=np.int32)
         self._orders = [feed.Order(seed, rows) for seed in range(setup.members)]
         self._program, self._traits, self.state = _assembled(setup, self._devices)
-        size = steps.batch_size(setup.batch, setup.members, self._devices)
+        size = programs.batch_size(setup.batch, setup.members, self._devices)
         self._valid = mesh.put((np.arange(size) < setup.batch).astype(np.float32),
-                               steps.index_sharding(setup.members, self._devices))
+                               programs.index_sharding(setup.members, self._devices))
         self._resident = setup.resident and feed.Resident(self._crops, self._orders, setup.batch, self._devices)
 
     def run(self, number: int) -> np.ndarray:
@@ -74,11 +74,11 @@ class Training:
 def _assembled(setup, devices):
     """The program, the traits of all models, and their state before the first step."""
     network, model = NETWORKS[setup.name], build(setup.name, setup.dtype)
-    own = steps.own_sharding(setup.members, devices)
+    own = programs.own_sharding(setup.members, devices)
     optimizer = functools.partial(optim.make_optimizer, "rmsprop", "constant", 1)
     changes = functools.partial(augment.augment, channels=tuple(range(network.channels)), stored=network.channels,
                                 **(AUGMENTED if setup.augmented else UNCHANGED))
-    program = steps.make_train_program(steps.make_train_step(model, optimizer, seen(network), changes), devices,
+    program = programs.make_train_program(steps.make_train_step(model, optimizer, seen(network), changes), devices,
                                        setup.members, streamed=not setup.resident, by_host=setup.by_host)
     create = state.make_create(model, optimizer(setup.learning_rate, 0.0),
                                (network.size, network.size, network.channels))

@@ -1,0 +1,150 @@
+import functools
+
+import jax
+import numpy as np
+import pytest
+
+from cellcycle_jax import augment, data, feed, mesh, model_input, models, optim, programs, state, steps
+from tests import tiny
+
+AUGMENT = {"flip": True, "rotate_deg": 20.0, "shift": 0.05, "scale": 0.0, "intensity": 0.1}
+SEEDS = (0, 1, 2)
+
+
+def step_of(name="nagao2020", augmentation=True, dropout=0.3):
+    """A model, what it sees, the step of one model, and its start by seed."""
+    model = models.build(name, 2, 4, 1, dropout)
+    optimizer = functools.partial(optim.make_optimizer, "adamw", "constant", 100)
+    inputs = functools.partial(model_input.model_inputs, channels=(0, 1), mask="none", scale="reference")
+    change = functools.partial(augment.augment, channels=(0, 1), stored=3, **AUGMENT)
+    step = steps.make_train_step(model, optimizer, inputs, change if augmentation else lambda key, image: image)
+    return model, inputs, step, state.make_create(model, optimizer(1.0, 0.0), (16, 16, 2))
+
+
+def traits(seed=0, dropout=0.3):
+    return state.make_traits(seed, [True, True], 1e-2, 1e-3, dropout, [1.0, 3.0])
+
+
+def index_of(seeds, first, count, batch=8, most=5):
+    """Rows i32 [R, most, batch] of `count` steps from `first` on."""
+    index = np.zeros((len(seeds), most, batch), np.int32)
+    for row, seed in zip(index, seeds, strict=True):
+        row[:count] = steps.batch_indices(seed, first, 16, batch, count)
+    return index
+
+
+def run(program, parts, seeds, counts, arrays=None, batch=8, valid=None, dropout=0.3):
+    """State and sums after each dispatch of `counts` steps, by a program for as many models as seeds."""
+    _, _, _, create = parts
+    now = state.stack([jax.device_get(create(seed)) for seed in seeds])
+    given = state.stack([traits(seed, dropout) for seed in seeds])
+    arrays = data.arrays_of(tiny.crops(16)) if arrays is None else arrays
+    valid, done, found = np.ones(batch, np.float32) if valid is None else valid, 0, []
+    for count in counts:
+        now, sums = program(given, now, index_of(seeds, done, count, batch), np.full(len(seeds), count, np.int32),
+                            arrays, valid)
+        found.append(jax.device_get(sums))
+        done += count
+    return jax.device_get(now), found
+
+
+@pytest.mark.parametrize("by_host", [True, False])
+def test_dispatches_of_any_length_give_the_same_bits(by_host):
+    parts = step_of("resnet")
+    program = programs.make_train_program(parts[2], mesh.make_mesh(), 1, by_host=by_host)
+    for other in ([5, 1], [1, 1, 1, 1, 1, 1], [2, 4]):
+        (whole, sums), (pieces, many) = run(program, parts, [0], [3, 3]), run(program, parts, [0], other)
+        for a, b in zip(jax.tree.leaves(whole), jax.tree.leaves(pieces), strict=True):
+            np.testing.assert_array_equal(a, b)
+        losses, others = ([x for s in found for x in s["loss"][0].tolist() if x] for found in (sums, many))
+        assert losses == others and len(losses) == 6
+
+
+def test_what_fills_up_a_batch_does_not_count():
+    parts = step_of(augmentation=False, dropout=0.0)
+    program = programs.make_train_program(parts[2], mesh.make_mesh(), 1)
+    whole, (sums,) = run(program, parts, [0], [1], batch=8, dropout=0.0)
+    _, _, _, create = parts
+    index = mesh.fill_up(index_of([0], 0, 1), 12)
+    now, same = program(state.stack([traits(dropout=0.0)]), state.stack([create(0)]), index, np.int32([1]),
+                        data.arrays_of(tiny.crops(16)), np.float32([1] * 8 + [0] * 4))
+    assert same["count"].tolist() == [[8, 0, 0, 0, 0]]
+    np.testing.assert_allclose(same["loss"], sums["loss"], rtol=1e-5)
+    for a, b in zip(jax.tree.leaves(whole.params), jax.tree.leaves(now.params), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-4)
+
+
+@pytest.mark.parametrize("by_host, name", [(True, "nagao2020"), (False, "nagao2020"), (False, "resnet")])
+def test_models_side_by_side_are_the_models_alone(by_host, name):
+    parts, devices = step_of(name), mesh.make_mesh()
+    together, sums = run(programs.make_train_program(parts[2], devices, len(SEEDS), by_host=by_host), parts, SEEDS, [3])
+    one = programs.make_train_program(parts[2], devices, 1)
+    for r, seed in enumerate(SEEDS):
+        alone, own = run(one, parts, [seed], [3])
+        np.testing.assert_allclose(sums[0]["loss"][r], own[0]["loss"][0], rtol=1e-4)
+        member, alone = state.member(together, r), state.member(alone, 0)
+        for a, b in zip(jax.tree.leaves(member), jax.tree.leaves(alone), strict=True):
+            np.testing.assert_allclose(a, b, atol=3e-4)
+
+
+@pytest.mark.parametrize("by_host", [True, False])
+def test_a_model_that_has_stopped_stays_as_it_is(by_host):
+    parts = step_of("resnet")
+    program = programs.make_train_program(parts[2], mesh.make_mesh(), 2, by_host=by_host)
+    start = state.stack([jax.device_get(parts[3](seed)) for seed in (0, 1)])
+    now, sums = program(state.stack([traits(0), traits(1)]), jax.tree.map(np.copy, start), index_of((0, 1), 0, 3),
+                        np.int32([0, 3]), data.arrays_of(tiny.crops(16)), np.ones(8, np.float32))
+    assert now.step.tolist() == [0, 3] and sums["count"].sum(1).tolist() == [0, 24]
+    for before, after in zip(jax.tree.leaves(start.params), jax.tree.leaves(now.params), strict=True):
+        np.testing.assert_array_equal(before[0], after[0])
+    assert any((a[1] != b[1]).any() for a, b in
+               zip(jax.tree.leaves(start.params), jax.tree.leaves(now.params), strict=True))
+
+
+def test_dropout_is_a_number_of_the_program():
+    """A model built with another rate drops what its traits say, as flax's own layer of that rate does."""
+    built, own = step_of(dropout=0.9), step_of(dropout=0.5)
+    found = [run(programs.make_train_program(parts[2], mesh.make_mesh(), 1), parts, [0], [4], dropout=0.5)[0]
+             for parts in (built, own)]
+    for a, b in zip(*map(jax.tree.leaves, found), strict=True):
+        np.testing.assert_array_equal(a, b)
+    none = run(programs.make_train_program(own[2], mesh.make_mesh(), 1), own, [0], [4], dropout=0.0)[0]
+    assert any((a != b).any() for a, b in zip(jax.tree.leaves(none), jax.tree.leaves(found[0]), strict=True))
+
+
+def test_training_learns_the_tiny_classes():
+    model, inputs, step, _ = parts = step_of("resnet")
+    devices, crops = mesh.make_mesh(), tiny.crops(16)
+    now, _ = run(programs.make_train_program(step, devices, 1), parts, [0], [5] * 12)
+    predict = programs.make_predict_program(model, inputs, devices, 1)
+    for resident in (True, False):
+        logits = feed.Scored(crops, 5, devices, resident).logits(predict, now.variables, np.ones((1, 2), bool))
+        assert logits.shape == (1, 16, 2) and (logits[0].argmax(1) == crops.label).all()
+    assert now.step.tolist() == [60]
+
+
+def test_a_loss_that_is_not_finite_shows_at_its_step():
+    parts = step_of()
+    arrays = data.arrays_of(tiny.crops(16))
+    rows = steps.batch_indices(0, 0, 16, 1, 4).ravel()
+    arrays["image_scale"] = np.where(np.arange(16)[:, None] == rows[2], np.inf, arrays["image_scale"])
+    program = programs.make_train_program(parts[2], mesh.make_mesh(), 1)
+    _, (sums,) = run(program, parts, [0], [4], arrays, batch=1)
+    assert np.isfinite(sums["loss"][0]).tolist() == [True, True, False, False, True]
+
+
+@pytest.mark.parametrize("platform", ["cuda", "tpu"])
+@pytest.mark.parametrize("count", [1, 3])
+def test_the_program_lowers_for_accelerators(platform, count):
+    _, _, step, create = step_of("resnet")
+    devices = mesh.make_mesh()
+    shared = mesh.whole(devices), programs.index_sharding(count, devices)
+
+    def cells_of(arrays, rows, i):
+        return {name: a[rows] for name, a in arrays.items()}
+
+    program = programs.loop_program(step, cells_of, devices, count, shared)
+    given = (state.stack([traits()] * count), state.stack([create(0)] * count), np.zeros((count, 5, 8), np.int32),
+             np.ones(count, np.int32), data.arrays_of(tiny.crops(16)), np.ones(8, np.float32))
+    shapes = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype), given)
+    assert jax.export.export(program, platforms=(platform,))(*shapes).platforms == (platform,)
