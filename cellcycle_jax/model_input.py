@@ -28,6 +28,20 @@ def require_compartments(crops: Crops, mask: str, scale: str) -> None:
                            f"{lacking} of {len(crops)} crops lack; use 'none' and 'reference'")
 
 
+def seen(inputs, cells):
+    """What a model sees of rows of `data.arrays_of`.
+
+    Args:
+        inputs: `model_inputs` with the choices of a model made: `(image, image_scale, compartments, norm)` of B crops
+            -> f32 [B, S, S, K].
+        cells: arrays by name, these four among them.
+
+    Returns:
+        f32 [B, S, S, K], dimensionless.
+    """
+    return inputs(*(cells[name] for name in ("image", "image_scale", "compartments", "norm")))
+
+
 def model_inputs(image, image_scale, compartments, norm, channels, mask: str, scale: str):
     """What a model sees of stored crops; pure, runs inside jit.
 

@@ -42,8 +42,7 @@ class Run:
 
     def images(self, crops: data.Crops) -> np.ndarray:
         """What the model sees of `crops`, f32 [N, S, S, K]."""
-        arrays = data.arrays_of(crops)
-        return np.asarray(self.inputs(crops)(*(arrays[n] for n in ("image", "image_scale", "compartments", "norm"))))
+        return np.asarray(model_input.seen(self.inputs(crops), data.arrays_of(crops)))
 
     def predict_logits(self, crops: data.Crops, batch: int = BATCH) -> np.ndarray:
         """Logits of `crops`, f32 [N, P], `batch` cells on the device at a time."""
@@ -134,8 +133,7 @@ def compiled_prediction(model, inputs, options, embeddings: bool):
     inputs = functools.partial(inputs, **dict(options))
 
     def step(variables, arrays):
-        seen = inputs(*(arrays[name] for name in ("image", "image_scale", "compartments", "norm")))
-        logits, taps = model.apply(variables, seen, train=False)
+        logits, taps = model.apply(variables, model_input.seen(inputs, arrays), train=False)
         return logits, {name: tap.mean(axis=(1, 2)) for name, tap in taps.items()} if embeddings else {}
 
     return jax.jit(step)

@@ -9,6 +9,8 @@ import numpy as np
 import optax
 from jax.experimental.layout import Layout, with_layout_constraint
 
+from cellcycle_jax.model_input import seen
+
 SUMS = ("loss", "correct", "count")  # of each step, over the cells that count
 
 
@@ -119,11 +121,6 @@ def _dropping(own: float, rate):
         return jnp.where(kept, (x / (1 - rate)).astype(x.dtype), 0)
 
     return call
-
-
-def seen(inputs, cells):
-    """What a model sees of rows of `data.arrays_of`, f32 [B, S, S, K]; `inputs` as in `make_train_step`."""
-    return inputs(*(cells[name] for name in ("image", "image_scale", "compartments", "norm")))
 
 
 def _row_major(image):

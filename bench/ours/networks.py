@@ -42,7 +42,7 @@ def seen(network):
 def densities(name: str, dtype: str, variables) -> dict[str, float]:
     """Share of each tap that is not zero. Steps that skip dead activations are the faster the fewer are alive."""
     crops = data.arrays_of(made_crops(NETWORKS[name], 16))
-    image = seen(NETWORKS[name])(*(crops[key] for key in ("image", "image_scale", "compartments", "norm")))
+    image = model_input.seen(seen(NETWORKS[name]), crops)
     _, taps = jax.jit(functools.partial(build(name, dtype).apply, train=False))(variables, image)
     return {tap: float((np.asarray(activation, np.float32) != 0).mean()) for tap, activation in taps.items()}
 
