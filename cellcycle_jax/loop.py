@@ -93,8 +93,9 @@ def _prepare(configs, data_dir, workdir, alone):
     mesh.require_equal(f"{record['run_id']} {placement}", "config or data set")
     if mesh.first_process():
         run.claim(workdir, record)
-        files.write_json(workdir / "env.json", log.environment())
-        _say(log.environment(), members, placement)
+        environment = log.environment()
+        files.write_json(workdir / "env.json", environment)
+        _say(environment, members, placement)
     return assembly.assemble(members, splits, placement), records, record
 
 
@@ -208,7 +209,7 @@ def _collect(parts, reached, sums, done):
             members.append(progress.added(old, {name: values[r] for name, values in sums.items()}))
         else:
             step = reached["step"] + int(finite.argmin()) + 1
-            members.append({**old, "stopped": progress.DIVERGED, "diverged_step": step})
+            members.append(progress.diverged(old, step))
             _tell_of_divergence(parts, member, f"the loss of step {step} is not finite", step)
     return {"step": done, "members": members}
 
@@ -262,6 +263,7 @@ def _log(workdir, wandb, bar, lines, began):
 
 def _write_runs(parts, records, now, best, reached, workdir, folders):
     """A run folder for every member that has not diverged: what training it alone would have left."""
+    environment, lines = files.read_json(workdir / "env.json"), log.read(workdir)
     for r, (member, record) in enumerate(zip(parts.members, records, strict=True)):
         if reached["members"][r]["stopped"] == progress.DIVERGED:
             continue
@@ -272,9 +274,9 @@ def _write_runs(parts, records, now, best, reached, workdir, folders):
 
         folder, step = pathlib.Path(folders[member.name]), int(now.step[r])
         run.claim(folder, record)
-        files.write_json(folder / "env.json", files.read_json(workdir / "env.json"))
-        lines = [line for line in log.read(workdir) if line.get("member") == member.name]
-        log.rewrite(folder, [{k: v for k, v in line.items() if k != "member"} for line in lines])
+        files.write_json(folder / "env.json", environment)
+        log.rewrite(folder, [{k: v for k, v in line.items() if k != "member"} for line in lines
+                             if line.get("member") == member.name])
         checkpoint.save(folder / "checkpoints", step, alone(now, parts.shapes[r]),
                         alone(best, parts.shapes[r].variables), {"step": step, "members": [reached["members"][r]]},
                         run.facts(record))

@@ -26,6 +26,11 @@ def added(old: dict, sums: dict) -> dict:
     return {**old, "sums": added}
 
 
+def diverged(old: dict, step: int) -> dict:
+    """Stopped for good, since at `step` a loss was not finite."""
+    return {**old, "stopped": DIVERGED, "diverged_step": step}
+
+
 def scored(old: dict, step: int, scores: dict, patience: int) -> tuple[dict, dict]:
     """After a score on the validation cells.
 
@@ -44,7 +49,7 @@ def scored(old: dict, step: int, scores: dict, patience: int) -> tuple[dict, dic
               "train_accuracy": sums["correct"] / sums["count"], **scores}
     new = {**old, "sums": dict.fromkeys(SUMS, 0.0)}
     if not math.isfinite(loss):
-        return {**new, "stopped": DIVERGED, "diverged_step": step}, record
+        return diverged(new, step), record
     if old["best_loss"] is None or loss < old["best_loss"]:
         return {**new, "best_loss": loss, "best_step": step, "bad": 0}, record
     bad = old["bad"] + 1
