@@ -65,7 +65,7 @@ def load(config, data_dir, models: int):
                          f"({needed / 2**30:.1f} GiB); train them one by one (sweep --index)")
     splits = [data.load_crops(data_dir, s, pixels=placement != "disk") for s in ("train", "validation")]
     for crops in splits:
-        require_compartments(data.take(crops, crops.label >= 0), config.data.mask, config.data.scale)
+        require_compartments(crops.compartments_present[crops.label >= 0], config.data.mask, config.data.scale)
     return placement, splits
 
 

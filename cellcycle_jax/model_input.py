@@ -4,7 +4,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from cellcycle_jax import schema
-from cellcycle_jax.data import Crops
 from cellcycle_jax.errors import InputRefused
 
 # What a mask needs to know of a crop. 'cell' and 'nucleus' keep it; 'ring' keeps what lies outside RING without it.
@@ -15,17 +14,21 @@ RING = 1.05  # inner radius of the ring, share of half the crop: so far out a ce
 SCALES = ("reference", "own_max", "spread")
 
 
-def require_compartments(crops: Crops, mask: str, scale: str) -> None:
+def require_compartments(present, mask: str, scale: str) -> None:
     """Refuse inputs that need the own nucleus or cell body where crops do not know it.
+
+    Args:
+        present: u8 [N], the bits of `schema.Compartment` that are known of each crop (`Crops.compartments_present`).
+        mask, scale: as of `model_inputs`.
 
     Raises:
         InputRefused: `mask` or `scale` needs a compartment that some crop lacks.
     """
     needed = MASKS[mask] | (schema.Compartment.NUCLEUS if scale == "own_max" else 0)
-    lacking = int(np.sum(crops.compartments_present & needed != needed))
+    lacking = int(np.sum(present & needed != needed))
     if lacking:
         raise InputRefused(f"data.mask={mask!r}, data.scale={scale!r} need {schema.Compartment(needed)!r}, which "
-                           f"{lacking} of {len(crops)} crops lack; use 'none' and 'reference'")
+                           f"{lacking} of {len(present)} crops lack; use 'none' and 'reference'")
 
 
 def seen(inputs, cells):

@@ -60,7 +60,7 @@ class Predictor:
                                f"with the preparation config of {RECORD}")
         self.require_channels(crops.channels)
         chosen = self.training.data
-        model_input.require_compartments(crops, chosen.mask, chosen.scale)
+        model_input.require_compartments(crops.compartments_present, chosen.mask, chosen.scale)
         inputs = run.inputs_of(self.training, data.channel_indices(crops, self.channels))
         return run.predict(self.model, self.variables, inputs, crops)
 

@@ -37,7 +37,7 @@ class Run:
 
     def inputs(self, crops: data.Crops):
         """`model_input.model_inputs` with this run's choices made, for crops of any data set that has its channels."""
-        model_input.require_compartments(crops, self.config.data.mask, self.config.data.scale)
+        model_input.require_compartments(crops.compartments_present, self.config.data.mask, self.config.data.scale)
         return inputs_of(self.config, data.channel_indices(crops, self.channels))
 
     def images(self, crops: data.Crops) -> np.ndarray:

@@ -47,7 +47,8 @@ def make_plan(chosen: study.Study, data_dir, workdir) -> Plan:
         keys[member.name] = _program_key(model, crops.channels)
     for mask, scale in sorted({(member.config.data.mask, member.config.data.scale) for member in members}):
         for split in (crops, validation):
-            model_input.require_compartments(data.take(split, split.label != schema.NO_LABEL), mask, scale)
+            labelled = split.label != schema.NO_LABEL
+            model_input.require_compartments(split.compartments_present[labelled], mask, scale)
     return Plan(chosen, members, records, keys, found, pathlib.Path(data_dir), pathlib.Path(workdir))
 
 

@@ -178,7 +178,9 @@ def test_a_blank_channel_is_zero():
 
 
 def test_inputs_that_need_a_nucleus_refuse_crops_without():
-    crops = dataclasses.replace(tiny.crops(), compartments_present=np.zeros(8, np.uint8))
-    model_input.require_compartments(crops, "none", "reference")
-    with pytest.raises(InputRefused, match="8 of 8"):
-        model_input.require_compartments(crops, "nucleus", "reference")
+    present = np.uint8([0, Compartment.NUCLEUS, 0, 255])
+    model_input.require_compartments(present, "none", "reference")
+    for mask, scale in (("nucleus", "reference"), ("none", "own_max")):
+        with pytest.raises(InputRefused, match="2 of 4"):
+            model_input.require_compartments(present, mask, scale)
+    model_input.require_compartments(present[[1, 3]], "nucleus", "own_max")
