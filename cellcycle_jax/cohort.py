@@ -146,10 +146,11 @@ def make_start(model, optimizer, members, channels, size: int) -> tuple[state.Tr
     Raises:
         UsageError: with channels masked the architecture is not the smaller model.
     """
-    create, states, small = {}, [], []
+    create, shapes, states = {}, {}, []  # the first two by number of channels
     for count in sorted({len(channels), *(len(m.channels) for m in members)}):
         create[count] = state.make_create(model, optimizer, (size, size, count))
-    full = jax.eval_shape(create[len(channels)], 0)
+        shapes[count] = jax.eval_shape(create[count], 0)
+    full = shapes[len(channels)]
     if len({member.config.model.dropout for member in members}) > 1:
         _require_own_dropout(model, full.variables, (size, size, len(channels)))
     checked = {channels}
@@ -157,11 +158,10 @@ def make_start(model, optimizer, members, channels, size: int) -> tuple[state.Tr
         kept = [channels.index(name) for name in member.channels]
         own = jax.device_get(create[len(kept)](member.config.seed))
         states.append(widen(own, full, kept, len(channels)))
-        small.append(jax.eval_shape(create[len(kept)], 0))
         if member.channels not in checked:
             _require_equal_logits(model, own, states[-1], kept, (size, size, len(channels)), member)
             checked.add(member.channels)
-    return state.stack(states), small
+    return state.stack(states), [shapes[len(member.channels)] for member in members]
 
 
 def _require_equal_logits(model, small, large, kept, shape, member):
