@@ -2,7 +2,7 @@
 
 All models of a cohort have the shapes of the largest. One that sees fewer channels gets zeros for the others, and the
 weights that would read them are zero and stay so: it starts with the weights of the smaller model, drawn with the
-smaller model's fan-in, and is that model at every step.
+smaller model's fan-in, and is that model at every step, but for rounding.
 """
 
 import dataclasses

@@ -26,7 +26,9 @@ def train(config, data_dir, workdir) -> None:
     Args:
         config: `configs.base.training()`, changed or not.
         data_dir: folder that `prepare` wrote.
-        workdir: run folder; one that holds a run with the same config is continued, exactly as if uninterrupted.
+        workdir: run folder; one that holds a run with the same config is continued. On the same number of CPU devices
+            it ends with the same bits as if uninterrupted (tested). On GPUs that is untested and needs XLA's
+            deterministic flags (docs/training.md). Elsewhere the two may differ by rounding.
 
     Raises:
         UsageError: a config value out of range, or another process trains in `workdir`.
@@ -40,12 +42,12 @@ def train(config, data_dir, workdir) -> None:
 
 
 def train_cohort(configs: dict, data_dir, workdir, folders: dict) -> dict[str, int]:
-    """Train several configs as one program, and leave a run folder for each, as `train` would.
+    """Train several configs as one program, and leave a run folder for each, as `train` would but for rounding.
 
     Args:
         configs: name -> training config; they differ in `cohort.FREE` only.
         data_dir: folder that `prepare` wrote.
-        workdir: folder of the cohort, from which it continues after an interruption.
+        workdir: folder of the cohort, from which it continues after an interruption, as `train` does.
         folders: name -> run folder to write.
 
     Returns:
@@ -262,7 +264,7 @@ def _log(workdir, wandb, bar, lines, began):
 
 
 def _write_runs(parts, records, now, best, reached, workdir, folders):
-    """A run folder for every member that has not diverged: what training it alone would have left."""
+    """A run folder for every member that has not diverged: what `train` would have left, but for rounding."""
     environment, lines = files.read_json(workdir / "env.json"), log.read(workdir)
     for r, (member, record) in enumerate(zip(parts.members, records, strict=True)):
         if reached["members"][r]["stopped"] == progress.DIVERGED:

@@ -20,7 +20,7 @@ def fresh() -> dict:
 def added(old: dict, sums: dict) -> dict:
     """After some more steps, with {name of SUMS: f32 [T]} of each.
 
-    They are added one by one, so that it does not show where a run was interrupted.
+    They are added one by one, so that the total does not depend on how the steps are divided into dispatches.
     """
     added = {name: functools.reduce(operator.add, map(float, sums[name]), old["sums"][name]) for name in SUMS}
     return {**old, "sums": added}
