@@ -1,17 +1,21 @@
-"""What both sides of a comparison agree about: how a worker talks to its script, and which networks are compared.
+"""What both sides of a comparison agree about: how a worker is asked and answers, and which networks are compared.
 
 Standard library only, since workers live in several Python environments. A worker builds everything (imports, data,
 compiled programs, one warm-up) and calls `serve`. Each line on stdin then asks for so many units of work; at the end
 one asks for none, which means: what have you to tell?
 """
 
+import argparse
 import dataclasses
 import json
+import pathlib
 import sys
 import time
 
 MARK = "BENCH "  # begins the lines of the protocol; what libraries print beside them is passed over
 CLASSES, DROPOUT, LEARNING_RATE = 2, 0.3, 1e-3
+SMALLEST_MAP = 8  # px; a residual network halves its map down to this size
+EPSILON = 1e-6  # of GroupNorm, as in Flax
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,6 +35,38 @@ NETWORKS = {
     "resnet": Network("resnet", size=64, channels=3, filters=16, depth=2, batch=32),
     "small": Network("nagao2020", size=48, channels=3, filters=8, depth=2, batch=64),
 }
+
+
+def group_size(channels: int) -> int:
+    """Channels that GroupNorm normalises together."""
+    return next(size for size in (8, 4, 2, 1) if channels % size == 0)
+
+
+# The flags that several workers take; one that a single worker takes stands in that worker.
+FLAGS = {
+    "model": {"choices": NETWORKS},
+    "batch": {"type": int, "help": "crops at once; where no number is the default, those of the network's training"},
+    "lr": {"type": float, "help": "0: the weights stay as they were drawn"},
+    "dtype": {"choices": ("float32", "bfloat16")},
+    "bf16": {"action": "store_true", "help": "mixed precision with bfloat16"},
+    "channels_last": {"action": "store_true"},
+    "compile": {"nargs": "?", "const": "default", "help": "torch.compile, with this mode"},
+    "device": {"help": "auto, cpu or cuda"},
+    "data": {"type": pathlib.Path, "help": "folder that `prepare` wrote; by default crops are made up"},
+}
+
+
+def worker_parser(docstring: str, **flags) -> argparse.ArgumentParser:
+    """A parser of a worker's command line.
+
+    Args:
+        docstring: of the worker.
+        **flags: names in `FLAGS`, each with its default.
+    """
+    parser = argparse.ArgumentParser(description=docstring, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name, default in flags.items():
+        parser.add_argument(f"--{name.replace('_', '-')}", default=default, **FLAGS[name])
+    return parser
 
 
 def serve(work, items: float, tell=dict, **info) -> None:

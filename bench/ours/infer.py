@@ -6,7 +6,6 @@ As `launch.py evaluate` and `predict` do it, with the embeddings that they keep 
 and is told stands in bench/protocol.py.
 """
 
-import argparse
 import functools
 import pathlib
 import sys
@@ -14,23 +13,15 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).parents[2]))
 
 from bench.ours.networks import about, build, made_crops, seen
-from bench.protocol import NETWORKS, serve
+from bench.protocol import NETWORKS, serve, worker_parser
 from cellcycle_jax import run, state
-
-
-def parse():
-    """What the command line asks for."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", choices=NETWORKS, default="paper")
-    parser.add_argument("--batch", type=int, default=128)
-    parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
-    parser.add_argument("--logits", action="store_true", help="no embeddings")
-    return parser.parse_args()
 
 
 def main():
     """Warm up and serve."""
-    given = parse()
+    parser = worker_parser(__doc__, model="paper", batch=128, dtype="float32")
+    parser.add_argument("--logits", action="store_true", help="no embeddings")
+    given = parser.parse_args()
     network, model = NETWORKS[given.model], build(given.model, given.dtype)
     crops, inputs = made_crops(network, given.batch), seen(network)
     variables = state.init_variables(model, 0, (network.size, network.size, network.channels))

@@ -5,7 +5,6 @@
 What it says and is told stands in bench/protocol.py.
 """
 
-import argparse
 import contextlib
 import functools
 import pathlib
@@ -19,7 +18,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from bench.ours.networks import about, seen
-from bench.protocol import NETWORKS, serve
+from bench.protocol import NETWORKS, serve, worker_parser
 from cellcycle_jax import data, feed, mesh, steps
 
 # Each reader is `(first, units)` -> arrays on the device, a unit at a time, and the number of batches in a unit.
@@ -84,10 +83,9 @@ READERS = {
 
 def main():
     """Warm up and serve."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = worker_parser(__doc__, batch=256)
     parser.add_argument("--reader", choices=READERS, required=True)
     parser.add_argument("--data", type=pathlib.Path, required=True)
-    parser.add_argument("--batch", type=int, default=256)
     given = parser.parse_args()
     crops = data.load_crops(given.data, "train", pixels=not given.reader.startswith("disk"))
     read, batches = READERS[given.reader](crops, given.batch)

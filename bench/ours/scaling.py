@@ -6,7 +6,6 @@ The devices of one process are those that JAX finds. With two processes this one
 is asked for. An item is a crop; what it says and is told stands in bench/protocol.py.
 """
 
-import argparse
 import contextlib
 import json
 import pathlib
@@ -16,7 +15,7 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[2]))
 
-from bench.protocol import NETWORKS, serve
+from bench.protocol import NETWORKS, serve, worker_parser
 from cellcycle_jax import mesh
 
 COMPARED = 5  # steps whose losses are told
@@ -24,8 +23,7 @@ COMPARED = 5  # steps whose losses are told
 
 def parse():
     """What the command line asks for."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", choices=NETWORKS, default="small")
+    parser = worker_parser(__doc__, model="small")
     parser.add_argument("--processes", type=int, choices=(1, 2), default=1)
     parser.add_argument("--coordinator", help="of a process that another has started")
     return parser.parse_args()

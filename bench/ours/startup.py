@@ -6,7 +6,6 @@ With DIR its crops are read and changed at random; else crops are made up, and s
 freed memory are kept as by `launch.py train`.
 """
 
-import argparse
 import pathlib
 import sys
 
@@ -14,13 +13,10 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[2]))
 
 from bench.ours.networks import about, made_crops
 from bench.ours.training import Setup, Training
-from bench.protocol import NETWORKS, serve
+from bench.protocol import NETWORKS, serve, worker_parser
 from cellcycle_jax import data, runtime
 
-parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-parser.add_argument("--batch", type=int, default=8)
-parser.add_argument("--data", type=pathlib.Path)
-given = parser.parse_args()
+given = worker_parser(__doc__, batch=8, data=None).parse_args()
 runtime.prepare()
 crops = data.load_crops(given.data, "train") if given.data else made_crops(NETWORKS["paper"], given.batch)
 Training(Setup("paper", given.batch, augmented=bool(given.data)), crops).run(1)

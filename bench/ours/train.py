@@ -7,7 +7,6 @@ An item is a crop seen by a model. It tells the density of activations at the en
 bench/protocol.py.
 """
 
-import argparse
 import pathlib
 import sys
 
@@ -17,22 +16,17 @@ import jax
 
 from bench.ours.networks import about, densities
 from bench.ours.training import Setup, Training
-from bench.protocol import LEARNING_RATE, NETWORKS, serve
+from bench.protocol import LEARNING_RATE, NETWORKS, serve, worker_parser
 from cellcycle_jax import data, feed, runtime, state
 
 
 def parse():
     """What the command line asks for."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", choices=NETWORKS, default="paper")
-    parser.add_argument("--batch", type=int, help="crops in a step; by default the network's")
+    parser = worker_parser(__doc__, model="paper", batch=None, lr=LEARNING_RATE, dtype="float32", data=None)
     parser.add_argument("--augment", action="store_true")
-    parser.add_argument("--lr", type=float, default=LEARNING_RATE, help="0: the weights stay as they were drawn")
-    parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
     parser.add_argument("--members", type=int, default=1, help="models trained as one program")
     parser.add_argument("--by-host", choices=("yes", "no"), help="by default what training does on this device")
-    parser.add_argument("--data", type=pathlib.Path, help="folder that `prepare` wrote; by default crops are made up")
-    parser.add_argument("--placement", choices=feed.PLACEMENTS[1:], default="device", help="of these crops")
+    parser.add_argument("--placement", choices=feed.PLACEMENTS[1:], default="device", help="of the crops of --data")
     parser.add_argument("--keep-memory", action="store_true", help="`runtime.keep_freed_memory`")
     return parser.parse_args()
 

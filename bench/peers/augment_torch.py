@@ -1,6 +1,5 @@
 """Worker: random changes of a batch of crops with PyTorch: affine_grid and grid_sample, on the device."""
 
-import argparse
 import pathlib
 import sys
 
@@ -10,8 +9,8 @@ import torch
 from torch.nn import functional
 
 from bench.peers.affine import ROTATE_DEG, SHIFT
-from bench.peers.torch_networks import chosen_device, device_name, finish
-from bench.protocol import NETWORKS, serve
+from bench.peers.torch_networks import about, chosen_device, finish
+from bench.protocol import NETWORKS, serve, worker_parser
 
 
 def draw_affine(batch, device):
@@ -25,9 +24,8 @@ def draw_affine(batch, device):
 
 def main():
     """Warm up and serve."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
-    device, network = chosen_device(parser.parse_args().device), NETWORKS["paper"]
+    given, network = worker_parser(__doc__, device="auto").parse_args(), NETWORKS["paper"]
+    device = chosen_device(given.device)
     images = torch.rand(network.batch, network.channels, network.size, network.size, device=device)
 
     def work(batches):
@@ -38,7 +36,7 @@ def main():
 
     with torch.inference_mode():
         work(2)
-        serve(work, items=network.batch, device=device_name(device), versions={"PyTorch": torch.__version__})
+        serve(work, items=network.batch, **about(device))
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@
 What it says and is told stands in bench/protocol.py.
 """
 
-import argparse
 import contextlib
 import pathlib
 import sys
@@ -14,25 +13,14 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[2]))
 
 import torch
 
-from bench.peers.torch_networks import build, chosen_device, device_name
-from bench.protocol import NETWORKS, serve
-
-
-def parse():
-    """What the command line asks for."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", choices=NETWORKS, default="paper")
-    parser.add_argument("--batch", type=int, default=128)
-    parser.add_argument("--channels-last", action="store_true")
-    parser.add_argument("--compile", nargs="?", const="default", help="torch.compile, with this mode")
-    parser.add_argument("--bf16", action="store_true", help="autocast to bfloat16")
-    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
-    return parser.parse_args()
+from bench.peers.torch_networks import about, build, chosen_device
+from bench.protocol import NETWORKS, serve, worker_parser
 
 
 def main():
     """Warm up and serve."""
-    given = parse()
+    given = worker_parser(__doc__, model="paper", batch=128, channels_last=False, compile=None, bf16=False,
+                          device="auto").parse_args()
     torch.manual_seed(0)
     network, device = NETWORKS[given.model], chosen_device(given.device)
     layout = torch.channels_last if given.channels_last else torch.contiguous_format
@@ -49,7 +37,7 @@ def main():
                 model(images.to(device, non_blocking=True)).float().softmax(-1).cpu()
 
     work(3)
-    serve(work, items=given.batch, device=device_name(device), versions={"PyTorch": torch.__version__})
+    serve(work, items=given.batch, **about(device))
 
 
 if __name__ == "__main__":

@@ -4,10 +4,7 @@ import keras
 import tensorflow as tf
 from keras import layers
 
-from bench.protocol import CLASSES, DROPOUT, NETWORKS
-
-SMALLEST_MAP = 8  # px
-EPSILON = 1e-6  # of GroupNorm, as in Flax
+from bench.protocol import CLASSES, DROPOUT, EPSILON, NETWORKS, SMALLEST_MAP, group_size
 
 
 def build(name: str, learning_rate: float, jit="auto") -> keras.Model:
@@ -47,11 +44,6 @@ def residual(x, network):
             x = layers.Conv2D(filters, 3, padding="same")(x)
         x = layers.Add()([shortcut, x])
     return layers.GlobalAveragePooling2D()(layers.ReLU()(x))
-
-
-def group_size(channels: int) -> int:
-    """Channels that GroupNorm normalises together."""
-    return next(size for size in (8, 4, 2, 1) if channels % size == 0)
 
 
 def device_name() -> str:

@@ -1,6 +1,5 @@
 """Worker: ready when the first training step of the paper's CNN is done in Keras; `model.fit` on one batch."""
 
-import argparse
 import os
 import pathlib
 import sys
@@ -11,11 +10,9 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[2]))
 import numpy as np
 
 from bench.peers.keras_networks import build, device_name, versions
-from bench.protocol import CLASSES, LEARNING_RATE, NETWORKS, serve
+from bench.protocol import CLASSES, LEARNING_RATE, NETWORKS, serve, worker_parser
 
-parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument("--batch", type=int, default=8)
-given = parser.parse_args()
+given = worker_parser(__doc__, batch=8).parse_args()
 network, rng = NETWORKS["paper"], np.random.default_rng(0)
 model = build("paper", LEARNING_RATE)
 image = rng.random((given.batch, network.size, network.size, network.channels), np.float32)

@@ -1,6 +1,5 @@
 """Worker: ready when the first training step of the paper's CNN is done in PyTorch; data on the device."""
 
-import argparse
 import pathlib
 import sys
 
@@ -8,13 +7,10 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[2]))
 
 import torch
 
-from bench.peers.torch_networks import build, chosen_device, device_name, finish
-from bench.protocol import CLASSES, LEARNING_RATE, NETWORKS, serve
+from bench.peers.torch_networks import about, build, chosen_device, finish
+from bench.protocol import CLASSES, LEARNING_RATE, NETWORKS, serve, worker_parser
 
-parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument("--batch", type=int, default=8)
-parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
-given = parser.parse_args()
+given = worker_parser(__doc__, batch=8, device="auto").parse_args()
 network, device = NETWORKS["paper"], chosen_device(given.device)
 model = build("paper").to(device)
 image = torch.rand(given.batch, network.channels, network.size, network.size).to(device)
@@ -23,5 +19,4 @@ optimizer = torch.optim.RMSprop(model.parameters(), lr=LEARNING_RATE, alpha=0.9,
 torch.nn.functional.cross_entropy(model(image), label).backward()
 optimizer.step()
 finish(device)
-serve(lambda units: None, items=1, device=device_name(device), versions={"PyTorch": torch.__version__},
-      tensorflow="tensorflow" in sys.modules)
+serve(lambda units: None, items=1, tensorflow="tensorflow" in sys.modules, **about(device))

@@ -3,10 +3,7 @@
 import torch
 from torch import nn
 
-from bench.protocol import CLASSES, DROPOUT, NETWORKS
-
-SMALLEST_MAP = 8  # px
-EPSILON = 1e-6  # of GroupNorm, as in Flax
+from bench.protocol import CLASSES, DROPOUT, EPSILON, NETWORKS, SMALLEST_MAP, group_size
 
 
 def build(name: str) -> nn.Module:
@@ -58,11 +55,6 @@ class Block(nn.Module):
         return self.shortcut(x) + self.branch(x)
 
 
-def group_size(channels: int) -> int:
-    """Channels that GroupNorm normalises together."""
-    return next(size for size in (8, 4, 2, 1) if channels % size == 0)
-
-
 def chosen_device(name: str) -> torch.device:
     """The device called `name`; 'auto': a GPU where there is one. Float32 products may use a GPU's tensor cores."""
     torch.set_float32_matmul_precision("high")  # as JAX does by default
@@ -70,9 +62,10 @@ def chosen_device(name: str) -> torch.device:
     return torch.device(("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name)
 
 
-def device_name(device: torch.device) -> str:
-    """What kind of device it is, for the tables."""
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
+def about(device: torch.device) -> dict:
+    """What kind of device it is, and the version, for `protocol.serve`."""
+    return {"device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
+            "versions": {"PyTorch": torch.__version__}}
 
 
 def finish(device: torch.device) -> None:

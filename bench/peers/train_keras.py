@@ -5,7 +5,6 @@
 What it says and is told stands in bench/protocol.py.
 """
 
-import argparse
 import os
 import pathlib
 import sys
@@ -17,25 +16,16 @@ import keras
 import numpy as np
 
 from bench.peers.keras_networks import build, device_name, versions
-from bench.protocol import CLASSES, LEARNING_RATE, NETWORKS, serve
+from bench.protocol import CLASSES, LEARNING_RATE, NETWORKS, serve, worker_parser
 
 DATA_BYTES = 200e6  # of the crops in memory: many steps per call of `fit`, whose start costs as much as small steps
 
 
-def parse():
-    """What the command line asks for."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", choices=NETWORKS, default="paper")
-    parser.add_argument("--batch", type=int, help="crops in a step; by default the network's")
-    parser.add_argument("--jit", action="store_true", help="compile with XLA, which Keras does not on a CPU")
-    parser.add_argument("--bf16", action="store_true", help="mixed precision with bfloat16")
-    parser.add_argument("--lr", type=float, default=LEARNING_RATE, help="0: the weights stay as they were drawn")
-    return parser.parse_args()
-
-
 def main():
     """Warm up and serve."""
-    given = parse()
+    parser = worker_parser(__doc__, model="paper", batch=None, bf16=False, lr=LEARNING_RATE)
+    parser.add_argument("--jit", action="store_true", help="compile with XLA, which Keras does not on a CPU")
+    given = parser.parse_args()
     keras.utils.set_random_seed(0)
     if given.bf16:
         keras.mixed_precision.set_global_policy("mixed_bfloat16")

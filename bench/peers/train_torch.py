@@ -5,7 +5,6 @@
 What it says and is told stands in bench/protocol.py.
 """
 
-import argparse
 import contextlib
 import pathlib
 import sys
@@ -14,21 +13,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[2]))
 
 import torch
 
-from bench.peers.torch_networks import build, chosen_device, device_name, finish
-from bench.protocol import CLASSES, LEARNING_RATE, NETWORKS, serve
-
-
-def parse():
-    """What the command line asks for."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", choices=NETWORKS, default="paper")
-    parser.add_argument("--batch", type=int, help="crops in a step; by default the network's")
-    parser.add_argument("--channels-last", action="store_true")
-    parser.add_argument("--compile", nargs="?", const="default", help="torch.compile, with this mode")
-    parser.add_argument("--bf16", action="store_true", help="autocast to bfloat16")
-    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
-    parser.add_argument("--lr", type=float, default=LEARNING_RATE, help="0: the weights stay as they were drawn")
-    return parser.parse_args()
+from bench.peers.torch_networks import about, build, chosen_device, finish
+from bench.protocol import CLASSES, LEARNING_RATE, NETWORKS, serve, worker_parser
 
 
 def trainer(given, batch):
@@ -56,12 +42,12 @@ def trainer(given, batch):
 
 def main():
     """Warm up and serve."""
-    given = parse()
+    given = worker_parser(__doc__, model="paper", batch=None, channels_last=False, compile=None, bf16=False,
+                          device="auto", lr=LEARNING_RATE).parse_args()
     batch = given.batch or NETWORKS[given.model].batch
     work, module, device = trainer(given, batch)
     work(3)
-    serve(work, items=batch, device=device_name(device), versions={"PyTorch": torch.__version__},
-          parameters=sum(p.numel() for p in module.parameters()))
+    serve(work, items=batch, parameters=sum(p.numel() for p in module.parameters()), **about(device))
 
 
 if __name__ == "__main__":
