@@ -29,6 +29,8 @@ def cpu_ways(torch, ours):
         "torch-last": Way("PyTorch, channels last", PEERS, last),
         "torch-compiled": Way("PyTorch, compiled, channels last, memory kept", PEERS, (*last, "--compile"), TUNED),
         "ours-stock": Way("ours, memory not kept", OURS, ours),
+        "ours-undivided": Way("ours, logits only, one device", OURS, (*ours, "--logits"),
+                              TUNED | {"JAX_NUM_CPU_DEVICES": "1"}),
         "ours-logits": Way("ours, logits only", OURS, (*ours, "--logits"), TUNED),
         "ours": Way("ours", OURS, ours, TUNED),
     }

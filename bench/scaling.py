@@ -8,7 +8,6 @@ Then training whose crops lie on the device, in the computer's memory, and in th
 holds. `--record` puts the tables into bench/RESULTS.md.
 """
 
-import os
 import pathlib
 import sys
 import tempfile
@@ -23,15 +22,13 @@ from bench.turns import arguments, numbers, publish, speeds
 from bench.workers import OURS, TUNED, Way, compare
 
 NAME = "small"
-SIMULATED = "--xla_force_host_platform_device_count={}"
 PLACES = {"device": "on the device", "host": "in memory", "disk": "on disk"}
 
 
 def ways_of(devices):
     """Ways to divide a batch, all on the CPU."""
     def on_cpu(count):
-        flags = f"{os.environ.get('XLA_FLAGS', '')} {SIMULATED.format(count)}"
-        return TUNED | {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": flags}
+        return TUNED | {"JAX_PLATFORMS": "cpu", "JAX_NUM_CPU_DEVICES": str(count)}
 
     yield from (Way(f"{n} device{'s' * (n > 1)}", OURS, ("ours/scaling.py", "--model", NAME), on_cpu(n))
                 for n in devices)

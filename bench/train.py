@@ -7,7 +7,8 @@ Crops lie on the device and are shown as they are; Keras' `model.fit` gets array
 Operations are those of the layers' shapes (`flops.py`, a convolution counted directly), for all ways alike; their share
 is of what products of 4096 x 4096 matrices reach in the same rounds. A way of ours with learning rate 0 keeps its first
 weights: what skips dead activations would otherwise get faster as they die. Memory kept: glibc keeps freed memory for
-the next step, as `runtime.keep_freed_memory` has it; on a CPU ours does unless it says otherwise. On a GPU, bfloat16
+the next step, as `runtime.keep_freed_memory` has it; on a CPU ours does, and divides a batch over the cores
+(`runtime.divide_cpu`), unless it says otherwise. On a GPU, bfloat16
 joins float32. Peers that are not installed are left out, and the table says so; `--record` puts the tables into
 bench/RESULTS.md.
 """
@@ -40,6 +41,7 @@ def cpu_ways(torch, keras, ours):
         "keras": Way("Keras", PEERS, keras),
         "keras-tuned": Way("Keras, memory kept", PEERS, keras, TUNED),
         "ours-stock": Way("ours, memory not kept", OURS, ours),
+        "ours-undivided": Way("ours, one device", OURS, kept, {"JAX_NUM_CPU_DEVICES": "1"}),
         "ours-frozen": Way("ours, learning rate 0", OURS, (*kept, "--lr", 0)),
         "ours": Way("ours", OURS, kept),
     }

@@ -15,11 +15,10 @@ from cellcycle_jax.model_input import require_compartments
 class Parts:
     """What the loop runs: compiled programs, the cells, and the models before the first step."""
 
-    devices: jax.sharding.Mesh
+    layout: programs.Layout
     members: list[cohort.Member]
     shapes: list  # per member, the state it has as a model of its own, shapes only
     channels: tuple[str, ...]
-    models: int  # of the programs: the members, filled up to a multiple of the devices
     start: state.TrainState  # of the members, in host memory
     traits: state.Traits  # of all models, on the devices
     weights: list[np.ndarray]  # per member, f32 [P], weight of each class
@@ -32,12 +31,11 @@ class Parts:
 
     def on_devices(self, tree):
         """What the members have for themselves as that of all models, on the devices."""
-        full = jax.tree.map(lambda a: mesh.fill_up(a, self.models, axis=0), tree)
-        return mesh.put(full, programs.own_sharding(self.models, self.devices))
+        return _on_devices(tree, self.layout)
 
     def of_members(self, tree):
         """The reverse of `on_devices`: how many devices there are does not show in it."""
-        if self.models == len(self.members):
+        if self.layout.models == len(self.members):
             return tree
         return jax.tree.map(lambda a: a[: len(self.members)], jax.device_get(tree))
 
@@ -77,7 +75,7 @@ def assemble(members, splits, placement: str) -> Parts:
         splits: [crops of training, crops of validation].
         placement: where they go.
     """
-    devices, config = mesh.make_mesh(), members[0].config
+    layout, config = programs.choose_layout(len(members), mesh.make_mesh()), members[0].config
     train, members = _used(splits[0], members, "train")
     validation, members = _used(splits[1], members, "validation")
     channels = cohort.all_channels(members, train.channels)
@@ -87,27 +85,30 @@ def assemble(members, splits, placement: str) -> Parts:
                                   config.train.steps)
     augmentation = functools.partial(augment.augment, channels=places, stored=len(train.channels),
                                      **config.augment.to_dict())
-    models = len(members) if len(members) == 1 else mesh.padded_size(len(members), devices)
     start, shapes = cohort.make_start(model, optimizer(1.0, 0.0), members, channels, train.image.shape[1])
     weights = [steps.class_weights(train.label[m.train], len(train.classes), config.train.balance) for m in members]
     traits = state.stack([_traits(m, channels, w) for m, w in zip(members, weights, strict=True)])
-    traits = jax.tree.map(lambda a: mesh.fill_up(a, models, axis=0), traits)
     resident = placement == "device"
     step = steps.make_train_step(model, optimizer, inputs, augmentation)
     return Parts(
-        devices, members, shapes, channels, models, start,
-        mesh.put(traits, programs.own_sharding(models, devices)), weights,
-        program=programs.make_train_program(step, devices, models, streamed=not resident),
-        predict=programs.make_predict_program(model, inputs, devices, models),
-        resident=_resident(train, members, models, devices) if resident else None, crops=None if resident else train,
-        scored=feed.Scored(validation, config.train.batch_size, devices, resident), labels=validation.label,
+        layout, members, shapes, channels, start, _on_devices(traits, layout), weights,
+        program=programs.make_train_program(step, layout, streamed=not resident),
+        predict=programs.make_predict_program(model, inputs, layout),
+        resident=_resident(train, members, layout) if resident else None, crops=None if resident else train,
+        scored=feed.Scored(validation, config.train.batch_size, layout, resident), labels=validation.label,
     )
 
 
-def _resident(crops, members, models, devices):
+def _on_devices(tree, layout):
+    """What members have for themselves as that of all models of a layout, on the devices."""
+    full = jax.tree.map(lambda a: mesh.fill_up(a, layout.models, axis=0), tree)
+    return mesh.put(full, layout.own)
+
+
+def _resident(crops, members, layout):
     orders = [feed.Order(member.config.seed, member.train) for member in members]
-    orders += orders[:1] * (models - len(orders))
-    return feed.Resident(crops, orders, members[0].config.train.batch_size, devices)
+    orders += orders[:1] * (layout.models - len(orders))
+    return feed.Resident(crops, orders, members[0].config.train.batch_size, layout)
 
 
 def _used(crops, members, part):
@@ -127,11 +128,11 @@ def _traits(member, channels, weights):
 
 def make_feed(parts: Parts, first: int):
     """The cells of the steps from `first` on, and which entries of a batch count, f32 [B] on the devices."""
-    devices, config = parts.devices, parts.members[0].config.train
-    size = programs.batch_size(config.batch_size, parts.models, devices)
+    layout, config = parts.layout, parts.members[0].config.train
+    size = layout.batch_size(config.batch_size)
     valid = (np.arange(size) < config.batch_size).astype(jax.numpy.result_type(float))
-    valid = mesh.put(valid, programs.index_sharding(parts.models, devices))
+    valid = mesh.put(valid, layout.rows())
     if parts.resident:
         return parts.resident, valid
     order = feed.Order(parts.members[0].config.seed, parts.members[0].train)
-    return feed.Streamed(parts.crops, order, config.batch_size, devices, first, config.steps), valid
+    return feed.Streamed(parts.crops, order, config.batch_size, layout, first, config.steps), valid

@@ -7,7 +7,7 @@ import pathlib
 import jax
 import numpy as np
 
-from cellcycle_jax import data, mesh, programs, steps
+from cellcycle_jax import data, mesh, steps
 
 # What config.data.placement may be. 'device': all cells on every device, batches gathered there. 'host': in the memory
 # of the computer, 'disk': in the files of the data set; batches are made by Grain in the background and sent.
@@ -44,7 +44,7 @@ def free_memory() -> tuple[float, float]:
         host = float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
     stats = [device.memory_stats() or {} for device in jax.local_devices()]
     free = [s["bytes_limit"] - s.get("bytes_in_use", 0) for s in stats if "bytes_limit" in s]
-    return min(free, default=host), host  # a CPU has no memory of its own
+    return min(free, default=host / jax.local_device_count()), host  # devices of a CPU share its memory
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,18 +62,18 @@ class Order:
 class Resident:
     """All cells on the devices; batches are lists of rows."""
 
-    def __init__(self, crops, orders, batch: int, devices):
+    def __init__(self, crops, orders, batch: int, layout):
         """Send the cells.
 
         Args:
             crops: `data.Crops` of all cells that any model is trained on.
             orders: an `Order` for each of R models.
             batch: cells in a batch, over all devices.
-            devices: the mesh.
+            layout: `programs.Layout` of the models.
         """
         self._orders, self._batch = orders, batch
-        self._size, self.most = programs.batch_size(batch, len(orders), devices), MOST_STEPS
-        self._arrays = mesh.put(data.arrays_of(crops), mesh.whole(devices))
+        self._size, self.most = layout.batch_size(batch), MOST_STEPS
+        self._arrays = mesh.put(data.arrays_of(crops), mesh.whole(layout.mesh))
 
     def take(self, step: int, count: int):
         """What the program is given for `count` steps from `step` on: index i32 [R, MOST_STEPS, B] and arrays."""
@@ -89,24 +89,24 @@ class Resident:
 class Streamed:
     """Cells in host memory or on disk; each process makes its own part of the batches, some time before their steps."""
 
-    def __init__(self, crops, order: Order, batch: int, devices, first: int, total: int):
+    def __init__(self, crops, order: Order, batch: int, layout, first: int, total: int):
         """Begin to make batches.
 
         Args:
             crops: `data.Crops`, their pixels in memory or on disk.
             order: of the one model.
             batch: cells in a batch, over all devices.
-            devices: the mesh.
+            layout: `programs.Layout` of the model.
             first: number of the first step that will be asked for.
             total: steps of the run.
         """
         import grain
 
-        self._size = programs.batch_size(batch, 1, devices)
-        own = _own_part(self._size, devices)
+        self._size = layout.batch_size(batch)
+        own = _own_part(self._size, layout.mesh)
         cell = sum(a.nbytes // len(crops) for a in (crops.image, crops.compartments))
         self.most = int(np.clip(SENT_BYTES // (cell * self._size), 1, MOST_STEPS))
-        self._sharding = mesh.divided(devices, 1)
+        self._sharding = layout.rows(1)
         self._index = np.zeros((1, self.most, self._size), np.int32)  # the batches come whole
 
         def load(step):
@@ -139,20 +139,20 @@ def _own_part(size, devices) -> np.ndarray:
 class Scored:
     """Cells whose logits are wanted again and again: on the devices, or sent batch by batch."""
 
-    def __init__(self, crops, batch: int, devices, resident: bool):
-        """Send the cells if `resident`; `batch` is rounded up to a multiple of the number of devices."""
-        self._crops, self._size, self._devices = crops, mesh.padded_size(batch, devices), devices
-        self._arrays = mesh.put(data.arrays_of(crops), mesh.whole(devices)) if resident else None
+    def __init__(self, crops, batch: int, layout, resident: bool):
+        """Send the cells if `resident`; `batch` is rounded up as `layout.batch_size` does."""
+        self._crops, self._size, self._layout = crops, layout.batch_size(batch), layout
+        self._arrays = mesh.put(data.arrays_of(crops), mesh.whole(layout.mesh)) if resident else None
 
     def logits(self, predict, variables, channel_mask) -> np.ndarray:
         """Logits f32 [R, N, P] by `predict` of `programs.make_predict_program`; the last batch is filled up."""
-        n, found, shared = len(self._crops), [], mesh.whole(self._devices)
+        n, found, shared = len(self._crops), [], mesh.whole(self._layout.mesh)
         for start in range(0, n, self._size):
             rows = np.minimum(np.arange(start, start + self._size, dtype=np.int32), n - 1)
             arrays = self._arrays
             if arrays is None:
                 arrays = mesh.put(data.arrays_of(data.take(self._crops, rows)), shared)
                 rows = np.arange(self._size, dtype=np.int32)
-            index = mesh.put(rows, programs.index_sharding(len(channel_mask), self._devices))
+            index = mesh.put(rows, self._layout.rows())
             found.append(np.asarray(predict(variables, channel_mask, arrays, index)))
         return np.concatenate(found, axis=1)[:, :n]

@@ -163,7 +163,7 @@ def _ended(reached, config):
 
 def _counts(parts, reached, count):
     """Steps for each model: none for those that have stopped, and for those that only fill up the devices."""
-    counts = np.zeros(parts.models, np.int32)
+    counts = np.zeros(parts.layout.models, np.int32)
     counts[: len(parts.members)] = [0 if member["stopped"] else count for member in reached["members"]]
     return counts
 

@@ -5,58 +5,103 @@ stay on the device as stored integers and are passed as an argument: captured, t
 program, which takes tens of seconds to compile.
 """
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import PartitionSpec
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from cellcycle_jax.mesh import AXIS, divided, padded_size, put, whole
-from cellcycle_jax.steps import SUMS, seen
+from cellcycle_jax.model_input import seen
+from cellcycle_jax.steps import SUMS
 
 
-def make_train_program(step, mesh, models: int, streamed: bool = False, by_host: bool | None = None):
+@dataclasses.dataclass(frozen=True)
+class Layout:
+    """How R models and their batches lie on the devices: each batch is divided over them, or the models are.
+
+    Attributes:
+        mesh: the devices.
+        models: their number R, a multiple of the number of devices where models are divided.
+        by_host: whether the host starts the steps and the models one by one.
+    """
+
+    mesh: Mesh
+    models: int
+    by_host: bool
+
+    @property
+    def side_by_side(self) -> bool:
+        """Whether the models run side by side, divided over the devices, and each batch lies whole on its device."""
+        return self.models > 1 and not self.by_host
+
+    @property
+    def own(self) -> NamedSharding:
+        """Of what each model has for itself, with a first axis R."""
+        return divided(self.mesh) if self.side_by_side else whole(self.mesh)
+
+    def rows(self, axis: int = 0) -> NamedSharding:
+        """Of what each cell of a batch has, the cells along one axis."""
+        return whole(self.mesh) if self.side_by_side else divided(self.mesh, axis)
+
+    def batch_size(self, batch: int) -> int:
+        """Cells that a program is given for a batch: a multiple of the number of devices where they are divided."""
+        return batch if self.side_by_side else padded_size(batch, self.mesh)
+
+
+def choose_layout(members: int, mesh, by_host: bool | None = None) -> Layout:
+    """The layout of a cohort, filled up to a multiple of the number of devices where its models are divided.
+
+    On an accelerator models run side by side, and their steps in a loop inside the program. On a CPU the host starts
+    one step of one model after the other: inside a loop XLA leaves the gradients of flax's convolutions in an order of
+    axes for which its CPU code is 10 to 40 times slower (`models.convolution.convolve` avoids it, other architectures
+    need not know), and grouped convolutions, which models side by side become, are slow too.
+
+    Args:
+        members: models of the cohort.
+        mesh: the devices.
+        by_host: as in `Layout`; None: as said above.
+    """
+    by_host = mesh.devices.flat[0].platform == "cpu" if by_host is None else by_host
+    layout = Layout(mesh, members, by_host)
+    return dataclasses.replace(layout, models=padded_size(members, mesh)) if layout.side_by_side else layout
+
+
+def make_train_program(step, layout: Layout, streamed: bool = False):
     """Many steps of R models, compiled once.
 
-    On an accelerator the models run side by side, and their steps in a loop inside the program. On a CPU the host
-    starts one step of one model after the other: inside a loop XLA leaves the gradients of flax's convolutions in
-    an order of axes for which its CPU code is 10 to 40 times slower (`models.convolution.convolve` avoids it, other
-    architectures need not know), and grouped convolutions, which models side by side become, are slow too. Either
-    way it changes nothing in the result, not even the last bit, how the steps of a run are divided into dispatches
+    On a CPU it changes nothing in the result, not even the last bit, how the steps of a run are divided into dispatches
     (by scores, checkpoints, an interruption).
 
     Args:
         step: what `steps.make_train_step` returned.
-        mesh: devices. With one model the batch is divided over them, with several the models are.
-        models: their number R; several are a multiple of the number of devices.
+        layout: of the models.
         streamed: whether arrays hold the batches themselves, [T, B, ...], in the order of the steps (one model only);
             else they hold all cells, [N, ...], and rows of them are gathered by index.
-        by_host: start steps and models one by one; None: as said above.
 
     Returns:
         `(traits, state, index i32 [R, T, B], count i32 [R], arrays, valid f32 [B]) -> (state, sums)`, index and count
         in host memory: count of the T steps are done, none by a model that has stopped. sums holds loss, correct and
         count f32 [R, T] of each of these steps, and zeros after them. The state passed in is given up.
     """
-    if by_host is None:
-        by_host = _is_cpu(mesh) and (models == 1 or mesh.size == 1)
 
     def cells_of(arrays, rows, i):
         return {name: a[i] if streamed else a[rows] for name, a in arrays.items()}
 
-    cells = divided(mesh, 1) if streamed else whole(mesh)
-    make = _one_by_one if by_host else _all_at_once
-    return make(step, cells_of, mesh, models, (cells, index_sharding(models, mesh)))
+    cells = divided(layout.mesh, 1) if streamed else whole(layout.mesh)
+    return (_one_by_one if layout.by_host else _all_at_once)(step, cells_of, layout, cells)
 
 
-def _one_by_one(step, cells_of, mesh, models, shared):
+def _one_by_one(step, cells_of, layout, cells):
     """Programs of one step of one model, started by the host."""
+    models, rows, all_ = layout.models, layout.rows(), layout.own
 
     def run(traits, state, rows, i, arrays, valid):
         return step(traits, state, cells_of(arrays, rows, i), valid)
 
-    rows, all_ = divided(mesh), whole(mesh)
-    one = jax.jit(_over_models(run, mesh, 1, own=2), donate_argnums=1, out_shardings=all_,
-                  in_shardings=(all_, all_, rows, all_, shared[0], rows))
+    one = jax.jit(_alone(run, own=2), donate_argnums=1, out_shardings=all_,
+                  in_shardings=(all_, all_, rows, all_, cells, rows))
 
     def dispatch(traits, state, index, count, arrays, valid):
         sums = {name: np.zeros(index.shape[:2]) for name in SUMS}
@@ -76,25 +121,23 @@ def _one_by_one(step, cells_of, mesh, models, shared):
     return dispatch
 
 
-def _all_at_once(step, cells_of, mesh, models, shared):
-    program = loop_program(step, cells_of, mesh, models, shared)
-    own = own_sharding(models, mesh)
-    rows = divided(mesh, 2) if models == 1 else own
+def _all_at_once(step, cells_of, layout, cells):
+    program = loop_program(step, cells_of, layout, cells)
 
     def dispatch(traits, state, index, count, arrays, valid):
-        return program(traits, state, put(index, rows), put(count, own), arrays, valid)
+        return program(traits, state, put(index, _steps(layout)), put(count, layout.own), arrays, valid)
 
     return dispatch
 
 
-def loop_program(step, cells_of, mesh, models: int, shared):
+def loop_program(step, cells_of, layout, cells):
     """One compiled program of all steps of all models.
 
     Args:
         step: what `steps.make_train_step` returned.
         cells_of: `(arrays, rows i32 [B], step i32 []) -> cells` of a batch.
-        mesh, models: as in `make_train_program`.
-        shared: shardings of arrays and valid.
+        layout: of the models.
+        cells: sharding of the arrays.
 
     Returns:
         As `make_train_program`, index and count in the memory of the devices.
@@ -109,45 +152,44 @@ def loop_program(step, cells_of, mesh, models: int, shared):
         nothing = jnp.zeros(len(index), jnp.result_type(float))
         return jax.lax.fori_loop(0, count, one, (state, dict.fromkeys(SUMS, nothing)))
 
-    own = own_sharding(models, mesh)
-    rows = divided(mesh, 2) if models == 1 else own
-    return jax.jit(_over_models(run, mesh, models, own=4), donate_argnums=1, out_shardings=own,
-                   in_shardings=(own, own, rows, own, *shared))
+    own = layout.own
+    return jax.jit(_over_models(run, layout, own=4), donate_argnums=1, out_shardings=own,
+                   in_shardings=(own, own, _steps(layout), own, cells, layout.rows()))
 
 
-def make_predict_program(model, inputs, mesh, models: int):
-    """Logits of R models, compiled once; on a CPU one model after the other.
+def _steps(layout):
+    """The sharding of the rows i32 [R, T, B] of the batches of some steps."""
+    return layout.own if layout.side_by_side else layout.rows(2)
+
+
+def make_predict_program(model, inputs, layout: Layout):
+    """Logits of R models, compiled once; with `layout.by_host` one model after the other.
 
     Args:
         model: Flax module, `(image, train) -> (logits, taps)`.
         inputs: as in `steps.make_train_step`.
-        mesh, models: as in `make_train_program`.
+        layout: of the models.
 
     Returns:
         `(variables [R], channel_mask bool [R, K], arrays, index i32 [B]) -> logits f32 [R, B, P]`.
     """
-    by_host = _is_cpu(mesh) and mesh.size == 1
-    at_once = 1 if by_host else models
 
     def predict(variables, channel_mask, arrays, index):
         image = seen(inputs, {name: a[index] for name, a in arrays.items()})
         return model.apply(variables, jnp.where(channel_mask, image, 0.0), train=False)[0]
 
-    own, all_ = own_sharding(at_once, mesh), whole(mesh)
-    program = jax.jit(_over_models(predict, mesh, at_once, own=2), out_shardings=all_,
-                      in_shardings=(own, own, all_, index_sharding(models, mesh)))
-    if not by_host:
+    own, all_ = layout.own, whole(layout.mesh)
+    program = jax.jit(_over_models(predict, layout, own=2), out_shardings=all_,
+                      in_shardings=(own, own, all_, layout.rows()))
+    if layout.side_by_side or layout.models == 1:
         return program
 
     def each(variables, channel_mask, arrays, index):
-        given = ((_one_of(variables, r, models), _one_of(channel_mask, r, models)) for r in range(models))
+        given = ((_one_of(variables, r, layout.models), _one_of(channel_mask, r, layout.models))
+                 for r in range(layout.models))
         return np.concatenate([np.asarray(program(*own, arrays, index)) for own in given])
 
     return each
-
-
-def _is_cpu(mesh):
-    return mesh.devices.flat[0].platform == "cpu"
 
 
 def _one_of(tree, r, models):
@@ -155,36 +197,30 @@ def _one_of(tree, r, models):
     return tree if models == 1 else jax.tree.map(lambda a: np.array(np.asarray(a)[r : r + 1]), tree)
 
 
-def batch_size(batch: int, models: int, mesh) -> int:
-    """Cells that a program is given for a batch: with one model a multiple of the number of devices."""
-    return padded_size(batch, mesh) if models == 1 else batch
+def _alone(run, own: int):
+    """`run` of one model for arguments of which the first `own`, and what it returns, have a first axis of one."""
+
+    def alone(*arguments):
+        first = jax.tree.map(lambda a: a[0], arguments[:own])
+        return jax.tree.map(lambda a: a[None], run(*first, *arguments[own:]))
+
+    return alone
 
 
-def own_sharding(models: int, mesh):
-    """How what each model has for itself lies on the devices: whole for one model, divided by model for several."""
-    return whole(mesh) if models == 1 else divided(mesh)
+def _over_models(run, layout, own: int):
+    """`run` of one model for those of a layout: the first `own` arguments have a first axis R, the others are shared.
 
-
-def index_sharding(models: int, mesh):
-    """How the entries of a batch lie on the devices: divided for one model, whole for several."""
-    return divided(mesh) if models == 1 else whole(mesh)
-
-
-def _over_models(run, mesh, models, own: int):
-    """`run` of one model for R of them: the first `own` arguments have a first axis R, the others are shared."""
-    if models == 1:
-        def alone(*arguments):
-            first = jax.tree.map(lambda a: a[0], arguments[:own])
-            return jax.tree.map(lambda a: a[None], run(*first, *arguments[own:]))
-
-        return alone
+    By the host only one model at a time is given.
+    """
+    if not layout.side_by_side:
+        return _alone(run, own)
 
     def side_by_side(*arguments):
         return jax.vmap(lambda *each: run(*each, *arguments[own:]))(*arguments[:own])
 
     def spread(*arguments):
         specs = tuple(PartitionSpec(AXIS) if i < own else PartitionSpec() for i in range(len(arguments)))
-        return jax.shard_map(side_by_side, mesh=mesh, in_specs=specs, out_specs=PartitionSpec(AXIS),
+        return jax.shard_map(side_by_side, mesh=layout.mesh, in_specs=specs, out_specs=PartitionSpec(AXIS),
                              check_vma=False)(*arguments)
 
     return spread

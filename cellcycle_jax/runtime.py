@@ -1,4 +1,4 @@
-"""What is set once, before the first computation: how memory is kept, and where compiled programs are kept."""
+"""What is set once, before the first computation: devices of a CPU, memory, and where compiled programs are kept."""
 
 import ctypes
 import functools
@@ -12,6 +12,9 @@ import jax
 
 CACHE_VARIABLE = "CELLCYCLE_JAX_CACHE"  # folder of compiled programs; unset: ~/.cache/cellcycle_jax/jax; "": no cache
 
+MOST_CPU_DEVICES = 8  # more would leave each with too few crops of a batch
+DEVICE_COUNT_FLAG = "xla_force_host_platform_device_count"
+
 # Number of each parameter in glibc's malloc.h, and its value.
 MALLOPT = {
     "M_MMAP_MAX": (-4, 0),  # large arrays too come from the heap
@@ -22,8 +25,30 @@ MALLOPT = {
 
 def prepare() -> None:
     """Everything here; a command that computes calls it before it does."""
+    divide_cpu()
     keep_freed_memory()
     enable_compile_cache()
+
+
+def divide_cpu() -> None:
+    """Have JAX take each core that this process may use, up to `MOST_CPU_DEVICES`, for a device.
+
+    Batches are divided over devices. Within one device XLA shares out products of matrices and convolutions among
+    cores, but little of what lies between them: with two devices on two cores the networks train 1.1 to 1.4 times as
+    fast. On a machine with an accelerator it changes nothing.
+
+    Nothing is done where the number is given already, by JAX_NUM_CPU_DEVICES or XLA_FLAGS. Call it before the first
+    computation.
+    """
+    given = jax.config.jax_num_cpu_devices >= 0 or DEVICE_COUNT_FLAG in os.environ.get("XLA_FLAGS", "")
+    if not given:
+        jax.config.update("jax_num_cpu_devices", min(_cores(), MOST_CPU_DEVICES))
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def keep_freed_memory() -> bool:

@@ -1,5 +1,6 @@
 """Small data that several test files share, made once per session by the project's own tools."""
 
+import os
 import pathlib
 
 import pytest
@@ -8,6 +9,9 @@ from configs import base
 from configs.data import simulated
 from data_prep.build import prepare
 from data_prep.simulate import simulate
+
+# Everything runs on two devices, however many cores there are; tests that need another number start a process.
+os.environ["JAX_NUM_CPU_DEVICES"] = "2"
 
 SHARED = pathlib.Path(__file__).parents[2] / "shared" / "data"
 

@@ -4,7 +4,7 @@ import jax
 import numpy as np
 import pytest
 
-from cellcycle_jax import assembly, data, feed, loop, mesh, steps
+from cellcycle_jax import assembly, data, feed, loop, mesh, programs, steps
 from cellcycle_jax.errors import StoredStateRefused, UsageError
 from tests import tiny
 from tests.train_process import config
@@ -21,6 +21,10 @@ def folder(tmp_path_factory):
 def crops():
     """Ten cells, told apart by their labels."""
     return dataclasses.replace(tiny.crops(10), label=np.arange(10, dtype=np.int32))
+
+
+def layout(members=1):
+    return programs.choose_layout(members, mesh.make_mesh(jax.devices()[:1]))
 
 
 @pytest.mark.parametrize("needed, device, host, place", [
@@ -45,7 +49,7 @@ def test_free_memory_is_what_this_computer_has():
 def test_streamed_batches_are_those_of_the_order(crops, first, batch, rows):
     """Also begun later, from some of the cells, and where an epoch ends within a batch."""
     order, rows = feed.Order(3, np.array(rows, np.int32)), np.array(rows)
-    cells = feed.Streamed(crops, order, batch, mesh.make_mesh(), first, 12)
+    cells = feed.Streamed(crops, order, batch, layout(), first, 12)
     done = first
     for count in (1, 4, 2):
         _, arrays = cells.take(done, count)
@@ -59,7 +63,7 @@ def test_streamed_batches_are_those_of_the_order(crops, first, batch, rows):
 
 def test_resident_batches_are_those_of_the_orders(crops):
     orders = [feed.Order(seed, np.arange(10, dtype=np.int32)[::step]) for seed, step in ((0, 1), (1, 2))]
-    index, arrays = feed.Resident(crops, orders, 4, mesh.make_mesh()).take(6, 3)
+    index, arrays = feed.Resident(crops, orders, 4, layout(2)).take(6, 3)
     for row, order in zip(np.asarray(index), orders, strict=True):
         np.testing.assert_array_equal(row[:3], order.batches(6, 3, 4))
     np.testing.assert_array_equal(arrays["image"], crops.image)
@@ -72,7 +76,7 @@ def test_every_cell_is_scored_once_and_in_order(crops, resident, batch):
         assert index.shape == (batch,)
         return jax.numpy.stack([arrays["label"][index], arrays["image"][index].sum((1, 2, 3))], -1)[None] + variables
 
-    logits = feed.Scored(crops, batch, mesh.make_mesh(), resident).logits(predict, 1, np.ones((1, 2), bool))
+    logits = feed.Scored(crops, batch, layout(), resident).logits(predict, 1, np.ones((1, 2), bool))
     wanted = np.stack([crops.label, crops.image.sum((1, 2, 3))], -1) + 1
     np.testing.assert_array_equal(logits, wanted[None])
 

@@ -36,7 +36,7 @@ def start(data, jobs, devices: int = 1, **mesh):
     """Start a process that does `jobs` on so many simulated devices."""
     list_of_jobs = pathlib.Path(jobs[0]["workdir"]).with_suffix(f".{mesh.get('process', 0)}.jobs")
     list_of_jobs.write_text(json.dumps({"data": str(data), "mesh": mesh, "jobs": jobs}))
-    environment = os.environ | {"XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}"}
+    environment = os.environ | {"JAX_NUM_CPU_DEVICES": str(devices)}
     return subprocess.Popen([sys.executable, "-m", "tests.train_process", str(list_of_jobs)], cwd=ROOT,
                             env=environment, stderr=subprocess.PIPE, text=True)
 
@@ -115,13 +115,14 @@ def main(asked):
 
     runtime.enable_compile_cache()
     mesh.start(**asked["mesh"])
-    is_cpu = programs._is_cpu
+    choose_layout = programs.choose_layout
     for job in asked["jobs"]:
         if "stop_at" in job:
             stop_at(job["stop_at"])
         if "free" in job:
             feed.free_memory = functools.partial(tuple, job["free"])
-        programs._is_cpu = (lambda mesh: False) if job.get("in_program") else is_cpu
+        by_host = False if job.get("in_program") else None
+        programs.choose_layout = functools.partial(choose_layout, by_host=by_host)
         if "members" in job:
             members = {name: config(**job["changes"] | changes) for name, changes in job["members"].items()}
             folders = {name: f"{job['workdir']}-{name}" for name in members}

@@ -14,7 +14,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[2]))
 
 from bench.ours.networks import about, build, made_crops, seen
 from bench.protocol import NETWORKS, serve, worker_parser
-from cellcycle_jax import run, state
+from cellcycle_jax import run, runtime, state
 
 
 def main():
@@ -22,6 +22,7 @@ def main():
     parser = worker_parser(__doc__, model="paper", batch=128, dtype="float32")
     parser.add_argument("--logits", action="store_true", help="no embeddings")
     given = parser.parse_args()
+    runtime.divide_cpu()
     network, model = NETWORKS[given.model], build(given.model, given.dtype)
     crops, inputs = made_crops(network, given.batch), seen(network)
     variables = state.init_variables(model, 0, (network.size, network.size, network.channels))

@@ -34,6 +34,7 @@ def parse():
 def main():
     """Warm up and serve."""
     given = parse()
+    runtime.divide_cpu()
     if given.keep_memory and not runtime.keep_freed_memory():
         sys.exit("the C library cannot keep freed memory")
     batch = given.batch or NETWORKS[given.model].batch

@@ -25,7 +25,7 @@ class Setup:
     learning_rate: float = LEARNING_RATE  # 0: the weights stay as they were drawn
     dtype: str = "float32"
     members: int = 1  # models trained as one program, each with its own seed
-    by_host: bool | None = None  # as in `programs.make_train_program`
+    by_host: bool | None = None  # as in `programs.choose_layout`
     resident: bool = True  # whether the cells lie on the device; else batches are made in the background, and sent
 
 
@@ -43,20 +43,20 @@ class Training:
             setup: what is trained.
             crops: `data.Crops` that batches are drawn from; by default made up.
         """
-        self._setup, self._devices, self._done = setup, mesh.make_mesh(), 0
+        self._setup, self._done = setup, 0
+        self._layout = layout = programs.choose_layout(setup.members, mesh.make_mesh(), setup.by_host)
         self._crops = made_crops(NETWORKS[setup.name], CELLS) if crops is None else crops
         rows = np.arange(len(self._crops), dtype=np.int32)
-        self._orders = [feed.Order(seed, rows) for seed in range(setup.members)]
-        self._program, self._traits, self.state = _assembled(setup, self._devices)
-        size = programs.batch_size(setup.batch, setup.members, self._devices)
-        self._valid = mesh.put((np.arange(size) < setup.batch).astype(np.float32),
-                               programs.index_sharding(setup.members, self._devices))
-        self._resident = setup.resident and feed.Resident(self._crops, self._orders, setup.batch, self._devices)
+        self._orders = [feed.Order(seed, rows) for seed in range(layout.models)]
+        self._program, self._traits, self.state = _assembled(setup, layout)
+        size = layout.batch_size(setup.batch)
+        self._valid = mesh.put((np.arange(size) < setup.batch).astype(np.float32), layout.rows())
+        self._resident = setup.resident and feed.Resident(self._crops, self._orders, setup.batch, layout)
 
     def run(self, number: int) -> np.ndarray:
         """Do so many steps and wait for the devices; the mean loss of each step, f32 [members, number]."""
-        members, found, end = self._setup.members, [], self._done + number
-        cells = self._resident or feed.Streamed(self._crops, self._orders[0], self._setup.batch, self._devices,
+        members, found, end = self._layout.models, [], self._done + number
+        cells = self._resident or feed.Streamed(self._crops, self._orders[0], self._setup.batch, self._layout,
                                                 self._done, end)
         while self._done < end:
             count = min(end - self._done, cells.most)
@@ -71,19 +71,18 @@ class Training:
                                for sums, count in found], axis=1)
 
 
-def _assembled(setup, devices):
+def _assembled(setup, layout):
     """The program, the traits of all models, and their state before the first step."""
     network, model = NETWORKS[setup.name], build(setup.name, setup.dtype)
-    own = programs.own_sharding(setup.members, devices)
     optimizer = functools.partial(optim.make_optimizer, "rmsprop", "constant", 1)
     changes = functools.partial(augment.augment, channels=tuple(range(network.channels)), stored=network.channels,
                                 **(AUGMENTED if setup.augmented else UNCHANGED))
-    program = programs.make_train_program(steps.make_train_step(model, optimizer, seen(network), changes), devices,
-                                       setup.members, streamed=not setup.resident, by_host=setup.by_host)
+    step = steps.make_train_step(model, optimizer, seen(network), changes)
+    program = programs.make_train_program(step, layout, streamed=not setup.resident)
     create = state.make_create(model, optimizer(setup.learning_rate, 0.0),
                                (network.size, network.size, network.channels))
     traits = state.stack([
         state.make_traits(seed, np.ones(network.channels), setup.learning_rate, 0.0, DROPOUT, np.ones(CLASSES))
-        for seed in range(setup.members)])
-    start = state.stack([create(seed) for seed in range(setup.members)])
-    return program, mesh.put(traits, own), mesh.put(start, own)
+        for seed in range(layout.models)])
+    start = state.stack([create(seed) for seed in range(layout.models)])
+    return program, mesh.put(traits, layout.own), mesh.put(start, layout.own)

@@ -104,7 +104,19 @@ def conv_relu_pool(x, kernel, bias):
     Returns:
         f32 [B, h // 2, w // 2, D].
     """
-    return jax.lax.platform_dependent(x, kernel, bias, cpu=windowed, default=plain)
+    return jax.lax.platform_dependent(x, kernel, bias, cpu=_by_device, default=plain)
+
+
+def _by_device(x, kernel, bias):
+    """`windowed`, the images of each device by themselves.
+
+    A loop over groups of images would otherwise take each group from one device, and all others would wait for it.
+    """
+    devices = jax.device_count()
+    if len(x) % devices:
+        return windowed(x, kernel, bias)
+    y = jax.vmap(windowed, (0, None, None))(x.reshape(devices, -1, *x.shape[1:]), kernel, bias)
+    return y.reshape(len(x), *y.shape[2:])
 
 
 def plain(x, kernel, bias):
