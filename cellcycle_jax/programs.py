@@ -16,6 +16,10 @@ from cellcycle_jax.mesh import AXIS, divided, padded_size, put, whole
 from cellcycle_jax.model_input import seen
 from cellcycle_jax.steps import SUMS
 
+# Steps that the host starts before it waits for the first of them. XLA lets a CPU device have 32 computations in flight,
+# and where the host waits for that, one device can wait in a sum over devices for one whose step it does not start.
+AHEAD = 8
+
 
 @dataclasses.dataclass(frozen=True)
 class Layout:
@@ -112,6 +116,8 @@ def _one_by_one(step, cells_of, layout, cells):
             for i in range(count[r]):
                 now, new = one(own, now, put(index[r, i], rows), np.int32(i), arrays, valid)
                 found.append(new)
+                if i >= AHEAD:
+                    jax.block_until_ready(found[i - AHEAD])
             for i, new in enumerate(jax.device_get(found)):
                 for name in SUMS:
                     sums[name][r, i] = new[name][0]
