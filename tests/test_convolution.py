@@ -2,7 +2,27 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from cellcycle_jax.models.convolution import _group_size, conv_relu_pool, convolve, plain, windowed
+from cellcycle_jax import mesh
+from cellcycle_jax.models import convolution
+from cellcycle_jax.models.convolution import _group_size, conv_relu, conv_relu_pool, convolve
+from cellcycle_jax.models.pooling import max_pool2
+
+WAYS = ("windows", "xla")  # of `conv_relu_pool`: on a CPU, and elsewhere
+
+
+def plain(x, kernel, bias):
+    return max_pool2(conv_relu(x, kernel, bias))
+
+
+@pytest.fixture(params=WAYS)
+def way(request, monkeypatch):
+    """Both ways of `conv_relu_pool`, one after the other, on this CPU."""
+    if request.param == "xla":
+        monkeypatch.setattr(convolution, "by_windows", convolution.by_xla)
+        monkeypatch.setattr(convolution, "gradients_by_windows", convolution.gradients_by_xla)
+    jax.clear_caches()  # of programs made the other way
+    yield request.param
+    jax.clear_caches()
 
 
 def layer(shape, filters, dtype="float32"):
@@ -22,52 +42,68 @@ def assert_equal(found, wanted, tolerance):
         assert float(jnp.abs(a - b).max()) <= tolerance * float(jnp.abs(b).max())
 
 
-@pytest.mark.parametrize("shape, filters", [((5, 9, 9, 2), 5), ((7, 13, 10, 9), 6), ((3, 8, 8, 8), 3)])
+@pytest.mark.parametrize("shape, filters", [((5, 9, 9, 2), 5), ((7, 13, 10, 9), 6), ((4, 8, 8, 8), 3)])
 @pytest.mark.parametrize("dtype, tolerance", [("float64", 1e-12), ("float32", 1e-5)])
-def test_values_and_gradients_are_the_plain_ones(shape, filters, dtype, tolerance):
+def test_values_and_gradients_are_the_plain_ones(way, shape, filters, dtype, tolerance):
     with jax.enable_x64(dtype == "float64"):
         made = layer(shape, filters, dtype)
-        assert_equal(jax.jit(windowed)(*made), jax.jit(plain)(*made), tolerance)
-        assert_equal(value_and_gradients(windowed, made), value_and_gradients(plain, made), tolerance)
+        assert_equal(jax.jit(conv_relu_pool)(*made), jax.jit(plain)(*made), tolerance)
+        assert_equal(value_and_gradients(conv_relu_pool, made), value_and_gradients(plain, made), tolerance)
 
 
-def test_many_images_in_several_groups():
-    made = layer((11, 33, 34, 8), 3)
-    assert 1 < _group_size(made[0].shape) < 11
-    assert_equal(value_and_gradients(windowed, made), value_and_gradients(plain, made), 1e-5)
+@pytest.mark.parametrize("images", [22, 23])
+def test_many_images_in_several_groups(images):
+    """On two devices; an odd number of images is not divided."""
+    made = layer((images, 33, 34, 8), 3)
+    assert jax.device_count() == 2 and 1 < _group_size((11, *made[0].shape[1:])) < 11
+    assert_equal(value_and_gradients(conv_relu_pool, made), value_and_gradients(plain, made), 1e-5)
 
 
-def test_a_cpu_takes_windows():
+def test_images_of_a_device_stay_there():
+    """A loop over groups of images sums within each device; the devices meet once, for kernel and bias."""
+    x, kernel, bias = layer((16, 64, 64, 8), 8)
+    devices = mesh.make_mesh()
+    rows, whole = mesh.divided(devices), mesh.whole(devices)
+    f = jax.jit(jax.grad(lambda *layer: conv_relu_pool(*layer).sum(), (0, 1, 2)), in_shardings=(rows, whole, whole),
+                out_shardings=(rows, whole, whole))
+    text = f.lower(x, kernel, bias).compile().as_text()
+    assert sum(" all-reduce(" in line for line in text.splitlines()) <= 2
+    assert not any(name in text for name in (" all-gather(", " all-to-all(", " collective-permute("))
+
+
+@pytest.mark.parametrize("platform, windows", [("cpu", True), ("cuda", False), ("tpu", False)])
+def test_a_cpu_takes_windows_and_others_do_not(platform, windows):
     made = layer((2, 6, 6, 8), 3)
-    text = jax.jit(conv_relu_pool).lower(*made).as_text()
-    assert "dot_general" in text and "convolution" not in text
+    gradients = jax.jit(jax.grad(lambda *layer: conv_relu_pool(*layer).sum(), (0, 1, 2)))
+    text = jax.export.export(gradients, platforms=(platform,))(*made).mlir_module()
+    assert ("dot_general" in text, "stablehlo.convolution" in text) == (windows, not windows)
 
 
-def test_a_window_that_relu_makes_zero_has_no_gradient():
+def test_a_window_that_relu_makes_zero_has_no_gradient(way):
     x, kernel, bias = layer((2, 6, 6, 8), 3)
-    found = jax.grad(lambda *layer: windowed(*layer).sum(), (0, 1, 2))(x, kernel, bias - 1e3)
+    found = jax.grad(lambda *layer: conv_relu_pool(*layer).sum(), (0, 1, 2))(x, kernel, bias - 1e3)
     assert all(not g.any() for g in found)
 
 
-def test_of_equal_outputs_one_gets_the_gradient():
+def test_of_equal_outputs_one_gets_the_gradient(way):
     x, kernel, bias = jnp.ones((1, 8, 8, 8)), jnp.ones((3, 3, 8, 1)), jnp.ones(1)
-    found, shared = (jax.grad(lambda b, f=f: f(x, kernel, b).sum())(bias) for f in (windowed, plain))
+    found, shared = (jax.grad(lambda b, f=f: f(x, kernel, b).sum())(bias) for f in (conv_relu_pool, plain))
     assert float(found[0]) == float(shared[0]) == 16
 
 
-def test_under_vmap_and_in_a_loop():
+def test_under_vmap_and_in_a_loop(way):
     x, kernel, bias = layer((4, 7, 7, 8), 3)
     kernels = jnp.stack([kernel, 2 * kernel])
     wanted = jnp.stack([plain(x, k, bias) for k in kernels])
-    assert_equal(jax.vmap(windowed, (None, 0, None))(x, kernels, bias), wanted, 1e-5)
-    assert_equal(jax.lax.map(lambda k: windowed(x, k, bias), kernels), wanted, 1e-5)
+    assert_equal(jax.vmap(conv_relu_pool, (None, 0, None))(x, kernels, bias), wanted, 1e-5)
+    assert_equal(jax.lax.map(lambda k: conv_relu_pool(x, k, bias), kernels), wanted, 1e-5)
 
 
 def test_bfloat16_is_computed_wide():
     x, kernel, bias = made = tuple(a.astype("bfloat16") for a in layer((3, 9, 9, 8), 4))
-    wide = windowed(*(a.astype("float32") for a in made))
-    assert jnp.array_equal(windowed(*made), wide.astype("bfloat16"))
-    assert all(g.dtype == jnp.bfloat16 for g in value_and_gradients(windowed, made)[1])
+    wide = conv_relu_pool(*(a.astype("float32") for a in made))
+    assert jnp.array_equal(conv_relu_pool(*made), wide.astype("bfloat16"))
+    assert all(g.dtype == jnp.bfloat16 for g in value_and_gradients(conv_relu_pool, made)[1])
 
 
 @pytest.mark.parametrize("size", [1, 3])

@@ -18,8 +18,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from cellcycle_jax.models.pooling import max_pool2
-
 WINDOWS = 2048  # pooling windows at a time
 FEWEST_CHANNELS = 8  # of the input, for Winograd; below it the products would be too small
 DEAD = 4  # "winner" of a window whose four outputs relu makes zero
@@ -93,8 +91,11 @@ def conv_relu(x, kernel, bias):
     return jax.nn.relu(convolve(x, kernel) + bias)
 
 
+@jax.custom_vjp
 def conv_relu_pool(x, kernel, bias):
-    """`conv_relu` and max-pooling, by `windowed` on a CPU and by `plain` elsewhere.
+    """`conv_relu` and max-pooling; by pooling windows, a few images at a time, on a CPU, and as XLA does it elsewhere.
+
+    Of outputs of a window that are equal the first gets the whole gradient.
 
     Args:
         x: f32 [B, h, w, C].
@@ -104,84 +105,118 @@ def conv_relu_pool(x, kernel, bias):
     Returns:
         f32 [B, h // 2, w // 2, D].
     """
-    return jax.lax.platform_dependent(x, kernel, bias, cpu=_by_device, default=plain)
-
-
-def _by_device(x, kernel, bias):
-    """`windowed`, the images of each device by themselves.
-
-    A loop over groups of images would otherwise take each group from one device, and all others would wait for it.
-    """
-    devices = jax.device_count()
-    if len(x) % devices:
-        return windowed(x, kernel, bias)
-    y = jax.vmap(windowed, (0, None, None))(x.reshape(devices, -1, *x.shape[1:]), kernel, bias)
-    return y.reshape(len(x), *y.shape[2:])
-
-
-def plain(x, kernel, bias):
-    """`conv_relu_pool` as XLA does it by itself."""
-    return max_pool2(conv_relu(x, kernel, bias))
-
-
-@jax.custom_vjp
-def windowed(x, kernel, bias):
-    """`conv_relu_pool` by pooling windows, few images at a time.
-
-    Of outputs of a window that are equal the first gets the whole gradient, where `plain` shares it among them.
-    """
     return _forward(x, kernel, bias)[0]
 
 
 def _forward(x, kernel, bias):
+    y, winner = jax.lax.platform_dependent(x, kernel, bias, cpu=by_windows, default=by_xla)
+    return y, (x, kernel, winner)
+
+
+def _backward(kept, dy):
+    return jax.lax.platform_dependent(*kept, dy, cpu=gradients_by_windows, default=gradients_by_xla)
+
+
+conv_relu_pool.defvjp(_forward, _backward)
+
+
+def by_xla(x, kernel, bias):
+    """What `conv_relu_pool` gives, and u8 [B, h // 2, w // 2, D], which output of each window won, or `DEAD`."""
+    z = convolve(x, kernel)
+    h, w = z.shape[1] // 2 * 2, z.shape[2] // 2 * 2
+    return _largest([z[:, i:h:2, j:w:2] for i in range(2) for j in range(2)], bias)
+
+
+def gradients_by_xla(x, kernel, winner, dy):
+    """Gradients with respect to x, kernel and bias, from what `by_xla` or `by_windows` gave."""
+    dz = [jnp.where(winner == i, dy, 0) for i in range(4)]
+    b, h, w, d = dy.shape
+    dz = jnp.stack([jnp.stack(dz[:2], 3), jnp.stack(dz[2:], 3)], 2).reshape(b, 2 * h, 2 * w, d)
+    dz = jnp.pad(dz, ((0, 0), (0, x.shape[1] - 2 * h), (0, x.shape[2] - 2 * w), (0, 0)))
+    return *jax.vjp(convolve, x, kernel)[1](dz), _bias_gradient(winner, dy)
+
+
+def by_windows(x, kernel, bias):
+    """As `by_xla`, a few images at a time."""
     wide = jnp.promote_types(x.dtype, "float32")
     outputs = _direct if kernel.shape[2] < FEWEST_CHANNELS else _winograd
 
     def pooled(x):
-        z = outputs(x.astype(wide), kernel.astype(wide))
-        top = functools.reduce(jnp.maximum, z)
-        winner = jnp.where(z[0] == top, 0, jnp.where(z[1] == top, 1, jnp.where(z[2] == top, 2, 3)))
-        y = top + bias
-        return jax.nn.relu(y).astype(bias.dtype), jnp.where(y > 0, winner, DEAD).astype(jnp.uint8)
+        return _largest(outputs(x.astype(wide), kernel.astype(wide)), bias)
 
-    y, winner = jax.lax.map(pooled, _grouped(x, _group_size(x.shape)))
-    return _joined(y, len(x)), (x, kernel, bias, winner)
+    return _joined(jax.lax.map(jax.vmap(pooled), _grouped(x)), len(x))
 
 
-def _backward(kept, dy):
-    x, kernel, bias, winner = kept
+def gradients_by_windows(x, kernel, winner, dy):
+    """As `gradients_by_xla`, a few images at a time."""
     wide = jnp.promote_types(x.dtype, "float32")
     kernel_gradient = _direct_kernel_gradient if kernel.shape[2] < FEWEST_CHANNELS else _winograd_kernel_gradient
 
-    def add(total, group):
+    def gradients(group):
         x, winner, dy = group[0].astype(wide), group[1], group[2].astype(wide)
         dz = [jnp.where(winner == i, dy, 0) for i in range(4)]
         m = jax.lax.optimization_barrier(_products_gradient(dz))
-        total = total[0] + kernel_gradient(x, dz, m), total[1] + jnp.where(winner < DEAD, dy, 0).sum((0, 1, 2))
-        return total, _input_gradient(m, kernel.astype(wide), x.shape).astype(kernel.dtype)
+        dx = _input_gradient(m, kernel.astype(wide), x.shape).astype(kernel.dtype)
+        return (kernel_gradient(x, dz, m), _bias_gradient(winner, dy)), dx
 
-    size = _group_size(x.shape)
-    zeros = jnp.zeros_like(kernel, wide), jnp.zeros_like(bias, wide)
-    (dkernel, dbias), dx = jax.lax.scan(add, zeros, (_grouped(x, size), winner, _grouped(dy, size)))
-    return _joined(dx, len(x)), dkernel.astype(kernel.dtype), dbias.astype(bias.dtype)
+    def add(total, group):
+        new, dx = jax.vmap(gradients)(group)
+        return jax.tree.map(jnp.add, total, new), dx
+
+    groups = _grouped((x, winner, dy))
+    per_device = groups[0].shape[1]
+    zeros = jnp.zeros((per_device, *kernel.shape), wide), jnp.zeros((per_device, dy.shape[-1]), wide)
+    total, dx = jax.lax.scan(add, zeros, groups)
+    dkernel, dbias = (t.sum(0).astype(kernel.dtype) for t in total)
+    return _joined(dx, len(x)), dkernel, dbias
 
 
-windowed.defvjp(_forward, _backward)
+def _largest(z, bias):
+    """Of the four outputs of each window, arrays [..., D], the largest after bias and relu, and which it is."""
+    top = functools.reduce(jnp.maximum, z)
+    winner = jnp.where(z[0] == top, 0, jnp.where(z[1] == top, 1, jnp.where(z[2] == top, 2, 3)))
+    y = top + bias
+    return jax.nn.relu(y).astype(bias.dtype), jnp.where(y > 0, winner, DEAD).astype(jnp.uint8)
+
+
+def _bias_gradient(winner, dy):
+    return jnp.where(winner < DEAD, dy, 0).sum((0, 1, 2))
+
+
+def _grouped(tree):
+    """Arrays [B, ...] as [G, n, s, ...]: on each of n devices s images at a time, filled up with zeros.
+
+    The images of a device stay together: a loop over groups of neighbours would take each from one device, and all
+    others would wait for it.
+    """
+    shape = jax.tree.leaves(tree)[0].shape
+    devices = jax.device_count() if shape[0] % jax.device_count() == 0 else 1
+    own = shape[0] // devices
+    size = _group_size((own, *shape[1:]))
+
+    def one(x):
+        x = x.reshape(devices, own, *x.shape[1:])
+        x = jnp.pad(x, ((0, 0), (0, -own % size), *((0, 0),) * (x.ndim - 2)))
+        return x.reshape(devices, -1, size, *x.shape[2:]).swapaxes(0, 1)
+
+    return jax.tree.map(one, tree)
+
+
+def _joined(tree, n):
+    """The reverse of `_grouped`, of the first n images."""
+
+    def one(x):
+        groups, devices, size = x.shape[:3]
+        x = x.swapaxes(0, 1).reshape(devices, groups * size, *x.shape[3:])
+        return x[:, : n // devices].reshape(n, *x.shape[2:])
+
+    return jax.tree.map(one, tree)
 
 
 def _group_size(shape):
     """Images at a time: about `WINDOWS` windows, and as few images as can be added to fill up the last group."""
     most = max(1, min(shape[0], 4 * WINDOWS // (shape[1] * shape[2])))
     return min(range(most, most // 2, -1), key=lambda size: -shape[0] % size)
-
-
-def _grouped(x, size):
-    x = jnp.pad(x, ((0, -len(x) % size), *((0, 0),) * (x.ndim - 1)))
-    return x.reshape(-1, size, *x.shape[1:])
-
-
-def _joined(x, n):
-    return x.reshape(-1, *x.shape[2:])[:n]
 
 
 def _pixels(x, channels_last=True):
