@@ -198,10 +198,11 @@ def test_a_cohort_goes_on_after_one_member_has_diverged(folder, tmp_path, monkey
 
 
 @pytest.mark.slow
-def test_a_cohort_stopped_on_two_devices_goes_on_with_one(folder, tmp_path):
+def test_a_cohort_whose_models_were_divided_goes_on_with_divided_batches(folder, tmp_path):
+    """Stopped as on two accelerators, and then trained as on a CPU."""
     members = {"a": {}, "b": {"seed": 1}, "c": {"data.channels": ("DNA",)}}
     changes = {"model.name": "nagao2020", "train.steps": 20}
-    job = {"workdir": str(tmp_path / "all"), "changes": changes, "members": members, "stop_at": 5}
+    job = {"workdir": str(tmp_path / "all"), "changes": changes, "members": members, "stop_at": 5, "in_program": True}
     assert train_process.finish(train_process.start(folder, [job], devices=2)) == [75]
     configs = {name: config(**changes | own) for name, own in members.items()}
     folders = {name: tmp_path / "all" / name for name in members}

@@ -65,8 +65,10 @@ def eight(one, folder):
     jobs = [{"workdir": str(one / "first-8"), "changes": ONE_STEP}]
     for model, members in COHORTS.items():
         jobs += [{"workdir": str(one / f"{model}-8"), "changes": exact(model)},
-                 {"workdir": str(one / f"{model}-cohort8"), "changes": exact(model), "members": members}]
-    jobs += [{"workdir": str(one / "resumed8"), "changes": exact("resnet")}]
+                 {"workdir": str(one / f"{model}-cohort8"), "changes": exact(model), "members": members,
+                  "in_program": True}]
+    jobs += [{"workdir": str(one / "resnet-by-host8"), "changes": exact("resnet"), "members": MEMBERS},
+             {"workdir": str(one / "resumed8"), "changes": exact("resnet")}]
     assert finish(start(folder, jobs, devices=8)) == [0]
     return one
 
@@ -127,6 +129,11 @@ def test_where_cells_lie_changes_nothing(one, place):
 def test_a_model_in_a_cohort_is_the_model_alone(one, member, cohort):
     """Started one by one, as on a CPU, and side by side in a loop inside the program, as on an accelerator."""
     assert largest_difference(one / f"resnet-{member}", one / f"resnet-{cohort}-{member}") < EXACT
+
+
+@pytest.mark.parametrize("member", MEMBERS)
+def test_a_cohort_whose_batches_are_divided_is_its_models_alone(eight, member):
+    assert largest_difference(eight / f"resnet-{member}", eight / f"resnet-by-host8-{member}") < EXACT
 
 
 @pytest.mark.parametrize("model, member", SINGLE)
