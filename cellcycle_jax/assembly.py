@@ -56,8 +56,7 @@ def load(config, data_dir, models: int):
         InputRefused, StoredStateRefused: the data set cannot be used.
     """
     needed = sum(data.pixel_bytes(data_dir, split) for split in ("train", "validation"))
-    free = [-most for most in mesh.largest(*(-here for here in feed.free_memory()))]  # least of all processes
-    placement = feed.choose_placement(config.data.placement, needed, *free)
+    placement = feed.place(config.data.placement, needed)
     if models > 1 and placement != "device":
         raise UsageError(f"data.placement={placement!r}: models trained as one program need their cells on the device "
                          f"({needed / 2**30:.1f} GiB); train them one by one (sweep --index)")

@@ -17,7 +17,7 @@ import shutil
 import jax
 import numpy as np
 
-from cellcycle_jax import files, manifest
+from cellcycle_jax import files, manifest, mesh
 from cellcycle_jax.errors import StoredStateRefused
 
 KEPT = 2  # steps kept, so that one is left if the newest is damaged
@@ -41,27 +41,27 @@ def save(folder, step: int, state, best, progress: dict, facts: dict | None = No
     folder = pathlib.Path(folder).absolute()
     # On the host, where only the first process writes: the step has no trace of the devices it was made on.
     trees = {"state": on_host(state), "best": on_host(best)}
-    if jax.process_index() == 0:
+    if mesh.first_process():
         _sweep(folder)
         _remove(folder, step)
-    _wait("swept")
+    mesh.wait("checkpoint swept")
     try:
         _write(folder / str(step), trees)
-        if jax.process_index() == 0:
+        if mesh.first_process():
             manifest.write(folder, step, _kinds(trees), facts or {}, progress)
     except Exception as error:
-        if jax.process_index() == 0:
+        if mesh.first_process():
             _sweep(folder)  # what is half written may be what fills the disk
         code = re.search(r"os_error_code='(\d+)'", str(error))  # TensorStore gives a full disk as a ValueError
         if code:
             raise OSError(int(code[1]), os.strerror(int(code[1])), str(folder)) from error
         raise
-    if jax.process_index() == 0:
+    if mesh.first_process():
         finished = manifest.steps(folder)
         kept = [done for done in finished if done <= step][:KEPT]
         for old in set(finished) - set(kept):
             _remove(folder, old)
-    _wait("saved")
+    mesh.wait("checkpoint saved")
 
 
 def newest_step(folder) -> int | None:
@@ -180,22 +180,11 @@ def _remove(folder, step):
         shutil.rmtree(folder / str(step))
 
 
-def _wait(name):
-    """Until all processes are here."""
-    if jax.process_count() > 1:
-        from jax.experimental import multihost_utils
-
-        multihost_utils.sync_global_devices(f"checkpoint {name}")
-
-
 def _require_agreement(folder, step):
-    if jax.process_count() > 1:
-        from jax.experimental import multihost_utils
-
-        steps = multihost_utils.process_allgather(np.int32(step)).tolist()
-        if len(set(steps)) > 1:
-            raise StoredStateRefused(f"{folder}: the processes find different newest steps there ({steps}; -1 none, -2 "
-                                     "damaged); put the run folder where all of them see the same files")
+    steps = mesh.gathered(np.int32(step)).tolist()
+    if len(set(steps)) > 1:
+        raise StoredStateRefused(f"{folder}: the processes find different newest steps there ({steps}; -1 none, -2 "
+                                 "damaged); put the run folder where all of them see the same files")
 
 
 def _all_damaged(folder, damaged):

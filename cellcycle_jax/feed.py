@@ -18,6 +18,11 @@ SENT_BYTES = 64 * 2**20  # of streamed batches in one dispatch
 THREADS, AHEAD = 4, 16  # threads that make batches, and batches made before they are wanted
 
 
+def place(asked: str, needed: int) -> str:
+    """`choose_placement` by the memory that is free now, the least of all processes, which all of them call."""
+    return choose_placement(asked, needed, *(-most for most in mesh.largest(*(-free for free in free_memory()))))
+
+
 def choose_placement(asked: str, needed: int, device_free: float, host_free: float) -> str:
     """Where crops go: what is asked for, or the fastest place that holds them.
 
@@ -147,8 +152,7 @@ class Scored:
     def logits(self, predict, variables, channel_mask) -> np.ndarray:
         """Logits f32 [R, N, P] by `predict` of `programs.make_predict_program`; the last batch is filled up."""
         n, found, shared = len(self._crops), [], mesh.whole(self._layout.mesh)
-        for start in range(0, n, self._size):
-            rows = np.minimum(np.arange(start, start + self._size, dtype=np.int32), n - 1)
+        for rows in mesh.filled_rows(n, self._size):
             arrays = self._arrays
             if arrays is None:
                 arrays = mesh.put(data.arrays_of(data.take(self._crops, rows)), shared)

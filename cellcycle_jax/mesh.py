@@ -142,12 +142,18 @@ def padded_size(batch: int, mesh) -> int:
     return -(-batch // mesh.size) * mesh.size
 
 
+def filled_rows(n: int, size: int):
+    """Rows i32 [size] of each batch of n cells in order; the last one is filled up with the last cell."""
+    for start in range(0, n, size):
+        yield np.minimum(np.arange(start, start + size, dtype=np.int32), n - 1)
+
+
 def batchwise(function, take, n: int, batch: int):
     """What a compiled function says of n cells, some at a time, divided over the devices.
 
     Args:
         function: pytree of arrays [B, ...] -> pytree of arrays [B, ...].
-        take: rows i64 [B] -> what `function` takes.
+        take: rows i32 [B] -> what `function` takes.
         n: cells, at least 1.
         batch: cells at a time, rounded up to a multiple of the number of devices; the last batch is filled up, so that
             only one program is compiled.
@@ -155,11 +161,9 @@ def batchwise(function, take, n: int, batch: int):
     Returns:
         Pytree of NumPy arrays [n, ...].
     """
-    devices, found = make_mesh(), []
-    size = padded_size(batch, devices)
-    for start in range(0, n, size):
-        rows = np.minimum(np.arange(start, start + size), n - 1)
-        found.append(jax.device_get(function(put(take(rows), divided(devices)))))
+    devices = make_mesh()
+    found = [jax.device_get(function(put(take(rows), divided(devices))))
+             for rows in filled_rows(n, padded_size(batch, devices))]
     return jax.tree.map(lambda *parts: np.concatenate(parts)[:n], *found)
 
 
@@ -170,9 +174,19 @@ def first_process() -> bool:
 
 def largest(*values: float) -> list[float]:
     """Each value's maximum over all processes: what they have to agree on. A process alone gets its own back."""
-    if jax.process_count() == 1:
-        return list(values)
-    return multihost_utils.process_allgather(np.array(values)).max(axis=0).tolist()
+    return gathered(values).max(axis=0).tolist()
+
+
+def gathered(value) -> np.ndarray:
+    """What each process holds, an array or a number of the same kind, along a first axis; all of them call this."""
+    value = np.asarray(value)
+    return value[None] if jax.process_count() == 1 else multihost_utils.process_allgather(value)
+
+
+def wait(name: str) -> None:
+    """Until all processes are here."""
+    if jax.process_count() > 1:
+        multihost_utils.sync_global_devices(name)
 
 
 def require_equal(text: str, what: str) -> None:
@@ -181,8 +195,7 @@ def require_equal(text: str, what: str) -> None:
     Raises:
         StoredStateRefused: on every process.
     """
-    if jax.process_count() > 1:
-        own = np.frombuffer(text.encode().ljust(64)[:64], np.uint8).astype(np.int32)
-        if len(np.unique(multihost_utils.process_allgather(own), axis=0)) > 1:
-            raise StoredStateRefused(f"the {jax.process_count()} processes of this job differ in {what}; start all of "
-                                     "them with the same command, config and data set")
+    own = np.frombuffer(text.encode().ljust(64)[:64], np.uint8).astype(np.int32)
+    if len(np.unique(gathered(own), axis=0)) > 1:
+        raise StoredStateRefused(f"the {jax.process_count()} processes of this job differ in {what}; start all of "
+                                 "them with the same command, config and data set")

@@ -88,8 +88,7 @@ def crops_of(trained: run.Run, split: str, final: bool = False) -> data.Crops:
         split, final: as of `data.load_crops`.
     """
     needed = data.pixel_bytes(trained.data_dir, split, final)
-    in_memory = feed.choose_placement("auto", needed, *feed.free_memory()) != "disk"
-    crops = data.load_crops(trained.data_dir, split, final, pixels=in_memory)
+    crops = data.load_crops(trained.data_dir, split, final, pixels=feed.place("auto", needed) != "disk")
     return data.take_lines(crops, trained.config.data.cell_lines)
 
 

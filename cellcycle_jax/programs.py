@@ -16,8 +16,8 @@ from cellcycle_jax.mesh import AXIS, divided, padded_size, put, whole
 from cellcycle_jax.model_input import seen
 from cellcycle_jax.steps import SUMS
 
-# Steps that the host starts before it waits for the first of them. XLA lets a CPU device have 32 computations in flight,
-# and where the host waits for that, one device can wait in a sum over devices for one whose step it does not start.
+# Steps that the host starts before it waits for the first of them. XLA lets 32 computations be under way on a CPU
+# device; at this limit one device can wait, in a sum over devices, for another whose step is never started.
 AHEAD = 8
 
 
