@@ -5,9 +5,7 @@ they are a matter of memory, not of arithmetic. What a compiler reports is no re
 once and calls into other libraries not at all.
 """
 
-from bench.protocol import CLASSES, Network
-
-SMALLEST_MAP = 8  # px; a residual network halves its map down to this size
+from bench.protocol import CLASSES, SMALLEST_MAP, Network
 
 
 def layers(network: Network) -> dict[str, float]:

@@ -12,7 +12,7 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[2]))
 
-from bench.ours.networks import about, build, made_crops, seen
+from bench.ours.networks import about, build, inputs_of, made_crops
 from bench.protocol import NETWORKS, serve, worker_parser
 from cellcycle_jax import run, runtime, state
 
@@ -24,7 +24,7 @@ def main():
     given = parser.parse_args()
     runtime.divide_cpu()
     network, model = NETWORKS[given.model], build(given.model, given.dtype)
-    crops, inputs = made_crops(network, given.batch), seen(network)
+    crops, inputs = made_crops(network, given.batch), inputs_of(network)
     variables = state.init_variables(model, 0, (network.size, network.size, network.channels))
     once = functools.partial(run.predict, model, variables, inputs, crops, given.batch, embeddings=not given.logits)
 

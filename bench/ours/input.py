@@ -17,9 +17,9 @@ import jax
 import numpy as np
 import tensorflow_datasets as tfds
 
-from bench.ours.networks import about, seen
+from bench.ours.networks import about, inputs_of
 from bench.protocol import NETWORKS, serve, worker_parser
-from cellcycle_jax import data, feed, mesh, programs, steps
+from cellcycle_jax import data, feed, mesh, model_input, programs, steps
 
 # Each reader is `(first, units)` -> arrays on the device, a unit at a time, and the number of batches in a unit.
 
@@ -27,14 +27,14 @@ from cellcycle_jax import data, feed, mesh, programs, steps
 def on_device(crops, batch, prepared):
     """Rows gathered inside a compiled program from arrays on the device; made model inputs there if `prepared`."""
     arrays = jax.device_put(data.arrays_of(crops))
-    inputs = seen(NETWORKS["resnet"])
+    inputs = inputs_of(NETWORKS["resnet"])
 
     @jax.jit
     def gather(arrays, rows):
         cells = {name: a[rows] for name, a in arrays.items()}
         if not prepared:
             return cells
-        return inputs(*(cells[name] for name in ("image", "image_scale", "compartments", "norm"))), cells["label"]
+        return model_input.seen(inputs, cells), cells["label"]
 
     return one_by_one(lambda number: gather(arrays, steps.batch_indices(0, number, len(crops), batch)[0])), 1
 

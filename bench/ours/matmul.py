@@ -5,7 +5,6 @@
 What it says and is told stands in bench/protocol.py.
 """
 
-import argparse
 import pathlib
 import sys
 
@@ -14,13 +13,12 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[2]))
 import jax
 
 from bench.ours.networks import about
-from bench.protocol import serve
+from bench.protocol import serve, worker_parser
 
 
 def main():
     """Warm up and serve."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
+    parser = worker_parser(__doc__, dtype="float32")
     parser.add_argument("--size", type=int, default=4096)
     given = parser.parse_args()
     shape = (given.size, given.size)

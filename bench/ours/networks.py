@@ -33,7 +33,7 @@ def made_crops(network, n: int) -> data.Crops:
         group_by="field")
 
 
-def seen(network):
+def inputs_of(network):
     """`model_input.model_inputs` of all channels of a made crop."""
     return functools.partial(model_input.model_inputs, channels=tuple(range(network.channels)), mask="none",
                              scale="reference")
@@ -42,7 +42,7 @@ def seen(network):
 def densities(name: str, dtype: str, variables) -> dict[str, float]:
     """Share of each tap that is not zero. Steps that skip dead activations are the faster the fewer are alive."""
     crops = data.arrays_of(made_crops(NETWORKS[name], 16))
-    image = model_input.seen(seen(NETWORKS[name]), crops)
+    image = model_input.seen(inputs_of(NETWORKS[name]), crops)
     _, taps = jax.jit(functools.partial(build(name, dtype).apply, train=False))(variables, image)
     return {tap: float((np.asarray(activation, np.float32) != 0).mean()) for tap, activation in taps.items()}
 

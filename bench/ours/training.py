@@ -6,7 +6,7 @@ import functools
 import jax
 import numpy as np
 
-from bench.ours.networks import build, made_crops, seen
+from bench.ours.networks import build, inputs_of, made_crops
 from bench.protocol import CLASSES, DROPOUT, LEARNING_RATE, NETWORKS
 from cellcycle_jax import augment, feed, mesh, optim, programs, state, steps
 
@@ -77,7 +77,7 @@ def _assembled(setup, layout):
     optimizer = functools.partial(optim.make_optimizer, "rmsprop", "constant", 1)
     changes = functools.partial(augment.augment, channels=tuple(range(network.channels)), stored=network.channels,
                                 **(AUGMENTED if setup.augmented else UNCHANGED))
-    step = steps.make_train_step(model, optimizer, seen(network), changes)
+    step = steps.make_train_step(model, optimizer, inputs_of(network), changes)
     program = programs.make_train_program(step, layout, streamed=not setup.resident)
     create = state.make_create(model, optimizer(setup.learning_rate, 0.0),
                                (network.size, network.size, network.channels))
