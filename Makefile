@@ -25,7 +25,8 @@ pretrained: $(VENV)/.ready
 test-fast: $(VENV)/.ready
 	$(RUN) -m pytest -m "not slow"
 
-# Runs killed and checkpoints damaged at random, recorded in bench/RESULTS.md; takes some minutes.
+# Runs killed and checkpoints damaged at random, and 20,000 steps of training without a pause, recorded in
+# bench/RESULTS.md; takes some minutes.
 soak: $(VENV)/.ready
 	$(RUN) bench/soak.py --record
 

@@ -8,9 +8,8 @@ Operations are those of the layers' shapes (`flops.py`, a convolution counted di
 is of what products of 4096 x 4096 matrices reach in the same rounds. A way of ours with learning rate 0 keeps its first
 weights: what skips dead activations would otherwise get faster as they die. Memory kept: glibc keeps freed memory for
 the next step, as `runtime.keep_freed_memory` has it; on a CPU ours does, and divides a batch over the cores
-(`runtime.divide_cpu`), unless it says otherwise. On a GPU, bfloat16
-joins float32. Peers that are not installed are left out, and the table says so; `--record` puts the tables into
-bench/RESULTS.md.
+(`runtime.divide_cpu`), unless it says otherwise. On a GPU, bfloat16 joins float32. Peers that are not installed are
+left out, and the table says so; `--record` puts the tables into bench/RESULTS.md.
 """
 
 import pathlib

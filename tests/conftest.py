@@ -1,17 +1,19 @@
 """Small data that several test files share, made once per session by the project's own tools."""
 
 import os
-import pathlib
 
-import pytest
-
-from configs import base
-from configs.data import simulated
-from data_prep.build import prepare
-from data_prep.simulate import simulate
-
-# Everything runs on two devices, however many cores there are; tests that need another number start a process.
+# Everything runs on two devices, however many cores there are; tests that need another number start a process. JAX
+# reads this when it is imported, so it stands before all imports that may bring JAX.
 os.environ["JAX_NUM_CPU_DEVICES"] = "2"
+
+import pathlib  # noqa: E402
+
+import pytest  # noqa: E402
+
+from configs import base  # noqa: E402
+from configs.data import simulated  # noqa: E402
+from data_prep.build import prepare  # noqa: E402
+from data_prep.simulate import simulate  # noqa: E402
 
 SHARED = pathlib.Path(__file__).parents[2] / "shared" / "data"
 
