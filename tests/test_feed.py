@@ -23,8 +23,9 @@ def crops():
     return dataclasses.replace(tiny.crops(10), label=np.arange(10, dtype=np.int32))
 
 
-def layout(members=1):
-    return programs.choose_layout(members, mesh.make_mesh(jax.devices()[:1]))
+def layout(members=1, devices=1):
+    assert jax.device_count() >= devices
+    return programs.choose_layout(members, mesh.make_mesh(jax.devices()[:devices]))
 
 
 @pytest.mark.parametrize("needed, device, host, place", [
@@ -45,16 +46,18 @@ def test_free_memory_is_what_this_computer_has():
 
 
 @pytest.mark.parametrize("first", [0, 5])
-@pytest.mark.parametrize("batch, rows", [(4, range(10)), (7, [8, 1, 3, 9, 2])])
-def test_streamed_batches_are_those_of_the_order(crops, first, batch, rows):
-    """Also begun later, from some of the cells, and where an epoch ends within a batch."""
+@pytest.mark.parametrize("devices, batch, rows, size", [
+    (1, 4, range(10), 4), (2, 4, range(10), 4), (1, 7, [8, 1, 3, 9, 2], 7), (2, 7, [8, 1, 3, 9, 2], 8)])
+def test_streamed_batches_are_those_of_the_order(crops, first, devices, batch, rows, size):
+    """Also begun later, from some of the cells, and where an epoch ends within a batch; filled up with the first."""
     order, rows = feed.Order(3, np.array(rows, np.int32)), np.array(rows)
-    cells = feed.Streamed(crops, order, batch, layout(), first, 12)
+    cells = feed.Streamed(crops, order, batch, layout(devices=devices), first, 12)
     done = first
     for count in (1, 4, 2):
         _, arrays = cells.take(done, count)
         wanted = rows[steps.batch_indices(3, done, len(rows), batch, count)]
-        assert arrays["label"].shape == (cells.most, batch)
+        wanted = np.concatenate([wanted, wanted[:, : size - batch]], axis=1)
+        assert arrays["label"].shape == (cells.most, size) and len(arrays["label"].sharding.device_set) == devices
         np.testing.assert_array_equal(arrays["label"][:count], wanted)
         np.testing.assert_array_equal(arrays["image"][:count], crops.image[wanted])
         done += count
@@ -70,13 +73,14 @@ def test_resident_batches_are_those_of_the_orders(crops):
 
 
 @pytest.mark.parametrize("resident", [True, False])
-@pytest.mark.parametrize("batch", [1, 4, 10, 16])
-def test_every_cell_is_scored_once_and_in_order(crops, resident, batch):
+@pytest.mark.parametrize("devices, batch, size", [
+    (1, 1, 1), (1, 4, 4), (1, 7, 7), (1, 10, 10), (1, 16, 16), (2, 1, 2), (2, 4, 4), (2, 7, 8), (2, 16, 16)])
+def test_every_cell_is_scored_once_and_in_order(crops, resident, devices, batch, size):
     def predict(variables, channel_mask, arrays, index):
-        assert index.shape == (batch,)
+        assert index.shape == (size,) and len(index.sharding.device_set) == devices
         return jax.numpy.stack([arrays["label"][index], arrays["image"][index].sum((1, 2, 3))], -1)[None] + variables
 
-    logits = feed.Scored(crops, batch, layout(), resident).logits(predict, 1, np.ones((1, 2), bool))
+    logits = feed.Scored(crops, batch, layout(devices=devices), resident).logits(predict, 1, np.ones((1, 2), bool))
     wanted = np.stack([crops.label, crops.image.sum((1, 2, 3))], -1) + 1
     np.testing.assert_array_equal(logits, wanted[None])
 

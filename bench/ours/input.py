@@ -19,7 +19,7 @@ import tensorflow_datasets as tfds
 
 from bench.ours.networks import about, inputs_of
 from bench.protocol import NETWORKS, serve, worker_parser
-from cellcycle_jax import data, feed, mesh, model_input, programs, steps
+from cellcycle_jax import data, feed, mesh, model_input, programs, runtime, steps
 
 # Each reader is `(first, units)` -> arrays on the device, a unit at a time, and the number of batches in a unit.
 
@@ -87,6 +87,7 @@ def main():
     parser.add_argument("--reader", choices=READERS, required=True)
     parser.add_argument("--data", type=pathlib.Path, required=True)
     given = parser.parse_args()
+    runtime.divide_cpu()
     crops = data.load_crops(given.data, "train", pixels=not given.reader.startswith("disk"))
     read, batches = READERS[given.reader](crops, given.batch)
     done = 0

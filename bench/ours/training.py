@@ -54,20 +54,21 @@ class Training:
         self._resident = setup.resident and feed.Resident(self._crops, self._orders, setup.batch, layout)
 
     def run(self, number: int) -> np.ndarray:
-        """Do so many steps and wait for the devices; the mean loss of each step, f32 [members, number]."""
-        members, found, end = self._layout.models, [], self._done + number
+        """Do so many steps and wait for the devices; the mean loss of each step, f32 [setup.members, number]."""
+        models, found, end = self._layout.models, [], self._done + number
         cells = self._resident or feed.Streamed(self._crops, self._orders[0], self._setup.batch, self._layout,
                                                 self._done, end)
         while self._done < end:
             count = min(end - self._done, cells.most)
             index, arrays = cells.take(self._done, count)
-            counts = np.full(members, count, np.int32)
+            counts = np.full(models, count, np.int32)
             self.state, sums = self._program(self._traits, self.state, index, counts, arrays, self._valid)
             self._done += count
             found.append((sums, count))
         cells.close()
         jax.block_until_ready(self.state)
-        return np.concatenate([np.asarray(sums["loss"])[:, :count] / np.asarray(sums["count"])[:, :count]
+        asked = self._setup.members  # the other models only fill the devices up
+        return np.concatenate([np.asarray(sums["loss"])[:asked, :count] / np.asarray(sums["count"])[:asked, :count]
                                for sums, count in found], axis=1)
 
 
