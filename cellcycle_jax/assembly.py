@@ -6,7 +6,7 @@ import functools
 import jax
 import numpy as np
 
-from cellcycle_jax import augment, cohort, data, feed, mesh, optim, programs, run, state, steps
+from cellcycle_jax import augment, cohort, data, feed, layouts, mesh, optim, programs, run, state, steps
 from cellcycle_jax.errors import UsageError
 from cellcycle_jax.model_input import require_compartments
 
@@ -15,7 +15,7 @@ from cellcycle_jax.model_input import require_compartments
 class Parts:
     """What the loop runs: compiled programs, the cells, and the models before the first step."""
 
-    layout: programs.Layout
+    layout: layouts.Layout
     members: list[cohort.Member]
     shapes: list  # per member, the state it has as a model of its own, shapes only
     channels: tuple[str, ...]
@@ -29,12 +29,8 @@ class Parts:
     scored: feed.Scored
     labels: np.ndarray  # i32, of the validation cells
 
-    def on_devices(self, tree):
-        """What the members have for themselves as that of all models, on the devices."""
-        return _on_devices(tree, self.layout)
-
     def of_members(self, tree):
-        """The reverse of `on_devices`: how many devices there are does not show in it."""
+        """The reverse of `Layout.filled_up`: how many devices there are does not show in it."""
         if self.layout.models == len(self.members):
             return tree
         return jax.tree.map(lambda a: a[: len(self.members)], jax.device_get(tree))
@@ -74,7 +70,7 @@ def assemble(members, splits, placement: str) -> Parts:
         splits: [crops of training, crops of validation].
         placement: where they go.
     """
-    layout, config = programs.choose_layout(len(members), mesh.make_mesh()), members[0].config
+    layout, config = layouts.choose_layout(len(members), mesh.make_mesh()), members[0].config
     train, members = _used(splits[0], members, "train")
     validation, members = _used(splits[1], members, "validation")
     channels = cohort.all_channels(members, train.channels)
@@ -90,18 +86,12 @@ def assemble(members, splits, placement: str) -> Parts:
     resident = placement == "device"
     step = steps.make_train_step(model, optimizer, inputs, augmentation)
     return Parts(
-        layout, members, shapes, channels, start, _on_devices(traits, layout), weights,
+        layout, members, shapes, channels, start, layout.filled_up(traits), weights,
         program=programs.make_train_program(step, layout, streamed=not resident),
         predict=programs.make_predict_program(model, inputs, layout),
         resident=_resident(train, members, layout) if resident else None, crops=None if resident else train,
         scored=feed.Scored(validation, config.train.batch_size, layout, resident), labels=validation.label,
     )
-
-
-def _on_devices(tree, layout):
-    """What members have for themselves as that of all models of a layout, on the devices."""
-    full = jax.tree.map(lambda a: mesh.fill_up(a, layout.models, axis=0), tree)
-    return mesh.put(full, layout.own)
 
 
 def _resident(crops, members, layout):

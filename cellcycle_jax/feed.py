@@ -20,7 +20,7 @@ THREADS, AHEAD = 4, 16  # threads that make batches, and batches made before the
 
 def place(asked: str, needed: int) -> str:
     """`choose_placement` by the memory that is free now, the least of all processes, which all of them call."""
-    return choose_placement(asked, needed, *(-most for most in mesh.largest(*(-free for free in free_memory()))))
+    return choose_placement(asked, needed, *mesh.smallest(*free_memory()))
 
 
 def choose_placement(asked: str, needed: int, device_free: float, host_free: float) -> str:
@@ -49,7 +49,7 @@ def free_memory() -> tuple[float, float]:
         host = float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
     stats = [device.memory_stats() or {} for device in jax.local_devices()]
     free = [s["bytes_limit"] - s.get("bytes_in_use", 0) for s in stats if "bytes_limit" in s]
-    return min(free, default=host / jax.local_device_count()), host  # devices of a CPU share its memory
+    return min(free, default=host), host  # devices of a CPU share its memory, and crops in it
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,11 +74,11 @@ class Resident:
             crops: `data.Crops` of all cells that any model is trained on.
             orders: an `Order` for each of R models.
             batch: cells in a batch, over all devices.
-            layout: `programs.Layout` of the models.
+            layout: `layouts.Layout` of the models.
         """
         self._orders, self._batch = orders, batch
         self._size, self.most = layout.batch_size(batch), MOST_STEPS
-        self._arrays = mesh.put(data.arrays_of(crops), mesh.whole(layout.mesh))
+        self._arrays = mesh.put_everywhere(data.arrays_of(crops), layout.mesh)
 
     def take(self, step: int, count: int):
         """What the program is given for `count` steps from `step` on: index i32 [R, MOST_STEPS, B] and arrays."""
@@ -101,14 +101,14 @@ class Streamed:
             crops: `data.Crops`, their pixels in memory or on disk.
             order: of the one model.
             batch: cells in a batch, over all devices.
-            layout: `programs.Layout` of the model.
+            layout: `layouts.Layout` of the model.
             first: number of the first step that will be asked for.
             total: steps of the run.
         """
         import grain
 
         self._size = layout.batch_size(batch)
-        own = _own_part(self._size, layout.mesh)
+        own = _own_part(self._size, layout.rows())
         cell = sum(a.nbytes // len(crops) for a in (crops.image, crops.compartments))
         self.most = int(np.clip(SENT_BYTES // (cell * self._size), 1, MOST_STEPS))
         self._sharding = layout.rows(1)
@@ -133,10 +133,10 @@ class Streamed:
         self._batches.close()
 
 
-def _own_part(size, devices) -> np.ndarray:
+def _own_part(size, sharding) -> np.ndarray:
     """Which entries of a batch of `size` lie on devices of this process, bool [size]."""
     own = np.zeros(size, bool)
-    for (part,) in mesh.divided(devices).addressable_devices_indices_map((size,)).values():
+    for (part,) in sharding.addressable_devices_indices_map((size,)).values():
         own[part] = True
     return own
 
@@ -147,7 +147,7 @@ class Scored:
     def __init__(self, crops, batch: int, layout, resident: bool):
         """Send the cells if `resident`; `batch` is rounded up as `layout.batch_size` does."""
         self._crops, self._size, self._layout = crops, layout.batch_size(batch), layout
-        self._arrays = mesh.put(data.arrays_of(crops), mesh.whole(layout.mesh)) if resident else None
+        self._arrays = mesh.put_everywhere(data.arrays_of(crops), layout.mesh) if resident else None
 
     def logits(self, predict, variables, channel_mask) -> np.ndarray:
         """Logits f32 [R, N, P] by `predict` of `programs.make_predict_program`; the last batch is filled up."""

@@ -199,7 +199,7 @@ def _resume(parts, workdir, record):
     reached = {"step": 0, "members": [progress.fresh() for _ in parts.members]}
     if step is not None:
         now, best, reached = checkpoint.restore(folder, step, now, best, run.facts(record))
-    return parts.on_devices(now), best, reached
+    return parts.layout.filled_up(now), best, reached
 
 
 def _collect(parts, reached, sums, done):

@@ -9,6 +9,7 @@ import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
+from cellcycle_jax import runtime
 from cellcycle_jax.errors import ResourceMissing, StoredStateRefused, UsageError
 
 AXIS = "data"
@@ -17,6 +18,7 @@ ACCELERATORS = ("gpu", "tpu")
 SLURM, OPEN_MPI = "SLURM_STEP_NUM_TASKS", "OMPI_COMM_WORLD_SIZE"
 KUBERNETES = ("KUBERNETES_SERVICE_HOST", "JOB_COMPLETION_INDEX")  # of an indexed Job or a JobSet
 TPU_HOSTS = "TPU_WORKER_HOSTNAMES"
+ALIGNMENT = 64  # bytes
 SHUTDOWN_S = 30  # how long a process that ends waits for the others; one that failed would keep them all waiting
 HEARTBEAT_S = 60  # a host that is silent for so long counts as lost, and all others stop
 
@@ -39,6 +41,7 @@ def start(accelerator: str = "", coordinator: str = "", processes: int = 0, proc
     _refuse_flags(accelerator, coordinator, processes, process)
     if coordinator or _one_of_several():
         _require_kubernetes(coordinator)
+        runtime.divide_cpu(1)  # all must have as many, and several may share a machine
         jax.config.update("jax_cpu_collectives_implementation", "gloo")
         # JAX would note SIGTERM from here on and go on; until training listens for it, it is to end the process.
         jax.config.update("jax_enable_preemption_service", False)
@@ -130,6 +133,22 @@ def put(tree, sharding: NamedSharding):
     return jax.tree.map(one, tree)
 
 
+def put_everywhere(tree, mesh):
+    """A pytree of NumPy arrays, whole on every device; devices of a CPU share one copy in its memory."""
+    if mesh.devices.flat[0].platform == "cpu":
+        tree = jax.tree.map(_aligned, tree)
+    return put(tree, whole(mesh))
+
+
+def _aligned(array):
+    """A copy that begins where XLA wants arrays of a CPU to begin, so that it takes the copy as it is."""
+    room = np.empty(array.nbytes + ALIGNMENT, np.uint8)
+    first = -room.ctypes.data % ALIGNMENT
+    copy = room[first : first + array.nbytes].view(array.dtype).reshape(array.shape)
+    copy[...] = array
+    return copy
+
+
 def fill_up(index, size: int, axis: int = -1):
     """`index` filled up to `size` along one axis with its first entries: what is added is computed and not counted."""
     index = np.asarray(index)
@@ -175,6 +194,11 @@ def first_process() -> bool:
 def largest(*values: float) -> list[float]:
     """Each value's maximum over all processes: what they have to agree on. A process alone gets its own back."""
     return gathered(values).max(axis=0).tolist()
+
+
+def smallest(*values: float) -> list[float]:
+    """As `largest`, each value's minimum."""
+    return gathered(values).min(axis=0).tolist()
 
 
 def gathered(value) -> np.ndarray:

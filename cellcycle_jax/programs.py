@@ -5,71 +5,19 @@ stay on the device as stored integers and are passed as an argument: captured, t
 program, which takes tens of seconds to compile.
 """
 
-import dataclasses
-
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jax.sharding import PartitionSpec
 
-from cellcycle_jax.mesh import AXIS, divided, padded_size, put, whole
+from cellcycle_jax.layouts import Layout
+from cellcycle_jax.mesh import AXIS, put, whole
 from cellcycle_jax.model_input import seen
 from cellcycle_jax.steps import SUMS
 
-# Steps that the host starts before it waits for the first of them. XLA lets 32 computations be under way on a CPU
-# device; at this limit one device can wait, in a sum over devices, for another whose step is never started.
-AHEAD = 8
-
-
-@dataclasses.dataclass(frozen=True)
-class Layout:
-    """How R models and their batches lie on the devices: each batch is divided over them, or the models are.
-
-    Attributes:
-        mesh: the devices.
-        models: their number R, a multiple of the number of devices where models are divided.
-        by_host: whether the host starts the steps and the models one by one.
-    """
-
-    mesh: Mesh
-    models: int
-    by_host: bool
-
-    @property
-    def side_by_side(self) -> bool:
-        """Whether the models run side by side, divided over the devices, and each batch lies whole on its device."""
-        return self.models > 1 and not self.by_host
-
-    @property
-    def own(self) -> NamedSharding:
-        """Of what each model has for itself, with a first axis R."""
-        return divided(self.mesh) if self.side_by_side else whole(self.mesh)
-
-    def rows(self, axis: int = 0) -> NamedSharding:
-        """Of what each cell of a batch has, the cells along one axis."""
-        return whole(self.mesh) if self.side_by_side else divided(self.mesh, axis)
-
-    def batch_size(self, batch: int) -> int:
-        """Cells that a program is given for a batch: a multiple of the number of devices where they are divided."""
-        return batch if self.side_by_side else padded_size(batch, self.mesh)
-
-
-def choose_layout(members: int, mesh, by_host: bool | None = None) -> Layout:
-    """The layout of a cohort, filled up to a multiple of the number of devices where its models are divided.
-
-    On an accelerator models run side by side, and their steps in a loop inside the program. On a CPU the host starts
-    one step of one model after the other: inside a loop XLA leaves the gradients of flax's convolutions in an order of
-    axes for which its CPU code is 10 to 40 times slower (`models.convolution.convolve` avoids it, other architectures
-    need not know), and grouped convolutions, which models side by side become, are slow too.
-
-    Args:
-        members: models of the cohort.
-        mesh: the devices.
-        by_host: as in `Layout`; None: as said above.
-    """
-    by_host = mesh.devices.flat[0].platform == "cpu" if by_host is None else by_host
-    layout = Layout(mesh, members, by_host)
-    return dataclasses.replace(layout, models=padded_size(members, mesh)) if layout.side_by_side else layout
+# Most steps that have been started and not waited for. XLA lets 32 computations be under way on a CPU device; at this
+# limit one device can wait, in a sum over devices, for another whose step is never started.
+UNDER_WAY = 8
 
 
 def make_train_program(step, layout: Layout, streamed: bool = False):
@@ -93,31 +41,31 @@ def make_train_program(step, layout: Layout, streamed: bool = False):
     def cells_of(arrays, rows, i):
         return {name: a[i] if streamed else a[rows] for name, a in arrays.items()}
 
-    cells = divided(layout.mesh, 1) if streamed else whole(layout.mesh)
+    cells = layout.rows(1) if streamed else whole(layout.mesh)
     return (_one_by_one if layout.by_host else _all_at_once)(step, cells_of, layout, cells)
 
 
 def _one_by_one(step, cells_of, layout, cells):
     """Programs of one step of one model, started by the host."""
-    models, rows, all_ = layout.models, layout.rows(), layout.own
+    models, own, rows, all_ = layout.models, layout.own, layout.rows(), whole(layout.mesh)
 
     def run(traits, state, rows, i, arrays, valid):
         return step(traits, state, cells_of(arrays, rows, i), valid)
 
-    one = jax.jit(_alone(run, own=2), donate_argnums=1, out_shardings=all_,
-                  in_shardings=(all_, all_, rows, all_, cells, rows))
+    one = jax.jit(_alone(run, own=2), donate_argnums=1, out_shardings=own,
+                  in_shardings=(own, own, rows, all_, cells, rows))
 
     def dispatch(traits, state, index, count, arrays, valid):
         sums = {name: np.zeros(index.shape[:2]) for name in SUMS}
         after = []
         for r in range(models):
-            own, now = _one_of(traits, r, models), _one_of(state, r, models)
+            trait, now = _one_of(traits, r, models), _one_of(state, r, models)
             found = []
             for i in range(count[r]):
-                now, new = one(own, now, put(index[r, i], rows), np.int32(i), arrays, valid)
+                now, new = one(trait, now, put(index[r, i], rows), np.int32(i), arrays, valid)
                 found.append(new)
-                if i >= AHEAD:
-                    jax.block_until_ready(found[i - AHEAD])
+                if i >= UNDER_WAY:
+                    jax.block_until_ready(found[i - UNDER_WAY])
             for i, new in enumerate(jax.device_get(found)):
                 for name in SUMS:
                     sums[name][r, i] = new[name][0]
@@ -191,9 +139,9 @@ def make_predict_program(model, inputs, layout: Layout):
         return program
 
     def each(variables, channel_mask, arrays, index):
-        given = ((_one_of(variables, r, layout.models), _one_of(channel_mask, r, layout.models))
-                 for r in range(layout.models))
-        return np.concatenate([np.asarray(program(*own, arrays, index)) for own in given])
+        models = ((_one_of(variables, r, layout.models), _one_of(channel_mask, r, layout.models))
+                  for r in range(layout.models))
+        return np.concatenate([np.asarray(program(*model, arrays, index)) for model in models])
 
     return each
 

@@ -10,6 +10,8 @@ import tempfile
 
 import jax
 
+from cellcycle_jax import machine
+
 CACHE_VARIABLE = "CELLCYCLE_JAX_CACHE"  # folder of compiled programs; unset: ~/.cache/cellcycle_jax/jax; "": no cache
 
 MOST_CPU_DEVICES = 8  # more would leave each with too few crops of a batch
@@ -30,25 +32,24 @@ def prepare() -> None:
     enable_compile_cache()
 
 
-def divide_cpu() -> None:
-    """Have JAX take each core that this process may use, up to `MOST_CPU_DEVICES`, for a device.
+def divide_cpu(devices: int | None = None) -> None:
+    """Have JAX see so many CPU devices; by default each core that this process may use, up to `MOST_CPU_DEVICES`.
 
     Batches are divided over devices. Within one device XLA shares out products of matrices and convolutions among
-    cores, but little of what lies between them: with two devices on two cores the networks train 1.1 to 1.4 times as
-    fast. On a machine with an accelerator it changes nothing.
+    cores, but little of what lies between them: two devices on two cores train the networks 1.1 to 1.4 times as fast
+    (bench/train.py; not measured with more). Training on an accelerator does not use them.
 
-    Nothing is done where the number is given already, by JAX_NUM_CPU_DEVICES or XLA_FLAGS. Call it before the first
-    computation.
+    Nothing is done where the user says how many, by JAX_NUM_CPU_DEVICES or XLA_FLAGS. Call it before the first
+    computation; after it, it is too late, which is told.
     """
-    given = jax.config.jax_num_cpu_devices >= 0 or DEVICE_COUNT_FLAG in os.environ.get("XLA_FLAGS", "")
-    if not given:
-        jax.config.update("jax_num_cpu_devices", min(_cores(), MOST_CPU_DEVICES))
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    if "JAX_NUM_CPU_DEVICES" in os.environ or DEVICE_COUNT_FLAG in os.environ.get("XLA_FLAGS", ""):
+        return
+    devices = min(machine.cores(), MOST_CPU_DEVICES) if devices is None else devices
+    try:
+        jax.config.update("jax_num_cpu_devices", devices)
+    except RuntimeError:
+        logging.warning("JAX has been used already, so it keeps %d device(s) of the CPU instead of %d; call "
+                        "runtime.prepare() first", len(jax.devices("cpu")), devices)
 
 
 def keep_freed_memory() -> bool:

@@ -2,8 +2,8 @@
 
 import concurrent.futures
 import multiprocessing
-import os
 
+from cellcycle_jax import machine
 from cellcycle_jax.errors import ResourceMissing
 
 DASK_TIMEOUT_S = 20
@@ -21,7 +21,7 @@ def each(task, things, shared, workers: int, scheduler: str = ""):
     Raises:
         ResourceMissing: Dask is not installed, or no scheduler answers.
     """
-    workers = min(workers or os.cpu_count() or 1, max(len(things), 1))
+    workers = min(workers or machine.cores(), max(len(things), 1))
     if scheduler:
         yield from _by_dask(task, things, shared, scheduler)
     elif workers == 1:

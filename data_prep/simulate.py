@@ -2,7 +2,6 @@
 
 import dataclasses
 import multiprocessing
-import os
 import pathlib
 import zlib
 from concurrent.futures import ProcessPoolExecutor
@@ -13,7 +12,7 @@ import scipy
 import tifffile
 from tqdm import tqdm
 
-from cellcycle_jax import files
+from cellcycle_jax import files, machine
 from cellcycle_jax.errors import UsageError
 from data_prep.simulation.camera import expose
 from data_prep.simulation.lines import LINES
@@ -60,7 +59,7 @@ def simulate(config, out_dir) -> None:
     names = [name for line in settings.lines for name in field_names(line, settings.fields_per_line)]
     _refuse_foreign_fields(out_dir, names)
     jobs = [(settings, name, out_dir) for name in names]
-    workers = min(config.workers or _cores(), len(jobs))
+    workers = min(config.workers or machine.cores(), len(jobs))
     bar = {"total": len(jobs), "desc": "simulate", "unit": "field"}
     if workers == 1:
         tables = list(tqdm(map(_write_field, jobs), **bar))
@@ -102,11 +101,6 @@ def make_field(settings: Settings, name: FieldName):
     plate_rng = np.random.default_rng(np.random.SeedSequence(settings.seed, spawn_key=(line_key, 0)))
     scene = draw_scene(rng, LINES[name.cell_line], settings)
     return expose(rng, plate_rng, scene.canvas, settings.nuisance, settings.pixel_um), scene
-
-
-def _cores() -> int:
-    """Cores this process may use: fewer than the machine has under a cluster's scheduler."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _write_field(job) -> pd.DataFrame:

@@ -7,9 +7,9 @@ import pytest
 
 ROOT = pathlib.Path(__file__).parents[1]
 OURS = {"cellcycle_jax", "data_prep", "configs", "experiments", "tests", "launch"}
-SHARED_WORDS = {"cellcycle_jax.schema", "cellcycle_jax.errors", "cellcycle_jax.files"}
+SHARED_WORDS = {"cellcycle_jax.schema", "cellcycle_jax.errors", "cellcycle_jax.files", "cellcycle_jax.machine"}
 JAX = {"jax", "flax", "optax", "orbax"}
-SCIENCE_FREE = ("schema", "errors", "files")
+SCIENCE_FREE = ("schema", "errors", "files", "machine")
 
 
 def imports(path):
@@ -60,13 +60,14 @@ LAYERS = (
     ("run", "separation", "explain.localise", "baselines", "report.scatter", "report.gallery", "report.figures"),
     ("feed", "progress", "cohort"),
     ("programs",),
-    ("steps", "checkpoint", "log", "table", "statistics", "crossvalidation", "calibration", "explain.gradcam",
-     "novelty", "alarms", "preemption", "study"),
+    ("steps", "checkpoint", "layouts", "log", "table", "statistics", "crossvalidation", "calibration",
+     "explain.gradcam", "novelty", "alarms", "preemption", "study"),
     ("model_input",),
     ("data", "mesh", "metrics", "optim", "manifest"),
     ("records",),
     ("models", "state", "augment"),
-    ("schema", "errors", "files", "runtime"),
+    ("runtime",),
+    ("schema", "errors", "files", "machine"),
 )
 
 

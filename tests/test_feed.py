@@ -4,7 +4,7 @@ import jax
 import numpy as np
 import pytest
 
-from cellcycle_jax import assembly, data, feed, loop, mesh, programs, steps
+from cellcycle_jax import assembly, data, feed, layouts, loop, mesh, steps
 from cellcycle_jax.errors import StoredStateRefused, UsageError
 from tests import tiny
 from tests.train_process import config
@@ -25,7 +25,7 @@ def crops():
 
 def layout(members=1, devices=1):
     assert jax.device_count() >= devices
-    return programs.choose_layout(members, mesh.make_mesh(jax.devices()[:devices]))
+    return layouts.choose_layout(members, mesh.make_mesh(jax.devices()[:devices]))
 
 
 @pytest.mark.parametrize("needed, device, host, place", [

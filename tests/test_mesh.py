@@ -44,13 +44,14 @@ def test_an_accelerator_that_does_not_exist_is_refused():
 
 @pytest.fixture
 def joined(monkeypatch):
-    """What `jax.distributed.initialize` is called with, on Kubernetes."""
+    """What `runtime.divide_cpu` and `jax.distributed.initialize` are called with, on Kubernetes."""
     calls = []
     for name in (mesh.SLURM, mesh.OPEN_MPI, mesh.TPU_HOSTS, "JAX_COORDINATOR_ADDRESS"):
         monkeypatch.delenv(name, raising=False)
     for name in mesh.KUBERNETES:
         monkeypatch.setenv(name, "0")
     monkeypatch.setattr(jax.config, "update", lambda *given: None)
+    monkeypatch.setattr(mesh.runtime, "divide_cpu", lambda devices: calls.append(devices))
     monkeypatch.setattr(jax.distributed, "initialize", lambda *given, **options: calls.append(given))
     monkeypatch.setattr(mesh.importlib.util, "find_spec", lambda name: None)
     return calls
@@ -66,7 +67,7 @@ def test_kubernetes_without_its_package_is_refused_unless_flags_say_the_rest(joi
     monkeypatch.delenv(mesh.SLURM)
     monkeypatch.setattr(mesh.importlib.util, "find_spec", lambda name: name == "kubernetes")
     mesh.start()
-    assert joined == [("localhost:1", 2, 1), (), ()]
+    assert joined == [1, ("localhost:1", 2, 1), 1, (), 1, ()]  # devices of a CPU, and then the process joins the others
 
 
 @pytest.mark.parametrize("platform, flag", [("cuda", "--require_accelerator=gpu"), ("tpu", "--require_accelerator=tpu"),
@@ -85,3 +86,12 @@ def test_a_platform_that_jax_cannot_start_is_one_line(platform, flag, tmp_path):
 def test_a_missing_accelerator_is_told():
     with pytest.raises(ResourceMissing, match="--require_accelerator=tpu: JAX finds only cpu"):
         mesh.start("tpu")
+
+
+def test_devices_of_a_cpu_share_what_all_of_them_hold():
+    arrays = {"image": np.arange(3 * 5 * 7, dtype=np.uint8).reshape(3, 5, 7), "label": np.int32([1, 0])}
+    put = mesh.put_everywhere(arrays, mesh.make_mesh())
+    for name, array in arrays.items():
+        shards = put[name].addressable_shards
+        assert len({shard.data.unsafe_buffer_pointer() for shard in shards}) == 1 < len(shards)
+        np.testing.assert_array_equal(put[name], array)

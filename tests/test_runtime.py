@@ -1,3 +1,4 @@
+import os
 import platform
 import subprocess
 import sys
@@ -55,3 +56,32 @@ def test_a_folder_that_cannot_be_written_is_told_once_and_no_cache_is_kept(below
         runtime.enable_compile_cache()
     (said,) = caplog.messages
     assert f"{runtime.CACHE_VARIABLE}={folder}: " in said and not found
+
+
+def devices_of(code, **variables):
+    """What a new process prints that runs `code`, without a word about devices in its environment but `variables`."""
+    environment = {name: value for name, value in os.environ.items() if name not in (*SAID, "JAX_PLATFORMS")}
+    code = f"import jax; from cellcycle_jax import machine, runtime; {code}"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True,
+                           env=environment | variables)
+    return found.stdout.split(), found.stderr
+
+
+SAID = ("JAX_NUM_CPU_DEVICES", "XLA_FLAGS")
+COUNT = "runtime.divide_cpu(); print(jax.device_count())"
+
+
+@pytest.mark.parametrize("code, variables, wanted", [
+    (f"machine.cores = lambda: 3; {COUNT}", {}, 3),
+    (f"machine.cores = lambda: 64; {COUNT}", {}, runtime.MOST_CPU_DEVICES),
+    (COUNT, {"JAX_NUM_CPU_DEVICES": "5"}, 5),
+    (COUNT, {"XLA_FLAGS": "--xla_force_host_platform_device_count=4"}, 4),
+    ("runtime.divide_cpu(6); runtime.divide_cpu(1); print(jax.device_count())", {}, 1),
+])
+def test_each_core_is_a_device_unless_the_user_says_otherwise(code, variables, wanted):
+    assert devices_of(code, JAX_PLATFORMS="cpu", **variables) == ([str(wanted)], "")
+
+
+def test_a_process_that_has_used_jax_keeps_its_devices_and_is_told():
+    found, said = devices_of("jax.numpy.ones(1); runtime.divide_cpu(3); print(jax.device_count())", JAX_PLATFORMS="cpu")
+    assert found == ["1"] and "keeps 1 device(s) of the CPU instead of 3" in said

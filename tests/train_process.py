@@ -111,18 +111,18 @@ def stop_at(step):
 
 def main(asked):
     """Do the jobs of a list."""
-    from cellcycle_jax import feed, loop, mesh, programs, runtime
+    from cellcycle_jax import feed, layouts, loop, mesh, runtime
 
     runtime.enable_compile_cache()
     mesh.start(**asked["mesh"])
-    choose_layout = programs.choose_layout
+    choose_layout = layouts.choose_layout
     for job in asked["jobs"]:
         if "stop_at" in job:
             stop_at(job["stop_at"])
         if "free" in job:
             feed.free_memory = functools.partial(tuple, job["free"])
         by_host = False if job.get("in_program") else None
-        programs.choose_layout = functools.partial(choose_layout, by_host=by_host)
+        layouts.choose_layout = functools.partial(choose_layout, by_host=by_host)
         if "members" in job:
             members = {name: config(**job["changes"] | changes) for name, changes in job["members"].items()}
             folders = {name: f"{job['workdir']}-{name}" for name in members}

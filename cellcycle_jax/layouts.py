@@ -1,0 +1,67 @@
+"""What is divided over the devices: each batch, or the models of a cohort."""
+
+import dataclasses
+
+import jax
+from jax.sharding import Mesh, NamedSharding
+
+from cellcycle_jax.mesh import divided, fill_up, padded_size, put, whole
+
+
+@dataclasses.dataclass(frozen=True)
+class Layout:
+    """How R models and their batches lie on the devices: each batch is divided over them, or the models are.
+
+    Attributes:
+        mesh: the devices.
+        models: their number R, a multiple of the number of devices where models are divided.
+        by_host: whether the host starts the steps and the models one by one.
+    """
+
+    mesh: Mesh
+    models: int
+    by_host: bool
+
+    @property
+    def side_by_side(self) -> bool:
+        """Whether the models run side by side, divided over the devices, and each batch lies whole on its device."""
+        return self.models > 1 and not self.by_host
+
+    @property
+    def own(self) -> NamedSharding:
+        """Of what each model has for itself, with a first axis R."""
+        return divided(self.mesh) if self.side_by_side else whole(self.mesh)
+
+    def rows(self, axis: int = 0) -> NamedSharding:
+        """Of what each cell of a batch has, the cells along one axis."""
+        return whole(self.mesh) if self.side_by_side else divided(self.mesh, axis)
+
+    def filled_up(self, tree):
+        """What members have for themselves, with a first axis, as that of all models; where the programs take it from.
+
+        Models that the host starts one by one stay in its memory until it is their turn.
+        """
+        full = jax.tree.map(lambda a: fill_up(a, self.models, axis=0), tree)
+        return full if self.by_host and self.models > 1 else put(full, self.own)
+
+    def batch_size(self, batch: int) -> int:
+        """Cells that a program is given for a batch: a multiple of the number of devices where they are divided."""
+        return batch if self.side_by_side else padded_size(batch, self.mesh)
+
+
+def choose_layout(members: int, mesh, by_host: bool | None = None) -> Layout:
+    """The layout of a cohort, filled up to a multiple of the number of devices where its models are divided.
+
+    On an accelerator models run side by side, and their steps in a loop inside the program. On a CPU the host starts
+    one step of one model after the other: inside a loop XLA leaves the gradients of flax's convolutions in an order of
+    axes for which its CPU code is 10 to 40 times slower (`models.convolution.convolve` avoids it, other architectures
+    need not know), and grouped convolutions, which models side by side become, are slow too.
+
+    Args:
+        members: models of the cohort.
+        mesh: the devices.
+        by_host: as in `Layout`; None: as said above.
+    """
+    by_host = mesh.devices.flat[0].platform == "cpu" if by_host is None else by_host
+    layout = Layout(mesh, members, by_host)
+    return dataclasses.replace(layout, models=padded_size(members, mesh)) if layout.side_by_side else layout
