@@ -1,10 +1,11 @@
 import jax
 import jax.numpy as jnp
 import pytest
+from jax.sharding import PartitionSpec
 
 from cellcycle_jax import mesh
 from cellcycle_jax.models import convolution
-from cellcycle_jax.models.convolution import _group_size, conv_relu, conv_relu_pool, convolve
+from cellcycle_jax.models.convolution import _group_size, _grouped, conv_relu, conv_relu_pool, convolve
 from cellcycle_jax.models.pooling import max_pool2
 
 WAYS = ("windows", "xla")  # of `conv_relu_pool`: on a CPU, and elsewhere
@@ -69,6 +70,30 @@ def test_images_of_a_device_stay_there():
     text = f.lower(x, kernel, bias).compile().as_text()
     assert sum(" all-reduce(" in line for line in text.splitlines()) <= 2
     assert not any(name in text for name in (" all-gather(", " all-to-all(", " collective-permute("))
+
+
+def test_inside_shard_map_a_group_is_of_the_one_device():
+    """Of 14 local images 7 at a time, as outside; 14 at a time if each half of them were taken for a device's."""
+    x = jnp.zeros((28, 33, 34, 8))
+    assert _group_size((14, *x.shape[1:])) == 7
+    assert jax.eval_shape(_grouped, x).shape == (2, 2, 7, 33, 34, 8)
+    inside = jax.shard_map(_grouped, mesh=mesh.make_mesh(), in_specs=PartitionSpec(mesh.AXIS),
+                           out_specs=PartitionSpec(None, mesh.AXIS))
+    assert jax.eval_shape(inside, x).shape == (2, 2, 7, 33, 34, 8)
+
+
+def test_inside_shard_map_values_and_gradients_are_the_plain_ones():
+    made = layer((28, 33, 34, 8), 3)
+
+    def one_device(*layer):
+        value, gradients = jax.value_and_grad(lambda *a: jnp.sum(jnp.sin(conv_relu_pool(*a))), (0, 1, 2))(*layer)
+        return jax.lax.psum((value, gradients[1:]), mesh.AXIS), gradients[0]
+
+    rows, whole = PartitionSpec(mesh.AXIS), PartitionSpec()
+    inside = jax.shard_map(one_device, mesh=mesh.make_mesh(), in_specs=(rows, whole, whole), out_specs=(whole, rows),
+                           check_vma=False)
+    (value, gradients), dx = jax.jit(inside)(*made)
+    assert_equal((value, (dx, *gradients)), value_and_gradients(plain, made), 1e-5)
 
 
 @pytest.mark.parametrize("platform, windows", [("cpu", True), ("cuda", False), ("tpu", False)])

@@ -2,11 +2,8 @@
 
 XLA's own weight gradient of a convolution is 5 to 9 times slower on a CPU than matrix products over patches, and its
 convolutions write every pixel although three of four are thrown away by the pooling. Here few images at a time, so that
-what is between input and output stays in the cache, become products of matrices whose rows are the pooling windows:
-
-- Winograd's F(2 x 2, 3 x 3) (Lavin & Gray 2016, arXiv:1509.09308): the four outputs of a window from the 4 x 4 pixels
-  below it by 16 products instead of 36. Its tiles are the pooling windows, so the pooling is a maximum of four arrays.
-- With few input channels (the image), patches of nine pixels times the kernel, for each of the four outputs.
+what is between input and output stays in the cache, become products of matrices whose rows are the pooling windows
+(`models.winograd`), so the pooling is a maximum of four arrays.
 
 Which of the four won is all that is kept for the gradient, one byte per window.
 """
@@ -16,14 +13,12 @@ import functools
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-import numpy as np
+
+from cellcycle_jax.models import winograd
 
 WINDOWS = 2048  # pooling windows at a time
-FEWEST_CHANNELS = 8  # of the input, for Winograd; below it the products would be too small
+FEWEST_CHANNELS = 8  # of the input, for Winograd; below it the products would be too small, and patches are taken
 DEAD = 4  # "winner" of a window whose four outputs relu makes zero
-
-# Lavin & Gray 2016, eq. 7: outputs = A^T [(G k G^T) * (B^T d B)] A.
-G = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]])
 
 
 class Convolution(nn.Module):
@@ -139,7 +134,7 @@ def gradients_by_xla(x, kernel, winner, dy):
 def by_windows(x, kernel, bias):
     """As `by_xla`, a few images at a time."""
     wide = jnp.promote_types(x.dtype, "float32")
-    outputs = _direct if kernel.shape[2] < FEWEST_CHANNELS else _winograd
+    outputs = winograd.direct_outputs if kernel.shape[2] < FEWEST_CHANNELS else winograd.outputs
 
     def pooled(x):
         return _largest(outputs(x.astype(wide), kernel.astype(wide)), bias)
@@ -150,13 +145,14 @@ def by_windows(x, kernel, bias):
 def gradients_by_windows(x, kernel, winner, dy):
     """As `gradients_by_xla`, a few images at a time."""
     wide = jnp.promote_types(x.dtype, "float32")
-    kernel_gradient = _direct_kernel_gradient if kernel.shape[2] < FEWEST_CHANNELS else _winograd_kernel_gradient
+    few = kernel.shape[2] < FEWEST_CHANNELS
+    kernel_gradient = winograd.direct_kernel_gradient if few else winograd.kernel_gradient
 
     def gradients(group):
         x, winner, dy = group[0].astype(wide), group[1], group[2].astype(wide)
         dz = [jnp.where(winner == i, dy, 0) for i in range(4)]
-        m = jax.lax.optimization_barrier(_products_gradient(dz))
-        dx = _input_gradient(m, kernel.astype(wide), x.shape).astype(kernel.dtype)
+        m = jax.lax.optimization_barrier(winograd.products_gradient(dz))
+        dx = winograd.input_gradient(m, kernel.astype(wide), x.shape).astype(kernel.dtype)
         return (kernel_gradient(x, dz, m), _bias_gradient(winner, dy)), dx
 
     def add(total, group):
@@ -187,10 +183,12 @@ def _grouped(tree):
     """Arrays [B, ...] as [G, n, s, ...]: on each of n devices s images at a time, filled up with zeros.
 
     The images of a device stay together: a loop over groups of neighbours would take each from one device, and all
-    others would wait for it.
+    others would wait for it. Inside `shard_map` the batch lies whole on one device; otherwise it is assumed to be
+    divided over all devices of JAX, where their number divides it.
     """
     shape = jax.tree.leaves(tree)[0].shape
-    devices = jax.device_count() if shape[0] % jax.device_count() == 0 else 1
+    devices = 1 if jax.sharding.get_abstract_mesh().manual_axes else jax.device_count()
+    devices = devices if shape[0] % devices == 0 else 1
     own = shape[0] // devices
     size = _group_size((own, *shape[1:]))
 
@@ -217,87 +215,3 @@ def _group_size(shape):
     """Images at a time: about `WINDOWS` windows, and as few images as can be added to fill up the last group."""
     most = max(1, min(shape[0], 4 * WINDOWS // (shape[1] * shape[2])))
     return min(range(most, most // 2, -1), key=lambda size: -shape[0] % size)
-
-
-def _pixels(x, channels_last=True):
-    """The 4 x 4 pixels that the four outputs of a window depend on: d[i][j], each [b, h // 2, w // 2, C].
-
-    Not `channels_last`: each [C, b, h // 2, w // 2], from a copy of `x` in this order. Sums over windows want it.
-    """
-    b, height, width, c = x.shape
-    h, w = height // 2, width // 2
-    x = jnp.pad(x, ((0, 0), (1, 1 - height % 2), (1, 1 - width % 2), (0, 0))).reshape(b, h + 1, 2, w + 1, 2, c)
-    if channels_last:
-        return [[x[:, i // 2 : i // 2 + h, i % 2, j // 2 : j // 2 + w, j % 2] for j in range(4)] for i in range(4)]
-    x = jax.lax.optimization_barrier(x.transpose(2, 4, 5, 0, 1, 3))
-    return [[x[i % 2, j % 2, :, :, i // 2 : i // 2 + h, j // 2 : j // 2 + w] for j in range(4)] for i in range(4)]
-
-
-def _patches(d, axis):
-    """Of each of the four outputs the nine pixels below the kernel, one after the other along `axis`."""
-    return [jnp.concatenate([d[a + i][b + j] for i in range(3) for j in range(3)], axis)
-            for a in range(2) for b in range(2)]
-
-
-def _direct(x, kernel):
-    return [patch @ kernel.reshape(-1, kernel.shape[-1]) for patch in _patches(_pixels(x), -1)]
-
-
-def _direct_kernel_gradient(x, dz, _):
-    c, d = x.shape[-1], dz[0].shape[-1]
-    patches = _patches(_pixels(x, channels_last=False), 0)
-    return sum(p.reshape(9 * c, -1) @ z.reshape(-1, d) for p, z in zip(patches, dz, strict=True)).reshape(3, 3, c, d)
-
-
-def _rows(square, transform):
-    """`transform` along the first axis of a square of arrays; what comes back has its axes swapped."""
-    return [transform(*column) for column in zip(*square, strict=True)]
-
-
-def _both_axes(square, transform):
-    return _rows(_rows(square, transform), transform)
-
-
-def _transformed_input(d):
-    """B^T d B."""
-    return _both_axes(d, lambda a, b, c, d: (a - c, b + c, c - b, b - d))
-
-
-def _transformed_kernel(kernel):
-    g = jnp.asarray(G, kernel.dtype)
-    return jnp.einsum("ai,bj,ijcd->abcd", g, g, kernel)
-
-
-def _winograd(x, kernel):
-    v, u = _transformed_input(_pixels(x)), _transformed_kernel(kernel)
-    m = [[v[i][j] @ u[i, j] for j in range(4)] for i in range(4)]
-    return sum(_both_axes(m, lambda a, b, c, d: (a + b + c, b - c - d)), ())
-
-
-def _products_gradient(dz):
-    """A dz A^T."""
-    return _both_axes((dz[:2], dz[2:]), lambda a, b: (a, a + b, a - b, -b))
-
-
-def _winograd_kernel_gradient(x, _, m):
-    v = _transformed_input(_pixels(x, channels_last=False))
-    c, d = x.shape[-1], m[0][0].shape[-1]
-    du = jnp.stack([jnp.stack([v[i][j].reshape(c, -1) @ m[i][j].reshape(-1, d) for j in range(4)]) for i in range(4)])
-    g = jnp.asarray(G, du.dtype)
-    return jnp.einsum("ai,bj,abcd->ijcd", g, g, du)
-
-
-def _input_gradient(m, kernel, shape):
-    u = _transformed_kernel(kernel)
-    v = [[m[i][j] @ u[i, j].T for j in range(4)] for i in range(4)]
-    d = _both_axes(v, lambda a, b, c, d: (a, b - c + d, b + c - a, -d))  # B v B^T
-
-    def moved(x, down, right):
-        return jnp.pad(x, ((0, 0), (down, 1 - down), (right, 1 - right), (0, 0)))
-
-    pixels = jax.lax.optimization_barrier([[
-        moved(d[i][j], 0, 0) + moved(d[i + 2][j], 1, 0) + moved(d[i][j + 2], 0, 1) + moved(d[i + 2][j + 2], 1, 1)
-        for j in range(2)] for i in range(2)])
-    b, h, w, c = shape
-    x = jnp.stack([jnp.stack(row, 3) for row in pixels], 2).reshape(b, h // 2 * 2 + 2, w // 2 * 2 + 2, c)
-    return x[:, 1 : h + 1, 1 : w + 1]
