@@ -71,3 +71,19 @@ def shared_data():
     if not SHARED.is_dir():
         pytest.skip(f"real images are not here ({SHARED.name} folder beside the checkout)")
     return SHARED
+
+
+@pytest.fixture(scope="module")
+def study_data(tmp_path_factory):
+    """Folder of the tiny data set that studies are tried on."""
+    from tests.studies import write_data  # imports JAX
+
+    return write_data(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="module")
+def study_path(tmp_path_factory):
+    """A study of three choices of channels with two seeds each."""
+    from tests.studies import write_study
+
+    return write_study(tmp_path_factory.mktemp("study"))

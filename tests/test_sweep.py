@@ -26,26 +26,16 @@ from cellcycle_jax import (
 )  # fmt: skip
 from cellcycle_jax.errors import EXIT_PREEMPTED
 from configs.load import load_study
-from tests.studies import command, write_data, write_study
+from tests.studies import command, write_study
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 
 
 @pytest.fixture(scope="module")
-def data_dir(tmp_path_factory):
-    return write_data(tmp_path_factory.mktemp("data"))
-
-
-@pytest.fixture(scope="module")
-def path(tmp_path_factory):
-    return write_study(tmp_path_factory.mktemp("study"))
-
-
-@pytest.fixture(scope="module")
-def done(data_dir, path, tmp_path_factory):
+def done(study_data, study_path, tmp_path_factory):
     """A study of six runs, trained as one program and scored on validation."""
     workdir = tmp_path_factory.mktemp("done")
-    sweep.run_sweep(load_study(path), data_dir, workdir)
+    sweep.run_sweep(load_study(study_path), study_data, workdir)
     return workdir
 
 
@@ -78,32 +68,34 @@ def test_the_table_is_the_mean_of_the_scores(done):
         assert rows[row]["auroc"]["lowest"] == of["auroc"].min() and rows[row]["auroc"]["highest"] == of["auroc"].max()
 
 
-def test_what_is_finished_is_not_trained_again(done, path, data_dir, monkeypatch, capsys):
+def test_what_is_finished_is_not_trained_again(done, study_path, study_data, monkeypatch, capsys):
     monkeypatch.setattr(loop, "_train", lambda *_: pytest.fail("trained"))
     before = (done / "table.md").read_text()
-    code, _ = command(capsys, f"--config={path}", f"--data={data_dir}", f"--workdir={done}")
+    code, _ = command(capsys, f"--config={study_path}", f"--data={study_data}", f"--workdir={done}")
     assert code == 0 and (done / "table.md").read_text() == before
-    code, said = command(capsys, f"--config={path}", f"--data={data_dir}", f"--workdir={done}", "--index=3")
+    code, said = command(capsys, f"--config={study_path}", f"--data={study_data}", f"--workdir={done}", "--index=3")
     assert code == 0 and "Golgi_seed1: finished at step 12" in said.out
 
 
-def test_the_list_says_how_far_each_run_is(done, path, data_dir, tmp_path, capsys):
-    code, said = command(capsys, f"--config={path}", f"--data={data_dir}", f"--workdir={done}", "--list")
+def test_the_list_says_how_far_each_run_is(done, study_path, study_data, tmp_path, capsys):
+    code, said = command(capsys, f"--config={study_path}", f"--data={study_data}", f"--workdir={done}", "--list")
     lines = said.out.splitlines()
     assert code == 0 and len(lines) == 8 and lines[-1] == "6 runs, trained as 1 program"
     assert lines[4].split() == ["3", "Golgi_seed1", "finished", "at", "step", "12", "data.channels=Golgi", "seed=1"]
-    code, said = command(capsys, f"--config={path}", f"--data={data_dir}", f"--workdir={tmp_path}/new", "--list")
+    flags = [f"--config={study_path}", f"--data={study_data}", "--list"]
+    code, said = command(capsys, *flags, f"--workdir={tmp_path}/new")
     assert said.out.count("not begun") == 6 and not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("index", ["6", "-1", "x", ""])
-def test_an_index_without_a_run_is_refused(done, path, data_dir, capsys, index):
-    code, said = command(capsys, f"--config={path}", f"--data={data_dir}", f"--workdir={done}", f"--index={index}")
+def test_an_index_without_a_run_is_refused(done, study_path, study_data, capsys, index):
+    flags = [f"--config={study_path}", f"--data={study_data}", f"--workdir={done}"]
+    code, said = command(capsys, *flags, f"--index={index}")
     assert code == 2 and said.err.strip().endswith("allowed: 0 to 5, see --list")
 
 
-def test_a_run_by_index_equals_that_of_the_cohort(done, path, data_dir, tmp_path, capsys):
-    flags = [f"--config={path}", f"--data={data_dir}", f"--workdir={tmp_path}"]
+def test_a_run_by_index_equals_that_of_the_cohort(done, study_path, study_data, tmp_path, capsys):
+    flags = [f"--config={study_path}", f"--data={study_data}", f"--workdir={tmp_path}"]
     assert command(capsys, *flags, "--index=2")[0] == 0
     assert [p.name for p in (tmp_path / "runs").iterdir()] == ["Golgi_seed0"] and not (tmp_path / "scores.csv").exists()
     alone, together = (run.load_run(folder / "runs" / "Golgi_seed0") for folder in (tmp_path, done))
@@ -112,13 +104,13 @@ def test_a_run_by_index_equals_that_of_the_cohort(done, path, data_dir, tmp_path
 
 
 @pytest.mark.parametrize("change", ["study", "training", "data"])
-def test_another_study_or_data_set_is_refused(done, path, data_dir, tmp_path, capsys, change):
-    flags = {"study": write_study(tmp_path, name="other"), "training": path, "data": path}[change]
+def test_another_study_or_data_set_is_refused(done, study_path, study_data, tmp_path, capsys, change):
+    flags = {"study": write_study(tmp_path, name="other"), "training": study_path, "data": study_path}[change]
     if change == "data":
-        data_dir = shutil.copytree(data_dir, tmp_path / "data")
-        files.write_json(data_dir / "provenance.json", {"made_by": "another"})
+        study_data = shutil.copytree(study_data, tmp_path / "data")
+        files.write_json(study_data / "provenance.json", {"made_by": "another"})
     more = ["--config.train.steps=13"] if change == "training" else []
-    code, said = command(capsys, f"--config={flags}", f"--data={data_dir}", f"--workdir={done}", *more)
+    code, said = command(capsys, f"--config={flags}", f"--data={study_data}", f"--workdir={done}", *more)
     assert code == 5 and len(said.err.strip().splitlines()) == 1 and change in said.err
 
 
@@ -136,9 +128,9 @@ def interrupt(monkeypatch, at):
 
 
 @pytest.fixture(scope="module")
-def continued(data_dir, path, tmp_path_factory):
+def continued(study_data, study_path, tmp_path_factory):
     """The study of `done`, stopped at step 6, then one run trained by --index, then all the rest."""
-    workdir, flags = tmp_path_factory.mktemp("continued"), ["sweep", f"--config={path}", f"--data={data_dir}"]
+    workdir, flags = tmp_path_factory.mktemp("continued"), ["sweep", f"--config={study_path}", f"--data={study_data}"]
     with pytest.MonkeyPatch.context() as patch:
         interrupt(patch, at=6)
         with pytest.raises(SystemExit) as stop:
@@ -148,7 +140,7 @@ def continued(data_dir, path, tmp_path_factory):
     assert checkpoint.newest_step(cohort / "checkpoints") == 7 and not list(workdir.glob("runs/*"))
     assert launch.main([*flags, f"--workdir={workdir}", "--index=2"]) == 0
     log.append(workdir / "runs" / "Golgi_seed0", {"event": "mine", "step": 0})
-    listed = sweep_plan.listing(sweep_plan.make_plan(load_study(path), data_dir, workdir))
+    listed = sweep_plan.listing(sweep_plan.make_plan(load_study(study_path), study_data, workdir))
     assert launch.main([*flags, f"--workdir={workdir}"]) == 0
     return workdir, listed
 
@@ -168,15 +160,15 @@ def test_a_run_finished_by_index_stays_as_it_is_and_the_begun_cohort_goes_on(con
     assert trained == [(6, True), (1, True), (6, True)]
 
 
-def test_the_test_split_is_opened_by_final_alone(done, path, data_dir, tmp_path, monkeypatch, capsys):
+def test_the_test_split_is_opened_by_final_alone(done, study_path, study_data, tmp_path, monkeypatch, capsys):
     workdir, opened, load = shutil.copytree(done, tmp_path / "sweep"), [], data.load_crops
 
-    def watched(data_dir, split, final=False, **options):
+    def watched(study_data, split, final=False, **options):
         opened.append((split, final))
-        return load(data_dir, split, final, **options)
+        return load(study_data, split, final, **options)
 
     monkeypatch.setattr(data, "load_crops", watched)
-    flags = [f"--config={path}", f"--data={data_dir}", f"--workdir={workdir}"]
+    flags = [f"--config={study_path}", f"--data={study_data}", f"--workdir={workdir}"]
     assert command(capsys, *flags)[0] == 0 and set(opened) == {("train", False), ("validation", False)}
     assert not [r for r in log.read(workdir / "runs" / "DNA_seed0") if "event" in r]
     code, said = command(capsys, *flags, "--final", "--index=0")
@@ -190,8 +182,8 @@ def test_the_test_split_is_opened_by_final_alone(done, path, data_dir, tmp_path,
     assert "Validation chose" not in (workdir / "table.md").read_text()
 
 
-def test_pixels_that_do_not_fit_are_read_batch_by_batch(done, path, data_dir, monkeypatch):
-    plan = sweep_plan.make_plan(load_study(path), data_dir, done)
+def test_pixels_that_do_not_fit_are_read_batch_by_batch(done, study_path, study_data, monkeypatch):
+    plan = sweep_plan.make_plan(load_study(study_path), study_data, done)
     read, _ = sweep_scores.predict(plan, plan.members[:2], "validation")
     monkeypatch.setattr(feed, "free_memory", lambda: (0.0, 0.0))
     left, _ = sweep_scores.predict(plan, plan.members[:2], "validation")

@@ -8,30 +8,20 @@ import pytest
 
 from cellcycle_jax import files, sweep, sweep_plan
 from configs.load import load_study
-from tests.studies import command, write_data, write_study
+from tests.studies import command
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 
 
-@pytest.fixture(scope="module")
-def data_dir(tmp_path_factory):
-    return write_data(tmp_path_factory.mktemp("data"))
-
-
-@pytest.fixture(scope="module")
-def path(tmp_path_factory):
-    return write_study(tmp_path_factory.mktemp("study"))
-
-
-def test_a_damaged_record_of_a_study_is_refused(path, data_dir, tmp_path, capsys):
+def test_a_damaged_record_of_a_study_is_refused(study_path, study_data, tmp_path, capsys):
     for content in ('{"study": "mi', "[]", "{}"):
         (tmp_path / "sweep.json").write_text(content)
-        code, said = command(capsys, f"--config={path}", f"--data={data_dir}", f"--workdir={tmp_path}")
+        code, said = command(capsys, f"--config={study_path}", f"--data={study_data}", f"--workdir={tmp_path}")
         assert code == 5 and "sweep.json: damaged" in said.err and len(said.err.strip().splitlines()) == 1
 
 
-def test_tasks_that_start_at_once_leave_one_record_of_the_study(path, data_dir, tmp_path, monkeypatch):
-    plan, gate = sweep_plan.make_plan(load_study(path), data_dir, tmp_path), threading.Barrier(4)
+def test_tasks_that_start_at_once_leave_one_record_of_the_study(study_path, study_data, tmp_path, monkeypatch):
+    plan, gate = sweep_plan.make_plan(load_study(study_path), study_data, tmp_path), threading.Barrier(4)
     monkeypatch.setattr(os, "fsync", lambda _: gate.wait(60))  # all have written and none has moved its file yet
     with concurrent.futures.ThreadPoolExecutor(4) as pool:  # of one process number, as in containers
         assert list(pool.map(sweep._claim, [plan] * 4)) == [None] * 4
@@ -42,10 +32,10 @@ def test_tasks_that_start_at_once_leave_one_record_of_the_study(path, data_dir, 
     assert left.stat() == before
 
 
-def test_a_run_that_another_process_trains_is_waited_for(path, data_dir, tmp_path, capsys):
+def test_a_run_that_another_process_trains_is_waited_for(study_path, study_data, tmp_path, capsys):
     (tmp_path / "runs" / "DNA_seed1").mkdir(parents=True)
     (tmp_path / "runs" / "DNA_seed1" / ".lock").write_text("another-host 7\n")
-    flags = [f"--config={path}", f"--data={data_dir}", f"--workdir={tmp_path}"]
+    flags = [f"--config={study_path}", f"--data={study_data}", f"--workdir={tmp_path}"]
     code, said = command(capsys, *flags)
     assert code == 2 and "process 7 on another-host trains this run" in said.err
     (tmp_path / ".lock").write_text("another-host 7\n")

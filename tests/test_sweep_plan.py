@@ -8,34 +8,24 @@ from cellcycle_jax import allowed, cohort, data, loop, model_input, schema, swee
 from cellcycle_jax.errors import UsageError
 from configs.load import load_study
 from tests import tiny
-from tests.studies import command, write_data, write_study
+from tests.studies import command, write_study
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 ROOT = pathlib.Path(__file__).parents[1]
 
 
-@pytest.fixture(scope="module")
-def data_dir(tmp_path_factory):
-    return write_data(tmp_path_factory.mktemp("data"))
-
-
-@pytest.fixture(scope="module")
-def path(tmp_path_factory):
-    return write_study(tmp_path_factory.mktemp("study"))
-
-
-def test_the_command_line_narrows_but_does_not_change_what_the_study_sets(path, data_dir, tmp_path):
+def test_the_command_line_narrows_but_does_not_change_what_the_study_sets(study_path, study_data, tmp_path):
     chosen = load_study(ROOT / "experiments/channels.py", ["--config.data.channels=Golgi"])
-    plan = sweep_plan.make_plan(chosen, data_dir, tmp_path)
+    plan = sweep_plan.make_plan(chosen, study_data, tmp_path)
     assert [m.name for m in plan.members] == ["Golgi_seed0", "Golgi_seed1", "Golgi_seed2"]
     with pytest.raises(UsageError, match="--config.seed: .* sets this field itself"):
-        sweep_plan.make_plan(load_study(path, ["--config.seed=5"]), data_dir, tmp_path)
+        sweep_plan.make_plan(load_study(study_path, ["--config.seed=5"]), study_data, tmp_path)
 
 
-def test_what_cannot_be_one_program_is_several(path, data_dir, tmp_path):
+def test_what_cannot_be_one_program_is_several(study_path, study_data, tmp_path):
     body = ("return [{'model.filters': filters, 'seed': seed} for filters in (4, 5) for seed in (0, 1)] + "
             "[{'model.depth': 0}]")
-    plan = sweep_plan.make_plan(load_study(write_study(tmp_path, body)), data_dir, tmp_path)
+    plan = sweep_plan.make_plan(load_study(write_study(tmp_path, body)), study_data, tmp_path)
     assert list(plan.records) == ["filters=4_seed0", "filters=4_seed1", "filters=5_seed0", "filters=5_seed1", "depth=0"]
     found = sweep_plan.programs(plan, dict.fromkeys(plan.records, ("not begun", 0)))
     assert [names for _, names in found] == [["filters=4_seed0", "filters=4_seed1"],
@@ -48,14 +38,14 @@ def test_what_cannot_be_one_program_is_several(path, data_dir, tmp_path):
     assert sweep_plan.listing(plan).endswith("5 runs, trained as 3 programs")
 
 
-def test_channels_in_another_order_are_a_program_of_their_own(data_dir, tmp_path):
+def test_channels_in_another_order_are_a_program_of_their_own(study_data, tmp_path):
     body = ("return [{'data.channels': chosen, 'seed': seed} for chosen in (('Golgi', 'DNA'), ('DNA',), "
             "('DNA', 'Golgi')) for seed in (0, 1)]")
-    plan = sweep_plan.make_plan(load_study(write_study(tmp_path, body)), data_dir, tmp_path)
+    plan = sweep_plan.make_plan(load_study(write_study(tmp_path, body)), study_data, tmp_path)
     found = [names for _, names in sweep_plan.programs(plan, dict.fromkeys(plan.records, ("not begun", 0)))]
     assert found == [["Golgi+DNA_seed0", "Golgi+DNA_seed1"],
                      ["DNA_seed0", "DNA_seed1", "DNA+Golgi_seed0", "DNA+Golgi_seed1"]]
-    splits = [data.load_crops(data_dir, split) for split in ("train", "validation")]
+    splits = [data.load_crops(study_data, split) for split in ("train", "validation")]
     configs = {member.name: member.config for member in plan.members}
     shown = [cohort.all_channels([cohort.make_member(n, configs[n], *splits) for n in names], tiny.CHANNELS)
              for names in found]
@@ -63,10 +53,10 @@ def test_channels_in_another_order_are_a_program_of_their_own(data_dir, tmp_path
     assert sweep_plan.listing(plan).endswith("6 runs, trained as 2 programs")
 
 
-def test_what_a_late_program_cannot_do_is_refused_before_the_first(data_dir, tmp_path, capsys, monkeypatch):
+def test_what_a_late_program_cannot_do_is_refused_before_the_first(study_data, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(loop, "_train", lambda *_: pytest.fail("trained"))
     body = ("return [{'seed': 0}, {'seed': 1}] + [{'data.placement': 'host', 'seed': seed} for seed in (0, 1)]")
-    flags = [f"--config={write_study(tmp_path, body)}", f"--data={data_dir}", f"--workdir={tmp_path}/out"]
+    flags = [f"--config={write_study(tmp_path, body)}", f"--data={study_data}", f"--workdir={tmp_path}/out"]
     code, said = command(capsys, *flags)
     assert code == 2 and len(said.err.strip().splitlines()) == 1 and "placement='host': 2 runs" in said.err
     assert "--index" in said.err and command(capsys, *flags, "--list")[0] == 0
@@ -82,10 +72,10 @@ def test_what_a_late_program_cannot_do_is_refused_before_the_first(data_dir, tmp
     ("runs/DNA_seed0/diverged.json", ("", "[]", '{"step": null}')),
 ])
 @pytest.mark.parametrize("more", [[], ["--list"]])
-def test_a_damaged_record_below_a_study_is_refused(path, data_dir, tmp_path, capsys, name, contents, more):
+def test_a_damaged_record_below_a_study_is_refused(study_path, study_data, tmp_path, capsys, name, contents, more):
     (tmp_path / name).parent.mkdir(parents=True)
     for content in contents:
         (tmp_path / name).write_text(content)
-        code, said = command(capsys, f"--config={path}", f"--data={data_dir}", f"--workdir={tmp_path}", *more)
+        code, said = command(capsys, f"--config={study_path}", f"--data={study_data}", f"--workdir={tmp_path}", *more)
         assert code == 5 and f"{name}: damaged" in said.err and len(said.err.strip().splitlines()) == 1
         assert ("remove" in said.err or "--workdir" in said.err) and not (tmp_path / ".lock").exists()
