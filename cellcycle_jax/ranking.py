@@ -11,7 +11,7 @@ from scipy.stats import rankdata
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
-from cellcycle_jax import crossvalidation, metrics, schema, statistics
+from cellcycle_jax import crossvalidation, families, metrics, schema, statistics, table
 from cellcycle_jax.errors import InputRefused
 from cellcycle_jax.separation import Axis, Cells, Line, best_cut, negative, one_sided
 
@@ -35,6 +35,7 @@ def rank(train: Cells, validation: Cells, axes: list[Axis], classes, candidates:
     features = rank_features(train, validation, axes, classes, resampling)
     best = list(features["feature"])
     alike = rank_correlations(train.linear[best])
+    features = _with_families(features, alike, table.measured_channels(train.rows.columns))
     with threadpool_limits(1):  # hundreds of tiny fits: threads would only wait on each other
         pairs = rank_pairs(train, validation, pick_candidates(best, alike, candidates), alike, resampling)
     return features, pairs
@@ -92,6 +93,45 @@ def rank_correlations(values: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(alike, values.columns, values.columns)
 
 
+def assign_families(features, alike: pd.DataFrame, names: dict[str, str]) -> dict[str, str]:
+    """The family of each measurement, with what cannot be told apart in these data taken together.
+
+    Args:
+        features: measurements, best first.
+        alike: |Spearman| between them, as `rank_correlations` gives it.
+        names: measurement -> name of its family by meaning; see `families.family`.
+
+    Returns:
+        measurement -> name of a family, in the order of `features`: that of the best measurement which it repeats, or
+        its own where it repeats none. Only measurements that repeat none are compared with, or a chain of likenesses
+        could join what has little in common.
+    """
+    found, leaders = {}, []
+    for feature in features:
+        repeated = next((better for better in leaders if alike.loc[feature, better] >= DUPLICATE), None)
+        found[feature] = found[repeated] if repeated else names[feature]
+        leaders += [] if repeated else [feature]
+    return found
+
+
+def one_each(features, alike: pd.DataFrame, names: dict[str, str], most: int) -> list[str]:
+    """The best measurement of each of the `most` best families; arguments as `assign_families`."""
+    best: dict[str, str] = {}
+    for feature, name in assign_families(features, alike, names).items():
+        best.setdefault(name, feature)
+    return list(best.values())[:most]
+
+
+def _with_families(ranking: pd.DataFrame, alike: pd.DataFrame, channels) -> pd.DataFrame:
+    """Add to a table, best first, the columns family and family_rank: 1 for that of the best measurement."""
+    features = list(ranking["feature"])
+    found = assign_families(features, alike, {f: families.family(f, channels).name for f in features})
+    order = {name: number for number, name in enumerate(dict.fromkeys(found.values()), 1)}
+    ranking.insert(3, "family", list(found.values()))
+    ranking.insert(4, "family_rank", [order[name] for name in found.values()])
+    return ranking
+
+
 def pick_candidates(features: list[str], alike: pd.DataFrame, number: int) -> list[str]:
     """The first `number` of `features` (best first) that do not repeat a better one; repeats only fill what is left."""
     chosen: list[str] = []
@@ -102,8 +142,14 @@ def pick_candidates(features: list[str], alike: pd.DataFrame, number: int) -> li
     return chosen + repeats[: max(0, number - len(chosen))]
 
 
-def _held_out_accuracy(points, positive, groups) -> float:
-    """Balanced accuracy of lines fitted without the group they are scored on."""
+def held_out_accuracy(points, positive, groups) -> float:
+    """Balanced accuracy of lines fitted without the group they are scored on; NaN where no fold has both classes.
+
+    Args:
+        points: f64 [N, 2], finite.
+        positive: bool [N].
+        groups: [N].
+    """
     def predict(fit, held_out):
         line = Line.fit(points[fit], positive[fit])
         return np.eye(2)[(line.decision(points[held_out]) > 0).astype(int)]
@@ -125,7 +171,7 @@ def rank_pairs(train: Cells, validation: Cells, features: list[str], alike, resa
             "feature_x": pair[0], "feature_y": pair[1], "name_x": schema.readable(pair[0]),
             "name_y": schema.readable(pair[1]), "abs_spearman": alike.loc[pair[0], pair[1]],
             "near_duplicate": bool(alike.loc[pair[0], pair[1]] >= DUPLICATE),
-            "train_held_out_balanced_accuracy": _held_out_accuracy(here, positive, train.groups[known]),
+            "train_held_out_balanced_accuracy": held_out_accuracy(here, positive, train.groups[known]),
             **_columns(found, ("auroc_", "balanced_accuracy_")),
             "coefficient_x": line.coefficients[0], "coefficient_y": line.coefficients[1], "intercept": line.intercept,
             "n_train": int(known.sum()), "n_validation": int(seen.sum()),

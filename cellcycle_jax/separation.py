@@ -129,18 +129,32 @@ def place(rows: pd.DataFrame, axes: list[Axis], classes, split: str) -> Cells:
         InputRefused: a class is absent.
         ValueError: a row is rejected or of another split.
     """
-    if (rows[schema.SPLIT] != split).any() or (rows[schema.REJECT] != "").any():
-        raise ValueError(f"only accepted cells of the {split} split may enter")
+    _require(rows, split)
     rows = rows[rows[schema.LABEL].isin(list(classes))].reset_index(drop=True)
     positive = (rows[schema.LABEL] == classes[-1]).to_numpy()
     if one_sided(positive):
         raise InputRefused(f"{split}: {int(positive.sum())} of {len(positive)} labelled cells are {classes[-1]!r}; "
                            "both classes are needed to look for what separates them")  # fmt: skip
+    return Cells(rows, *coordinates(rows, axes, split), positive)
+
+
+def coordinates(rows: pd.DataFrame, axes: list[Axis], split: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """What is shown of `rows`, accepted cells of `split`, labelled or not, and its linear coordinates; f64 [N, F] both.
+
+    Raises:
+        ValueError: a row is rejected or of another split.
+    """
+    _require(rows, split)
     values = table.relative_features(rows, [axis.feature for axis in axes])
     lines = rows[schema.CELL_LINE].to_numpy()
     shown = {axis.feature: axis.show(values[axis.feature].to_numpy(), lines) for axis in axes}
     linear = {axis.feature: axis.linear(shown[axis.feature]) for axis in axes}
-    return Cells(rows, pd.DataFrame(shown), pd.DataFrame(linear), positive)
+    return pd.DataFrame(shown), pd.DataFrame(linear)
+
+
+def _require(rows: pd.DataFrame, split: str) -> None:
+    if (rows[schema.SPLIT] != split).any() or (rows[schema.REJECT] != "").any():
+        raise ValueError(f"only accepted cells of the {split} split may enter")
 
 
 def one_sided(positive) -> bool:

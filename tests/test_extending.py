@@ -12,7 +12,7 @@ import tifffile
 from scipy import ndimage
 from skimage.draw import disk
 
-from cellcycle_jax import data, log, loop, models, run, runtime, schema, sweep_plan
+from cellcycle_jax import data, families, log, loop, models, run, runtime, schema, sweep_plan
 from cellcycle_jax.explain.gradcam import resolve_tap, tap_names
 from cellcycle_jax.explain.maps import class_maps
 from configs import base
@@ -172,6 +172,7 @@ def test_a_feature_has_the_known_value():
     assert new == {"Nuclei_Texture_RimToCentre_DNA"}
     np.testing.assert_allclose(found["Nuclei_Texture_RimToCentre_DNA"], [1, 2], rtol=1e-6)
     assert schema.feature_channel(*new, ("DNA",)) == "DNA" and schema.unit(*new, True) == ""
+    assert families.family(*new, ("DNA",)).name == "texture of the nucleus in DNA"
 
 
 def test_a_labelling_method_labels_a_table():

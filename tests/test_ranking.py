@@ -61,3 +61,27 @@ def test_a_measurement_that_falls_is_cut_the_other_way():
     assert falling["higher_in"] == "G1/S"
     assert falling["cut"] == pytest.approx(-rising["cut"])
     assert falling["validation_auroc"] == pytest.approx(rising["validation_auroc"])
+
+
+def test_what_repeats_a_better_measurement_counts_to_its_family():
+    alike = pd.DataFrame(np.eye(4), list("abcd"), list("abcd"))
+    for one, other, value in (("a", "b", 0.95), ("b", "c", 0.95), ("a", "c", 0.85)):
+        alike.loc[one, other] = alike.loc[other, one] = value
+    names = {"a": "size", "b": "shape", "c": "shape", "d": "size"}
+    # c repeats b, but b only repeats a: no chain joins c to a.
+    assert ranking.assign_families(list("abcd"), alike, names) == {"a": "size", "b": "size", "c": "shape", "d": "size"}
+    assert ranking.one_each(list("abcd"), alike, names, 5) == ["a", "c"]
+    assert ranking.one_each(list("dcba"), alike, names, 1) == ["d"]
+
+
+def test_families_are_ranked_by_their_best_member():
+    cells = make_cells()
+    cells["Nuclei_Texture_Copy_DNA"] = (cells[DNA] / cells["Metadata_Reference_DNA"]) ** 0.9
+    features = rank(cells)[0].set_index("feature")
+    # The copy means something else, but in these data it is the integrated DNA.
+    assert set(features.loc[[DNA, "Nuclei_Texture_Copy_DNA"], "family"]) == {"brightness of the nucleus in DNA"}
+    assert set(features.loc[[DNA, "Nuclei_Texture_Copy_DNA"], "family_rank"]) == {1}
+    assert features.loc[GOLGI, "family"] == "amount of Golgi" and features.loc[GOLGI, "family_rank"] == 2
+    assert features.loc[schema.NUCLEAR_AREA, "family"] == features.loc["Nuclei_AreaShape_Perimeter", "family"]
+    assert sorted(features["family_rank"].unique()) == list(range(1, features["family"].nunique() + 1))
+    assert features["family_rank"].cummax().diff().max() == 1  # a new family is always the next one
