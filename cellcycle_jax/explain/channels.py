@@ -1,0 +1,251 @@
+"""Which channels the answer of a network rests on.
+
+A channel is taken away by showing that channel of another cell of the same field: stain, focus and density stay, what
+the channel says of this cell goes. Shapley values (Shapley 1953, doi 10.1515/9781400881970-018; Lundberg and Lee 2017,
+arXiv 1705.07874) share out what all channels together add, over every order in which they could be added; shared out
+of a score rather than of one answer they say what the network's skill rests on (SAGE, Covert et al. 2020, arXiv
+2004.00668). They are exact here: all 2^K subsets of channels are shown. Bit k of a subset is channel k.
+
+The other cell of a field is never the cell itself, so where a field holds few cells of both classes, a score without
+any channel lies a little below chance.
+"""
+
+import math
+
+import numpy as np
+from scipy.special import softmax
+
+from cellcycle_jax import mesh, metrics, statistics
+from cellcycle_jax.errors import InputRefused, UsageError
+from cellcycle_jax.explain.methods import logits_of
+
+MOST = 8  # channels: 256 subsets
+SCORES = ("balanced_accuracy", "auroc")
+BATCH = 64
+
+
+def shapley(value: np.ndarray) -> np.ndarray:
+    """Exact Shapley values of a game.
+
+    Args:
+        value: f [2^K, ...], value of each subset of K players; bit k of the index says that player k is in it.
+
+    Returns:
+        f64 [K, ...]; over the players they sum to the value of all less the value of none.
+    """
+    value = np.asarray(value, np.float64)
+    players = len(value).bit_length() - 1
+    if len(value) != 2**players:
+        raise ValueError(f"{len(value)} values; a game of K players has 2^K")
+    member = _members(players)
+    size = member.sum(1)
+    # A subset of s players with player k comes up in (s - 1)! (K - s)! of K! orders, just after k joined.
+    orders = np.array([math.factorial(s) * math.factorial(players - 1 - s) for s in range(players)], np.float64)
+    orders /= math.factorial(players)
+    weight = np.where(member, orders[np.maximum(size - 1, 0), None], -orders[np.minimum(size, players - 1), None])
+    return np.tensordot(weight.T, value, 1)
+
+
+def shuffled_within(groups, rng: np.random.Generator) -> tuple[np.ndarray, int]:
+    """For each cell another cell of its group, each cell of a group of two or more once.
+
+    Args:
+        groups: [N], group of each cell.
+        rng: of the draw.
+
+    Returns:
+        i64 [N], never the cell itself, and the number of cells that are alone in their group: they get any other cell.
+
+    Raises:
+        InputRefused: there is only one cell.
+    """
+    names, member, counts = np.unique(np.asarray(groups, dtype=str), return_inverse=True, return_counts=True)
+    cells = len(member)
+    if cells == 1:
+        raise InputRefused("a channel of one cell alone cannot be taken from another cell; explain more cells")
+    order = np.lexsort((rng.random(cells), member))  # group by group, at random within
+    first = np.cumsum(counts) - counts
+    following = np.arange(1, cells + 1)
+    following[first + counts - 1] = first  # the last of a group is followed by its first
+    other = np.empty(cells, np.int64)
+    other[order] = order[following]
+    alone = np.flatnonzero(counts[member] == 1)
+    other[alone] = (alone + rng.integers(1, max(cells, 2), len(alone))) % max(cells, 1)
+    return other, len(alone)
+
+
+def subset_logits(model, variables, images, groups, repeats: int, seed: int, batch: int = BATCH) -> np.ndarray:
+    """Logits with each subset of the channels shown, the others taken from another cell of the same group.
+
+    Within a repeat every subset takes its missing channels from the same other cell.
+
+    Args:
+        model: Flax module, `(image, train) -> (logits, taps)`.
+        variables: of the model.
+        images: f32 [N, S, S, K].
+        groups: [N], group of each cell, its field.
+        repeats: number R of independent shuffles.
+        seed: of the shuffles.
+        batch: cells at a time.
+
+    Returns:
+        f32 [2^K, R, N, P]; the last subset, all channels, holds the plain logits.
+
+    Raises:
+        UsageError: more than MOST channels.
+        InputRefused: there is only one cell.
+    """
+    channels = images.shape[-1]
+    if channels > MOST:
+        raise UsageError(f"{channels} channels have {2**channels:,} subsets; Shapley values are computed for at most "
+                         f"{MOST} channels. Show the network fewer (data.channels), or train a cohort over "
+                         "combinations of channels (launch.py sweep)")
+    plain = logits_of(model, variables, images, batch)
+    shown = _members(channels)[:-1]
+    found = _logits_without(model, variables, images, shown, _shuffles(groups, repeats, seed), batch)
+    return np.concatenate([found, np.broadcast_to(plain, (1, *found.shape[1:]))])
+
+
+def channel_shapley(logits, label, groups, bootstraps: int, confidence: float, seed: int) -> dict[str, dict]:
+    """How much of the network's scores each channel brings, with intervals; cells are resampled by group.
+
+    Args:
+        logits: f32 [2^K, R, N, P], as `subset_logits` returns them, of labelled cells.
+        label: i [N], index of the true class.
+        groups: [N], group of each cell.
+        bootstraps: number of resamples of the groups.
+        confidence: of the intervals, 0..1.
+        seed: of the resamples.
+
+    Returns:
+        Score of SCORES -> {"value", "low", "high", "share": f64 [K], "dropped": i64 [K], "all", "none": float}: the
+        Shapley values, their intervals, their shares of the sum of those above zero (NaN where none is), the resamples
+        in which a class was absent, and the score with all channels and without any, each the mean over the repeats.
+    """
+    prob = softmax(np.asarray(logits, np.float64), axis=-1)
+    channels = len(prob).bit_length() - 1
+
+    def score(weights):
+        values = {name: _subset_scores(name, label, prob, weights) for name in SCORES}
+        return {(name, k): one for name, value in values.items() for k, one in enumerate(shapley(value))}
+
+    found = statistics.bootstrap_intervals(score, groups, bootstraps, confidence, seed)
+    result = {}
+    for name in SCORES:
+        each = [found[name, k] for k in range(channels)]
+        one = {part: np.array([e[part] for e in each]) for part in ("value", "low", "high", "dropped")}
+        ends = _subset_scores(name, label, prob[[0, -1]], None)[:, 0]
+        result[name] = one | {"share": _shares(one["value"]), "none": float(ends[0]), "all": float(ends[1])}
+    return result
+
+
+def margin_shapley(logits) -> np.ndarray:
+    """How much of each cell's margin each channel brings; needs no labels.
+
+    Args:
+        logits: f32 [2^K, R, N, P], as `subset_logits` returns them.
+
+    Returns:
+        f64 [N, K], in logits: for each cell the sum is the margin of the predicted class less the mean margin of that
+        class when all channels are another cell's.
+    """
+    logits = np.asarray(logits, np.float64)
+    return shapley(margins(logits, logits[-1, 0].argmax(-1)).mean(1)).T
+
+
+def margins(logits, class_index) -> np.ndarray:
+    """Logit of a class less the highest of the others.
+
+    Args:
+        logits: f [..., N, P], P at least 2.
+        class_index: i [N].
+
+    Returns:
+        f64 [..., N].
+    """
+    logits = np.asarray(logits, np.float64)
+    own = np.arange(logits.shape[-1]) == np.asarray(class_index)[:, None]
+    return np.where(own, logits, -np.inf).max(-1) - np.where(own, -np.inf, logits).max(-1)
+
+
+def occlusion_by_mean(model, variables, images, label, batch: int = BATCH) -> dict[str, np.ndarray]:
+    """What is lost when one channel is replaced by its mean image over the cells.
+
+    Args:
+        model: Flax module, `(image, train) -> (logits, taps)`.
+        variables: of the model.
+        images: f32 [N, S, S, K].
+        label: i [N], index of the true class.
+        batch: cells at a time.
+
+    Returns:
+        "margin" f64 [N, K], fall of the margin of the class that is predicted with all channels, in logits, and
+        "auroc" f64 [K], fall of the AUROC.
+    """
+    shown = ~np.eye(images.shape[-1], dtype=bool)
+    mean = np.asarray(images).mean(0, dtype=np.float64).astype(np.float32)
+    found = _logits_of_mixed(model, variables, images, shown, 1, lambda repeat, cell: mean, batch)
+    return _fall(logits_of(model, variables, images, batch), found, label)
+
+
+def occlusion_by_shuffle(
+    model, variables, images, groups, label, repeats: int, seed: int, batch: int = BATCH
+) -> dict[str, np.ndarray]:
+    """What is lost when one channel is another cell's of the same group, as `occlusion_by_mean`; mean over repeats."""
+    shown = ~np.eye(images.shape[-1], dtype=bool)
+    found = _logits_without(model, variables, images, shown, _shuffles(groups, repeats, seed), batch)
+    return _fall(logits_of(model, variables, images, batch), found, label)
+
+
+def integrated_gradients_by_channel(maps) -> np.ndarray:
+    """Sum over the pixels of maps f [N, S, S, K] of a method that tells channels apart, f32 [N, K]."""
+    return np.asarray(maps).sum((1, 2), dtype=np.float64).astype(np.float32)
+
+
+def _members(players: int) -> np.ndarray:
+    """Which players each subset holds, bool [2^K, K]."""
+    return (np.arange(2**players)[:, None] >> np.arange(players)) & 1 > 0
+
+
+def _shuffles(groups, repeats, seed) -> np.ndarray:
+    """Another cell for each cell, i64 [R, N]."""
+    rng = np.random.default_rng(seed)
+    return np.stack([shuffled_within(groups, rng)[0] for _ in range(repeats)])
+
+
+def _logits_without(model, variables, images, shown, other, batch) -> np.ndarray:
+    """Logits f32 [M, R, N, P] with what is not shown [M, K] taken from the cells `other` i64 [R, N]."""
+    return _logits_of_mixed(model, variables, images, shown, len(other), lambda r, cell: images[other[r, cell]], batch)
+
+
+def _logits_of_mixed(model, variables, images, shown, repeats, instead, batch) -> np.ndarray:
+    """Logits f32 [M, R, N, P]; `instead(repeat i [B], cell i [B])` gives the image of what is not shown bool [M, K].
+
+    No more images than one batch are made at a time, and all batches are of one size, so that one program serves.
+    """
+    shape = len(shown), repeats, len(images)
+    parts = []
+    for rows in mesh.filled_rows(math.prod(shape), batch):
+        which, repeat, cell = np.unravel_index(rows, shape)
+        mixed = np.where(shown[which][:, None, None], images[cell], instead(repeat, cell))
+        parts.append(logits_of(model, variables, mixed, batch))
+    return np.concatenate(parts)[: math.prod(shape)].reshape(*shape, -1)
+
+
+def _subset_scores(name, label, prob, weights) -> np.ndarray:
+    """Score of prob [M, R, N, P] for weights [B, N], f64 [M, B]: mean over the repeats."""
+    return np.stack([np.mean([metrics.METRICS[name](label, one, weights) for one in part], 0) for part in prob])
+
+
+def _shares(value) -> np.ndarray:
+    total = value[value > 0].sum()
+    return value / total if total > 1e-9 else np.full(len(value), np.nan)  # less is rounding
+
+
+def _fall(plain, without, label) -> dict[str, np.ndarray]:
+    """Fall from logits [N, P] to [K, R, N, P]."""
+    called = plain.argmax(-1)
+    margin = margins(plain, called) - margins(without, called).mean(1)
+    before, after = (_subset_scores("auroc", label, softmax(part.astype(np.float64), axis=-1), None)[:, 0]
+                     for part in (plain[None, None], without))  # fmt: skip
+    return {"margin": margin.T, "auroc": before - after}
