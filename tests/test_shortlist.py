@@ -1,0 +1,189 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from cellcycle_jax import families, schema, separation
+from cellcycle_jax.explain import shortlist
+from tests.planted import CLASSES, DNA, GOLGI, make_cells, split
+
+CHANNELS, STAINS = ("DNA", "Golgi", "EB1"), ("Golgi",)
+RESAMPLING = {"bootstraps": 200, "confidence": 0.95, "seed": 0}
+STAIN = {("Golgi", "second stain"): 1.0}
+NOISE = ["Nuclei_AreaShape_Orientation", "Golgi_Number_Pieces", "Golgi_Number_Dots", "Golgi_Distance_Spread",
+         "Nuclei_Texture_Contrast_DNA", "Nuclei_Texture_Contrast_Golgi", "Cells_Intensity_MeanIntensity_DNA",
+         "Cells_Intensity_MeanIntensity_Golgi", "Nuclei_Intensity_MeanIntensity_Golgi"]  # fmt: skip
+PIECES = "Golgi_Number_Pieces"
+
+
+def place(cells, columns):
+    """Planted cells of both splits in linear coordinates, and the families of `columns`."""
+    train = split(cells, "train")
+    axes = separation.learn_axes(train, columns, {})
+    placed = [separation.place(split(cells, name), axes, CLASSES, name) for name in ("train", "validation")]
+    return (*placed, families.families([axis.feature for axis in axes], CHANNELS, STAINS))
+
+
+def noisy_cells(seed=0, **changes):
+    """Planted cells among whose measurements many more say nothing; what they are made of is in `NOISE`."""
+    cells, rng = make_cells(1200, seed), np.random.default_rng(seed + 100)
+    for column in NOISE:
+        cells[column] = np.exp(rng.normal(size=len(cells)))
+    return cells.assign(**changes)
+
+
+def pick(values, logit, weights, **changes):
+    values = pd.DataFrame(values)
+    return shortlist.shortlist(weights, families.families(values.columns, CHANNELS, STAINS), values, logit, **changes)
+
+
+def test_the_golgi_is_listed_first_where_the_map_points_at_it():
+    cells = make_cells()
+    train, _, known = place(cells, [DNA, GOLGI, schema.NUCLEAR_AREA, PIECES])
+    # The network follows the DNA, which also separates the labels best; but the map lies on the Golgi.
+    logit = train.linear[DNA].to_numpy() + 0.1 * train.linear[GOLGI].to_numpy()
+    found = shortlist.shortlist(STAIN, known, train.linear, logit)
+    assert found[0] == GOLGI and set(found) <= {GOLGI, PIECES}
+    both = STAIN | {("DNA", "nucleus"): 0.01}
+    assert shortlist.shortlist(both, known, train.linear, logit)[0] == GOLGI
+    assert DNA in shortlist.shortlist(both, known, train.linear, logit)
+    assert shortlist.shortlist({("DNA", "nucleus"): 1.0}, known, train.linear, logit)[0] == DNA
+
+
+def test_the_order_is_weight_times_correlation_by_hand():
+    logit = np.arange(10.0)
+    swapped = np.array([0, 9, 2, 3, 4, 5, 6, 7, 8, 1.0])  # sum of squared rank differences 128: rho = 1 - 768 / 990
+    values = {DNA: swapped, GOLGI: -logit}
+    at = {("DNA", "nucleus"): 1.0, ("Golgi", "second stain"): 0.23, ("Golgi", "second stain outline"): 0.1}
+    assert pick(values, logit, at) == [GOLGI, DNA]
+    assert pick(values, logit, at | {("Golgi", "second stain"): 0.22}) == [DNA, GOLGI]  # 0.1 + 0.22 is no weight
+
+
+def test_one_measurement_of_a_family_and_no_repeats():
+    rng = np.random.default_rng(0)
+    size, golgi = rng.normal(size=(2, 400))
+    values = {schema.NUCLEAR_AREA: size, "Nuclei_AreaShape_Perimeter": size + rng.normal(size=400),
+              "Nuclei_Texture_Contrast_DNA": -(size**3), GOLGI: golgi}  # fmt: skip
+    everywhere = {("DNA", place): 1.0 for place in ("nucleus", "nuclear rim")} | STAIN
+    # The perimeter is of the same family, the texture the same measurement turned round.
+    assert pick(values, size + 0.5 * golgi, everywhere) == [schema.NUCLEAR_AREA, GOLGI]
+
+
+def test_ties_keep_the_order_of_the_columns_and_the_number_is_held():
+    logit = np.arange(8.0)
+    scattered = np.random.default_rng(0).normal(size=(2, 8))
+    values = {PIECES: np.array([0, 1, 2, 3, 4, 7, 6, 5.0]), GOLGI: np.array([2, 1, 0, 3, 4, 5, 6, 7.0])}
+    assert pick(values, logit, STAIN)[:1] == [PIECES]
+    values = {GOLGI: values[GOLGI], PIECES: values[PIECES], "Golgi_Distance_Spread": scattered[0]}
+    assert pick(values, logit, STAIN, most=1) == [GOLGI]
+
+
+def test_missing_and_constant_measurements_and_weights_are_passed_over():
+    logit = np.arange(20.0)
+    half = np.where(logit < 10, np.nan, logit)
+    values = {PIECES: half, GOLGI: np.full(20, np.nan), "Golgi_Number_Dots": np.ones(20)}
+    assert pick(values, logit, STAIN) == [PIECES]
+    assert pick(values, logit, {("Golgi", "second stain"): np.nan}) == []
+    assert pick(values, np.ones(20), STAIN) == []  # a network that always says the same follows nothing
+    assert pick(values, logit, {}) == []
+
+
+def test_a_map_without_channels_points_at_every_channel():
+    logit = np.arange(10.0)
+    values = {DNA: logit, "Nuclei_Texture_Contrast_Golgi": np.roll(logit, 4), GOLGI: logit[::-1].copy()}
+    found = pick(values, logit, {(None, "nucleus"): 1.0})
+    assert found == [DNA, "Nuclei_Texture_Contrast_Golgi"]
+
+
+def test_a_map_that_names_the_planted_pair_is_better_than_chance():
+    train, validation, known = place(noisy_cells(), [DNA, GOLGI, *NOISE])
+    by_map = [DNA, GOLGI, *NOISE[:3]]
+    found = shortlist.compare(by_map, known, train, validation, RESAMPLING)
+    assert set(found["map"]["pair"]) == {DNA, GOLGI} and found["map"]["shortlist"] == by_map
+    assert found["map"]["low"] < 0.910 < found["map"]["high"]  # Phi(2.68 / 2), as in test_ranking
+    assert found["random"]["draws"] >= 20
+    assert found["random"]["lowest"] <= found["random"]["value"] <= found["random"]["highest"]
+    gap = found["differences"]["map - random"]
+    assert gap["low"] > 0 and gap["value"] == pytest.approx(found["map"]["value"] - found["random"]["value"])
+    # The two best single measurements are the planted ones, so there is nothing to gain.
+    assert found["univariate"]["pair"] == found["map"]["pair"]
+    assert [found["differences"]["map - univariate"][key] for key in ("value", "low", "high")] == [0, 0, 0]
+    assert "points of balanced accuracy over families taken by chance" in found["verdict"]
+    assert "adds nothing over the best single measurements" in found["verdict"]
+
+
+def test_a_map_can_name_what_no_single_measurement_shows():
+    rng = np.random.default_rng(3)
+    cells = noisy_cells()
+    g2, hidden = (cells[schema.LABEL] == "G2").to_numpy(), rng.normal(size=len(cells))
+    # Alone each is close to chance; their difference is the class.
+    pair = ["Golgi_Number_Dots", "Golgi_Distance_Spread"]
+    for column, sign in zip(pair, (1, -1), strict=True):
+        cells[column] = np.exp(2 * hidden + 0.4 * sign * (g2 - 0.5) + rng.normal(scale=0.05, size=len(cells)))
+    for number, column in enumerate(c for c in NOISE if c not in pair):
+        cells[column] = np.exp(0.5 * g2 + rng.normal(size=len(cells))) if number < 5 else cells[column]
+    train, validation, known = place(cells, NOISE)
+    alike = train.linear[pair].corr("spearman").iloc[0, 1]
+    known = {c: known[c] for c in NOISE}
+    assert alike > 0.9  # so they would count as one: the shortlist by the map is given here
+    found = shortlist.compare([*pair], known, train, validation, RESAMPLING)
+    assert found["differences"]["map - univariate"]["low"] > 0.1
+    assert "over the best single measurements (95 % interval" in found["verdict"]
+
+
+def test_a_map_that_names_noise_is_said_to_be_worse():
+    train, validation, known = place(noisy_cells(), [DNA, GOLGI, *NOISE])
+    found = shortlist.compare(NOISE[:5], known, train, validation, RESAMPLING)
+    assert found["differences"]["map - univariate"]["high"] < 0
+    assert "worse than the best single measurements" in found["verdict"]
+    assert "does not clearly separate" in found["verdict"]
+
+
+def test_where_nothing_separates_the_verdict_says_so():
+    train, validation, known = place(noisy_cells(seed=4), NOISE)
+    found = shortlist.compare(NOISE[4:9], known, train, validation, RESAMPLING)
+    for gap in found["differences"].values():
+        assert gap["low"] <= 0 <= gap["high"]
+    assert found["verdict"].count("adds nothing") == 2 and "does not clearly separate" in found["verdict"]
+
+
+def test_the_pair_is_chosen_without_validation_cells():
+    train, validation, known = place(noisy_cells(), [DNA, GOLGI, *NOISE])
+    turned = separation.Cells(validation.rows, validation.shown, validation.linear, ~validation.positive)
+    by_map = [DNA, GOLGI, NOISE[0]]
+    right, wrong = (shortlist.compare(by_map, known, train, cells, RESAMPLING) for cells in (validation, turned))
+    assert right["map"]["pair"] == wrong["map"]["pair"]
+    assert right["map"]["value"] == pytest.approx(1 - wrong["map"]["value"])
+
+
+def test_other_lines_are_scored_with_the_same_lines():
+    train, validation, known = place(noisy_cells(), [DNA, GOLGI, *NOISE])
+    found = shortlist.compare([DNA, GOLGI], known, train, validation, RESAMPLING, others=validation)
+    for name in ("map", "univariate", "random"):
+        assert found["other_lines"][name]["value"] == found[name]["value"]
+    assert found["other_lines"]["differences"] == found["differences"]
+
+
+def test_missing_measurements_are_scored_as_the_training_median():
+    train, validation, known = place(noisy_cells(), [DNA, GOLGI])
+    blind = separation.Cells(validation.rows, validation.shown, validation.linear.assign(**{GOLGI: np.nan}),
+                             validation.positive)  # fmt: skip
+    found = shortlist.compare([DNA, GOLGI], known, train, blind, RESAMPLING)
+    line = separation.Line.fit(train.linear[[DNA, GOLGI]].to_numpy(), train.positive)
+    middle = np.full(len(blind.rows), train.linear[GOLGI].median())
+    right = (line.decision(np.stack([blind.linear[DNA], middle], axis=1)) > 0) == blind.positive
+    expected = (right[blind.positive].mean() + right[~blind.positive].mean()) / 2
+    assert found["map"]["value"] == pytest.approx(expected)
+
+
+def test_too_few_families_make_no_pair():
+    train, validation, known = place(make_cells(), [DNA, GOLGI])
+    found = shortlist.compare([DNA], known, train, validation, RESAMPLING)
+    assert found["map"] is None and "The map points at fewer than two" in found["verdict"]
+
+
+def test_one_group_has_no_interval_and_no_claim():
+    train, validation, known = place(noisy_cells(), [DNA, GOLGI, *NOISE])
+    one = separation.Cells(validation.rows.assign(**{schema.GROUP: "f"}), *(
+        getattr(validation, name) for name in ("shown", "linear", "positive")))  # fmt: skip
+    found = shortlist.compare([DNA, GOLGI], known, train, one, RESAMPLING)
+    assert found["verdict"].count("nothing can be said") == 2
