@@ -7,61 +7,117 @@ from cellcycle_jax.explain import localise
 
 C = schema.Compartment
 EVERY = int(C.NUCLEUS | C.OTHER_NUCLEI | C.SECOND_STAIN | C.BODY | C.DEBRIS)
-Y, X = np.mgrid[:64, :64]
+SIDE = 64
+Y, X = np.mgrid[:SIDE, :SIDE]
+MIDDLE, NEIGHBOUR, GOLGI = (np.hypot(Y - y, X - x) for y, x in ((31.5, 31.5), (8, 8), (31.5, 48)))
 
 
 def _crop():
-    """A round nucleus in the middle, a neighbour, a stain that touches the nucleus, a body around it."""
-    distance = np.hypot(Y - 31.5, X - 31.5)
-    crop = np.zeros((64, 64), np.uint8)
-    crop[distance < 12] |= int(C.NUCLEUS)
-    crop[np.hypot(Y - 8, X - 8) < 6] |= int(C.OTHER_NUCLEI)
-    crop[28:36, 40:52] |= int(C.SECOND_STAIN)
-    crop[distance < 24] |= int(C.BODY)
+    """Discs: a nucleus in the middle, a neighbour, a Golgi beside the nucleus, a body around both."""
+    crop = np.zeros((SIDE, SIDE), np.uint8)
+    crop[MIDDLE < 12] |= int(C.NUCLEUS)
+    crop[NEIGHBOUR < 6] |= int(C.OTHER_NUCLEI)
+    crop[GOLGI < 4] |= int(C.SECOND_STAIN)
+    crop[MIDDLE < 24] |= int(C.BODY)
     return crop
 
 
-def _shares(saliency, masks):
-    return {row["compartment"]: row for row in localise.localise(saliency, masks)}
+def _squares(**rows):
+    """Crop of 24 px with a square [first row, last row) x the same columns for each flag."""
+    crop = np.zeros((24, 24), np.uint8)
+    for flag, (low, high) in rows.items():
+        crop[low:high, low:high] |= int(C[flag])
+    return crop
 
 
-def test_places_divide_the_crop():
+def _near(mask, reach):
+    """Pixels of `mask` within `reach` of a pixel outside it, and the other way round, by measuring every distance."""
+    inside, outside = np.argwhere(mask), np.argwhere(~mask)
+    distance = np.hypot(*(inside[:, None] - outside[None]).transpose(2, 0, 1))
+    near = np.zeros(mask.shape, bool)
+    near[tuple(inside[distance.min(1) <= reach].T)] = True
+    near[tuple(outside[distance.min(0) <= reach].T)] = True
+    return near
+
+
+def _areas(crop, present=EVERY):
+    return {name: int(mask.sum()) for name, mask in localise.compartment_masks(crop, present).items()}
+
+
+def _shares(saliency, masks, part="positive"):
+    return {row["compartment"]: row for row in localise.localise(saliency, masks, part)}
+
+
+def test_every_pixel_belongs_to_one_place():
+    crops = [_crop(), np.random.default_rng(0).integers(0, 32, (SIDE, SIDE)).astype(np.uint8)]
+    for crop in crops:
+        for present in range(1, 32, 2):
+            masks = localise.compartment_masks(crop, present)
+            assert (sum(mask.astype(int) for mask in masks.values()) == 1).all()
+    assert tuple(masks) == localise.COMPARTMENTS
+
+
+def test_discs_are_divided_as_drawn():
     masks = localise.compartment_masks(_crop(), EVERY)
-    assert sorted(masks) == sorted(localise.COMPARTMENTS)
-    total = sum(mask.astype(int) for name, mask in masks.items() if name != localise.RIM)
-    assert (total == 1).all()
-
-
-def test_map_on_the_nucleus_has_all_its_relevance_there():
-    masks = localise.compartment_masks(_crop(), EVERY)
-    found = _shares(masks["nucleus"].astype(np.float32), masks)
-    assert found["nucleus"]["relevance_share"] == 1
-    assert found["nucleus"]["ratio"] == pytest.approx(1 / masks["nucleus"].mean())
-    assert {found[name]["relevance_share"] for name in ("second stain", "cell body", "other nuclei", "background")} == {
-        0
+    nucleus, golgi, other = MIDDLE < 12, GOLGI < 4, NEIGHBOUR < 6
+    rim, outline = _near(nucleus, 2), _near(golgi, 1)
+    expected = {
+        "nucleus": nucleus & ~rim,
+        "nuclear rim": rim & ~(golgi | outline),
+        "second stain": golgi & ~outline,
+        "second stain outline": outline,
+        "cell body": (MIDDLE < 24) & ~(nucleus | rim | golgi | outline),
+        "other nuclei": other,
+        "background": ~((MIDDLE < 24) | other),
     }
+    assert not (outline & nucleus).any() and (rim & outline).any()  # the stain wins on the rim
+    for name, mask in expected.items():
+        np.testing.assert_array_equal(masks[name], mask, err_msg=name)
 
 
-def test_uniform_map_has_ratio_one_everywhere():
-    found = _shares(np.full((64, 64), 0.3), localise.compartment_masks(_crop(), EVERY))
-    assert [row["ratio"] for row in found.values()] == pytest.approx([1.0] * 6)
+def test_areas_counted_by_hand():
+    # The rim of 8 x 8 px: 64 - 4 x 4 inside, 4 x (8 x 2) + 4 corners outside.
+    assert _areas(_squares(NUCLEUS=(2, 10)), int(C.NUCLEUS)) == {"nucleus": 16, "nuclear rim": 48 + 68,
+                                                                 "background": 576 - 16 - 116}  # fmt: skip
+    # A piece of 6 x 6 px: 4 x 4 inside, an outline of 20 px of it and 24 around it.
+    areas = _areas(_squares(NUCLEUS=(2, 10), SECOND_STAIN=(14, 20)))
+    assert (areas["second stain"], areas["second stain outline"]) == (16, 44)
 
 
-def test_negative_relevance_does_not_count():
-    masks = localise.compartment_masks(_crop(), EVERY)
-    found = _shares(np.where(masks["second stain"], 2.0, -5.0), masks)
-    assert found["second stain"]["relevance_share"] == 1
+def test_a_stain_that_runs_on_over_the_nucleus_has_no_outline_there():
+    crop = _squares(NUCLEUS=(2, 10))
+    crop[4:8, 6:16] |= int(C.SECOND_STAIN)
+    masks = localise.compartment_masks(crop, EVERY)
+    assert masks["second stain"][5, 10:15].all() and masks["second stain outline"][5, 15:17].all()
+    assert not (masks["second stain"] | masks["second stain outline"])[:, :10].any()
+    assert masks["second stain outline"][[3, 4, 7, 8], 12].all()
+    within = _squares(NUCLEUS=(2, 10), SECOND_STAIN=(4, 10))
+    areas = _areas(within)
+    assert areas["second stain"] == areas["second stain outline"] == 0
 
 
-def test_empty_map_points_nowhere():
-    rows = localise.localise(np.zeros((64, 64)), localise.compartment_masks(_crop(), EVERY))
-    assert all(np.isnan(row["relevance_share"]) for row in rows)
+def test_neighbours_come_before_the_stain_and_the_rim():
+    crop = _squares(NUCLEUS=(2, 10), OTHER_NUCLEI=(10, 16))
+    crop[9:13, 10:14] |= int(C.SECOND_STAIN)
+    masks = localise.compartment_masks(crop, EVERY)
+    assert masks["other nuclei"].sum() == 36 and masks["other nuclei"][10:16, 10:16].all()
 
 
-def test_unknown_places_are_left_out():
-    masks = localise.compartment_masks(_crop(), int(C.NUCLEUS | C.OTHER_NUCLEI))
-    assert set(masks) == {"nucleus", "other nuclei", "background", localise.RIM}
-    assert localise.compartment_masks(_crop(), int(C.BODY)) == {}
+def test_unknown_places_are_left_out_and_belong_to_the_next():
+    crop = _crop()
+    masks = localise.compartment_masks(crop, int(C.NUCLEUS | C.SECOND_STAIN))
+    assert list(masks) == ["nucleus", "nuclear rim", "second stain", "second stain outline", "background"]
+    whole = localise.compartment_masks(crop, EVERY)
+    rest = whole["background"] | whole["cell body"] | whole["other nuclei"]
+    np.testing.assert_array_equal(masks["background"], rest)
+    assert localise.compartment_masks(crop, int(C.BODY)) == {}
+    assert localise.localise(np.ones((SIDE, SIDE)), {}) == []
+
+
+def test_a_crop_that_is_all_nucleus_has_no_rim():
+    full = np.full((8, 8), int(C.NUCLEUS), np.uint8)
+    assert _areas(full, int(C.NUCLEUS)) == {"nucleus": 64, "nuclear rim": 0, "background": 0}
+    assert _areas(0 * full, int(C.NUCLEUS)) == {"nucleus": 0, "nuclear rim": 0, "background": 64}
 
 
 def test_rim_is_as_wide_on_both_sides_of_a_straight_outline():
@@ -71,13 +127,110 @@ def test_rim_is_as_wide_on_both_sides_of_a_straight_outline():
     assert rim[0].tolist() == [False, False, True, True, True, True, False, False]
 
 
-def _table(relevance, area, groups, name="G2", place="nucleus"):
-    return pd.DataFrame({"group": groups, "predicted": "G2", "class": name, "compartment": place,
-                         "relevance_share": relevance, "area_share": area})  # fmt: skip
+def test_parts_belong_to_coarse_places():
+    coarse = ["nucleus", "nucleus", "second stain", "second stain", "cell body", "other nuclei", "background"]
+    assert [localise.coarse(place) for place in localise.COMPARTMENTS] == coarse
 
 
-def _summary(table):
-    return localise.summarise(table, bootstraps=500, confidence=0.95, seed=0)
+def test_map_on_one_place_has_all_its_relevance_there():
+    masks = localise.compartment_masks(_crop(), EVERY)
+    for name, mask in masks.items():
+        found = _shares(mask.astype(np.float32), masks)
+        assert found[name]["relevance_share"] == found[name]["hit"] == 1
+        assert found[name]["ratio"] == pytest.approx(1 / mask.mean())
+        assert sum(row["relevance_share"] for row in found.values()) == 1
+
+
+def test_uniform_map_has_ratio_one_everywhere():
+    found = _shares(np.full((SIDE, SIDE), 0.3), localise.compartment_masks(_crop(), EVERY))
+    assert [row["ratio"] for row in found.values()] == pytest.approx([1.0] * 7)
+    assert [row["hit"] / row["area_share"] for row in found.values()] == pytest.approx([1.0] * 7)
+
+
+def test_negative_relevance_counts_only_where_it_is_asked_for():
+    masks = localise.compartment_masks(_crop(), EVERY)
+    saliency = np.where(masks["second stain"], 1.0, 0.0) - 3.0 * masks["nucleus"]
+    assert _shares(saliency, masks)["second stain"]["relevance_share"] == 1
+    stain, nucleus = masks["second stain"].sum(), masks["nucleus"].sum()
+    found = _shares(saliency, masks, "absolute")
+    assert found["second stain"]["relevance_share"] == pytest.approx(stain / (stain + 3 * nucleus))
+    assert (found["second stain"]["hit"], found["nucleus"]["hit"]) == (0, 1)
+    with pytest.raises(ValueError, match="negative"):
+        localise.localise(saliency, masks, "negative")
+
+
+def test_pixels_that_are_equally_high_share_the_hit():
+    masks = localise.compartment_masks(_crop(), EVERY)
+    saliency = np.zeros((SIDE, SIDE))
+    saliency[8, 8] = saliency[31, 31] = saliency[31, 32] = saliency[32, 32] = 7
+    saliency[48:] = 6  # more relevance, but nowhere higher
+    found = _shares(saliency, masks)
+    assert (found["other nuclei"]["hit"], found["nucleus"]["hit"], found["background"]["hit"]) == (0.25, 0.75, 0)
+
+
+def test_empty_map_points_nowhere():
+    rows = localise.localise(-np.ones((SIDE, SIDE)), localise.compartment_masks(_crop(), EVERY))
+    assert all(np.isnan(row["relevance_share"]) and np.isnan(row["hit"]) for row in rows)
+
+
+def test_many_cells_are_localised_as_one_by_one():
+    rng = np.random.default_rng(0)
+    maps = rng.normal(size=(3, SIDE, SIDE, 1)).astype(np.float32)
+    crops, present = np.stack([_crop(), _crop()[::-1], _crop()]), [EVERY, EVERY, int(C.NUCLEUS | C.BODY)]
+    found = localise.localise_all(maps, crops, np.array(present, np.uint8))
+    assert found["ratio"].shape == (3, 1, 7)
+    for n in range(3):
+        each = _shares(maps[n, ..., 0], localise.compartment_masks(crops[n], present[n]))
+        for q, name in enumerate(localise.COMPARTMENTS):
+            for measure in localise.MEASURES:
+                one = each[name][measure] if name in each else np.nan
+                np.testing.assert_allclose(found[measure][n, 0, q], one, err_msg=f"{name} {measure}")
+
+
+def test_channels_are_compared_within_the_cell():
+    masks = localise.compartment_masks(_crop(), EVERY)
+    maps = np.zeros((1, SIDE, SIDE, 2), np.float32)
+    maps[0, masks["nucleus"], 0] = 1
+    maps[0, masks["second stain"], 1] = 3
+    maps[0, masks["cell body"], 1] = -9  # counts for nothing
+    found = localise.localise_all(maps, _crop()[None], np.array([EVERY]))
+    share, area = found["relevance_share"][0], found["area_share"][0]
+    nucleus, stain = masks["nucleus"].sum(), masks["second stain"].sum()
+    whole = nucleus + 3 * stain
+    np.testing.assert_allclose(share[:, [0, 2]], [[nucleus / whole, 0], [0, 3 * stain / whole]])
+    assert share.sum() == pytest.approx(1) and area.sum() == pytest.approx(1)
+    assert found["ratio"][0, 1, 2] == pytest.approx(3 * stain / whole / (stain / SIDE**2 / 2))
+    assert found["hit"][0].tolist() == [[0] * 7, [0, 0, 1, 0, 0, 0, 0]]
+    even = localise.localise_all(np.ones((1, SIDE, SIDE, 3)), _crop()[None], np.array([EVERY]))
+    np.testing.assert_allclose(even["ratio"], 1)
+
+
+def _cells(groups, predicted="G2"):
+    ids = [f"cell{n}" for n in range(len(groups))]
+    return pd.DataFrame({schema.CELL_ID: ids, "group": groups, "label": "G2", "predicted": predicted})
+
+
+def test_table_has_a_row_per_cell_channel_and_known_place():
+    maps, crops = np.ones((2, SIDE, SIDE, 2)), np.stack([_crop()] * 2)
+    maps[1, ..., 1] = 3
+    found = localise.localise_all(maps, crops, np.array([EVERY, int(C.NUCLEUS)]))
+    table = localise.tabulate(found, _cells(["f1", "f2"]), "G1/S", "integrated_gradients", ("DNA", "Golgi"))
+    assert tuple(table) == localise.COLUMNS and len(table) == 2 * 7 + 2 * 3
+    assert set(table["class"]) == {"G1/S"} and set(table["method"]) == {"integrated_gradients"}
+    of = (table[schema.CELL_ID] == "cell1") & (table["channel"] == "Golgi") & (table["compartment"] == "background")
+    row = table[of].iloc[0]
+    assert row["group"] == "f2" and row["ratio"] == pytest.approx(1.5)
+    assert row["relevance_share"] == pytest.approx(0.75 * 2 * row["area_share"])
+
+
+def _table(relevance, area, groups, name="G2", place="nucleus", hit=0.0):
+    return pd.DataFrame({"group": groups, "predicted": "G2", "class": name, "method": "grad_cam", "channel": "",
+                         "compartment": place, "relevance_share": relevance, "area_share": area,
+                         "hit": hit})  # fmt: skip
+
+
+def _summary(table, bootstraps=500):
+    return localise.summarise(table, bootstraps, confidence=0.95, seed=0)
 
 
 def test_ratio_is_of_sums_and_constant_ratios_have_no_width():
@@ -86,13 +239,21 @@ def test_ratio_is_of_sums_and_constant_ratios_have_no_width():
     assert (row["n_cells"], row["n_groups"]) == (3, 3)
 
 
-def test_interval_is_clustered_by_group():
+def test_hits_are_compared_with_chance():
+    row = _summary(_table(0.2, 0.25, list("abcd") * 5, hit=[1, 0, 0, 1] * 5)).iloc[0]
+    assert row["hit_ratio"] == pytest.approx(0.5 / 0.25)
+    assert 0 <= row["hit_low"] < 2 < row["hit_high"] <= 4
+    assert (row["low"], row["high"]) == pytest.approx((0.8, 0.8))
+
+
+def test_equal_cells_of_a_group_count_as_one():
     rng = np.random.default_rng(0)
-    group = np.repeat(np.arange(8), 50)
-    relevance = 0.3 + 0.1 * rng.normal(size=8)[group]
-    by_group = _summary(_table(relevance, 0.15, group)).iloc[0]
-    by_cell = _summary(_table(relevance, 0.15, np.arange(400))).iloc[0]
-    assert by_group["high"] - by_group["low"] > 3 * (by_cell["high"] - by_cell["low"])
+    relevance, names = 0.3 + 0.1 * rng.normal(size=8), list("abcdefgh")
+    single = _summary(_table(relevance, 0.15, names)).iloc[0]
+    copies = _summary(_table(np.repeat(relevance, 50), 0.15, np.repeat(names, 50))).iloc[0]
+    as_if_apart = _summary(_table(np.repeat(relevance, 50), 0.15, np.arange(400))).iloc[0]
+    assert (copies["low"], copies["high"]) == pytest.approx((single["low"], single["high"]))
+    assert copies["high"] - copies["low"] > 3 * (as_if_apart["high"] - as_if_apart["low"])
 
 
 def test_only_maps_of_the_class_given_count():
@@ -100,27 +261,61 @@ def test_only_maps_of_the_class_given_count():
     assert _summary(table)["class"].tolist() == ["G2"]
 
 
-def test_sentence_names_the_stain_and_the_interval():
-    summary = pd.DataFrame({"class": "G2", "compartment": ["nucleus", "second stain"], "ratio": [1.5, 2.34],
-                            "low": [1.2, 2.0], "high": [1.8, 2.62]})  # fmt: skip
+def test_methods_and_channels_are_summarised_apart():
+    groups = ["a", "b", "c"]
+    parts = [_table(share, 0.1, groups).assign(method=method, channel=channel) for share, method, channel in
+             ((0.2, "grad_cam", ""), (0.3, "occlusion", "DNA"), (0.1, "occlusion", "Golgi"))]  # fmt: skip
+    found = _summary(pd.concat(parts))
+    assert found[["method", "channel"]].values.tolist() == [["grad_cam", ""], ["occlusion", "DNA"],
+                                                            ["occlusion", "Golgi"]]  # fmt: skip
+    np.testing.assert_allclose(found["ratio"], [2, 3, 1])
+
+
+def test_map_on_the_edge_of_the_golgi_names_its_outline():
+    groups = np.repeat(["f1", "f2", "f3", "f4"], 2)
+    maps = np.tile(_near(GOLGI < 4, 1).astype(np.float32)[..., None], (8, 1, 1, 1))
+    found = localise.localise_all(maps, np.stack([_crop()] * 8), np.full(8, EVERY))
+    summary = _summary(localise.tabulate(found, _cells(groups), "G2", "grad_cam"), 100)
+    ratio = SIDE**2 / _near(GOLGI < 4, 1).sum()
+    words = (f"For G2 the model looks {ratio:.1f} times as much as by chance at the outline of the Golgi "
+             f"(95 % interval {ratio:.1f} to {ratio:.1f}).")  # fmt: skip
+    assert localise.sentence("G2", summary, 0.95, "grad_cam", "Golgi") == words
+    assert "at the outline of the second stain" in localise.sentence("G2", summary, 0.95, "grad_cam")
+
+
+def _rows(*rows, method="grad_cam"):
+    """Summary rows of G2: place, ratio, low, high, channel."""
+    rows = pd.DataFrame(rows, columns=["compartment", "ratio", "low", "high", "channel"])
+    return rows.assign(**{"class": "G2", "method": method})
+
+
+def test_sentence_names_stain_interval_and_channel():
+    summary = pd.concat([_rows(("nucleus", 1.5, 1.2, 1.8, ""), ("second stain", 2.34, 2.0, 2.62, "")),
+                         _rows(("nucleus", 9.0, 0.9, 20.0, "DNA"), ("nuclear rim", 3.04, 2.0, 4.0, "Golgi"),
+                               method="occlusion")])  # fmt: skip
     words = "For G2 the model looks 2.3 times as much as by chance at the Golgi (95 % interval 2.0 to 2.6)."
-    assert localise.sentence("G2", summary, 0.95, "Golgi") == words
+    assert localise.sentence("G2", summary, 0.95, "grad_cam", "Golgi") == words
+    words = ("For G2 the model looks 3.0 times as much as by chance at the rim of the nucleus (95 % interval 2.0 to "
+             "4.0), channel Golgi.")  # fmt: skip
+    assert localise.sentence("G2", summary, 0.95, "occlusion", "Golgi") == words
 
 
 def test_sentence_without_a_place_above_chance():
-    summary = pd.DataFrame({"class": "G2", "compartment": ["nucleus"], "ratio": [1.5], "low": [0.9], "high": [1.8]})
-    assert localise.sentence("G2", summary, 0.95) == "For G2 the model looks nowhere more than by chance."
-    assert "nothing can be said" in localise.sentence("G1/S", summary, 0.95)
+    summary = _rows(("nucleus", 1.5, 0.9, 1.8, ""))
+    assert localise.sentence("G2", summary, 0.95, "grad_cam") == "For G2 the model looks nowhere more than by chance."
+    assert "nothing can be said" in localise.sentence("G1/S", summary, 0.95, "grad_cam")
 
 
 def test_sentence_of_one_group_has_no_interval():
-    assert "no interval" in localise.sentence("G2", _summary(_table([0.2, 0.4], 0.1, ["a", "a"])), 0.95)
+    summary = _summary(_table([0.2, 0.4], 0.1, ["a", "a"]))
+    assert "no interval" in localise.sentence("G2", summary, 0.95, "grad_cam")
 
 
-def test_a_place_that_the_mask_blanks_is_said_to_be_blank():
-    rows = pd.DataFrame([{"class": "G2", "compartment": "background", "ratio": 2.0, "low": 1.8, "high": 2.2}])
-    assert "blanked" in localise.sentence("G2", rows, 0.95, mask="cell")
-    assert "blanked" not in localise.sentence("G2", rows, 0.95, mask="none")
-    rows["compartment"] = "cell body"
-    assert "blanked" not in localise.sentence("G2", rows, 0.95, mask="cell")
-    assert "blanked" in localise.sentence("G2", rows, 0.95, mask="nucleus")
+@pytest.mark.parametrize(
+    "mask, blank",
+    [("none", ""), ("cell", "nb"), ("nucleus", "soCnb"), ("ring", "NrsoC")],
+)
+def test_a_place_that_the_mask_blanks_is_said_to_be_blank(mask, blank):
+    for letter, place in zip("NrsoCnb", localise.COMPARTMENTS, strict=True):
+        words = localise.sentence("G2", _rows((place, 2.0, 1.8, 2.2, "")), 0.95, "grad_cam", mask=mask)
+        assert ("blanked" in words) == (letter in blank), place

@@ -85,9 +85,11 @@ def test_stain_that_tells_the_class_is_where_the_model_looks(explained):
 
 def test_attribution_has_a_row_per_cell_class_and_place(explained):
     table = pd.read_parquet(explained / "explain" / "attribution.parquet")
-    assert len(table) == 20 * 2 * 4
-    parts = table[table["compartment"] != "nuclear rim"].groupby([schema.CELL_ID, "class"])["area_share"].sum()
+    assert len(table) == 20 * 2 * 5
+    parts = table.groupby([schema.CELL_ID, "class"])[["relevance_share", "area_share", "hit"]].sum()
     np.testing.assert_allclose(parts, 1)
+    golgi = table[table["compartment"] == "second stain"]
+    np.testing.assert_allclose(golgi["area_share"], 36 / SIDE**2)  # 8 x 8 px less the outline
 
 
 def test_pictures_are_drawn(explained):

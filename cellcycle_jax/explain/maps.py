@@ -5,19 +5,17 @@ import pathlib
 import re
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
-from cellcycle_jax import data, files, mesh, schema
+from cellcycle_jax import data, files, schema
 from cellcycle_jax.errors import InputRefused
-from cellcycle_jax.explain import localise
-from cellcycle_jax.explain.gradcam import grad_cam, resize_map, resolve_tap, tap_names
+from cellcycle_jax.explain import localise, methods
+from cellcycle_jax.explain.taps import resolve_tap, tap_names
 from cellcycle_jax.report import figures, gallery
 from cellcycle_jax.run import load_run
 
-BATCH = 64
+METHOD = "grad_cam"
 RIGHT, DOUBTFUL = 6, 2  # rows of a gallery: sure and right, then wrong or least sure
 
 
@@ -45,7 +43,7 @@ def run_explain(workdir, tap: str = "") -> pathlib.Path:
     crops = data.in_memory(data.take(crops, rows))
     images = run.images(crops)
     tap = resolve_tap(tap_names(run.model, run.variables, images.shape[1:]), tap or config.explain.tap)
-    maps, prob = class_maps(run.model, run.variables, images, len(crops.classes), tap)
+    maps, prob = class_maps(run.model, run.variables, images, tap)
     table = attribution(crops, maps, prob)
     summary = summarise(table, crops, maps, config.data.mask, config.evaluate, config.seed)
     summary |= {"step": run.step, "run_id": run.run_id}
@@ -71,32 +69,20 @@ def pick_cells(label: np.ndarray, classes: int, most: int, seed: int) -> np.ndar
     return np.sort(np.concatenate(drawn))
 
 
-def class_maps(model, variables, images: np.ndarray, classes: int, tap: str) -> tuple[np.ndarray, np.ndarray]:
-    """Grad-CAM of every class for every cell.
+def class_maps(model, variables, images: np.ndarray, tap: str) -> tuple[np.ndarray, np.ndarray]:
+    """Grad-CAM of every class for every cell, cut at zero.
 
     Args:
         model: Flax module, `(image, train) -> (logits, taps)`.
         variables: its parameters.
         images: f32 [N, S, S, K].
-        classes: number P of classes.
         tap: activation to read.
 
     Returns:
         maps f32 [N, P, h, w] at the size of the tap, and prob f32 [N, P] without temperature scaling.
     """
-
-    @jax.jit
-    def explain(variables, image):
-        logits = model.apply(variables, image, train=False)[0]
-        maps = [grad_cam(model, variables, image, p, tap) for p in range(classes)]
-        return jnp.stack(maps, axis=1), jax.nn.softmax(logits)
-
-    with tqdm(total=len(images), desc="Grad-CAM", unit="cell", disable=None) as bar:
-        def take(rows):
-            bar.update(len(np.unique(rows)))
-            return images[rows]
-
-        return mesh.batchwise(lambda image: explain(variables, image), take, len(images), BATCH)
+    maps, logits = methods.class_maps(model, variables, images, tap)
+    return np.maximum(maps, 0), np.asarray(jax.nn.softmax(logits))
 
 
 def attribution(crops, maps: np.ndarray, prob: np.ndarray) -> pd.DataFrame:
@@ -107,16 +93,13 @@ def attribution(crops, maps: np.ndarray, prob: np.ndarray) -> pd.DataFrame:
         maps: f32 [N, P, h, w].
         prob: f32 [N, P].
     """
-    names, predicted = np.array(crops.classes), prob.argmax(1)
-    rows = []
-    for n, saliency in enumerate(_resized(maps, crops.image.shape[1])):
-        masks = localise.compartment_masks(crops.compartments[n], int(crops.compartments_present[n]))
-        cell = {schema.CELL_ID: crops.cell_id[n], "group": crops.group_id[n], "label": names[crops.label[n]],
-                "predicted": names[predicted[n]]}  # fmt: skip
-        for p, name in enumerate(crops.classes):
-            rows += [{**cell, "class": name, **place} for place in localise.localise(saliency[p], masks)]
-    columns = [schema.CELL_ID, "group", "label", "predicted", "class", "compartment", "relevance_share", "area_share"]
-    return pd.DataFrame(rows, columns=[*columns, "ratio"])
+    names, sized = np.array(crops.classes), _resized(maps, crops.image.shape[1])
+    cells = pd.DataFrame({schema.CELL_ID: crops.cell_id, "group": crops.group_id, "label": names[crops.label],
+                          "predicted": names[prob.argmax(1)]})  # fmt: skip
+    each = [localise.localise_all(sized[:, p, ..., None], crops.compartments, crops.compartments_present)
+            for p in range(len(names))]  # fmt: skip
+    return pd.concat([localise.tabulate(found, cells, name, METHOD) for found, name in zip(each, names, strict=True)],
+                     ignore_index=True)
 
 
 def summarise(table: pd.DataFrame, crops, maps: np.ndarray, mask: str, resampling, seed: int) -> dict:
@@ -139,7 +122,8 @@ def summarise(table: pd.DataFrame, crops, maps: np.ndarray, mask: str, resamplin
     return {
         "classes": list(crops.classes), "confidence": confidence, "stain": stain, "n_cells": len(crops),
         "n_groups": len(set(crops.group_id.tolist())), "group_by": crops.group_by, "rows": found.to_dict("records"),
-        "sentences": {c: localise.sentence(c, found, confidence, stain, mask) for c in crops.classes}, "notes": notes,
+        "sentences": {c: localise.sentence(c, found, confidence, METHOD, stain, mask) for c in crops.classes},
+        "notes": notes,
     }  # fmt: skip
 
 
@@ -178,8 +162,8 @@ def _write(folder, crops, maps, prob, tap, table, summary) -> None:
               "predicted": predicted, "classes": np.array(crops.classes), "tap": np.array(tap)}  # fmt: skip
     with files.replacing(folder / "maps.npz") as temporary:
         np.savez_compressed(temporary, **arrays)
-    shares = dict.fromkeys(("relevance_share", "area_share", "ratio"), "1")
-    files.write_table(table, folder / "attribution.parquet", shares)
+    units = dict.fromkeys(localise.MEASURES, "1")
+    files.write_table(table, folder / "attribution.parquet", units)
     files.write_json(folder / "summary.json", summary)
 
 
@@ -218,8 +202,7 @@ def _cell(crops, images, maps, prob, n) -> gallery.Cell:
 
 def _resized(maps, side: int) -> np.ndarray:
     """Maps [N, P, h, w] at the size of the crop, f32 [N, P, S, S]."""
-    flat = resize_map(jnp.asarray(maps).reshape(-1, *maps.shape[2:]), side)
-    return np.asarray(flat).reshape(*maps.shape[:2], side, side)
+    return np.moveaxis(np.asarray(methods.resized(np.moveaxis(maps, 1, -1), side)), -1, 1)
 
 
 def _um_per_px(crops) -> float:

@@ -255,6 +255,6 @@ def localisation(rows: list[dict], classes: list[str], confidence: float, stain:
         ax.grid(axis="x")
         ax.tick_params(axis="y", length=0)
     axes[0].set_xlim(left=0)
-    axes[0].set_yticks(range(len(places)), [stain if p == "second stain" and stain else p for p in places])
+    axes[0].set_yticks(range(len(places)), [p.replace("second stain", stain) if stain else p for p in places])
     axes[0].set_ylim(len(places) - 0.5, -0.5)
     return figure
