@@ -86,10 +86,11 @@ def _columns(found: dict, prefixes) -> dict:
 
 
 def rank_correlations(values: pd.DataFrame) -> pd.DataFrame:
-    """|Spearman| between all columns; a missing value takes the middle rank."""
+    """|Spearman| between all columns, NaN for one that does not vary; a missing value takes the middle rank."""
     ranks = np.column_stack([rankdata(values[column], nan_policy="omit") for column in values.columns])
     ranks = np.where(np.isfinite(ranks), ranks - np.nanmean(ranks, axis=0), 0.0)
-    alike = np.atleast_2d(np.abs(np.corrcoef(ranks, rowvar=False)))
+    with np.errstate(invalid="ignore"):
+        alike = np.atleast_2d(np.abs(np.corrcoef(ranks, rowvar=False)))
     return pd.DataFrame(alike, values.columns, values.columns)
 
 

@@ -1,0 +1,171 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from cellcycle_jax import families, schema
+from cellcycle_jax.errors import InputRefused
+from cellcycle_jax.explain import named
+from tests.planted import DNA, GOLGI, make_cells, split
+
+CHANNELS, STAINS = ("DNA", "Golgi", "EB1"), ("Golgi",)
+RESAMPLING = {"bootstraps": 300, "confidence": 0.95, "seed": 0}
+AREA, ORIENTATION, PIECES = schema.NUCLEAR_AREA, "Nuclei_AreaShape_Orientation", "Golgi_Number_Pieces"
+MEASURED = (DNA, GOLGI, AREA, "Nuclei_AreaShape_Perimeter", ORIENTATION, PIECES)
+
+
+def signal(cells, dna=2.0, golgi=1.0):
+    """A linear function of the logs of two measurements, the DNA relative to its field."""
+    relative = cells[DNA] / cells["Metadata_Reference_DNA"]
+    return (dna * np.log(relative / 250) + golgi * np.log(cells[GOLGI] / 30)).to_numpy()
+
+
+def explain(cells, logit, columns=MEASURED, **changes):
+    """`named.explained` of validation cells whose logit is given for all `cells`."""
+    train, held = split(cells, "train"), (cells[schema.SPLIT] == "validation").to_numpy()
+    known = families.families(columns, CHANNELS, STAINS)
+    return named.explained(train, cells[held], np.asarray(logit)[held], known, {**RESAMPLING, **changes})
+
+
+@pytest.fixture(scope="module")
+def planted():
+    """Planted cells, a logit of which the variance is half noise, and what explains it."""
+    cells, rng = make_cells(2400, seed=1), np.random.default_rng(7)
+    made = signal(cells)
+    logit = made + rng.normal(scale=made.std(), size=len(cells))
+    return cells, logit, *explain(cells, logit)
+
+
+def test_the_known_r2_lies_in_the_interval(planted):
+    found = planted[2]
+    assert found["by"] == "linear" and found["r2"] == found["linear"]
+    assert found["linear"]["value"] == pytest.approx(0.5, abs=0.07)
+    assert found["linear"]["low"] < 0.5 < found["linear"]["high"]
+    assert 0.3 < found["boosted"]["value"] <= found["linear"]["value"]
+    assert found["n_groups"] == 9 and found["n_cells"] == (planted[0][schema.SPLIT] == "validation").sum()
+
+
+def test_exactly_the_planted_families_in_the_order_of_their_share(planted):
+    cells, logit, found, _ = planted
+    steps = found["steps"]
+    assert [step["measurement"] for step in steps] == [DNA, GOLGI]
+    assert [step["family"] for step in steps] == ["brightness of the nucleus in DNA", "amount of Golgi"]
+    made, one = signal(cells), np.log(cells[DNA] / cells["Metadata_Reference_DNA"])
+    alone = np.corrcoef(made, one)[0, 1] ** 2 / 2  # half of the logit is noise
+    assert steps[0]["low"] < alone < steps[0]["high"]
+    assert steps[1]["r2"] == pytest.approx(found["linear"]["value"], abs=0.01)
+    assert steps[1]["gain"] == pytest.approx(steps[1]["r2"] - steps[0]["r2"], abs=0.01)
+    assert all(step["gain_low"] > 0 for step in steps)
+    turned = explain(cells, signal(cells, 1.0, 3.0) + logit - made)[0]["steps"]
+    assert [step["measurement"] for step in turned] == [GOLGI, DNA]
+
+
+def test_a_copy_counts_to_the_family_that_it_repeats(planted):
+    cells, logit = planted[:2]
+    rng = np.random.default_rng(2)
+    relative = cells[DNA] / cells["Metadata_Reference_DNA"]
+    copies = cells.assign(Nuclei_Texture_Copy_DNA=relative**0.8 * np.exp(rng.normal(scale=0.1, size=len(cells))),
+                          Nuclei_Texture_Copy_Golgi=1 / cells[GOLGI])  # fmt: skip
+    columns = (*MEASURED, "Nuclei_Texture_Copy_DNA", "Nuclei_Texture_Copy_Golgi")
+    assert len(explain(copies, logit, columns)[0]["steps"]) == 2
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_of_many_measurements_of_noise_none_is_added(seed):
+    cells, rng = make_cells(600, seed), np.random.default_rng(seed + 50)
+    noise = [f"Nuclei_Texture_Noise{k}_{c}" for k in range(5) for c in ("DNA", "Golgi", "EB1")]
+    noise += [f"Cells_Texture_Noise{k}_{c}" for k in range(5) for c in ("DNA", "Golgi", "EB1")]
+    cells = cells.assign(**{column: rng.normal(size=len(cells)) for column in noise})
+    found, _ = explain(cells, rng.normal(size=len(cells)), noise)
+    assert found["steps"] == [] and found["r2"]["value"] < 0.05
+    made = signal(cells)
+    found, _ = explain(cells, made + rng.normal(scale=made.std(), size=len(cells)), [DNA, *noise])
+    assert [step["measurement"] for step in found["steps"]] == [DNA]
+
+
+def test_the_interval_of_a_field_wide_logit_is_wide():
+    cells, rng = make_cells(1200), np.random.default_rng(1)
+    made = signal(cells)
+    by_field = dict(zip(sorted(cells[schema.FIELD].unique()), rng.normal(size=30), strict=True))
+    own = made + rng.normal(scale=made.std(), size=len(cells))
+    shared = made + made.std() * cells[schema.FIELD].map(by_field).to_numpy()
+    width = {name: found["linear"]["high"] - found["linear"]["low"]
+             for name, found in (("own", explain(cells, own)[0]), ("shared", explain(cells, shared)[0]))}  # fmt: skip
+    assert width["shared"] > 1.5 * width["own"]
+
+
+def test_a_bent_answer_is_explained_by_the_trees_alone():
+    cells = make_cells(2400)
+    bent = np.abs(cells[ORIENTATION].to_numpy())
+    found, _ = explain(cells, bent)
+    assert found["by"] == "boosted" and found["boosted"]["low"] > 0.8 > 0.1 > found["linear"]["value"]
+
+
+def test_what_is_left_of_each_cell_is_the_planted_noise(planted):
+    cells, logit, _, left = planted
+    assert set(left[schema.CELL_ID]) == set(split(cells, "validation")[schema.CELL_ID])
+    np.testing.assert_allclose(left["residual"], left["logit"] - left["predicted"])
+    assert left["residual"].abs().is_monotonic_decreasing
+    noise = pd.Series(logit - signal(cells), index=cells[schema.CELL_ID])[left[schema.CELL_ID]].to_numpy()
+    assert np.corrcoef(noise, left["residual"])[0, 1] > 0.97
+    given = pd.Series(logit, index=cells[schema.CELL_ID])[left[schema.CELL_ID]].to_numpy()
+    assert np.mean(np.isclose(given, left["logit"])) == pytest.approx(0.98, abs=0.005)  # all but its tails
+
+
+def test_a_cell_far_out_does_not_rule(planted):
+    cells, logit, found, _ = planted
+    far = logit.copy()
+    far[np.flatnonzero(cells[schema.SPLIT] == "validation")[:3]] = 1e4
+    assert explain(cells, far)[0]["linear"]["value"] == pytest.approx(found["linear"]["value"], abs=0.05)
+
+
+def test_several_lines_are_explained_within_the_lines():
+    cells, rng = make_cells(2400, seed=2, lines=("HeLa", "RPE1", "NIH3T3")), np.random.default_rng(0)
+    line = cells[schema.CELL_LINE].map({"HeLa": 0.0, "RPE1": np.log(3.0), "NIH3T3": np.log(0.4)}).to_numpy()
+    made = signal(cells) - 3 * line  # both measurements are larger by the scale of the line
+    offset = 20 * line
+    logit = made + rng.normal(scale=made.std(), size=len(cells))
+    found, left = explain(cells, logit + offset)
+    assert found["linear"]["low"] < 0.5 < found["linear"]["high"]
+    assert [step["measurement"] for step in found["steps"]] == [DNA, GOLGI]
+    assert np.corrcoef(left["logit"], left["predicted"])[0, 1] > 0.99  # the offset is in both
+
+
+def test_missing_and_constant_measurements_do_no_harm(planted):
+    cells, logit, found, _ = planted
+    rows = np.arange(len(cells))
+    holes = cells.assign(Golgi_Distance_Spread=np.where(rows % 7, np.nan, 1.0), Golgi_Number_Dots=3.0)
+    holes[GOLGI] = holes[GOLGI].where(rows % 20 > 0)
+    fewer = explain(holes, logit, (*MEASURED, "Golgi_Distance_Spread", "Golgi_Number_Dots"))[0]
+    assert [step["measurement"] for step in fewer["steps"]] == [DNA, GOLGI]
+    assert 0 < found["linear"]["value"] - fewer["linear"]["value"] < 0.05
+
+
+def test_a_measurement_that_varies_between_lines_alone_explains_nothing():
+    cells = make_cells(900, lines=("HeLa", "RPE1"))
+    cells["Golgi_Number_Dots"] = np.where(cells[schema.CELL_LINE] == "HeLa", 1.0, 2.0)
+    found, _ = explain(cells, signal(cells), (DNA, "Golgi_Number_Dots"))
+    assert [step["measurement"] for step in found["steps"]] == [DNA]
+
+
+def test_cells_of_other_splits_are_turned_away():
+    cells = make_cells()
+    known = families.families([DNA], CHANNELS)
+    for train, held in (("train", "test"), ("validation", "validation")):
+        rows = split(cells, held)
+        with pytest.raises(ValueError, match="only accepted"):
+            named.explained(split(cells, train), rows, signal(rows), known, RESAMPLING)
+
+
+def test_what_cannot_be_explained_says_what_it_takes():
+    cells = make_cells()
+    for given, logit, columns in ((cells, np.ones(len(cells)), [DNA]), (cells, signal(cells), ["Golgi_Number_Dots"]),
+                                  (cells.assign(**{schema.GROUP: "f"}), signal(cells), [DNA])):  # fmt: skip
+        given = given.assign(Golgi_Number_Dots=1.0)
+        with pytest.raises(InputRefused, match="two groups"):
+            explain(given, logit, columns)
+
+
+def test_r2_by_hand():
+    target, predicted = np.array([0.0, 1.0, 2.0, 9.0]), np.array([0.0, 1.0, 1.0, 0.0])
+    weights = np.array([[1.0, 1, 1, 0], [2, 0, 0, 0]])  # total sum of squares 2, residual 1; one cell does not vary
+    np.testing.assert_allclose(named.r2(target, predicted, weights), [0.5, np.nan])
