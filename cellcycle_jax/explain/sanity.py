@@ -1,0 +1,218 @@
+"""Whether maps depend on what the network has learnt: shuffled weights, permuted labels, other seeds, trivial maps.
+
+A map that stays the same when the weights are drawn anew shows the picture, not the network (Adebayo et al. 2018,
+arXiv:1810.03292). Passing says little more than that: weights drawn anew still pass brightness on, so maps of random
+networks may be alike among themselves (Binder et al. 2023, doi 10.1109/CVPR52729.2023.01550). Their similarity is
+reported beside each verdict.
+"""
+
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+from scipy import ndimage, stats
+from skimage.metrics import structural_similarity
+
+from cellcycle_jax.explain import methods
+from cellcycle_jax.explain.faithfulness import TIE, mean_with_interval, without_rounding
+from cellcycle_jax.state import init_variables
+
+_draw = jax.jit(init_variables, static_argnums=(0, 2))  # one program for all seeds
+THRESHOLD = 0.5  # maps of which the strength of the rank correlation is surely less have changed
+SSIM_WINDOW = 7  # px, or the largest odd number that fits
+FLOOR = "two random networks"
+
+
+def layer_order(model, variables, image_shape) -> tuple[str, ...]:
+    """Names of the layers, the keys of variables["params"], in the order in which the network calls them.
+
+    Args:
+        model: Flax module.
+        variables: of the model.
+        image_shape: (S, S, K).
+    """
+    called = []
+
+    def record(next_call, args, kwargs, context):
+        called.extend(context.module.path[:1])
+        return next_call(*args, **kwargs)
+
+    with nn.intercept_methods(record):
+        image = jax.ShapeDtypeStruct((1, *image_shape), jnp.float32)
+        jax.eval_shape(lambda v, x: model.apply(v, x, train=False)[0], variables, image)
+    own = [name for name in variables["params"] if name not in called]  # of the model itself, which stand nowhere
+    return (*own, *(name for name in dict.fromkeys(called) if name in variables["params"]))
+
+
+def randomised_cascade(model, variables, image_shape, seed: int) -> Iterator[tuple[str, dict]]:
+    """Draw the layers anew one after the other, from the output back to the input, and keep what was drawn.
+
+    Args:
+        model: Flax module.
+        variables: {"params", "batch_stats"} of the trained model; not changed.
+        image_shape: (S, S, K).
+        seed: of the weights, as `state.init_variables` draws them.
+
+    Yields:
+        Name of the layer that was drawn last, and the variables; after the last one nothing learnt is left.
+    """
+    fresh = _draw(model, seed, tuple(image_shape))
+    variables = {kind: dict(variables.get(kind, {})) for kind in fresh}
+    for name in reversed(layer_order(model, variables, image_shape)):
+        for kind, layers in variables.items():
+            if name in layers:
+                variables = {**variables, kind: {**layers, name: fresh[kind][name]}}
+        yield name, variables
+
+
+def weight_randomisation(maps_of: Callable, model, variables, image_shape, groups, *, draws: int = 2,
+                         threshold: float = THRESHOLD, bootstraps: int, confidence: float, seed: int) -> dict:
+    """How alike the maps of the trained network are to those after each layer has been drawn anew, and a verdict.
+
+    Args:
+        maps_of: variables -> maps f32 [N, h, w, C] of the same cells and classes, as a rule `methods.attribute` with
+            all else fixed.
+        model: Flax module.
+        variables: of the trained model.
+        image_shape: (S, S, K).
+        groups: [N], the unit of the intervals.
+        draws: random networks, at least 2; the similarity of a cell is its mean over them.
+        threshold: of the strength of the rank correlation, 0..1.
+        bootstraps: number of resamples of the groups.
+        confidence: of the intervals, 0..1.
+        seed: of the weights and the resamples.
+
+    Returns:
+        "rows", one dict a stage and measure, as `similarity` returns them and "layer", the one drawn last; the last
+        stage, FLOOR, compares the random networks among themselves. "strength": value, low and high with all layers
+        drawn anew, "floor": the same between random networks, "threshold", and "passes": whether "high" lies below the
+        threshold (of one group: "value").
+    """
+    trained, stages, ends = maps_of(variables), {}, []
+    for draw in range(draws):
+        for name, changed in randomised_cascade(model, variables, image_shape, seed + draw):
+            ends[draw:] = [maps_of(changed)]
+            stages.setdefault(name, []).append(alike(trained, ends[draw]))
+    stages[FLOOR] = [alike(a, b) for a, b in itertools.combinations(ends, 2)]
+    rows = [{"layer": name, **row} for name, each in stages.items()
+            for row in _intervals(_mean_over(each), groups, bootstraps, confidence, seed)]
+    last, floor = ({key: row[key] for key in ("value", "low", "high")} for name in (list(stages)[-2], FLOOR)
+                   for row in rows if (row["layer"], row["measure"]) == (name, "strength"))
+    return {"rows": rows, "strength": last, "floor": floor, **_verdict(last, threshold)}
+
+
+def label_randomisation(maps, maps_permuted, groups, *, threshold: float = THRESHOLD, bootstraps: int,
+                        confidence: float, seed: int) -> dict:
+    """How alike the maps of a network are to those of one trained on permuted labels, and a verdict.
+
+    Args:
+        maps: f32 [N, h, w, C] of the network.
+        maps_permuted: f32 [N, h, w, C] of the one trained on permuted labels, of the same cells and classes.
+        groups, threshold, bootstraps, confidence, seed: as of `weight_randomisation`.
+
+    Returns:
+        "rows" as `similarity` returns them, "strength", "threshold" and "passes" as of `weight_randomisation`.
+    """
+    rows = similarity(maps, maps_permuted, groups, bootstraps=bootstraps, confidence=confidence, seed=seed)
+    found = next({key: row[key] for key in ("value", "low", "high")} for row in rows if row["measure"] == "strength")
+    return {"rows": rows, "strength": found, **_verdict(found, threshold)}
+
+
+def repeatability(maps: Sequence, groups, *, bootstraps: int, confidence: float, seed: int) -> list[dict]:
+    """How alike the maps of the same cells are between networks, such as the seeds of one training: mean over pairs.
+
+    Args:
+        maps: f32 [N, h, w, C] of each of two or more networks.
+        groups, bootstraps, confidence, seed: as of `similarity`.
+
+    Returns:
+        As of `similarity`.
+    """
+    pairs = [alike(a, b) for a, b in itertools.combinations(maps, 2)]
+    return _intervals(_mean_over(pairs), groups, bootstraps, confidence, seed)
+
+
+def similarity(maps_a, maps_b, groups, *, bootstraps: int, confidence: float, seed: int) -> list[dict]:
+    """How alike two maps of the same cells are, mean over cells; maps may differ in size and channels.
+
+    Args:
+        maps_a, maps_b: f32 [N, h, w, C]; see `alike`.
+        groups: [N], the unit of the intervals.
+        bootstraps: number of resamples of the groups.
+        confidence: of the intervals, 0..1.
+        seed: of the resamples.
+
+    Returns:
+        One dict for each measure of `alike`: measure, value, low, high, n_cells. Cells of which a map is flat are left
+        out.
+    """
+    return _intervals(alike(maps_a, maps_b), groups, bootstraps, confidence, seed)
+
+
+def alike(maps_a, maps_b) -> dict[str, np.ndarray]:
+    """Similarity of two maps, cell by cell.
+
+    Args:
+        maps_a, maps_b: f32 [N, h, w, C]. The smaller is resized to the size of the larger; if the channels differ in
+            number, each map is summed over its own.
+
+    Returns:
+        f64 [N] each, NaN where a map is flat: "spearman", the rank correlation over pixels and channels; "strength",
+        its absolute value, since a map of the opposite sign shows the same structure; "ssim", structural similarity
+        (Wang et al. 2004, doi 10.1109/TIP.2003.819861) of the maps, each from 0 to 1 with its zero in the middle.
+    """
+    side = max(maps_a.shape[1], maps_b.shape[1])
+    a, b = (np.asarray(methods.resized(m, side) if m.shape[1] != side else m, np.float64) for m in (maps_a, maps_b))
+    if a.shape[-1] != b.shape[-1]:
+        a, b = a.sum(-1, keepdims=True), b.sum(-1, keepdims=True)
+    a, b = without_rounding(a), without_rounding(b)
+    ranks = (stats.rankdata(m.reshape(len(m), -1), axis=1) for m in (a, b))
+    x, y = (rank - rank.mean(1, keepdims=True) for rank in ranks)
+    spread = np.sqrt((x**2).sum(1) * (y**2).sum(1))
+    rho = np.where(spread > 0, (x * y).sum(1) / np.where(spread > 0, spread, 1), np.nan)
+    window = min(SSIM_WINDOW, side - 1 + side % 2)
+    a, b = (m * TIE / 2 + 0.5 for m in (a, b))  # local means of opposite signs would make their product positive
+    ssim = [structural_similarity(m, n, win_size=window, data_range=1, channel_axis=-1)
+            for m, n in zip(a, b, strict=True)]
+    return {"spearman": rho, "strength": np.abs(rho), "ssim": np.where(np.isfinite(rho), ssim, np.nan)}
+
+
+def edges(images) -> np.ndarray:
+    """Sobel magnitude of the channels' sum, f32 [N, S, S, 1], of images f32 [N, S, S, K]: asks no network."""
+    slopes = (np.stack([ndimage.sobel(one, axis, mode="nearest") for one in images.sum(-1)]) for axis in (0, 1))
+    return np.hypot(*slopes)[..., None].astype(np.float32)
+
+
+def intensity(images) -> np.ndarray:
+    """The channels' sum, f32 [N, S, S, 1], of images f32 [N, S, S, K]: asks no network."""
+    return images.sum(-1, keepdims=True).astype(np.float32)
+
+
+def centre(images) -> np.ndarray:
+    """A Gaussian (sigma S / 8) in the middle of the crop, f32 [N, S, S, 1]: asks neither network nor image."""
+    side = images.shape[1]
+    along = np.exp(-0.5 * ((np.arange(side) - (side - 1) / 2) / (side / 8)) ** 2)
+    return np.broadcast_to(np.outer(along, along)[None, :, :, None], (len(images), side, side, 1)).astype(np.float32)
+
+
+TRIVIAL = {"edges": edges, "intensity": intensity, "centre": centre}
+
+
+def _mean_over(each) -> dict[str, np.ndarray]:
+    """Mean of what `alike` returned several times, cell by cell, over those that are known."""
+    stacked = {name: np.ma.masked_invalid([one[name] for one in each]) for name in each[0]}
+    return {name: values.mean(0).filled(np.nan) for name, values in stacked.items()}
+
+
+def _intervals(found, groups, bootstraps, confidence, seed) -> list[dict]:
+    return [{"measure": name, **mean_with_interval(values, groups, bootstraps, confidence, seed)}
+            for name, values in found.items()]
+
+
+def _verdict(found: dict, threshold: float) -> dict:
+    """A comparison with NaN, of maps that are all flat, is no pass."""
+    bound = found["high"] if np.isfinite(found["high"]) else found["value"]
+    return {"threshold": threshold, "passes": bool(bound < threshold)}
