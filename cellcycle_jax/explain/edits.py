@@ -1,0 +1,227 @@
+"""Pictures of a cell in which one property is changed: what a network does with them shows what it depends on.
+
+Every edit takes a cell and a dose, the relative change wanted (+0.10: ten per cent more), and leaves all other
+properties as they are as far as it can. A dose can be missed (pieces are at the edge of the cell, a neighbour touches
+the nucleus), so each edit comes with a measurement of what it changed.
+
+Limits. The body of the cell is never moved. Pictures are resampled where something moves (cubic), which softens noise
+there a little, alike for more and for less. Where a picture is scaled to its own brightest pixel
+(`data.scale = "own_max"`) a brighter nucleus cannot occur.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+
+import numpy as np
+from scipy import ndimage
+
+from cellcycle_jax.explain import pieces, warp
+from cellcycle_jax.schema import Compartment
+
+NUCLEUS, STAIN = "nucleus", "stain"
+
+
+@dataclasses.dataclass(frozen=True)
+class Cell:
+    """A cell as the model sees it.
+
+    Attributes:
+        image: f32 [S, S, K], background at 0.
+        compartments: u8 [S, S], bits of `schema.Compartment`.
+        present: which of the bits are known.
+        nucleus: position of the nuclear channel among the K, None where the model does not see it.
+        stain: as `nucleus`, of the second stain.
+    """
+
+    image: np.ndarray
+    compartments: np.ndarray
+    present: int
+    nucleus: int | None
+    stain: int | None
+
+    def knows(self, bits: Compartment) -> bool:
+        """Whether all of `bits` are known."""
+        return int(self.present) & int(bits) == bits
+
+    def mask(self, bit: Compartment) -> np.ndarray:
+        """Where a bit is set, bool [S, S]."""
+        return (self.compartments & int(bit)) > 0
+
+    @property
+    def body(self) -> np.ndarray:
+        """Where the cell may be changed: its body without other nuclei; everything else if the body is not known."""
+        body = self.mask(Compartment.BODY) if self.knows(Compartment.BODY) else np.ones(self.compartments.shape, bool)
+        return body & ~self.mask(Compartment.OTHER_NUCLEI)
+
+    @functools.cached_property
+    def pieces(self) -> pieces.Pieces:
+        """The pieces of the second stain."""
+        stain, nucleus = self.mask(Compartment.SECOND_STAIN), self.mask(Compartment.NUCLEUS)
+        return pieces.find(self.image[..., self.stain], stain, self.body, nucleus)
+
+
+@dataclasses.dataclass(frozen=True)
+class Edit:
+    """One property that can be changed.
+
+    Attributes:
+        words: the property, for a reader; "{nucleus}" and "{stain}" stand for the names of the channels.
+        dose: what a dose is a relative change of, and at which other properties kept.
+        channel: NUCLEUS or STAIN, the channel that the property belongs to.
+        lacking: cell -> why it cannot be edited, "" where it can.
+        apply: (cell, dose) -> (image f32 [S, S, K], compartments u8 [S, S]), or None where nothing can be moved.
+        measure: (cell, image, compartments) -> the property in an edited picture of the cell, by the standards
+            (threshold, background) of the unedited one; its relative change is the dose that was reached.
+    """
+
+    words: str
+    dose: str
+    channel: str
+    lacking: Callable
+    apply: Callable
+    measure: Callable
+
+
+def nuclear_area(cell: Cell, dose: float, channels=None):
+    """Zoom the nucleus about its centre; the light of the nuclear channel is kept in sum, so that it gets dimmer.
+
+    A cell that grows gains no DNA. In other channels the nucleus is a hole, which is zoomed too. Pieces of the second
+    stain beside the nucleus are pushed aside and keep their size. Next to another nucleus it cannot grow, and the dose
+    is missed.
+
+    Args:
+        cell: with a known nucleus.
+        dose: relative change of the area, above -1.
+        channels: positions of the channels to change, all if None.
+
+    Returns:
+        image f32 [S, S, K] and compartments u8 [S, S].
+    """
+    image, compartments = cell.image.copy(), cell.compartments.copy()
+    if dose == 0:
+        return image, compartments
+    shown = range(image.shape[-1]) if channels is None else channels
+    weight, at = warp.zoom(cell.mask(Compartment.NUCLEUS), ~cell.body, np.sqrt(1 + dose))
+    moved = weight > 0
+    for k in shown:
+        image[..., k][moved] = warp.read(cell.image[..., k], at)[moved]
+    if cell.nucleus in shown:
+        _keep_light(image[..., cell.nucleus], cell.image[..., cell.nucleus], weight)
+    there = ndimage.map_coordinates(warp.soft(cell.mask(Compartment.NUCLEUS)), at, order=1, mode="nearest") > 0.5
+    _set(compartments, Compartment.NUCLEUS, there & cell.body)
+    if cell.stain in shown and not _too_few_pieces(cell):
+        ground = np.where(moved, warp.read(cell.pieces.ground, at), cell.pieces.ground)
+        way = pieces.held(cell.pieces, warp.carried(cell.pieces.centre, at))
+        image[..., cell.stain], mask = pieces.placed(dataclasses.replace(cell.pieces, ground=ground), way=way)
+        _set_stain(compartments, cell, mask)
+    return image, compartments
+
+
+def _keep_light(channel, before, weight):
+    """Scale `channel`, in place and by `weight`, so that it sums to what `before` does."""
+    light = float((weight * channel).sum(dtype=np.float64))
+    if light > 0:
+        channel *= 1 + weight * float(before.sum(dtype=np.float64) - channel.sum(dtype=np.float64)) / light
+
+
+def dna_brightness(cell: Cell, dose: float):
+    """The nuclear channel in the own nucleus times 1 + dose, half of it in the pixel around, so no outline is drawn.
+
+    Returns:
+        image f32 [S, S, K] and compartments u8 [S, S], which are as they were.
+    """
+    image = cell.image.copy()
+    weight = np.clip(1 - ndimage.distance_transform_edt(~cell.mask(Compartment.NUCLEUS)) / 2, 0, 1)
+    weight[cell.mask(Compartment.OTHER_NUCLEI)] = 0
+    image[..., cell.nucleus] *= (1 + dose * weight).astype(image.dtype)
+    return image, cell.compartments.copy()
+
+
+def stain_area(cell: Cell, dose: float):
+    """Zoom each piece of the second stain about its own centre, at the same brightness per pixel.
+
+    Their common centre and the distances between their centres stay; summed brightness grows with the area. Pieces
+    that grow into one another add up, and what leaves the body is cut off, so that the dose can be missed.
+
+    Returns:
+        image f32 [S, S, K] and compartments u8 [S, S].
+    """
+    if dose == 0:
+        return cell.image.copy(), cell.compartments.copy()
+    return _with_stain(cell, *pieces.placed(cell.pieces, zoom=np.sqrt(1 + dose)))
+
+
+def stain_spread(cell: Cell, dose: float):
+    """Move the pieces of the second stain away from their common centre, weighted by brightness; each stays as it is.
+
+    Returns:
+        image f32 [S, S, K] and compartments u8 [S, S]; None where all pieces are held by the edge of the body.
+    """
+    if dose == 0:
+        return cell.image.copy(), cell.compartments.copy()
+    way = pieces.scatter(cell.pieces, dose)
+    return _with_stain(cell, *pieces.placed(cell.pieces, way=way)) if way.any() else None
+
+
+def _with_stain(cell, channel, mask):
+    image, compartments = cell.image.copy(), cell.compartments.copy()
+    image[..., cell.stain] = channel
+    _set_stain(compartments, cell, mask)
+    return image, compartments
+
+
+def _set_stain(compartments, cell, mask):
+    """Put the pieces to `mask`; what else the stain's mask holds stays."""
+    _set(compartments, Compartment.SECOND_STAIN, mask | (cell.mask(Compartment.SECOND_STAIN) & ~cell.pieces.mask))
+
+
+def _set(compartments, bit, mask):
+    compartments[...] = (compartments & ~np.uint8(bit)) | np.where(mask, np.uint8(bit), np.uint8(0))
+
+
+def _no_nucleus(cell):
+    known = cell.knows(Compartment.NUCLEUS) and cell.mask(Compartment.NUCLEUS).any()
+    return "" if known else "the nucleus is not known"
+
+
+def _no_dna(cell):
+    if cell.nucleus is None:
+        return "the model does not see the nuclear channel"
+    if (why := _no_nucleus(cell)) or _dna(cell, cell.image, cell.compartments) > 0:
+        return why
+    return "the nucleus is not bright"
+
+
+def _too_few_pieces(cell, least=1):
+    if cell.stain is None:
+        return "the model does not see the second stain"
+    if not cell.knows(Compartment.NUCLEUS | Compartment.SECOND_STAIN | Compartment.BODY):
+        return "the pieces of the second stain are not known"
+    return "" if len(cell.pieces) >= least else f"fewer than {least} pieces of the second stain"
+
+
+def _dna(cell, image, compartments):
+    return float(image[..., cell.nucleus][cell.mask(Compartment.NUCLEUS)].sum(dtype=np.float64))
+
+
+def _pixels(cell, image, compartments):
+    return float(((compartments & int(Compartment.NUCLEUS)) > 0).sum())
+
+
+EDITS: dict[str, Edit] = {
+    "nuclear_area": Edit(
+        "Nuclear area", "relative change of the area of the nucleus, at the same summed light of the nuclear channel",
+        NUCLEUS, _no_nucleus, nuclear_area, _pixels),
+    "dna_brightness": Edit(
+        "Nuclear {nucleus} brightness", "relative change of the summed light of the nuclear channel in the nucleus",
+        NUCLEUS, _no_dna, dna_brightness, _dna),
+    "stain_area": Edit(
+        "{stain} area", "relative change of the area of the pieces, at the same brightness per pixel",
+        STAIN, _too_few_pieces, stain_area,
+        lambda cell, image, compartments: pieces.area(cell.pieces, image[..., cell.stain])),
+    "stain_spread": Edit(
+        "{stain} scattering", "relative change of the pieces' distances from their common centre",
+        STAIN, lambda cell: _too_few_pieces(cell, 2), stain_spread,
+        lambda cell, image, compartments: pieces.spread(cell.pieces, image[..., cell.stain])),
+}
