@@ -118,7 +118,7 @@ def test_a_subset_shows_its_channels_and_the_other_cells_channels():
 def test_an_interaction_is_shared_by_hand():
     # Against a cell of zeros: half of c m0 m1 goes to each of the two channels that make it together.
     a, b, c, m0, m1 = 2.0, 1.0, 4.0, 0.5, 0.75
-    images = pictures([[m0, m1, 9], [0, 0, 0]])
+    images = np.ones((2, SIDE, SIDE, 3), np.float32) * np.float32([[m0, m1, 9], [0, 0, 0]])[:, None, None]
     logits = channels.subset_logits(OfMeans((a, b, 0.0), c), {}, images, ["f", "f"], repeats=2, seed=0)
     found = channels.margin_shapley(logits)
     by_hand = [a * m0 + c * m0 * m1 / 2, b * m1 + c * m0 * m1 / 2, 0]
