@@ -5,12 +5,16 @@ import pytest
 
 from cellcycle_jax import models
 from cellcycle_jax.explain import methods, sanity
+from cellcycle_jax.explain.faithfulness import faithfulness
+from cellcycle_jax.explain.localise import localise
 from cellcycle_jax.state import init_variables
 
 SHAPE = (16, 16, 2)
 INTERVALS = {"bootstraps": 300, "confidence": 0.95, "seed": 0}
 GROUPS = [str(n // 4) for n in range(40)]
 LAYERS = {"nagao2020": ("convs_0", "convs_1", "hidden", "head"), "resnet": ("first", "blocks_0", "blocks_1", "head")}
+
+draw = jax.jit(init_variables, static_argnums=(0, 2))
 
 
 class Linear(nn.Module):
@@ -38,7 +42,7 @@ def noise(seed, size=8, channels=2):
 
 def trained(model):
     """Weights of which none is what `init_variables` draws."""
-    return jax.tree.map(lambda leaf: leaf + 1, jax.jit(lambda: init_variables(model, 7, SHAPE))())
+    return jax.tree.map(lambda leaf: leaf + 1, draw(model, 7, SHAPE))
 
 
 def by_measure(rows):
@@ -60,7 +64,7 @@ def test_the_cascade_replaces_what_it_says_and_keeps_it_replaced(name):
     model = models.build(name, 2, 2, 1, 0.3)
     first = trained(model)
     before = jax.tree.map(np.array, first)
-    fresh = jax.jit(lambda: init_variables(model, 5, SHAPE))()
+    fresh = draw(model, 5, SHAPE)
     replaced = set()
     for layer, variables in sanity.randomised_cascade(model, first, SHAPE, 5):
         replaced.add(layer)
@@ -168,7 +172,7 @@ def test_a_map_that_asks_no_network_fails(images):
 
 
 def test_gradient_times_input_of_a_linear_model_passes(images):
-    variables = jax.jit(lambda: init_variables(Linear(), 7, SHAPE))()
+    variables = draw(Linear(), 7, SHAPE)
     index = np.zeros(len(images), np.int32)
 
     def maps_of(variables):
@@ -217,3 +221,18 @@ def test_intensity_and_centre():
     np.testing.assert_allclose(middle, middle[:, ::-1, ::-1])
     assert middle[0, 7, 5, 0] / middle[0, 7, 7, 0] == pytest.approx(np.exp(-(2.5**2 - 0.5**2) / 2 / 2**2))
     assert set(sanity.TRIVIAL) == {"edges", "intensity", "centre"}
+
+
+def test_trivial_maps_are_scored_as_any_other(images):
+    weight = 4 * np.repeat(sanity.centre(images[:1])[0], 2, -1).reshape(-1, 1) * [[1, -1]]
+    variables = {"params": {"head": {"kernel": np.float32(weight) / len(weight), "bias": np.zeros(2, np.float32)}}}
+    index = np.zeros(len(images), np.int32)
+    values = {}
+    for name, trivial in sanity.TRIVIAL.items():
+        maps = trivial(images)
+        values[name] = faithfulness(Linear(), variables, images, maps, index, GROUPS, fills=("zero",), **INTERVALS)[0][0]
+    assert values["centre"]["low"] > 0  # the network sums up the middle of the crop
+    assert values["centre"]["low"] > max(values["edges"]["high"], values["intensity"]["high"])
+    nucleus = sanity.centre(images)[0, :, :, 0] > 0.5
+    place, = localise(sanity.centre(images)[0, :, :, 0], {"nucleus": nucleus})
+    assert place["ratio"] > 5
