@@ -65,7 +65,7 @@ LAYERS = (
     ("feed", "progress", "cohort"),
     ("programs",),
     ("steps", "checkpoint", "layouts", "log", "table", "statistics", "crossvalidation", "calibration",
-     "explain.gradcam", "explain.cam", "explain.pixels", "explain.edits", "novelty", "alarms", "preemption", "study"),
+     "explain.cam", "explain.pixels", "explain.edits", "novelty", "alarms", "preemption", "study"),
     ("explain.taps",),
     ("model_input",),
     ("data", "mesh", "metrics", "optim", "manifest"),

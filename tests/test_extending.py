@@ -13,8 +13,8 @@ from scipy import ndimage
 from skimage.draw import disk
 
 from cellcycle_jax import data, families, log, loop, models, run, runtime, schema, sweep_plan
-from cellcycle_jax.explain.gradcam import resolve_tap, tap_names
 from cellcycle_jax.explain.maps import class_maps
+from cellcycle_jax.explain.taps import resolve_tap, tap_names
 from configs import base
 from configs.load import load, load_study
 from data_prep import allowed, build, gather, measure
@@ -101,7 +101,7 @@ def test_an_architecture_trains_and_is_explained(registered, tmp_path, monkeypat
     images = found.images(data.load_crops(folder, "validation"))
     names = tap_names(found.model, found.variables, images.shape[1:])
     assert names == ("conv1", "conv2")
-    maps, prob = class_maps(found.model, found.variables, images, 2, resolve_tap(names))
+    maps, prob = class_maps(found.model, found.variables, images, resolve_tap(names))
     assert maps.shape == (16, 2, 4, 4) and np.isfinite(maps).all() and maps.max() > 0
     np.testing.assert_allclose(prob.sum(1), 1, rtol=1e-5)
 

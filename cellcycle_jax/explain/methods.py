@@ -1,0 +1,150 @@
+"""The methods of attribution by name, run over many images, and their maps at one resolution."""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from cellcycle_jax import mesh
+from cellcycle_jax.explain import cam, pixels
+
+BATCH = 64  # images on the devices at a time
+GROUP = 8  # fewer images than a batch are filled up to a multiple of this
+
+
+@dataclasses.dataclass(frozen=True)
+class Method:
+    """A way to say where the evidence for a class lies.
+
+    Attributes:
+        function: `(model, variables, image f32 [B, S, S, K], class_index i32 [B], tap, against_others=False, **options)
+            -> f32 [B, h, w, C]`, signed, not normalised, at its own size; pure, every image for itself.
+        by_channel: whether it tells the channels of the image apart; C is K then, else 1.
+        source: where it is published.
+    """
+
+    function: Callable
+    by_channel: bool
+    source: str
+
+
+# A method more is a function and its line here.
+METHODS = {
+    "grad_cam": Method(cam.grad_cam, False, "Selvaraju 2017, doi 10.1109/ICCV.2017.74"),
+    "grad_cam_plus_plus": Method(cam.grad_cam_plus_plus, False, "Chattopadhay 2018, doi 10.1109/WACV.2018.00097"),
+    "hires_cam": Method(cam.hires_cam, False, "Draelos 2020, arXiv:2011.08891"),
+    "layer_cam": Method(cam.layer_cam, False, "Jiang 2021, doi 10.1109/TIP.2021.3089943"),
+    "score_cam": Method(cam.score_cam, False, "Wang 2020, doi 10.1109/CVPRW50498.2020.00020"),
+    "integrated_gradients": Method(pixels.integrated_gradients, True, "Sundararajan 2017, arXiv:1703.01365"),
+    "smooth_grad": Method(pixels.smooth_grad, True, "Smilkov 2017, arXiv:1706.03825"),
+    "gradient_x_input": Method(pixels.gradient_x_input, True, "Shrikumar 2016, arXiv:1605.01713"),
+    "occlusion": Method(pixels.occlusion, True, "Zeiler 2014, doi 10.1007/978-3-319-10590-1_53"),
+}
+
+
+def attribute(name: str, model, variables, images: np.ndarray, class_index, tap: str = "last", batch: int = BATCH,
+              **options) -> np.ndarray:
+    """Maps of one method for many images; compiled once for each method, model, tap, options and shape.
+
+    Args:
+        name: a key of METHODS.
+        model: Flax module, `(image, train) -> (logits, taps)`.
+        variables: of the model.
+        images: f32 [N, S, S, K], as `Run.images` gives them.
+        class_index: i32 [N] or int, the class to explain.
+        tap: activation that class activation maps read; 'last' for the last convolution.
+        batch: images at a time, divided over the devices.
+        **options: of the method's function, e.g. against_others or steps; hashable.
+
+    Returns:
+        f32 [N, h, w, C], signed, not normalised, at the method's own size.
+
+    Raises:
+        KeyError: no such method.
+        UsageError: no such tap.
+    """
+    index = np.broadcast_to(np.asarray(class_index, np.int32), len(images))
+    step = _compiled(METHODS[name].function, model, tap, tuple(sorted(options.items())))
+    return mesh.batchwise(lambda part: step(variables, *part), lambda rows: (images[rows], index[rows]), len(images),
+                          _size(len(images), batch))
+
+
+def class_maps(model, variables, images: np.ndarray, tap: str = "last", batch: int = BATCH, **options):
+    """Grad-CAM of every class for many images, from one way through the model; compiled as by `attribute`.
+
+    Args:
+        model, variables, images, tap, batch: as of `attribute`.
+        **options: of `cam.grad_cam_of_classes`.
+
+    Returns:
+        maps f32 [N, P, h, w], signed, and logits f32 [N, P].
+
+    Raises:
+        UsageError: no such tap.
+    """
+    step = _compiled_classes(model, tap, tuple(sorted(options.items())))
+    return mesh.batchwise(functools.partial(step, variables), lambda rows: images[rows], len(images),
+                          _size(len(images), batch))
+
+
+def logits_of(model, variables, images: np.ndarray, batch: int = BATCH) -> np.ndarray:
+    """Logits f32 [N, P] of images f32 [N, S, S, K]; compiled once for each model and shape."""
+    step = _compiled_logits(model)
+    return mesh.batchwise(functools.partial(step, variables), lambda rows: images[rows], len(images),
+                          _size(len(images), batch))
+
+
+def resized(maps, side: int):
+    """Maps f32 [N, h, w, C] at the size of the crop, bilinear: f32 [N, side, side, C]."""
+    maps = jnp.asarray(maps)
+    return jax.image.resize(maps, (maps.shape[0], side, side, maps.shape[3]), method="bilinear")
+
+
+def at_resolution(maps, side: int):
+    """Maps on a grid that all can be compared on: means of blocks of finer ones, coarser ones bilinear.
+
+    A map of few pixels cannot point at an outline, and one of many is ragged; compare methods on the grid of the
+    coarsest of them.
+
+    Args:
+        maps: f32 [N, h, w, C], square.
+        side: pixels of the grid on a side.
+
+    Returns:
+        f32 [N, side, side, C]. The mean of a map stays where `side` divides its size.
+    """
+    maps = jnp.asarray(maps)
+    n, h, _, channels = maps.shape
+    if h % side == 0:
+        return maps.reshape(n, side, h // side, side, h // side, channels).mean((2, 4))
+    return resized(maps, side)  # averages over what a pixel of the grid covers where it is the coarser one
+
+
+def share_of_blank(maps) -> float:
+    """Share 0..1 of maps [N, ...] that hold no positive value, so point nowhere."""
+    maps = np.asarray(maps)
+    return float(np.mean(~(maps > 0).reshape(len(maps), -1).any(1)))
+
+
+def _size(n: int, batch: int) -> int:
+    """Images at a time: `batch`, or a few more than there are; a size for every number would be a program for each."""
+    return min(batch, -(-n // GROUP) * GROUP)
+
+
+# Kept from call to call: many models of one architecture are explained, and their weights are arguments.
+@functools.lru_cache(maxsize=64)
+def _compiled(function, model, tap, options):
+    return jax.jit(lambda variables, images, index: function(model, variables, images, index, tap, **dict(options)))
+
+
+@functools.lru_cache(maxsize=16)
+def _compiled_classes(model, tap, options):
+    return jax.jit(lambda variables, images: cam.grad_cam_of_classes(model, variables, images, tap, **dict(options)))
+
+
+@functools.lru_cache(maxsize=16)
+def _compiled_logits(model):
+    return jax.jit(lambda variables, images: model.apply(variables, images, train=False)[0])

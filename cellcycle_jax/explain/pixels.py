@@ -1,0 +1,124 @@
+"""Attribution to the pixels of every channel of the image, so that the channels can be told apart.
+
+Of `(model, variables, image f32 [B, S, S, K], class_index i32 [B] or int)` each makes maps f32 [B, h, w, K], signed, in
+units of the score (a logit, or see `taps.score_of`). `tap` is taken as all methods take it, and not used. Pure; model
+and options are fixed inside jit. A map does not depend on what else is in the batch.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from cellcycle_jax.explain.taps import score_of
+
+PATCH = 1 / 8  # side of what occlusion covers, share of the image's
+
+
+def gradient_of_score(model, variables, image, class_index, against_others: bool = False):
+    """Gradient of a class's score at the image: f32 [B, S, S, K]."""
+
+    def score(image):
+        return score_of(model.apply(variables, image, train=False)[0], class_index, against_others).sum()
+
+    return jax.grad(score)(image)
+
+
+def gradient_x_input(model, variables, image, class_index, tap: str = "last", against_others: bool = False):
+    """Gradient times image: Shrikumar et al. 2016, arXiv:1605.01713.
+
+    Returns:
+        f32 [B, S, S, K]; the sum of a map is the score where the model is linear without a constant.
+    """
+    return image * gradient_of_score(model, variables, image, class_index, against_others)
+
+
+def integrated_gradients(model, variables, image, class_index, tap: str = "last", against_others: bool = False,
+                         baseline=0.0, steps: int = 32):
+    """Gradients on the straight way from a baseline to the image: Sundararajan et al. 2017, arXiv:1703.01365.
+
+    The integral is a Gauss-Legendre sum, whose points lie closest at both ends, where scores of normalised networks
+    change fastest. With enough steps the sum of a map is the score of the image less that of the baseline.
+
+    Args:
+        model, variables, image, class_index, tap, against_others: as of all methods.
+        baseline: what holds no evidence; a number, one of each channel, or an image f32 [S, S, K]. Zero is background.
+        steps: gradients on the way.
+
+    Returns:
+        f32 [B, S, S, K].
+    """
+    points, weights = np.polynomial.legendre.leggauss(steps)
+    start = jnp.broadcast_to(jnp.asarray(baseline, image.dtype), image.shape)
+    way = image - start
+
+    def add(total, step):
+        share, weight = step
+        gradient = gradient_of_score(model, variables, start + share * way, class_index, against_others)
+        return total + weight * gradient, None
+
+    shares = jnp.asarray([(points + 1) / 2, weights / 2], image.dtype).T
+    return way * jax.lax.scan(add, jnp.zeros_like(image), shares)[0]
+
+
+def smooth_grad(model, variables, image, class_index, tap: str = "last", against_others: bool = False,
+                noise: float = 0.15, copies: int = 32, seed: int = 0):
+    """Mean gradient over noisy copies (Smilkov et al. 2017, arXiv:1706.03825), here times the image.
+
+    The paper shows the mean gradient itself; times the image it has the sign and the unit of the other maps.
+
+    Args:
+        model, variables, image, class_index, tap, against_others: as of all methods.
+        noise: standard deviation, share of the image's range in each channel.
+        copies: noisy copies of an image.
+        seed: of the noise, the same for all images, so that a map does not depend on the batch.
+
+    Returns:
+        f32 [B, S, S, K].
+    """
+    spread = noise * jnp.ptp(image, axis=(1, 2), keepdims=True)
+
+    def add(total, key):
+        noisy = image + spread * jax.random.normal(key, image.shape[1:], image.dtype)
+        return total + gradient_of_score(model, variables, noisy, class_index, against_others), None
+
+    keys = jax.random.split(jax.random.key(seed), copies)
+    return image * jax.lax.scan(add, jnp.zeros_like(image), keys)[0] / copies
+
+
+def occlusion(model, variables, image, class_index, tap: str = "last", against_others: bool = False, patch: int = 0,
+              stride: int = 0):
+    """Fall of the score when a square patch of one channel is covered: Zeiler and Fergus 2014.
+
+    doi 10.1007/978-3-319-10590-1_53. The patch is filled with the channel's mean along the edge of the crop: what this
+    image shows where the cell is not (zero only where a mask has blanked it). Black would remove more than the cell
+    where there is haze, and the mean of the crop, the paper's grey, would put signal where there is none.
+
+    Patches at the edge reach over it, so the maps divide the crop evenly as all others do and resize like them.
+
+    Args:
+        model, variables, image, class_index, tap, against_others: as of all methods.
+        patch: its side, px; 0: `PATCH` of the image's.
+        stride: from one patch to the next, px; 0: half a patch.
+
+    Returns:
+        f32 [B, h, w, K], h = S / stride rounded up.
+    """
+    side = image.shape[1]
+    patch = patch or max(1, round(PATCH * side))
+    n = -(-side // (stride or max(1, patch // 2)))
+    first = jnp.asarray(np.round((np.arange(n) + 0.5) * side / n - patch / 2), jnp.int32)
+    ring = jnp.concatenate([image[:, 0], image[:, -1], image[:, 1:-1, 0], image[:, 1:-1, -1]], axis=1)
+    fill, px = ring.mean(1)[:, None, None], jnp.arange(side)
+
+    def score(image):
+        return score_of(model.apply(variables, image, train=False)[0], class_index, against_others)
+
+    def covered(place):
+        row, column, channel = place
+        rows, columns = ((first[i] <= px) & (px < first[i] + patch) for i in (row, column))
+        hidden = rows[:, None, None] & columns[:, None] & (jnp.arange(image.shape[3]) == channel)
+        return score(jnp.where(hidden, fill, image))
+
+    places = jnp.indices((n, n, image.shape[3])).reshape(3, -1).T
+    fall = score(image) - jax.lax.map(covered, places)
+    return fall.T.reshape(len(image), n, n, image.shape[3])

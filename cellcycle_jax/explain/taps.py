@@ -1,0 +1,152 @@
+"""A model's activations, the score that is explained, and gradients of the one at the other.
+
+Gradients at an activation come from the 'perturbations' collection, zeros that every tap adds to its value, so any tap
+of any registered model can be explained without splitting the model. Only what lies behind the tap is gone through
+backwards.
+"""
+
+import jax
+import jax.numpy as jnp
+
+from cellcycle_jax.errors import UsageError
+
+
+def resolve_tap(taps, name: str = "last") -> str:
+    """The tap called `name`; 'last' for the last one, the last convolution.
+
+    Args:
+        taps: names in the model's order.
+        name: one of them or 'last'.
+
+    Raises:
+        UsageError: no such tap.
+    """
+    taps = list(taps)
+    if name != "last" and name not in taps:
+        raise UsageError(f"explain.tap={name!r} is no activation of this model; allowed: last, {', '.join(taps)}")
+    return taps[-1] if name == "last" else name
+
+
+def tap_shapes(model, variables, image) -> dict:
+    """Shape and dtype of the model's taps by name, in order, the last convolution last; nothing is computed.
+
+    Args:
+        model: Flax module, `(image, train) -> (logits, taps)`.
+        variables: of the model.
+        image: f32 [B, S, S, K], or its shape and dtype.
+    """
+    names = []
+
+    def record(variables, image):
+        taps = model.apply(variables, image, train=False)[1]
+        names.extend(taps)  # a returned dict comes back sorted
+        return taps
+
+    shapes = jax.eval_shape(record, variables, image)
+    return {name: shapes[name] for name in names}
+
+
+def tap_names(model, variables, image_shape) -> tuple[str, ...]:
+    """Names of the model's taps in order, the last convolution last; nothing is computed.
+
+    Args:
+        model: Flax module.
+        variables: of the model.
+        image_shape: (S, S, K).
+    """
+    return tuple(tap_shapes(model, variables, jax.ShapeDtypeStruct((1, *image_shape), jnp.float32)))
+
+
+def score_of(logits, class_index, against_others: bool = False):
+    """The number that is explained: the logit of a class, as the methods are published.
+
+    A softmax only knows differences: what is added to all logits changes no probability. Against the others, the score
+    is the logit less the mean of the others, and evidence for all classes alike cancels.
+
+    Args:
+        logits: f32 [B, P].
+        class_index: i32 [B] or int.
+        against_others: whether the mean of the other logits is taken off.
+
+    Returns:
+        f32 [B].
+    """
+    index = jnp.broadcast_to(jnp.asarray(class_index), logits.shape[:1])
+    return jnp.take_along_axis(scores_of(logits, against_others), index[:, None], axis=1)[:, 0]
+
+
+def scores_of(logits, against_others: bool = False):
+    """`score_of` for every class: f32 [B, P] -> f32 [B, P]."""
+    if not against_others:
+        return logits
+    return logits - (logits.sum(1, keepdims=True) - logits) / (logits.shape[1] - 1)
+
+
+def activation_and_gradient(model, variables, image, class_index, tap: str = "last", against_others: bool = False):
+    """An activation and the gradient of a class's score at it.
+
+    Args:
+        model: Flax module, `(image, train) -> (logits, taps)`.
+        variables: of the model.
+        image: f32 [B, S, S, K].
+        class_index: i32 [B] or int, whose score.
+        tap: name of the activation, or 'last'.
+        against_others: as of `score_of`.
+
+    Returns:
+        activation and gradient, both f32 [B, h, w, D].
+
+    Raises:
+        UsageError: no such tap.
+    """
+    forward, zeros = _from_tap(model, variables, image, tap)
+
+    def chosen(change):
+        logits, activation = forward(change)
+        # Cells do not meet inside the model, so the gradient of the sum is each cell's own gradient.
+        return score_of(logits, class_index, against_others).sum(), activation
+
+    gradient, activation = jax.grad(chosen, has_aux=True)(zeros)
+    return activation, gradient
+
+
+def activation_and_gradients(model, variables, image, tap: str = "last", against_others: bool = False):
+    """An activation and the gradients of all classes' scores at it; all share one way through the model.
+
+    Args:
+        model: Flax module, `(image, train) -> (logits, taps)`.
+        variables: of the model.
+        image: f32 [B, S, S, K].
+        tap: name of the activation, or 'last'.
+        against_others: as of `score_of`.
+
+    Returns:
+        activation f32 [B, h, w, D], gradients f32 [P, B, h, w, D] and logits f32 [B, P].
+
+    Raises:
+        UsageError: no such tap.
+    """
+    forward, zeros = _from_tap(model, variables, image, tap)
+
+    def scores(change):
+        logits, activation = forward(change)
+        return scores_of(logits, against_others), (activation, logits)
+
+    found, backward, (activation, logits) = jax.vjp(scores, zeros, has_aux=True)
+    classes = jnp.eye(found.shape[1], dtype=found.dtype)
+    gradients = jax.vmap(lambda one: backward(jnp.broadcast_to(one, found.shape))[0])(classes)
+    return activation, gradients, logits
+
+
+def _from_tap(model, variables, image, tap):
+    """`change of the tap -> (logits, the tap)`, and the change that is none."""
+    shapes = tap_shapes(model, variables, image)
+    tap = resolve_tap(shapes, tap)
+    zeros = {name: jnp.zeros(shape.shape, shape.dtype) for name, shape in shapes.items()}
+
+    def forward(change):
+        perturbed = {**variables, "perturbations": {**zeros, tap: change}}
+        logits, taps = model.apply(perturbed, image, train=False)
+        return logits, taps[tap]
+
+    return forward, zeros[tap]
