@@ -54,7 +54,8 @@ def randomised_cascade(model, variables, image_shape, seed: int) -> Iterator[tup
         model: Flax module.
         variables: {"params", "batch_stats"} of the trained model; not changed.
         image_shape: (S, S, K).
-        seed: of the weights, as `state.init_variables` draws them.
+        seed: of the weights, as `state.init_variables` draws them; of the seed that the model was trained with they
+            are those that it began with, and so not independent of it.
 
     Yields:
         Name of the layer that was drawn last, and the variables; after the last one nothing learnt is left.
@@ -92,10 +93,12 @@ def weight_randomisation(maps_of: Callable, model, variables, image_shape, group
         threshold (of one group: "value").
     """
     trained, stages, ends = maps_of(variables), {}, []
-    for draw in range(draws):
-        for name, changed in randomised_cascade(model, variables, image_shape, seed + draw):
-            ends[draw:] = [maps_of(changed)]
-            stages.setdefault(name, []).append(alike(trained, ends[draw]))
+    # Numbers that nobody trains with, as a small seed may be that of the training.
+    for own_seed in np.random.default_rng(seed).integers(2**16, 2**31, draws).tolist():
+        for name, changed in randomised_cascade(model, variables, image_shape, own_seed):
+            found = maps_of(changed)
+            stages.setdefault(name, []).append(alike(trained, found))
+        ends.append(found)
     stages[FLOOR] = [alike(a, b) for a, b in itertools.combinations(ends, 2)]
     rows = [{"layer": name, **row} for name, each in stages.items()
             for row in _intervals(_mean_over(each), groups, bootstraps, confidence, seed)]
