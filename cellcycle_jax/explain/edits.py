@@ -205,14 +205,19 @@ def _dna(cell, image, compartments):
     return float(image[..., cell.nucleus][cell.mask(Compartment.NUCLEUS)].sum(dtype=np.float64))
 
 
-def _pixels(cell, image, compartments):
-    return float(((compartments & int(Compartment.NUCLEUS)) > 0).sum())
+def _area(cell, image, compartments):
+    """Area of the nucleus: where its channel is above half its median there, else that of the mask, in whole pixels."""
+    nucleus = (compartments & int(Compartment.NUCLEUS)) > 0
+    if _no_dna(cell) or not nucleus.any():
+        return float(nucleus.sum())
+    channel, near = image[..., cell.nucleus], ndimage.binary_dilation(nucleus, iterations=2) & cell.body
+    return pieces.area_above(np.where(near, channel, 0), np.median(channel[nucleus]) / 2)
 
 
 EDITS: dict[str, Edit] = {
     "nuclear_area": Edit(
         "Nuclear area", "relative change of the area of the nucleus, at the same summed light of the nuclear channel",
-        NUCLEUS, _no_nucleus, nuclear_area, _pixels),
+        NUCLEUS, _no_nucleus, nuclear_area, _area),
     "dna_brightness": Edit(
         "Nuclear {nucleus} brightness", "relative change of the summed light of the nuclear channel in the nucleus",
         NUCLEUS, _no_dna, dna_brightness, _dna),

@@ -5,6 +5,7 @@ adds to it. The two add up to the picture, so pieces that stay where they are le
 """
 
 import dataclasses
+import functools
 
 import numpy as np
 from scipy import ndimage
@@ -40,6 +41,12 @@ class Pieces:
 
     def __len__(self) -> int:
         return len(self.light)
+
+    @functools.cached_property
+    def threshold(self) -> float:
+        """The excess above which the pieces have the area of their mask; at least FAINT of the highest."""
+        ordered = np.sort(_fine(self.excess), axis=None)[::-1]
+        return max(float(ordered[min(int(self.mask.sum()) * FINE**2, ordered.size - 1)]), FAINT * float(ordered[0]))
 
 
 def find(channel: np.ndarray, mask: np.ndarray, body: np.ndarray, nucleus: np.ndarray) -> Pieces:
@@ -99,14 +106,14 @@ def placed(pieces: Pieces, zoom: float = 1.0, way: np.ndarray | None = None) -> 
         The stain f64 [S, S], and where it now forms pieces, bool [S, S]. What leaves the body is cut off.
     """
     grid = np.indices(pieces.mask.shape).astype(np.float64)
-    channel, mask = pieces.ground.copy(), np.zeros_like(pieces.mask)
+    channel = pieces.ground.copy()
     way = np.zeros_like(pieces.centre) if way is None else way
     for i, (centre, step) in enumerate(zip(pieces.centre[:, :, None, None], way[:, :, None, None], strict=True), 1):
         own, at = pieces.number == i, centre + (grid - centre - step) / zoom
-        channel += ndimage.map_coordinates(np.where(own, pieces.excess, 0), at, order=3)
-        mask |= ndimage.map_coordinates((own & pieces.mask).astype(np.float64), at, order=1) > 0.5
-    whole = pieces.ground + pieces.excess
-    return np.where(pieces.body, channel, whole), mask & pieces.body
+        reached = ndimage.map_coordinates(own.astype(np.float64), at, order=1) > 0  # a cubic never quite ends
+        channel += np.where(reached, ndimage.map_coordinates(np.where(own, pieces.excess, 0), at, order=3), 0)
+    channel = np.where(pieces.body, channel, pieces.ground + pieces.excess)
+    return channel, (channel - pieces.ground > pieces.threshold) & pieces.body
 
 
 def scatter(pieces: Pieces, dose: float) -> np.ndarray:
@@ -120,7 +127,7 @@ def held(pieces: Pieces, way: np.ndarray) -> np.ndarray:
     for i, step in enumerate(way, 1):
         pixels = np.argwhere((pieces.number == i) & pieces.mask)
         for share in WAYS:
-            there = np.rint(pixels + share * step).astype(int)
+            there = np.concatenate([f(pixels + share * step) for f in (np.floor, np.ceil)]).astype(int)
             if ((there >= 0) & (there < size)).all() and pieces.body[tuple(there.T)].all():
                 kept[i - 1] = share * step
                 break
@@ -130,18 +137,23 @@ def held(pieces: Pieces, way: np.ndarray) -> np.ndarray:
 def area(pieces: Pieces, channel: np.ndarray) -> float:
     """Area of the pieces in an edited picture of the stain, px^2, finer than a pixel.
 
-    Counted is what stands out of the ground more than the pieces' own threshold, at which their unedited area is that
-    of their mask; it is at least FAINT of the brightest place.
+    Counted is what stands out of the ground by more than the pieces' own threshold, at which their unedited area is
+    that of their mask.
 
     Args:
         pieces: of the unedited stain.
         channel: f [S, S], the edited stain.
     """
-    before, after = (ndimage.zoom(np.where(pieces.body, stain - pieces.ground, 0), FINE, order=1)
-                     for stain in (pieces.ground + pieces.excess, channel))
-    ordered = np.sort(before, axis=None)[::-1]
-    threshold = max(ordered[min(int(pieces.mask.sum()) * FINE**2, ordered.size - 1)], FAINT * ordered[0])
-    return float((after > threshold).sum()) / FINE**2
+    return area_above(np.where(pieces.body, channel - pieces.ground, 0), pieces.threshold)
+
+
+def area_above(channel: np.ndarray, threshold: float) -> float:
+    """Area where f [S, S] is above a threshold, px^2, finer than a pixel."""
+    return float((_fine(channel) > threshold).sum()) / FINE**2
+
+
+def _fine(channel):
+    return ndimage.zoom(channel, FINE, np.float64, order=1, grid_mode=True, mode="nearest")
 
 
 def spread(pieces: Pieces, channel: np.ndarray) -> float:
