@@ -44,8 +44,9 @@ def explained(
         A dict and a table. The dict holds `linear` (ridge) and `boosted` (gradient boosting) of all measurements, R2 on
         held-out groups as {value, low, high}; `r2`, the higher of the two, with `by`, which it is; `steps`, one dict a
         family in the order in which they were added: family, measurement, name, r2, low, high (R2 with all so far),
-        gain, gain_low, gain_high; `n_cells`, `n_groups`. The table has one row a cell: Metadata_CellID, logit (held to
-        its tails), predicted, residual, by the model of `r2`.
+        gain, gain_low, gain_high, or (other families with a measurement that repeats this one, so that the data cannot
+        tell which it is); `n_cells`, `n_groups`. The table has one row a cell, the largest |residual| first:
+        Metadata_CellID, logit (held to its tails), predicted, residual, by the model of `r2`.
 
     Raises:
         InputRefused: fewer than two groups, or a logit or every measurement that does not vary.
@@ -168,35 +169,44 @@ def _forward(values: pd.DataFrame, target, groups, names: dict[str, str], alike:
 
     The best of many measurements gains a little by chance. So the gain is that of the choice itself: in each fold the
     measurement is chosen without the held-out groups (which may choose another one), and scored on them. A family is
-    added where that gain is at least GROWTH and its interval lies above 0. A measurement that repeats a chosen one, or
-    is of its family, is no candidate. Measurements that tell something only together are not found.
+    added where that gain is at least GROWTH and its interval lies above 0. (Of 120 draws of 45 to 75 cells
+    with 70 measurements of noise, this added a family in 2, the gain of the final choice alone in 8.) A measurement
+    that repeats a chosen one, or is of its family, is no candidate. Measurements that tell something only together are
+    not found.
     """
     table, columns = values.to_numpy(), list(values.columns)
+    repeats = (alike >= ranking.DUPLICATE).to_numpy() | np.eye(len(columns), dtype=bool)
     chosen, steps, before = [], [], np.zeros(len(target))
     while True:
         taken = {names[columns[c]] for c in chosen}
-        free = [i for i, column in enumerate(columns) if names[column] not in taken
-                and not (alike.loc[column, [columns[c] for c in chosen]] >= ranking.DUPLICATE).any()]
+        free = [i for i, column in enumerate(columns) if names[column] not in taken and not repeats[i, chosen].any()]
         if not free:
             return steps
 
         def fit(given, wanted, of, free=free, chosen=tuple(chosen)):
-            best = [*chosen, _choose(given, wanted, of, chosen, free)]
+            best = [*chosen, _choose(given, wanted, of, chosen, free, repeats)]
             predict = _least_squares(given[:, best], wanted, of)
             return lambda others: predict(others[:, best])
 
         gain = score(held_out(fit, table, target, groups), before)
         if not (gain["value"] >= GROWTH and gain["low"] > 0):
             return steps
-        chosen.append(_choose(table, target, groups, chosen, free))
+        chosen.append(_choose(table, target, groups, chosen, free, repeats))
         before = held_out(_least_squares, table[:, chosen], target, groups)
         so_far, column = score(before), columns[chosen[-1]]
+        same = {names[columns[c]] for c in free if repeats[c, chosen[-1]]} - {names[column]}
         steps.append({"family": names[column], "measurement": column, "name": schema.readable(column),
                       "r2": so_far["value"], "low": so_far["low"], "high": so_far["high"], "gain": gain["value"],
-                      "gain_low": gain["low"], "gain_high": gain["high"]})  # fmt: skip
+                      "gain_low": gain["low"], "gain_high": gain["high"], "or": sorted(same)})  # fmt: skip
 
 
-def _choose(values, target, groups, chosen, free) -> int:
-    """That of the columns `free` which, beside `chosen`, leaves least of the target on held-out groups."""
-    left = [((target - held_out(_least_squares, values[:, [*chosen, c]], target, groups)) ** 2).sum() for c in free]
-    return free[int(np.argmin(left))]
+def _choose(values, target, groups, chosen, free, repeats) -> int:
+    """That of the columns `free` which, beside `chosen`, leaves least of the target on held-out groups.
+
+    Where others repeat it and do as well but for half of GROWTH, the first of the table stands for them: which of them
+    is best is chance, and a table begins with the plainest, the size of the nucleus.
+    """
+    left = {c: ((target - held_out(_least_squares, values[:, [*chosen, c]], target, groups)) ** 2).sum() for c in free}
+    best = min(left, key=left.get)
+    enough = left[best] + GROWTH / 2 * (target**2).sum()
+    return next(c for c in free if repeats[c, best] and left[c] <= enough)
