@@ -1,0 +1,149 @@
+"""Simulated cells whose phase is written in one cue only, and shortcuts planted beside it: the truth to be found.
+
+The truth table stands here, and was committed before any explanation was scored against it.
+"""
+
+import dataclasses
+import pathlib
+
+import numpy as np
+from ml_collections import ConfigDict
+from scipy import ndimage
+
+from cellcycle_jax import data, files, schema
+from configs import base
+from configs.data import simulated
+from data_prep import build, builder, simulate
+
+CHANNELS = ("DNA", "Golgi", "EB1")
+FIELDS = 20  # of a data set
+CROP_PX, UM_PER_PX = 40, 0.8
+SHORTCUT_RATE = 0.95  # share of G2 cells that carry a shortcut, and of G1/S cells that do not
+
+
+@dataclasses.dataclass(frozen=True)
+class Cue:
+    """One cue and where an explanation of it is right."""
+
+    effects: dict[str, float]  # of configs.base.simulation; all others are 0
+    channels: tuple[str, ...]  # in which it is written
+    places: tuple[str, ...]  # of `localise`, its two parts of the nucleus and of the second stain taken as one
+    families: tuple[str, ...]  # of measurements
+
+
+# A larger nucleus is a larger hole in the other channels, and its DNA, which does not grow, is thinner. Plus ends lie
+# all over the cytoplasm, so also where the Golgi is.
+CUES = {
+    "nuclear area": Cue({"nuclear_area": 0.8}, CHANNELS, ("nucleus",), ("size of the nucleus",)),
+    "DNA brightness": Cue({"dna_content": 1.0}, ("DNA",), ("nucleus",), ("brightness of the nucleus in DNA",)),
+    "Golgi area": Cue({"golgi_area": 1.5}, ("Golgi",), ("second stain",), ("amount of Golgi",)),
+    "Golgi scattering": Cue({"golgi_scatter": 2.0}, ("Golgi",), ("second stain",), ("spread of Golgi",)),
+    "plus-end density": Cue({"plus_end_density": 2.0}, ("EB1",), ("cell body", "second stain"), ("amount of EB1",)),
+    "none": Cue({}, (), (), ()),
+}
+EFFECTS = ("dna_content", "nuclear_area", "golgi_area", "golgi_scatter", "plus_end_density")
+
+
+def simulation(cue: str, seed: int) -> ConfigDict:
+    """Fields of one cell line in which only `cue` and the marker differ between the phases."""
+    c = base.simulation()
+    c.seed, c.lines, c.fields_per_line, c.cells_per_field, c.workers = seed, ("HeLa",), FIELDS, (40, 60), 1
+    c.nuisance.mitotic = 0.0
+    for name in EFFECTS:
+        c.effects[name] = CUES[cue].effects.get(name, 0.0)
+    return c
+
+
+def preparation(seed: int) -> ConfigDict:
+    """Small crops of these fields; one field is kept back, since every data set has a locked split."""
+    c = simulated.get_config()
+    c.crop.size_px, c.crop.um_per_px, c.workers = CROP_PX, UM_PER_PX, 1
+    c.split.fractions, c.split.seed = (0.6, 0.35, 0.05), seed
+    return c
+
+
+def make_data(folder, cue: str, seed: int) -> pathlib.Path:
+    """The data set of a cue below `folder`, made unless it is there; DATA."""
+    folder = pathlib.Path(folder)
+    if not (folder / "data" / "provenance.json").is_file():
+        simulate.simulate(simulation(cue, seed), folder / "fields")
+        build.prepare(preparation(seed), folder / "fields", folder / "data", overwrite=True)
+    return folder / "data"
+
+
+def plant(source, folder, shortcut: str, seed: int) -> pathlib.Path:
+    """A copy of the crops of DATA in which a shortcut gives the class away; made unless it is there.
+
+    Args:
+        source: DATA, of which labelled cells of training and validation are taken.
+        folder: DATA of the copy.
+        shortcut: a key of `SHORTCUTS`.
+        seed: of what is drawn.
+    """
+    folder = pathlib.Path(folder)
+    if not (folder / "provenance.json").is_file():
+        rng, splits = np.random.default_rng(seed), {}
+        for split in ("train", "validation"):
+            crops = data.load_crops(source, split)
+            splits[split] = SHORTCUTS[shortcut](data.take(crops, crops.label >= 0), rng)
+        one = splits["train"]
+        vocabulary = {name: getattr(one, name) for name in data.METADATA}
+        builder.write(folder / "tfds", one.image.shape[1:],
+                      {n: list(v) if isinstance(v, tuple) else v for n, v in vocabulary.items()},
+                      {split: _keyed(crops) for split, crops in splits.items()})
+        files.write_json(folder / "provenance.json", {"shortcut": shortcut, "seed": seed, "of": data.identity(source)})
+    return folder
+
+
+def _keyed(crops):
+    names = (*data.ARRAYS, "compartments_present", "um_per_px", *schema.EXAMPLE_TEXTS)
+    return lambda: ((str(crops.cell_id[i]), {n: getattr(crops, n)[i] for n in names}) for i in range(len(crops)))
+
+
+def _carries(crops, rng):
+    """Which cells carry the shortcut: nearly all of the last class, hardly any of the others."""
+    of_last = crops.label == len(crops.classes) - 1
+    return np.where(rng.random(len(crops)) < SHORTCUT_RATE, of_last, ~of_last)
+
+
+def corner_stamp(crops: data.Crops, rng) -> data.Crops:
+    """A saturated square in a corner of the crop, in all channels, as a label burnt into a picture."""
+    image = crops.image.copy()
+    for n in np.flatnonzero(_carries(crops, rng)):
+        y, x = rng.integers(2, 5, 2)
+        image[n, y : y + 5, x : x + 5] = image.reshape(-1, image.shape[-1]).max(0)
+    return dataclasses.replace(crops, image=image)
+
+
+def field_brightness(crops: data.Crops, rng) -> data.Crops:
+    """One phase from some fields and the other from the rest, which were taken with more light in all channels."""
+    fields = rng.permutation(np.unique(crops.field_id))
+    lit = np.isin(crops.field_id, fields[: len(fields) // 2])
+    crops = data.take(crops, lit == (crops.label == len(crops.classes) - 1))
+    background = crops.norm[:, None, None, :, 0] / crops.image_scale[:, None, None, :]
+    brighter = np.clip(background + 1.5 * (crops.image - background), 0, 65535).round().astype(np.uint16)
+    of_last = (crops.label == len(crops.classes) - 1)[:, None, None, None]
+    return dataclasses.replace(crops, image=np.where(of_last, brighter, crops.image))
+
+
+def neighbour(crops: data.Crops, rng) -> data.Crops:
+    """The nucleus of another cell at the edge of the crop, beside the own one."""
+    image, compartments = crops.image.copy(), crops.compartments.copy()
+    channel, own = crops.channels.index(crops.nucleus), int(schema.Compartment.NUCLEUS)
+    size = image.shape[1]
+    for n in np.flatnonzero(_carries(crops, rng)):
+        donor = rng.integers(len(crops))
+        angle = rng.uniform(0, 2 * np.pi)
+        shift = np.rint(0.45 * size * np.array([np.sin(angle), np.cos(angle)])).astype(int)
+        there = _moved(crops.compartments[donor] & own > 0, shift) & (compartments[n] & own == 0)
+        signal = _moved(crops.image[donor, ..., channel].astype(np.float32), shift)
+        image[n, ..., channel] = np.where(there, signal, image[n, ..., channel])
+        compartments[n][there] = int(schema.Compartment.OTHER_NUCLEI)
+    return dataclasses.replace(crops, image=image, compartments=compartments)
+
+
+def _moved(picture, shift):
+    return ndimage.shift(picture, shift, order=0, mode="constant", cval=0, prefilter=False)
+
+
+SHORTCUTS = {"corner stamp": corner_stamp, "field brightness": field_brightness, "neighbour's nucleus": neighbour}
