@@ -30,8 +30,8 @@ class Family:
     places: tuple[str, ...]
 
     def is_read_at(self, channel: str | None, place: str) -> bool:
-        """Whether it is read in `channel` (None: a map that does not tell channels apart) at `place`."""
-        return place in self.places and (None in (channel, self.channel) or channel == self.channel)
+        """Whether it is read in `channel` (None or "": of a map that does not tell channels apart) at `place`."""
+        return place in self.places and (not channel or self.channel in (None, channel))
 
 
 def family(column: str, channels, stains=()) -> Family:

@@ -86,4 +86,5 @@ def test_an_outline_is_read_in_every_channel_and_a_blind_map_reads_all():
     size, golgi = (family(column, CHANNELS, STAINS) for column in (schema.NUCLEAR_AREA, "Golgi_AreaShape_Area"))
     assert size.is_read_at("EB1", "nuclear rim") and not size.is_read_at("EB1", "cell body")
     assert golgi.is_read_at("Golgi", "second stain") and golgi.is_read_at(None, "second stain")
+    assert golgi.is_read_at("", "second stain") and not golgi.is_read_at("", "nucleus")
     assert not golgi.is_read_at("DNA", "second stain") and not golgi.is_read_at("Golgi", "nucleus")

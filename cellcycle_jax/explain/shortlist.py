@@ -27,8 +27,8 @@ def shortlist(weights: dict, families: dict[str, Family], values: pd.DataFrame, 
     measurement that repeats one before it (`ranking.DUPLICATE`) is left out with its family.
 
     Args:
-        weights: (channel, place) -> weight of the map there, 0 or more; channel None where the map does not tell
-            channels apart. A place that is not named, or whose weight is not finite, has none.
+        weights: (channel, place) -> weight of the map there, 0 or more; channel None or "" where the map does
+            not tell channels apart. A place that is not named, or whose weight is not finite, has none.
         families: measurement -> its family.
         values: f64 [N, F], measurements of training cells (`separation.coordinates`), NaN where missing; columns that
             `families` does not hold are left out.
