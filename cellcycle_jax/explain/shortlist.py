@@ -24,7 +24,7 @@ def shortlist(weights: dict, families: dict[str, Family], values: pd.DataFrame, 
 
     A measurement counts by the largest weight among the places where its family is read, times |Spearman| between it
     and the network's logit. Taking the largest, not the sum, gives a family nothing for being read in many places. A
-    measurement that repeats one before it (`ranking.DUPLICATE`) is left out with its family.
+    measurement that repeats one before it (`ranking.DUPLICATE`) counts to the family of that one.
 
     Args:
         weights: (channel, place) -> weight of the map there, 0 or more; channel None or "" where the map does
