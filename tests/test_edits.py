@@ -144,6 +144,30 @@ def test_places_of_drawn_pieces_spread_by_the_dose_and_their_areas_and_brightnes
         np.testing.assert_array_equal(image[..., k], c.image[..., k])
 
 
+@pytest.mark.parametrize("dose", [-0.2, 0.1])
+def test_small_crops_reach_the_dose_too(dose):
+    c = cell(32)  # pieces of 1 to 2 px radius
+    areas = [area_above(image[..., 1], CYTOPLASM + STAIN / 2)
+             for image in (c.image, stain_area(c, dose)[0], stain_spread(c, dose)[0])]
+    assert areas[1] / areas[0] - 1 == pytest.approx(dose, abs=0.03)
+    assert areas[2] == pytest.approx(areas[0], rel=0.03)
+    for name in ("stain_area", "stain_spread"):
+        assert reached(name, c, *EDITS[name].apply(c, dose)) == pytest.approx(dose, abs=0.03)
+
+
+def test_pieces_that_the_model_is_not_shown_are_not_edited():
+    c = cell()
+    hidden = Cell(np.where(c.mask(C.NUCLEUS)[..., None], c.image, 0), c.compartments, EVERY, 0, 1)
+    assert "fewer than 1" in EDITS["stain_area"].lacking(hidden)
+
+
+def test_a_larger_nucleus_keeps_most_of_its_grain():
+    c = cell(noise=0.05)
+    inside = ndimage.binary_erosion(c.mask(C.NUCLEUS), iterations=4)
+    before, after = (i[inside, 0].std() / i[inside, 0].mean() for i in (c.image, nuclear_area(c, 0.1)[0]))
+    assert 0.8 < after / before < 1.1  # reading between pixels linearly would leave two thirds
+
+
 def test_where_a_piece_was_there_is_cytoplasm():
     c = cell(places=((14.0, 40.0, 2.0), (44.0, 46.0, 2.0)))
     image, _ = stain_spread(c, -0.4)

@@ -4,9 +4,10 @@ Every edit takes a cell and a dose, the relative change wanted (+0.10: ten per c
 properties as they are as far as it can. A dose can be missed (pieces are at the edge of the cell, a neighbour touches
 the nucleus), so each edit comes with a measurement of what it changed.
 
-Limits. The body of the cell is never moved. Pictures are resampled where something moves (cubic), which softens noise
-there a little, alike for more and for less. Where a picture is scaled to its own brightest pixel
-(`data.scale = "own_max"`) a brighter nucleus cannot occur.
+Limits. The body of the cell is never moved, so a larger nucleus leaves less cytoplasm, and less of its light in other
+channels. Pictures are resampled where something moves, which takes some of their grain, more so where they are
+magnified. A zoomed piece of stain has its blur zoomed too. What lay below a piece that moved away is smooth. Where a
+picture is scaled to its own brightest pixel (`data.scale = "own_max"`) a brighter nucleus cannot occur.
 """
 
 import dataclasses
@@ -57,8 +58,9 @@ class Cell:
     @functools.cached_property
     def pieces(self) -> pieces.Pieces:
         """The pieces of the second stain."""
-        stain, nucleus = self.mask(Compartment.SECOND_STAIN), self.mask(Compartment.NUCLEUS)
-        return pieces.find(self.image[..., self.stain], stain, self.body, nucleus)
+        channel = self.image[..., self.stain]
+        shown = self.mask(Compartment.SECOND_STAIN) & (channel != 0)  # `data.mask` may blank where pieces are
+        return pieces.find(channel, shown, self.body, self.mask(Compartment.NUCLEUS))
 
 
 @dataclasses.dataclass(frozen=True)

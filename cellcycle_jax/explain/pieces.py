@@ -110,7 +110,7 @@ def placed(pieces: Pieces, zoom: float = 1.0, way: np.ndarray | None = None) -> 
     way = np.zeros_like(pieces.centre) if way is None else way
     for i, (centre, step) in enumerate(zip(pieces.centre[:, :, None, None], way[:, :, None, None], strict=True), 1):
         own, at = pieces.number == i, centre + (grid - centre - step) / zoom
-        reached = ndimage.map_coordinates(own.astype(np.float64), at, order=1) > 0  # a cubic never quite ends
+        reached = ndimage.map_coordinates(own.astype(np.float64), at, order=1) > 0  # a spline never quite ends
         channel += np.where(reached, ndimage.map_coordinates(np.where(own, pieces.excess, 0), at, order=3), 0)
     channel = np.where(pieces.body, channel, pieces.ground + pieces.excess)
     return channel, (channel - pieces.ground > pieces.threshold) & pieces.body

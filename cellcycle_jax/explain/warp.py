@@ -39,8 +39,11 @@ def soft(mask: np.ndarray) -> np.ndarray:
 
 
 def read(channel: np.ndarray, at: np.ndarray) -> np.ndarray:
-    """A channel f [S, S] read at places f64 [2, S, S]; cubic, within the values around, so hard edges get no rims."""
-    value = ndimage.map_coordinates(channel, at, np.float64, order=3, mode="nearest")
+    """A channel f [S, S] read at places f64 [2, S, S]; by splines of order 5, or the grain of the picture would go.
+
+    What is read stays within the values around, so that hard edges get no rims.
+    """
+    value = ndimage.map_coordinates(channel, at, np.float64, order=5, mode="nearest")
     low, high = (ndimage.map_coordinates(extreme(channel, size=3), at, np.float64, order=0, mode="nearest")
                  for extreme in (ndimage.minimum_filter, ndimage.maximum_filter))
     return np.clip(value, low, high)
