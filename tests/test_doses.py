@@ -1,3 +1,5 @@
+import dataclasses
+
 import flax.linen as nn
 import jax.numpy as jnp
 import numpy as np
@@ -97,6 +99,14 @@ def test_the_probability_is_that_of_the_softmax():
 
     expected = probability(before + margin) - probability(before)
     assert step["probability"]["value"] == pytest.approx(expected, rel=1e-3)
+
+
+def test_slopes_are_per_realised_dose(of_dna, monkeypatch):
+    whole = doses.EDITS["dna_brightness"]
+    monkeypatch.setitem(doses.EDITS, "half", dataclasses.replace(whole, apply=lambda c, dose: whole.apply(c, dose / 2)))
+    row = respond(Total(0), population(), ("half",))["half"]
+    assert row["doses"][-1]["realised"] == pytest.approx(0.1, abs=1e-5)
+    assert row["slope"]["value"] == pytest.approx(of_dna["dna_brightness"]["slope"]["value"], rel=1e-4)
 
 
 def test_intervals_resample_groups(of_dna):

@@ -99,6 +99,7 @@ def test_a_nucleus_cannot_grow_into_one_that_touches_it():
     image, compartments = nuclear_area(touched, 0.2)
     np.testing.assert_array_equal(image[wall], touched.image[wall])
     assert 0.1 < reached("nuclear_area", touched, image, compartments) < 0.18
+    np.testing.assert_array_equal(dna_brightness(touched, 0.2)[0][wall], touched.image[wall])
 
 
 @pytest.mark.parametrize("dose", [-0.2, 0.1])
@@ -137,6 +138,8 @@ def test_places_of_drawn_pieces_spread_by_the_dose_and_their_areas_and_brightnes
     (centres, areas), (moved, same) = pieces_of(c.image[..., 1]), pieces_of(image[..., 1])
     np.testing.assert_allclose(moved[:, None] - moved, (centres[:, None] - centres) * (1 + dose), atol=0.1)
     np.testing.assert_allclose(same, areas, rtol=0.03)
+    change, light = (image - c.image)[..., 1].astype(float), STAIN * areas.sum()
+    np.testing.assert_allclose([(change * axis).sum() / light for axis in np.mgrid[:64, :64]], 0, atol=0.03)  # middle
     assert image[..., 1].sum(dtype=float) == pytest.approx(c.image[..., 1].sum(dtype=float), rel=0.005)
     assert image[..., 1].max() == pytest.approx(c.image[..., 1].max(), rel=0.03)
     assert reached("stain_spread", c, image, compartments) == pytest.approx(dose, abs=0.01)
