@@ -46,7 +46,7 @@ METHODS = {
 
 
 def attribute(name: str, model, variables, images: np.ndarray, class_index, tap: str = "last", batch: int = BATCH,
-              **options) -> np.ndarray:
+              baseline=None, **options) -> np.ndarray:
     """Maps of one method for many images; compiled once for each method, model, tap, options and shape.
 
     Args:
@@ -57,6 +57,7 @@ def attribute(name: str, model, variables, images: np.ndarray, class_index, tap:
         class_index: i32 [N] or int, the class to explain.
         tap: activation that class activation maps read; 'last' for the last convolution.
         batch: images at a time, divided over the devices.
+        baseline: f32 [S, S, K], the image that a method with a baseline starts from; None: the method's own.
         **options: of the method's function, e.g. against_others or steps; hashable.
 
     Returns:
@@ -68,8 +69,9 @@ def attribute(name: str, model, variables, images: np.ndarray, class_index, tap:
     """
     index = np.broadcast_to(np.asarray(class_index, np.int32), len(images))
     step = _compiled(METHODS[name].function, model, tap, tuple(sorted(options.items())))
-    return mesh.batchwise(lambda part: step(variables, *part), lambda rows: (images[rows], index[rows]), len(images),
-                          _size(len(images), batch))
+    given = {} if baseline is None else {"baseline": baseline}
+    return mesh.batchwise(lambda part: step(variables, given, *part), lambda rows: (images[rows], index[rows]),
+                          len(images), _size(len(images), batch))
 
 
 def class_maps(model, variables, images: np.ndarray, tap: str = "last", batch: int = BATCH, **options):
@@ -137,7 +139,10 @@ def _size(n: int, batch: int) -> int:
 # Kept from call to call: many models of one architecture are explained, and their weights are arguments.
 @functools.lru_cache(maxsize=64)
 def _compiled(function, model, tap, options):
-    return jax.jit(lambda variables, images, index: function(model, variables, images, index, tap, **dict(options)))
+    def step(variables, given, images, index):
+        return function(model, variables, images, index, tap, **given, **dict(options))
+
+    return jax.jit(step)
 
 
 @functools.lru_cache(maxsize=16)

@@ -1,0 +1,95 @@
+"""Which part of the difference between two classes' answers is read where: channel and place.
+
+A map of evidence holds much that all cells share, such as what speaks against every image, and that tells nothing
+apart. Here a map explains one class's margin for every cell, whatever it is, and its sum over a place is compared
+between cells of the class and the others. Of a complete method (integrated gradients) the sums over all places add up to
+the margin, so their differences add up to the difference between the classes, and each is a share of it.
+"""
+
+import numpy as np
+import pandas as pd
+
+from cellcycle_jax import statistics
+from cellcycle_jax.explain import localise
+
+COLUMNS = ("class", "method", "channel", "compartment", "share", "low", "high", "area_share", "ratio", "ratio_low",
+           "ratio_high", "n_cells", "n_groups")  # fmt: skip
+
+
+def contributions(maps: np.ndarray, compartments: np.ndarray, present: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Sums of signed maps over places.
+
+    Args:
+        maps: f32 [N, S, S, C], at the size of the crop.
+        compartments: u8 [N, S, S], bits of `schema.Compartment`.
+        present: u8 [N], which bits are known.
+
+    Returns:
+        f64 [N, C, Q] with the places in the order of `localise.COMPARTMENTS`, zero where a place is not known, and the
+        share of the crop's area that each place has, f64 [N, Q]. A cell of which no place is known is NaN.
+    """
+    sums = np.full((len(maps), maps.shape[-1], len(localise.COMPARTMENTS)), np.nan)
+    areas = np.full((len(maps), len(localise.COMPARTMENTS)), np.nan)
+    for n, (saliency, bits) in enumerate(zip(maps, compartments, strict=True)):
+        if masks := localise.compartment_masks(bits, int(present[n])):
+            sums[n], areas[n] = 0, 0
+            for name, mask in masks.items():
+                place = localise.COMPARTMENTS.index(name)
+                sums[n, :, place], areas[n, place] = saliency[mask].sum(0, dtype=np.float64), mask.mean()
+    return sums, areas
+
+
+def difference(sums, areas, of_class, groups, resampling: dict) -> pd.DataFrame:
+    """Shares of the difference between cells of a class and the others, with intervals clustered by group.
+
+    Args:
+        sums, areas: as `contributions` returns them.
+        of_class: bool [N], whether a cell is of the explained class.
+        groups: text [N].
+        resampling: as `statistics.bootstrap_intervals` takes it.
+
+    Returns:
+        One row per channel and place that any cell has: channel (0..C-1), compartment, share of the difference (it can
+        be negative), area_share (over C), ratio of the two, each with its interval, n_cells and n_groups. Empty where
+        one class has no cell.
+    """
+    known = np.isfinite(areas).all(1)
+    sums, areas, inside, groups = sums[known], areas[known], np.asarray(of_class)[known], np.asarray(groups)[known]
+    if not inside.any() or inside.all():
+        return pd.DataFrame(columns=list(COLUMNS[2:]))
+    channels, flat = sums.shape[1], sums.reshape(len(sums), -1)
+    area = np.tile(areas.mean(0) / channels, channels)
+
+    def score(weights):
+        of = [weights * inside, weights * ~inside]
+        mean = [np.divide(w @ flat, w.sum(1)[:, None], out=np.full((len(w), flat.shape[1]), np.nan),
+                          where=w.sum(1)[:, None] > 0) for w in of]
+        gap = mean[0] - mean[1]
+        share = gap / gap.sum(1, keepdims=True)
+        return {i: share[:, i] for i in range(flat.shape[1])}
+
+    found = statistics.bootstrap_intervals(score, groups, **resampling)
+    rows = []
+    for i, one in found.items():
+        channel, place = divmod(i, sums.shape[2])
+        if area[i] > 0:
+            bounds = [one[b] for b in ("value", "low", "high")]
+            rows.append((channel, localise.COMPARTMENTS[place], *bounds, area[i], *(b / area[i] for b in bounds),
+                         len(sums), len(set(groups.tolist()))))
+    return pd.DataFrame(rows, columns=list(COLUMNS[2:]))
+
+
+def by_channel(table: pd.DataFrame) -> pd.Series:
+    """Share of each channel, over all places."""
+    return table.groupby("channel", sort=False)["share"].sum()
+
+
+def by_place(table: pd.DataFrame, coarse: bool = False) -> pd.Series:
+    """Share of each place, over all channels; `coarse` takes parts of a thing together, see `localise.coarse`."""
+    names = table["compartment"].map(localise.coarse) if coarse else table["compartment"]
+    return table.groupby(names, sort=False)["share"].sum()
+
+
+def first(table: pd.DataFrame) -> pd.Series:
+    """The row with the largest share."""
+    return table.loc[table["share"].idxmax()]
