@@ -139,7 +139,7 @@ def test_places_of_drawn_pieces_spread_by_the_dose_and_their_areas_and_brightnes
     np.testing.assert_allclose(moved[:, None] - moved, (centres[:, None] - centres) * (1 + dose), atol=0.1)
     np.testing.assert_allclose(same, areas, rtol=0.03)
     change, light = (image - c.image)[..., 1].astype(float), STAIN * areas.sum()
-    np.testing.assert_allclose([(change * axis).sum() / light for axis in np.mgrid[:64, :64]], 0, atol=0.03)  # middle
+    np.testing.assert_allclose([(change * axis).sum() / light for axis in np.mgrid[:64, :64]], 0, atol=0.05)  # middle
     assert image[..., 1].sum(dtype=float) == pytest.approx(c.image[..., 1].sum(dtype=float), rel=0.005)
     assert image[..., 1].max() == pytest.approx(c.image[..., 1].max(), rel=0.03)
     assert reached("stain_spread", c, image, compartments) == pytest.approx(dose, abs=0.01)
