@@ -12,13 +12,14 @@ import tifffile
 from scipy import ndimage
 from skimage.draw import disk
 
-from cellcycle_jax import data, families, log, loop, models, run, runtime, schema, sweep_plan
+from cellcycle_jax import data, explain, families, log, loop, models, run, runtime, schema, sweep_plan
+from cellcycle_jax.explain import methods
 from cellcycle_jax.explain.maps import class_maps
 from cellcycle_jax.explain.taps import resolve_tap, tap_names
 from configs import base
 from configs.load import load, load_study
 from data_prep import allowed, build, gather, measure
-from tests import tiny
+from tests import networks, tiny
 
 ROOT = pathlib.Path(__file__).parents[1]
 
@@ -67,7 +68,8 @@ def test_every_block_is_followed():
         "data_prep/sources/mine.py", "data_prep/sources/__init__.py", "data_prep/segment.py, above SEGMENTERS",
         "data_prep/segment.py", "data_prep/measure.py, above measure_cells",
         "data_prep/measure.py, in measure_cells before it returns", "data_prep/phase.py, above METHODS",
-        "data_prep/phase.py", "experiments/masks.py",
+        "data_prep/phase.py", "experiments/masks.py", "cellcycle_jax/explain/pixels.py, above gradient_x_input",
+        "cellcycle_jax/explain/methods.py",
     ])
 
 
@@ -104,6 +106,19 @@ def test_an_architecture_trains_and_is_explained(registered, tmp_path, monkeypat
     maps, prob = class_maps(found.model, found.variables, images, resolve_tap(names))
     assert maps.shape == (16, 2, 4, 4) and np.isfinite(maps).all() and maps.max() > 0
     np.testing.assert_allclose(prob.sum(1), 1, rtol=1e-5)
+
+
+def test_a_method_of_attribution_explains(monkeypatch):
+    module = new_module("cellcycle_jax/explain/pixels.py", with_function("cellcycle_jax/explain/pixels.py",
+                                                                         "gradient_x_input"))
+    monkeypatch.setattr(explain, "pixels", module)
+    mine = changed("cellcycle_jax/explain/methods.py")
+    assert mine.METHODS.keys() - methods.METHODS.keys() == {"gradient"} and mine.METHODS["gradient"].by_channel
+    images = networks.pictures(3, 16)
+    variables = networks.with_weights(networks.Weighed(), images.shape[1:])
+    found = mine.attribute("gradient", networks.Weighed(), variables, images, np.array([0, 2, 1]))
+    weights = variables["params"]["head"]["kernel"].T.reshape(3, 16, 16, 3)
+    np.testing.assert_allclose(found, weights[[0, 2, 1]], rtol=1e-6)
 
 
 def test_a_source_knows_labels_and_tracks(tmp_path, monkeypatch):

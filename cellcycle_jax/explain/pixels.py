@@ -9,16 +9,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from cellcycle_jax.explain.taps import score_of
+from cellcycle_jax.explain.taps import no_change, score_of
 
 PATCH = 1 / 8  # side of what occlusion covers, share of the image's
 
 
 def gradient_of_score(model, variables, image, class_index, against_others: bool = False):
     """Gradient of a class's score at the image: f32 [B, S, S, K]."""
+    # Through the taps `nagao2020` is as quick, and compiled ten times as quickly as what it trains through on a CPU.
+    opened = {**variables, "perturbations": no_change(model, variables, image)}
 
     def score(image):
-        return score_of(model.apply(variables, image, train=False)[0], class_index, against_others).sum()
+        return score_of(model.apply(opened, image, train=False)[0], class_index, against_others).sum()
 
     return jax.grad(score)(image)
 

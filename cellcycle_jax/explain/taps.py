@@ -57,6 +57,12 @@ def tap_names(model, variables, image_shape) -> tuple[str, ...]:
     return tuple(tap_shapes(model, variables, jax.ShapeDtypeStruct((1, *image_shape), jnp.float32)))
 
 
+def no_change(model, variables, image) -> dict:
+    """The collection 'perturbations' that changes nothing: zeros by name, in the order of the taps."""
+    shapes = tap_shapes(model, variables, image)
+    return {name: jnp.zeros(shape.shape, shape.dtype) for name, shape in shapes.items()}
+
+
 def score_of(logits, class_index, against_others: bool = False):
     """The number that is explained: the logit of a class, as the methods are published.
 
@@ -140,9 +146,8 @@ def activation_and_gradients(model, variables, image, tap: str = "last", against
 
 def _from_tap(model, variables, image, tap):
     """`change of the tap -> (logits, the tap)`, and the change that is none."""
-    shapes = tap_shapes(model, variables, image)
-    tap = resolve_tap(shapes, tap)
-    zeros = {name: jnp.zeros(shape.shape, shape.dtype) for name, shape in shapes.items()}
+    zeros = no_change(model, variables, image)
+    tap = resolve_tap(zeros, tap)
 
     def forward(change):
         perturbed = {**variables, "perturbations": {**zeros, tap: change}}
