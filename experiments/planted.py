@@ -15,7 +15,7 @@ from configs import base
 from configs.data import simulated
 from data_prep import build, builder, simulate
 
-CHANNELS = ("DNA", "Golgi", "EB1")
+CHANNELS, CLASSES = ("DNA", "Golgi", "EB1"), ("G1/S", "G2")
 FIELDS = 20  # of a data set
 CROP_PX, UM_PER_PX = 40, 0.8
 SHORTCUT_RATE = 0.95  # share of G2 cells that carry a shortcut, and of G1/S cells that do not
@@ -23,24 +23,28 @@ SHORTCUT_RATE = 0.95  # share of G2 cells that carry a shortcut, and of G1/S cel
 
 @dataclasses.dataclass(frozen=True)
 class Cue:
-    """One cue and where an explanation of it is right."""
+    """One cue, and which explanation of it is right."""
 
     effects: dict[str, float]  # of configs.base.simulation; all others are 0
     channels: tuple[str, ...]  # in which it is written
     places: tuple[str, ...]  # of `localise`, its two parts of the nucleus and of the second stain taken as one
-    families: tuple[str, ...]  # of measurements
+    families: tuple[str, ...]  # of measurements, see `cellcycle_jax.families`
 
 
-# A larger nucleus is a larger hole in the other channels, and its DNA, which does not grow, is thinner. Plus ends lie
-# all over the cytoplasm, so also where the Golgi is.
+# A larger nucleus is a larger hole in the other channels. Plus ends lie all over the cytoplasm, so also where the Golgi
+# is. More of a stain is a brighter cell; a scattered Golgi is one of more pieces.
 CUES = {
     "nuclear area": Cue({"nuclear_area": 0.8}, CHANNELS, ("nucleus",), ("size of the nucleus",)),
-    "DNA brightness": Cue({"dna_content": 1.0}, ("DNA",), ("nucleus",), ("brightness of the nucleus in DNA",)),
-    "Golgi area": Cue({"golgi_area": 1.5}, ("Golgi",), ("second stain",), ("amount of Golgi",)),
-    "Golgi scattering": Cue({"golgi_scatter": 2.0}, ("Golgi",), ("second stain",), ("spread of Golgi",)),
-    "plus-end density": Cue({"plus_end_density": 2.0}, ("EB1",), ("cell body", "second stain"), ("amount of EB1",)),
+    "DNA brightness": Cue({"dna_content": 1.0}, ("DNA",), ("nucleus",),
+                          ("brightness of the nucleus in DNA", "brightness of the cell in DNA")),
+    "Golgi area": Cue({"golgi_area": 1.5}, ("Golgi",), ("second stain",),
+                      ("amount of Golgi", "brightness of the cell in Golgi")),
+    "Golgi scattering": Cue({"golgi_scatter": 2.0}, ("Golgi",), ("second stain",),
+                            ("spread of Golgi", "pieces of Golgi")),
+    "plus-end density": Cue({"plus_end_density": 2.0}, ("EB1",), ("cell body", "second stain"),
+                            ("dots of EB1", "amount of EB1", "brightness of the cell in EB1")),
     "none": Cue({}, (), (), ()),
-}
+}  # fmt: skip
 EFFECTS = ("dna_content", "nuclear_area", "golgi_area", "golgi_scatter", "plus_end_density")
 
 

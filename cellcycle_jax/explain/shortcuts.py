@@ -16,7 +16,9 @@ from cellcycle_jax import schema, statistics
 from cellcycle_jax.explain.methods import logits_of
 
 DONORS = 8  # donors of each cell
-HIGHEST = 0.1  # share of the difference between classes from which a property counts as a shortcut
+# Share of the difference between classes from which a property counts as a shortcut, if its interval lies above zero.
+# Fields differ in their cells too, so what goes with the brightness of a field is less well known.
+LEAST = {"surroundings": 0.1, "brightness": 0.3}
 FRINGE = 0.1  # how far a cell may reach beyond what is taken for its body, share of the crop's size
 BIT = schema.Compartment
 
@@ -243,6 +245,7 @@ def batch(label, batches, groups, resampling: dict) -> dict | None:
     return statistics.scores_with_intervals(label, prob, groups, names=("auroc",), **resampling)["auroc"]
 
 
-def alarming(share: dict | None, lowest: float = 0.0, least: float = HIGHEST) -> bool:
-    """Whether a share {value, low, high} is at least `least` and its interval lies above `lowest`."""
-    return share is not None and share["value"] >= least and share["low"] > lowest
+def caught(around: dict, light: dict) -> bool:
+    """Whether a share that goes with surroundings or with brightness says that there is a shortcut; see `LEAST`."""
+    return any(found["value"] >= LEAST[name] and found["low"] > 0
+               for name, found in (("surroundings", around), ("brightness", light)))
