@@ -93,7 +93,7 @@ def test_pieces_beside_a_growing_nucleus_are_pushed_aside_and_keep_size_and_brig
 
 def test_a_nucleus_cannot_grow_into_one_that_touches_it():
     c = cell(places=())
-    wall = np.arange(64)[None, :] > 38 + 0 * np.arange(64)[:, None]
+    wall = np.arange(64)[None, :] > 37 + 0 * np.arange(64)[:, None]
     bits = np.where(wall, int(C.OTHER_NUCLEI), c.compartments & ~np.uint8(C.OTHER_NUCLEI)).astype(np.uint8)
     touched = Cell(c.image, bits, EVERY, 0, 1)
     image, compartments = nuclear_area(touched, 0.2)
