@@ -3,11 +3,11 @@
     python -m experiments.explanation_truth --out=runs/truth --stage=table
     python -m experiments.explanation_truth --out=runs/truth
 
-Simulated cells carry the phase in one cue only; beside it, in copies of the same cells, a shortcut is planted that gives
-the class away (planted.py). Every network is explained and its explanation compared with the truth. The first command
-trains networks on single channels: a channel of which they tell the phase is right, and no other. It came before the
-second. README.md holds question, command, cost and result. What is finished is read back when a command is run again;
---part=0/2 and --part=1/2 share the work between two processes.
+Simulated cells carry the phase in one cue only; beside it, in copies of the same cells, a shortcut is planted that
+gives the class away (planted.py). Every network is explained and its explanation compared with the truth. The first
+command trains networks on single channels: a channel of which they tell the phase is right, and no other. It came
+before the second. What is finished is read back when a command is run again; --part=0/2 and --part=1/2 share the work
+between two processes. README.md holds question, command, cost and result.
 """
 
 import argparse
