@@ -108,11 +108,12 @@ def evaluate(arguments):
 
 
 def explain(arguments):
-    """Grad-CAM for validation cells of each class."""
+    """Where a run looks and whether that is true: maps, checks and the passport of its validation cells."""
     from cellcycle_jax.explain.maps import run_explain
 
-    run_explain(_folder("--workdir", arguments.workdir), arguments.tap)
-    _say(f"{arguments.workdir}/explain")
+    others = [_folder("--others", other) for other in arguments.others.split(",") if other]
+    run_explain(_folder("--workdir", arguments.workdir), arguments.tap, others)
+    _say(f"{arguments.workdir}/explain/passport.json, attribution.parquet, maps.npz")
 
 
 def discover(arguments):
@@ -228,7 +229,8 @@ COMMANDS = {
     "evaluate": (evaluate, {"workdir": (None, "folder of the run"),
                             "final": (False, "open the locked test split, and log that it was opened")}),
     "explain": (explain, {"workdir": (None, "folder of the run"),
-                          "tap": ("", "activation that Grad-CAM reads, e.g. stage2; empty: config.explain.tap")}),
+                          "tap": ("", "activation that Grad-CAM reads, e.g. stage2; empty: config.explain.tap"),
+                          "others": ("", "folders of runs with other seeds, by commas, to compare the maps with")}),
     "discover": (discover, {"workdir": (None, "folder of the run")}),
     "report": (report, {"workdir": (None, "folder of the run")}),
     "predict": (predict, {"workdir": (SHIPPED, "folder of a run, or of a predictor"),

@@ -33,6 +33,11 @@ _PLACES = {
 }
 
 
+def named_place(place: str, stain: str = "") -> str:
+    """A place in words: "at the outline of the Golgi"."""
+    return _PLACES[place].format(stain=stain or STAIN)
+
+
 def coarse(place: str) -> str:
     """The place of which `place` is a part: a rim belongs to its nucleus, an outline to its stain."""
     return {RIM: "nucleus", OUTLINE: STAIN}.get(place, place)
@@ -239,7 +244,7 @@ def sentence(
     if above.empty:
         return f"For {class_name} the model looks nowhere more than by chance."
     best = above.loc[above["ratio"].idxmax()]
-    place = _PLACES[best["compartment"]].format(stain=stain or STAIN)
+    place = named_place(best["compartment"], stain)
     spread = f"{100 * confidence:g} % interval {best['low']:.1f} to {best['high']:.1f}"
     if not np.isfinite(best["low"]):
         spread = "one group of cells, so no interval"

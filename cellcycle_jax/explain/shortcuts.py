@@ -16,6 +16,7 @@ from cellcycle_jax import schema, statistics
 from cellcycle_jax.explain.methods import logits_of
 
 DONORS = 8  # donors of each cell
+CONFIDENCE = 0.99  # of the intervals: several properties are asked for, and an alarm should mean something
 # Share of the difference between classes from which a property counts as a shortcut, if its interval lies above zero.
 # Fields differ in their cells too, so what goes with the brightness of a field is less well known.
 LEAST = {"surroundings": 0.1, "brightness": 0.3}
@@ -151,8 +152,8 @@ def carried(given, own, donors, intact, cells: Cells, resampling: dict) -> dict:
     """Share of the difference between classes that goes with a property to another cell, {value, low, high}.
 
     The difference of a class is its margin (logit less the mean of the others') in cells of the class less that in
-    other cells, averaged over classes. That of what was handed over is taken by the donors' labels, and each cell's own
-    mean over its donors is taken off before; it is divided by that of intact cells by their own labels.
+    other cells, averaged over classes. That of what was handed over is taken by the donors' labels, and the cell's mean
+    over its other donors is taken off before; it is divided by that of intact cells by their own labels.
 
     Args:
         given, own, donors: as `donor_logits` returns them.
@@ -160,6 +161,7 @@ def carried(given, own, donors, intact, cells: Cells, resampling: dict) -> dict:
     """
     handed, whole = margins(given), margins(intact)
     handed -= handed.reshape(DONORS, -1, handed.shape[1]).mean(0)[own]
+    handed *= DONORS / (DONORS - 1)  # less the mean over the others: that over all holds what it is compared with
     one = np.eye(handed.shape[1])[cells.label]
     groups = np.concatenate([cells.groups[donors], cells.groups])
 
@@ -241,11 +243,15 @@ def batch(label, batches, groups, resampling: dict) -> dict | None:
         inside = batches == name
         for group in np.unique(groups[inside]):
             others = inside & (groups != group)
-            prob[inside & (groups == group)] = one[others if others.any() else groups != group].mean(0)
+            prob[inside & (groups == group)] = one[others].mean(0) if others.any() else one.mean(0)
     return statistics.scores_with_intervals(label, prob, groups, names=("auroc",), **resampling)["auroc"]
 
 
+def is_shortcut(name: str, share: dict) -> bool:
+    """Whether the share of the difference that goes with 'surroundings' or 'brightness' is an alarm; see `LEAST`."""
+    return share["value"] >= LEAST[name] and share["low"] > 0
+
+
 def caught(around: dict, light: dict) -> bool:
-    """Whether a share that goes with surroundings or with brightness says that there is a shortcut; see `LEAST`."""
-    return any(found["value"] >= LEAST[name] and found["low"] > 0
-               for name, found in (("surroundings", around), ("brightness", light)))
+    """Whether surroundings or brightness give an alarm."""
+    return is_shortcut("surroundings", around) or is_shortcut("brightness", light)

@@ -6,9 +6,11 @@ import matplotlib
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from cellcycle_jax.report.figures import BLUE, GREY, RED, STYLE
+from cellcycle_jax.report.figures import BLUE, GREEN, GREY, ORANGE, PINK, RED, SKY, STYLE
 
 COLUMNS = 4  # panels beside one another
+MOST = 14  # bars
+ORDERS = {"map": ("-", ""), "control": ((0, (2, 2)), ", moved")}
 
 
 @matplotlib.rc_context(STYLE)
@@ -52,3 +54,66 @@ def _panel(ax, row):
         told = "" if row["monotone"] else ",\nnot told from none"
         words += f"\n{row['slope']['value']:+.3f} logits per +10 %{told}"
     ax.set_title(f"{row['words']}\n{words}", fontsize=9.5)
+
+
+@matplotlib.rc_context(STYLE)
+def where(rows: list[dict], about: dict, head: str) -> Figure:
+    """Share of the difference between classes by channel and place, the largest first.
+
+    Args:
+        rows: as `explain.checks.where` gives them; of several classes each has its panel.
+        about: channels, stain, confidence and classes.
+        head: cells and groups.
+    """
+    classes = list(dict.fromkeys(row["class"] for row in rows))
+    colours = dict(zip(about["channels"], (BLUE, ORANGE, GREEN, PINK, SKY, RED), strict=False))
+    most = min(MOST, max(sum(row["class"] == name for row in rows) for name in classes))
+    figure = Figure(figsize=(1.0 + 5.6 * len(classes), 1.5 + 0.3 * most), layout="constrained")
+    figure.suptitle(head, x=0.01, ha="left", fontsize=11)
+    for ax, name in zip(figure.subplots(1, len(classes), squeeze=False)[0], classes, strict=True):
+        shown = sorted((row for row in rows if row["class"] == name), key=lambda row: -abs(row["share"]))[:MOST]
+        for y, row in enumerate(shown):
+            ax.barh(y, 100 * row["share"], color=colours.get(row["channel"], GREY), height=0.7)
+            ax.plot(100 * row["area_share"], y, "|", ms=12, mew=1.6, color="#222222")
+            if row["low"] == row["low"]:  # not of one group
+                ax.plot([100 * row["low"], 100 * row["high"]], [y, y], color="#222222", lw=1.4)
+        names = [f"{row['compartment'].replace('second stain', about['stain'] or 'second stain')}, {row['channel']}"
+                 for row in shown]  # fmt: skip
+        ax.axvline(0, color=GREY, lw=1)
+        ax.set_yticks(range(len(shown)), names)
+        ax.set_ylim(len(shown) - 0.4, -0.6)
+        ax.set_title(f"What tells {name} from the rest", fontsize=10.5)
+        ax.set_xlabel(f"Share of the difference between the classes, % ({100 * about['confidence']:g} % interval)\n"
+                      "Tick: share of the picture's area and channels")
+        ax.grid(axis="x")
+        ax.tick_params(axis="y", length=0)
+    return figure
+
+
+@matplotlib.rc_context(STYLE)
+def curves(found: dict, head: str) -> Figure:
+    """Probability of the class as the map's pixels are deleted and inserted, beside the same map moved elsewhere.
+
+    Args:
+        found: method -> "points", as `explain.faithfulness.faithfulness` gives them.
+        head: number of cells.
+    """
+    fills = list(dict.fromkeys(point["fill"] for one in found.values() for point in one["points"]))
+    measures = ("deletion", "insertion")
+    figure = Figure(figsize=(1.0 + 2.5 * len(fills), 5.6), layout="constrained")
+    figure.suptitle(head, x=0.01, ha="left", fontsize=11)
+    axes = figure.subplots(2, len(fills), sharex=True, sharey=True, squeeze=False)
+    for row, measure in zip(axes, measures, strict=True):
+        for ax, fill in zip(row, fills, strict=True):
+            for (name, one), colour in zip(found.items(), (BLUE, RED, GREEN), strict=False):
+                for order, (dashes, words) in ORDERS.items():
+                    points = [p for p in one["points"]
+                              if (p["fill"], p["measure"], p["order"]) == (fill, measure, order)]
+                    ax.plot([100 * p["fraction"] for p in points], [p["probability"] for p in points], ls=dashes,
+                            color=colour, lw=1.6, label=name.replace("_", " ") + words)
+            ax.set_title(f"{measure.capitalize()}, fill: {fill}", fontsize=10)
+            ax.grid()
+    axes[0, 0].legend(fontsize=8)
+    figure.supxlabel("Pixels deleted or inserted, %", fontsize=10)
+    figure.supylabel("Probability of the called class", fontsize=10)
+    return figure

@@ -19,6 +19,7 @@ from cellcycle_jax.report import figures, words
 QUALITY = ("outlines", "contact", "marker", "label", "illumination")
 MOST_PICTURES = 6  # of one kind of quality control; a data set can have hundreds
 MOST_FEATURES, MOST_PAIRS = 15, 10
+PASSPORT_PICTURES = ("where", "edits", "faithfulness", "residuals")
 CALIBRATION = {"before": "model", "after": "model_calibrated"}  # which scores are without, which with the temperature
 
 
@@ -56,13 +57,13 @@ def gather(run: pathlib.Path) -> dict:
     return {
         "workdir": str(run), "data_folder": str(folder), "metrics": figures.METRICS, "names": figures.NAMES,
         "classes": record.get("classes") or [], "channels": record.get("channels") or [], "run": run.name,
-        "answer": words.answer(found[0] if found else None, explain, pairs),
+        "answer": words.answer(found[0] if found else None, _json(run / "explain" / "passport.json"), pairs),
         "data": cells is not None and words.cell_tables(cells, len(made.get("quarantined") or [])),
         "simulated": cells is not None and _simulated(cells),
         "quality": _quality(folder / "qc"), "learning": _learning(run, events, cells),
         "evaluations": [_evaluation(run, e) for e in found],
         "outdated": _outdated({"scores": found, "where": [explain], "features": [pair]}, events, record.get("run_id")),
-        "explain": explain and _explain(run, explain),
+        "explain": explain and _explain(run, explain), "passport": _passport(run),
         "mean_map": _embed(run / "figures" / "gradcam_mean.png"), "galleries": _galleries(run),
         "ranking": _rows(ranking, words.feature_row, MOST_FEATURES),
         "pairs": _rows(pairs, words.pair_row, MOST_PAIRS),
@@ -124,6 +125,16 @@ def _explain(run: pathlib.Path, explain: dict) -> dict:
         looks = explain["rows"], explain["classes"], explain["confidence"], explain["stain"]
         shown["localisation"] = _draw(run, "localisation", figures.localisation(*looks, head))
     return shown
+
+
+def _passport(run: pathlib.Path) -> dict | None:
+    """Verdict, checks and pictures of the saliency passport."""
+    found = _json(run / "explain" / "passport.json")
+    if found is None:
+        return None
+    rows = [(check["name"], words.PASSED[check["passed"]], check["sentence"]) for check in found["checks"]]
+    pictures = {name: _embed(run / "figures" / f"{name}.png") for name in PASSPORT_PICTURES}
+    return {"verdict": found["verdict"], "rows": rows, **pictures}
 
 
 def _galleries(run: pathlib.Path) -> list[str]:

@@ -6,6 +6,7 @@ from cellcycle_jax import schema
 from cellcycle_jax.report import figures
 
 ABSTAINED = "no label (abstained)"
+PASSED = {True: "yes", False: "no", None: "not tested"}  # a check of the passport
 
 
 def number(value) -> str:
@@ -21,8 +22,8 @@ def interval_words(score: dict, confidence: float | None = None) -> str:
     return f"{number(score['value'])} ({what}{number(score['low'])} to {number(score['high'])})"
 
 
-def answer(evaluation: dict | None, explain: dict | None, pairs: pd.DataFrame | None) -> list[str]:
-    """Three sentences: how good beside the best baseline, where the network looks, which two features."""
+def answer(evaluation: dict | None, passport: dict | None, pairs: pd.DataFrame | None) -> list[str]:
+    """Sentences: how good beside the best baseline, what the passport says of where it looks, which two features."""
     two = "Which two features separate the classes is not known yet."
     if pairs is not None and len(pairs):
         best = pair_row(pairs.iloc[0].to_dict())
@@ -30,7 +31,7 @@ def answer(evaluation: dict | None, explain: dict | None, pairs: pd.DataFrame | 
                f"a line between them reaches a balanced accuracy of {interval_words(best['accuracy'])}.")  # fmt: skip
     return [
         _answer_score(evaluation) if evaluation else "How good the network is has not been measured yet.",
-        " ".join(explain["sentences"].values()) if explain else "Where the network looks has not been mapped yet.",
+        " ".join(passport["verdict"][:3]) if passport else "Where the network looks has not been mapped yet.",
         two,
     ]
 

@@ -1,0 +1,260 @@
+"""What is asked of a trained network beyond its maps: where its answer comes from, and whether what is said is true.
+
+Every function takes the explained cells and returns plain values, as they go to RUN/explain/*.json.
+"""
+
+import dataclasses
+import functools
+
+import numpy as np
+import pandas as pd
+
+from cellcycle_jax import data, families, run, schema, separation, table
+from cellcycle_jax.errors import InputRefused
+from cellcycle_jax.explain import (
+    channels,
+    contrast,
+    doses,
+    edits,
+    faithfulness,
+    methods,
+    named,
+    sanity,
+    shortcuts,
+    shortlist,
+)
+
+DEFAULT, COARSE = "integrated_gradients", "grad_cam"  # experiments/README.md says why
+STEPS = 64  # of integrated gradients, from the mean of the explained cells
+TESTED = 40  # cells of the slow tests
+REPEATS = 4  # shuffles of the channels
+PER_CLASS = 500  # cells of each class, of training and validation, that are asked for shortcuts
+MOST_NAMED = 3000  # validation cells whose answers are explained by measurements
+
+
+@dataclasses.dataclass(frozen=True)
+class Explained:
+    """Labelled validation cells of a run, as its network sees them."""
+
+    run: run.Run
+    crops: data.Crops  # N cells
+    images: np.ndarray  # f32 [N, S, S, K]
+    logits: np.ndarray  # f32 [N, P]
+
+    @property
+    def resampling(self) -> dict:
+        """How intervals are made."""
+        return _resampling(self.run)
+
+    @property
+    def groups(self) -> np.ndarray:
+        """The group of each cell."""
+        return self.crops.group_id
+
+    @functools.cached_property
+    def few(self) -> "Explained":
+        """Up to TESTED of the cells, as many of each class as there are."""
+        if len(self.crops) <= TESTED:
+            return self
+        rng, label = np.random.default_rng(self.run.config.seed), self.crops.label
+        order = rng.permutation(len(label))
+        place = np.empty(len(label))  # of each cell among those of its class
+        for p in np.unique(label):
+            of = order[label[order] == p]
+            place[of] = np.arange(len(of))
+        rows = np.sort(np.lexsort((label, place))[:TESTED])
+        return Explained(self.run, data.take(self.crops, rows), self.images[rows], self.logits[rows])
+
+    def maps(self, name: str, class_index, variables=None) -> np.ndarray:
+        """Maps f32 [N, h, w, C] of a method for the margin of a class; `variables` of another network of this model."""
+        options = {"baseline": self.images.mean(0), "steps": STEPS} if name == DEFAULT else {}
+        tap = {} if methods.METHODS[name].by_channel else {"tap": self.run.config.explain.tap}
+        return methods.attribute(name, self.run.model, variables or self.run.variables, self.images, class_index,
+                                 against_others=True, **options, **tap)
+
+
+def explained_classes(classes) -> list[int]:
+    """The classes whose margin is explained: of two the last alone, since the other's is the same with another sign."""
+    return [1] if len(classes) == 2 else list(range(len(classes)))
+
+
+def where(cells: Explained) -> pd.DataFrame:
+    """Which part of the difference between the classes is read in which channel and place; see `contrast`."""
+    parts, crops = [], cells.crops
+    for p in explained_classes(crops.classes):
+        sums = contrast.contributions(np.asarray(methods.resized(cells.maps(DEFAULT, p), cells.images.shape[1])),
+                                      crops.compartments, crops.compartments_present)
+        told = contrast.difference(*sums, crops.label == p, cells.groups, cells.resampling)
+        told["channel"] = np.array(cells.run.channels, object)[told["channel"].to_numpy(int)]
+        parts.append(told.assign(**{"class": crops.classes[p], "method": DEFAULT})[list(contrast.COLUMNS)])
+    return pd.concat(parts, ignore_index=True)
+
+
+def of_channels(cells: Explained) -> dict:
+    """What each channel gives to the score: exact Shapley values, and what is lost without it."""
+    model = cells.run.model, cells.run.variables, cells.images
+    logits = channels.subset_logits(*model, cells.groups, REPEATS, cells.run.config.seed)
+    found = channels.channel_shapley(logits, cells.crops.label, cells.groups, **cells.resampling)
+    found = {name: {key: np.asarray(value).tolist() for key, value in one.items()} for name, one in found.items()}
+    label, seed = cells.crops.label, cells.run.config.seed
+    lost = {"mean": channels.occlusion_by_mean(*model, label),
+            "shuffle": channels.occlusion_by_shuffle(*model, cells.groups, label, REPEATS, seed)}
+    return {"channels": list(cells.run.channels), "shapley": found,
+            "occlusion": {by: {"margin": one["margin"].mean(0).tolist(), "auroc": one["auroc"].tolist()}
+                          for by, one in lost.items()}}  # fmt: skip
+
+
+def faithful(cells: Explained) -> dict:
+    """Curves of deletion and insertion of both methods, on a few cells; see `faithfulness`."""
+    few, found = cells.few, {}
+    called = few.logits.argmax(1)
+    for name in (DEFAULT, COARSE):
+        rows, points = faithfulness.faithfulness(few.run.model, few.run.variables, few.images, few.maps(name, called),
+                                                 called, few.groups, **few.resampling)
+        found[name] = {"rows": rows, "points": points}
+    return found
+
+
+def sane(cells: Explained, others=()) -> dict:
+    """Whether maps depend on what was learnt: other weights, other seeds, and what needs no network.
+
+    Args:
+        cells: explained cells.
+        others: runs of the same channels and classes, such as other seeds.
+    """
+    few, found = cells.few, {}
+    called, shape = few.logits.argmax(1), few.images.shape[1:]
+    for name in (DEFAULT, COARSE):
+        maps = few.maps(name, called)
+        weights = sanity.weight_randomisation(lambda v, name=name: few.maps(name, called, v), few.run.model,
+                                              few.run.variables, shape, few.groups, **few.resampling)
+        trivial = {what: sanity.similarity(maps, one(few.images), few.groups, **few.resampling)
+                   for what, one in sanity.TRIVIAL.items()}
+        seeds = None
+        if others:
+            each = [maps, *(few.maps(name, called, other.variables) for other in others)]
+            seeds = sanity.repeatability(each, few.groups, **few.resampling)
+        found[name] = {"weights": weights, "trivial": trivial, "seeds": seeds}
+    return found
+
+
+def edited(cells: Explained, shares: dict[str, float]) -> dict:
+    """How the margin follows edits of single properties, and whether that agrees with `shares` of the channels."""
+    few, crops = cells.few, cells.few.crops
+    names = [name for name, edit in edits.EDITS.items() if _can_show(cells, edit, name)]
+    rows = doses.dose_response(
+        few.run.model, few.run.variables, few.images, crops.compartments, crops.compartments_present, few.groups,
+        len(crops.classes) - 1, names, few.run.channels, crops.nucleus, crops.stains[0] if crops.stains else "",
+        **few.resampling)  # fmt: skip
+    return {"class": crops.classes[-1], "rows": rows, "agreement": doses.agreement(rows, shares)}
+
+
+def _can_show(cells, edit, name) -> bool:
+    """Whether the network can see what an edit changes: relative to its own brightest pixel no cell is brighter."""
+    crops, seen = cells.crops, cells.run.channels
+    if edit.channel != "nucleus":
+        return bool(crops.stains) and crops.stains[0] in seen
+    return name == "nuclear_area" or (crops.nucleus in seen and cells.run.config.data.scale != "own_max")
+
+
+def asked_for_shortcuts(network: run.Run) -> dict:
+    """What the network reads in surroundings, in the brightness of the field and in the batch; see `shortcuts`.
+
+    Cells of training and validation are asked, since a donor's class is unknown to the network in both. None stands
+    where something cannot be asked.
+    """
+    chosen, rng = network.config.data.cell_lines, np.random.default_rng(network.config.seed)
+    crops = [data.take_lines(data.load_crops(network.data_dir, split, pixels=False), chosen)
+             for split in ("train", "validation")]
+    crops = data.join([data.in_memory(data.take(part, pick(part.label, len(part.classes), PER_CLASS // 2, rng)))
+                       for part in crops])
+    resampling = _resampling(network) | {"confidence": shortcuts.CONFIDENCE}
+    cells = shortcuts.Cells(network.images(crops), crops.label, crops.compartments, crops.group_id, crops.field_id)
+    known = bool(np.all(crops.compartments_present & schema.Compartment.BODY))
+    asked = {"surroundings": None, "brightness": None, "n_cells": len(crops), "confidence": shortcuts.CONFIDENCE,
+             "n_groups": len(set(crops.group_id.tolist()))}  # fmt: skip
+    if known and network.config.data.mask == "none":
+        asked["surroundings"] = shortcuts.surroundings(network.model, network.variables, cells, resampling)
+    if len(set(crops.field_id.tolist())) > 1 and network.config.data.scale != "own_max":
+        asked["brightness"] = shortcuts.brightness(network.model, network.variables, cells, resampling)
+    batches = {"plate": crops.plate, "well": crops.well, "cell line": crops.cell_line}
+    asked["batch"] = {name: shortcuts.batch(crops.label, batch, crops.group_id, resampling)
+                      for name, batch in batches.items()}
+    return asked
+
+
+def pick(label: np.ndarray, classes: int, most: int, rng) -> np.ndarray:
+    """Rows of up to `most` labelled cells of each class, drawn with a NumPy generator, increasing: i64 [M]."""
+    drawn = [rng.permutation(np.flatnonzero(label == p))[:most] for p in range(classes)]
+    return np.sort(np.concatenate(drawn))
+
+
+def in_words(network: run.Run) -> tuple[dict, pd.DataFrame]:
+    """How much of the network's answer named measurements explain, on validation cells; see `named.explained`.
+
+    Raises:
+        InputRefused: there are too few groups or measurements.
+    """
+    cells, of, _ = _measured(network)
+    rows = cells[cells[schema.SPLIT] == "validation"]
+    rows = rows.sample(min(len(rows), MOST_NAMED), random_state=network.config.seed)
+    rows, margin = _with_margin(network, rows, "validation")
+    return named.explained(cells[cells[schema.SPLIT] == "train"], rows, margin, of, _resampling(network))
+
+
+def hinted(network: run.Run, where: pd.DataFrame) -> dict:
+    """Whether the measurements that the map points at are worth more than others; see `shortlist.compare`.
+
+    Args:
+        network: the run.
+        where: as `where` returns it; the last class's shares are the weights.
+
+    Raises:
+        InputRefused: a class has no labelled cell.
+    """
+    cells, of, away = _measured(network)
+    classes, split = list(network.classes), cells[schema.SPLIT]
+    rows, margin = _with_margin(network, cells[(split == "train") & cells[schema.LABEL].isin(classes)], "train")
+    axes = separation.learn_axes(rows, list(of), {})
+    train = separation.place(rows, axes, classes, "train")
+    validation = separation.place(cells[split == "validation"], axes, classes, "validation")
+    others = separation.place(away, axes, classes, "validation") if len(away) else None
+    last = where[where["class"] == where["class"].iloc[-1]] if len(where) else where
+    weights = {(row["channel"], row["compartment"]): max(row["share"], 0.0) for row in last.to_dict("records")}
+    listed = shortlist.shortlist(weights, of, train.linear, margin)
+    found = shortlist.compare(listed, of, train, validation, _resampling(network), others)
+    return {"shortlist": [{"measurement": c, "family": of[c].name} for c in listed], **found}
+
+
+def or_why(function, *arguments):
+    """What a check says, and ''; where it cannot be made None, and the reason."""
+    try:
+        return function(*arguments), ""
+    except InputRefused as reason:
+        return None, str(reason)
+
+
+def _measured(network):
+    """Accepted cells of the lines, the family of each measurement that could be seen, validation cells of others."""
+    cells = table.unlocked(table.load_cells(network.data_dir))
+    lines, stains = network.config.data.cell_lines, data.load_crops(network.data_dir, "validation", pixels=False).stains
+    names = table.measurements(cells, network.channels, network.markers)
+    of = families.families(names, table.measured_channels(cells.columns), stains)
+    if not lines:
+        return cells, of, cells.iloc[:0]
+    own = cells[schema.CELL_LINE].isin(list(lines))
+    return cells[own], of, cells[~own & (cells[schema.SPLIT] == "validation")]
+
+
+def _with_margin(network, rows, split):
+    """Rows of the table that have a crop, and the margin of the last class of each, f64 [N]."""
+    crops = data.load_crops(network.data_dir, split, pixels=False)
+    place = pd.Series(np.arange(len(crops)), index=crops.cell_id)
+    rows = rows[rows[schema.CELL_ID].isin(place.index)].reset_index(drop=True)
+    logits = network.predict_logits(data.in_memory(data.take(crops, place[rows[schema.CELL_ID]].to_numpy())))
+    return rows, shortcuts.margins(logits)[:, -1]
+
+
+def _resampling(network) -> dict:
+    chosen = network.config.evaluate
+    return {"bootstraps": chosen.bootstraps, "confidence": chosen.confidence, "seed": network.config.seed}

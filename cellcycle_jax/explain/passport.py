@@ -1,0 +1,196 @@
+"""The saliency passport: which checks an explanation passed, where the network looks, and a verdict in plain words."""
+
+import pandas as pd
+
+from cellcycle_jax.explain import localise, shortcuts
+
+CHANCE = 0.5  # area under the ROC curve
+MOST_PLACES = 3  # named in the verdict
+LEAST_PLACE = 0.1  # share of the difference between classes from which a place is named
+BATCH = 0.6  # area under the ROC curve from which a batch alone tells the class
+ALIKE = 0.5  # strength of the rank correlation from which two maps count as alike
+
+
+def make_passport(found: dict, about: dict) -> dict:
+    """What RUN/explain/passport.json holds.
+
+    Args:
+        found: parts as `checks` returns them: score ({value, low, high}), where (table), channels, faithful, sane,
+            edited, shortcuts, words and hint (None with words_why and hint_why where there is none).
+        about: classes, channels, stain, mask, confidence, method, n_cells, n_groups, group_by, step and run_id.
+
+    Returns:
+        status ('trusted', 'caution', 'shortcut' or 'chance'), verdict (sentences), checks (one dict each: name, passed
+        or None where it could not be made, sentence), where (rows), and everything of `about`.
+    """
+    tests = [_score(found["score"], about), _surroundings(found["shortcuts"], about), _brightness(found["shortcuts"]),
+             _batch(found["shortcuts"]), _faithful(found["faithful"], about), _weights(found["sane"], about),
+             _trivial(found["sane"], about), _seeds(found["sane"], about), _edits(found["edited"])]
+    status = _status(tests)
+    return {**about, "status": status, "verdict": _verdict(status, tests, found, about), "checks": tests,
+            "where": found["where"].to_dict("records"), "places": places(found["where"], about)}
+
+
+def _check(name: str, passed: bool | None, sentence: str, alarm: bool = False) -> dict:
+    return {"name": name, "passed": passed, "sentence": sentence, "alarm": alarm}
+
+
+def percent(score: dict) -> str:
+    """A share with its interval, in percent."""
+    return f"{100 * score['value']:.0f} % ({100 * score['low']:.0f} to {100 * score['high']:.0f})"
+
+
+def number(score: dict) -> str:
+    """A number with its interval."""
+    return f"{score['value']:.2f} ({score['low']:.2f} to {score['high']:.2f})"
+
+
+def _score(score, about):
+    told = score["low"] > CHANCE
+    return _check("score above chance", told, f"On {about['n_cells']:,} validation cells the area under the ROC curve "
+                  f"is {number(score)}" + ("." if told else ", not told from chance: there is nothing to explain."))
+
+
+def _surroundings(asked, about):
+    found, name = asked["surroundings"], "reads the cell, not its surroundings"
+    if found is None:
+        why = ("the mask shows the network nothing of them" if about["mask"] != "none"
+               else "the body of the cell is not known")
+        passed = True if about["mask"] in ("cell", "nucleus") else None
+        return _check(name, passed, f"Surroundings were not exchanged: {why}.")
+    caught = shortcuts.is_shortcut("surroundings", found["carried"])
+    return _check(name, not caught, (
+        f"{percent(found['carried'])} of the difference between the classes goes with the surroundings to another "
+        f"cell. The score of {found['intact']['value']:.2f} is {found['cell']['value']:.2f} on others' surroundings, "
+        f"and {found['around']['value']:.2f} by the class of those whose surroundings they are; "
+        f"{100 * found['changed']['value']:.0f} % of the calls change."), caught)
+
+
+def _brightness(asked):
+    found, name = asked["brightness"], "does not read the brightness of the field"
+    if found is None:
+        return _check(name, None, "Brightness was not exchanged: there is one field only, or each cell is shown "
+                      "relative to its own brightest pixel.")
+    caught = shortcuts.is_shortcut("brightness", found)
+    return _check(name, not caught, f"{percent(found)} of the difference between the classes goes with the brightness "
+                  "of the field to another cell.", caught)
+
+
+def _batch(asked):
+    name, known = "class and batch are not the same", {n: f for n, f in asked["batch"].items() if f is not None}
+    if not known:
+        return _check(name, None, "All cells are of one plate, well and cell line: whether it holds for another cannot "
+                      "be said.")
+    worst = max(known, key=lambda n: known[n]["value"])
+    told = known[worst]["value"] >= BATCH and known[worst]["low"] > CHANCE
+    words = f"The {worst} alone, without any picture, tells the class with an area under the ROC curve of "
+    return _check(name, not told, words + number(known[worst]) + (
+        ": what the network learnt may be the batch." if told else "."), told)
+
+
+def _faithful(found, about):
+    rows = found[about["method"]]["rows"]
+    right = [row for row in rows if row["low"] > 0]
+    words = ", ".join(f"{row['fill']} {row['measure']} {row['value']:.3f}" for row in rows)
+    return _check("the answer falls where the map says", len(right) > len(rows) / 2, (
+        f"Taking away what the map calls important moves the answer more than the same map moved elsewhere in "
+        f"{len(right)} of {len(rows)} tests ({rows[0]['n_cells']} cells; area between the curves: {words})."))
+
+
+def _weights(found, about):
+    weights = found[about["method"]]["weights"]
+    return _check("the map depends on what was learnt", bool(weights["passes"]), (
+        f"Maps of the network with its weights drawn anew have a rank correlation of {number(weights['strength'])} "
+        f"with its own; two random networks {weights['floor']['value']:.2f}. Allowed: below {weights['threshold']:g}."))
+
+
+def _trivial(found, about):
+    each = {name: next(row for row in rows if row["measure"] == "strength")
+            for name, rows in found[about["method"]]["trivial"].items()}
+    alike = [name for name, row in each.items() if row["high"] >= ALIKE]
+    words = ", ".join(f"{name} {row['value']:.2f}" for name, row in each.items())
+    return _check("the map is not what needs no network", not alike, f"Rank correlation with trivial maps: {words}. "
+                  f"Allowed: below {ALIKE:g}.")
+
+
+def _seeds(found, about):
+    rows = found[about["method"]]["seeds"]
+    if rows is None:
+        return _check("other seeds give the same map", None, "No run of another seed was given (explain --others=RUN).")
+    row = next(row for row in rows if row["measure"] == "spearman")
+    return _check("other seeds give the same map", row["low"] > 0, f"Rank correlation between networks: {number(row)}.")
+
+
+def _edits(found):
+    told = found["agreement"]
+    known = [row for row in found["rows"] if row["slope"] is not None]
+    words = "; ".join(f"{row['words']} {row['slope']['value']:+.2f}" for row in known)
+    tail = f" Change of the margin of {found['class']} per +10 %: {words}." if words else ""
+    return _check("edited cells agree with the map", told["agree"], told["sentence"] + tail)
+
+
+def _status(tests) -> str:
+    by_name = {test["name"]: test["passed"] for test in tests}
+    if by_name["score above chance"] is False:
+        return "chance"
+    if any(test["alarm"] for test in tests):
+        return "shortcut"
+    return "caution" if any(passed is False for passed in by_name.values()) else "trusted"
+
+
+def places(where: pd.DataFrame, about: dict) -> list[str]:
+    """The places that are named, best first, each with its channel, share and what it would have by chance."""
+    named = where[(where["share"] >= LEAST_PLACE) & (where["low"] > 0)].sort_values("share", ascending=False)
+    found = []
+    for row in named.head(MOST_PLACES).to_dict("records"):
+        channel = f", channel {row['channel']}" if len(about["channels"]) > 1 else ""
+        share = percent({"value": row["share"], "low": row["low"], "high": row["high"]})
+        place = localise.named_place(row["compartment"], about["stain"])
+        found.append(f"{place}{channel}: {share}, {row['ratio']:.1f} times its share of the picture")
+    return found
+
+
+def _verdict(status, tests, found, about) -> list[str]:
+    """Sentences: what it is worth, where it looks, which measurements say the same, what was not passed."""
+    first = {
+        "chance": "There is nothing to explain: the network's score cannot be told from chance.",
+        "shortcut": "Do not trust what this network learnt: it can tell the classes from something that is not the "
+                    "cell.",
+        "caution": "With caution: no shortcut was found, but not all checks of the explanation were passed.",
+        "trusted": "No shortcut was found, and the explanation passed all checks that could be made.",
+    }[status]  # fmt: skip
+    failed = [f"Not passed: {test['name']}. {test['sentence']}" for test in tests if test["passed"] is False]
+    if status == "chance":
+        return [first]
+    return [first, _look(found["where"], about), _named(found), _hint(found), *failed]
+
+
+def _look(where, about):
+    if where.empty:
+        return "Where it looks cannot be said: the outline of the nucleus is not known."
+    told = places(where, about)
+    if not told:
+        return "No place carries a tenth of the difference between the classes."
+    classes = about["classes"]
+    of = f"{classes[0]} from {classes[-1]}" if len(classes) == 2 else "its classes"
+    return f"What tells {of} apart is read here: {'; '.join(told)}."
+
+
+def _named(found):
+    words = found["words"]
+    if words is None:
+        return f"How far named measurements explain its answer cannot be said ({found['words_why']})."
+    if not words["steps"]:
+        return "No measurement explains its answer."
+    names = [step["family"] + (f" (or {', '.join(step['or'])})" if step["or"] else "") for step in words["steps"]]
+    rest = "and nothing else that was measured" if words["r2"]["value"] else ""
+    return (f"Its answer follows {' and '.join([', '.join(names[:-1]), names[-1]] if names[1:] else names)}, {rest}: "
+            f"all measurements together explain {percent(words['r2'])} of it on held-out groups.")
+
+
+def _hint(found):
+    hint = found["hint"]
+    if hint is None:
+        return f"Whether the map's hint is worth anything cannot be said ({found['hint_why']})."
+    names = ", ".join(one["family"] for one in hint["shortlist"]) or "nothing that was measured"
+    return f"The map points at: {names}. {hint['verdict']}"
