@@ -20,13 +20,15 @@ from tqdm import tqdm
 
 from cellcycle_jax import data, families, files, loop, metrics, ranking, run, runtime, schema, separation
 from cellcycle_jax import table as tables
-from cellcycle_jax.explain import channels, contrast, localise, methods, shortcuts, shortlist
+from cellcycle_jax.explain import channels, checks, contrast, localise, methods, shortcuts, shortlist
 from configs import base
 from experiments import planted
 
 STEPS, BATCH = 250, 64
 SETS, SEEDS, SINGLE = 8, 5, 4  # data sets of each cue, networks of each, data sets of the first command
-EXPLAINED = 100  # validation cells of each class
+ALL = 10**9
+RANKED = 4  # data sets of each cue in which all methods explain the first network
+EXPLAINED, ASKED = 100, 200  # cells of each class that are explained, and that are asked for shortcuts
 DEFAULT = "integrated_gradients"
 RESAMPLING = {"bootstraps": 500, "confidence": 0.99, "seed": 0}
 FIRST_SEED = 100  # data sets 0 to 99 are for trying things out
@@ -51,17 +53,17 @@ def trained(data_dir, out, configs: dict) -> dict[str, run.Run]:
     return {name: run.load_run(folder) for name, folder in folders.items()}
 
 
-def cells_of(network: run.Run, splits) -> tuple[shortcuts.Cells, data.Crops]:
-    """The labelled cells of some splits as a network sees them, and their crops."""
+def cells_of(network: run.Run, splits, most: int) -> tuple[shortcuts.Cells, data.Crops]:
+    """Up to `most` labelled cells of each class of some splits as a network sees them, and their crops."""
     crops = data.join([data.in_memory(data.load_crops(network.data_dir, split)) for split in splits])
-    crops = data.take(crops, crops.label >= 0)
+    crops = data.take(crops, checks.pick(crops.label, len(crops.classes), most, np.random.default_rng(0)))
     images = network.images(crops)
     return shortcuts.Cells(images, crops.label, crops.compartments, crops.group_id, crops.field_id), crops
 
 
 def auroc(network: run.Run) -> float:
     """Area under the ROC curve on validation cells."""
-    cells, _ = cells_of(network, ("validation",))
+    cells, _ = cells_of(network, ("validation",), ALL)
     logits = methods.logits_of(network.model, network.variables, cells.images).astype(np.float64)
     return float(metrics.binary_auroc(cells.label == 1, logits[:, 1] - logits[:, 0])[0])
 
@@ -75,10 +77,8 @@ def single_channels(out, cue: str, number: int) -> dict:
 
 def explained(network: run.Run, every_method: bool) -> dict:
     """For each method which channel and place come first; shares of the channels by Shapley values."""
-    cells, crops = cells_of(network, ("validation",))
-    rng = np.random.default_rng(0)
-    rows = np.concatenate([rng.permutation(np.flatnonzero(cells.label == p))[:EXPLAINED] for p in (0, 1)])
-    images, label, groups = cells.images[rows], cells.label[rows], cells.groups[rows]
+    cells, crops = cells_of(network, ("validation",), EXPLAINED)
+    images, label, groups = cells.images, cells.label, cells.groups
     found = {}
     for name, method in methods.METHODS.items():
         if not every_method and name != DEFAULT:
@@ -86,12 +86,13 @@ def explained(network: run.Run, every_method: bool) -> dict:
         own = {"baseline": images.mean(0), "steps": 32} if name == DEFAULT else {}
         maps = methods.attribute(name, network.model, network.variables, images, 1, against_others=True, **own)
         maps = np.asarray(methods.resized(maps, images.shape[1]))
-        places = contrast.contributions(maps, crops.compartments[rows], crops.compartments_present[rows])
+        places = contrast.contributions(maps, crops.compartments, crops.compartments_present)
         told = contrast.difference(*places, label == 1, groups, RESAMPLING | {"bootstraps": 0})
         found[name] = _firsts(told, method.by_channel)
         if name == DEFAULT:
             found["weights"] = told[["channel", "compartment", "share"]].to_dict("records")
-        found[f"{name}, by relevance"] = _by_relevance(name, network, images, crops, rows, own, method.by_channel)
+        if every_method:
+            found[f"{name}, by relevance"] = _by_relevance(name, network, images, crops, own, method.by_channel)
     logits = channels.subset_logits(network.model, network.variables, images, groups, 4, 0)
     shares = channels.channel_shapley(logits, label, groups, 2, 0.95, 0)["auroc"]["value"]
     found["shapley"] = {"channel": planted.CHANNELS[int(np.argmax(shares))]}
@@ -108,12 +109,12 @@ def _areas(told):
     return told.groupby(told["compartment"].map(localise.coarse), sort=False)["area_share"].sum()
 
 
-def _by_relevance(name, network, images, crops, rows, own, tells_channels) -> dict:
+def _by_relevance(name, network, images, crops, own, tells_channels) -> dict:
     """The usual way: share of the positive relevance for the class that a cell was given."""
     called = methods.logits_of(network.model, network.variables, images).argmax(1)
     maps = np.asarray(methods.resized(
         methods.attribute(name, network.model, network.variables, images, called, **own), images.shape[1]))
-    found = localise.localise_all(maps, crops.compartments[rows], crops.compartments_present[rows])
+    found = localise.localise_all(maps, crops.compartments, crops.compartments_present)
     channel, place = np.divmod(np.arange(found["relevance_share"][0].size), len(localise.COMPARTMENTS))
     told = pd.DataFrame({
         "channel": channel, "compartment": np.array(localise.COMPARTMENTS)[place],
@@ -125,7 +126,7 @@ def _by_relevance(name, network, images, crops, rows, own, tells_channels) -> di
 
 def alarms(network: run.Run) -> dict:
     """Shares of the difference between classes that go with surroundings and with the field's brightness."""
-    cells, _ = cells_of(network, ("train", "validation"))
+    cells, _ = cells_of(network, ("train", "validation"), ASKED)
     around = shortcuts.surroundings(network.model, network.variables, cells, RESAMPLING)
     light = shortcuts.brightness(network.model, network.variables, cells, RESAMPLING)
     found = {"auroc": around["intact"]["value"], "surroundings": around["carried"], "brightness": light}
@@ -169,7 +170,7 @@ def one_set(out, cue: str, number: int) -> list[dict]:
     best, rows = discovered(train, validation, axes, of), []
     for i, (name, network) in enumerate(trained(data_dir, out / "clean", configs).items()):
         row = {"cue": cue, "set": number, "network": name, "shortcut": "", "auroc_validation": auroc(network)}
-        told = explained(network, every_method=i == 0)
+        told = explained(network, every_method=i == 0 and number < RANKED)
         weights = told.pop("weights")
         rows.append(row | {"explained": told, "discover": best, "hint": hinted(network, weights, train, of),
                            "alarms": alarms(network)})
@@ -186,7 +187,7 @@ def wilson(right: int, of: int, z: float = 1.96) -> tuple[float, float]:
     share, scale = right / of, 1 + z * z / of
     middle = (share + z * z / (2 * of)) / scale
     half = z * math.sqrt(share * (1 - share) / of + z * z / (4 * of * of)) / scale
-    return middle - half, middle + half
+    return max(middle - half, 0.0), min(middle + half, 1.0)  # of none or all it ends there, but for rounding
 
 
 def share(values) -> str:
@@ -248,7 +249,7 @@ def _right(row, method, what) -> bool:
 
 def _methods(clean):
     """(number right, row of the ranking) of every method, over the networks that all methods explained."""
-    part = [r for r in clean if r["network"] == "seed0"]
+    part = [r for r in clean if r["network"] == "seed0" and r["set"] < RANKED]
     for name in part[0]["explained"]:
         scores = [[_right(r, name, what) for r in part] if what in part[0]["explained"][name] else None
                   for what in WHERE]
