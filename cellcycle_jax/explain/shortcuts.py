@@ -110,7 +110,7 @@ def _means(images, where):
 
 def _median(values):
     known = values[np.isfinite(values).all(1)]
-    return np.median(known, axis=0) if len(known) else np.zeros(values.shape[1])
+    return np.median(known, axis=0) if len(known) else np.full(values.shape[1], np.nan)
 
 
 def with_brightness(cells: Cells, rows, donors, levels) -> np.ndarray:
