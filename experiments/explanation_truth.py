@@ -79,24 +79,31 @@ def explained(network: run.Run, every_method: bool) -> dict:
     """For each method which channel and place come first; shares of the channels by Shapley values."""
     cells, crops = cells_of(network, ("validation",), EXPLAINED)
     images, label, groups = cells.images, cells.label, cells.groups
-    found = {}
+    found, size = {}, images.shape[1]
+    side = methods.class_maps(network.model, network.variables, images[:1])[0].shape[-1]  # of the last activation
     for name, method in methods.METHODS.items():
         if not every_method and name != DEFAULT:
             continue
         own = {"baseline": images.mean(0), "steps": 32} if name == DEFAULT else {}
         maps = methods.attribute(name, network.model, network.variables, images, 1, against_others=True, **own)
-        maps = np.asarray(methods.resized(maps, images.shape[1]))
-        places = contrast.contributions(maps, crops.compartments, crops.compartments_present)
-        told = contrast.difference(*places, label == 1, groups, RESAMPLING | {"bootstraps": 0})
+        told = _difference(methods.resized(maps, size), crops)
         found[name] = _firsts(told, method.by_channel)
         if name == DEFAULT:
             found["weights"] = told[["channel", "compartment", "share"]].to_dict("records")
         if every_method:
             found[f"{name}, by relevance"] = _by_relevance(name, network, images, crops, own, method.by_channel)
+            if method.by_channel:  # as coarse as the maps of an activation
+                blocks = methods.resized(methods.at_resolution(methods.resized(maps, size), side), size)
+                found[f"{name}, coarse"] = _firsts(_difference(blocks, crops), True)
     logits = channels.subset_logits(network.model, network.variables, images, groups, 4, 0)
     shares = channels.channel_shapley(logits, label, groups, 2, 0.95, 0)["auroc"]["value"]
     found["shapley"] = {"channel": planted.CHANNELS[int(np.argmax(shares))]}
     return found
+
+
+def _difference(maps, crops) -> pd.DataFrame:
+    sums = contrast.contributions(np.asarray(maps), crops.compartments, crops.compartments_present)
+    return contrast.difference(*sums, crops.label == 1, crops.group_id, RESAMPLING | {"bootstraps": 0})
 
 
 def _firsts(told: pd.DataFrame, tells_channels: bool) -> dict:
