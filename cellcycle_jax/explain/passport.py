@@ -122,11 +122,14 @@ def _seeds(found, about):
 
 
 def _edits(found):
+    """Passed if an edit of the channel with the largest share moves the answer for certain."""
     told = found["agreement"]
     known = [row for row in found["rows"] if row["slope"] is not None]
+    leading = [row["monotone"] for row in known if row["channel"] == told["by_attribution"]]
     words = "; ".join(f"{row['words']} {row['slope']['value']:+.2f}" for row in known)
     tail = f" Change of the margin of {found['class']} per +10 %: {words}." if words else ""
-    return _check("edited cells agree with the map", told["agree"], told["sentence"] + tail)
+    return _check("editing what the map names moves the answer", any(leading) if leading else None,
+                  told["sentence"] + tail)
 
 
 def _status(tests) -> str:
@@ -146,6 +149,8 @@ def places(where: pd.DataFrame, about: dict) -> list[str]:
         channel = f", channel {row['channel']}" if len(about["channels"]) > 1 else ""
         share = percent({"value": row["share"], "low": row["low"], "high": row["high"]})
         place = localise.named_place(row["compartment"], about["stain"])
+        if row["compartment"] in localise.BLANK[about["mask"]]:
+            place += " (where the mask shows nothing, so how far the cell reaches)"
         found.append(f"{place}{channel}: {share}, {row['ratio']:.1f} times its share of the picture")
     return found
 
