@@ -1,9 +1,12 @@
 """The saliency passport: which checks an explanation passed, where the network looks, and a verdict in plain words."""
 
+import math
+
 import pandas as pd
 
 from cellcycle_jax.explain import localise, shortcuts
 
+SCORE = "score above chance"
 CHANCE = 0.5  # area under the ROC curve
 MOST_PLACES = 3  # named in the verdict
 LEAST_PLACE = 0.1  # share of the difference between classes from which a place is named
@@ -37,29 +40,45 @@ def _check(name: str, passed: bool | None, sentence: str, alarm: bool = False) -
 
 def percent(score: dict) -> str:
     """A share with its interval, in percent."""
-    return f"{100 * score['value']:.0f} % ({100 * score['low']:.0f} to {100 * score['high']:.0f})"
+    bounds = f"{100 * score['low']:.0f} to {100 * score['high']:.0f}" if _certain(score) else "no interval"
+    return f"{100 * score['value']:.0f} % ({bounds})" if math.isfinite(score["value"]) else "an unknown share"
 
 
 def number(score: dict) -> str:
     """A number with its interval."""
-    return f"{score['value']:.2f} ({score['low']:.2f} to {score['high']:.2f})"
+    bounds = f"{score['low']:.2f} to {score['high']:.2f}" if _certain(score) else "no interval"
+    return f"{score['value']:.2f} ({bounds})" if math.isfinite(score["value"]) else "not known"
+
+
+def _certain(score: dict) -> bool:
+    """Whether there is an interval; cells of one group, or of one class, have none."""
+    return math.isfinite(score["low"])
+
+
+def _bound(score: dict) -> float:
+    """The upper end of the interval, the value where there is none."""
+    return score["high"] if _certain(score) else score["value"]
 
 
 def _score(score, about):
-    told = score["low"] > CHANCE
-    return _check("score above chance", told, f"On {about['n_cells']:,} validation cells the area under the ROC curve "
-                  f"is {number(score)}" + ("." if told else ", not told from chance: there is nothing to explain."))
+    told = score["low"] > CHANCE if _certain(score) else None
+    tail = {True: ".", False: ", not told from chance: there is nothing to explain.",
+            None: ": whether it is above chance cannot be said."}[told]
+    return _check(SCORE, told, f"On {about['n_cells']:,} validation cells the area under the ROC curve is "
+                  f"{number(score)}{tail}")
 
 
 def _surroundings(asked, about):
     found, name = asked["surroundings"], "reads the cell, not its surroundings"
+    if found is None and about["mask"] == "ring":
+        return _check(name, False, "The mask shows the network nothing but surroundings.", alarm=True)
     if found is None:
         why = ("the mask shows the network nothing of them" if about["mask"] != "none"
                else "the body of the cell is not known")
         passed = True if about["mask"] in ("cell", "nucleus") else None
         return _check(name, passed, f"Surroundings were not exchanged: {why}.")
     caught = shortcuts.is_shortcut("surroundings", found["carried"])
-    return _check(name, not caught, (
+    return _check(name, not caught if _certain(found["carried"]) else None, (
         f"{percent(found['carried'])} of the difference between the classes goes with the surroundings to another "
         f"cell. The score of {found['intact']['value']:.2f} is {found['cell']['value']:.2f} on others' surroundings, "
         f"and {found['around']['value']:.2f} by the class of those whose surroundings they are; "
@@ -72,8 +91,8 @@ def _brightness(asked):
         return _check(name, None, "Brightness was not exchanged: there is one field only, or each cell is shown "
                       "relative to its own brightest pixel.")
     caught = shortcuts.is_shortcut("brightness", found)
-    return _check(name, not caught, f"{percent(found)} of the difference between the classes goes with the brightness "
-                  "of the field to another cell.", caught)
+    return _check(name, not caught if _certain(found) else None, f"{percent(found)} of the difference between the "
+                  "classes goes with the brightness of the field to another cell.", caught)
 
 
 def _batch(asked):
@@ -81,18 +100,20 @@ def _batch(asked):
     if not known:
         return _check(name, None, "All cells are of one plate, well and cell line: whether it holds for another cannot "
                       "be said.")
-    worst = max(known, key=lambda n: known[n]["value"])
-    told = known[worst]["value"] >= BATCH and known[worst]["low"] > CHANCE
+    told = {n: score["value"] >= BATCH and score["low"] > CHANCE for n, score in known.items()}
+    worst = max(known, key=lambda n: (told[n], known[n]["value"]))
     words = f"The {worst} alone, without any picture, tells the class with an area under the ROC curve of "
-    return _check(name, not told, words + number(known[worst]) + (
-        ": what the network learnt may be the batch." if told else "."), told)
+    passed = not told[worst] if _certain(known[worst]) else None
+    return _check(name, passed, words + number(known[worst]) + (
+        ": what the network learnt may be the batch." if told[worst] else "."), told[worst])
 
 
 def _faithful(found, about):
     rows = found[about["method"]]["rows"]
     right = [row for row in rows if row["low"] > 0]
     words = ", ".join(f"{row['fill']} {row['measure']} {row['value']:.3f}" for row in rows)
-    return _check("the answer falls where the map says", len(right) > len(rows) / 2, (
+    passed = len(right) > len(rows) / 2 if any(map(_certain, rows)) else None
+    return _check("the answer falls where the map says", passed, (
         f"Taking away what the map calls important moves the answer more than the same map moved elsewhere in "
         f"{len(right)} of {len(rows)} tests ({rows[0]['n_cells']} cells; area between the curves: {words})."))
 
@@ -107,7 +128,7 @@ def _weights(found, about):
 def _trivial(found, about):
     each = {name: next(row for row in rows if row["measure"] == "strength")
             for name, rows in found[about["method"]]["trivial"].items()}
-    alike = [name for name, row in each.items() if row["high"] >= ALIKE]
+    alike = [name for name, row in each.items() if not _bound(row) < ALIKE]  # nor are flat maps, of which it is NaN
     words = ", ".join(f"{name} {row['value']:.2f}" for name, row in each.items())
     return _check("the map is not what needs no network", not alike, f"Rank correlation with trivial maps: {words}. "
                   f"Allowed: below {ALIKE:g}.")
@@ -118,40 +139,47 @@ def _seeds(found, about):
     if rows is None:
         return _check("other seeds give the same map", None, "No run of another seed was given (explain --others=RUN).")
     row = next(row for row in rows if row["measure"] == "spearman")
-    return _check("other seeds give the same map", row["low"] > 0, f"Rank correlation between networks: {number(row)}.")
+    return _check("other seeds give the same map", row["low"] > 0 if _certain(row) else None,
+                  f"Rank correlation between networks: {number(row)}.")
 
 
 def _edits(found):
     """Passed if an edit of the channel with the largest share moves the answer for certain."""
     told = found["agreement"]
     known = [row for row in found["rows"] if row["slope"] is not None]
-    leading = [row["monotone"] for row in known if row["channel"] == told["by_attribution"]]
+    leading = [row["monotone"] for row in known if row["channel"] == told["by_attribution"] and _certain(row["slope"])]
     words = "; ".join(f"{row['words']} {row['slope']['value']:+.2f}" for row in known)
     tail = f" Change of the margin of {found['class']} per +10 %: {words}." if words else ""
-    return _check("editing what the map names moves the answer", any(leading) if leading else None,
-                  told["sentence"] + tail)
+    sentence = told["sentence"] if told["by_attribution"] else "Which channel the map names is not known."
+    return _check("editing what the map names moves the answer", any(leading) if leading else None, sentence + tail)
 
 
 def _status(tests) -> str:
     by_name = {test["name"]: test["passed"] for test in tests}
-    if by_name["score above chance"] is False:
+    if by_name[SCORE] is False:
         return "chance"
     if any(test["alarm"] for test in tests):
         return "shortcut"
-    return "caution" if any(passed is False for passed in by_name.values()) else "trusted"
+    return "caution" if by_name[SCORE] is None or False in by_name.values() else "trusted"
 
 
 def places(where: pd.DataFrame, about: dict) -> list[str]:
-    """The places that are named, best first, each with its channel, share and what it would have by chance."""
-    named = where[(where["share"] >= LEAST_PLACE) & (where["low"] > 0)].sort_values("share", ascending=False)
+    """The places that are named, best first, each with its channel, share and what it would have by chance.
+
+    Of more than two classes, each of which is told from the rest by places of its own, the best place of each.
+    """
+    unsure = where["low"] <= 0  # cells of one group have no interval, which the words say
+    named = where[(where["share"] >= LEAST_PLACE) & ~unsure].sort_values("share", ascending=False)
+    several = len(about["classes"]) > 2
     found = []
-    for row in named.head(MOST_PLACES).to_dict("records"):
+    for row in (named.drop_duplicates("class") if several else named.head(MOST_PLACES)).to_dict("records"):
         channel = f", channel {row['channel']}" if len(about["channels"]) > 1 else ""
         share = percent({"value": row["share"], "low": row["low"], "high": row["high"]})
         place = localise.named_place(row["compartment"], about["stain"])
         if row["compartment"] in localise.BLANK[about["mask"]]:
             place += " (where the mask shows nothing, so how far the cell reaches)"
-        found.append(f"{place}{channel}: {share}, {row['ratio']:.1f} times its share of the picture")
+        of = f" of what tells {row['class']} from the rest" if several else ""
+        found.append(f"{place}{channel}: {share}{of}, {row['ratio']:.1f} times its share of the picture")
     return found
 
 
@@ -164,18 +192,23 @@ def _verdict(status, tests, found, about) -> list[str]:
         "caution": "With caution: no shortcut was found, but not all checks of the explanation were passed.",
         "trusted": "No shortcut was found, and the explanation passed all checks that could be made.",
     }[status]  # fmt: skip
-    failed = [f"Not passed: {test['name']}. {test['sentence']}" for test in tests if test["passed"] is False]
     if status == "chance":
         return [first]
+    failed = [f"Not passed: {test['name']}. {test['sentence']}" for test in tests if test["passed"] is False]
+    failed += [f"Not known: {test['name']}. {test['sentence']}" for test in tests
+               if test["name"] == SCORE and test["passed"] is None]
+    if why := found["channels"]["why"]:
+        failed.append(f"What each channel gives to the score was not worked out ({why}).")
     return [first, _look(found["where"], about), _named(found), _hint(found), *failed]
 
 
 def _look(where, about):
     if where.empty:
-        return "Where it looks cannot be said: the outline of the nucleus is not known."
+        return ("Where it looks cannot be said: the outline of the nucleus is not known, or all explained cells are of "
+                "one class.")
     told = places(where, about)
     if not told:
-        return "No place carries a tenth of the difference between the classes."
+        return "No place carries, told from none, a tenth of the difference between the classes."
     classes = about["classes"]
     of = f"{classes[0]} from {classes[-1]}" if len(classes) == 2 else "its classes"
     return f"What tells {of} apart is read here: {'; '.join(told)}."
@@ -188,9 +221,9 @@ def _named(found):
     if not words["steps"]:
         return "No measurement explains its answer."
     names = [step["family"] + (f" (or {', '.join(step['or'])})" if step["or"] else "") for step in words["steps"]]
-    rest = "and nothing else that was measured" if words["r2"]["value"] else ""
-    return (f"Its answer follows {' and '.join([', '.join(names[:-1]), names[-1]] if names[1:] else names)}, {rest}: "
-            f"all measurements together explain {percent(words['r2'])} of it on held-out groups.")
+    told = " and ".join([", ".join(names[:-1]), names[-1]] if names[1:] else names)
+    return (f"Its answer follows {told}, and nothing else that was measured: all measurements together explain "
+            f"{percent(words['r2'])} of it on held-out groups.")
 
 
 def _hint(found):

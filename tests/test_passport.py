@@ -1,0 +1,363 @@
+"""The verdict, from made-up findings: one case that passes everything, and what each change of it must say."""
+
+import math
+
+import pandas as pd
+import pytest
+
+from cellcycle_jax import files
+from cellcycle_jax.explain import contrast, shortcuts
+from cellcycle_jax.explain.passport import make_passport, percent
+
+METHOD = "integrated_gradients"
+NAN = math.nan
+SCORE, SURROUNDINGS, BRIGHTNESS = ("score above chance", "reads the cell, not its surroundings",
+                                   "does not read the brightness of the field")
+BATCH, FAITHFUL, WEIGHTS = ("class and batch are not the same", "the answer falls where the map says",
+                            "the map depends on what was learnt")
+TRIVIAL, SEEDS, EDITS = ("the map is not what needs no network", "other seeds give the same map",
+                         "editing what the map names moves the answer")
+NAMES = [SCORE, SURROUNDINGS, BRIGHTNESS, BATCH, FAITHFUL, WEIGHTS, TRIVIAL, SEEDS, EDITS]
+
+
+def score(value, low=None, high=None):
+    return {"value": value, "low": value - 0.01 if low is None else low, "high": value + 0.01 if high is None else high}
+
+
+def place(compartment, share, channel="DNA", low=None, of="G2", area=0.1):
+    bounds = score(share, low)
+    return {"class": of, "method": METHOD, "channel": channel, "compartment": compartment, "share": share,
+            "low": bounds["low"], "high": bounds["high"], "area_share": area, "ratio": share / area,
+            "ratio_low": bounds["low"] / area, "ratio_high": bounds["high"] / area, "n_cells": 300, "n_groups": 12}
+
+
+def where(*rows):
+    return pd.DataFrame(rows, columns=list(contrast.COLUMNS))
+
+
+def curves(*lows):
+    return {"rows": [{"fill": f"fill{i // 2}", "measure": ("deletion", "insertion")[i % 2], "value": low + 0.05,
+                      "low": low, "high": low + 0.1, "n_cells": 40} for i, low in enumerate(lows)]}  # fmt: skip
+
+
+def similar(value, measure="strength", **bounds):
+    return [{"measure": "ssim", **score(0.9)}, {"measure": measure, **score(value, **bounds)}]
+
+
+def edit(channel, slope, words, sure=True):
+    return {"channel": channel, "words": words, "monotone": sure, "slope": slope and score(slope)}
+
+
+def passing():
+    """Findings of a network that reads DNA in the nucleus and nothing else, and what they stand on."""
+    found = {
+        "score": score(0.93),
+        "where": where(place("nucleus", 0.62), place("second stain", 0.21, "Golgi"), place("background", 0.05)),
+        "channels": {"channels": ["DNA", "Golgi"], "why": ""},
+        "shortcuts": {
+            "surroundings": {"intact": score(0.93), "cell": score(0.92), "around": score(0.51), "carried": score(0.02),
+                             "changed": score(0.04)},
+            "brightness": score(0.07), "batch": {"plate": None, "well": score(0.53, 0.44), "cell line": score(0.51)}},
+        "faithful": {METHOD: curves(*[0.1] * 8)},
+        "sane": {METHOD: {"weights": {"strength": score(0.13), "floor": score(0.23), "threshold": 0.5, "passes": True},
+                          "trivial": {"edges": similar(0.21), "centre": similar(0.31)},
+                          "seeds": similar(0.71, "spearman")}},
+        "edited": {"class": "G2", "rows": [edit("DNA", 0.8, "DNA brightness"), edit("Golgi", None, "Golgi area")],
+                   "agreement": {"by_attribution": "DNA", "sentence": "Both name the same channel."}},
+        "words": {"r2": score(0.81), "steps": [{"family": "amount of DNA", "or": []}]}, "words_why": "",
+        "hint": {"shortlist": [{"measurement": "x", "family": "size of the nucleus"}], "verdict": "The map adds."},
+        "hint_why": "",
+    }  # fmt: skip
+    about = {"classes": ["G1/S", "G2"], "channels": ["DNA", "Golgi"], "stain": "Golgi", "mask": "none",
+             "confidence": 0.95, "method": METHOD, "n_cells": 1300, "n_groups": 12, "group_by": "field", "step": 60,
+             "run_id": "a1b2c3"}  # fmt: skip
+    return found, about
+
+
+def changed(path, value, **of_about):
+    """The passport of the passing case in which one finding, given by its path, is another."""
+    found, about = passing()
+    *outer, last = path
+    part = found
+    for name in outer:
+        part = part[name]
+    part[last] = value
+    return make_passport(found, {**about, **of_about})
+
+
+def check(passport, name):
+    return next(one for one in passport["checks"] if one["name"] == name)
+
+
+def failing(name):
+    """The path to what a check reads, and a finding that it does not pass."""
+    return {
+        SCORE: (("score",), score(0.55, 0.49)),
+        SURROUNDINGS: (("shortcuts", "surroundings", "carried"), score(0.4)),
+        BRIGHTNESS: (("shortcuts", "brightness"), score(0.4)),
+        BATCH: (("shortcuts", "batch", "plate"), score(0.9)),
+        FAITHFUL: (("faithful", METHOD), curves(*[-0.2] * 8)),
+        WEIGHTS: (("sane", METHOD, "weights", "passes"), False),
+        TRIVIAL: (("sane", METHOD, "trivial", "edges"), similar(0.8)),
+        SEEDS: (("sane", METHOD, "seeds"), similar(0.1, "spearman", low=-0.1)),
+        EDITS: (("edited", "rows"), [edit("DNA", 0.1, "DNA brightness", sure=False)]),
+    }[name]
+
+
+def test_a_network_that_passes_everything_is_trusted():
+    passport = make_passport(*passing())
+    assert passport["status"] == "trusted"
+    assert [one["name"] for one in passport["checks"]] == NAMES
+    assert [one["passed"] for one in passport["checks"]] == [True] * 9
+    assert "passed all checks" in passport["verdict"][0] and len(passport["verdict"]) == 4
+    assert {name: passport[name] for name in passing()[1]} == passing()[1]
+
+
+STATUS = {SCORE: "chance", **dict.fromkeys((SURROUNDINGS, BRIGHTNESS, BATCH), "shortcut"),
+          **dict.fromkeys((FAITHFUL, WEIGHTS, TRIVIAL, SEEDS, EDITS), "caution")}
+FIRST = {"chance": "There is nothing to explain", "shortcut": "Do not trust", "caution": "With caution"}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_one_failed_check_decides_the_status_and_is_named_in_the_verdict(name):
+    passport = changed(*failing(name))
+    assert [one["name"] for one in passport["checks"] if one["passed"] is not True] == [name]
+    assert check(passport, name)["passed"] is False
+    assert passport["status"] == STATUS[name] and passport["verdict"][0].startswith(FIRST[STATUS[name]])
+    if STATUS[name] == "chance":
+        assert len(passport["verdict"]) == 1  # where chance looks is nobody's business
+    else:
+        assert passport["verdict"][4:] == [f"Not passed: {name}. {check(passport, name)['sentence']}"]
+
+
+def test_chance_goes_before_a_shortcut_and_a_shortcut_before_caution():
+    found, about = passing()
+    found["sane"][METHOD]["weights"]["passes"] = False
+    found["shortcuts"]["brightness"] = score(0.6)
+    passport = make_passport(found, about)
+    assert passport["status"] == "shortcut" and len(passport["verdict"]) == 6
+    found["score"] = score(0.5)
+    assert make_passport(found, about)["status"] == "chance"
+
+
+LIMITS = [
+    (SCORE, ("score",), score(0.6, 0.5), score(0.6, 0.501)),
+    (SURROUNDINGS, ("shortcuts", "surroundings", "carried"), score(shortcuts.LEAST["surroundings"]), score(0.099)),
+    (SURROUNDINGS, ("shortcuts", "surroundings", "carried"), score(0.4, 0.001), score(0.4, 0.0)),
+    (BRIGHTNESS, ("shortcuts", "brightness"), score(shortcuts.LEAST["brightness"]), score(0.299)),
+    (BRIGHTNESS, ("shortcuts", "brightness"), score(0.6, 0.001), score(0.6, -0.1)),
+    (BATCH, ("shortcuts", "batch", "well"), score(0.6), score(0.599)),
+    (BATCH, ("shortcuts", "batch", "well"), score(0.7, 0.501), score(0.7, 0.5)),
+    (FAITHFUL, ("faithful", METHOD), curves(*[0.1] * 4, *[0.0] * 4), curves(*[0.1] * 5, *[0.0] * 3)),
+    (TRIVIAL, ("sane", METHOD, "trivial", "centre"), similar(0.4, high=0.5), similar(0.4, high=0.499)),
+    (SEEDS, ("sane", METHOD, "seeds"), similar(0.2, "spearman", low=0.0), similar(0.2, "spearman", low=0.001)),
+]
+
+
+@pytest.mark.parametrize(("name", "path", "bad", "good"), LIMITS, ids=[f"{c[0]}, {'.'.join(c[1])}" for c in LIMITS])
+def test_each_check_turns_at_its_limit(name, path, bad, good):
+    assert check(changed(path, bad), name)["passed"] is False
+    assert check(changed(path, good), name)["passed"] is True
+
+
+def test_a_batch_that_surely_tells_the_class_is_not_hidden_by_one_that_may():
+    batches = {"plate": score(0.9, 0.3), "well": score(0.7, 0.65), "cell line": None}
+    passport = changed(("shortcuts", "batch"), batches)
+    assert passport["status"] == "shortcut" and "The well alone" in check(passport, BATCH)["sentence"]
+    assert "0.70 (0.65 to 0.71)" in check(passport, BATCH)["sentence"]
+
+
+def test_edits_count_in_the_leading_channel_only():
+    moving = [edit("DNA", 0.1, "DNA brightness", sure=False), edit("Golgi", 2.0, "Golgi area")]
+    assert check(changed(("edited", "rows"), moving), EDITS)["passed"] is False
+    assert check(changed(("edited", "rows"), [*moving, edit("DNA", -0.4, "nuclear area")]), EDITS)["passed"] is True
+    assert check(changed(("edited", "rows"), moving[1:]), EDITS)["passed"] is None  # none of DNA
+
+
+def test_a_leading_channel_that_is_not_known_is_not_said_to_have_no_edits():
+    told = {"by_attribution": None, "sentence": "No edit of a channel could be made."}
+    found = check(changed(("edited", "agreement"), told), EDITS)
+    assert found["passed"] is None and found["sentence"].startswith("Which channel the map names is not known.")
+    assert "DNA brightness +0.80" in found["sentence"]
+
+
+NOT_MADE = {
+    SURROUNDINGS: (("shortcuts", "surroundings"), None, "the body of the cell is not known"),
+    BRIGHTNESS: (("shortcuts", "brightness"), None, "one field only"),
+    BATCH: (("shortcuts", "batch"), {"plate": None, "well": None}, "one plate, well and cell line"),
+    SEEDS: (("sane", METHOD, "seeds"), None, "--others=RUN"),
+    EDITS: (("edited", "rows"), [], "Both name"),
+}
+
+
+@pytest.mark.parametrize("name", NOT_MADE)
+def test_what_could_not_be_tested_neither_passes_nor_fails(name):
+    path, value, words = NOT_MADE[name]
+    passport = changed(path, value)
+    assert check(passport, name)["passed"] is None and words in check(passport, name)["sentence"]
+    assert passport["status"] == "trusted"
+
+
+@pytest.mark.parametrize(("mask", "passed", "status"),
+                         [("cell", True, "trusted"), ("nucleus", True, "trusted"), ("ring", False, "shortcut")])
+def test_a_mask_decides_about_surroundings_that_cannot_be_exchanged(mask, passed, status):
+    passport = changed(("shortcuts", "surroundings"), None, mask=mask)
+    assert check(passport, SURROUNDINGS)["passed"] is passed and passport["status"] == status
+    said = check(passport, SURROUNDINGS)["sentence"]
+    assert ("nothing but surroundings" if mask == "ring" else "nothing of them") in said
+
+
+def without_intervals(value):
+    """The same findings of cells of one group."""
+    if isinstance(value, dict):
+        return {k: NAN if k in ("low", "high", "ratio_low", "ratio_high") else without_intervals(v)
+                for k, v in value.items()}
+    if isinstance(value, list):
+        return [without_intervals(v) for v in value]
+    if isinstance(value, pd.DataFrame):
+        return value.assign(low=NAN, high=NAN, ratio_low=NAN, ratio_high=NAN)
+    return value
+
+
+@pytest.mark.parametrize("bad", [None, SURROUNDINGS, BRIGHTNESS, BATCH, FAITHFUL, SEEDS, EDITS])
+def test_cells_of_one_group_are_certain_of_nothing(bad):
+    found, about = passing()
+    if bad:
+        (*outer, last), value = failing(bad)
+        part = found
+        for name in outer:
+            part = part[name]
+        part[last] = value
+    passport = make_passport(without_intervals(found), about)
+    for name in (SCORE, SURROUNDINGS, BRIGHTNESS, BATCH, FAITHFUL, SEEDS, EDITS):
+        assert check(passport, name)["passed"] is None, name
+    assert passport["status"] == "caution"
+    assert passport["verdict"][4].startswith(f"Not known: {SCORE}. ") and "0.93 (no interval)" in passport["verdict"][4]
+    assert "in the nucleus, channel DNA: 62 % (no interval)" in passport["verdict"][1]
+    assert "nan" not in " ".join([*passport["verdict"], *(one["sentence"] for one in passport["checks"])])
+
+
+def test_trivial_maps_of_one_group_are_judged_by_their_value():
+    for value, passed in ((0.49, True), (0.5, False), (NAN, False)):
+        rows = [{"measure": "strength", "value": value, "low": NAN, "high": NAN}]
+        assert check(changed(("sane", METHOD, "trivial", "edges"), rows), TRIVIAL)["passed"] is passed
+
+
+def test_a_score_of_one_class_is_not_called_chance():
+    passport = changed(("score",), {"value": NAN, "low": NAN, "high": NAN})
+    assert check(passport, SCORE)["passed"] is None and "is not known" in check(passport, SCORE)["sentence"]
+    assert passport["status"] == "caution"
+
+
+def test_places_are_named_in_order_and_none_below_a_tenth_or_uncertain():
+    rows = where(place("cell body", 0.1), place("nucleus", 0.3, "Golgi"), place("nuclear rim", 0.0999),
+                 place("nucleus", 0.45, low=0.2), place("background", 0.5, low=0.0), place("other nuclei", -0.4))
+    passport = changed(("where",), rows)
+    assert passport["places"] == [
+        "in the nucleus, channel DNA: 45 % (20 to 46), 4.5 times its share of the picture",
+        "in the nucleus, channel Golgi: 30 % (29 to 31), 3.0 times its share of the picture",
+        "in the rest of the cell body, channel DNA: 10 % (9 to 11), 1.0 times its share of the picture",
+    ]
+    assert passport["verdict"][1] == f"What tells G1/S from G2 apart is read here: {'; '.join(passport['places'])}."
+    assert len(passport["where"]) == 6 and passport["where"][0]["compartment"] == "cell body"
+
+
+def test_at_most_three_places_are_named():
+    names = ("nucleus", "nuclear rim", "cell body", "second stain")
+    rows = where(*(place(name, share) for name, share in zip(names, (0.2, 0.21, 0.22, 0.23), strict=True)))
+    assert [text.split(",")[0] for text in changed(("where",), rows)["places"]] == [
+        "at the Golgi", "in the rest of the cell body", "at the rim of the nucleus"]  # fmt: skip
+
+
+def test_a_place_that_the_mask_blanks_is_said_to_be_blank():
+    rows = where(place("nucleus", 0.6), place("background", 0.3))
+    told = changed(("where",), rows, mask="cell")["places"]
+    assert "the mask shows nothing" not in told[0] and "in the background (where the mask shows nothing" in told[1]
+    assert "the mask shows nothing" not in " ".join(changed(("where",), rows)["places"])
+
+
+def test_the_channel_is_not_named_where_there_is_one():
+    assert changed(("where",), where(place("nucleus", 0.6)), channels=["DNA"])["places"][0].startswith(
+        "in the nucleus: 60 %")  # fmt: skip
+
+
+def test_without_any_place_that_is_told():
+    assert changed(("where",), where(place("nucleus", 0.05)))["verdict"][1].startswith("No place carries")
+    assert "outline of the nucleus is not known" in changed(("where",), where())["verdict"][1]
+
+
+def test_of_three_classes_the_best_place_of_each_is_named_with_its_class():
+    rows = where(place("nucleus", 0.7, of="G1"), place("nuclear rim", 0.5, of="G1"), place("cell body", 0.4, of="G2"),
+                 place("background", 0.6, of="S"), place("nucleus", 0.2, of="S"))
+    passport = changed(("where",), rows, classes=["G1", "S", "G2"])
+    assert [(text.split(",")[0], text.split("tells ")[1].split(" from")[0]) for text in passport["places"]] == [
+        ("in the nucleus", "G1"), ("in the background", "S"), ("in the rest of the cell body", "G2")]  # fmt: skip
+    assert passport["verdict"][1].startswith("What tells its classes apart")
+    assert "G1/S" not in " ".join(passport["verdict"])
+
+
+NUMBERS = {
+    SCORE: ("1,300 validation cells", "0.93 (0.92 to 0.94)"),
+    SURROUNDINGS: ("2 % (1 to 3)", "score of 0.93 is 0.92", "0.51 by the class", "4 % of the calls"),
+    BRIGHTNESS: ("7 % (6 to 8)",),
+    BATCH: ("The well alone", "0.53 (0.44 to 0.54)"),
+    FAITHFUL: ("8 of 8 tests", "40 cells", "fill0 deletion 0.150", "fill3 insertion 0.150"),
+    WEIGHTS: ("0.13 (0.12 to 0.14)", "two random networks 0.23", "below 0.5"),
+    TRIVIAL: ("edges 0.21", "centre 0.31", "below 0.5"),
+    SEEDS: ("0.71 (0.70 to 0.72)",),
+    EDITS: ("Both name the same channel.", "margin of G2 per +10 %: DNA brightness +0.80."),
+}
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_a_sentence_holds_its_numbers(name):
+    sentence = check(make_passport(*passing()), name)["sentence"]
+    for words in NUMBERS[name]:
+        assert words in sentence
+
+
+def test_an_interval_stands_in_percent():
+    assert percent(score(0.123, -0.04, 0.25)) == "12 % (-4 to 25)"
+    assert percent(score(0.123, NAN, NAN)) == "12 % (no interval)"
+    assert percent(score(NAN, NAN, NAN)) == "an unknown share"
+
+
+def named(*steps):
+    return changed(("words", "steps"), [{"family": name, "or": list(others)} for name, others in steps])["verdict"][2]
+
+
+def test_families_that_the_data_cannot_tell_apart_are_named_together():
+    assert named(("size of the nucleus", ("amount of DNA", "shape of the nucleus"))).startswith(
+        "Its answer follows size of the nucleus (or amount of DNA, shape of the nucleus), and nothing else")
+    assert named(("a", ()), ("b", ("x",)), ("c", ())).startswith("Its answer follows a, b (or x) and c, and nothing")
+    assert "explain 81 % (80 to 82) of it" in named(("a", ()))
+    assert named() == "No measurement explains its answer."
+
+
+def test_what_words_and_hint_could_not_say_has_its_reason():
+    found, about = passing()
+    found |= {"words": None, "words_why": "too few groups", "hint": None, "hint_why": "a class is absent"}
+    verdict = make_passport(found, about)["verdict"]
+    assert "(too few groups)" in verdict[2] and "(a class is absent)" in verdict[3]
+
+
+def test_the_hint_names_its_families_or_that_there_are_none():
+    assert make_passport(*passing())["verdict"][3] == "The map points at: size of the nucleus. The map adds."
+    assert changed(("hint", "shortlist"), [])["verdict"][3] == (
+        "The map points at: nothing that was measured. The map adds.")  # fmt: skip
+
+
+def test_channels_that_were_not_worked_out_are_told_of():
+    assert changed(("channels", "why"), "9 channels have 512 subsets")["verdict"][-1] == (
+        "What each channel gives to the score was not worked out (9 channels have 512 subsets).")  # fmt: skip
+
+
+def test_a_passport_is_written_and_read_back(tmp_path):
+    found, about = passing()
+    passport = make_passport(without_intervals(found), about)
+    files.write_json(tmp_path / "passport.json", passport)
+    assert "NaN" not in (tmp_path / "passport.json").read_text()
+    back = files.read_json(tmp_path / "passport.json")
+    assert [one["passed"] for one in back["checks"]] == [one["passed"] for one in passport["checks"]]
+    assert back["where"][0]["low"] is None and back["where"][0]["share"] == 0.62
+    assert back["verdict"] == passport["verdict"] and back["places"] == passport["places"]
