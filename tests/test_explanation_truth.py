@@ -11,7 +11,7 @@ from experiments import explanation_truth as study
 from experiments import planted
 from tests import tiny
 
-PIXELS = 26
+PIXELS = 30
 
 
 @pytest.mark.parametrize(("right", "of", "low", "high"), [
@@ -57,7 +57,7 @@ def row(cue, network="seed0", shortcut="", caught=False, channel="DNA", place="n
 def test_the_results_count_networks_of_each_kind():
     rows = [
         row("DNA brightness", family="brightness of the cell in DNA"),
-        row("DNA brightness", "seed1", channel="EB1", caught=True, family="amount of Golgi"),
+        row("DNA brightness", "seed1", channel="EB1", shapley="EB1", caught=True, family="amount of Golgi"),
         row("plus-end density", channel="EB1", place="second stain", shapley="DNA", cam="cell body"),
         row("DNA brightness", shortcut="corner stamp", caught=True),
         row("DNA brightness", "seed1", shortcut="corner stamp"),
@@ -67,7 +67,7 @@ def test_the_results_count_networks_of_each_kind():
     first, by_cue, by_shortcut, by_method = study.results(rows).split("\n\n")
     told = dict(line.strip("| ").split(" | ") for line in first.splitlines()[2:])
     assert {name: value.split(":")[0] for name, value in told.items()} == {
-        "right channel first": "2 of 3", "right channel first, by Shapley values": "2 of 3",
+        "right channel first": "2 of 3", "right channel first, by Shapley values": "1 of 3",
         "right place first": "3 of 3", "planted family first in discover (data sets)": "1 of 2",
         "planted family first in the map's shortlist": "1 of 3", "shortcut caught": "2 of 3",
         "false alarms, networks with a cue": "1 of 3", "false alarms, networks without any cue": "1 of 4"}
@@ -122,13 +122,14 @@ def test_a_simulation_has_the_effect_of_its_cue_and_no_other(cue):
 
 
 def crops(n, fields=10):
-    """Cells with a nucleus of 8 x 8 px in the middle, above a background of 200 stored values at a scale of 2."""
+    """Cells with a nucleus of 8 or 12 px in the middle, above a background of 200 stored values at a scale of 2."""
     rng = np.random.default_rng(0)
     one = tiny.crops(n, size=PIXELS)
     image = np.full(one.image.shape, 200, np.uint16)
-    image[:, 9:17, 9:17] = rng.integers(300, 400, (n, 1, 1, 1))
+    value, large = rng.integers(300, 400, (n, 1, 1, 1)), np.arange(n) % 3 == 0
+    image[:, 11:19, 11:19], image[large, 9:21, 9:21] = value, value[large]
     compartments = np.full((n, PIXELS, PIXELS), int(C.BODY), np.uint8)
-    compartments[:, 9:17, 9:17] = int(C.NUCLEUS)
+    compartments[:, 11:19, 11:19], compartments[large, 9:21, 9:21] = int(C.NUCLEUS), int(C.NUCLEUS)
     norm = one.norm.copy()
     norm[..., 0] = 400
     label = (rng.random(n) < 0.4).astype(np.int32)
@@ -179,17 +180,17 @@ def test_a_neighbour_is_another_cells_nucleus_beside_the_own_one():
     np.testing.assert_array_equal(different, new)
     marked = np.flatnonzero(new.any((1, 2)))
     pasted = [set(after.image[i, ..., 0][new[i]].tolist()) for i in marked]
-    nuclei = set(before.image[:, 10, 10, 0].tolist())
+    nuclei = set(before.image[:, 14, 14, 0].tolist())
     assert all(len(one) == 1 and one <= nuclei for one in pasted)  # of one donor
     donors = [one.pop() for one in pasted]
-    assert np.mean(np.array(donors) == before.image[marked, 10, 10, 0]) < 0.1 and len(set(donors)) > 50
-    away = [np.hypot(*(np.argwhere(new[i]).mean(0) - 12.5)) for i in marked]
-    assert min(away) > 8 and max(away) < 13
-    sides = np.array([np.sign(np.argwhere(new[i]).mean(0) - 12.5) for i in marked])
+    assert np.mean(np.array(donors) == before.image[marked, 14, 14, 0]) < 0.1 and len(set(donors)) > 50
+    away = [np.hypot(*(np.argwhere(new[i]).mean(0) - 14.5)) for i in marked]
+    assert min(away) > 8 and max(away) < 15
+    sides = np.array([np.sign(np.argwhere(new[i]).mean(0) - 14.5) for i in marked])
     assert (np.abs(sides.mean(0)) < 0.15).all()
 
 
-def test_a_planted_copy_is_made_once(tmp_path):
+def test_a_planted_copy_is_made_once(tmp_path, monkeypatch):
     source = tiny.write_data(tmp_path / "source", train=40, validation=24, unlabelled=4)
     made = planted.plant(source, tmp_path / "copy", "corner stamp", 3)
     train = data.load_crops(made, "train")
@@ -202,8 +203,8 @@ def test_a_planted_copy_is_made_once(tmp_path):
         np.testing.assert_array_equal(getattr(train, name), getattr(expected, name)[rows], err_msg=name)
     assert all(getattr(train, name) == getattr(expected, name) for name in data.METADATA)
     assert data.identity(made) != data.identity(source)
-    before = data.identity(made)
-    assert planted.plant(source, tmp_path / "copy", "corner stamp", 3) == made and data.identity(made) == before
+    monkeypatch.setattr(planted.builder, "write", _fail)
+    assert planted.plant(source, tmp_path / "copy", "corner stamp", 3) == made
 
 
 @pytest.mark.slow
