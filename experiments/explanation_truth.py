@@ -91,7 +91,7 @@ def explained(network: run.Run, every_method: bool) -> dict:
         if name == DEFAULT:
             found["weights"] = told[["channel", "compartment", "share"]].to_dict("records")
         if every_method:
-            found[f"{name}, by relevance"] = _by_relevance(name, network, images, crops, own, method.by_channel)
+            found[f"{name}, by relevance"] = _by_relevance(name, network, images, crops, maps)
             if method.by_channel:  # as coarse as the maps of an activation
                 blocks = methods.resized(methods.at_resolution(methods.resized(maps, size), side), size)
                 found[f"{name}, coarse"] = _firsts(_difference(blocks, crops), True)
@@ -116,11 +116,14 @@ def _areas(told):
     return told.groupby(told["compartment"].map(localise.coarse), sort=False)["area_share"].sum()
 
 
-def _by_relevance(name, network, images, crops, own, tells_channels) -> dict:
+def _by_relevance(name, network, images, crops, maps) -> dict:
     """The usual way: share of the positive relevance for the class that a cell was given."""
     called = methods.logits_of(network.model, network.variables, images).argmax(1)
-    maps = np.asarray(methods.resized(
-        methods.attribute(name, network.model, network.variables, images, called, **own), images.shape[1]))
+    if not methods.METHODS[name].by_channel:
+        maps = methods.attribute(name, network.model, network.variables, images, called)
+    else:  # of two classes one's margin is the other's with another sign, and so is its map
+        maps = maps * np.where(called == 1, 1, -1)[:, None, None, None]
+    maps = np.asarray(methods.resized(maps, images.shape[1]))
     found = localise.localise_all(maps, crops.compartments, crops.compartments_present)
     channel, place = np.divmod(np.arange(found["relevance_share"][0].size), len(localise.COMPARTMENTS))
     told = pd.DataFrame({
@@ -128,7 +131,7 @@ def _by_relevance(name, network, images, crops, own, tells_channels) -> dict:
         "share": np.nanmean(found["relevance_share"], axis=0).ravel(),
         "area_share": np.nanmean(found["area_share"], axis=0).ravel(),
     })  # fmt: skip
-    return _firsts(told, tells_channels)
+    return _firsts(told, methods.METHODS[name].by_channel)
 
 
 def alarms(network: run.Run) -> dict:
