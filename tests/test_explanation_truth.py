@@ -215,8 +215,9 @@ def test_a_set_is_made_trained_and_explained_once(tmp_path, monkeypatch):
     for name, value in {"STEPS": 20, "SEEDS": 1, "EXPLAINED": 16, "BATCH": 16}.items():
         monkeypatch.setattr(study, name, value)
     monkeypatch.setattr(study, "RESAMPLING", study.RESAMPLING | {"bootstraps": 20})
-    of = study.planted.preparation
-    monkeypatch.setattr(planted, "preparation", lambda seed: _with_more_kept(of(seed)))
+    preparation, training = planted.preparation, study.training
+    monkeypatch.setattr(planted, "preparation", lambda seed: _with_more_kept(preparation(seed)))
+    monkeypatch.setattr(study, "training", lambda seed: _shallow(training(seed)))
     monkeypatch.setattr(methods, "METHODS", {n: methods.METHODS[n] for n in (study.DEFAULT, "grad_cam")})
     clean, short = rows = study.one_set(tmp_path, "DNA brightness", 0)
     assert [one["shortcut"] for one in rows] == ["", "field brightness"]
@@ -243,6 +244,11 @@ def test_a_set_is_made_trained_and_explained_once(tmp_path, monkeypatch):
 
 def _with_more_kept(config):
     config.split.fractions = (0.5, 0.375, 0.125)
+    return config
+
+
+def _shallow(config):
+    config.model.depth, config.model.filters = 1, 4  # half of the time goes into compiling
     return config
 
 
