@@ -56,7 +56,8 @@ def test_the_package_itself_imports_nothing():
 LAYERS = (
     ("sweep", "sweep_plan", "sweep_scores", "report.sweep_table", "report.sweep_figures"),
     ("evaluate", "loop", "discover", "predict", "explain.maps", "report.page"),
-    ("explain.passport", "explain.shortlist"),
+    ("explain.checks", "explain.pictures", "explain.passport"),
+    ("explain.shortlist",),
     ("ranking", "report.words", "predictor", "assembly", "allowed", "explain.faithfulness", "explain.sanity",
      "explain.doses", "explain.shortcuts", "explain.named"),
     ("run", "separation", "explain.localise", "explain.channels", "explain.contrast", "baselines", "report.scatter",

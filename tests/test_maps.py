@@ -1,69 +1,25 @@
-import flax.linen as nn
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
 
-from cellcycle_jax import data, files, records, run, schema
-from cellcycle_jax.errors import InputRefused
-from cellcycle_jax.explain import maps
-from configs.base import training
+from cellcycle_jax import data, files, records, schema
+from cellcycle_jax.errors import InputRefused, UsageError
+from cellcycle_jax.explain import checks, maps
 from tests import tiny
-
-SIDE = 32
-
-
-class Brightness(nn.Module):
-    """Class 1 where the second channel is bright, class 0 where the first is: its maps are the channels themselves."""
-
-    @nn.compact
-    def __call__(self, image, train):
-        x = self.perturb("last", nn.avg_pool(image, (4, 4), (4, 4)))
-        return nn.Dense(2)(x.mean((1, 2))), {"last": x}
+from tests.explained import SIDE, make_crops, make_run
 
 
-def make_crops(n=24, labelled=True):
-    """Crops with a nucleus in the middle of channel 0 and a stain to its right in channel 1."""
-    rng = np.random.default_rng(0)
-    image = np.zeros((n, SIDE, SIDE, 3), np.uint16)
-    image[:, 10:22, 8:20, 0] = 200
-    label = np.where(np.arange(n) % 2, 1, 0).astype(np.int32)
-    image[label == 1, 12:20, 20:28, 1] = 300
-    image = image + rng.integers(100, 110, image.shape).astype(np.uint16)
-    compartments = np.zeros((n, SIDE, SIDE), np.uint8)
-    compartments[:, 10:22, 8:20] = int(schema.Compartment.NUCLEUS)
-    compartments[:, 12:20, 20:28] = int(schema.Compartment.SECOND_STAIN)
-    norm = np.tile(np.array([100, 100, 5, 200], np.float32), (n, 3, 1))
-    label = label if labelled else np.full(n, schema.NO_LABEL, np.int32)
-    text = {name: np.array([f"{name}{i % 6}" for i in range(n)]) for name in schema.EXAMPLE_TEXTS}
-    text["cell_id"] = np.array([f"cell{i}" for i in range(n)])
-    known = int(schema.Compartment.NUCLEUS | schema.Compartment.SECOND_STAIN)
-    return data.Crops(
-        image=image, image_scale=np.ones((n, 3), np.float32), compartments=compartments,
-        compartments_present=np.full(n, known, np.uint8), label=label, norm=norm,
-        um_per_px=np.full(n, 0.5, np.float32), **text, channels=("DNA", "Golgi", "CENPF"), classes=("G1/S", "G2"),
-        markers=("CENPF",), nucleus="DNA", stains=("Golgi",), group_by="field",
-    )  # fmt: skip
-
-
-def make_run(folder):
-    """A run with a network whose answer is known."""
-    model = Brightness()
-    kernel = np.array([[4.0, -4.0], [-12.0, 12.0]], np.float32)
-    variables = {"params": {"Dense_0": {"kernel": kernel, "bias": np.zeros(2, np.float32)}}}
-    config = training()
-    config.data.mask = "none"  # the crops above know no cell body
-    config.explain.cells, config.evaluate.bootstraps = 10, 200
-    seen, classes = ("DNA", "Golgi"), ("G1/S", "G2")
-    return run.Run(folder, config, model, variables, 30, "a1b2c3", folder, seen, classes, "CENPF")
-
-
-@pytest.fixture
-def explained(tmp_path, monkeypatch):
-    monkeypatch.setattr(maps, "load_run", make_run)
-    monkeypatch.setattr(data, "load_crops", lambda folder, split, pixels: make_crops())
-    assert maps.run_explain(tmp_path) == tmp_path / "explain"
-    return tmp_path
+@pytest.fixture(scope="module")
+def explained(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(maps, "load_run", make_run)
+        patch.setattr(data, "load_crops", lambda folder, split, pixels: make_crops())
+        assert maps.run_explain(folder) == folder / "explain"
+    return folder
 
 
 def test_maps_on_disk(explained):
@@ -94,37 +50,84 @@ def test_attribution_has_a_row_per_cell_class_and_place(explained):
 
 def test_pictures_are_drawn(explained):
     names = sorted(path.name for path in (explained / "figures").glob("*.png"))
-    assert names == ["gradcam_g1-s.png", "gradcam_g2.png", "gradcam_mean.png"]
+    assert names == ["edits.png", "faithfulness.png", "gradcam_g1-s.png", "gradcam_g2.png", "gradcam_mean.png",
+                     "where.png"]
     for name in names:
         assert Image.open(explained / "figures" / name).size[0] > 800
 
 
-def test_same_run_gives_the_same_files(explained):
-    first = (
-        (explained / "explain" / "summary.json").read_bytes(),
-        (explained / "figures" / "gradcam_g2.png").read_bytes(),
-    )
+def stored(folder):
+    return {path.name: path.read_bytes() for part in ("explain", "figures") for path in (folder / part).iterdir()}
+
+
+def test_the_passport_says_where_it_looks_and_what_it_stands_on(explained):
+    passport = files.read_json(explained / "explain" / "passport.json")
+    assert passport["places"][0].startswith("at the Golgi, channel Golgi: 56 %") and len(passport["places"]) == 2
+    said = {check["name"]: check["passed"] for check in passport["checks"]}
+    assert said["score above chance"] is True and said["other seeds give the same map"] is None
+    # Fields hold one class each here, and the network reads stain that is not taken relative to anything.
+    assert passport["status"] == "shortcut" and said["does not read the brightness of the field"] is False
+    assert passport["step"] == 30 and passport["run_id"] == "a1b2c3" and passport["n_cells"] == 20
+    assert "cells.parquet: no such file" in passport["verdict"][2]  # the checks before it are told all the same
+
+
+def test_where_holds_all_of_the_difference(explained):
+    table = pd.read_csv(explained / "explain" / "where.csv")
+    assert table["share"].sum() == pytest.approx(1) and set(table["class"]) == {"G2"}
+    assert table[table["channel"] == "Golgi"]["share"].sum() == pytest.approx(1, abs=0.01)
+    found = files.read_json(explained / "explain" / "checks.json")
+    assert set(found) == {"score", "channels", "faithful", "sane", "edited", "shortcuts", "words", "hint"}
+    assert found["words"] is None
+
+
+def test_same_run_gives_the_same_files_and_nothing_of_an_earlier_one_stays(explained, monkeypatch):
+    first = stored(explained)
+    monkeypatch.setattr(maps, "load_run", make_run)
+    monkeypatch.setattr(data, "load_crops", lambda folder, split, pixels: make_crops())
+    for name in ("explain/residuals.csv", "figures/residuals.png", "figures/gradcam_other.png"):
+        files.write_text(explained / name, "of an earlier call")
     maps.run_explain(explained)
-    again = (
-        (explained / "explain" / "summary.json").read_bytes(),
-        (explained / "figures" / "gradcam_g2.png").read_bytes(),
-    )
-    assert first == again
+    again = stored(explained)
+    assert set(again) == set(first) and len(first) == 12
+    assert [name for name in first if first[name] != again[name]] == []
+
+
+def test_another_seed_is_compared_and_another_network_is_refused():
+    with pytest.raises(UsageError, match="--others=x: has another model"):
+        maps._comparable(make_run("x", seen=("DNA", "CENPF")), make_run("y"), "x")
+    assert maps._comparable(make_run("x"), make_run("y"), "x").workdir == "x"
 
 
 def test_only_the_cells_that_are_explained_are_held_in_memory(tmp_path, monkeypatch):
-    tiny.write_data(tmp_path, train=4, validation=40)
+    tiny.write_data(tmp_path, train=8, validation=40)
     monkeypatch.setattr(maps, "load_run", make_run)
+    monkeypatch.setattr(checks, "PER_CLASS", 6)
     load, read, counted, made = data.load_crops, records.read_pixels, [], []
     monkeypatch.setattr(records, "read_pixels", lambda pixels: counted.append(len(pixels)) or read(pixels))
     for whole in (False, True):
         if whole:
             monkeypatch.setattr(data, "load_crops", lambda folder, split, pixels: load(folder, split))
         maps.run_explain(tmp_path)
-        paths = [*(tmp_path / "explain").iterdir(), *(tmp_path / "figures").iterdir()]
-        made.append({path.name: path.read_bytes() for path in paths})
-        assert counted == [20]
-    assert len(made[0]) == 6 and made[0] == made[1]
+        made.append(stored(tmp_path))
+        assert counted == [20, 6, 6]  # maps, then training and validation cells asked for shortcuts
+    assert len(made[0]) == 12 and made[0] == made[1]
+
+
+def test_cells_of_which_nothing_is_known_are_explained_as_far_as_can_be(tmp_path, monkeypatch):
+    """One class, one group, no stain and no outline: nothing is certain, and nothing breaks."""
+    crops = make_crops()
+    same = {name: np.full(len(crops), "one") for name in ("group_id", "field_id", "well", "plate", "cell_line")}
+    crops = dataclasses.replace(crops, **same, stains=(), label=np.ones(len(crops), np.int32),
+                                compartments_present=np.zeros(len(crops), np.uint8))  # fmt: skip
+    monkeypatch.setattr(maps, "load_run", make_run)
+    monkeypatch.setattr(data, "load_crops", lambda folder, split, pixels: crops)
+    passport = files.read_json(maps.run_explain(tmp_path) / "passport.json")
+    assert passport["status"] == "caution" and passport["places"] == []
+    said = {check["name"]: check["passed"] for check in passport["checks"]}
+    assert said["score above chance"] is None and said["the answer falls where the map says"] is None
+    assert [name for name, passed in said.items() if passed is False] == []
+    assert "Where it looks cannot be said" in passport["verdict"][1]
+    assert not (tmp_path / "figures" / "where.png").exists()
 
 
 def test_without_labels_there_is_nothing_to_explain(tmp_path, monkeypatch):
@@ -132,40 +135,3 @@ def test_without_labels_there_is_nothing_to_explain(tmp_path, monkeypatch):
     monkeypatch.setattr(data, "load_crops", lambda folder, split, pixels: make_crops(labelled=False))
     with pytest.raises(InputRefused, match="no labelled cell"):
         maps.run_explain(tmp_path)
-
-
-def test_cells_are_drawn_per_class_and_repeatably():
-    label = np.array([0] * 50 + [1] * 3 + [schema.NO_LABEL] * 9)
-    rows = maps.pick_cells(label, 2, 10, seed=1)
-    assert np.bincount(label[rows]).tolist() == [10, 3] and (np.diff(rows) > 0).all()
-    assert rows.tolist() == maps.pick_cells(label, 2, 10, seed=1).tolist()
-    assert rows.tolist() != maps.pick_cells(label, 2, 10, seed=2).tolist()
-
-
-def test_gallery_shows_the_surest_then_the_surest_mistakes():
-    sure = np.array([0.6, 0.99, 0.7, 0.95, 0.8, 0.9, 0.85, 0.97, 0.2, 0.4])
-    prob, label = np.stack([sure, 1 - sure], 1), np.zeros(10, int)
-    assert maps.choose_rows(label, prob, 0).tolist() == [1, 7, 3, 5, 6, 4, 8, 9]
-
-
-def test_gallery_without_mistakes_ends_with_the_least_sure():
-    sure = np.linspace(0.99, 0.55, 9)
-    rows = maps.choose_rows(np.zeros(9, int), np.stack([sure, 1 - sure], 1), 0)
-    assert rows.tolist() == [0, 1, 2, 3, 4, 5, 8, 7]
-
-
-def test_mean_map_is_one_on_average_and_leaves_out_empty_maps():
-    found = np.stack([np.full((4, 4), 3.0), np.eye(4), np.zeros((4, 4)), -np.ones((4, 4))])
-    mean = maps.mean_map(found)
-    assert mean.mean() == pytest.approx(1)
-    assert mean[0, 0] == pytest.approx((1 + 4) / 2)
-    assert np.isnan(maps.mean_map(np.zeros((2, 4, 4)))).all()
-
-
-def test_class_names_become_file_names():
-    assert [maps.slug(name) for name in ("G1/S", "Not ciliated", "../x", "??")] == [
-        "g1-s",
-        "not-ciliated",
-        "x",
-        "class",
-    ]

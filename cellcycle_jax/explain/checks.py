@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from cellcycle_jax import data, families, run, schema, separation, table
-from cellcycle_jax.errors import InputRefused
+from cellcycle_jax.errors import InputRefused, StoredStateRefused, UsageError
 from cellcycle_jax.explain import (
     channels,
     contrast,
@@ -91,17 +91,22 @@ def where(cells: Explained) -> pd.DataFrame:
 
 
 def of_channels(cells: Explained) -> dict:
-    """What each channel gives to the score: exact Shapley values, and what is lost without it."""
+    """What each channel gives to the score: exact Shapley values (None, and why, of too many), what is lost without."""
     model = cells.run.model, cells.run.variables, cells.images
-    logits = channels.subset_logits(*model, cells.groups, REPEATS, cells.run.config.seed)
-    found = channels.channel_shapley(logits, cells.crops.label, cells.groups, **cells.resampling)
-    found = {name: {key: np.asarray(value).tolist() for key, value in one.items()} for name, one in found.items()}
+    found, why = or_why(_shapley, cells)
     label, seed = cells.crops.label, cells.run.config.seed
     lost = {"mean": channels.occlusion_by_mean(*model, label),
             "shuffle": channels.occlusion_by_shuffle(*model, cells.groups, label, REPEATS, seed)}
-    return {"channels": list(cells.run.channels), "shapley": found,
+    return {"channels": list(cells.run.channels), "shapley": found, "why": why,
             "occlusion": {by: {"margin": one["margin"].mean(0).tolist(), "auroc": one["auroc"].tolist()}
                           for by, one in lost.items()}}  # fmt: skip
+
+
+def _shapley(cells):
+    logits = channels.subset_logits(cells.run.model, cells.run.variables, cells.images, cells.groups, REPEATS,
+                                    cells.run.config.seed)
+    found = channels.channel_shapley(logits, cells.crops.label, cells.groups, **cells.resampling)
+    return {name: {key: np.asarray(value).tolist() for key, value in one.items()} for name, one in found.items()}
 
 
 def faithful(cells: Explained) -> dict:
@@ -179,8 +184,13 @@ def asked_for_shortcuts(network: run.Run) -> dict:
         asked["brightness"] = shortcuts.brightness(network.model, network.variables, cells, resampling)
     batches = {"plate": crops.plate, "well": crops.well, "cell line": crops.cell_line}
     asked["batch"] = {name: shortcuts.batch(crops.label, batch, crops.group_id, resampling)
-                      for name, batch in batches.items()}
+                      if _hold_groups(batch, crops.group_id) else None for name, batch in batches.items()}
     return asked
+
+
+def _hold_groups(batches, groups) -> bool:
+    """Whether any batch holds two groups: a batch is told by its other groups, and one that is a group has none."""
+    return len(set(zip(batches.tolist(), groups.tolist(), strict=True))) > len(set(batches.tolist()))
 
 
 def pick(label: np.ndarray, classes: int, most: int, rng) -> np.ndarray:
@@ -218,7 +228,7 @@ def hinted(network: run.Run, where: pd.DataFrame) -> dict:
     axes = separation.learn_axes(rows, list(of), {})
     train = separation.place(rows, axes, classes, "train")
     validation = separation.place(cells[split == "validation"], axes, classes, "validation")
-    others = separation.place(away, axes, classes, "validation") if len(away) else None
+    others, _ = or_why(separation.place, away, axes, classes, "validation")  # None where they lack a class
     last = where[where["class"] == where["class"].iloc[-1]] if len(where) else where
     weights = {(row["channel"], row["compartment"]): max(row["share"], 0.0) for row in last.to_dict("records")}
     listed = shortlist.shortlist(weights, of, train.linear, margin)
@@ -227,10 +237,10 @@ def hinted(network: run.Run, where: pd.DataFrame) -> dict:
 
 
 def or_why(function, *arguments):
-    """What a check says, and ''; where it cannot be made None, and the reason."""
+    """What a check says, and ''; where it cannot be made None, and the reason, so that the other checks go on."""
     try:
         return function(*arguments), ""
-    except InputRefused as reason:
+    except (InputRefused, StoredStateRefused, UsageError) as reason:
         return None, str(reason)
 
 

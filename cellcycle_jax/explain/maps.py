@@ -10,12 +10,13 @@ from tqdm import tqdm
 
 from cellcycle_jax import data, files, schema
 from cellcycle_jax.errors import InputRefused, UsageError
-from cellcycle_jax.explain import checks, localise, methods, passport, pictures, shortcuts
+from cellcycle_jax.explain import checks, contrast, localise, methods, passport, pictures, shortcuts
 from cellcycle_jax.explain.taps import resolve_tap, tap_names
 from cellcycle_jax.report import explain_figures, figures
 from cellcycle_jax.run import load_run
 
 STAGES = ("maps", "channels", "faithfulness", "sanity", "edits", "shortcuts", "measurements")
+DRAWN = ("where", "edits", "faithfulness", "residuals")  # pictures beside those of pictures.draw_galleries
 
 
 def run_explain(workdir, tap: str = "", others=()) -> pathlib.Path:
@@ -45,6 +46,7 @@ def run_explain(workdir, tap: str = "", others=()) -> pathlib.Path:
     prob = np.asarray(jax.nn.softmax(cells.logits))
     table = attribution(crops, maps, prob)
     summary = summarise(table, crops, maps, chosen.data.mask, chosen.evaluate, chosen.seed)
+    _clear(folder)
     _write_maps(folder / "explain", cells, maps, prob, table, summary | {"step": cells.run.step,
                                                                          "run_id": cells.run.run_id})
     pictures.draw_galleries(folder / "figures", crops, cells.images, maps, prob, list(cells.run.channels))
@@ -67,6 +69,13 @@ def run_explain(workdir, tap: str = "", others=()) -> pathlib.Path:
     next(parts, None)
     _write(folder, cells, found, left, _about(cells, summary))
     return folder / "explain"
+
+
+def _clear(folder) -> None:
+    """Remove what an earlier call found, so that nothing of it stays beside new maps where a check cannot be made."""
+    left = [folder / "explain" / name for name in ("passport.json", "checks.json", "where.csv", "residuals.csv")]
+    for path in [*left, *(folder / "figures" / f"{name}.png" for name in DRAWN)]:
+        path.unlink(missing_ok=True)
 
 
 def _next(bar, parts):
@@ -96,10 +105,16 @@ def _comparable(other, run, name):
 
 
 def _shares(where: pd.DataFrame, found: dict) -> dict[str, float]:
-    """Share of each channel: of the difference between classes, or where places are not known of the score."""
+    """Share of each channel: of the difference between classes, or where places are not known of the score.
+
+    A share that is not known, such as that of a score of one class alone, is left out.
+    """
     if len(where):
-        return where[where["class"] == where["class"].iloc[-1]].groupby("channel", sort=False)["share"].sum().to_dict()
-    return dict(zip(found["channels"], found["shapley"]["auroc"]["value"], strict=True))
+        shares = contrast.by_channel(where[where["class"] == where["class"].iloc[-1]]).to_dict()
+    else:
+        shapley = found["shapley"]
+        shares = dict(zip(found["channels"], shapley["auroc"]["value"], strict=True)) if shapley else {}
+    return {channel: share for channel, share in shares.items() if math.isfinite(share)}
 
 
 def _about(cells, summary) -> dict:

@@ -98,8 +98,8 @@ def _brightness(asked):
 def _batch(asked):
     name, known = "class and batch are not the same", {n: f for n, f in asked["batch"].items() if f is not None}
     if not known:
-        return _check(name, None, "All cells are of one plate, well and cell line: whether it holds for another cannot "
-                      "be said.")
+        return _check(name, None, "All cells are of one plate, well and cell line, or each of these is one group only: "
+                      "whether it holds for another cannot be said.")
     told = {n: score["value"] >= BATCH and score["low"] > CHANCE for n, score in known.items()}
     worst = max(known, key=lambda n: (told[n], known[n]["value"]))
     words = f"The {worst} alone, without any picture, tells the class with an area under the ROC curve of "

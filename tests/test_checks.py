@@ -1,0 +1,333 @@
+import dataclasses
+
+import flax.linen as nn
+import numpy as np
+import pandas as pd
+import pytest
+
+from cellcycle_jax import data, files, run, schema
+from cellcycle_jax.errors import InputRefused, ResourceMissing, StoredStateRefused, UsageError
+from cellcycle_jax.explain import checks, contrast, maps, shortcuts
+from cellcycle_jax.schema import Compartment
+from configs.base import training
+from tests import planted, tiny
+
+SIDE = 16
+UPPER = np.broadcast_to(np.arange(SIDE)[:, None] < SIDE // 2, (SIDE, SIDE))
+NUCLEUS = np.zeros((SIDE, SIDE), bool)
+NUCLEUS[1:7, 4:12] = True
+CORNER = np.zeros((SIDE, SIDE), bool)
+CORNER[-2:, -2:] = True  # out of reach of the cell
+CHANNELS = ("DNA", "Golgi", "Tubulin")
+
+
+class Weighed(nn.Module):
+    """A weight for every pixel, channel and class."""
+
+    classes: int
+
+    @nn.compact
+    def __call__(self, image, train):
+        x = self.perturb("last", image)
+        return nn.Dense(self.classes, name="head")(x.reshape(len(x), -1)), {"last": x}
+
+
+def make_run(where, channel=1, channels=2, classes=2, folder="", **of_data):
+    """A run whose logit of class p is p times the mean of one channel over some places, bool [S, S]."""
+    weights = np.zeros((*where.shape, channels, classes), np.float32)
+    weights[where, channel] = np.arange(classes) / where.sum()
+    variables = {"params": {"head": {"kernel": weights.reshape(-1, classes), "bias": np.zeros(classes, np.float32)}}}
+    config = training()
+    config.data.mask, config.evaluate.bootstraps = "none", 100
+    config.data.update(of_data)
+    names = CHANNELS[:channels] if channels < 4 else tuple(f"C{k}" for k in range(channels))
+    return run.Run(folder, config, Weighed(classes), variables, 30, "a1b2c3", folder, names,
+                   tuple(f"class{p}" for p in range(classes)), ())  # fmt: skip
+
+
+def make_crops(label, image, present=int(Compartment.NUCLEUS | Compartment.BODY), fields=8, classes=2):
+    """Crops of cells whose body is the upper half; `fields` fields hold all classes alike."""
+    n, of = len(label), np.arange(len(label)) // 6 % fields
+    text = {name: np.full(n, name) for name in schema.EXAMPLE_TEXTS} | {
+        "cell_id": np.array([f"cell{i}" for i in range(n)]), "group_id": np.array([f"f{k}" for k in of]),
+        "field_id": np.array([f"f{k}" for k in of])}  # fmt: skip
+    bits = UPPER * int(Compartment.BODY) | NUCLEUS * int(Compartment.NUCLEUS)
+    channels = image.shape[-1]
+    return data.Crops(
+        image=image, image_scale=np.ones((n, channels), np.float32),
+        compartments=np.tile(np.broadcast_to(bits, (SIDE, SIDE)).astype(np.uint8), (n, 1, 1)),
+        compartments_present=np.full(n, present, np.uint8), label=np.asarray(label, np.int32),
+        norm=np.tile(np.float32([100, 100, 5, 200]), (n, channels, 1)), um_per_px=np.full(n, 0.5, np.float32), **text,
+        channels=CHANNELS[:channels] if channels < 4 else tuple(f"C{k}" for k in range(channels)),
+        classes=tuple(f"class{p}" for p in range(classes)), markers=(), nucleus="DNA", stains=(), group_by="field",
+    )  # fmt: skip
+
+
+def pictures(label, where, channel=1, channels=2, noise=20.0):
+    """u16 [N, S, S, K]: one channel is brighter by 200 with each class over `where`, the rest is noise about 400."""
+    rng = np.random.default_rng(0)
+    image = rng.normal(400, noise, (len(label), SIDE, SIDE, channels))
+    image[..., channel] += 200 * np.asarray(label)[:, None, None] * where
+    return image.clip(0).astype(np.uint16)
+
+
+def make_cells(network, label, where=UPPER, channel=1, **of_crops):
+    """Cells as the network sees them."""
+    crops = make_crops(label, pictures(label, where, channel, len(network.channels)),
+                       classes=len(network.classes), **of_crops)
+    images = network.images(crops)
+    return checks.Explained(network, crops, images, checks.methods.logits_of(network.model, network.variables, images))
+
+
+def test_cells_are_drawn_per_class_and_repeatably():
+    label = np.array([0] * 50 + [1] * 3 + [schema.NO_LABEL] * 9)
+    rows = checks.pick(label, 2, 10, np.random.default_rng(1))
+    assert np.bincount(label[rows]).tolist() == [10, 3] and (np.diff(rows) > 0).all()
+    assert rows.tolist() == checks.pick(label, 2, 10, np.random.default_rng(1)).tolist()
+    assert rows.tolist() != checks.pick(label, 2, 10, np.random.default_rng(2)).tolist()
+
+
+def test_the_few_are_balanced_and_no_class_is_left_out():
+    network = make_run(UPPER, classes=3)
+    cells = make_cells(network, [0] * 70 + [1] * 25 + [2] * 5)
+    few = cells.few
+    assert sorted(np.bincount(few.crops.label).tolist()) == [5, 17, 18]
+    assert len(few.crops) == checks.TESTED and len(set(few.crops.cell_id)) == checks.TESTED
+    at = [cells.crops.cell_id.tolist().index(name) for name in few.crops.cell_id]
+    np.testing.assert_array_equal(few.images, cells.images[at])
+    np.testing.assert_array_equal(few.logits, cells.logits[at])
+    assert max(at[: few.crops.label.tolist().index(1)]) > 30  # not the first of each class
+
+
+def test_fewer_cells_than_are_tested_are_all_taken():
+    cells = make_cells(make_run(UPPER), [0, 1] * 4)
+    assert cells.few is cells
+
+
+def test_of_two_classes_the_last_is_explained_and_of_more_each():
+    assert checks.explained_classes(("G1/S", "G2")) == [1]
+    assert checks.explained_classes(("G1", "S", "G2")) == [0, 1, 2]
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_what_one_channel_tells_in_one_half_is_found_there_alone(classes):
+    cells = make_cells(make_run(UPPER, classes=classes), np.arange(48) % classes)
+    table = checks.where(cells)
+    assert table["class"].unique().tolist() == [f"class{p}" for p in checks.explained_classes(range(classes))]
+    assert set(table["channel"]) == {"DNA", "Golgi"} and list(table.columns) == list(contrast.COLUMNS)
+    for name, part in table.groupby("class"):
+        if classes == 3 and name == "class1":
+            continue  # its margin is that of no weight: 1 less the mean of 0 and 2
+        assert part["share"].sum() == pytest.approx(1)
+        assert part["area_share"].sum() == pytest.approx(1)
+        golgi = part[part["channel"] == "Golgi"].set_index("compartment")["share"]
+        assert golgi["background"] == pytest.approx(0, abs=1e-6)  # the lower half
+        assert golgi[["nucleus", "nuclear rim", "cell body"]].sum() == pytest.approx(1)
+        assert part[part["channel"] == "DNA"]["share"].abs().max() < 1e-6
+
+
+def test_the_network_and_not_the_picture_says_where_it_is_read():
+    label = np.arange(48) % 2
+    network = make_run(NUCLEUS, channel=0)
+    table = checks.where(make_cells(network, label, np.ones((SIDE, SIDE), bool), channel=0))  # bright all over
+    dna = table[table["channel"] == "DNA"].set_index("compartment")["share"]
+    assert dna["background"] == pytest.approx(0, abs=1e-6) and dna["cell body"] == pytest.approx(0, abs=1e-6)
+    assert dna["nucleus"] + dna["nuclear rim"] == pytest.approx(1)
+
+
+def test_the_score_is_that_channels():
+    found = checks.of_channels(make_cells(make_run(UPPER), np.arange(48) % 2))
+    auroc = found["shapley"]["auroc"]
+    assert found["channels"] == ["DNA", "Golgi"] and found["why"] == ""
+    assert auroc["value"][0] == pytest.approx(0, abs=1e-9)
+    assert auroc["value"][1] == pytest.approx(auroc["all"] - auroc["none"]) and auroc["all"] == 1
+    assert auroc["value"][1] > 0.3 and auroc["share"] == pytest.approx([0, 1])
+    for by in ("mean", "shuffle"):
+        assert found["occlusion"][by]["auroc"][0] == 0 < 0.3 < found["occlusion"][by]["auroc"][1]
+        assert found["occlusion"][by]["margin"][0] == pytest.approx(0, abs=1e-5)
+
+
+def test_one_channel_has_it_all():
+    cells = make_cells(make_run(UPPER, channel=0, channels=1), np.arange(48) % 2, channel=0)
+    auroc = checks.of_channels(cells)["shapley"]["auroc"]
+    assert auroc["value"] == pytest.approx([auroc["all"] - auroc["none"]])
+    assert checks.where(cells)["share"].sum() == pytest.approx(1)
+
+
+def test_nine_channels_are_too_many_for_shapley_but_not_for_the_rest():
+    network = make_run(UPPER, channel=4, channels=9)
+    found = checks.of_channels(make_cells(network, np.arange(24) % 2, channel=4))
+    assert found["shapley"] is None and "9 channels" in found["why"]
+    assert np.argmax(found["occlusion"]["shuffle"]["auroc"]) == 4 and len(found["occlusion"]["mean"]["margin"]) == 9
+    assert maps._shares(pd.DataFrame(columns=list(contrast.COLUMNS)), found) == {}
+
+
+def test_cells_of_one_class_have_no_difference_to_share_out():
+    cells = make_cells(make_run(UPPER), np.ones(12, int))
+    table, found = checks.where(cells), checks.of_channels(cells)
+    assert table.empty and list(table.columns) == list(contrast.COLUMNS)
+    assert np.isnan(found["shapley"]["auroc"]["value"]).all()
+    assert maps._shares(table, found) == {}  # not a number leads no channel
+
+
+def test_shares_are_those_of_the_last_class():
+    table = pd.DataFrame({"class": ["a", "a", "b", "b", "b"], "channel": ["DNA", "Golgi", "DNA", "Golgi", "DNA"],
+                          "share": [0.9, 0.1, 0.25, 0.25, 0.5]})  # fmt: skip
+    assert maps._shares(table, {}) == {"DNA": 0.75, "Golgi": 0.25}
+    found = {"channels": ["DNA", "Golgi"], "shapley": {"auroc": {"value": [0.1, 0.3]}}}
+    assert maps._shares(table.iloc[:0], found) == {"DNA": 0.1, "Golgi": 0.3}
+
+
+def asked(network, monkeypatch, where=CORNER, n=96, **of_crops):
+    """What `asked_for_shortcuts` finds in cells of both splits that are told by their Golgi at `where`."""
+    label = np.arange(n) % 2
+    crops = make_crops(label, pictures(label, where), **of_crops)
+    monkeypatch.setattr(data, "load_crops", lambda folder, split, pixels: crops)
+    return checks.asked_for_shortcuts(network)
+
+
+def test_surroundings_that_tell_the_class_are_found_and_those_that_do_not_are_not(monkeypatch):
+    bad, good = (asked(make_run(where), monkeypatch, where)["surroundings"]["carried"] for where in (CORNER, NUCLEUS))
+    assert bad["value"] == pytest.approx(1, abs=0.15) and shortcuts.is_shortcut("surroundings", bad)
+    assert good["value"] == pytest.approx(0, abs=0.02) and not shortcuts.is_shortcut("surroundings", good)
+
+
+def test_what_cannot_be_asked_is_none(monkeypatch):
+    nucleus = int(Compartment.NUCLEUS)
+    assert asked(make_run(CORNER, mask="cell"), monkeypatch)["surroundings"] is None
+    assert asked(make_run(CORNER), monkeypatch, present=nucleus)["surroundings"] is None
+    found = asked(make_run(CORNER), monkeypatch, fields=1)
+    assert found["brightness"] is None and found["n_groups"] == 1 and found["surroundings"] is not None
+    own_max = asked(make_run(CORNER, scale="own_max"), monkeypatch)
+    assert own_max["brightness"] is None
+    assert asked(make_run(CORNER), monkeypatch)["brightness"]["value"] == pytest.approx(0, abs=0.2)
+
+
+def test_no_more_cells_are_asked_than_are_wanted(monkeypatch):
+    monkeypatch.setattr(checks, "PER_CLASS", 20)
+    assert asked(make_run(CORNER, mask="cell"), monkeypatch)["n_cells"] == 40  # of two classes
+
+
+def test_a_batch_is_asked_for_where_it_holds_several_groups(monkeypatch):
+    label = np.arange(96) % 2
+    crops = make_crops(label, pictures(label, CORNER))
+    of_class = np.array([f"group{p}{i % 3}" for i, p in enumerate(label)])
+    crops = dataclasses.replace(crops, group_id=of_class, well=of_class, plate=np.array(["P1", "P2"])[label])
+    monkeypatch.setattr(data, "load_crops", lambda folder, split, pixels: crops)
+    found = checks.asked_for_shortcuts(make_run(CORNER, mask="cell"))["batch"]
+    assert found["cell line"] is None  # one only
+    assert found["plate"]["value"] == 1  # every group of a plate is of its class
+    assert found["well"] is None  # each is a group of its own, so nothing is known of it
+
+
+@pytest.mark.parametrize("error", [InputRefused, StoredStateRefused, UsageError])
+def test_a_check_that_cannot_be_made_has_a_reason(error):
+    def refused(what):
+        raise error(f"no {what}")
+
+    assert checks.or_why(refused, "cells") == (None, "no cells")
+    assert checks.or_why(len, "cells") == (5, "")
+
+
+def test_other_errors_are_not_hidden():
+    def broken(error):
+        raise error
+
+    for error in (ValueError("bug"), ResourceMissing("no memory")):
+        with pytest.raises(type(error)):
+            checks.or_why(broken, error)
+
+
+LOOKS = {"DNA": ("DNA", "nucleus"), "Golgi": ("Golgi", "second stain")}
+
+
+def looking(at):
+    channel, compartment = LOOKS[at]
+    return pd.DataFrame({"class": ["G1/S", "G2", "G2"], "channel": ["EB1", channel, "EB1"],
+                         "compartment": ["nucleus", compartment, "cell body"], "share": [1.0, 0.9, -0.1]})  # fmt: skip
+
+
+def measured(folder, monkeypatch, cells, cell_lines=()):
+    """A run that reads the amount of DNA of a table of cells, whose crops are as bright as this says."""
+    files.write_table(cells, folder / "cells.parquet", planted.UNITS)
+    shown = (cells[planted.DNA] / cells["Metadata_Reference_DNA"] / 250).to_numpy()
+    label = pd.Categorical(cells[schema.LABEL], planted.CLASSES).codes.astype(np.int32)
+    image = np.full((len(cells), SIDE, SIDE, 2), 100.0)
+    image[..., 0] += 200 * np.log(shown)[:, None, None] + 700
+    crops = make_crops(label, image.astype(np.uint16))
+    crops = dataclasses.replace(crops, cell_id=cells[schema.CELL_ID].to_numpy(str), classes=planted.CLASSES,
+                                stains=("Golgi",))
+
+    def load(data_dir, split, pixels):
+        # In another order than the table's, and without one cell.
+        return data.take(crops, np.flatnonzero(cells[schema.SPLIT] == split)[:0:-1])
+
+    monkeypatch.setattr(data, "load_crops", load)
+    network = make_run(np.ones((SIDE, SIDE), bool), channel=0, folder=folder, cell_lines=cell_lines)
+    return dataclasses.replace(network, classes=planted.CLASSES, markers=("CENPF",))
+
+
+def test_the_answer_is_explained_by_the_measurement_that_it_follows(tmp_path, monkeypatch):
+    cells = planted.make_cells(300)
+    found, left = checks.in_words(measured(tmp_path, monkeypatch, cells))
+    assert found["steps"][0]["measurement"] == planted.DNA and len(found["steps"]) == 1
+    assert found["r2"]["value"] > 0.97
+    validation = cells[cells[schema.SPLIT] == "validation"][schema.CELL_ID]
+    assert found["n_cells"] == len(validation) - 1 and set(left[schema.CELL_ID]) < set(validation)
+
+
+@pytest.mark.parametrize(("at", "first"), [("DNA", planted.DNA), ("Golgi", planted.GOLGI)])
+def test_the_hint_is_what_can_be_measured_where_the_map_points(tmp_path, monkeypatch, at, first):
+    network = measured(tmp_path, monkeypatch, planted.make_cells(300))
+    found = checks.hinted(network, looking(at))
+    names = [one["measurement"] for one in found["shortlist"]]
+    assert names[0] == first and not any("EB1" in name or "CENPF" in name for name in names)
+    assert found["other_lines"] is None
+
+
+def test_other_cell_lines_are_scored_where_they_hold_both_classes(tmp_path, monkeypatch):
+    cells = planted.make_cells(900, lines=("HeLa", "RPE1"))
+    network = measured(tmp_path, monkeypatch, cells, ("HeLa",))
+    found = checks.hinted(network, looking("DNA"))
+    assert found["other_lines"]["map"]["value"] == 0.5  # three times as large: all are called one class
+    cells.loc[(cells[schema.CELL_LINE] == "RPE1") & (cells[schema.LABEL] == "G2"), schema.LABEL] = ""
+    without = checks.hinted(measured(tmp_path, monkeypatch, cells, ("HeLa",)), looking("DNA"))
+    assert without["other_lines"] is None and without["map"] is not None
+
+
+def test_a_map_that_names_no_place_hints_at_nothing(tmp_path, monkeypatch):
+    network = measured(tmp_path, monkeypatch, planted.make_cells(300))
+    found = checks.hinted(network, pd.DataFrame(columns=list(contrast.COLUMNS)))
+    assert found["shortlist"] == [] and "fewer than two families" in found["verdict"] and found["map"] is None
+
+
+def test_area_alone_explains_little_and_makes_no_pair(tmp_path, monkeypatch):
+    whole = planted.make_cells(300)
+    kept = [c for c in whole if c.startswith("Metadata") or c == schema.NUCLEAR_AREA]
+    network = measured(tmp_path, monkeypatch, whole)
+    files.write_table(whole[kept], tmp_path / "cells.parquet")
+    assert checks.in_words(network)[0]["r2"]["value"] < 0.5
+    found = checks.hinted(network, looking("DNA"))
+    assert [one["measurement"] for one in found["shortlist"]] in ([], [schema.NUCLEAR_AREA])
+    assert "fewer than two families" in found["verdict"]
+
+
+def test_validation_cells_of_one_group_and_absent_tables_are_reasons(tmp_path, monkeypatch):
+    cells = planted.make_cells(300)
+    cells.loc[cells[schema.SPLIT] == "validation", schema.GROUP] = "one"
+    network = measured(tmp_path, monkeypatch, cells)
+    found, why = checks.or_why(checks.in_words, network)
+    assert found is None and "two groups" in why
+    (tmp_path / "cells.parquet").unlink()
+    found, why = checks.or_why(checks.hinted, network, looking("DNA"))
+    assert found is None and "cells.parquet: no such file" in why
+
+
+def test_tiny_data_set_has_crops_that_can_be_asked(tmp_path):
+    tiny.write_data(tmp_path, train=24, validation=16, size=SIDE)
+    network = dataclasses.replace(make_run(NUCLEUS, channel=0, folder=tmp_path), classes=tiny.CLASSES)
+    found = checks.asked_for_shortcuts(network)
+    assert found["n_cells"] == 40 and found["n_groups"] == 10
+    assert found["surroundings"]["intact"]["value"] == 1
+    assert found["surroundings"]["carried"]["value"] == pytest.approx(0, abs=0.1)
+    assert found["batch"]["plate"] is None and found["batch"]["cell line"]["value"] == pytest.approx(0.5)
