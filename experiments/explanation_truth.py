@@ -258,12 +258,12 @@ def _right(row, method, what) -> bool:
 
 
 def _methods(clean):
-    """(number right, row of the ranking) of every method, over the networks that all methods explained."""
+    """(share right, row of the ranking) of every method, over the networks that all methods explained."""
     part = [r for r in clean if r["network"] == "seed0" and r["set"] < RANKED]
     for name in part[0]["explained"]:
         scores = [[_right(r, name, what) for r in part] if what in part[0]["explained"][name] else None
                   for what in WHERE]
-        yield sum(sum(s) for s in scores if s), (name, *(share(s) if s else "" for s in scores))
+        yield np.mean([np.mean(s) for s in scores if s]), (name, *(share(s) if s else "" for s in scores))
 
 
 def main():
