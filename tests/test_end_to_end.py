@@ -110,7 +110,8 @@ def test_what_the_test_split_holds_changes_no_result_of_the_others(opened, prepa
     for command in ("evaluate", "explain", "discover"):
         assert launch.main([command, f"--workdir={run}"]) == 0
     assert launch.main(["evaluate", f"--workdir={run}", "--final"]) != 0  # the poison is there
-    for name in ("features/ranking.csv", "features/pairs.csv", "evaluation_validation.json", "explain/summary.json"):
+    for name in ("features/ranking.csv", "features/pairs.csv", "evaluation_validation.json", "explain/summary.json",
+                 "explain/passport.json", "explain/checks.json", "explain/where.csv"):
         assert (run / name).read_bytes() == (opened / name).read_bytes(), name
 
 
@@ -122,8 +123,9 @@ def test_no_baseline_sees_the_marker(opened):
 
 
 def test_run_folder_holds_what_is_promised(opened):
-    for name in ("config.json", "env.json", "metrics.jsonl", "checkpoints", "explain/maps.npz", "features/ranking.csv",
-                 "features/pairs.csv", "features/pair.png", "report.html"):
+    for name in ("config.json", "env.json", "metrics.jsonl", "checkpoints", "explain/maps.npz", "explain/passport.json",
+                 "explain/checks.json", "explain/where.csv", "features/ranking.csv", "features/pairs.csv",
+                 "features/pair.png", "report.html"):
         assert (opened / name).exists(), name
     pairs = pd.read_csv(opened / "features" / "pairs.csv")
     assert len(pairs) and "CENPF" not in pairs.to_csv()

@@ -152,6 +152,7 @@ def _explained(run, rng):
     notes = ["One pixel of the map covers 4 by 4 pixels of the crop."]
     summary = {**size, "stain": "Golgi", "rows": rows, "sentences": words, "notes": notes}
     files.write_json(run / "explain" / "summary.json", summary)
+    _passport(run)
     cells = make_gallery_cells(rng)
     for slug, name in (("g1-s", "G1/S"), ("g2", "G2")):
         figure = gallery.gallery(cells, ["DNA", "Golgi"], CLASSES, f"Cells labelled {name}")
@@ -159,6 +160,17 @@ def _explained(run, rng):
     images = np.stack([np.mean([c.image for c in cells], 0)] * 2)
     maps = np.stack([np.mean([c.maps[p] / c.maps[p].mean() for c in cells], 0) for p in (0, 1)])
     page._draw(run, "gradcam_mean", gallery.mean_maps(images, maps, [170, 142], CLASSES, 0.5))
+
+
+def _passport(run):
+    """As `explain` leaves it: a check of each outcome."""
+    checks = [{"name": name, "passed": passed, "sentence": f"{name}: {number} of 8.", "alarm": False}
+              for name, passed, number in (("faithful", True, 7), ("depends on weights", False, 3), ("seeds", None, 0))]
+    verdict = ["With caution: a check was not passed.", "What tells G1/S from G2 apart is read at the Golgi.",
+               "Its answer follows amount of Golgi.", "The map points at: nothing.", "Not passed: depends on weights."]
+    files.write_json(run / "explain" / "passport.json", {"status": "caution", "verdict": verdict, "checks": checks})
+    for name in page.PASSPORT_PICTURES:
+        _picture(run / "figures" / f"{name}.png", name)
 
 
 def _discovered(run):
@@ -194,19 +206,48 @@ def test_page_is_one_file(written):
 def test_links_of_the_contents_lead_somewhere(written):
     _, text = written
     targets = [s[1:] for s in _sources(text) if s.startswith("#")]
-    assert len(targets) == 10 and all(f'id="{target}"' in text for target in targets)
+    assert len(targets) == 11 and all(f'id="{target}"' in text for target in targets)
 
 
 def test_embedded_figures_are_pictures_and_saved(written):
     run, text = written
     embedded = [base64.b64decode(s.split(",")[1]) for s in _sources(text) if s.startswith("data:")]
-    assert len(embedded) == 17
+    assert len(embedded) == 21
     for data in embedded:
         picture = Image.open(io.BytesIO(data))
         picture.load()
         assert picture.format == "PNG"
     saved = {path.read_bytes() for path in (run / "figures").glob("*.png")}
-    assert len(saved & set(embedded)) == 10
+    assert len(saved & set(embedded)) == 14
+
+
+def section(text, name):
+    return text.split(f'<section id="{name}">')[1].split("</section>")[0]
+
+
+def test_the_passport_is_shown_with_its_verdict_checks_and_pictures(written):
+    run, text = written
+    shown, passport = section(text, "passport"), files.read_json(run / "explain" / "passport.json")
+    at = [shown.index(sentence) for sentence in passport["verdict"]]
+    assert at == sorted(at)
+    rows = re.findall(r"<tr><th[^>]*>([^<]*)</th><td[^>]*>([^<]*)</td><td[^>]*>([^<]*)</td></tr>", shown)
+    assert rows == [("faithful", "yes", "faithful: 7 of 8."), ("depends on weights", "no",
+                    "depends on weights: 3 of 8."), ("seeds", "not tested", "seeds: 0 of 8.")]
+    pictures = [base64.b64decode(s.split(",")[1]) for s in _sources(shown)]
+    assert pictures == [(run / "figures" / f"{n}.png").read_bytes() for n in ("edits", "faithfulness", "residuals")]
+    assert _sources(section(text, "where"))[0].endswith(
+        base64.b64encode((run / "figures" / "where.png").read_bytes()).decode())
+    assert " ".join(passport["verdict"][:3]) in section(text, "answer")
+
+
+def test_without_a_passport_the_command_that_makes_it_is_named(tmp_path):
+    run = make_run(tmp_path)
+    (run / "explain" / "passport.json").unlink()
+    text = page.write_report(run).read_text(encoding="utf-8")
+    shown = section(text, "passport")
+    assert f"python launch.py explain --workdir={run}" in html.unescape(shown) and "<table" not in shown
+    assert "Where the network looks has not been mapped yet." in section(text, "answer")
+    assert "not been mapped" not in shown and "Grad-CAM" in section(text, "where")  # maps of an older call are shown
 
 
 def test_numbers_are_those_of_the_evaluation(written):
@@ -287,11 +328,12 @@ def test_results_of_other_weights_are_marked_in_their_section(written, tmp_path)
         files.write_json(run / f"{name}.json", {**files.read_json(run / f"{name}.json"), **changes})
     text = page.write_report(run).read_text(encoding="utf-8")
     parts = {name: text.split(f'<section id="{name}">')[1].split("</section>")[0]
-             for name in ("answer", "scores", "where", "features")}
+             for name in ("answer", "scores", "passport", "where", "features")}
     assert "Caution, validation split: this is of the weights after step 75, but" in parts["scores"]
     assert f"weights after step 100, but the best weights of the run are those after step {BEST_STEP}" in parts["where"]
+    assert "weights after step 100" in parts["passport"]
     assert "this was made in another run (other)" in parts["features"]
-    assert text.count("Caution") == 3
+    assert text.count("Caution") == 4
 
 
 @pytest.mark.parametrize("content", ['{"data_dir": "x', "[]", "null", "3"])

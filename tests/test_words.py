@@ -105,3 +105,10 @@ def test_baselines_that_are_the_label_itself_are_not_the_rival():
     assert "1.000" in words.answer(whole, None, None)[0]
     said = words.answer(whole | {"circular": ["integrated_dna"]}, None, None)[0]
     assert "1.000" not in said and "0.800" in said and "not counted" in said
+
+
+def test_of_the_passport_the_first_three_sentences_are_told():
+    verdict = ["Trust it.", "It looks there.", "It follows size.", "A hint.", "A flaw."]
+    said = words.answer(None, {"verdict": verdict}, None)
+    assert said[1] == "Trust it. It looks there. It follows size."
+    assert words.answer(None, {"verdict": ["Nothing to explain."]}, None)[1] == "Nothing to explain."
