@@ -1,3 +1,4 @@
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -35,6 +36,30 @@ def test_scores():
     np.testing.assert_allclose(scores_of(logits, against_others=True), [[0, 4.5, -4.5], [-6, -1.5, 7.5]])
     lifted = logits + jnp.array([[100.0], [-7.0]])  # which a softmax does not notice
     np.testing.assert_allclose(score_of(lifted, 1, True), score_of(logits, 1, True), rtol=1e-5)
+
+
+class Noting(nn.Module):
+    """Two taps, twice the image and twice that; notes the shapes of what is added to them."""
+
+    noted = {}
+
+    @nn.compact
+    def __call__(self, image, train):
+        taps, x = {}, image
+        for name in ("once", "twice"):
+            x = taps[name] = self.perturb(name, 2 * x)
+            Noting.noted[name] = jnp.shape(self.get_variable("perturbations", name, 0))
+        return nn.Dense(2, use_bias=False)(x.mean((1, 2))), taps
+
+
+def test_only_the_tap_that_is_asked_for_gets_an_array():
+    image = jnp.asarray(pictures(2, 4))
+    kernel = jnp.arange(6.0).reshape(3, 2)
+    variables = {"params": {"Dense_0": {"kernel": kernel}}}
+    activation, gradient = activation_and_gradient(Noting(), variables, image, 1, "once")
+    assert Noting.noted == {"once": image.shape, "twice": ()}
+    np.testing.assert_allclose(activation, 2 * image)
+    np.testing.assert_allclose(gradient, jnp.broadcast_to(2 * kernel[:, 1] / 16, image.shape))
 
 
 @pytest.mark.parametrize("against_others", [False, True])

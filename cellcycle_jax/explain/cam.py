@@ -5,7 +5,8 @@ size of the tap, signed and not normalised: the published cut at zero is left to
 model, tap and `against_others` (see `taps.score_of`) are fixed inside jit.
 
 Where neighbours that are max-pooled together are equal, as zeros after a relu are, jax.numpy divides the gradient
-between them and other libraries give it to one of them. Only Grad-CAM++ notices.
+between them and other libraries give it to one of them. Only Grad-CAM++ notices. So it is at the tap; behind it a model
+may pool as it does in training, where the first gets it.
 """
 
 import jax

@@ -10,8 +10,9 @@ from cellcycle_jax.models.pooling import max_pool2
 class NagaoCNN(nn.Module):
     """[Conv3x3 relu maxpool] (depth + 1) times, each with twice the channels; dense relu, dropout, dense.
 
-    The taps `conv1`, `conv2`, ... are the activations of the convolutions before pooling. Where none is perturbed they
-    stand beside the way to the logits, so a compiled program that does not use them does not compute them.
+    The taps `conv1`, `conv2`, ... are the activations of the convolutions before pooling. One that is not perturbed, or
+    by a number only, stands beside the way to the logits, so a compiled program that does not use it does not compute
+    it.
 
     Attributes:
         classes: number P of classes.
@@ -43,7 +44,7 @@ class NagaoCNN(nn.Module):
             name = f"conv{i}"
             layer = x, *conv(x.shape[-1])
             taps[name] = self.perturb(name, conv_relu(*layer))
-            perturbed = self.has_variable("perturbations", name)
+            perturbed = jnp.ndim(self.get_variable("perturbations", name, 0)) > 0
             x = max_pool2(taps[name]) if perturbed else conv_relu_pool(*layer)
         x = nn.relu(self.hidden(x.reshape(x.shape[0], -1)))
         return self.head(self.drop(x, deterministic=not train)), taps
