@@ -53,7 +53,7 @@ $(PEERS)/.ready: bench/peers/requirements.txt
 # All comparisons with a worker for each way, one after another, into bench/RESULTS.md (bench/README.md).
 .PHONY: bench
 bench: $(VENV)/.ready $(PEERS)/.ready
-	for name in train inference cohort scaling augment input startup; do $(RUN) bench/$$name.py --record || exit; done
+	for name in train inference gradcam cohort scaling augment input startup; do $(RUN) bench/$$name.py --record || exit; done
 
 # One solved set per target; needs `pip install uv`. Refreshed, as uv overlooks a requirements.txt that has changed.
 constraints:
