@@ -75,7 +75,7 @@ def test_the_results_count_networks_of_each_kind():
     assert len(by_cue.splitlines()) == 4
     assert "| corner stamp | 1 of 2: " in by_shortcut and "| neighbour's nucleus | 1 of 1: " in by_shortcut
     lines = [[part.split(":")[0].strip() for part in line.strip("|").split("|")] for line in by_method.splitlines()[2:]]
-    assert lines == [[study.DEFAULT, "2 of 2", "2 of 2", "1 of 2"], ["grad_cam", "", "2 of 2", "2 of 2"],
+    assert lines == [["grad_cam", "", "2 of 2", "2 of 2"], [study.DEFAULT, "2 of 2", "2 of 2", "1 of 2"],
                      ["shapley", "1 of 2", "", ""]]
 
 
