@@ -9,6 +9,7 @@ from cellcycle_jax.explain.methods import (
     attribute,
     class_maps,
     logits_of,
+    margins,
     resized,
     share_of_blank,
 )
@@ -109,3 +110,8 @@ def test_maps_are_compared_on_one_grid():
     np.testing.assert_allclose(at_resolution(np.full((1, 6, 6, 1), 2.0, np.float32), 4), 2, rtol=1e-6)
     coarse = np.arange(4, dtype=np.float32)[None, :, None, None] * np.ones((1, 4, 4, 1), np.float32)
     np.testing.assert_allclose(at_resolution(coarse, 8)[0, :, 0, 0], [0, 0.25, 0.75, 1.25, 1.75, 2.25, 2.75, 3])
+
+
+def test_a_margin_is_a_logit_less_the_mean_of_the_others():
+    np.testing.assert_allclose(margins([[1.0, 2.0, 6.0]]), [[-3, -1.5, 4.5]])
+    np.testing.assert_allclose(margins([[1.0, 4.0]]), [[-3, 3]])

@@ -291,11 +291,6 @@ def test_networks_without_a_shortcut_are_seldom_caught():
     assert sum(caught) <= 5
 
 
-def test_a_margin_is_a_logit_less_the_mean_of_the_others():
-    np.testing.assert_allclose(shortcuts.margins([[1.0, 2.0, 6.0]]), [[-3, -1.5, 4.5]])
-    np.testing.assert_allclose(shortcuts.margins([[1.0, 4.0]]), [[-3, 3]])
-
-
 def test_logits_of_donors_name_cell_and_donor():
     cells = mixed(24)
     shown = []

@@ -17,7 +17,7 @@ from scipy.special import softmax
 
 from cellcycle_jax import mesh, metrics, statistics
 from cellcycle_jax.errors import InputRefused, UsageError
-from cellcycle_jax.explain.methods import logits_of
+from cellcycle_jax.explain.methods import logits_of, margins
 
 MOST = 8  # channels: 256 subsets
 SCORES = ("balanced_accuracy", "auroc")
@@ -150,22 +150,13 @@ def margin_shapley(logits) -> np.ndarray:
         class when all channels are another cell's.
     """
     logits = np.asarray(logits, np.float64)
-    return shapley(margins(logits, logits[-1, 0].argmax(-1)).mean(1)).T
+    return shapley(_margins_of(logits, logits[-1, 0].argmax(-1)).mean(1)).T
 
 
-def margins(logits, class_index) -> np.ndarray:
-    """Logit of a class less the highest of the others.
-
-    Args:
-        logits: f [..., N, P], P at least 2.
-        class_index: i [N].
-
-    Returns:
-        f64 [..., N].
-    """
-    logits = np.asarray(logits, np.float64)
-    own = np.arange(logits.shape[-1]) == np.asarray(class_index)[:, None]
-    return np.where(own, logits, -np.inf).max(-1) - np.where(own, -np.inf, logits).max(-1)
+def _margins_of(logits, class_index) -> np.ndarray:
+    """Margin of a class i [N] for each cell, f64 [..., N], of logits f32 [..., N, P]."""
+    index = np.broadcast_to(class_index[:, None], (*logits.shape[:-1], 1))
+    return np.take_along_axis(margins(logits), index, -1)[..., 0]
 
 
 def occlusion_by_mean(model, variables, images, label, batch: int = BATCH) -> dict[str, np.ndarray]:
@@ -245,7 +236,7 @@ def _shares(value) -> np.ndarray:
 def _fall(plain, without, label) -> dict[str, np.ndarray]:
     """Fall from logits [N, P] to [K, R, N, P]."""
     called = plain.argmax(-1)
-    margin = margins(plain, called) - margins(without, called).mean(1)
+    margin = _margins_of(plain, called) - _margins_of(without, called).mean(1)
     before, after = (_subset_scores("auroc", label, softmax(part.astype(np.float64), axis=-1), None)[:, 0]
                      for part in (plain[None, None], without))  # fmt: skip
     return {"margin": margin.T, "auroc": before - after}

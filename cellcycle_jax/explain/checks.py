@@ -262,7 +262,7 @@ def _with_margin(network, rows, split):
     place = pd.Series(np.arange(len(crops)), index=crops.cell_id)
     rows = rows[rows[schema.CELL_ID].isin(place.index)].reset_index(drop=True)
     logits = network.predict_logits(data.in_memory(data.take(crops, place[rows[schema.CELL_ID]].to_numpy())))
-    return rows, shortcuts.margins(logits)[:, -1]
+    return rows, methods.margins(logits)[:, -1]
 
 
 def _resampling(network) -> dict:

@@ -99,6 +99,12 @@ def logits_of(model, variables, images: np.ndarray, batch: int = BATCH) -> np.nd
                           _size(len(images), batch))
 
 
+def margins(logits) -> np.ndarray:
+    """Each class's logit less the mean of the others', f64 [..., P], of logits f32 [..., P]."""
+    logits = np.asarray(logits, np.float64)
+    return (logits - logits.mean(-1, keepdims=True)) * logits.shape[-1] / (logits.shape[-1] - 1)
+
+
 def resized(maps, side: int):
     """Maps f32 [N, h, w, C] at the size of the crop, bilinear: f32 [N, side, side, C]."""
     maps = jnp.asarray(maps)

@@ -13,7 +13,7 @@ import numpy as np
 from scipy import ndimage, special
 
 from cellcycle_jax import schema, statistics
-from cellcycle_jax.explain.methods import logits_of
+from cellcycle_jax.explain.methods import logits_of, margins
 
 DONORS = 8  # donors of each cell
 CONFIDENCE = 0.99  # of the intervals: several properties are asked for, and an alarm should mean something
@@ -170,12 +170,6 @@ def carried(given, own, donors, intact, cells: Cells, resampling: dict) -> dict:
         return {"share": _difference(handed, one[donors], of_donors) / _difference(whole, one, of_cells)}
 
     return statistics.bootstrap_intervals(score, groups, **resampling)["share"]
-
-
-def margins(logits) -> np.ndarray:
-    """Each class's logit less the mean of the others', f64 [N, P]."""
-    logits = np.asarray(logits, np.float64)
-    return (logits - logits.mean(1, keepdims=True)) * logits.shape[1] / (logits.shape[1] - 1)
 
 
 def _difference(margin, one, weights):
