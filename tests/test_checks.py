@@ -203,6 +203,16 @@ def test_what_cannot_be_asked_is_none(monkeypatch):
     assert asked(make_run(CORNER), monkeypatch)["brightness"]["value"] == pytest.approx(0, abs=0.2)
 
 
+def test_groups_are_resampled_and_fields_have_their_brightness(monkeypatch):
+    label = np.arange(48) % 2
+    crops = make_crops(label, pictures(label, CORNER))
+    monkeypatch.setattr(data, "load_crops", lambda folder, split, pixels: crops)
+    crops = dataclasses.replace(crops, group_id=np.full(48, "one"))
+    found = checks.asked_for_shortcuts(make_run(CORNER))
+    assert np.isnan(found["surroundings"]["carried"]["low"]) and found["n_groups"] == 1
+    assert found["brightness"] is not None and np.isnan(found["brightness"]["low"])
+
+
 def test_no_more_cells_are_asked_than_are_wanted(monkeypatch):
     monkeypatch.setattr(checks, "PER_CLASS", 20)
     assert asked(make_run(CORNER, mask="cell"), monkeypatch)["n_cells"] == 40  # of two classes
@@ -242,9 +252,11 @@ LOOKS = {"DNA": ("DNA", "nucleus"), "Golgi": ("Golgi", "second stain")}
 
 
 def looking(at):
+    """A table of shares that points at one thing for the last class, and at the other for the first."""
     channel, compartment = LOOKS[at]
-    return pd.DataFrame({"class": ["G1/S", "G2", "G2"], "channel": ["EB1", channel, "EB1"],
-                         "compartment": ["nucleus", compartment, "cell body"], "share": [1.0, 0.9, -0.1]})  # fmt: skip
+    other, elsewhere = LOOKS["Golgi" if at == "DNA" else "DNA"]
+    return pd.DataFrame({"class": ["G1/S", "G2", "G2"], "channel": [other, channel, "EB1"],
+                         "compartment": [elsewhere, compartment, "cell body"], "share": [5.0, 0.9, -0.1]})  # fmt: skip
 
 
 def measured(folder, monkeypatch, cells, cell_lines=()):
