@@ -230,7 +230,7 @@ COMMANDS = {
                             "final": (False, "open the locked test split, and log that it was opened")}),
     "explain": (explain, {"workdir": (None, "folder of the run"),
                           "tap": ("", "activation that Grad-CAM reads, e.g. stage2; empty: config.explain.tap"),
-                          "others": ("", "folders of runs with other seeds, by commas, to compare the maps with")}),
+                          "others": ("", "folders of runs with other seeds or permuted labels, by commas")}),
     "discover": (discover, {"workdir": (None, "folder of the run")}),
     "report": (report, {"workdir": (None, "folder of the run")}),
     "predict": (predict, {"workdir": (SHIPPED, "folder of a run, or of a predictor"),

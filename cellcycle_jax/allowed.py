@@ -3,7 +3,7 @@
 import functools
 import math
 
-from cellcycle_jax import feed, log, models, optim
+from cellcycle_jax import data, feed, log, models, optim
 from cellcycle_jax.errors import UsageError
 from cellcycle_jax.model_input import MASKS, SCALES
 
@@ -18,6 +18,7 @@ ALLOWED = (
     ("model.dtype", f"one of {', '.join(DTYPES)}", lambda v: v in DTYPES),
     ("data.placement", f"one of {', '.join(feed.PLACEMENTS)}", lambda v: v in feed.PLACEMENTS),
     ("data.mask", f"one of {', '.join(MASKS)}", lambda v: v in MASKS),
+    ("data.labels", f"one of {', '.join(data.LABELS)}", lambda v: v in data.LABELS),
     ("data.scale", f"one of {', '.join(SCALES)}", lambda v: v in SCALES),
     ("augment.rotate_deg", "0 to 180", lambda v: 0 <= v <= 180),
     ("augment.shift", "0 to 0.5", lambda v: 0 <= v <= 0.5),

@@ -56,7 +56,8 @@ def load(config, data_dir, models: int):
     if models > 1 and placement != "device":
         raise UsageError(f"data.placement={placement!r}: models trained as one program need their cells on the device "
                          f"({needed / 2**30:.1f} GiB); train them one by one (sweep --index)")
-    splits = [data.load_crops(data_dir, s, pixels=placement != "disk") for s in ("train", "validation")]
+    splits = [data.with_labels(data.load_crops(data_dir, s, pixels=placement != "disk"), config.data.labels)
+              for s in ("train", "validation")]
     for crops in splits:
         require_compartments(crops.compartments_present[crops.label >= 0], config.data.mask, config.data.scale)
     return placement, splits

@@ -11,6 +11,7 @@ from cellcycle_jax.errors import InputRefused, StoredStateRefused, UsageError
 
 BUILDER = pathlib.Path("tfds", "cells", "1.0.0")
 METADATA = ("channels", "classes", "markers", "nucleus", "stains", "group_by")
+LABELS = ("own", "permuted")  # which labels a model is trained on
 ARRAYS = ("image", "image_scale", "compartments", "norm", "label")
 _TEXT_COLUMNS = {"cell_id": schema.CELL_ID, "group_id": schema.FIELD, "field_id": schema.FIELD, "well": schema.WELL,
                  "plate": schema.PLATE, "cell_line": schema.CELL_LINE}  # of cells that no split has grouped yet
@@ -205,6 +206,15 @@ def channel_indices(crops: Crops, names=()) -> tuple[int, ...]:
     if len(set(names)) < len(names):
         raise UsageError(f"data.channels: {', '.join(names)} names a channel twice; name each once")
     return tuple(crops.channels.index(name) for name in names)
+
+
+def with_labels(crops: Crops, labels: str) -> Crops:
+    """The crops of a split with their own labels, or with 'permuted' ones: dealt out anew, always in the same way."""
+    if labels == "own":
+        return crops
+    label, known = crops.label.copy(), np.flatnonzero(crops.label != schema.NO_LABEL)
+    label[known] = np.random.default_rng(0).permutation(label[known])
+    return dataclasses.replace(crops, label=label)
 
 
 def in_memory(crops: Crops) -> Crops:

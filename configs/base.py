@@ -125,6 +125,7 @@ def training() -> ConfigDict:
     c.data.cell_lines = ()  # lines to train on and score; (): all
     c.data.mask = "cell"  # 'cell': everything outside the own cell's body is zero; 'nucleus': outside the own nucleus; 'none'; 'ring': a control, what lies farthest from the cell
     c.data.scale = "reference"  # 'reference': (pixel - background) / the field's reference; 'own_max': / the brightest px of the own nucleus; 'spread': / the spread of the field's pixels
+    c.data.labels = "own"  # 'own'; 'permuted': a control, labels dealt out anew among the cells of each split, so that there is nothing to learn
     c.data.placement = "auto"  # where the crops lie while training: 'device', 'host' (memory), 'disk'; 'auto': the fastest that has room (docs/training.md). The result is the same
 
     c.model = ConfigDict()

@@ -104,6 +104,17 @@ def test_fewer_cells_than_are_tested_are_all_taken():
     assert cells.few is cells
 
 
+def test_runs_on_permuted_labels_are_told_from_other_seeds():
+    """The other seed is the same network; the one on permuted labels reads the other half of the crop."""
+    cells = make_cells(make_run(UPPER), [0, 1] * 8)
+    permuted, seed = make_run(~UPPER, labels="permuted"), make_run(UPPER)
+    found = checks.sane(cells, [permuted, seed])["integrated_gradients"]
+    assert next(row for row in found["seeds"] if row["measure"] == "spearman")["value"] == pytest.approx(1)
+    assert len(found["labels"]) == 1 and found["labels"][0]["strength"]["value"] < 0.9
+    alone = checks.sane(cells)["integrated_gradients"]
+    assert alone["seeds"] is None and alone["labels"] is None
+
+
 def test_of_two_classes_the_last_is_explained_and_of_more_each():
     assert checks.explained_classes(("G1/S", "G2")) == [1]
     assert checks.explained_classes(("G1", "S", "G2")) == [0, 1, 2]

@@ -184,3 +184,12 @@ def test_inputs_that_need_a_nucleus_refuse_crops_without():
         with pytest.raises(InputRefused, match="2 of 4"):
             model_input.require_compartments(present, mask, scale)
     model_input.require_compartments(present[[1, 3]], "nucleus", "own_max")
+
+
+def test_permuted_labels_are_the_same_ones_dealt_out_anew():
+    crops = tiny.crops(40, unlabelled=6)
+    dealt = data.with_labels(crops, "permuted")
+    assert (dealt.label[34:] == schema.NO_LABEL).all() and np.bincount(dealt.label[:34]).tolist() == [17, 17]
+    assert 5 < (dealt.label[:34] != crops.label[:34]).sum() < 29  # about half of them have another one now
+    assert data.with_labels(crops, "permuted").label.tolist() == dealt.label.tolist()
+    assert data.with_labels(crops, "own") is crops and crops.label[:4].tolist() == [0, 1, 0, 1]

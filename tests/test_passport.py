@@ -15,9 +15,10 @@ SCORE, SURROUNDINGS, BRIGHTNESS = ("score above chance", "reads the cell, not it
                                    "does not read the brightness of the field")
 BATCH, FAITHFUL, WEIGHTS = ("class and batch are not the same", "the answer falls where the map says",
                             "the map depends on what was learnt")
+LABELS = "the map depends on the labels"
 TRIVIAL, SEEDS, EDITS = ("the map is not what needs no network", "other seeds give the same map",
                          "editing what the map names moves the answer")
-NAMES = [SCORE, SURROUNDINGS, BRIGHTNESS, BATCH, FAITHFUL, WEIGHTS, TRIVIAL, SEEDS, EDITS]
+NAMES = [SCORE, SURROUNDINGS, BRIGHTNESS, BATCH, FAITHFUL, WEIGHTS, LABELS, TRIVIAL, SEEDS, EDITS]
 
 
 def score(value, low=None, high=None):
@@ -44,6 +45,10 @@ def similar(value, measure="strength", **bounds):
     return [{"measure": "ssim", **score(0.9)}, {"measure": measure, **score(value, **bounds)}]
 
 
+def permuted(value, passes=True):
+    return {"strength": score(value), "threshold": 0.5, "passes": passes}
+
+
 def edit(channel, slope, words, sure=True):
     return {"channel": channel, "words": words, "monotone": sure, "slope": slope and score(slope)}
 
@@ -61,7 +66,7 @@ def passing():
         "faithful": {METHOD: curves(*[0.1] * 8)},
         "sane": {METHOD: {"weights": {"strength": score(0.13), "floor": score(0.23), "threshold": 0.5, "passes": True},
                           "trivial": {"edges": similar(0.21), "centre": similar(0.31)},
-                          "seeds": similar(0.71, "spearman")}},
+                          "labels": [permuted(0.1)], "seeds": similar(0.71, "spearman")}},
         "edited": {"class": "G2", "rows": [edit("DNA", 0.8, "DNA brightness"), edit("Golgi", None, "Golgi area")],
                    "agreement": {"by_attribution": "DNA", "sentence": "Both name the same channel."}},
         "words": {"r2": score(0.81), "steps": [{"family": "amount of DNA", "or": []}]}, "words_why": "",
@@ -98,6 +103,7 @@ def failing(name):
         BATCH: (("shortcuts", "batch", "plate"), score(0.9)),
         FAITHFUL: (("faithful", METHOD), curves(*[-0.2] * 8)),
         WEIGHTS: (("sane", METHOD, "weights", "passes"), False),
+        LABELS: (("sane", METHOD, "labels"), [permuted(0.2), permuted(0.7, passes=False)]),
         TRIVIAL: (("sane", METHOD, "trivial", "edges"), similar(0.8)),
         SEEDS: (("sane", METHOD, "seeds"), similar(0.1, "spearman", low=-0.1)),
         EDITS: (("edited", "rows"), [edit("DNA", 0.1, "DNA brightness", sure=False)]),
@@ -108,13 +114,13 @@ def test_a_network_that_passes_everything_is_trusted():
     passport = make_passport(*passing())
     assert passport["status"] == "trusted"
     assert [one["name"] for one in passport["checks"]] == NAMES
-    assert [one["passed"] for one in passport["checks"]] == [True] * 9
+    assert [one["passed"] for one in passport["checks"]] == [True] * len(NAMES)
     assert "passed all checks" in passport["verdict"][0] and len(passport["verdict"]) == 4
     assert {name: passport[name] for name in passing()[1]} == passing()[1]
 
 
 STATUS = {SCORE: "chance", **dict.fromkeys((SURROUNDINGS, BRIGHTNESS, BATCH), "shortcut"),
-          **dict.fromkeys((FAITHFUL, WEIGHTS, TRIVIAL, SEEDS, EDITS), "caution")}
+          **dict.fromkeys((FAITHFUL, WEIGHTS, LABELS, TRIVIAL, SEEDS, EDITS), "caution")}
 FIRST = {"chance": "There is nothing to explain", "shortcut": "Do not trust", "caution": "With caution"}
 
 
@@ -185,6 +191,7 @@ NOT_MADE = {
     SURROUNDINGS: (("shortcuts", "surroundings"), None, "the body of the cell is not known"),
     BRIGHTNESS: (("shortcuts", "brightness"), None, "one field only"),
     BATCH: (("shortcuts", "batch"), {"plate": None, "well": None}, "one plate, well and cell line"),
+    LABELS: (("sane", METHOD, "labels"), None, "--config.data.labels=permuted"),
     SEEDS: (("sane", METHOD, "seeds"), None, "--others=RUN"),
     EDITS: (("edited", "rows"), [], "Both name"),
 }
@@ -302,6 +309,7 @@ NUMBERS = {
     BRIGHTNESS: ("7 % (6 to 8)",),
     BATCH: ("The well alone", "0.53 (0.44 to 0.54)"),
     FAITHFUL: ("8 of 8 tests", "40 cells", "fill0 deletion 0.150", "fill3 insertion 0.150"),
+    LABELS: ("0.10 (0.09 to 0.11)", "below 0.5"),
     WEIGHTS: ("0.13 (0.12 to 0.14)", "two random networks 0.23", "below 0.5"),
     TRIVIAL: ("edges 0.21", "centre 0.31", "below 0.5"),
     SEEDS: ("0.71 (0.70 to 0.72)",),

@@ -121,25 +121,29 @@ def faithful(cells: Explained) -> dict:
 
 
 def sane(cells: Explained, others=()) -> dict:
-    """Whether maps depend on what was learnt: other weights, other seeds, and what needs no network.
+    """Whether maps depend on what was learnt: other weights, labels and seeds, and what needs no network.
 
     Args:
         cells: explained cells.
-        others: runs of the same channels and classes, such as other seeds.
+        others: runs of the same channels and classes: trained on permuted labels (`data.labels`), or with other seeds.
     """
     few, found = cells.few, {}
     called, shape = few.logits.argmax(1), few.images.shape[1:]
+    permuted, seeds = ([run for run in others if (run.config.data.labels == "permuted") == p] for p in (True, False))
     for name in (DEFAULT, COARSE):
-        maps = few.maps(name, called)
-        weights = sanity.weight_randomisation(lambda v, name=name: few.maps(name, called, v), few.run.model,
-                                              few.run.variables, shape, few.groups, **few.resampling)
+        def maps_of(variables, name=name):
+            return few.maps(name, called, variables)
+
+        maps = maps_of(None)
+        weights = sanity.weight_randomisation(maps_of, few.run.model, few.run.variables, shape, few.groups,
+                                              **few.resampling)
         trivial = {what: sanity.similarity(maps, one(few.images), few.groups, **few.resampling)
                    for what, one in sanity.TRIVIAL.items()}
-        seeds = None
-        if others:
-            each = [maps, *(few.maps(name, called, other.variables) for other in others)]
-            seeds = sanity.repeatability(each, few.groups, **few.resampling)
-        found[name] = {"weights": weights, "trivial": trivial, "seeds": seeds}
+        labels = [sanity.label_randomisation(maps, maps_of(run.variables), few.groups, **few.resampling)
+                  for run in permuted]
+        each = [maps, *(maps_of(run.variables) for run in seeds)]
+        found[name] = {"weights": weights, "trivial": trivial, "labels": labels or None,
+                       "seeds": sanity.repeatability(each, few.groups, **few.resampling) if seeds else None}
     return found
 
 

@@ -25,7 +25,7 @@ def run_explain(workdir, tap: str = "", others=()) -> pathlib.Path:
     Args:
         workdir: the run folder.
         tap: activation that Grad-CAM reads; "": the one of the run's config.
-        others: run folders of the same channels and classes, such as other seeds, with which maps are compared.
+        others: run folders of the same channels and classes with which maps are compared: other seeds, permuted labels.
 
     Returns:
         The folder RUN/explain.
@@ -100,7 +100,7 @@ def _cells(run, tap) -> checks.Explained:
 def _comparable(other, run, name):
     if (other.model, other.channels, other.classes) != (run.model, run.channels, run.classes):
         raise UsageError(f"--others={name}: has another model, other channels or other classes; give a run that "
-                         "differs in its seed only")
+                         "differs in its seed or labels only")
     return other
 
 

@@ -28,7 +28,8 @@ def make_passport(found: dict, about: dict) -> dict:
     """
     tests = [_score(found["score"], about), _surroundings(found["shortcuts"], about), _brightness(found["shortcuts"]),
              _batch(found["shortcuts"]), _faithful(found["faithful"], about), _weights(found["sane"], about),
-             _trivial(found["sane"], about), _seeds(found["sane"], about), _edits(found["edited"])]
+             _labels(found["sane"], about), _trivial(found["sane"], about), _seeds(found["sane"], about),
+             _edits(found["edited"])]
     status = _status(tests)
     return {**about, "status": status, "verdict": _verdict(status, tests, found, about), "checks": tests,
             "where": found["where"].to_dict("records"), "places": places(found["where"], about)}
@@ -132,6 +133,16 @@ def _trivial(found, about):
     words = ", ".join(f"{name} {row['value']:.2f}" for name, row in each.items())
     return _check("the map is not what needs no network", not alike, f"Rank correlation with trivial maps: {words}. "
                   f"Allowed: below {ALIKE:g}.")
+
+
+def _labels(found, about):
+    each, name = found[about["method"]]["labels"], "the map depends on the labels"
+    if each is None:
+        return _check(name, None, "No run with permuted labels was given (train --config.data.labels=permuted, explain "
+                      "--others=RUN).")
+    worst = max(each, key=lambda one: one["strength"]["value"])
+    return _check(name, bool(worst["passes"]), "Rank correlation with maps of a network that was trained on permuted "
+                  f"labels: {number(worst['strength'])}. Allowed: below {worst['threshold']:g}.")
 
 
 def _seeds(found, about):
