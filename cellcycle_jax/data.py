@@ -208,6 +208,12 @@ def channel_indices(crops: Crops, names=()) -> tuple[int, ...]:
     return tuple(crops.channels.index(name) for name in names)
 
 
+def rows_of_cells(crops: Crops, cell_ids) -> np.ndarray:
+    """Row of each cell among the crops, i64 [n], in the order of the ids; KeyError where one is not there."""
+    place = {cell: row for row, cell in enumerate(crops.cell_id.tolist())}
+    return np.array([place[cell] for cell in cell_ids], np.int64)
+
+
 def with_labels(crops: Crops, labels: str) -> Crops:
     """The crops of a split with their own labels, or with 'permuted' ones: dealt out anew, always in the same way."""
     if labels == "own":

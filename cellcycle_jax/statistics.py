@@ -68,6 +68,18 @@ def bootstrap_intervals(score, groups, bootstraps: int, confidence: float, seed:
     return result
 
 
+def mean_with_interval(values, groups, bootstraps: int, confidence: float, seed: int) -> dict[str, float]:
+    """Mean of values f [N] over the cells where it is finite: {"value", "low", "high", "n_cells"}; NaN where none."""
+    values, known = np.nan_to_num(values), np.isfinite(values)
+
+    def score(weights):
+        total = weights @ known
+        return {"mean": np.where(total > 0, weights @ values / np.maximum(total, 1e-300), np.nan)}
+
+    found = bootstrap_intervals(score, groups, bootstraps, confidence, seed)["mean"]
+    return {name: found[name] for name in ("value", "low", "high")} | {"n_cells": int(known.sum())}
+
+
 def _complete(label, classes: int):
     """A function of weights [B, N]: 1 where every class of `label` has weight, else NaN."""
     indicator = np.eye(classes)[np.asarray(label)][:, np.unique(label)]

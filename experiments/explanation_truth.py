@@ -11,11 +11,11 @@ between two processes. README.md holds question, command, cost and result.
 """
 
 import argparse
-import math
 import pathlib
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 from tqdm import tqdm
 
 from cellcycle_jax import data, families, files, loop, metrics, ranking, run, runtime, schema, separation
@@ -163,9 +163,8 @@ def discovered(train, validation, axes, of: dict) -> str:
 
 def hinted(network: run.Run, weights: list[dict], train, of: dict) -> str:
     """The family that the map's shortlist names first."""
-    crops = data.in_memory(data.load_crops(network.data_dir, "train"))
-    place = {cell: i for i, cell in enumerate(crops.cell_id.tolist())}
-    crops = data.take(crops, [place[cell] for cell in train.rows[schema.CELL_ID]])
+    crops = data.load_crops(network.data_dir, "train")
+    crops = data.take(crops, data.rows_of_cells(crops, train.rows[schema.CELL_ID]))
     logits = methods.logits_of(network.model, network.variables, network.images(crops)).astype(np.float64)
     weights = {(planted.CHANNELS[w["channel"]], w["compartment"]): max(w["share"], 0.0) for w in weights}
     listed = shortlist.shortlist(weights, of, train.linear, logits[:, 1] - logits[:, 0])
@@ -192,12 +191,9 @@ def one_set(out, cue: str, number: int) -> list[dict]:
     return rows
 
 
-def wilson(right: int, of: int, z: float = 1.96) -> tuple[float, float]:
-    """Interval of a share (Wilson 1927, doi 10.1080/01621459.1927.10502953)."""
-    share, scale = right / of, 1 + z * z / of
-    middle = (share + z * z / (2 * of)) / scale
-    half = z * math.sqrt(share * (1 - share) / of + z * z / (4 * of * of)) / scale
-    return max(middle - half, 0.0), min(middle + half, 1.0)  # of none or all it ends there, but for rounding
+def wilson(right: int, of: int) -> tuple[float, float]:
+    """95 % interval of a share (Wilson 1927, doi 10.1080/01621459.1927.10502953)."""
+    return tuple(stats.binomtest(right, of).proportion_ci(0.95, method="wilson"))
 
 
 def share(values) -> str:

@@ -139,7 +139,7 @@ def test_shares_by_channel_and_by_place():
     assert (fine["nucleus"], fine["nuclear rim"], fine["second stain outline"]) == pytest.approx((0.3, 0.2, 0.4))
     assert set(coarse.index) == {"nucleus", "second stain", "cell body", "background"}
     assert (coarse["nucleus"], coarse["second stain"], coarse["background"]) == pytest.approx((0.5, 0.5, 0), abs=1e-9)
-    first = contrast.first(found)
+    first = found.loc[found["share"].idxmax()]
     assert (first["channel"], first["compartment"]) == (1, "second stain outline")
 
 

@@ -172,10 +172,3 @@ def test_road_solves_its_equations_at_the_edge_too(monkeypatch):
                 weights.append(1 / 6 if 1 in (i, j) else 1 / 12)
                 values.append(found[n, a, b, c])
         assert found[n, y, x, c] == pytest.approx(np.average(values, weights=weights), abs=1e-3)
-
-
-def test_mean_is_over_known_cells_and_its_interval_over_groups():
-    found = f.mean_with_interval(np.array([1, 3, np.nan, 5.0]), ["a", "a", "b", "c"], **INTERVALS)
-    assert (found["value"], found["n_cells"]) == (3, 3)
-    assert (found["low"], found["high"]) == (2, 5)
-    assert np.isnan(f.mean_with_interval(np.full(2, np.nan), ["a", "b"], **INTERVALS)["value"])

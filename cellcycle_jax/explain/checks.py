@@ -263,9 +263,8 @@ def _measured(network):
 def _with_margin(network, rows, split):
     """Rows of the table that have a crop, and the margin of the last class of each, f64 [N]."""
     crops = data.load_crops(network.data_dir, split, pixels=False)
-    place = pd.Series(np.arange(len(crops)), index=crops.cell_id)
-    rows = rows[rows[schema.CELL_ID].isin(place.index)].reset_index(drop=True)
-    logits = network.predict_logits(data.in_memory(data.take(crops, place[rows[schema.CELL_ID]].to_numpy())))
+    rows = rows[rows[schema.CELL_ID].isin(crops.cell_id)].reset_index(drop=True)
+    logits = network.predict_logits(data.take(crops, data.rows_of_cells(crops, rows[schema.CELL_ID])))
     return rows, methods.margins(logits)[:, -1]
 
 

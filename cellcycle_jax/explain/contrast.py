@@ -88,8 +88,3 @@ def by_place(table: pd.DataFrame, coarse: bool = False) -> pd.Series:
     """Share of each place, over all channels; `coarse` takes parts of a thing together, see `localise.coarse`."""
     names = table["compartment"].map(localise.coarse) if coarse else table["compartment"]
     return table.groupby(names, sort=False)["share"].sum()
-
-
-def first(table: pd.DataFrame) -> pd.Series:
-    """The row with the largest share."""
-    return table.loc[table["share"].idxmax()]

@@ -81,9 +81,8 @@ def _edited(model, variables, edit, cells, start, doses, class_index):
 
 def _answers(logits, class_index):
     """Margin and probability of a class, f64 [N] each."""
-    logits = np.asarray(logits, np.float64)
-    others = np.delete(logits, class_index, axis=1).mean(1)
-    return {"margin": logits[:, class_index] - others, "probability": softmax(logits, axis=1)[:, class_index]}
+    prob = softmax(np.asarray(logits, np.float64), axis=1)
+    return {"margin": methods.margins(logits)[:, class_index], "probability": prob[:, class_index]}
 
 
 def _at_dose(model, variables, edit, cells, dose, class_index):

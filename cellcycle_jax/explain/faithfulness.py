@@ -71,7 +71,7 @@ def faithfulness(model, variables, images, maps, class_index, groups, *, fills=F
             area = {order: np.trapezoid(curve, fractions, axis=1) for order, curve in found.items()}
             gain = area["control"] - area["map"] if measure == "deletion" else area["map"] - area["control"]
             means = {"area": float(area["map"].mean()), "control": float(area["control"].mean())}
-            own = mean_with_interval(gain, groups, bootstraps, confidence, seed)
+            own = statistics.mean_with_interval(gain, groups, bootstraps, confidence, seed)
             rows.append({"fill": fill, "measure": measure, **own, **means})
             points += [{"fill": fill, "measure": measure, "order": order, "fraction": f, "probability": float(p)}
                        for order, curve in found.items() for f, p in zip(fractions, curve.mean(0), strict=True)]
@@ -105,18 +105,6 @@ def curves(model, variables, images, rank, class_index, fill: str, measure: str,
         prob = np.asarray(jax.nn.softmax(logits), np.float64)
         found.append(np.take_along_axis(prob, np.asarray(class_index)[:, None], axis=1)[:, 0])
     return np.stack(found, axis=1)
-
-
-def mean_with_interval(values, groups, bootstraps: int, confidence: float, seed: int) -> dict[str, float]:
-    """Mean of values f [N] over the cells where it is finite: {"value", "low", "high", "n_cells"}; NaN where none."""
-    values, known = np.nan_to_num(values), np.isfinite(values)
-
-    def score(weights):
-        total = weights @ known
-        return {"mean": np.where(total > 0, weights @ values / np.maximum(total, 1e-300), np.nan)}
-
-    found = statistics.bootstrap_intervals(score, groups, bootstraps, confidence, seed)["mean"]
-    return {name: found[name] for name in ("value", "low", "high")} | {"n_cells": int(known.sum())}
 
 
 def ranked(maps, ties) -> np.ndarray:

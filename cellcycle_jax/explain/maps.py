@@ -42,8 +42,7 @@ def run_explain(workdir, tap: str = "", others=()) -> pathlib.Path:
     cells = _cells(load_run(workdir), tap)
     others = [_comparable(load_run(other), cells.run, other) for other in others]
     crops, chosen = cells.crops, cells.run.config
-    maps = np.maximum(methods.class_maps(cells.run.model, cells.run.variables, cells.images, chosen.explain.tap)[0], 0)
-    prob = np.asarray(jax.nn.softmax(cells.logits))
+    maps, prob = class_maps(cells.run.model, cells.run.variables, cells.images, chosen.explain.tap)
     table = attribution(crops, maps, prob)
     summary = summarise(table, crops, maps, chosen.data.mask, chosen.evaluate, chosen.seed)
     _clear(folder)

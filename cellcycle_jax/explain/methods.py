@@ -10,6 +10,7 @@ import numpy as np
 
 from cellcycle_jax import mesh
 from cellcycle_jax.explain import cam, pixels
+from cellcycle_jax.explain.taps import scores_of
 
 BATCH = 64  # images on the devices at a time
 GROUP = 8  # fewer images than a batch are filled up to a multiple of this
@@ -101,8 +102,7 @@ def logits_of(model, variables, images: np.ndarray, batch: int = BATCH) -> np.nd
 
 def margins(logits) -> np.ndarray:
     """Each class's logit less the mean of the others', f64 [..., P], of logits f32 [..., P]."""
-    logits = np.asarray(logits, np.float64)
-    return (logits - logits.mean(-1, keepdims=True)) * logits.shape[-1] / (logits.shape[-1] - 1)
+    return scores_of(np.asarray(logits, np.float64), against_others=True)
 
 
 def resized(maps, side: int):

@@ -99,9 +99,8 @@ def draw_residuals(network: run.Run, left: pd.DataFrame, path: pathlib.Path) -> 
         path: PNG to write.
     """
     crops = data.load_crops(network.data_dir, "validation", pixels=False)
-    place = pd.Series(np.arange(len(crops)), index=crops.cell_id)
     left = left.head(RESIDUALS)
-    crops = data.in_memory(data.take(crops, place[left[schema.CELL_ID]].to_numpy()))
+    crops = data.in_memory(data.take(crops, data.rows_of_cells(crops, left[schema.CELL_ID])))
     images, tap = network.images(crops), network.config.explain.tap
     maps, _ = methods.class_maps(network.model, network.variables, images, tap)
     cells = [

@@ -82,10 +82,10 @@ def score_of(logits, class_index, against_others: bool = False):
 
 
 def scores_of(logits, against_others: bool = False):
-    """`score_of` for every class: f32 [B, P] -> f32 [B, P]."""
+    """`score_of` for every class: f [..., P] -> f [..., P], of JAX or NumPy as it is given."""
     if not against_others:
         return logits
-    return logits - (logits.sum(1, keepdims=True) - logits) / (logits.shape[1] - 1)
+    return logits - (logits.sum(-1, keepdims=True) - logits) / (logits.shape[-1] - 1)
 
 
 def activation_and_gradient(model, variables, image, class_index, tap: str = "last", against_others: bool = False):
