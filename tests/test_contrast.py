@@ -126,6 +126,11 @@ def test_without_cells_of_both_classes_there_is_no_difference(of_class):
     assert found.empty and tuple(found.columns) == contrast.COLUMNS[2:]
 
 
+def test_classes_that_are_answered_alike_share_nothing_out():
+    found = told(np.arange(8) % 2 == 0)
+    assert found.empty and tuple(found.columns) == contrast.COLUMNS[2:]
+
+
 def test_resamples_without_a_class_are_left_out():
     found = told(np.arange(6) == 0, groups=np.arange(6), c0_nucleus=2.0, c1_background=2.0)
     np.testing.assert_allclose(found.loc[0, ["share", "low", "high"]].astype(float), 0.5)

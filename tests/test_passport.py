@@ -173,6 +173,19 @@ def test_a_batch_that_surely_tells_the_class_is_not_hidden_by_one_that_may():
     assert "0.70 (0.65 to 0.71)" in check(passport, BATCH)["sentence"]
 
 
+def test_a_batch_that_tells_less_than_chance_is_said_to_tell_nothing():
+    found = check(changed(("shortcuts", "batch", "plate"), score(0.52)), BATCH)
+    assert found["sentence"].endswith(").") and "chance" not in found["sentence"]
+    below = {"plate": score(0.38, 0.3), "well": None, "cell line": None}
+    assert check(changed(("shortcuts", "batch"), below), BATCH)["sentence"].endswith(", no better than chance.")
+
+
+def test_a_share_of_the_surroundings_that_is_not_known_decides_nothing():
+    found = changed(("shortcuts", "surroundings", "carried"), {"value": NAN, "low": NAN, "high": NAN})
+    assert check(found, SURROUNDINGS)["passed"] is None and found["status"] == "trusted"
+    assert check(found, SURROUNDINGS)["sentence"].startswith("An unknown share of the difference")
+
+
 def test_edits_count_in_the_leading_channel_only():
     moving = [edit("DNA", 0.1, "DNA brightness", sure=False), edit("Golgi", 2.0, "Golgi area")]
     assert check(changed(("edited", "rows"), moving), EDITS)["passed"] is False

@@ -105,6 +105,22 @@ def test_a_pure_field_tells_nothing_by_itself():
     assert found["around"]["value"] < 0.5 and found["carried"]["value"] == 0
 
 
+@pytest.mark.parametrize("classes_of_groups", [(0, 0, 1), (0, 0, 0, 0, 1)])
+def test_cells_that_have_donors_of_one_class_only_tell_nothing(classes_of_groups):
+    """The one group of a class gets its donors from the other class alone, whatever its surroundings tell."""
+    groups = np.repeat(np.arange(len(classes_of_groups)), 60)
+    found = found_around(reading(CORNER), drawn(np.array(classes_of_groups)[groups], groups, around=1.0))
+    assert found["carried"]["value"] == pytest.approx(1, abs=0.05)
+
+
+def test_two_groups_of_a_class_each_cannot_be_asked():
+    groups = np.repeat([0, 1], 40)
+    found = found_around(reading(CORNER), drawn(groups, groups, around=1.0))
+    assert np.isnan([found["carried"][name] for name in ("value", "low", "high")]).all()
+    one_group = found_around(reading(CORNER), drawn(np.arange(160) % 2, np.zeros(160, int), around=1.0))
+    assert one_group["carried"]["value"] == pytest.approx(1, abs=0.05)
+
+
 def test_the_interval_of_the_share_resamples_groups():
     """Where light differs by field, few fields make a wide interval, however many cells they hold."""
     fields = np.arange(320) % 8

@@ -51,7 +51,7 @@ def difference(sums, areas, of_class, groups, resampling: dict) -> pd.DataFrame:
     Returns:
         One row per channel and place that any cell has: channel (0..C-1), compartment, share of the difference (it can
         be negative), area_share (over C), ratio of the two, each with its interval, n_cells and n_groups. Empty where
-        one class has no cell.
+        one class has no cell, or nothing differs between the classes.
     """
     known = np.isfinite(areas).all(1)
     sums, areas, inside, groups = sums[known], areas[known], np.asarray(of_class)[known], np.asarray(groups)[known]
@@ -65,14 +65,15 @@ def difference(sums, areas, of_class, groups, resampling: dict) -> pd.DataFrame:
         mean = [np.divide(w @ flat, w.sum(1)[:, None], out=np.full((len(w), flat.shape[1]), np.nan),
                           where=w.sum(1)[:, None] > 0) for w in of]
         gap = mean[0] - mean[1]
-        share = gap / gap.sum(1, keepdims=True)
+        total = gap.sum(1, keepdims=True)
+        share = np.divide(gap, total, out=np.full(gap.shape, np.nan), where=total != 0)
         return {i: share[:, i] for i in range(flat.shape[1])}
 
     found = statistics.bootstrap_intervals(score, groups, **resampling)
     rows = []
     for i, one in found.items():
         channel, place = divmod(i, sums.shape[2])
-        if area[i] > 0:
+        if area[i] > 0 and np.isfinite(one["value"]):
             bounds = [one[b] for b in ("value", "low", "high")]
             rows.append((channel, localise.COMPARTMENTS[place], *bounds, area[i], *(b / area[i] for b in bounds),
                          len(sums), len(set(groups.tolist()))))

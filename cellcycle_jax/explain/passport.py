@@ -45,6 +45,10 @@ def percent(score: dict) -> str:
     return f"{100 * score['value']:.0f} % ({bounds})" if math.isfinite(score["value"]) else "an unknown share"
 
 
+def _capital(words: str) -> str:
+    return words[0].upper() + words[1:]
+
+
 def number(score: dict) -> str:
     """A number with its interval."""
     bounds = f"{score['low']:.2f} to {score['high']:.2f}" if _certain(score) else "no interval"
@@ -80,9 +84,9 @@ def _surroundings(asked, about):
         return _check(name, passed, f"Surroundings were not exchanged: {why}.")
     caught = shortcuts.is_shortcut("surroundings", found["carried"])
     return _check(name, not caught if _certain(found["carried"]) else None, (
-        f"{percent(found['carried'])} of the difference between the classes goes with the surroundings to another "
-        f"cell. The score of {found['intact']['value']:.2f} is {found['cell']['value']:.2f} on others' surroundings, "
-        f"and {found['around']['value']:.2f} by the class of those whose surroundings they are; "
+        f"{_capital(percent(found['carried']))} of the difference between the classes goes with the surroundings to "
+        f"another cell. The score of {found['intact']['value']:.2f} is {found['cell']['value']:.2f} on others' "
+        f"surroundings, and {found['around']['value']:.2f} by the class of those whose surroundings they are; "
         f"{100 * found['changed']['value']:.0f} % of the calls change."), caught)
 
 
@@ -92,8 +96,8 @@ def _brightness(asked):
         return _check(name, None, "Brightness was not exchanged: there is one field only, or each cell is shown "
                       "relative to its own brightest pixel.")
     caught = shortcuts.is_shortcut("brightness", found)
-    return _check(name, not caught if _certain(found) else None, f"{percent(found)} of the difference between the "
-                  "classes goes with the brightness of the field to another cell.", caught)
+    return _check(name, not caught if _certain(found) else None, f"{_capital(percent(found))} of the difference "
+                  "between the classes goes with the brightness of the field to another cell.", caught)
 
 
 def _batch(asked):
@@ -106,7 +110,8 @@ def _batch(asked):
     words = f"The {worst} alone, without any picture, tells the class with an area under the ROC curve of "
     passed = not told[worst] if _certain(known[worst]) else None
     return _check(name, passed, words + number(known[worst]) + (
-        ": what the network learnt may be the batch." if told[worst] else "."), told[worst])
+        ": what the network learnt may be the batch." if told[worst] else ", no better than chance."
+        if known[worst]["value"] <= CHANCE else "."), told[worst])
 
 
 def _faithful(found, about):
@@ -215,8 +220,8 @@ def _verdict(status, tests, found, about) -> list[str]:
 
 def _look(where, about):
     if where.empty:
-        return ("Where it looks cannot be said: the outline of the nucleus is not known, or all explained cells are of "
-                "one class.")
+        return ("Where it looks cannot be said: the outline of the nucleus is not known, all explained cells are of "
+                "one class, or the network answers all cells alike.")
     told = places(where, about)
     if not told:
         return "No place carries, told from none, a tenth of the difference between the classes."

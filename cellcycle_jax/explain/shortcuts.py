@@ -158,18 +158,30 @@ def carried(given, own, donors, intact, cells: Cells, resampling: dict) -> dict:
     Args:
         given, own, donors: as `donor_logits` returns them.
         intact: logits f32 [N, P] of the cells as they are.
+
+    A cell whose donors can be of one class only, since its group alone holds the other, tells nothing and is left out;
+    all NaN where that is every cell.
     """
     handed, whole = margins(given), margins(intact)
     handed -= handed.reshape(DONORS, -1, handed.shape[1]).mean(0)[own]
     handed *= DONORS / (DONORS - 1)  # less the mean over the others: that over all holds what it is compared with
     one = np.eye(handed.shape[1])[cells.label]
     groups = np.concatenate([cells.groups[donors], cells.groups])
+    asked = _has_choice(cells.label, cells.groups)[own]
 
     def score(weights):
-        of_donors, of_cells = weights[:, : len(donors)], weights[:, len(donors) :]
+        of_donors, of_cells = weights[:, : len(donors)] * asked, weights[:, len(donors) :]
         return {"share": _difference(handed, one[donors], of_donors) / _difference(whole, one, of_cells)}
 
     return statistics.bootstrap_intervals(score, groups, **resampling)["share"]
+
+
+def _has_choice(label, groups) -> np.ndarray:
+    """Whether the donors of each cell can be of more than one class, bool [N]; see `draw_donors`."""
+    if len(np.unique(groups)) < 2:
+        return np.full(len(label), len(np.unique(label)) > 1)
+    choice = {group: len(np.unique(label[groups != group])) > 1 for group in np.unique(groups)}
+    return np.array([choice[group] for group in groups])
 
 
 def _difference(margin, one, weights):
