@@ -34,6 +34,7 @@ class Run:
     channels: tuple[str, ...]  # what the model sees, in order
     classes: tuple[str, ...]
     markers: tuple[str, ...]
+    crop_px: int  # side of the crops that the model was trained on
 
     def inputs(self, crops: data.Crops):
         """`model_input.model_inputs` with this run's choices made, for crops of any data set that has its channels."""
@@ -83,7 +84,7 @@ def load_run(workdir, finished: bool = False) -> Run:
         raise StoredStateRefused(f"{workdir}: training stands at step {step} of {config.train.steps}; run `launch.py "
                                  "train` to its end first")
     return Run(workdir, config, model, best, own["best_step"], record["run_id"], pathlib.Path(record["data_dir"]),
-               tuple(record["channels"]), tuple(record["classes"]), tuple(record["markers"]))
+               tuple(record["channels"]), tuple(record["classes"]), tuple(record["markers"]), record["crop_px"])
 
 
 def how_far(workdir) -> tuple[int, str]:

@@ -20,17 +20,16 @@ from tqdm import tqdm
 
 from cellcycle_jax import data, families, files, loop, metrics, ranking, run, runtime, schema, separation
 from cellcycle_jax import table as tables
-from cellcycle_jax.explain import channels, checks, contrast, localise, methods, shortcuts, shortlist
+from cellcycle_jax.explain import checks, contrast, localise, methods, shortcuts
 from configs import base
 from experiments import planted
 
 STEPS, BATCH = 250, 64
 SETS, SEEDS, SINGLE = 8, 5, 4  # data sets of each cue, networks of each, data sets of the first command
-ALL = 10**9
 RANKED = 4  # data sets of each cue in which all methods explain the first network
 EXPLAINED, ASKED = 100, 200  # cells of each class that are explained, and that are asked for shortcuts
-DEFAULT = "integrated_gradients"
-RESAMPLING = {"bootstraps": 500, "confidence": 0.99, "seed": 0}
+DEFAULT = checks.DEFAULT
+RESAMPLING = {"bootstraps": 1, "confidence": 0.95, "seed": 0}  # discover is asked for its order only
 FIRST_SEED = 100  # data sets 0 to 99 are for trying things out
 WHERE = ("channel", "place", "place over its area")
 
@@ -53,19 +52,20 @@ def trained(data_dir, out, configs: dict) -> dict[str, run.Run]:
     return {name: run.load_run(folder) for name, folder in folders.items()}
 
 
-def cells_of(network: run.Run, splits, most: int) -> tuple[shortcuts.Cells, data.Crops]:
-    """Up to `most` labelled cells of each class of some splits as a network sees them, and their crops."""
-    crops = data.join([data.in_memory(data.load_crops(network.data_dir, split)) for split in splits])
-    crops = data.take(crops, checks.pick(crops.label, len(crops.classes), most, np.random.default_rng(0)))
+def explained_cells(network: run.Run) -> checks.Explained:
+    """Up to EXPLAINED labelled validation cells of each class, as `launch.py explain` takes them."""
+    crops = data.in_memory(data.load_crops(network.data_dir, "validation"))
+    crops = data.take(crops, checks.pick(crops.label, len(crops.classes), EXPLAINED, np.random.default_rng(0)))
     images = network.images(crops)
-    return shortcuts.Cells(images, crops.label, crops.compartments, crops.group_id, crops.field_id), crops
+    return checks.Explained(network, crops, images, methods.logits_of(network.model, network.variables, images))
 
 
 def auroc(network: run.Run) -> float:
-    """Area under the ROC curve on validation cells."""
-    cells, _ = cells_of(network, ("validation",), ALL)
-    logits = methods.logits_of(network.model, network.variables, cells.images).astype(np.float64)
-    return float(metrics.binary_auroc(cells.label == 1, logits[:, 1] - logits[:, 0])[0])
+    """Area under the ROC curve on labelled validation cells."""
+    crops = data.load_crops(network.data_dir, "validation")
+    crops = data.take(crops, crops.label >= 0)
+    margins = methods.margins(network.predict_logits(crops))
+    return float(metrics.binary_auroc(crops.label == 1, margins[:, 1])[0])
 
 
 def single_channels(out, cue: str, number: int) -> dict:
@@ -75,99 +75,90 @@ def single_channels(out, cue: str, number: int) -> dict:
     return {name: auroc(network) for name, network in runs.items()}
 
 
-def explained(network: run.Run, every_method: bool) -> dict:
-    """For each method which channel and place come first; shares of the channels by Shapley values."""
-    cells, crops = cells_of(network, ("validation",), EXPLAINED)
-    images, label, groups = cells.images, cells.label, cells.groups
-    found, size = {}, images.shape[1]
-    side = methods.class_maps(network.model, network.variables, images[:1])[0].shape[-1]  # of the last activation
+def explained(cells: checks.Explained, every_method: bool) -> dict:
+    """For each method which channel and place come first."""
+    shares = checks.of_channels(cells)["shapley"]["auroc"]["value"]
+    found = {DEFAULT: _firsts(checks.where(cells), True),
+             "shapley": {"channel": cells.run.channels[int(np.argmax(shares))]}}
+    if not every_method:
+        return found
+    size = cells.images.shape[1]
+    side = methods.class_maps(cells.run.model, cells.run.variables, cells.images[:1])[0].shape[-1]  # last activation
     for name, method in methods.METHODS.items():
-        if not every_method and name != DEFAULT:
-            continue
-        own = {"baseline": images.mean(0), "steps": 32} if name == DEFAULT else {}
-        maps = methods.attribute(name, network.model, network.variables, images, 1, against_others=True, **own)
-        told = _difference(methods.resized(maps, size), crops)
-        found[name] = _firsts(told, method.by_channel)
-        if name == DEFAULT:
-            found["weights"] = told[["channel", "compartment", "share"]].to_dict("records")
-        if every_method:
-            found[f"{name}, by relevance"] = _by_relevance(name, network, images, crops, maps)
-            if method.by_channel:  # as coarse as the maps of an activation
-                blocks = methods.resized(methods.at_resolution(methods.resized(maps, size), side), size)
-                found[f"{name}, coarse"] = _firsts(_difference(blocks, crops), True)
-    logits = channels.subset_logits(network.model, network.variables, images, groups, 4, 0)
-    shares = channels.channel_shapley(logits, label, groups, 2, 0.95, 0)["auroc"]["value"]
-    found["shapley"] = {"channel": planted.CHANNELS[int(np.argmax(shares))]}
+        maps = cells.maps(name, 1)
+        if name != DEFAULT:
+            found[name] = _firsts(_difference(cells, methods.resized(maps, size)), method.by_channel)
+        found[f"{name}, by relevance"] = _by_relevance(name, cells, maps)
+        if method.by_channel:  # as coarse as the maps of an activation
+            blocks = methods.resized(methods.at_resolution(methods.resized(maps, size), side), size)
+            found[f"{name}, coarse"] = _firsts(_difference(cells, blocks), True)
     return found
 
 
-def _difference(maps, crops) -> pd.DataFrame:
+def _difference(cells, maps) -> pd.DataFrame:
+    """As `checks.where`, of any maps; without intervals."""
+    crops = cells.crops
     sums = contrast.contributions(np.asarray(maps), crops.compartments, crops.compartments_present)
-    return contrast.difference(*sums, crops.label == 1, crops.group_id, RESAMPLING | {"bootstraps": 0})
+    told = contrast.difference(*sums, crops.label == 1, cells.groups, cells.resampling | {"bootstraps": 0})
+    return told.assign(channel=np.array(cells.run.channels)[told["channel"].to_numpy(int)])
 
 
 def _firsts(told: pd.DataFrame, tells_channels: bool) -> dict:
+    """What comes first; nothing where a method finds no more for the class in its cells than in others."""
+    if told.empty:
+        return dict.fromkeys(WHERE if tells_channels else WHERE[1:], "")
     share, area = contrast.by_place(told, coarse=True), _areas(told)
     first = {"place": share.idxmax(), "place over its area": (share / area).idxmax()}
-    return first | ({"channel": planted.CHANNELS[contrast.by_channel(told).idxmax()]} if tells_channels else {})
+    return first | ({"channel": contrast.by_channel(told).idxmax()} if tells_channels else {})
 
 
 def _areas(told):
     return told.groupby(told["compartment"].map(localise.coarse), sort=False)["area_share"].sum()
 
 
-def _by_relevance(name, network, images, crops, maps) -> dict:
-    """The usual way: share of the positive relevance for the class that a cell was given."""
-    called = methods.logits_of(network.model, network.variables, images).argmax(1)
-    if not methods.METHODS[name].by_channel:
-        maps = methods.attribute(name, network.model, network.variables, images, called)
+def _by_relevance(name, cells, maps) -> dict:
+    """The usual way: share of the positive relevance for the class that a cell was given; `maps` of class 1."""
+    called, by_channel = cells.logits.argmax(1), methods.METHODS[name].by_channel
+    if not by_channel:
+        maps = methods.attribute(name, cells.run.model, cells.run.variables, cells.images, called)
     else:  # of two classes one's margin is the other's with another sign, and so is its map
         maps = maps * np.where(called == 1, 1, -1)[:, None, None, None]
-    maps = np.asarray(methods.resized(maps, images.shape[1]))
-    found = localise.localise_all(maps, crops.compartments, crops.compartments_present)
+    maps = np.asarray(methods.resized(maps, cells.images.shape[1]))
+    found = localise.localise_all(maps, cells.crops.compartments, cells.crops.compartments_present)
     channel, place = np.divmod(np.arange(found["relevance_share"][0].size), len(localise.COMPARTMENTS))
     told = pd.DataFrame({
-        "channel": channel, "compartment": np.array(localise.COMPARTMENTS)[place],
+        "channel": np.array(cells.run.channels)[channel] if by_channel else "",
+        "compartment": np.array(localise.COMPARTMENTS)[place],
         "share": np.nanmean(found["relevance_share"], axis=0).ravel(),
         "area_share": np.nanmean(found["area_share"], axis=0).ravel(),
     })  # fmt: skip
-    return _firsts(told, methods.METHODS[name].by_channel)
+    return _firsts(told, by_channel)
 
 
 def alarms(network: run.Run) -> dict:
     """Shares of the difference between classes that go with surroundings and with the field's brightness."""
-    cells, _ = cells_of(network, ("train", "validation"), ASKED)
-    around = shortcuts.surroundings(network.model, network.variables, cells, RESAMPLING)
-    light = shortcuts.brightness(network.model, network.variables, cells, RESAMPLING)
-    found = {"auroc": around["intact"]["value"], "surroundings": around["carried"], "brightness": light}
-    return found | {"caught": shortcuts.caught(around["carried"], light)}
+    asked = checks.asked_for_shortcuts(network, ASKED)
+    found = {"surroundings": asked["surroundings"]["carried"], "brightness": asked["brightness"]}
+    caught = any(shortcuts.is_shortcut(name, share) for name, share in found.items() if share is not None)
+    return found | {"caught": caught}
 
 
-def measured(data_dir) -> tuple:
-    """Training and validation cells in the coordinates of their measurements, and the family of each measurement."""
+def discovered(data_dir) -> str:
+    """The family of the measurement that `discover` ranks first."""
     cells = tables.unlocked(tables.load_cells(data_dir))
     names = tables.measurements(cells, planted.CHANNELS, ("CENPF",))
-    split = [cells[cells[schema.SPLIT] == name] for name in ("train", "validation")]
-    classes = planted.CLASSES
-    axes = separation.learn_axes(split[0][split[0][schema.LABEL].isin(classes)], names, {})
-    placed = [separation.place(rows, axes, classes, s) for rows, s in zip(split, ("train", "validation"), strict=True)]
-    stains = planted.CHANNELS[1:]
-    return *placed, families.families(names, tables.measured_channels(cells.columns), stains), axes
-
-
-def discovered(train, validation, axes, of: dict) -> str:
-    """The family that discover ranks first."""
-    found = ranking.rank_features(train, validation, axes, planted.CLASSES, RESAMPLING | {"bootstraps": 1})
+    of = families.families(names, tables.measured_channels(cells.columns), planted.CHANNELS[1:])
+    train, validation = (cells[cells[schema.SPLIT] == split] for split in ("train", "validation"))
+    axes = separation.learn_axes(train[train[schema.LABEL].isin(planted.CLASSES)], names, {})
+    train, validation = (separation.place(rows, axes, planted.CLASSES, split)
+                         for rows, split in ((train, "train"), (validation, "validation")))
+    found = ranking.rank_features(train, validation, axes, planted.CLASSES, RESAMPLING)
     return of[found["feature"].iloc[0]].name
 
 
-def hinted(network: run.Run, weights: list[dict], train, of: dict) -> str:
+def hinted(cells: checks.Explained) -> str:
     """The family that the map's shortlist names first."""
-    crops = data.load_crops(network.data_dir, "train")
-    crops = data.take(crops, data.rows_of_cells(crops, train.rows[schema.CELL_ID]))
-    logits = methods.logits_of(network.model, network.variables, network.images(crops)).astype(np.float64)
-    weights = {(planted.CHANNELS[w["channel"]], w["compartment"]): max(w["share"], 0.0) for w in weights}
-    listed = shortlist.shortlist(weights, of, train.linear, logits[:, 1] - logits[:, 0])
+    listed, of, *_ = checks.shortlisted(cells)
     return of[listed[0]].name if listed else ""
 
 
@@ -175,14 +166,12 @@ def one_set(out, cue: str, number: int) -> list[dict]:
     """All networks of a data set and of its copy with a shortcut: what each one's explanation says."""
     data_dir = planted.make_data(out / "set", cue, FIRST_SEED + number)
     configs = {f"seed{seed}": training(seed) for seed in range(SEEDS)}
-    train, validation, of, axes = measured(data_dir)
-    best, rows = discovered(train, validation, axes, of), []
+    best, rows = discovered(data_dir), []
     for i, (name, network) in enumerate(trained(data_dir, out / "clean", configs).items()):
-        row = {"cue": cue, "set": number, "network": name, "shortcut": "", "auroc_validation": auroc(network)}
-        told = explained(network, every_method=i == 0 and number < RANKED)
-        weights = told.pop("weights")
-        rows.append(row | {"explained": told, "discover": best, "hint": hinted(network, weights, train, of),
-                           "alarms": alarms(network)})
+        cells = explained_cells(network)
+        rows.append({"cue": cue, "set": number, "network": name, "shortcut": "", "auroc_validation": auroc(network),
+                     "explained": explained(cells, every_method=i == 0 and number < RANKED), "discover": best,
+                     "hint": hinted(cells), "alarms": alarms(network)})  # fmt: skip
     if cue != "none":
         shortcut = list(planted.SHORTCUTS)[(number + list(planted.CUES).index(cue)) % len(planted.SHORTCUTS)]
         data_dir = planted.plant(data_dir, out / "planted", shortcut, FIRST_SEED + number)
@@ -224,6 +213,8 @@ def results(rows: list[dict]) -> str:
     null, short = ([r for r in rows if keep(r)] for keep in (lambda r: r["cue"] == "none", lambda r: r["shortcut"]))
     head = [
         ("right channel first", share(_right(r, DEFAULT, "channel") for r in clean)),
+        ("right channel first, cues of one channel", share(
+            _right(r, DEFAULT, "channel") for r in clean if len(planted.CUES[r["cue"]].channels) == 1)),
         ("right channel first, by Shapley values", share(_right(r, "shapley", "channel") for r in clean)),
         ("right place first", share(_right(r, DEFAULT, "place") for r in clean)),
         ("planted family first in discover (data sets)", share(

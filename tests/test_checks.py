@@ -7,7 +7,7 @@ import pytest
 
 from cellcycle_jax import data, files, run, schema
 from cellcycle_jax.errors import InputRefused, ResourceMissing, StoredStateRefused, UsageError
-from cellcycle_jax.explain import checks, contrast, maps, shortcuts
+from cellcycle_jax.explain import checks, contrast, localise, maps, shortcuts
 from cellcycle_jax.schema import Compartment
 from configs.base import training
 from tests import planted, tiny
@@ -42,7 +42,7 @@ def make_run(where, channel=1, channels=2, classes=2, folder="", **of_data):
     config.data.update(of_data)
     names = CHANNELS[:channels] if channels < 4 else tuple(f"C{k}" for k in range(channels))
     return run.Run(folder, config, Weighed(classes), variables, 30, "a1b2c3", folder, names,
-                   tuple(f"class{p}" for p in range(classes)), ())  # fmt: skip
+                   tuple(f"class{p}" for p in range(classes)), (), SIDE)  # fmt: skip
 
 
 def make_crops(label, image, present=int(Compartment.NUCLEUS | Compartment.BODY), fields=8, classes=2):
@@ -108,6 +108,7 @@ def test_runs_on_permuted_labels_are_told_from_other_seeds():
     """The other seed is the same network; the one on permuted labels reads the other half of the crop."""
     cells = make_cells(make_run(UPPER), [0, 1] * 8)
     permuted, seed = make_run(~UPPER, labels="permuted"), make_run(UPPER)
+    seed.config.seed = 1
     found = checks.sane(cells, [permuted, seed])["integrated_gradients"]
     assert next(row for row in found["seeds"] if row["measure"] == "spearman")["value"] == pytest.approx(1)
     assert len(found["labels"]) == 1 and found["labels"][0]["strength"]["value"] < 0.9
@@ -124,7 +125,8 @@ def test_of_two_classes_the_last_is_explained_and_of_more_each():
 def test_what_one_channel_tells_in_one_half_is_found_there_alone(classes):
     cells = make_cells(make_run(UPPER, classes=classes), np.arange(48) % classes)
     table = checks.where(cells)
-    assert table["class"].unique().tolist() == [f"class{p}" for p in checks.explained_classes(range(classes))]
+    told = {f"class{p}" for p in checks.explained_classes(range(classes))}
+    assert told - ({"class1"} if classes == 3 else set()) <= set(table["class"]) <= told
     assert set(table["channel"]) == {"DNA", "Golgi"} and list(table.columns) == list(contrast.COLUMNS)
     for name, part in table.groupby("class"):
         if classes == 3 and name == "class1":
@@ -158,6 +160,39 @@ def test_the_score_is_that_channels():
         assert found["occlusion"][by]["margin"][0] == pytest.approx(0, abs=1e-5)
 
 
+def test_integrated_gradients_of_channels_add_up_to_the_margin_of_each_class():
+    cells = make_cells(make_run(UPPER), [0, 0, 1] * 8)
+    margin = cells.logits[:, 1] - cells.logits[:, 0]
+    means = [margin[cells.crops.label == p].mean() - margin.mean() for p in (0, 1)]
+    assert means[0] < -0.2 < 0.4 < means[1]
+    np.testing.assert_allclose(checks.of_channels(cells)["integrated_gradients"], [[0, m] for m in means], atol=1e-4)
+
+
+def test_channels_are_shuffled_within_fields_and_groups_are_resampled():
+    """The stain of each field tells the class of all its cells: another cell of the field has it just as well."""
+    label = np.arange(48) // 6 % 2
+    cells = make_cells(make_run(UPPER), label)
+    crops = dataclasses.replace(cells.crops, group_id=np.full(48, "well"))
+    found = checks.of_channels(dataclasses.replace(cells, crops=crops))
+    auroc = found["shapley"]["auroc"]
+    assert found["alone"] == 0 and auroc["all"] == auroc["none"] == 1
+    assert auroc["value"] == pytest.approx([0, 0], abs=1e-9) and np.isnan(auroc["low"]).all()  # one group
+    assert found["occlusion"]["shuffle"]["auroc"] == pytest.approx([0, 0], abs=1e-9)
+    field = crops.field_id.copy()
+    field[0] = "own"
+    crops = dataclasses.replace(crops, field_id=field)
+    assert checks.of_channels(dataclasses.replace(cells, crops=crops))["alone"] == 1
+
+
+def test_of_one_cell_no_channel_can_be_shuffled_and_the_rest_is_told():
+    found = checks.of_channels(make_cells(make_run(UPPER), [1]))
+    assert found["shapley"] is None and found["occlusion"]["shuffle"] is None and found["alone"] == 1
+    assert found["why"].count("one cell alone") == 1 and len(found["occlusion"]["mean"]["margin"]) == 2
+    assert np.isnan(found["integrated_gradients"][0]).all() and np.isfinite(found["integrated_gradients"][1]).all()
+    found = checks.of_channels(make_cells(make_run(UPPER, channel=4, channels=9), [1], channel=4))
+    assert "9 channels" in found["why"] and "one cell alone" in found["why"]
+
+
 def test_one_channel_has_it_all():
     cells = make_cells(make_run(UPPER, channel=0, channels=1), np.arange(48) % 2, channel=0)
     auroc = checks.of_channels(cells)["shapley"]["auroc"]
@@ -170,7 +205,7 @@ def test_nine_channels_are_too_many_for_shapley_but_not_for_the_rest():
     found = checks.of_channels(make_cells(network, np.arange(24) % 2, channel=4))
     assert found["shapley"] is None and "9 channels" in found["why"]
     assert np.argmax(found["occlusion"]["shuffle"]["auroc"]) == 4 and len(found["occlusion"]["mean"]["margin"]) == 9
-    assert maps._shares(pd.DataFrame(columns=list(contrast.COLUMNS)), found) == {}
+    assert maps._shares(pd.DataFrame(columns=list(contrast.COLUMNS)), found, "class1") == {}
 
 
 def test_cells_of_one_class_have_no_difference_to_share_out():
@@ -178,15 +213,16 @@ def test_cells_of_one_class_have_no_difference_to_share_out():
     table, found = checks.where(cells), checks.of_channels(cells)
     assert table.empty and list(table.columns) == list(contrast.COLUMNS)
     assert np.isnan(found["shapley"]["auroc"]["value"]).all()
-    assert maps._shares(table, found) == {}  # not a number leads no channel
+    assert maps._shares(table, found, "class1") == {}  # not a number leads no channel
 
 
-def test_shares_are_those_of_the_last_class():
+def test_shares_are_those_of_the_class_that_is_asked_for():
     table = pd.DataFrame({"class": ["a", "a", "b", "b", "b"], "channel": ["DNA", "Golgi", "DNA", "Golgi", "DNA"],
                           "share": [0.9, 0.1, 0.25, 0.25, 0.5]})  # fmt: skip
-    assert maps._shares(table, {}) == {"DNA": 0.75, "Golgi": 0.25}
+    assert maps._shares(table, {}, "b") == {"DNA": 0.75, "Golgi": 0.25}
+    assert maps._shares(table, {}, "c") == {}  # those of another class would say nothing of it
     found = {"channels": ["DNA", "Golgi"], "shapley": {"auroc": {"value": [0.1, 0.3]}}}
-    assert maps._shares(table.iloc[:0], found) == {"DNA": 0.1, "Golgi": 0.3}
+    assert maps._shares(table.iloc[:0], found, "b") == {"DNA": 0.1, "Golgi": 0.3}
 
 
 def asked(network, monkeypatch, where=CORNER, n=96, **of_crops):
@@ -209,24 +245,78 @@ def test_what_cannot_be_asked_is_none(monkeypatch):
     assert asked(make_run(CORNER), monkeypatch, present=nucleus)["surroundings"] is None
     found = asked(make_run(CORNER), monkeypatch, fields=1)
     assert found["brightness"] is None and found["n_groups"] == 1 and found["surroundings"] is not None
+    assert found["brightness_why"] == "all cells are of one field"
     own_max = asked(make_run(CORNER, scale="own_max"), monkeypatch)
-    assert own_max["brightness"] is None
-    assert asked(make_run(CORNER), monkeypatch)["brightness"]["value"] == pytest.approx(0, abs=0.2)
+    assert own_max["brightness"] is None and "own brightest pixel" in own_max["brightness_why"]
+    unknown = asked(make_run(CORNER), monkeypatch, present=nucleus)
+    assert unknown["brightness"] is None and unknown["brightness_why"] == "the body of the cell is not known"
+    small = asked(make_run(CORNER), monkeypatch, fields=12, n=36)  # 3 cells in each field
+    assert small["brightness"] is None and "(more than 3) are fewer than two" in small["brightness_why"]
+    found = asked(make_run(CORNER), monkeypatch)
+    assert found["brightness"]["value"] == pytest.approx(0, abs=0.2) and found["brightness_why"] == ""
+    assert found["one_class_fields"] is False and found["scale"] == "reference"
+
+
+def lit_fields(n=192, fields=8, labelled=2):
+    """Crops of fields of one class each, brighter by half with class 1; `labelled` cells of each have a label."""
+    of = np.arange(n) % fields
+    crops = make_crops(of % 2, pictures(of % 2, np.ones((SIDE, SIDE), bool)), fields=fields)
+    names = np.array([f"f{k}" for k in of])
+    label = np.where(np.arange(n) < labelled * fields, crops.label, schema.NO_LABEL).astype(np.int32)
+    return dataclasses.replace(crops, field_id=names, group_id=names, label=label)
+
+
+def loaded(crops, monkeypatch):
+    """Have the first half of every field stand for the training split, the other for validation."""
+    half = np.arange(len(crops)) // 8 % 2
+    fields = np.char.add(crops.field_id, np.array(["t", "v"])[half])
+    crops = dataclasses.replace(crops, field_id=fields, group_id=fields)
+    monkeypatch.setattr(data, "load_crops", lambda folder, split, pixels: data.take(crops, half == (split != "train")))
+
+
+def test_the_brightness_of_a_field_is_that_of_all_its_cells_and_few_are_in_memory(monkeypatch):
+    network, seen, levels = make_run(NUCLEUS), [], shortcuts.crop_levels
+    monkeypatch.setattr(shortcuts, "crop_levels", lambda cells: seen.append(len(cells.label)) or levels(cells))
+    loaded(lit_fields(), monkeypatch)  # 12 cells in each of 16 fields, one of them labelled
+    found = checks.asked_for_shortcuts(network)
+    assert found["n_cells"] == 16 and seen == [96, 96] and found["one_class_fields"] is True
+    assert found["brightness"]["value"] == pytest.approx(1, abs=0.1) and found["brightness"]["low"] > 0.7
+    seen.clear()
+    monkeypatch.setattr(checks, "BLOCK", 60)
+    assert checks.asked_for_shortcuts(network)["brightness"] == found["brightness"] and seen == [60, 36] * 2
+    seen.clear()
+    monkeypatch.setattr(checks, "PER_FIELD", 5)
+    assert checks.asked_for_shortcuts(network)["brightness"]["value"] == pytest.approx(1, abs=0.1)
+    assert seen == [40, 40]
+    loaded(data.take(lit_fields(), np.arange(192) < 176), monkeypatch)  # 10 others in the first half of the fields only
+    assert checks.asked_for_shortcuts(network)["brightness"] is not None
+    monkeypatch.setattr(shortcuts, "LEAST_CELLS", 12)
+    assert checks.asked_for_shortcuts(network)["brightness"] is None
+
+
+def test_cells_of_validation_are_told_from_those_of_training(monkeypatch):
+    """The network knows its training cells by their corner, three times as bright as that of validation cells."""
+    label = np.arange(192) % 2
+    parts = {split: make_crops(label, pictures(times * label, CORNER)) for split, times in (("train", 3),
+                                                                                            ("validation", 1))}
+    monkeypatch.setattr(data, "load_crops", lambda folder, split, pixels: parts[split])
+    found = checks.asked_for_shortcuts(make_run(CORNER))["surroundings"]
+    assert found["carried"]["value"] == pytest.approx(2, abs=0.3)  # both splits' corners over validation cells' own
 
 
 def test_groups_are_resampled_and_fields_have_their_brightness(monkeypatch):
-    label = np.arange(48) % 2
+    label = np.arange(96) % 2
     crops = make_crops(label, pictures(label, CORNER))
     monkeypatch.setattr(data, "load_crops", lambda folder, split, pixels: crops)
-    crops = dataclasses.replace(crops, group_id=np.full(48, "one"))
+    crops = dataclasses.replace(crops, group_id=np.full(96, "one"))
     found = checks.asked_for_shortcuts(make_run(CORNER))
     assert np.isnan(found["surroundings"]["carried"]["low"]) and found["n_groups"] == 1
     assert found["brightness"] is not None and np.isnan(found["brightness"]["low"])
 
 
 def test_no_more_cells_are_asked_than_are_wanted(monkeypatch):
-    monkeypatch.setattr(checks, "PER_CLASS", 20)
-    assert asked(make_run(CORNER, mask="cell"), monkeypatch)["n_cells"] == 40  # of two classes
+    asked(make_run(CORNER), monkeypatch)
+    assert checks.asked_for_shortcuts(make_run(CORNER, mask="cell"), 20)["n_cells"] == 40  # of two classes
 
 
 def test_a_batch_is_asked_for_where_it_holds_several_groups(monkeypatch):
@@ -239,6 +329,18 @@ def test_a_batch_is_asked_for_where_it_holds_several_groups(monkeypatch):
     assert found["cell line"] is None  # one only
     assert found["plate"]["value"] == 1  # every group of a plate is of its class
     assert found["well"] is None  # each is a group of its own, so nothing is known of it
+
+
+def test_wells_of_one_name_on_two_plates_are_two_wells(monkeypatch):
+    """The class goes with well A1 on one plate and with A2 on the other."""
+    label, plate = np.arange(96) % 2, np.arange(96) // 2 % 2
+    crops = make_crops(label, pictures(label, CORNER))
+    crops = dataclasses.replace(
+        crops, plate=np.array(["P1", "P2"])[plate], well=np.array(["A1", "A2"])[(label + plate) % 2],
+        group_id=np.array([f"group{k}" for k in 4 * (np.arange(96) // 12) + 2 * label + plate]))  # fmt: skip
+    monkeypatch.setattr(data, "load_crops", lambda folder, split, pixels: crops)
+    found = checks.asked_for_shortcuts(make_run(CORNER, mask="cell"))["batch"]
+    assert found["well"]["value"] == 1 and found["plate"]["value"] < 0.6
 
 
 @pytest.mark.parametrize("error", [InputRefused, StoredStateRefused, UsageError])
@@ -262,17 +364,22 @@ def test_other_errors_are_not_hidden():
 LOOKS = {"DNA": ("DNA", "nucleus"), "Golgi": ("Golgi", "second stain")}
 
 
-def looking(at):
-    """A table of shares that points at one thing for the last class, and at the other for the first."""
-    channel, compartment = LOOKS[at]
-    other, elsewhere = LOOKS["Golgi" if at == "DNA" else "DNA"]
-    return pd.DataFrame({"class": ["G1/S", "G2", "G2"], "channel": [other, channel, "EB1"],
-                         "compartment": [elsewhere, compartment, "cell body"], "share": [5.0, 0.9, -0.1]})  # fmt: skip
+def looking(network, monkeypatch, at=""):
+    """Cells without labels whose maps hold more at one thing the higher their margin; "": nowhere."""
+    margin, places = np.random.default_rng(0).normal(size=20), len(localise.COMPARTMENTS)
+    sums = np.ones((20, len(network.channels), places))
+    if at:
+        channel, place = LOOKS[at]
+        sums[:, network.channels.index(channel), localise.COMPARTMENTS.index(place)] += margin
+    monkeypatch.setattr(checks.Explained, "sums", {1: (sums, np.full((20, places), 1 / places), sums.sum(2))})
+    crops = make_crops(np.full(20, schema.NO_LABEL), np.zeros((20, SIDE, SIDE, len(network.channels)), np.uint16))
+    return checks.Explained(network, crops, crops.image.astype(np.float32), np.stack([-margin, margin], axis=1))
 
 
-def measured(folder, monkeypatch, cells, cell_lines=()):
+def measured(folder, monkeypatch, cells, cell_lines=(), circular=""):
     """A run that reads the amount of DNA of a table of cells, whose crops are as bright as this says."""
     files.write_table(cells, folder / "cells.parquet", planted.UNITS)
+    files.write_json(folder / "provenance.json", {"labels_are_intensity_of": circular})
     shown = (cells[planted.DNA] / cells["Metadata_Reference_DNA"] / 250).to_numpy()
     label = pd.Categorical(cells[schema.LABEL], planted.CLASSES).codes.astype(np.int32)
     image = np.full((len(cells), SIDE, SIDE, 2), 100.0)
@@ -302,25 +409,58 @@ def test_the_answer_is_explained_by_the_measurement_that_it_follows(tmp_path, mo
 @pytest.mark.parametrize(("at", "first"), [("DNA", planted.DNA), ("Golgi", planted.GOLGI)])
 def test_the_hint_is_what_can_be_measured_where_the_map_points(tmp_path, monkeypatch, at, first):
     network = measured(tmp_path, monkeypatch, planted.make_cells(300))
-    found = checks.hinted(network, looking(at))
+    found = checks.hinted(looking(network, monkeypatch, at))
     names = [one["measurement"] for one in found["shortlist"]]
     assert names[0] == first and not any("EB1" in name or "CENPF" in name for name in names)
     assert found["other_lines"] is None
 
 
+@pytest.mark.parametrize("classes", [2, 3])
+def test_the_weights_of_the_hint_hold_no_label(classes):
+    label = np.arange(48) % classes
+    cells = make_cells(make_run(NUCLEUS, channel=0, classes=classes), label, NUCLEUS, channel=0)
+    weights = checks._weights(cells)
+    assert set(weights) == {(c, q) for c in ("DNA", "Golgi") for q in ("nucleus", "nuclear rim", "cell body",
+                                                                      "background")}  # fmt: skip
+    read = {("DNA", "nucleus"), ("DNA", "nuclear rim")}
+    assert sum(weights[at] for at in read) == pytest.approx(1) and min(weights[at] for at in read) > 0.1
+    assert max(weights[at] for at in set(weights) - read) < 1e-6
+    for other in (np.zeros(48, np.int32), np.roll(cells.crops.label, 5)):
+        crops = dataclasses.replace(cells.crops, label=other)
+        assert checks._weights(dataclasses.replace(cells, crops=crops)) == weights
+
+
+def test_cells_that_are_answered_alike_give_the_hint_no_weights():
+    cells = make_cells(make_run(UPPER), [0, 1] * 8)
+    assert checks._weights(dataclasses.replace(cells, logits=np.ones_like(cells.logits))) == {}
+
+
+def test_the_brightness_that_made_the_labels_is_no_hint(tmp_path, monkeypatch):
+    cells = planted.make_cells(300)
+    runs = (measured(tmp_path, monkeypatch, cells, circular=channel) for channel in ("", "DNA"))
+    plain, circular = (checks.shortlisted(looking(network, monkeypatch, "DNA")) for network in runs)
+    assert plain[0][0] == planted.DNA and planted.DNA in plain[2].linear
+    assert circular[0][0] == schema.NUCLEAR_AREA
+    for names in (circular[0], circular[1], circular[2].linear, circular[3].linear):
+        assert planted.DNA not in names and len(names)
+    words, _ = checks.in_words(measured(tmp_path, monkeypatch, cells, circular="DNA"))
+    assert words["steps"][0]["measurement"] == planted.DNA  # no label enters there
+
+
 def test_other_cell_lines_are_scored_where_they_hold_both_classes(tmp_path, monkeypatch):
     cells = planted.make_cells(900, lines=("HeLa", "RPE1"))
     network = measured(tmp_path, monkeypatch, cells, ("HeLa",))
-    found = checks.hinted(network, looking("DNA"))
+    found = checks.hinted(looking(network, monkeypatch, "DNA"))
     assert found["other_lines"]["map"]["value"] == 0.5  # three times as large: all are called one class
     cells.loc[(cells[schema.CELL_LINE] == "RPE1") & (cells[schema.LABEL] == "G2"), schema.LABEL] = ""
-    without = checks.hinted(measured(tmp_path, monkeypatch, cells, ("HeLa",)), looking("DNA"))
+    network = measured(tmp_path, monkeypatch, cells, ("HeLa",))
+    without = checks.hinted(looking(network, monkeypatch, "DNA"))
     assert without["other_lines"] is None and without["map"] is not None
 
 
 def test_a_map_that_names_no_place_hints_at_nothing(tmp_path, monkeypatch):
     network = measured(tmp_path, monkeypatch, planted.make_cells(300))
-    found = checks.hinted(network, pd.DataFrame(columns=list(contrast.COLUMNS)))
+    found = checks.hinted(looking(network, monkeypatch))
     assert found["shortlist"] == [] and "fewer than two families" in found["verdict"] and found["map"] is None
 
 
@@ -330,7 +470,7 @@ def test_area_alone_explains_little_and_makes_no_pair(tmp_path, monkeypatch):
     network = measured(tmp_path, monkeypatch, whole)
     files.write_table(whole[kept], tmp_path / "cells.parquet")
     assert checks.in_words(network)[0]["r2"]["value"] < 0.5
-    found = checks.hinted(network, looking("DNA"))
+    found = checks.hinted(looking(network, monkeypatch, "DNA"))
     assert [one["measurement"] for one in found["shortlist"]] in ([], [schema.NUCLEAR_AREA])
     assert "fewer than two families" in found["verdict"]
 
@@ -342,7 +482,7 @@ def test_validation_cells_of_one_group_and_absent_tables_are_reasons(tmp_path, m
     found, why = checks.or_why(checks.in_words, network)
     assert found is None and "two groups" in why
     (tmp_path / "cells.parquet").unlink()
-    found, why = checks.or_why(checks.hinted, network, looking("DNA"))
+    found, why = checks.or_why(checks.hinted, looking(network, monkeypatch, "DNA"))
     assert found is None and "cells.parquet: no such file" in why
 
 

@@ -62,7 +62,7 @@ def test_a_sum_of_the_nuclear_channel_follows_its_brightness_as_computed(of_dna)
     for step in row["doses"]:
         assert step["realised"] == pytest.approx(step["dose"], abs=1e-6)
         assert step["margin"]["value"] == pytest.approx(step["dose"] * light.mean(), rel=1e-4, abs=1e-6)
-    assert row["monotone"] and row["n_cells"] == 6 and row["n_groups"] == 3 and row["channel"] == "DNA"
+    assert row["certain"] and row["n_cells"] == 6 and row["n_groups"] == 3 and row["channel"] == "DNA"
 
 
 def test_a_sum_of_the_nuclear_channel_does_not_see_a_nucleus_that_grows_without_gaining_light(of_dna):
@@ -70,14 +70,14 @@ def test_a_sum_of_the_nuclear_channel_does_not_see_a_nucleus_that_grows_without_
     assert [step["realised"] for step in row["doses"]] == pytest.approx([-0.2, -0.1, 0, 0.1, 0.2], abs=0.03)
     assert abs(row["slope"]["value"]) < 1e-4 * of_dna["dna_brightness"]["slope"]["value"]
     assert of_dna["stain_area"]["slope"]["value"] == of_dna["stain_spread"]["slope"]["value"] == 0
-    assert not of_dna["stain_area"]["monotone"]
+    assert not of_dna["stain_area"]["certain"]
 
 
 def test_a_sum_of_the_stain_reacts_to_the_area_of_its_pieces_only(of_golgi):
     images, *_ = population()
     light = images[..., 1].sum((1, 2)).mean() / 100
     assert of_golgi["stain_area"]["slope"]["value"] == pytest.approx(0.1 * light, rel=0.05)
-    assert of_golgi["stain_area"]["monotone"] and of_golgi["stain_area"]["channel"] == "Golgi"
+    assert of_golgi["stain_area"]["certain"] and of_golgi["stain_area"]["channel"] == "Golgi"
     for name in ("nuclear_area", "dna_brightness", "stain_spread"):
         assert abs(of_golgi[name]["slope"]["value"]) < 0.02 * of_golgi["stain_area"]["slope"]["value"], name
 
@@ -116,7 +116,7 @@ def test_intervals_resample_groups(of_dna):
     assert slope["low"] == pytest.approx(slope["value"]) == pytest.approx(slope["high"])
     one_group = images, bits, present, np.array(["a"] * 6)
     row = respond(Total(0), one_group, ("dna_brightness",))["dna_brightness"]
-    assert np.isnan(row["slope"]["low"]) and not row["monotone"]  # one group tells no interval
+    assert np.isnan(row["slope"]["low"]) and not row["certain"]  # one group tells no interval
     slope = of_dna["dna_brightness"]["slope"]
     assert slope["low"] < slope["value"] < slope["high"]
 
@@ -142,7 +142,7 @@ def test_an_edit_that_no_cell_allows_has_no_slope():
 
 
 def made(edit, channel, slope, sure=True):
-    return {"edit": edit, "words": edit, "channel": channel, "slope": slope and {"value": slope}, "monotone": sure}
+    return {"edit": edit, "words": edit, "channel": channel, "slope": slope and {"value": slope}, "certain": sure}
 
 
 def test_agreement_compares_the_strongest_edit_of_each_channel_with_the_shares():

@@ -13,12 +13,12 @@ def made(words, slope, sure=True):
     steps = [{"dose": d, "realised": 0.9 * d, "margin": value(10 * slope * d), "probability": value(0.0)}
              for d in DOSES]
     return {"edit": words, "words": words, "channel": "DNA", "n_cells": 1234, "n_groups": 6, "left_out": {},
-            "doses": steps, "slope": value(slope), "monotone": sure}
+            "doses": steps, "slope": value(slope), "certain": sure}
 
 
 @pytest.fixture(scope="module")
 def figure():
-    nothing = made("Golgi area", 0) | {"n_cells": 0, "doses": [], "slope": None, "monotone": False}
+    nothing = made("Golgi area", 0) | {"n_cells": 0, "doses": [], "slope": None, "certain": False}
     rows = [made("Nuclear area", -0.5), made("DNA brightness", 0.02, sure=False), nothing]
     return explain_figures.dose_response(rows, "G2", "1,234 cells", 0.95)
 

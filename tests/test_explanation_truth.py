@@ -59,6 +59,7 @@ def test_the_results_count_networks_of_each_kind():
         row("DNA brightness", family="brightness of the cell in DNA"),
         row("DNA brightness", "seed1", channel="EB1", shapley="EB1", caught=True, family="amount of Golgi"),
         row("plus-end density", channel="EB1", place="second stain", shapley="DNA", cam="cell body"),
+        row("nuclear area", channel="Golgi"),
         row("DNA brightness", shortcut="corner stamp", caught=True),
         row("DNA brightness", "seed1", shortcut="corner stamp"),
         row("plus-end density", shortcut="neighbour's nucleus", caught=True),
@@ -67,16 +68,17 @@ def test_the_results_count_networks_of_each_kind():
     first, by_cue, by_shortcut, by_method = study.results(rows).split("\n\n")
     told = dict(line.strip("| ").split(" | ") for line in first.splitlines()[2:])
     assert {name: value.split(":")[0] for name, value in told.items()} == {
-        "right channel first": "2 of 3", "right channel first, by Shapley values": "1 of 3",
-        "right place first": "3 of 3", "planted family first in discover (data sets)": "1 of 2",
-        "planted family first in the map's shortlist": "1 of 3", "shortcut caught": "2 of 3",
-        "false alarms, networks with a cue": "1 of 3", "false alarms, networks without any cue": "1 of 4"}
+        "right channel first": "3 of 4", "right channel first, cues of one channel": "2 of 3",
+        "right channel first, by Shapley values": "2 of 4",
+        "right place first": "4 of 4", "planted family first in discover (data sets)": "1 of 3",
+        "planted family first in the map's shortlist": "1 of 4", "shortcut caught": "2 of 3",
+        "false alarms, networks with a cue": "1 of 4", "false alarms, networks without any cue": "1 of 4"}
     assert "| DNA brightness | 0.88 | 1 of 2: " in by_cue and "| plus-end density | 0.88 | 1 of 1: " in by_cue
-    assert len(by_cue.splitlines()) == 4
+    assert len(by_cue.splitlines()) == 5
     assert "| corner stamp | 1 of 2: " in by_shortcut and "| neighbour's nucleus | 1 of 1: " in by_shortcut
     lines = [[part.split(":")[0].strip() for part in line.strip("|").split("|")] for line in by_method.splitlines()[2:]]
-    assert lines == [["grad_cam", "", "2 of 2", "2 of 2"], [study.DEFAULT, "2 of 2", "2 of 2", "1 of 2"],
-                     ["shapley", "1 of 2", "", ""]]
+    assert lines == [["grad_cam", "", "3 of 3", "3 of 3"], [study.DEFAULT, "3 of 3", "3 of 3", "2 of 3"],
+                     ["shapley", "2 of 3", "", ""]]
 
 
 @pytest.mark.parametrize(("cue", "said", "what", "right"), [
@@ -94,14 +96,16 @@ def told(*rows):
 
 def test_parts_of_a_thing_count_together():
     """The rim and the inside of the nucleus are each less than the body, together more; the body is larger."""
-    table = told((0, "nucleus", 0.3, 0.05), (0, "nuclear rim", 0.25, 0.05), (0, "cell body", 0.0, 0.4),
-                 (1, "nucleus", 0.0, 0.05), (1, "nuclear rim", 0.0, 0.05), (1, "cell body", 0.45, 0.4))
+    table = told(("DNA", "nucleus", 0.3, 0.05), ("DNA", "nuclear rim", 0.25, 0.05), ("DNA", "cell body", 0.0, 0.4),
+                 ("Golgi", "nucleus", 0.0, 0.05), ("Golgi", "nuclear rim", 0.0, 0.05),
+                 ("Golgi", "cell body", 0.45, 0.4))
     assert study._firsts(table, tells_channels=True) == {
         "place": "nucleus", "place over its area": "nucleus", "channel": "DNA"}
     table["share"] = [0.15, 0.1, 0.0, 0.1, 0.05, 0.6]
     assert study._firsts(table, tells_channels=True) == {
         "place": "cell body", "place over its area": "nucleus", "channel": "Golgi"}
     assert "channel" not in study._firsts(table, tells_channels=False)
+    assert study._firsts(table[:0], tells_channels=True) == {"channel": "", "place": "", "place over its area": ""}
 
 
 def test_every_family_of_the_truth_table_exists():
@@ -214,7 +218,6 @@ def test_a_set_is_made_trained_and_explained_once(tmp_path, monkeypatch):
         monkeypatch.setattr(planted, name, value)
     for name, value in {"STEPS": 20, "SEEDS": 1, "EXPLAINED": 16, "BATCH": 16}.items():
         monkeypatch.setattr(study, name, value)
-    monkeypatch.setattr(study, "RESAMPLING", study.RESAMPLING | {"bootstraps": 20})
     preparation, training = planted.preparation, study.training
     monkeypatch.setattr(planted, "preparation", lambda seed: _with_more_kept(preparation(seed)))
     monkeypatch.setattr(study, "training", lambda seed: _shallow(training(seed)))
@@ -231,7 +234,8 @@ def test_a_set_is_made_trained_and_explained_once(tmp_path, monkeypatch):
     assert clean["discover"] in planted.CUES["DNA brightness"].families  # a measurement needs no training
     for one in rows:
         alarms = one["alarms"]
-        assert alarms["caught"] == study.shortcuts.caught(alarms["surroundings"], alarms["brightness"])
+        raised = [study.shortcuts.is_shortcut(name, alarms[name]) for name in ("surroundings", "brightness")]
+        assert alarms["caught"] == any(raised)
     study.files.write_json(tmp_path / "rows.json", {"found": rows})
     monkeypatch.setattr(loop, "train_cohort", _fail)
     monkeypatch.setattr(planted.simulate, "simulate", _fail)

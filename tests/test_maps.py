@@ -1,4 +1,5 @@
 import dataclasses
+import functools
 
 import numpy as np
 import pandas as pd
@@ -65,8 +66,10 @@ def test_the_passport_says_where_it_looks_and_what_it_stands_on(explained):
     assert passport["places"][0].startswith("at the Golgi, channel Golgi: 56 %") and len(passport["places"]) == 2
     said = {check["name"]: check["passed"] for check in passport["checks"]}
     assert said["score above chance"] is True and said["other seeds give the same map"] is None
-    # Fields hold one class each here, and the network reads stain that is not taken relative to anything.
-    assert passport["status"] == "shortcut" and said["does not read the brightness of the field"] is False
+    # Only the nucleus is outlined, so neither surroundings nor brightness can be exchanged.
+    assert passport["status"] == "caution" and said["does not read the brightness of the field"] is None
+    assert passport["verdict"][-1] == ("Not asked: does not read the brightness of the field. Brightness was not "
+                                       "exchanged: the body of the cell is not known.")
     assert passport["step"] == 30 and passport["run_id"] == "a1b2c3" and passport["n_cells"] == 20
     assert "cells.parquet: no such file" in passport["verdict"][2]  # the checks before it are told all the same
 
@@ -92,16 +95,36 @@ def test_same_run_gives_the_same_files_and_nothing_of_an_earlier_one_stays(expla
     assert [name for name in first if first[name] != again[name]] == []
 
 
-def test_another_seed_is_compared_and_another_network_is_refused():
-    with pytest.raises(UsageError, match="--others=x: has another model"):
-        maps._comparable(make_run("x", seen=("DNA", "CENPF")), make_run("y"), "x")
-    assert maps._comparable(make_run("x"), make_run("y"), "x").workdir == "x"
+def other(seed=1, run_id="b2c3d4", crop_px=SIDE, seen=("DNA", "Golgi"), **of_data):
+    """A run beside that of `make_run`."""
+    network = make_run("x", seen)
+    network.config.seed = seed
+    network.config.data.update(of_data)
+    return dataclasses.replace(network, run_id=run_id, crop_px=crop_px)
+
+
+@pytest.mark.parametrize(("changed", "why"), [
+    ({"seen": ("DNA", "CENPF")}, "differs in channels;"), ({"mask": "cell"}, "differs in mask;"),
+    ({"scale": "own_max"}, "differs in scale;"), ({"crop_px": 2 * SIDE}, "differs in crop size;"),
+    ({"mask": "cell", "scale": "own_max"}, "differs in mask, scale;"),
+    ({"run_id": "a1b2c3"}, "is the run that is explained;"),
+    ({"seed": 0}, r"has the same seed \(0\) and the same labels"),
+])  # fmt: skip
+def test_another_run_that_tells_nothing_of_seed_or_labels_is_refused(changed, why):
+    with pytest.raises(UsageError, match=f"--others=x: {why}.* give a run that differs in its seed or labels only"):
+        maps._comparable(other(**changed), make_run("y"), "x")
+
+
+@pytest.mark.parametrize("changed", [{}, {"labels": "permuted"}, {"seed": 0, "labels": "permuted"}])
+def test_another_seed_and_permuted_labels_are_compared(changed):
+    found = other(**changed)
+    assert maps._comparable(found, make_run("y"), "x") is found
 
 
 def test_only_the_cells_that_are_explained_are_held_in_memory(tmp_path, monkeypatch):
     tiny.write_data(tmp_path, train=8, validation=40)
     monkeypatch.setattr(maps, "load_run", make_run)
-    monkeypatch.setattr(checks, "PER_CLASS", 6)
+    monkeypatch.setattr(checks, "asked_for_shortcuts", functools.partial(checks.asked_for_shortcuts, per_class=6))
     load, read, counted, made = data.load_crops, records.read_pixels, [], []
     monkeypatch.setattr(records, "read_pixels", lambda pixels: counted.append(len(pixels)) or read(pixels))
     for whole in (False, True):
@@ -109,7 +132,7 @@ def test_only_the_cells_that_are_explained_are_held_in_memory(tmp_path, monkeypa
             monkeypatch.setattr(data, "load_crops", lambda folder, split, pixels: load(folder, split))
         maps.run_explain(tmp_path)
         made.append(stored(tmp_path))
-        assert counted == [20, 6, 6]  # maps, then training and validation cells asked for shortcuts
+        assert counted == [20, 6, 6, 8, 16]  # maps; training and validation cells asked for shortcuts; their fields
     assert len(made[0]) == 12 and made[0] == made[1]
 
 

@@ -11,7 +11,6 @@ from cellcycle_jax.explain.methods import (
     logits_of,
     margins,
     resized,
-    share_of_blank,
 )
 from cellcycle_jax.explain.taps import tap_names
 from cellcycle_jax.models import MODELS
@@ -88,11 +87,19 @@ def test_logits_are_those_of_the_model():
                                model.apply(variables, images, train=False)[0], rtol=1e-4, atol=1e-5)
 
 
-def test_maps_without_a_positive_value_are_counted():
-    maps = np.zeros((4, 3, 3, 2), np.float32)
-    maps[1, 0, 0, 1], maps[2, 2, 2, 0], maps[3] = 1e-9, -5, -1
-    assert share_of_blank(maps) == 0.75
-    assert share_of_blank(np.ones((2, 3, 3, 1))) == 0
+@pytest.mark.parametrize("model_name", MODELS)
+def test_maps_of_a_model_that_computes_in_bfloat16_can_be_stored(model_name, tmp_path):
+    images = pictures(5, SIDE)
+    narrow, variables = network(model_name, images.shape[1:], filters=2, dtype="bfloat16")
+    wide, _ = network(model_name, images.shape[1:], filters=2)
+    maps, logits = class_maps(narrow, variables, images)
+    cam = attribute("grad_cam", narrow, variables, images, 1)
+    np.savez(tmp_path / "maps.npz", maps=maps, logits=logits, cam=cam)
+    stored = np.load(tmp_path / "maps.npz")
+    assert {stored[name].dtype for name in stored} == {np.dtype(np.float32)}
+    for name, exact in zip(("maps", "logits"), class_maps(wide, variables, images), strict=True):
+        np.testing.assert_allclose(stored[name], exact, atol=0.05 * np.abs(exact).max())
+    np.testing.assert_allclose(stored["cam"][..., 0], stored["maps"][:, 1], atol=0.02 * np.abs(stored["maps"]).max())
 
 
 def test_resizing_keeps_a_constant_map_and_interpolates_a_ramp():

@@ -50,7 +50,11 @@ def permuted(value, passes=True):
 
 
 def edit(channel, slope, words, sure=True):
-    return {"channel": channel, "words": words, "monotone": sure, "slope": slope and score(slope)}
+    return {"channel": channel, "words": words, "certain": sure, "slope": slope and score(slope)}
+
+
+def step(family, r2, others=()):
+    return {"family": family, "or": list(others), "r2": r2, "low": r2 - 0.02, "high": r2 + 0.02}
 
 
 def passing():
@@ -60,16 +64,18 @@ def passing():
         "where": where(place("nucleus", 0.62), place("second stain", 0.21, "Golgi"), place("background", 0.05)),
         "channels": {"channels": ["DNA", "Golgi"], "why": ""},
         "shortcuts": {
-            "surroundings": {"intact": score(0.93), "cell": score(0.92), "around": score(0.51), "carried": score(0.02),
-                             "changed": score(0.04)},
-            "brightness": score(0.07), "batch": {"plate": None, "well": score(0.53, 0.44), "cell line": score(0.51)}},
+            "surroundings": {"intact": score(0.93), "cell": score(0.92), "around": score(0.51),
+                             "carried": score(0.02) | {"class": 1}, "changed": score(0.04)},
+            "brightness": score(0.07) | {"class": 1}, "brightness_why": "all cells are of one field",
+            "one_class_fields": False, "scale": "reference",
+            "batch": {"plate": None, "well": score(0.53, 0.44), "cell line": score(0.51)}},
         "faithful": {METHOD: curves(*[0.1] * 8)},
         "sane": {METHOD: {"weights": {"strength": score(0.13), "floor": score(0.23), "threshold": 0.5, "passes": True},
                           "trivial": {"edges": similar(0.21), "centre": similar(0.31)},
                           "labels": [permuted(0.1)], "seeds": similar(0.71, "spearman")}},
         "edited": {"class": "G2", "rows": [edit("DNA", 0.8, "DNA brightness"), edit("Golgi", None, "Golgi area")],
                    "agreement": {"by_attribution": "DNA", "sentence": "Both name the same channel."}},
-        "words": {"r2": score(0.81), "steps": [{"family": "amount of DNA", "or": []}]}, "words_why": "",
+        "words": {"r2": score(0.81), "steps": [step("amount of DNA", 0.79)]}, "words_why": "",
         "hint": {"shortlist": [{"measurement": "x", "family": "size of the nucleus"}], "verdict": "The map adds."},
         "hint_why": "",
     }  # fmt: skip
@@ -157,6 +163,8 @@ LIMITS = [
     (FAITHFUL, ("faithful", METHOD), curves(*[0.1] * 4, *[0.0] * 4), curves(*[0.1] * 5, *[0.0] * 3)),
     (TRIVIAL, ("sane", METHOD, "trivial", "centre"), similar(0.4, high=0.5), similar(0.4, high=0.499)),
     (SEEDS, ("sane", METHOD, "seeds"), similar(0.2, "spearman", low=0.0), similar(0.2, "spearman", low=0.001)),
+    (EDITS, ("edited", "rows"), [edit("DNA", 0.099, "DNA brightness")], [edit("DNA", 0.1, "DNA brightness")]),
+    (EDITS, ("edited", "rows"), [edit("DNA", -0.099, "nuclear area")], [edit("DNA", -0.1, "nuclear area")]),
 ]
 
 
@@ -164,6 +172,57 @@ LIMITS = [
 def test_each_check_turns_at_its_limit(name, path, bad, good):
     assert check(changed(path, bad), name)["passed"] is False
     assert check(changed(path, good), name)["passed"] is True
+
+
+def test_an_interval_of_few_groups_does_not_tell_the_score_from_chance():
+    few, enough = (changed(("score",), score(0.93), n_groups=n) for n in (5, 6))
+    assert check(few, SCORE)["passed"] is None and few["status"] == "caution"
+    assert check(few, SCORE)["sentence"].endswith("0.93 (0.92 to 0.94), of 5 groups, too few to tell it from chance "
+                                                  "(it takes 6).")
+    assert few["verdict"][4:] == [f"Not known: {SCORE}. {check(few, SCORE)['sentence']}"]
+    assert check(enough, SCORE)["passed"] is True and enough["status"] == "trusted"
+    assert changed(("score",), score(0.6, 0.49), n_groups=5)["status"] == "chance"
+
+
+def asked(classes=("G1/S", "G2"), scored=True, **of_shortcuts):
+    """The passport of the passing case with other findings about shortcuts."""
+    found, about = passing()
+    found["shortcuts"] |= of_shortcuts
+    if not scored:
+        found["shortcuts"]["surroundings"] |= {name: score(NAN, NAN, NAN) for name in ("intact", "cell", "around")}
+    return make_passport(found, about | {"classes": list(classes)})
+
+
+def test_light_of_fields_of_one_class_is_no_alarm_since_it_may_be_the_cells():
+    mixed, pure = (asked(brightness=score(0.4), one_class_fields=one) for one in (False, True))
+    assert check(mixed, BRIGHTNESS)["passed"] is check(pure, BRIGHTNESS)["passed"] is False
+    assert mixed["status"] == "shortcut" and pure["status"] == "caution"
+    assert check(pure, BRIGHTNESS)["sentence"] == check(mixed, BRIGHTNESS)["sentence"] + (
+        " Each field holds cells of one class, so this may be light or the cells' own brightness.")
+    low = check(asked(one_class_fields=True), BRIGHTNESS)
+    assert low["passed"] is True and low == check(asked(), BRIGHTNESS)
+
+
+def test_relative_to_its_own_brightest_pixel_no_field_is_brighter():
+    passport = asked(brightness=None, brightness_why="x", scale="own_max")
+    assert check(passport, BRIGHTNESS)["passed"] is True and passport["status"] == "trusted"
+    assert "relative to its own brightest pixel" in check(passport, BRIGHTNESS)["sentence"]
+
+
+def test_of_several_classes_the_one_whose_shortcut_it_is_is_named():
+    around = passing()[0]["shortcuts"]["surroundings"] | {"carried": score(0.4) | {"class": 1}}
+    passport = asked(("G1", "S", "G2"), surroundings=around, brightness=score(0.07) | {"class": 2})
+    assert check(passport, SURROUNDINGS)["sentence"].startswith(
+        "40 % (39 to 41) of what tells S from the rest goes with the surroundings to another cell.")
+    assert check(passport, BRIGHTNESS)["sentence"].startswith("7 % (6 to 8) of what tells G2 from the rest goes with")
+
+
+def test_scores_on_others_surroundings_are_those_of_validation_cells_and_may_not_be_known():
+    said = check(asked(), SURROUNDINGS)["sentence"]
+    assert ("Area under the ROC curve of validation cells: 0.93 (0.92 to 0.94) as they are, 0.92 (0.91 to 0.93) on "
+            "others' surroundings, 0.51 (0.50 to 0.52) by the class of those") in said
+    said = check(asked(scored=False), SURROUNDINGS)["sentence"]
+    assert "nan" not in said and "validation cells: not known as they are" in said
 
 
 def test_a_batch_that_surely_tells_the_class_is_not_hidden_by_one_that_may():
@@ -182,8 +241,9 @@ def test_a_batch_that_tells_less_than_chance_is_said_to_tell_nothing():
 
 def test_a_share_of_the_surroundings_that_is_not_known_decides_nothing():
     found = changed(("shortcuts", "surroundings", "carried"), {"value": NAN, "low": NAN, "high": NAN})
-    assert check(found, SURROUNDINGS)["passed"] is None and found["status"] == "trusted"
+    assert check(found, SURROUNDINGS)["passed"] is None and found["status"] == "caution"
     assert check(found, SURROUNDINGS)["sentence"].startswith("An unknown share of the difference")
+    assert found["verdict"][4].startswith(f"Not known: {SURROUNDINGS}. An unknown share")
 
 
 def test_edits_count_in_the_leading_channel_only():
@@ -202,7 +262,7 @@ def test_a_leading_channel_that_is_not_known_is_not_said_to_have_no_edits():
 
 NOT_MADE = {
     SURROUNDINGS: (("shortcuts", "surroundings"), None, "the body of the cell is not known"),
-    BRIGHTNESS: (("shortcuts", "brightness"), None, "one field only"),
+    BRIGHTNESS: (("shortcuts", "brightness"), None, "Brightness was not exchanged: all cells are of one field."),
     BATCH: (("shortcuts", "batch"), {"plate": None, "well": None}, "one plate, well and cell line"),
     LABELS: (("sane", METHOD, "labels"), None, "--config.data.labels=permuted"),
     SEEDS: (("sane", METHOD, "seeds"), None, "--others=RUN"),
@@ -215,7 +275,22 @@ def test_what_could_not_be_tested_neither_passes_nor_fails(name):
     path, value, words = NOT_MADE[name]
     passport = changed(path, value)
     assert check(passport, name)["passed"] is None and words in check(passport, name)["sentence"]
-    assert passport["status"] == "trusted"
+    if name in (SURROUNDINGS, BRIGHTNESS):
+        assert passport["status"] == "caution" and "not all checks could be made" in passport["verdict"][0]
+        assert passport["verdict"][4:] == [f"Not asked: {name}. {check(passport, name)['sentence']}"]
+    else:
+        assert passport["status"] == "trusted" and len(passport["verdict"]) == 4
+
+
+def test_without_any_check_but_the_score_nothing_is_trusted():
+    found, about = passing()
+    found["shortcuts"] |= {"surroundings": None, "brightness": None, "batch": {"plate": None, "well": None}}
+    found["edited"]["rows"] = []
+    found["sane"][METHOD] |= {"labels": None, "seeds": None}
+    passport = make_passport(found, about)
+    assert passport["status"] == "caution"
+    assert [line.split(". ")[0] for line in passport["verdict"][4:]] == [f"Not asked: {name}"
+                                                                         for name in (SURROUNDINGS, BRIGHTNESS)]
 
 
 @pytest.mark.parametrize(("mask", "passed", "status"),
@@ -318,7 +393,7 @@ def test_of_three_classes_the_best_place_of_each_is_named_with_its_class():
 
 NUMBERS = {
     SCORE: ("1,300 validation cells", "0.93 (0.92 to 0.94)"),
-    SURROUNDINGS: ("2 % (1 to 3)", "score of 0.93 is 0.92", "0.51 by the class", "4 % of the calls"),
+    SURROUNDINGS: ("2 % (1 to 3)", "0.92 (0.91 to 0.93) on others'", "0.51 (0.50 to 0.52) by", "4 % of their calls"),
     BRIGHTNESS: ("7 % (6 to 8)",),
     BATCH: ("The well alone", "0.53 (0.44 to 0.54)"),
     FAITHFUL: ("8 of 8 tests", "40 cells", "fill0 deletion 0.150", "fill3 insertion 0.150"),
@@ -343,16 +418,46 @@ def test_an_interval_stands_in_percent():
     assert percent(score(NAN, NAN, NAN)) == "an unknown share"
 
 
-def named(*steps):
-    return changed(("words", "steps"), [{"family": name, "or": list(others)} for name, others in steps])["verdict"][2]
+def test_a_map_that_is_moved_where_the_mask_is_blank_is_said_to_test_less():
+    told = check(make_passport(*passing()), FAITHFUL)["sentence"]
+    masked = check(changed(("shortcuts", "surroundings"), None, mask="cell"), FAITHFUL)["sentence"]
+    assert masked == f"{told} Moved elsewhere it lies partly where the mask shows nothing, so this says that the map " \
+        "is on what is shown, not where on it."
+
+
+def named(*steps, r2=0.81, classes=("G1/S", "G2")):
+    words = {"r2": score(r2), "steps": [step(name, 0.2 + 0.3 * i, others) for i, (name, others) in enumerate(steps)]}
+    return changed(("words",), words, classes=list(classes))["verdict"][2]
 
 
 def test_families_that_the_data_cannot_tell_apart_are_named_together():
     assert named(("size of the nucleus", ("amount of DNA", "shape of the nucleus"))).startswith(
-        "Its answer follows size of the nucleus (or amount of DNA, shape of the nucleus), and nothing else")
-    assert named(("a", ()), ("b", ("x",)), ("c", ())).startswith("Its answer follows a, b (or x) and c, and nothing")
-    assert "explain 81 % (80 to 82) of it" in named(("a", ()))
-    assert named() == "No measurement explains its answer."
+        "Its answer follows size of the nucleus (or amount of DNA, shape of the nucleus), which explains 20 %")
+    assert named(("a", ()), ("b", ("x",)), ("c", ())).startswith("Its answer follows a, b (or x) and c, which explain ")
+
+
+def test_what_the_named_families_explain_is_theirs_and_not_that_of_all_measurements():
+    assert named(("a", ()), r2=0.97) == (
+        "Its answer follows a, which explains 20 % (18 to 22) of it on held-out groups; all measurements together "
+        "explain 97 % (96 to 98); the rest of that is not told apart by one measurement at a time.")
+    assert named(("a", ()), ("b", ()), r2=0.54) == (
+        "Its answer follows a and b, which explain 50 % (48 to 52) of it on held-out groups; all measurements together "
+        "explain 54 % (53 to 55), so no other measurement adds anything to it that could be told.")
+    assert "the rest of that" in named(("a", ()), ("b", ()), r2=0.56)
+
+
+def test_an_answer_that_no_single_measurement_explains():
+    assert named(r2=0.97) == ("No single measurement explains its answer, but all together explain 97 % (96 to 98) of "
+                              "it on held-out groups.")
+    assert named(r2=-0.02) == ("No measurement explains its answer, nor do all together: -2 % (-3 to -1) of it on "
+                               "held-out groups.")
+    assert named(r2=0.1).startswith("No single") and named(r2=0.099).startswith("No measurement")
+
+
+def test_of_three_classes_it_is_said_whose_answer_measurements_explain():
+    three = ("G1", "S", "G2")
+    assert named(("a", ()), classes=three).startswith("Its answer on G2 follows a, which")
+    assert named(classes=three).startswith("No single measurement explains its answer on G2, but")
 
 
 def test_what_words_and_hint_could_not_say_has_its_reason():

@@ -56,7 +56,8 @@ def drawn(label, groups, around=0.0, nucleus=0.0, noise=0.1, field=0.0, seed=0):
         LIGHT[1] + nucleus * label + rng.normal(0, field, len(names))[member], np.full(n, LIGHT[2]))]
     image = np.where(NUCLEUS | neighbour, light[1], np.where(body, light[2], light[0]))
     image = image[..., None] + rng.normal(0, noise, (n, SIDE, SIDE, CHANNELS))
-    return Cells(image.astype(np.float32), label.astype(np.int32), bits.astype(np.uint8), groups, groups)
+    return Cells(image.astype(np.float32), label.astype(np.int32), bits.astype(np.uint8), groups, groups,
+                 np.ones(n, bool))
 
 
 def mixed(n=160, groups=16, classes=2, **options):
@@ -65,7 +66,14 @@ def mixed(n=160, groups=16, classes=2, **options):
 
 
 def found_around(network, cells):
-    return shortcuts.surroundings(*network, cells, RESAMPLING)
+    return shortcuts.surroundings(*network, cells, shortcuts.logits_of(*network, cells.images), RESAMPLING)
+
+
+def found_light(network, cells):
+    """What is read in the brightness of fields, of which the cells themselves are all that is known."""
+    ids = np.arange(len(cells.label)).astype(str)
+    levels = shortcuts.field_levels(shortcuts.crop_levels(cells), ids, cells.fields, ids, cells.fields)
+    return shortcuts.brightness(*network, cells, levels, shortcuts.logits_of(*network, cells.images), RESAMPLING)
 
 
 @pytest.mark.parametrize("classes", [2, 3])
@@ -78,7 +86,7 @@ def test_a_network_that_reads_surroundings_alone(classes):
         assert found["intact"]["value"] > 0.99 and found["around"]["value"] > 0.99
         assert found["changed"]["value"] == pytest.approx(0.5, abs=0.05)
     assert found["cell"]["value"] == pytest.approx(0.5, abs=0.05)
-    assert shortcuts.caught(found["carried"], {"value": 0.0, "low": 0.0})
+    assert shortcuts.is_shortcut("surroundings", found["carried"])
 
 
 @pytest.mark.parametrize("classes", [2, 3])
@@ -137,16 +145,79 @@ def handed_over(cells, seed=0):
                                                           for _ in range(DONORS)])
 
 
-def test_the_share_is_of_the_mean_over_classes():
-    """Of three classes the last alone goes with the donor.
+@pytest.mark.parametrize("of", [0, 1, 2])
+def test_a_shortcut_of_one_class_is_not_made_small_by_the_others(of):
+    """Of three classes one alone goes with the donor.
 
     Its margin is 3 higher in its donors, that of each other class 0.75, against 4.5 each in the cells themselves.
     """
     cells = mixed(480, classes=3)
     own, donors = handed_over(cells)
     intact = 3 * np.eye(3)[cells.label]
-    given = np.concatenate([intact[own][:, :2], intact[donors][:, 2:]], axis=1)
-    assert shortcuts.carried(given, own, donors, intact, cells, RESAMPLING)["value"] == pytest.approx(1 / 3, abs=0.02)
+    given = np.where(np.arange(3) == of, intact[donors], intact[own])
+    found = shortcuts.carried(given, own, donors, intact, cells, RESAMPLING)
+    assert found["value"] == pytest.approx(2 / 3, abs=0.02) and found["class"] == of
+
+
+@pytest.mark.parametrize(("classes", "confidence"), [(2, 0.99), (3, 1 - 0.01 / 3), (5, 0.998)])
+def test_the_more_classes_are_asked_the_surer_each_must_be(classes, confidence, monkeypatch):
+    made, interval = [], shortcuts.statistics.interval
+    monkeypatch.setattr(shortcuts.statistics, "interval", lambda v, c: made.append(c) or interval(v, c))
+    cells = mixed(240, classes=classes)
+    own, donors = handed_over(cells)
+    intact = np.eye(classes)[cells.label]
+    found = shortcuts.carried(intact[donors], own, donors, intact, cells, RESAMPLING)
+    assert made == pytest.approx([confidence] * (1 if classes == 2 else classes))
+    assert found["value"] == pytest.approx(1, abs=0.05) and (found["class"] == 1 or classes > 2)
+
+
+def test_a_large_share_that_may_be_nothing_does_not_hide_a_certain_one():
+    """Class 1 goes with its donor; class 0 more so on average, but with another sign in half of the fields."""
+    cells = mixed(960, groups=8, classes=3)
+    own, donors = handed_over(cells)
+    intact = 3 * np.eye(3)[cells.label]
+    turned = np.where(cells.groups.astype(int) % 2 == 0, 4.5, -1.5)[:, None] * intact
+    given = np.stack([turned[donors, 0], intact[donors, 1], intact[own, 2]], axis=1)
+    found = shortcuts.carried(given, own, donors, intact, cells, RESAMPLING | {"bootstraps": 400})
+    assert found["class"] == 1 and found["low"] > 0
+    always = np.stack([1.5 * intact[donors, 0], intact[donors, 1], intact[own, 2]], axis=1)
+    assert shortcuts.carried(always, own, donors, intact, cells, RESAMPLING)["class"] == 0
+
+
+def test_the_whole_is_the_difference_of_validation_cells():
+    """Training cells, known by heart, differ by 12, validation cells by 2, of which 0.5 goes with the surroundings."""
+    cells = mixed(480)
+    cells = dataclasses.replace(cells, validation=cells.groups.astype(int) % 2 == 1)
+    own, donors = handed_over(cells)
+    sign, reach = 2.0 * cells.label - 1, np.where(cells.validation, 2, 12) - 0.5
+    by_cell, by_light = ((size * sign / 4)[:, None] * [-1, 1] for size in (reach, 0.5))  # margins, of both logits
+    found = shortcuts.carried(by_cell[own] + by_light[donors], own, donors, by_cell + by_light, cells, RESAMPLING)
+    assert found["value"] == pytest.approx(0.25, abs=0.01) and 0.2 < found["low"] < found["high"] < 0.3
+
+
+def test_nothing_is_shared_out_where_validation_cells_do_not_differ_the_right_way():
+    cells = mixed(480)
+    cells = dataclasses.replace(cells, validation=cells.groups.astype(int) % 2 == 1)
+    own, donors = handed_over(cells)
+    for size in (0, -1):
+        whole = np.where(cells.validation, size, 5)[:, None] * np.eye(2)[cells.label]
+        found = shortcuts.carried(np.eye(2)[cells.label[donors]], own, donors, whole, cells, RESAMPLING)
+        assert np.isnan([found[name] for name in ("value", "low", "high")]).all()
+        assert not shortcuts.is_shortcut("surroundings", found)
+
+
+def test_scores_and_changed_calls_are_those_of_validation_cells():
+    """Surroundings tell the class in validation cells alone; the nucleus, which stays, in training cells alone."""
+    around, nucleus = mixed(192, around=1.0), mixed(192, nucleus=1.0)
+    validation = np.arange(192) % 16 % 4 == 1
+    images = np.where(validation[:, None, None, None], around.images, nucleus.images)
+    cells = dataclasses.replace(around, images=images, validation=validation)
+    found = found_around(reading(CORNER, NUCLEUS, cut=LIGHT[0] + LIGHT[1] + 0.5), cells)
+    assert found["intact"]["value"] > 0.99 and found["around"]["value"] > 0.8
+    assert found["cell"]["value"] < 0.65 and found["changed"]["n_cells"] == validation.sum() * DONORS
+    turned = found_around(reading(CORNER, NUCLEUS, cut=LIGHT[0] + LIGHT[1] + 0.5),
+                          dataclasses.replace(cells, validation=~validation))
+    assert turned["cell"]["value"] > 0.8 and turned["around"]["value"] < 0.6
 
 
 def test_fields_of_donors_are_resampled():
@@ -213,7 +284,8 @@ def test_a_cell_reaches_a_tenth_of_the_crop_beyond_its_body_and_into_no_nucleus(
     compartments = np.zeros((1, 20, 20), np.uint8)
     compartments[0, 8:12, 8:12], compartments[0, 10, 13] = int(C.BODY), int(C.OTHER_NUCLEI)
     compartments[0, 0, 0], compartments[0, 9, 9] = int(C.DEBRIS), int(C.NUCLEUS)
-    cells = Cells(np.zeros((1, 20, 20, 1), np.float32), np.zeros(1, int), compartments, *[np.array(["a"])] * 2)
+    cells = Cells(np.zeros((1, 20, 20, 1), np.float32), np.zeros(1, int), compartments, *[np.array(["a"])] * 2,
+                  np.ones(1, bool))
     assert cells.reach[0, 9, 13] and not cells.reach[0, 9, 14] and not cells.reach[0, 10, 13]
     assert not cells.reach[0, 6, 6] and cells.reach[0, 6, 8]  # a round fringe
     np.testing.assert_array_equal(cells.empty[0], ~cells.reach[0] & (compartments[0] & 18 == 0))
@@ -249,21 +321,56 @@ def test_brightness_is_given_as_offset_and_gain_of_each_channel():
     np.testing.assert_allclose(given[..., 0], (cells.images[:4, ..., 0] - 0.1) * 3 + 0.4, atol=1e-6)
 
 
-def test_levels_of_a_field_are_medians_over_its_cells():
+def test_levels_of_a_field_are_those_of_its_middle_cells():
     cells = lit(np.array([[1.0, 2.0], [3.0, 0.5]]), np.array([[0.1, 0.0], [0.4, 0.2]]), [0] * 5 + [1] * 5,
                 [0] * 5 + [1] * 5)
     body = cells.having(C.BODY | C.NUCLEUS)
     share = np.array([NUCLEUS.sum() / one.sum() for one in body])
-    signal = np.median((share * LIGHT[1] + (1 - share) * LIGHT[2] - LIGHT[0])[5:])
+    signal = np.sort((share * LIGHT[1] + (1 - share) * LIGHT[2] - LIGHT[0])[5:])[1:4].mean()
     cells.images[2] += 50  # one odd cell
     cells.compartments[7, ~body[7]] = int(C.OTHER_NUCLEI)  # a crop without an empty place
-    levels = shortcuts.field_levels(cells)
-    np.testing.assert_array_equal(levels[:5], levels[:1].repeat(5, 0))
-    np.testing.assert_allclose(levels[7:8, 0], [[0.4, 0.2]], atol=1e-6)
-    np.testing.assert_allclose(levels[9, 1], signal * np.array([3, 0.5]), atol=1e-5)
+    ids = np.arange(10).astype(str)
+    levels = shortcuts.field_levels(shortcuts.crop_levels(cells), ids, cells.fields, np.array(["new"]), np.array(["1"]))
+    np.testing.assert_allclose(levels[0], [[0.4, 0.2], signal * np.array([3, 0.5])], atol=1e-5)
+    levels = shortcuts.field_levels(shortcuts.crop_levels(cells), ids, cells.fields, ids, cells.fields)
     assert levels[0, 0, 0] == pytest.approx(0.1, abs=1e-5)  # not that of the odd cell
     blind = dataclasses.replace(cells, images=cells.images - 9, compartments=np.zeros_like(cells.compartments))
-    assert (shortcuts.field_levels(blind)[:, 1] == 0).all()
+    levels = shortcuts.field_levels(shortcuts.crop_levels(blind), ids, cells.fields, ids, cells.fields)
+    assert (levels[:, 1] == 0).all()
+
+
+def test_a_cell_has_no_part_in_the_brightness_of_its_field():
+    own = np.array([[1, 11], [2, 22], [3, 33], [7, 70], [9, 90]], float)[..., None]
+    ids, fields = np.array(list("abcde")), np.array(["f", "f", "f", "g", "g"])
+    asked, at = np.array(["c", "a", "d", "x", "y"]), np.array(["f", "f", "g", "g", "h"])
+    levels = shortcuts.field_levels(own, ids, fields, asked, at)
+    assert levels[..., 0].tolist() == [[1.5, 15], [2.5, 25], [9, 81], [8, 72], [0, 0]]
+
+
+def test_few_asked_cells_of_a_field_do_not_hand_over_their_own_stain():
+    """Two asked cells of each field of 14, all fields of one brightness: the level of a field that is made of the
+    asked cells alone is half their own stain, and of one cell all of it.
+    """
+    label = np.random.default_rng(0).integers(0, 2, 840)
+    pool = drawn(label, np.repeat(np.arange(60), 14), nucleus=1.0)
+    cells, ids = pool.take(np.arange(840) % 14 < 2), np.arange(840).astype(str)
+    asked, network = ids[np.arange(840) % 14 < 2], reading(NUCLEUS)
+    intact = shortcuts.logits_of(*network, cells.images)
+    levels = shortcuts.field_levels(shortcuts.crop_levels(pool), ids, pool.fields, asked, cells.fields)
+    found = shortcuts.brightness(*network, cells, levels, intact, RESAMPLING)
+    assert abs(found["value"]) < 0.1 and found["low"] < 0 < found["high"]
+    own = shortcuts.crop_levels(cells)
+    own[:, 1] -= own[:, 0]
+    assert shortcuts.brightness(*network, cells, own, intact, RESAMPLING)["low"] > 0.5
+
+
+@pytest.mark.parametrize(("label", "fields", "pure"), [
+    ([0, 0, 1, 1], "aabb", True), ([0, 1, 0, 1], "aabb", False), ([0, 1], "ab", True),
+    ([0, 0, 1, 1, 0], "aabbb", False), ([0] * 9 + [1] * 9 + [0, 1], "a" * 9 + "b" * 9 + "cc", True),
+    ([0] * 8 + [1] * 9 + [0, 1], "a" * 8 + "b" * 9 + "cc", False), ([0, 1, 2, 2, 0, 1], "abccdd", False),
+])  # fmt: skip
+def test_fields_that_hold_one_class_each(label, fields, pure):
+    assert shortcuts.one_class_fields(np.array(label), np.array(list(fields))) is pure
 
 
 @pytest.mark.parametrize(("gain", "dark"), [((1.0, 1.5), (0.1, 0.1)), ((1.0, 1.0), (0.1, 0.6))])
@@ -272,25 +379,24 @@ def test_a_network_that_reads_how_bright_a_field_is(gain, dark):
     cells = lit(np.take(gain, np.arange(16) % 2)[:, None], np.take(dark, np.arange(16) % 2)[:, None], label,
                 np.repeat(np.arange(16), 10))
     whole = np.ones((SIDE, SIDE), bool)
-    found = shortcuts.brightness(*reading(NUCLEUS if gain[1] > 1 else whole), cells, RESAMPLING)
+    found = found_light(reading(NUCLEUS if gain[1] > 1 else whole), cells)
     assert found["value"] == pytest.approx(1, abs=0.1) and found["low"] > 0.7
-    assert shortcuts.caught({"value": 0.0, "low": 0.0}, found)
+    assert shortcuts.is_shortcut("brightness", found)
 
 
 def test_a_network_that_reads_nuclei_in_fields_of_one_brightness():
     cells = mixed(320, nucleus=0.5, field=0.1)
-    found = shortcuts.brightness(*reading(NUCLEUS), cells, RESAMPLING)
+    found = found_light(reading(NUCLEUS), cells)
     assert abs(found["value"]) < 0.1 and found["low"] < 0
 
 
-@pytest.mark.parametrize(("around", "light", "expected"), [
-    ((0.1, 0.01), (0, -1), True), ((0.099, 0.05), (0, -1), False), ((0.5, 0.0), (0, -1), False),
-    ((0, -1), (0.3, 0.01), True), ((0, -1), (0.29, 0.2), False), ((0, -1), (0.9, -0.01), False),
-    ((np.nan, np.nan), (np.nan, np.nan), False), ((0.2, np.nan), (0.1, 0.05), False), ((0.2, 0.1), (0.4, 0.2), True),
+@pytest.mark.parametrize(("name", "value", "low", "expected"), [
+    ("surroundings", 0.1, 0.01, True), ("surroundings", 0.099, 0.05, False), ("surroundings", 0.5, 0.0, False),
+    ("brightness", 0.3, 0.01, True), ("brightness", 0.29, 0.2, False), ("brightness", 0.9, -0.01, False),
+    ("surroundings", np.nan, np.nan, False), ("surroundings", 0.2, np.nan, False),
 ])  # fmt: skip
-def test_a_share_counts_from_its_threshold_and_only_above_zero(around, light, expected):
-    around, light = (dict(zip(("value", "low"), one, strict=True)) for one in (around, light))
-    assert shortcuts.caught(around, light) is expected
+def test_a_share_counts_from_its_threshold_and_only_above_zero(name, value, low, expected):
+    assert shortcuts.is_shortcut(name, {"value": value, "low": low}) is expected
 
 
 def test_networks_without_a_shortcut_are_seldom_caught():
@@ -302,8 +408,8 @@ def test_networks_without_a_shortcut_are_seldom_caught():
         rng = np.random.default_rng(seed)
         cells = drawn(rng.integers(0, 2, 96), np.arange(96) % 16, nucleus=0.2, field=0.1, noise=0.3, seed=seed)
         network = Linear(), variables_of(rng.normal(size=(SIDE, SIDE, CHANNELS, 2)))
-        around = found_around(network, cells)["carried"]
-        caught.append(shortcuts.caught(around, shortcuts.brightness(*network, cells, RESAMPLING)))
+        around, light = found_around(network, cells)["carried"], found_light(network, cells)
+        caught.append(shortcuts.is_shortcut("surroundings", around) or shortcuts.is_shortcut("brightness", light))
     assert sum(caught) <= 5
 
 

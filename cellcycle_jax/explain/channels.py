@@ -46,36 +46,41 @@ def shapley(value: np.ndarray) -> np.ndarray:
     return np.tensordot(weight.T, value, 1)
 
 
-def shuffled_within(groups, rng: np.random.Generator) -> tuple[np.ndarray, int]:
-    """For each cell another cell of its group, each cell of a group of two or more once.
+def shuffled_within(fields, rng: np.random.Generator) -> np.ndarray:
+    """For each cell another cell of its field, each cell of a field of two or more once.
 
     Args:
-        groups: [N], group of each cell.
+        fields: [N], field of each cell.
         rng: of the draw.
 
     Returns:
-        i64 [N], never the cell itself, and the number of cells that are alone in their group: they get any other cell.
+        i64 [N], never the cell itself; cells that are alone in their field (see `alone`) get any other cell.
 
     Raises:
         InputRefused: there is only one cell.
     """
-    names, member, counts = np.unique(np.asarray(groups, dtype=str), return_inverse=True, return_counts=True)
+    _, member, counts = np.unique(np.asarray(fields, dtype=str), return_inverse=True, return_counts=True)
     cells = len(member)
     if cells == 1:
         raise InputRefused("a channel of one cell alone cannot be taken from another cell; explain more cells")
-    order = np.lexsort((rng.random(cells), member))  # group by group, at random within
+    order = np.lexsort((rng.random(cells), member))  # field by field, at random within
     first = np.cumsum(counts) - counts
     following = np.arange(1, cells + 1)
-    following[first + counts - 1] = first  # the last of a group is followed by its first
+    following[first + counts - 1] = first  # the last of a field is followed by its first
     other = np.empty(cells, np.int64)
     other[order] = order[following]
-    alone = np.flatnonzero(counts[member] == 1)
-    other[alone] = (alone + rng.integers(1, max(cells, 2), len(alone))) % max(cells, 1)
-    return other, len(alone)
+    single = np.flatnonzero(counts[member] == 1)
+    other[single] = (single + rng.integers(1, max(cells, 2), len(single))) % max(cells, 1)
+    return other
 
 
-def subset_logits(model, variables, images, groups, repeats: int, seed: int, batch: int = BATCH) -> np.ndarray:
-    """Logits with each subset of the channels shown, the others taken from another cell of the same group.
+def alone(fields) -> int:
+    """How many cells are the only one of their field, of the field [N] of each cell."""
+    return int((np.unique(np.asarray(fields, dtype=str), return_counts=True)[1] == 1).sum())
+
+
+def subset_logits(model, variables, images, fields, repeats: int, seed: int, batch: int = BATCH) -> np.ndarray:
+    """Logits with each subset of the channels shown, the others taken from another cell of the same field.
 
     Within a repeat every subset takes its missing channels from the same other cell.
 
@@ -83,7 +88,7 @@ def subset_logits(model, variables, images, groups, repeats: int, seed: int, bat
         model: Flax module, `(image, train) -> (logits, taps)`.
         variables: of the model.
         images: f32 [N, S, S, K].
-        groups: [N], group of each cell, its field.
+        fields: [N], field of each cell.
         repeats: number R of independent shuffles.
         seed: of the shuffles.
         batch: cells at a time.
@@ -102,7 +107,7 @@ def subset_logits(model, variables, images, groups, repeats: int, seed: int, bat
                          "combinations of channels (launch.py sweep)")
     plain = logits_of(model, variables, images, batch)
     shown = _members(channels)[:-1]
-    found = _logits_without(model, variables, images, shown, _shuffles(groups, repeats, seed), batch)
+    found = _logits_without(model, variables, images, shown, _shuffles(fields, repeats, seed), batch)
     return np.concatenate([found, np.broadcast_to(plain, (1, *found.shape[1:]))])
 
 
@@ -139,20 +144,6 @@ def channel_shapley(logits, label, groups, bootstraps: int, confidence: float, s
     return result
 
 
-def margin_shapley(logits) -> np.ndarray:
-    """How much of each cell's margin each channel brings; needs no labels.
-
-    Args:
-        logits: f32 [2^K, R, N, P], as `subset_logits` returns them.
-
-    Returns:
-        f64 [N, K], in logits: for each cell the sum is the margin of the predicted class less the mean margin of that
-        class when all channels are another cell's.
-    """
-    logits = np.asarray(logits, np.float64)
-    return shapley(_margins_of(logits, logits[-1, 0].argmax(-1)).mean(1)).T
-
-
 def _margins_of(logits, class_index) -> np.ndarray:
     """Margin of a class i [N] for each cell, f64 [..., N], of logits f32 [..., N, P]."""
     index = np.broadcast_to(class_index[:, None], (*logits.shape[:-1], 1))
@@ -180,11 +171,11 @@ def occlusion_by_mean(model, variables, images, label, batch: int = BATCH) -> di
 
 
 def occlusion_by_shuffle(
-    model, variables, images, groups, label, repeats: int, seed: int, batch: int = BATCH
+    model, variables, images, fields, label, repeats: int, seed: int, batch: int = BATCH
 ) -> dict[str, np.ndarray]:
-    """What is lost when one channel is another cell's of the same group, as `occlusion_by_mean`; mean over repeats."""
+    """What is lost when one channel is another cell's of the same field, as `occlusion_by_mean`; mean over repeats."""
     shown = ~np.eye(images.shape[-1], dtype=bool)
-    found = _logits_without(model, variables, images, shown, _shuffles(groups, repeats, seed), batch)
+    found = _logits_without(model, variables, images, shown, _shuffles(fields, repeats, seed), batch)
     return _fall(logits_of(model, variables, images, batch), found, label)
 
 
@@ -198,10 +189,10 @@ def _members(players: int) -> np.ndarray:
     return (np.arange(2**players)[:, None] >> np.arange(players)) & 1 > 0
 
 
-def _shuffles(groups, repeats, seed) -> np.ndarray:
+def _shuffles(fields, repeats, seed) -> np.ndarray:
     """Another cell for each cell, i64 [R, N]."""
     rng = np.random.default_rng(seed)
-    return np.stack([shuffled_within(groups, rng)[0] for _ in range(repeats)])
+    return np.stack([shuffled_within(fields, rng) for _ in range(repeats)])
 
 
 def _logits_without(model, variables, images, shown, other, batch) -> np.ndarray:

@@ -5,6 +5,7 @@ Every function takes the explained cells and returns plain values, as they go to
 
 import dataclasses
 import functools
+import math
 
 import numpy as np
 import pandas as pd
@@ -29,6 +30,8 @@ STEPS = 64  # of integrated gradients, from the mean of the explained cells
 TESTED = 40  # cells of the slow tests
 REPEATS = 4  # shuffles of the channels
 PER_CLASS = 500  # cells of each class, of training and validation, that are asked for shortcuts
+PER_FIELD = 48  # cells of a field from which its brightness is known
+BLOCK = 256  # cells in memory at a time where few numbers of many are wanted
 MOST_NAMED = 3000  # validation cells whose answers are explained by measurements
 
 
@@ -65,6 +68,16 @@ class Explained:
         rows = np.sort(np.lexsort((label, place))[:TESTED])
         return Explained(self.run, data.take(self.crops, rows), self.images[rows], self.logits[rows])
 
+    @functools.cached_property
+    def sums(self) -> dict[int, tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """Sums of the maps of each explained class: the two of `contrast.contributions`, and of channels f32 [N, K]."""
+        found, crops = {}, self.crops
+        for p in explained_classes(crops.classes):
+            maps = np.asarray(methods.resized(self.maps(DEFAULT, p), self.images.shape[1]))
+            places = contrast.contributions(maps, crops.compartments, crops.compartments_present)
+            found[p] = *places, channels.integrated_gradients_by_channel(maps)
+        return found
+
     def maps(self, name: str, class_index, variables=None) -> np.ndarray:
         """Maps f32 [N, h, w, C] of a method for the margin of a class; `variables` of another network of this model."""
         options = {"baseline": self.images.mean(0), "steps": STEPS} if name == DEFAULT else {}
@@ -81,29 +94,38 @@ def explained_classes(classes) -> list[int]:
 def where(cells: Explained) -> pd.DataFrame:
     """Which part of the difference between the classes is read in which channel and place; see `contrast`."""
     parts, crops = [], cells.crops
-    for p in explained_classes(crops.classes):
-        sums = contrast.contributions(np.asarray(methods.resized(cells.maps(DEFAULT, p), cells.images.shape[1])),
-                                      crops.compartments, crops.compartments_present)
-        told = contrast.difference(*sums, crops.label == p, cells.groups, cells.resampling)
+    for p, (sums, areas, _) in cells.sums.items():
+        told = contrast.difference(sums, areas, crops.label == p, cells.groups, cells.resampling)
         told["channel"] = np.array(cells.run.channels, object)[told["channel"].to_numpy(int)]
         parts.append(told.assign(**{"class": crops.classes[p], "method": DEFAULT})[list(contrast.COLUMNS)])
     return pd.concat(parts, ignore_index=True)
 
 
 def of_channels(cells: Explained) -> dict:
-    """What each channel gives to the score: exact Shapley values (None, and why, of too many), what is lost without."""
-    model = cells.run.model, cells.run.variables, cells.images
+    """What each channel gives to the score and to the margin. Channels are shuffled within fields.
+
+    Returns:
+        channels; alone, how many cells are the only one of their field and get a channel of another field; shapley,
+        exact values, None of too many channels; occlusion, what is lost without a channel: by its mean, and by shuffle,
+        None of one cell; why there is a None; integrated_gradients, for each class the mean over its cells of what each
+        channel adds to the margin of the last class, NaN of a class without cells.
+    """
+    model, crops = (cells.run.model, cells.run.variables, cells.images), cells.crops
+    label, seed = crops.label, cells.run.config.seed
     found, why = or_why(_shapley, cells)
-    label, seed = cells.crops.label, cells.run.config.seed
-    lost = {"mean": channels.occlusion_by_mean(*model, label),
-            "shuffle": channels.occlusion_by_shuffle(*model, cells.groups, label, REPEATS, seed)}
-    return {"channels": list(cells.run.channels), "shapley": found, "why": why,
-            "occlusion": {by: {"margin": one["margin"].mean(0).tolist(), "auroc": one["auroc"].tolist()}
-                          for by, one in lost.items()}}  # fmt: skip
+    shuffled, none = or_why(channels.occlusion_by_shuffle, *model, crops.field_id, label, REPEATS, seed)
+    lost = {"mean": channels.occlusion_by_mean(*model, label), "shuffle": shuffled}
+    added = cells.sums[len(crops.classes) - 1][2]
+    return {"channels": list(cells.run.channels), "alone": channels.alone(crops.field_id), "shapley": found,
+            "why": "; ".join(dict.fromkeys(filter(None, (why, none)))),
+            "occlusion": {by: one and {"margin": one["margin"].mean(0).tolist(), "auroc": one["auroc"].tolist()}
+                          for by, one in lost.items()},
+            "integrated_gradients": [added[label == p].mean(0).tolist() if (label == p).any() else
+                                     [math.nan] * added.shape[1] for p in range(len(crops.classes))]}  # fmt: skip
 
 
 def _shapley(cells):
-    logits = channels.subset_logits(cells.run.model, cells.run.variables, cells.images, cells.groups, REPEATS,
+    logits = channels.subset_logits(cells.run.model, cells.run.variables, cells.images, cells.crops.field_id, REPEATS,
                                     cells.run.config.seed)
     found = channels.channel_shapley(logits, cells.crops.label, cells.groups, **cells.resampling)
     return {name: {key: np.asarray(value).tolist() for key, value in one.items()} for name, one in found.items()}
@@ -125,7 +147,7 @@ def sane(cells: Explained, others=()) -> dict:
 
     Args:
         cells: explained cells.
-        others: runs of the same channels and classes: trained on permuted labels (`data.labels`), or with other seeds.
+        others: runs that differ in this only: trained on permuted labels (`data.labels`), or with another seed.
     """
     few, found = cells.few, {}
     called, shape = few.logits.argmax(1), few.images.shape[1:]
@@ -166,30 +188,83 @@ def _can_show(cells, edit, name) -> bool:
     return name == "nuclear_area" or (crops.nucleus in seen and cells.run.config.data.scale != "own_max")
 
 
-def asked_for_shortcuts(network: run.Run) -> dict:
+def asked_for_shortcuts(network: run.Run, per_class: int = PER_CLASS) -> dict:
     """What the network reads in surroundings, in the brightness of the field and in the batch; see `shortcuts`.
 
-    Cells of training and validation are asked, since a donor's class is unknown to the network in both. None stands
-    where something cannot be asked.
+    Cells of training and validation are asked, since a donor's class is unknown to the network in both.
+
+    Args:
+        network: the run.
+        per_class: most cells of each class, half of them of each split.
+
+    Returns:
+        surroundings, brightness (each None where it cannot be asked) and brightness_why; batch, by plate, well and cell
+        line; one_class_fields, see `shortcuts`; scale, how the network is shown cells; n_cells, n_groups, confidence.
     """
-    chosen, rng = network.config.data.cell_lines, np.random.default_rng(network.config.seed)
-    crops = [data.take_lines(data.load_crops(network.data_dir, split, pixels=False), chosen)
+    chosen, rng = network.config.data, np.random.default_rng(network.config.seed)
+    parts = [data.take_lines(data.load_crops(network.data_dir, split, pixels=False), chosen.cell_lines)
              for split in ("train", "validation")]
-    crops = data.join([data.in_memory(data.take(part, pick(part.label, len(part.classes), PER_CLASS // 2, rng)))
-                       for part in crops])
-    resampling = _resampling(network) | {"confidence": shortcuts.CONFIDENCE}
-    cells = shortcuts.Cells(network.images(crops), crops.label, crops.compartments, crops.group_id, crops.field_id)
-    known = bool(np.all(crops.compartments_present & schema.Compartment.BODY))
-    asked = {"surroundings": None, "brightness": None, "n_cells": len(crops), "confidence": shortcuts.CONFIDENCE,
-             "n_groups": len(set(crops.group_id.tolist()))}  # fmt: skip
-    if known and network.config.data.mask == "none":
-        asked["surroundings"] = shortcuts.surroundings(network.model, network.variables, cells, resampling)
-    if len(set(crops.field_id.tolist())) > 1 and network.config.data.scale != "own_max":
-        asked["brightness"] = shortcuts.brightness(network.model, network.variables, cells, resampling)
-    batches = {"plate": crops.plate, "well": crops.well, "cell line": crops.cell_line}
+    crops = [data.in_memory(data.take(part, pick(part.label, len(part.classes), per_class // 2, rng)))
+             for part in parts]
+    validation, crops = np.repeat([False, True], [len(part) for part in crops]), data.join(crops)
+    resampling, cells = _resampling(network) | {"confidence": shortcuts.CONFIDENCE}, _seen(network, crops, validation)
+    intact = methods.logits_of(network.model, network.variables, cells.images)
+    asked = {"surroundings": None, "n_cells": len(crops), "n_groups": len(set(crops.group_id.tolist())),
+             "confidence": shortcuts.CONFIDENCE, "scale": chosen.scale}  # fmt: skip
+    if _know_bodies(crops).all() and chosen.mask == "none":
+        asked["surroundings"] = shortcuts.surroundings(network.model, network.variables, cells, intact, resampling)
+    asked["brightness"], asked["brightness_why"] = _brightness(network, parts, crops, cells, intact, resampling)
+    label, fields = (np.concatenate([getattr(part, name) for part in parts]) for name in ("label", "field_id"))
+    labelled = (label != schema.NO_LABEL) & np.isin(fields, cells.fields)
+    asked["one_class_fields"] = shortcuts.one_class_fields(label[labelled], fields[labelled])
+    well = np.array([f"{plate}/{well}" for plate, well in zip(crops.plate, crops.well, strict=True)])
+    batches = {"plate": crops.plate, "well": well, "cell line": crops.cell_line}
     asked["batch"] = {name: shortcuts.batch(crops.label, batch, crops.group_id, resampling)
                       if _hold_groups(batch, crops.group_id) else None for name, batch in batches.items()}
     return asked
+
+
+def _seen(network, crops, validation=False):
+    """Crops as the network sees them."""
+    return shortcuts.Cells(network.images(crops), crops.label, crops.compartments, crops.group_id, crops.field_id,
+                           np.broadcast_to(validation, len(crops)))
+
+
+def _know_bodies(crops):
+    return crops.compartments_present & int(schema.Compartment.BODY) > 0
+
+
+def _brightness(network, parts, crops, cells, intact, resampling):
+    """What the network reads in the brightness of the field; else None, and why it cannot be asked."""
+    if network.config.data.scale == "own_max":
+        return None, "each cell is shown relative to its own brightest pixel"
+    if not _know_bodies(crops).all():
+        return None, "the body of the cell is not known"
+    if len(np.unique(cells.fields)) < 2:
+        return None, "all cells are of one field"
+    parts = [data.take(part, _know_bodies(part)) for part in parts]
+    ids, fields = (np.concatenate([getattr(part, name) for part in parts]) for name in ("cell_id", "field_id"))
+    sizes = pd.Series(ids).groupby(fields).nunique()
+    rows = np.isin(cells.fields, sizes.index[sizes > shortcuts.LEAST_CELLS].to_numpy(str))
+    asked = cells.take(rows)
+    if len(np.unique(asked.fields)) < 2 or len(np.unique(asked.label)) < 2:
+        return None, ("fields of enough cells to know how bright the field is without the cell itself (more than "
+                      f"{shortcuts.LEAST_CELLS}) are fewer than two, or hold labelled cells of one class only")
+    own = _crop_levels(network, parts, np.unique(asked.fields))
+    levels = shortcuts.field_levels(*own, crops.cell_id[rows], asked.fields)
+    return shortcuts.brightness(network.model, network.variables, asked, levels, intact[rows], resampling), ""
+
+
+def _crop_levels(network, parts, fields):
+    """`shortcuts.crop_levels` of up to PER_FIELD cells of each of some fields, labelled or not; their ids, fields."""
+    rng, found = np.random.default_rng(network.config.seed), []
+    for part in parts:
+        rows = rng.permutation(np.flatnonzero(np.isin(part.field_id, fields)))
+        rows = np.sort(rows[pd.Series(rows).groupby(part.field_id[rows]).cumcount().to_numpy() < PER_FIELD])
+        for start in range(0, len(rows), BLOCK):
+            crops = data.in_memory(data.take(part, rows[start : start + BLOCK]))
+            found.append((shortcuts.crop_levels(_seen(network, crops)), crops.cell_id, crops.field_id))
+    return [np.concatenate(column) for column in zip(*found, strict=True)]
 
 
 def _hold_groups(batches, groups) -> bool:
@@ -216,27 +291,51 @@ def in_words(network: run.Run) -> tuple[dict, pd.DataFrame]:
     return named.explained(cells[cells[schema.SPLIT] == "train"], rows, margin, of, _resampling(network))
 
 
-def hinted(network: run.Run, where: pd.DataFrame) -> dict:
-    """Whether the measurements that the map points at are worth more than others; see `shortlist.compare`.
+def shortlisted(cells: Explained) -> tuple:
+    """The measurements that the map points at, best first, and the cells on which they are compared with others.
 
-    Args:
-        network: the run.
-        where: as `where` returns it; the last class's shares are the weights.
+    A place weighs as much as its share of what sets the explained cells of the higher margin apart from those of the
+    lower, so the weights hold no label. Intensities of which the labels were made are left out.
+
+    Returns:
+        listed: as `shortlist.shortlist`; of: measurement -> its family, of all that may enter; train, validation:
+        labelled `separation.Cells`; others: those of cell lines that training did not hold, None without a class.
 
     Raises:
         InputRefused: a class has no labelled cell.
+        StoredStateRefused: the table of cells is missing or damaged.
     """
-    cells, of, away = _measured(network)
-    classes, split = list(network.classes), cells[schema.SPLIT]
-    rows, margin = _with_margin(network, cells[(split == "train") & cells[schema.LABEL].isin(classes)], "train")
-    axes = separation.learn_axes(rows, list(of), {})
-    train = separation.place(rows, axes, classes, "train")
-    validation = separation.place(cells[split == "validation"], axes, classes, "validation")
-    others, _ = or_why(separation.place, away, axes, classes, "validation")  # None where they lack a class
-    last = where[where["class"] == where["class"].iloc[-1]] if len(where) else where
-    weights = {(row["channel"], row["compartment"]): max(row["share"], 0.0) for row in last.to_dict("records")}
-    listed = shortlist.shortlist(weights, of, train.linear, margin)
-    found = shortlist.compare(listed, of, train, validation, _resampling(network), others)
+    network = cells.run
+    rows, of, away = _measured(network)
+    circular = table.label_intensity(network.data_dir)
+    of = {c: one for c, one in of.items() if not table.is_intensity_of(c, circular)}
+    classes, split = list(network.classes), rows[schema.SPLIT]
+    learnt, margin = _with_margin(network, rows[(split == "train") & rows[schema.LABEL].isin(classes)], "train")
+    axes = separation.learn_axes(learnt, list(of), {})
+    train = separation.place(learnt, axes, classes, "train")
+    validation = separation.place(rows[split == "validation"], axes, classes, "validation")
+    others, _ = or_why(separation.place, away, axes, classes, "validation")
+    return shortlist.shortlist(_weights(cells), of, train.linear, margin), of, train, validation, others
+
+
+def _weights(cells) -> dict:
+    """(channel, place) -> share, 0 or more, of what sets cells of the higher margin apart from those of the lower."""
+    sums, areas, _ = cells.sums[len(cells.crops.classes) - 1]
+    margin = methods.margins(cells.logits)[:, -1]
+    told = contrast.difference(sums, areas, margin > np.median(margin), cells.groups,
+                               cells.resampling | {"bootstraps": 0})
+    return {(cells.run.channels[row["channel"]], row["compartment"]): max(row["share"], 0.0)
+            for row in told.to_dict("records")}  # fmt: skip
+
+
+def hinted(cells: Explained) -> dict:
+    """Whether the measurements that the map points at are worth more than others; see `shortlist.compare`.
+
+    Raises:
+        InputRefused, StoredStateRefused: as of `shortlisted`.
+    """
+    listed, of, train, validation, others = shortlisted(cells)
+    found = shortlist.compare(listed, of, train, validation, cells.resampling, others)
     return {"shortlist": [{"measurement": c, "family": of[c].name} for c in listed], **found}
 
 

@@ -51,7 +51,9 @@ def difference(sums, areas, of_class, groups, resampling: dict) -> pd.DataFrame:
     Returns:
         One row per channel and place that any cell has: channel (0..C-1), compartment, share of the difference (it can
         be negative), area_share (over C), ratio of the two, each with its interval, n_cells and n_groups. Empty where
-        one class has no cell, or nothing differs between the classes.
+        one class has no cell, or the whole difference is not above zero: a network that answers cells of the class no
+        higher than the others does not tell them apart, and shares of its difference would change sign. Resamples in
+        which it is not are left out.
     """
     known = np.isfinite(areas).all(1)
     sums, areas, inside, groups = sums[known], areas[known], np.asarray(of_class)[known], np.asarray(groups)[known]
@@ -66,7 +68,7 @@ def difference(sums, areas, of_class, groups, resampling: dict) -> pd.DataFrame:
                           where=w.sum(1)[:, None] > 0) for w in of]
         gap = mean[0] - mean[1]
         total = gap.sum(1, keepdims=True)
-        share = np.divide(gap, total, out=np.full(gap.shape, np.nan), where=total != 0)
+        share = np.divide(gap, total, out=np.full(gap.shape, np.nan), where=total > 0)
         return {i: share[:, i] for i in range(flat.shape[1])}
 
     found = statistics.bootstrap_intervals(score, groups, **resampling)

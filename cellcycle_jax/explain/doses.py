@@ -49,7 +49,7 @@ def dose_response(
         A row for each edit: "edit", "words", "channel" (that it belongs to, "" if the model does not see it),
         "n_cells", "n_groups", "left_out" {reason: cells}; "doses", each with "dose", "realised" (mean), "margin" and
         "probability" (mean change from the unedited picture); "slope", mean over cells of the change of the margin per
-        +10 % realised dose (least squares through zero in each cell), and "monotone", whether its interval leaves out
+        +10 % realised dose (least squares through zero in each cell), and "certain", whether its interval leaves out
         zero. Values are {"value", "low", "high", "dropped"}. Without any cell "doses" is empty and "slope" None.
     """
     at = [channels.index(name) if name in channels else None for name in (nucleus, stain)]
@@ -110,7 +110,7 @@ def _why_not(realised, doses):
 def _summary(doses, realised, change, groups, bootstraps, confidence, seed):
     """Means over cells with intervals; realised and each change f64 [D, n]."""
     if not realised.size:
-        return {"doses": [], "slope": None, "monotone": False}
+        return {"doses": [], "slope": None, "certain": False}
     slope = UNIT * (realised * change["margin"]).sum(0) / (realised**2).sum(0)
 
     def score(weights):
@@ -124,7 +124,7 @@ def _summary(doses, realised, change, groups, bootstraps, confidence, seed):
     steps = [{"dose": float(dose), "realised": float(realised[d].mean()), "margin": found["margin", d],
               "probability": found["probability", d]} for d, dose in enumerate(doses)]
     one = found["slope"]
-    return {"doses": steps, "slope": one, "monotone": bool(one["low"] > 0 or one["high"] < 0)}
+    return {"doses": steps, "slope": one, "certain": bool(one["low"] > 0 or one["high"] < 0)}
 
 
 def agreement(rows: list[dict], channel_shares: dict[str, float]) -> dict:
@@ -151,7 +151,7 @@ def agreement(rows: list[dict], channel_shares: dict[str, float]) -> dict:
     effects = {channel: abs(row["slope"]["value"]) for channel, row in found.items()}
     by_edits = max(effects, key=effects.get, default=None)
     by_attribution = max(channel_shares, key=channel_shares.get, default=None)
-    sure = len(found) > 1 and found[by_edits]["monotone"] and by_attribution in found
+    sure = len(found) > 1 and found[by_edits]["certain"] and by_attribution in found
     agree = by_edits == by_attribution if sure else None
     return {"effects": effects, "edits": {channel: row["edit"] for channel, row in found.items()},
             "by_edits": by_edits, "by_attribution": by_attribution, "agree": agree,

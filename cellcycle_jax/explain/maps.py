@@ -25,7 +25,7 @@ def run_explain(workdir, tap: str = "", others=()) -> pathlib.Path:
     Args:
         workdir: the run folder.
         tap: activation that Grad-CAM reads; "": the one of the run's config.
-        others: run folders of the same channels and classes with which maps are compared: other seeds, permuted labels.
+        others: run folders with which maps are compared: they differ from this one in seed or permuted labels only.
 
     Returns:
         The folder RUN/explain.
@@ -33,8 +33,8 @@ def run_explain(workdir, tap: str = "", others=()) -> pathlib.Path:
     Raises:
         StoredStateRefused: a run or its data set is missing or damaged.
         InputRefused: the validation split has no labelled cell.
-        UsageError: explain.tap is no activation of the model, or another run has other channels, classes or another
-            model.
+        UsageError: explain.tap is no activation of the model, or another run differs in more than seed and labels, or
+            in neither.
     """
     folder, bar = pathlib.Path(workdir), tqdm(STAGES, desc="explain", unit="part")
     parts = iter(bar)
@@ -58,13 +58,13 @@ def run_explain(workdir, tap: str = "", others=()) -> pathlib.Path:
     _next(bar, parts)
     found["sane"] = checks.sane(cells, others)
     _next(bar, parts)
-    found["edited"] = checks.edited(cells, _shares(found["where"], found["channels"]))
+    found["edited"] = checks.edited(cells, _shares(found["where"], found["channels"], crops.classes[-1]))
     _next(bar, parts)
     found["shortcuts"] = checks.asked_for_shortcuts(cells.run)
     _next(bar, parts)
     words, found["words_why"] = checks.or_why(checks.in_words, cells.run)
     found["words"], left = words or (None, None)
-    found["hint"], found["hint_why"] = checks.or_why(checks.hinted, cells.run, found["where"])
+    found["hint"], found["hint_why"] = checks.or_why(checks.hinted, cells)
     next(parts, None)
     _write(folder, cells, found, left, _about(cells, summary))
     return folder / "explain"
@@ -97,19 +97,28 @@ def _cells(run, tap) -> checks.Explained:
 
 
 def _comparable(other, run, name):
-    if (other.model, other.channels, other.classes) != (run.model, run.channels, run.classes):
-        raise UsageError(f"--others={name}: has another model, other channels or other classes; give a run that "
-                         "differs in its seed or labels only")
-    return other
+    """The other run, if its maps tell something beside those of this one."""
+    own, theirs = ({"model": one.model, "channels": one.channels, "classes": one.classes, "crop size": one.crop_px,
+                    "mask": one.config.data.mask, "scale": one.config.data.scale} for one in (run, other))
+    drawn, again = ((one.config.seed, one.config.data.labels) for one in (run, other))
+    if differing := [what for what in own if own[what] != theirs[what]]:
+        found = f"differs in {', '.join(differing)}"
+    elif other.run_id == run.run_id:
+        found = "is the run that is explained"
+    elif again == drawn:
+        found = f"has the same seed ({run.config.seed}) and the same labels as the run that is explained"
+    else:
+        return other
+    raise UsageError(f"--others={name}: {found}; give a run that differs in its seed or labels only")
 
 
-def _shares(where: pd.DataFrame, found: dict) -> dict[str, float]:
-    """Share of each channel: of the difference between classes, or where places are not known of the score.
+def _shares(where: pd.DataFrame, found: dict, name: str) -> dict[str, float]:
+    """Share of each channel: of what tells class `name` from the rest, or where places are not known of the score.
 
     A share that is not known, such as that of a score of one class alone, is left out.
     """
     if len(where):
-        shares = contrast.by_channel(where[where["class"] == where["class"].iloc[-1]]).to_dict()
+        shares = contrast.by_channel(where[where["class"] == name]).to_dict()
     else:
         shapley = found["shapley"]
         shares = dict(zip(found["channels"], shapley["auroc"]["value"], strict=True)) if shapley else {}
@@ -157,7 +166,7 @@ def class_maps(model, variables, images: np.ndarray, tap: str) -> tuple[np.ndarr
         maps f32 [N, P, h, w] at the size of the tap, and prob f32 [N, P] without temperature scaling.
     """
     maps, logits = methods.class_maps(model, variables, images, tap)
-    return np.maximum(maps, 0), np.asarray(jax.nn.softmax(logits))
+    return np.maximum(maps, 0).astype(np.float32), np.asarray(jax.nn.softmax(logits), np.float32)
 
 
 def attribution(crops, maps: np.ndarray, prob: np.ndarray) -> pd.DataFrame:

@@ -131,12 +131,6 @@ def at_resolution(maps, side: int):
     return resized(maps, side)  # averages over what a pixel of the grid covers where it is the coarser one
 
 
-def share_of_blank(maps) -> float:
-    """Share 0..1 of maps [N, ...] that hold no positive value, so point nowhere."""
-    maps = np.asarray(maps)
-    return float(np.mean(~(maps > 0).reshape(len(maps), -1).any(1)))
-
-
 def _size(n: int, batch: int) -> int:
     """Images at a time: `batch`, or a few more than there are; a size for every number would be a program for each."""
     return min(batch, -(-n // GROUP) * GROUP)
@@ -146,16 +140,24 @@ def _size(n: int, batch: int) -> int:
 @functools.lru_cache(maxsize=64)
 def _compiled(function, model, tap, options):
     def step(variables, given, images, index):
-        return function(model, variables, images, index, tap, **given, **dict(options))
+        return _widened(function(model, variables, images, index, tap, **given, **dict(options)))
 
     return jax.jit(step)
 
 
 @functools.lru_cache(maxsize=16)
 def _compiled_classes(model, tap, options):
-    return jax.jit(lambda variables, images: cam.grad_cam_of_classes(model, variables, images, tap, **dict(options)))
+    def step(variables, images):
+        return _widened(cam.grad_cam_of_classes(model, variables, images, tap, **dict(options)))
+
+    return jax.jit(step)
 
 
 @functools.lru_cache(maxsize=16)
 def _compiled_logits(model):
-    return jax.jit(lambda variables, images: model.apply(variables, images, train=False)[0])
+    return jax.jit(lambda variables, images: _widened(model.apply(variables, images, train=False)[0]))
+
+
+def _widened(found):
+    """Arrays in float32 of a model that computes in bfloat16, which NumPy's files cannot hold; float64 stays."""
+    return jax.tree.map(lambda part: part.astype(jnp.promote_types(part.dtype, jnp.float32)), found)

@@ -6,12 +6,19 @@ import pandas as pd
 
 from cellcycle_jax.explain import localise, shortcuts
 
-SCORE = "score above chance"
+SCORE, SURROUNDINGS, BRIGHTNESS = ("score above chance", "reads the cell, not its surroundings",
+                                   "does not read the brightness of the field")
+PARTS = {SURROUNDINGS: "surroundings", BRIGHTNESS: "brightness"}  # of what is asked about shortcuts
+NEEDED = SCORE, *PARTS  # checks without which nothing is trusted
+LEAST_GROUPS = 6  # with fewer an interval is too narrow to be believed
 CHANCE = 0.5  # area under the ROC curve
 MOST_PLACES = 3  # named in the verdict
 LEAST_PLACE = 0.1  # share of the difference between classes from which a place is named
 BATCH = 0.6  # area under the ROC curve from which a batch alone tells the class
 ALIKE = 0.5  # strength of the rank correlation from which two maps count as alike
+LEAST_SLOPE = 0.1  # logits per +10 %: editing itself moves an answer by a few hundredths
+LEAST_NAMED = 0.1  # R2 from which measurements explain the answer
+SMALL_GAP = 0.05  # between R2 of the named and of all measurements: no more than that is as good as none
 
 
 def make_passport(found: dict, about: dict) -> dict:
@@ -26,10 +33,10 @@ def make_passport(found: dict, about: dict) -> dict:
         status ('trusted', 'caution', 'shortcut' or 'chance'), verdict (sentences), checks (one dict each: name, passed
         or None where it could not be made, sentence), where (rows), and everything of `about`.
     """
-    tests = [_score(found["score"], about), _surroundings(found["shortcuts"], about), _brightness(found["shortcuts"]),
-             _batch(found["shortcuts"]), _faithful(found["faithful"], about), _weights(found["sane"], about),
-             _labels(found["sane"], about), _trivial(found["sane"], about), _seeds(found["sane"], about),
-             _edits(found["edited"])]
+    tests = [_score(found["score"], about), _surroundings(found["shortcuts"], about),
+             _brightness(found["shortcuts"], about), _batch(found["shortcuts"]), _faithful(found["faithful"], about),
+             _weights(found["sane"], about), _labels(found["sane"], about), _trivial(found["sane"], about),
+             _seeds(found["sane"], about), _edits(found["edited"])]
     status = _status(tests)
     return {**about, "status": status, "verdict": _verdict(status, tests, found, about), "checks": tests,
             "where": found["where"].to_dict("records"), "places": places(found["where"], about)}
@@ -69,12 +76,15 @@ def _score(score, about):
     told = score["low"] > CHANCE if _certain(score) else None
     tail = {True: ".", False: ", not told from chance: there is nothing to explain.",
             None: ": whether it is above chance cannot be said."}[told]
+    if told and about["n_groups"] < LEAST_GROUPS:
+        told, tail = None, (f", of {about['n_groups']} groups, too few to tell it from chance "
+                            f"(it takes {LEAST_GROUPS}).")
     return _check(SCORE, told, f"On {about['n_cells']:,} validation cells the area under the ROC curve is "
                   f"{number(score)}{tail}")
 
 
 def _surroundings(asked, about):
-    found, name = asked["surroundings"], "reads the cell, not its surroundings"
+    found, name = asked["surroundings"], SURROUNDINGS
     if found is None and about["mask"] == "ring":
         return _check(name, False, "The mask shows the network nothing but surroundings.", alarm=True)
     if found is None:
@@ -84,20 +94,30 @@ def _surroundings(asked, about):
         return _check(name, passed, f"Surroundings were not exchanged: {why}.")
     caught = shortcuts.is_shortcut("surroundings", found["carried"])
     return _check(name, not caught if _certain(found["carried"]) else None, (
-        f"{_capital(percent(found['carried']))} of the difference between the classes goes with the surroundings to "
-        f"another cell. The score of {found['intact']['value']:.2f} is {found['cell']['value']:.2f} on others' "
-        f"surroundings, and {found['around']['value']:.2f} by the class of those whose surroundings they are; "
-        f"{100 * found['changed']['value']:.0f} % of the calls change."), caught)
+        f"{_capital(percent(found['carried']))} of {_difference(found['carried'], about)} goes with the surroundings "
+        f"to another cell. Area under the ROC curve of validation cells: {number(found['intact'])} as they are, "
+        f"{number(found['cell'])} on others' surroundings, {number(found['around'])} by the class of those whose "
+        f"surroundings they are; {100 * found['changed']['value']:.0f} % of their calls change."), caught)
 
 
-def _brightness(asked):
-    found, name = asked["brightness"], "does not read the brightness of the field"
+def _difference(share, about):
+    """What `share` is a share of: of more than two classes the one whose share is largest."""
+    return ("the difference between the classes" if len(about["classes"]) == 2
+            else f"what tells {about['classes'][share['class']]} from the rest")
+
+
+def _brightness(asked, about):
+    found, name = asked["brightness"], BRIGHTNESS
+    if found is None and asked["scale"] == "own_max":
+        return _check(name, True, "Each cell is shown relative to its own brightest pixel, so how bright its field is "
+                      "cannot be read, unless from the grain of the picture.")
     if found is None:
-        return _check(name, None, "Brightness was not exchanged: there is one field only, or each cell is shown "
-                      "relative to its own brightest pixel.")
-    caught = shortcuts.is_shortcut("brightness", found)
-    return _check(name, not caught if _certain(found) else None, f"{_capital(percent(found))} of the difference "
-                  "between the classes goes with the brightness of the field to another cell.", caught)
+        return _check(name, None, f"Brightness was not exchanged: {asked['brightness_why']}.")
+    high, pure = shortcuts.is_shortcut("brightness", found), asked["one_class_fields"]
+    tail = " Each field holds cells of one class, so this may be light or the cells' own brightness."
+    return _check(name, not high if _certain(found) else None, (
+        f"{_capital(percent(found))} of {_difference(found, about)} goes with the brightness of the field to another "
+        f"cell.{tail if high and pure else ''}"), high and not pure)
 
 
 def _batch(asked):
@@ -119,14 +139,17 @@ def _faithful(found, about):
     right = [row for row in rows if row["low"] > 0]
     words = ", ".join(f"{row['fill']} {row['measure']} {row['value']:.3f}" for row in rows)
     passed = len(right) > len(rows) / 2 if any(map(_certain, rows)) else None
+    blank = ("" if about["mask"] == "none" else " Moved elsewhere it lies partly where the mask shows nothing, so this "
+             "says that the map is on what is shown, not where on it.")
     return _check("the answer falls where the map says", passed, (
         f"Taking away what the map calls important moves the answer more than the same map moved elsewhere in "
-        f"{len(right)} of {len(rows)} tests ({rows[0]['n_cells']} cells; area between the curves: {words})."))
+        f"{len(right)} of {len(rows)} tests ({rows[0]['n_cells']} cells; area between the curves: {words}).{blank}"))
 
 
 def _weights(found, about):
     weights = found[about["method"]]["weights"]
-    return _check("the map depends on what was learnt", bool(weights["passes"]), (
+    passed = bool(weights["passes"]) if math.isfinite(weights["strength"]["value"]) else None
+    return _check("the map depends on what was learnt", passed, (
         f"Maps of the network with its weights drawn anew have a rank correlation of {number(weights['strength'])} "
         f"with its own; two random networks {weights['floor']['value']:.2f}. Allowed: below {weights['threshold']:g}."))
 
@@ -160,12 +183,14 @@ def _seeds(found, about):
 
 
 def _edits(found):
-    """Passed if an edit of the channel with the largest share moves the answer for certain."""
+    """Passed if an edit of the channel with the largest share moves the answer, for certain and by LEAST_SLOPE."""
     told = found["agreement"]
     known = [row for row in found["rows"] if row["slope"] is not None]
-    leading = [row["monotone"] for row in known if row["channel"] == told["by_attribution"] and _certain(row["slope"])]
+    leading = [row["certain"] and abs(row["slope"]["value"]) >= LEAST_SLOPE for row in known
+               if row["channel"] == told["by_attribution"] and _certain(row["slope"])]
     words = "; ".join(f"{row['words']} {row['slope']['value']:+.2f}" for row in known)
-    tail = f" Change of the margin of {found['class']} per +10 %: {words}." if words else ""
+    tail = (f" Change of the margin of {found['class']} per +10 %: {words}. Asked for: {LEAST_SLOPE:g} or more, up or "
+            "down, and an interval without 0." if words else "")
     sentence = told["sentence"] if told["by_attribution"] else "Which channel the map names is not known."
     return _check("editing what the map names moves the answer", any(leading) if leading else None, sentence + tail)
 
@@ -176,7 +201,7 @@ def _status(tests) -> str:
         return "chance"
     if any(test["alarm"] for test in tests):
         return "shortcut"
-    return "caution" if by_name[SCORE] is None or False in by_name.values() else "trusted"
+    return "trusted" if all(by_name[name] for name in NEEDED) and False not in by_name.values() else "caution"
 
 
 def places(where: pd.DataFrame, about: dict) -> list[str]:
@@ -205,23 +230,24 @@ def _verdict(status, tests, found, about) -> list[str]:
         "chance": "There is nothing to explain: the network's score cannot be told from chance.",
         "shortcut": "Do not trust what this network learnt: it can tell the classes from something that is not the "
                     "cell.",
-        "caution": "With caution: no shortcut was found, but not all checks of the explanation were passed.",
+        "caution": "With caution: no shortcut is certain, but not all checks could be made or were passed.",
         "trusted": "No shortcut was found, and the explanation passed all checks that could be made.",
     }[status]  # fmt: skip
     if status == "chance":
         return [first]
+    asked = {name: found["shortcuts"][part] is not None for name, part in PARTS.items()} | {SCORE: True}
     failed = [f"Not passed: {test['name']}. {test['sentence']}" for test in tests if test["passed"] is False]
-    failed += [f"Not known: {test['name']}. {test['sentence']}" for test in tests
-               if test["name"] == SCORE and test["passed"] is None]
+    failed += [f"{'Not known' if asked[test['name']] else 'Not asked'}: {test['name']}. {test['sentence']}"
+               for test in tests if test["name"] in NEEDED and test["passed"] is None]
     if why := found["channels"]["why"]:
         failed.append(f"What each channel gives to the score was not worked out ({why}).")
-    return [first, _look(found["where"], about), _named(found), _hint(found), *failed]
+    return [first, _look(found["where"], about), _named(found, about), _hint(found), *failed]
 
 
 def _look(where, about):
     if where.empty:
         return ("Where it looks cannot be said: the outline of the nucleus is not known, all explained cells are of "
-                "one class, or the network answers all cells alike.")
+                "one class, or on average the network answers cells of the class no higher than the others.")
     told = places(where, about)
     if not told:
         return "No place carries, told from none, a tenth of the difference between the classes."
@@ -230,16 +256,25 @@ def _look(where, about):
     return f"What tells {of} apart is read here: {'; '.join(told)}."
 
 
-def _named(found):
+def _named(found, about):
     words = found["words"]
     if words is None:
         return f"How far named measurements explain its answer cannot be said ({found['words_why']})."
+    answer = "its answer" + (f" on {about['classes'][-1]}" if len(about["classes"]) > 2 else "")
+    known = f"{percent(words['r2'])} of it on held-out groups"
+    if not words["steps"] and words["r2"]["value"] < LEAST_NAMED:
+        return f"No measurement explains {answer}, nor do all together: {known}."
     if not words["steps"]:
-        return "No measurement explains its answer."
+        return f"No single measurement explains {answer}, but all together explain {known}."
     names = [step["family"] + (f" (or {', '.join(step['or'])})" if step["or"] else "") for step in words["steps"]]
     told = " and ".join([", ".join(names[:-1]), names[-1]] if names[1:] else names)
-    return (f"Its answer follows {told}, and nothing else that was measured: all measurements together explain "
-            f"{percent(words['r2'])} of it on held-out groups.")
+    last = words["steps"][-1]  # R2 with all before it
+    rest = ("; the rest of that is not told apart by one measurement at a time"
+            if words["r2"]["value"] - last["r2"] > SMALL_GAP else
+            ", so no other measurement adds anything to it that could be told")
+    alone = percent({"value": last["r2"], "low": last["low"], "high": last["high"]})
+    return (f"{_capital(answer)} follows {told}, which {'explain' if names[1:] else 'explains'} {alone} of it on "
+            f"held-out groups; all measurements together explain {percent(words['r2'])}{rest}.")
 
 
 def _hint(found):

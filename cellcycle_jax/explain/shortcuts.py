@@ -10,7 +10,7 @@ import dataclasses
 import functools
 
 import numpy as np
-from scipy import ndimage, special
+from scipy import ndimage, special, stats
 
 from cellcycle_jax import schema, statistics
 from cellcycle_jax.explain.methods import logits_of, margins
@@ -20,6 +20,9 @@ CONFIDENCE = 0.99  # of the intervals: several properties are asked for, and an 
 # Share of the difference between classes from which a property counts as a shortcut, if its interval lies above zero.
 # Fields differ in their cells too, so what goes with the brightness of a field is less well known.
 LEAST = {"surroundings": 0.1, "brightness": 0.3}
+LEAST_CELLS = 3  # other cells of a field from which its brightness is known
+CUT = 0.25  # of a field's cells, the darkest and the brightest that do not count
+PURE = 0.9  # share of cells in fields of one class from which fields count as holding one class each
 FRINGE = 0.1  # how far a cell may reach beyond what is taken for its body, share of the crop's size
 BIT = schema.Compartment
 
@@ -33,6 +36,11 @@ class Cells:
     compartments: np.ndarray  # u8 [N, S, S], bits of schema.Compartment
     groups: np.ndarray  # text [N], what intervals resample
     fields: np.ndarray  # text [N]
+    validation: np.ndarray  # bool [N], cells whose difference between classes is taken
+
+    def take(self, rows) -> "Cells":
+        """The cells `rows` (indices or a mask), in that order."""
+        return Cells(*(getattr(self, field.name)[rows] for field in dataclasses.fields(self)))
 
     def having(self, bits) -> np.ndarray:
         """Where any of some bits is set, bool [N, S, S]."""
@@ -86,19 +94,48 @@ def with_surroundings(cells: Cells, rows, donors, rng) -> np.ndarray:
     return np.where(kept[..., None], images[rows], around).astype(np.float32)
 
 
-def field_levels(cells: Cells) -> np.ndarray:
-    """Brightness of each cell's field by channel: f64 [N, 2, K], its empty places, and its bodies above these.
-
-    Both are medians over the field's cells of the mean within the cell, so that few cells of a class do not rule them.
-    """
-    levels = np.zeros((len(cells.label), 2, cells.images.shape[-1]))
+def crop_levels(cells: Cells) -> np.ndarray:
+    """Mean brightness of each crop's empty places and of its body by channel, f64 [N, 2, K]; NaN where it has none."""
     places = cells.empty, cells.having(BIT.BODY | BIT.NUCLEUS)
-    empty, body = (_means(cells.images, where) for where in places)
-    for field in np.unique(cells.fields):
-        rows = cells.fields == field
-        dark = np.nan_to_num(_median(empty[rows]))
-        levels[rows] = dark, np.nan_to_num(_median(body[rows]) - dark)
+    return np.stack([_means(cells.images, where) for where in places], axis=1)
+
+
+def field_levels(own, cell_ids, fields, asked_ids, asked_fields) -> np.ndarray:
+    """Brightness of the field of each asked cell by channel, as the other cells of the field tell it.
+
+    A cell's own brightness is its biology too, so it has no part in what counts as its field's.
+
+    Args:
+        own: f64 [N, 2, K], as `crop_levels` returns it, of any cells of these fields, labelled or not.
+        cell_ids, fields: text [N], of these cells.
+        asked_ids, asked_fields: text [M], of the asked cells, which may be among the N.
+
+    Returns:
+        f64 [M, 2, K]: the field's empty places, and its bodies above these; 0 where there is no other cell. Both are
+        means over cells without the darkest and the brightest quarter: odd cells do not rule them, and where the cells
+        of a field are of two kinds they do not jump from one to the other with a single cell, as medians do.
+    """
+    levels = np.zeros((len(asked_ids), *own.shape[1:]))
+    for field in np.unique(asked_fields):
+        rows = fields == field
+        ids, empty, body = cell_ids[rows], own[rows, 0], own[rows, 1]
+        for i in np.flatnonzero(asked_fields == field):
+            others = ids != asked_ids[i]
+            dark = np.nan_to_num(_middle(empty[others]))
+            levels[i] = dark, np.nan_to_num(_middle(body[others]) - dark)
     return levels
+
+
+def one_class_fields(label, fields) -> bool:
+    """Whether (nearly) every field holds one class: what is bright may then be the field's light or the cells.
+
+    Args:
+        label: i32 [N], of labelled cells.
+        fields: text [N], their fields. Those with a single labelled cell do not count; where all are such, it is so.
+    """
+    names, member, count = np.unique(fields, return_inverse=True, return_counts=True)
+    pure = np.array([len(np.unique(label[member == i])) == 1 for i in range(len(names))], bool)
+    return bool(count[pure & (count > 1)].sum() >= PURE * count[count > 1].sum())
 
 
 def _means(images, where):
@@ -108,9 +145,9 @@ def _means(images, where):
     return np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
 
 
-def _median(values):
+def _middle(values):
     known = values[np.isfinite(values).all(1)]
-    return np.median(known, axis=0) if len(known) else np.full(values.shape[1], np.nan)
+    return stats.trim_mean(known, CUT, axis=0) if len(known) else np.full(values.shape[1], np.nan)
 
 
 def with_brightness(cells: Cells, rows, donors, levels) -> np.ndarray:
@@ -149,31 +186,42 @@ def donor_logits(model, variables, cells: Cells, change, seed: int):
 
 
 def carried(given, own, donors, intact, cells: Cells, resampling: dict) -> dict:
-    """Share of the difference between classes that goes with a property to another cell, {value, low, high}.
+    """Share of the difference between classes that goes with a property to another cell.
 
     The difference of a class is its margin (logit less the mean of the others') in cells of the class less that in
-    other cells, averaged over classes. That of what was handed over is taken by the donors' labels, and the cell's mean
-    over its other donors is taken off before; it is divided by that of intact cells by their own labels.
+    other cells. That of what was handed over is taken by the donors' labels, and the cell's mean over its other donors
+    is taken off before; it is divided by that of intact validation cells by their own labels, since a network may know
+    its training cells by heart.
 
     Args:
         given, own, donors: as `donor_logits` returns them.
         intact: logits f32 [N, P] of the cells as they are.
 
-    A cell whose donors can be of one class only, since its group alone holds the other, tells nothing and is left out;
-    all NaN where that is every cell.
+    Returns:
+        {value, low, high, dropped, class}. Of two classes there is one share, that of the last. Of more each has its
+        own, with an interval of confidence 1 - (1 - confidence) / P, and the largest is returned with the index of its
+        class; if any lies above zero, the largest of those. A cell whose donors can be of one class only, since its
+        group alone holds the other, tells nothing and is left out. NaN where that is every cell, or where validation
+        cells of the class have no larger margin than others.
     """
     handed, whole = margins(given), margins(intact)
     handed -= handed.reshape(DONORS, -1, handed.shape[1]).mean(0)[own]
     handed *= DONORS / (DONORS - 1)  # less the mean over the others: that over all holds what it is compared with
     one = np.eye(handed.shape[1])[cells.label]
     groups = np.concatenate([cells.groups[donors], cells.groups])
-    asked = _has_choice(cells.label, cells.groups)[own]
+    asked, classes = _has_choice(cells.label, cells.groups)[own], one.shape[1]
 
     def score(weights):
-        of_donors, of_cells = weights[:, : len(donors)] * asked, weights[:, len(donors) :]
-        return {"share": _difference(handed, one[donors], of_donors) / _difference(whole, one, of_cells)}
+        of_donors, of_cells = weights[:, : len(donors)] * asked, weights[:, len(donors) :] * cells.validation
+        moved, all_of_it = _difference(handed, one[donors], of_donors), _difference(whole, one, of_cells)
+        share = np.divide(moved, all_of_it, out=np.full(moved.shape, np.nan), where=all_of_it > 0)
+        return {p: share[:, p] for p in (range(classes) if classes > 2 else [classes - 1])}
 
-    return statistics.bootstrap_intervals(score, groups, **resampling)["share"]
+    if classes > 2:
+        resampling = resampling | {"confidence": 1 - (1 - resampling["confidence"]) / classes}
+    each = statistics.bootstrap_intervals(score, groups, **resampling)
+    worst = max(each, key=lambda p: (each[p]["low"] > 0, np.nan_to_num(each[p]["value"], nan=-np.inf)))
+    return each[worst] | {"class": worst}
 
 
 def _has_choice(label, groups) -> np.ndarray:
@@ -185,36 +233,46 @@ def _has_choice(label, groups) -> np.ndarray:
 
 
 def _difference(margin, one, weights):
-    """Mean over classes of a margin inside less outside the class, f64 [B]; `one` f64 [N, P] says the class."""
+    """Mean margin of each class inside less outside the class, f64 [B, P]; `one` f64 [N, P] says the class."""
     def mean(of, at):
         total = weights @ at
         return np.where(total > 0, weights @ (of * at) / np.maximum(total, 1e-300), np.nan)
 
-    return (mean(margin, one) - mean(margin, 1 - one)).mean(1)
+    return mean(margin, one) - mean(margin, 1 - one)
 
 
-def surroundings(model, variables, cells: Cells, resampling: dict) -> dict:
+def surroundings(model, variables, cells: Cells, intact, resampling: dict) -> dict:
     """What the network reads in the surroundings, and what is left of its score on others' surroundings.
+
+    Args:
+        model, variables: the network.
+        cells: N of them, some of them of validation.
+        intact: logits f32 [N, P] of the cells as they are.
+        resampling: bootstraps, confidence and seed.
 
     Returns:
         intact: the score as it is; cell: the score of cells on others' surroundings, by their own labels; around: by
-        the labels of those whose surroundings they have (areas under the ROC curve); carried: see `carried`; changed:
-        share of calls that others' surroundings change. Each {value, low, high}.
+        the labels of those whose surroundings they have (areas under the ROC curve); changed: share of calls that
+        others' surroundings change; all these of validation cells (around: of validation donors). carried: see
+        `carried`. Each {value, low, high}.
     """
     def change(rows, donors, rng):
         return with_surroundings(cells, rows, donors, rng)
 
     given, own, donors = donor_logits(model, variables, cells, change, resampling["seed"])
-    intact = logits_of(model, variables, cells.images)
     changed = (given.argmax(1) != intact[own].argmax(1)).astype(float)
+    as_own, as_donor = cells.validation[own], cells.validation[donors]
+
+    def told_by(logits, of, kept):
+        return told(logits[kept], cells.label[of[kept]], cells.groups[of[kept]], resampling)
+
     return {
-        "intact": told(intact, cells.label, cells.groups, resampling),
-        "cell": told(given, cells.label[own], cells.groups[own], resampling),
-        "around": told(given, cells.label[donors], cells.groups[donors], resampling),
+        "intact": told_by(intact, np.arange(len(intact)), cells.validation),
+        "cell": told_by(given, own, as_own),
+        "around": told_by(given, donors, as_donor),
         "carried": carried(given, own, donors, intact, cells, resampling),
-        "changed": statistics.bootstrap_intervals(lambda w: {"x": w @ changed / w.sum(1)}, cells.groups[own],
-                                                  **resampling)["x"],
-    }  # fmt: skip
+        "changed": statistics.mean_with_interval(changed[as_own], cells.groups[own[as_own]], **resampling),
+    }
 
 
 def told(logits, label, groups, resampling: dict) -> dict:
@@ -223,15 +281,13 @@ def told(logits, label, groups, resampling: dict) -> dict:
     return statistics.scores_with_intervals(label, prob, groups, names=("auroc",), **resampling)["auroc"]
 
 
-def brightness(model, variables, cells: Cells, resampling: dict) -> dict:
-    """What the network reads in the brightness of the field: see `carried`."""
-    levels = field_levels(cells)
-
+def brightness(model, variables, cells: Cells, levels, intact, resampling: dict) -> dict:
+    """What the network reads in the brightness of the field: see `carried`; `levels` as of `field_levels`."""
     def change(rows, donors, _):
         return with_brightness(cells, rows, donors, levels)
 
     given, own, donors = donor_logits(model, variables, cells, change, resampling["seed"])
-    return carried(given, own, donors, logits_of(model, variables, cells.images), cells, resampling)
+    return carried(given, own, donors, intact, cells, resampling)
 
 
 def batch(label, batches, groups, resampling: dict) -> dict | None:
@@ -256,8 +312,3 @@ def batch(label, batches, groups, resampling: dict) -> dict | None:
 def is_shortcut(name: str, share: dict) -> bool:
     """Whether the share of the difference that goes with 'surroundings' or 'brightness' is an alarm; see `LEAST`."""
     return share["value"] >= LEAST[name] and share["low"] > 0
-
-
-def caught(around: dict, light: dict) -> bool:
-    """Whether surroundings or brightness give an alarm."""
-    return is_shortcut("surroundings", around) or is_shortcut("brightness", light)

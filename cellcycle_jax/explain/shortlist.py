@@ -1,8 +1,9 @@
 """From a map to measurements: what could be read where the network looks, and whether that hint is worth anything.
 
-The shortlist uses the map and the network's own answer, never a label. `compare` then asks what a biologist would: is
-the best pair among five measurements that the map points at better than that among the five that separate the training
-cells best one by one, or among five taken by chance?
+The weights of a map hold no label. That a measurement follows the network's logit is seen on training cells, and there
+the logit follows the labels that the network learnt. `compare` then asks what a biologist would: is the best pair among
+five measurements that the map points at better than that among the five that separate the training cells best one by
+one, or among five taken by chance?
 """
 
 import itertools
