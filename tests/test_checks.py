@@ -250,8 +250,10 @@ def test_what_cannot_be_asked_is_none(monkeypatch):
     assert own_max["brightness"] is None and "own brightest pixel" in own_max["brightness_why"]
     unknown = asked(make_run(CORNER), monkeypatch, present=nucleus)
     assert unknown["brightness"] is None and unknown["brightness_why"] == "the body of the cell is not known"
-    small = asked(make_run(CORNER), monkeypatch, fields=12, n=36)  # 3 cells in each field
-    assert small["brightness"] is None and "(more than 3) are fewer than two" in small["brightness_why"]
+    with monkeypatch.context() as patched:
+        patched.setattr(shortcuts, "LEAST_CELLS", 6)
+        small = asked(make_run(CORNER), monkeypatch, n=48)  # 6 cells in each field
+    assert small["brightness"] is None and "(more than 6) are fewer than two" in small["brightness_why"]
     found = asked(make_run(CORNER), monkeypatch)
     assert found["brightness"]["value"] == pytest.approx(0, abs=0.2) and found["brightness_why"] == ""
     assert found["one_class_fields"] is False and found["scale"] == "reference"
