@@ -7,7 +7,7 @@ import pytest
 
 from cellcycle_jax import data, files, run, schema
 from cellcycle_jax.errors import InputRefused, ResourceMissing, StoredStateRefused, UsageError
-from cellcycle_jax.explain import checks, contrast, localise, maps, shortcuts
+from cellcycle_jax.explain import checks, contrast, localise, maps, shortcuts, shortlist
 from cellcycle_jax.schema import Compartment
 from configs.base import training
 from tests import planted, tiny
@@ -440,16 +440,23 @@ def test_cells_that_are_answered_alike_give_the_hint_no_weights():
 def test_the_brightness_that_made_the_labels_is_no_hint(tmp_path, monkeypatch):
     cells = planted.make_cells(300)
     runs = (measured(tmp_path, monkeypatch, cells, circular=channel) for channel in ("", "DNA"))
-    plain, circular = (checks.shortlisted(looking(network, monkeypatch, "DNA")) for network in runs)
-    assert plain[0][0] == planted.DNA and planted.DNA in plain[2].linear
-    assert circular[0][0] == schema.NUCLEAR_AREA
-    for names in (circular[0], circular[1], circular[2].linear, circular[3].linear):
-        assert planted.DNA not in names and len(names)
+    at = {("DNA", "nucleus"): 1.0, ("Golgi", "second stain"): 1.0}
+    monkeypatch.setattr(checks, "_weights", lambda cells: at)
+    plain, circular = (checks.hinted(looking(network, monkeypatch, "DNA")) for network in runs)
+    for found in (plain, circular):  # pointed at in both
+        assert found["shortlist"][0]["measurement"] == planted.DNA
+    assert (plain["circular"], circular["circular"]) == ("", "DNA")
+    lists = {}
+    monkeypatch.setattr(shortlist, "compare", lambda listed, of, *rest: lists.update(by_map=listed, of=of) or {})
+    for network, kept in ((measured(tmp_path, monkeypatch, cells, circular=c), c == "") for c in ("", "DNA")):
+        checks.hinted(looking(network, monkeypatch, "DNA"))
+        assert (planted.DNA in lists["by_map"], planted.DNA in lists["of"]) == (kept, kept)
     words, _ = checks.in_words(measured(tmp_path, monkeypatch, cells, circular="DNA"))
     assert words["steps"][0]["measurement"] == planted.DNA  # no label enters there
 
 
 def test_other_cell_lines_are_scored_where_they_hold_both_classes(tmp_path, monkeypatch):
+    monkeypatch.setattr(shortlist, "LEAST", 0.0)  # the network follows the DNA alone, and a pair takes two
     cells = planted.make_cells(900, lines=("HeLa", "RPE1"))
     network = measured(tmp_path, monkeypatch, cells, ("HeLa",))
     found = checks.hinted(looking(network, monkeypatch, "DNA"))

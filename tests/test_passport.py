@@ -76,7 +76,8 @@ def passing():
         "edited": {"class": "G2", "rows": [edit("DNA", 0.8, "DNA brightness"), edit("Golgi", None, "Golgi area")],
                    "agreement": {"by_attribution": "DNA", "sentence": "Both name the same channel."}},
         "words": {"r2": score(0.81), "steps": [step("amount of DNA", 0.79)]}, "words_why": "",
-        "hint": {"shortlist": [{"measurement": "x", "family": "size of the nucleus"}], "verdict": "The map adds."},
+        "hint": {"shortlist": [{"measurement": "x", "family": "size of the nucleus"}], "circular": "",
+                 "verdict": "The map adds."},
         "hint_why": "",
     }  # fmt: skip
     about = {"classes": ["G1/S", "G2"], "channels": ["DNA", "Golgi"], "stain": "Golgi", "mask": "none",
@@ -122,6 +123,7 @@ def test_a_network_that_passes_everything_is_trusted():
     assert [one["name"] for one in passport["checks"]] == NAMES
     assert [one["passed"] for one in passport["checks"]] == [True] * len(NAMES)
     assert "passed all checks" in passport["verdict"][0] and len(passport["verdict"]) == 4
+    assert passport["verdict"][0].endswith(check(passport, SURROUNDINGS)["sentence"])  # where the score comes from
     assert {name: passport[name] for name in passing()[1]} == passing()[1]
 
 
@@ -469,6 +471,9 @@ def test_what_words_and_hint_could_not_say_has_its_reason():
 
 def test_the_hint_names_its_families_or_that_there_are_none():
     assert make_passport(*passing())["verdict"][3] == "The map points at: size of the nucleus. The map adds."
+    assert changed(("hint", "circular"), "DNA")["verdict"][3] == (
+        "The map points at: size of the nucleus. Intensities of DNA made the labels and are left out of what follows. "
+        "The map adds.")  # fmt: skip
     assert changed(("hint", "shortlist"), [])["verdict"][3] == (
         "The map points at: nothing that was measured. The map adds.")  # fmt: skip
 

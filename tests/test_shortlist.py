@@ -54,7 +54,7 @@ def test_the_order_is_weight_times_correlation_by_hand():
     swapped = np.array([0, 9, 2, 3, 4, 5, 6, 7, 8, 1.0])  # sum of squared rank differences 128: rho = 1 - 768 / 990
     values = {DNA: swapped, GOLGI: -logit}
     at = {("DNA", "nucleus"): 1.0, ("Golgi", "second stain"): 0.23, ("Golgi", "second stain outline"): 0.1}
-    assert pick(values, logit, at) == [GOLGI, DNA]
+    assert pick(values, logit, at) == [GOLGI]  # beyond which there is nothing left to follow
     assert pick(values, logit, at | {("Golgi", "second stain"): 0.22}) == [DNA, GOLGI]  # 0.1 + 0.22 is no weight
 
 
@@ -66,6 +66,17 @@ def test_one_measurement_of_a_family_and_no_repeats():
     everywhere = {("DNA", place): 1.0 for place in ("nucleus", "nuclear rim")} | STAIN
     # The perimeter is of the same family, the texture the same measurement turned round.
     assert pick(values, size + 0.5 * golgi, everywhere) == [schema.NUCLEAR_AREA, GOLGI]
+
+
+def test_what_only_goes_along_with_a_measurement_is_not_listed_beside_it():
+    rng = np.random.default_rng(1)
+    size, golgi, noise = rng.normal(size=(3, 2000))
+    values = {"Nuclei_Texture_Contrast_DNA": size + 0.7 * noise, schema.NUCLEAR_AREA: size, GOLGI: golgi}
+    everywhere = {("DNA", "nucleus"): 1.0} | STAIN
+    for share, listed in ((0.3, [schema.NUCLEAR_AREA, GOLGI]), (0.05, [schema.NUCLEAR_AREA])):
+        assert pick(values, size + share * golgi, everywhere) == listed  # its own part is 0.29, or 0.05
+    both = pick(values, size - 0.5 * noise, everywhere)  # what the texture holds beside the size counts
+    assert both == [schema.NUCLEAR_AREA, "Nuclei_Texture_Contrast_DNA"]
 
 
 def test_ties_keep_the_order_of_the_columns_and_the_number_is_held():
@@ -89,8 +100,8 @@ def test_missing_and_constant_measurements_and_weights_are_passed_over():
 
 def test_a_map_without_channels_points_at_every_channel():
     logit = np.arange(10.0)
-    values = {DNA: logit, "Nuclei_Texture_Contrast_Golgi": np.roll(logit, 4), GOLGI: logit[::-1].copy()}
-    found = pick(values, logit, {(None, "nucleus"): 1.0})
+    values = {DNA: logit, "Nuclei_Texture_Contrast_Golgi": np.roll(logit, 4), GOLGI: logit + np.roll(logit, 4)}
+    found = pick(values, 2 * logit + np.roll(logit, 4), {(None, "nucleus"): 1.0})
     assert found == [DNA, "Nuclei_Texture_Contrast_Golgi"]
 
 

@@ -295,7 +295,7 @@ def shortlisted(cells: Explained) -> tuple:
     """The measurements that the map points at, best first, and the cells on which they are compared with others.
 
     A place weighs as much as its share of what sets the explained cells of the higher margin apart from those of the
-    lower, so the weights hold no label. Intensities of which the labels were made are left out.
+    lower, so the weights hold no label.
 
     Returns:
         listed: as `shortlist.shortlist`; of: measurement -> its family, of all that may enter; train, validation:
@@ -307,8 +307,6 @@ def shortlisted(cells: Explained) -> tuple:
     """
     network = cells.run
     rows, of, away = _measured(network)
-    circular = table.label_intensity(network.data_dir)
-    of = {c: one for c, one in of.items() if not table.is_intensity_of(c, circular)}
     classes, split = list(network.classes), rows[schema.SPLIT]
     learnt, margin = _with_margin(network, rows[(split == "train") & rows[schema.LABEL].isin(classes)], "train")
     axes = separation.learn_axes(learnt, list(of), {})
@@ -331,12 +329,17 @@ def _weights(cells) -> dict:
 def hinted(cells: Explained) -> dict:
     """Whether the measurements that the map points at are worth more than others; see `shortlist.compare`.
 
+    Intensities of which the labels were made (`circular`, their channel) are no part of that comparison.
+
     Raises:
         InputRefused, StoredStateRefused: as of `shortlisted`.
     """
     listed, of, train, validation, others = shortlisted(cells)
-    found = shortlist.compare(listed, of, train, validation, cells.resampling, others)
-    return {"shortlist": [{"measurement": c, "family": of[c].name} for c in listed], **found}
+    circular = table.label_intensity(cells.run.data_dir)
+    fair = {c: one for c, one in of.items() if not table.is_intensity_of(c, circular)}
+    found = shortlist.compare([c for c in listed if c in fair], fair, train, validation, cells.resampling, others)
+    listed = [{"measurement": c, "family": of[c].name} for c in listed]
+    return {"shortlist": listed, "circular": circular, **found}
 
 
 def or_why(function, *arguments):

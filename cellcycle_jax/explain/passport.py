@@ -48,8 +48,9 @@ def _check(name: str, passed: bool | None, sentence: str, alarm: bool = False) -
 
 def percent(score: dict) -> str:
     """A share with its interval, in percent."""
-    bounds = f"{100 * score['low']:.0f} to {100 * score['high']:.0f}" if _certain(score) else "no interval"
-    return f"{100 * score['value']:.0f} % ({bounds})" if math.isfinite(score["value"]) else "an unknown share"
+    value, low, high = (f"{100 * score[name]:z.0f}" for name in ("value", "low", "high"))
+    bounds = f"{low} to {high}" if _certain(score) else "no interval"
+    return f"{value} % ({bounds})" if math.isfinite(score["value"]) else "an unknown share"
 
 
 def _capital(words: str) -> str:
@@ -58,8 +59,9 @@ def _capital(words: str) -> str:
 
 def number(score: dict) -> str:
     """A number with its interval."""
-    bounds = f"{score['low']:.2f} to {score['high']:.2f}" if _certain(score) else "no interval"
-    return f"{score['value']:.2f} ({bounds})" if math.isfinite(score["value"]) else "not known"
+    value, low, high = (f"{score[name]:z.2f}" for name in ("value", "low", "high"))
+    bounds = f"{low} to {high}" if _certain(score) else "no interval"
+    return f"{value} ({bounds})" if math.isfinite(score["value"]) else "not known"
 
 
 def _certain(score: dict) -> bool:
@@ -241,6 +243,8 @@ def _verdict(status, tests, found, about) -> list[str]:
                for test in tests if test["name"] in NEEDED and test["passed"] is None]
     if why := found["channels"]["why"]:
         failed.append(f"What each channel gives to the score was not worked out ({why}).")
+    first = " ".join([first, *(test["sentence"] for test in tests if test["name"] == SURROUNDINGS and test["passed"]
+                               and found["shortcuts"]["surroundings"])])  # what of the score the cell alone brings
     return [first, _look(found["where"], about), _named(found, about), _hint(found), *failed]
 
 
@@ -282,4 +286,6 @@ def _hint(found):
     if hint is None:
         return f"Whether the map's hint is worth anything cannot be said ({found['hint_why']})."
     names = ", ".join(one["family"] for one in hint["shortlist"]) or "nothing that was measured"
-    return f"The map points at: {names}. {hint['verdict']}"
+    left = (f"Intensities of {hint['circular']} made the labels and are left out of what follows. "
+            if hint["circular"] else "")
+    return f"The map points at: {names}. {left}{hint['verdict']}"

@@ -2,14 +2,15 @@
 
 The weights of a map hold no label. That a measurement follows the network's logit is seen on training cells, and there
 the logit follows the labels that the network learnt. `compare` then asks what a biologist would: is the best pair among
-five measurements that the map points at better than that among the five that separate the training cells best one by
-one, or among five taken by chance?
+the measurements that the map points at, five at most, better than that among as many that separate the training cells
+best one by one, or among as many taken by chance?
 """
 
 import itertools
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 from threadpoolctl import threadpool_limits
 
 from cellcycle_jax import metrics, ranking, statistics
@@ -17,51 +18,61 @@ from cellcycle_jax.families import Family
 from cellcycle_jax.separation import Cells, Line, one_sided
 
 MOST = 5  # measurements of a shortlist
+LEAST = 0.1  # semipartial rank correlation with the logit from which a measurement is listed
 DRAWS = 50  # shortlists by chance
 
 
 def shortlist(weights: dict, families: dict[str, Family], values: pd.DataFrame, logit, most: int = MOST) -> list[str]:
     """The measurements that could be what the network reads, best first, one of each family.
 
-    A measurement counts by the largest weight among the places where its family is read, times |Spearman| between it
-    and the network's logit. Taking the largest, not the sum, gives a family nothing for being read in many places. A
-    measurement that repeats one before it (`ranking.DUPLICATE`) counts to the family of that one.
+    They are taken one by one. A measurement counts by the largest weight among the places where its family is read,
+    times how well it follows the network's logit beyond those taken before: the semipartial rank correlation, which of
+    the first is |Spearman|. So what only goes along with the size of the nucleus is not listed beside it. Taking the
+    largest weight, not the sum, gives a family nothing for being read in many places.
 
     Args:
         weights: (channel, place) -> weight of the map there, 0 or more; channel None or "" where the map does
             not tell channels apart. A place that is not named, or whose weight is not finite, has none.
         families: measurement -> its family.
-        values: f64 [N, F], measurements of training cells (`separation.coordinates`), NaN where missing; columns that
-            `families` does not hold are left out.
+        values: f64 [N, F], measurements of training cells (`separation.coordinates`), NaN where missing, which counts
+            as the median; columns that `families` does not hold are left out.
         logit: f64 [N], of the network for the same cells.
         most: how many.
 
     Returns:
-        Up to `most` columns: only those that have a weight and follow the logit at all.
+        Up to `most` columns: only those that have a weight and follow the logit by at least `LEAST`.
     """
-    found = {}
-    for column in (c for c in values.columns if c in families):
-        weight = _weight(families[column], weights)
-        follows = _follows(values[column].to_numpy(np.float64), np.asarray(logit, np.float64)) if weight > 0 else 0.0
-        if weight * follows > 0:
-            found[column] = weight * follows
-    if not found:
-        return []
-    order = sorted(found, key=lambda column: -found[column])  # stable: of equals the first column
-    names = {column: families[column].name for column in order}
-    return ranking.one_each(order, ranking.rank_correlations(values[order]), names, most)
+    weight = {column: _weight(families[column], weights) for column in values.columns if column in families}
+    columns = [column for column, one in weight.items() if one > 0]
+    ranks = _ranks(values[columns].fillna(values[columns].median()).to_numpy(np.float64))
+    answer, beyond = _ranks(np.asarray(logit, np.float64)[:, None])[:, 0], ranks
+    taken = []
+    while len(taken) < most:
+        length = np.sqrt((beyond**2).sum(0))
+        new = length > np.sqrt(1 - ranking.DUPLICATE**2)  # else it repeats what was taken
+        follows = np.where(new, np.abs(answer @ beyond) / np.where(new, length, 1), 0).round(9)  # ties stay ties
+        known = {families[column].name for column in taken}
+        found = {i: weight[column] * follows[i] for i, column in enumerate(columns)
+                 if follows[i] >= LEAST and families[column].name not in known}
+        if not found:
+            break
+        best = max(found, key=found.get)  # of equals the first column
+        taken.append(columns[best])
+        direction = beyond[:, best] / length[best]
+        beyond = beyond - np.outer(direction, direction @ beyond)
+    return taken
+
+
+def _ranks(values: np.ndarray) -> np.ndarray:
+    """Ranks of each column of f64 [N, F], of mean 0 and length 1; 0 where all are alike."""
+    ranks = stats.rankdata(values, axis=0)
+    ranks -= ranks.mean(0)
+    return ranks / np.maximum(np.sqrt((ranks**2).sum(0)), 1e-300)
 
 
 def _weight(family: Family, weights: dict) -> float:
     there = [w for (channel, place), w in weights.items() if family.is_read_at(channel, place) and np.isfinite(w)]
     return max(there, default=0.0)
-
-
-def _follows(values, logit) -> float:
-    """|Spearman| over the cells that have both, 0 where it does not exist."""
-    both = np.isfinite(values) & np.isfinite(logit)
-    rho = float(statistics.spearman(values[both], logit[both])[0]) if both.sum() > 1 else np.nan
-    return abs(rho) if np.isfinite(rho) else 0.0
 
 
 def compare(
@@ -70,10 +81,10 @@ def compare(
 ) -> dict:  # fmt: skip
     """The best pair of the map's shortlist beside that of the best single measurements, and of measurements by chance.
 
-    Every shortlist has `most` measurements of as many families. Its pair is the one whose line has the highest balanced
-    accuracy on held-out groups of training cells. The pair, its line and all shortlists are thus chosen without
-    validation cells, on which they are scored. A missing measurement is taken as the training median there, so that
-    every pair is scored on the same cells.
+    Every shortlist has as many measurements as the map's, of as many families. Its pair is the one whose line has the
+    highest balanced accuracy on held-out groups of training cells. The pair, its line and all shortlists are thus
+    chosen without validation labels, by which they are scored. A missing measurement is taken as the training median
+    there, so that every pair is scored on the same cells.
 
     Args:
         by_map: as `shortlist` returns it.
@@ -82,7 +93,7 @@ def compare(
         validation: labelled cells that are scored.
         resampling: bootstraps, confidence and seed; the seed also draws the shortlists by chance.
         others: labelled cells of cell lines that training did not hold, scored as well; None: none.
-        most: measurements of a shortlist.
+        most: measurements of a shortlist at most.
         draws: shortlists by chance.
 
     Returns:
@@ -91,7 +102,8 @@ def compare(
         each {value, low, high}, on the same resamples. verdict: a sentence. other_lines: scores and differences on
         `others`, or None. Where a shortlist has fewer than two families all but the verdict is None.
     """
-    lists = [by_map[:most], *_rivals(families, train, most, draws, resampling["seed"])]
+    by_map = by_map[:most]
+    lists = [by_map, *_rivals(families, train, len(by_map), draws, resampling["seed"])]
     if min(map(len, lists)) < 2:
         keys = ("map", "univariate", "random", "differences", "other_lines")
         which = "The map points at" if len(by_map) < 2 else "There are"
