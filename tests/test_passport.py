@@ -241,6 +241,15 @@ def test_a_batch_that_tells_less_than_chance_is_said_to_tell_nothing():
     assert check(changed(("shortcuts", "batch"), below), BATCH)["sentence"].endswith(", no better than chance.")
 
 
+def test_surroundings_that_count_against_the_class_are_no_part_of_the_difference():
+    found = check(changed(("shortcuts", "surroundings", "carried"), score(-0.1)), SURROUNDINGS)
+    assert found["passed"] is True and found["sentence"].startswith(
+        "Nothing of the difference between the classes goes with the surroundings to another cell (share -10 % "
+        "(-11 to -9); below 0 it counts against).")  # fmt: skip
+    zero = check(changed(("shortcuts", "surroundings", "carried"), score(-0.001)), SURROUNDINGS)["sentence"]
+    assert zero.startswith("0 % (-1 to 1) of the difference")
+
+
 def test_a_share_of_the_surroundings_that_is_not_known_decides_nothing():
     found = changed(("shortcuts", "surroundings", "carried"), {"value": NAN, "low": NAN, "high": NAN})
     assert check(found, SURROUNDINGS)["passed"] is None and found["status"] == "caution"

@@ -96,16 +96,19 @@ def _surroundings(asked, about):
         return _check(name, passed, f"Surroundings were not exchanged: {why}.")
     caught = shortcuts.is_shortcut("surroundings", found["carried"])
     return _check(name, not caught if _certain(found["carried"]) else None, (
-        f"{_capital(percent(found['carried']))} of {_difference(found['carried'], about)} goes with the surroundings "
-        f"to another cell. Area under the ROC curve of validation cells: {number(found['intact'])} as they are, "
-        f"{number(found['cell'])} on others' surroundings, {number(found['around'])} by the class of those whose "
-        f"surroundings they are; {100 * found['changed']['value']:.0f} % of their calls change."), caught)
+        f"{_goes_with('the surroundings', found['carried'], about)} Area under the ROC curve of validation cells: "
+        f"{number(found['intact'])} as they are, {number(found['cell'])} on others' surroundings, "
+        f"{number(found['around'])} by the class of those whose surroundings they are; "
+        f"{100 * found['changed']['value']:.0f} % of their calls change."), caught)
 
 
-def _difference(share, about):
-    """What `share` is a share of: of more than two classes the one whose share is largest."""
-    return ("the difference between the classes" if len(about["classes"]) == 2
-            else f"what tells {about['classes'][share['class']]} from the rest")
+def _goes_with(what, share, about) -> str:
+    """How much of the difference goes with `what` to another cell; of more than two classes of the largest share."""
+    of = ("the difference between the classes" if len(about["classes"]) == 2
+          else f"what tells {about['classes'][share['class']]} from the rest")
+    if _certain(share) and round(100 * share["value"]) < 0:
+        return f"Nothing of {of} goes with {what} to another cell (share {percent(share)}; below 0 it counts against)."
+    return f"{_capital(percent(share))} of {of} goes with {what} to another cell."
 
 
 def _brightness(asked, about):
@@ -118,8 +121,7 @@ def _brightness(asked, about):
     high, pure = shortcuts.is_shortcut("brightness", found), asked["one_class_fields"]
     tail = " Each field holds cells of one class, so this may be light or the cells' own brightness."
     return _check(name, not high if _certain(found) else None, (
-        f"{_capital(percent(found))} of {_difference(found, about)} goes with the brightness of the field to another "
-        f"cell.{tail if high and pure else ''}"), high and not pure)
+        f"{_goes_with('the brightness of the field', found, about)}{tail if high and pure else ''}"), high and not pure)
 
 
 def _batch(asked):
