@@ -237,6 +237,8 @@ def test_the_passport_is_shown_with_its_verdict_checks_and_pictures(written):
     assert pictures == [(run / "figures" / f"{n}.png").read_bytes() for n in ("edits", "faithfulness", "residuals")]
     assert _sources(section(text, "where"))[0].endswith(
         base64.b64encode((run / "figures" / "where.png").read_bytes()).decode())
+    for check in passport["checks"]:  # in full: numbers of other tables stay on one line, which a sentence would leave
+        assert f'<td class="text">{check["sentence"]}</td>' in shown
     assert " ".join(passport["verdict"][:3]) in section(text, "answer")
 
 
