@@ -32,6 +32,7 @@ DEFAULT = checks.DEFAULT
 RESAMPLING = {"bootstraps": 1, "confidence": 0.95, "seed": 0}  # discover is asked for its order only
 FIRST_SEED = 100  # data sets 0 to 99 are for trying things out
 WHERE = ("channel", "place", "place over its area")
+SHARES = ("surroundings", "brightness")  # of the difference between classes, that give an alarm
 
 
 def training(seed: int, channels_shown=()):
@@ -138,9 +139,18 @@ def _by_relevance(name, cells, maps) -> dict:
 def alarms(network: run.Run) -> dict:
     """Shares of the difference between classes that go with surroundings and with the field's brightness."""
     asked = checks.asked_for_shortcuts(network, ASKED)
-    found = {"surroundings": asked["surroundings"]["carried"], "brightness": asked["brightness"]}
-    caught = any(shortcuts.is_shortcut(name, share) for name, share in found.items() if share is not None)
-    return found | {"caught": caught}
+    return files.plain({"surroundings": asked["surroundings"]["carried"], "brightness": asked["brightness"]})
+
+
+def raised(row, names=SHARES) -> bool:
+    """Whether any of these shares gives an alarm; one that is not known does not."""
+    return any(row["alarms"][name]["value"] is not None and shortcuts.is_shortcut(name, row["alarms"][name])
+               for name in names)
+
+
+def known(row) -> bool:
+    """Whether there was a difference between the classes of which a share could be given."""
+    return all(row["alarms"][name]["value"] is not None for name in SHARES)
 
 
 def discovered(data_dir) -> str:
@@ -221,21 +231,24 @@ def results(rows: list[dict]) -> str:
             r["discover"] in planted.CUES[r["cue"]].families for r in clean if r["network"] == "seed0")),
         ("planted family first in the map's shortlist", share(
             r["hint"] in planted.CUES[r["cue"]].families for r in clean)),
-        ("shortcut caught", share(r["alarms"]["caught"] for r in short)),
-        ("false alarms, networks with a cue", share(r["alarms"]["caught"] for r in clean)),
-        ("false alarms, networks without any cue", share(r["alarms"]["caught"] for r in null)),
+        ("shortcut caught", share(raised(r) for r in short)),
+        ("false alarms, networks with a cue", share(raised(r) for r in clean if known(r))),
+        ("false alarms, networks without any cue", share(raised(r) for r in null if known(r))),
+        ("without any cue, and without a difference to share out", share(not known(r) for r in null)),
     ]  # fmt: skip
     by_cue = [(cue, f"{np.mean([r['auroc_validation'] for r in part]):.2f}",
                *(share(_right(r, DEFAULT, what) for r in part) for what in WHERE[:2]),
                share(r["hint"] in planted.CUES[cue].families for r in part))
               for cue in planted.CUES if (part := [r for r in clean if r["cue"] == cue])]
-    by_shortcut = [(name, share(r["alarms"]["caught"] for r in part))
+    by_shortcut = [(name, share(map(raised, part)),
+                    *(share(raised(r, [of]) for r in part) for of in SHARES))
                    for name in planted.SHORTCUTS if (part := [r for r in short if r["shortcut"] == name])]
     ranked = sorted(_methods(clean), key=lambda row: -row[0])
     return "\n\n".join([
         markdown(("", "networks"), head),
         markdown(("cue", "AUROC", "right channel", "right place", "right family in the shortlist"), by_cue),
-        markdown(("shortcut", "caught"), by_shortcut), markdown(("method", *WHERE), [row[1] for row in ranked]),
+        markdown(("shortcut", "caught", "by surroundings", "by brightness"), by_shortcut),
+        markdown(("method", *WHERE), [row[1] for row in ranked]),
     ])  # fmt: skip
 
 

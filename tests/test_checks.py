@@ -174,14 +174,20 @@ def test_channels_are_shuffled_within_fields_and_groups_are_resampled():
     cells = make_cells(make_run(UPPER), label)
     crops = dataclasses.replace(cells.crops, group_id=np.full(48, "well"))
     found = checks.of_channels(dataclasses.replace(cells, crops=crops))
-    auroc = found["shapley"]["auroc"]
-    assert found["alone"] == 0 and auroc["all"] == auroc["none"] == 1
-    assert auroc["value"] == pytest.approx([0, 0], abs=1e-9) and np.isnan(auroc["low"]).all()  # one group
+    assert found["alone"] == 0 and found["shapley"] is None
+    assert "under the ROC curve 1.00 without any channel of the cell's own, 1.00 with all" in found["why"]
     assert found["occlusion"]["shuffle"]["auroc"] == pytest.approx([0, 0], abs=1e-9)
     field = crops.field_id.copy()
     field[0] = "own"
     crops = dataclasses.replace(crops, field_id=field)
     assert checks.of_channels(dataclasses.replace(cells, crops=crops))["alone"] == 1
+
+
+def test_shapley_values_of_one_group_have_no_interval():
+    cells = make_cells(make_run(UPPER), np.arange(48) % 2)
+    crops = dataclasses.replace(cells.crops, group_id=np.full(48, "well"))
+    auroc = checks.of_channels(dataclasses.replace(cells, crops=crops))["shapley"]["auroc"]
+    assert auroc["value"][1] == pytest.approx(0.5, abs=0.15) and np.isnan(auroc["low"]).all()
 
 
 def test_of_one_cell_no_channel_can_be_shuffled_and_the_rest_is_told():
@@ -281,7 +287,7 @@ def test_the_brightness_of_a_field_is_that_of_all_its_cells_and_few_are_in_memor
     monkeypatch.setattr(shortcuts, "crop_levels", lambda cells: seen.append(len(cells.label)) or levels(cells))
     loaded(lit_fields(), monkeypatch)  # 12 cells in each of 16 fields, one of them labelled
     found = checks.asked_for_shortcuts(network)
-    assert found["n_cells"] == 16 and seen == [96, 96] and found["one_class_fields"] is True
+    assert found["n_cells"] == 16 and seen == [96, 96] and found["one_class_fields"] is None
     assert found["brightness"]["value"] == pytest.approx(1, abs=0.1) and found["brightness"]["low"] > 0.7
     seen.clear()
     monkeypatch.setattr(checks, "BLOCK", 60)
@@ -451,6 +457,7 @@ def test_the_brightness_that_made_the_labels_is_no_hint(tmp_path, monkeypatch):
     for network, kept in ((measured(tmp_path, monkeypatch, cells, circular=c), c == "") for c in ("", "DNA")):
         checks.hinted(looking(network, monkeypatch, "DNA"))
         assert (planted.DNA in lists["by_map"], planted.DNA in lists["of"]) == (kept, kept)
+        assert lists["by_map"]  # without the DNA something else follows the answer, though nothing beyond the DNA does
     words, _ = checks.in_words(measured(tmp_path, monkeypatch, cells, circular="DNA"))
     assert words["steps"][0]["measurement"] == planted.DNA  # no label enters there
 

@@ -41,10 +41,17 @@ def test_the_truth_table_says_what_single_channels_tell():
     assert lines[3].endswith("| none |") and len(lines) == 4
 
 
+def shares(surroundings=0.0, brightness=0.0):
+    """As they are read back: of an unknown share nothing is a number."""
+    return {name: {"value": value, "low": None if value is None else value - 0.05, "high": None}
+            for name, value in (("surroundings", surroundings), ("brightness", brightness))}
+
+
 def row(cue, network="seed0", shortcut="", caught=False, channel="DNA", place="nucleus", over_area="nucleus",
         shapley="DNA", cam="nucleus", family=""):
     """What `one_set` says of a network; explained by one method with channels and one without."""
-    one = {"cue": cue, "set": 0, "network": network, "shortcut": shortcut, "alarms": {"caught": caught}}
+    one = {"cue": cue, "set": 0, "network": network, "shortcut": shortcut,
+           "alarms": shares(0.3) if caught else shares()}
     if shortcut:
         return one
     told = {study.DEFAULT: {"channel": channel, "place": place, "place over its area": over_area},
@@ -72,13 +79,31 @@ def test_the_results_count_networks_of_each_kind():
         "right channel first, by Shapley values": "2 of 4",
         "right place first": "4 of 4", "planted family first in discover (data sets)": "1 of 3",
         "planted family first in the map's shortlist": "1 of 4", "shortcut caught": "2 of 3",
-        "false alarms, networks with a cue": "1 of 4", "false alarms, networks without any cue": "1 of 4"}
+        "false alarms, networks with a cue": "1 of 4", "false alarms, networks without any cue": "1 of 4",
+        "without any cue, and without a difference to share out": "0 of 4"}
     assert "| DNA brightness | 0.88 | 1 of 2: " in by_cue and "| plus-end density | 0.88 | 1 of 1: " in by_cue
     assert len(by_cue.splitlines()) == 5
     assert "| corner stamp | 1 of 2: " in by_shortcut and "| neighbour's nucleus | 1 of 1: " in by_shortcut
     lines = [[part.split(":")[0].strip() for part in line.strip("|").split("|")] for line in by_method.splitlines()[2:]]
     assert lines == [["grad_cam", "", "3 of 3", "3 of 3"], [study.DEFAULT, "3 of 3", "3 of 3", "2 of 3"],
                      ["shapley", "2 of 3", "", ""]]
+
+
+def test_an_alarm_is_a_share_above_its_own_limit_and_an_unknown_share_is_none():
+    told = [{"alarms": one} for one in (shares(0.3), shares(0.0, 0.3), shares(0.0, 0.29), shares(None, 0.4), shares())]
+    assert [study.raised(one) for one in told] == [True, True, False, True, False]
+    assert [study.raised(one, ["brightness"]) for one in told] == [False, True, False, True, False]
+    assert [study.known(one) for one in told] == [True, True, True, False, True]
+
+
+def test_networks_without_a_share_are_no_evidence_against_false_alarms():
+    none = [row("none", f"seed{i}") | {"alarms": shares(None, None)} for i in range(3)]
+    rows = [row("DNA brightness"), row("DNA brightness", shortcut="corner stamp") | {"alarms": shares(None, None)},
+            row("none", caught=True), *none]
+    first, _, by_shortcut, _ = study.results(rows).split("\n\n")
+    assert "| false alarms, networks without any cue | 1 of 1: " in first
+    assert "| without any cue, and without a difference to share out | 3 of 4: " in first
+    assert "| shortcut caught | 0 of 1: " in first and "| corner stamp | 0 of 1: " in by_shortcut
 
 
 @pytest.mark.parametrize(("cue", "said", "what", "right"), [
@@ -233,9 +258,7 @@ def test_a_set_is_made_trained_and_explained_once(tmp_path, monkeypatch):
         assert one.get("channel", "DNA") in planted.CHANNELS and one.get("place", "nucleus") in places
     assert clean["discover"] in planted.CUES["DNA brightness"].families  # a measurement needs no training
     for one in rows:
-        alarms = one["alarms"]
-        raised = [study.shortcuts.is_shortcut(name, alarms[name]) for name in ("surroundings", "brightness")]
-        assert alarms["caught"] == any(raised)
+        assert set(one["alarms"]) == set(study.SHARES) and study.known(one)
     study.files.write_json(tmp_path / "rows.json", {"found": rows})
     monkeypatch.setattr(loop, "train_cohort", _fail)
     monkeypatch.setattr(planted.simulate, "simulate", _fail)

@@ -181,7 +181,8 @@ def test_an_interval_of_few_groups_does_not_tell_the_score_from_chance():
     assert check(few, SCORE)["passed"] is None and few["status"] == "caution"
     assert check(few, SCORE)["sentence"].endswith("0.93 (0.92 to 0.94), of 5 groups, too few to tell it from chance "
                                                   "(it takes 6).")
-    assert few["verdict"][4:] == [f"Not known: {SCORE}. {check(few, SCORE)['sentence']}"]
+    assert few["verdict"][4:] == [f"Not known: {name}. {check(few, name)['sentence']}"
+                                  for name in (SCORE, SURROUNDINGS, BRIGHTNESS)]
     assert check(enough, SCORE)["passed"] is True and enough["status"] == "trusted"
     assert changed(("score",), score(0.6, 0.49), n_groups=5)["status"] == "chance"
 
@@ -196,11 +197,13 @@ def asked(classes=("G1/S", "G2"), scored=True, **of_shortcuts):
 
 
 def test_light_of_fields_of_one_class_is_no_alarm_since_it_may_be_the_cells():
-    mixed, pure = (asked(brightness=score(0.4), one_class_fields=one) for one in (False, True))
-    assert check(mixed, BRIGHTNESS)["passed"] is check(pure, BRIGHTNESS)["passed"] is False
-    assert mixed["status"] == "shortcut" and pure["status"] == "caution"
-    assert check(pure, BRIGHTNESS)["sentence"] == check(mixed, BRIGHTNESS)["sentence"] + (
-        " Each field holds cells of one class, so this may be light or the cells' own brightness.")
+    mixed, pure, sparse = (asked(brightness=score(0.4), one_class_fields=one) for one in (False, True, None))
+    assert {check(one, BRIGHTNESS)["passed"] for one in (mixed, pure, sparse)} == {False}
+    assert mixed["status"] == "shortcut" and pure["status"] == sparse["status"] == "caution"
+    for one, words in ((pure, "Nearly every field holds cells of one class"),
+                       (sparse, "No field holds two labelled cells")):
+        assert check(one, BRIGHTNESS)["sentence"] == check(mixed, BRIGHTNESS)["sentence"] + (
+            f" {words}, so this may be light or the cells' own brightness.")
     low = check(asked(one_class_fields=True), BRIGHTNESS)
     assert low["passed"] is True and low == check(asked(), BRIGHTNESS)
 
@@ -241,13 +244,26 @@ def test_a_batch_that_tells_less_than_chance_is_said_to_tell_nothing():
     assert check(changed(("shortcuts", "batch"), below), BATCH)["sentence"].endswith(", no better than chance.")
 
 
-def test_surroundings_that_count_against_the_class_are_no_part_of_the_difference():
-    found = check(changed(("shortcuts", "surroundings", "carried"), score(-0.1)), SURROUNDINGS)
-    assert found["passed"] is True and found["sentence"].startswith(
-        "Nothing of the difference between the classes goes with the surroundings to another cell (share -10 % "
-        "(-11 to -9); below 0 it counts against).")  # fmt: skip
-    zero = check(changed(("shortcuts", "surroundings", "carried"), score(-0.001)), SURROUNDINGS)["sentence"]
+def test_surroundings_that_count_against_the_class_are_read_too():
+    path = ("shortcuts", "surroundings", "carried")
+    against, passport = check(changed(path, score(-0.1)), SURROUNDINGS), changed(path, score(-0.1))
+    assert against["passed"] is False and against["alarm"] is False and passport["status"] == "caution"
+    assert against["sentence"].startswith("Nothing of the difference between the classes goes with the surroundings to "
+                                          "another cell; it counts against (share -10 % (-11 to -9)).")
+    for little in (score(-0.09), score(-0.4, high=0.001)):
+        assert check(changed(path, little), SURROUNDINGS)["passed"] is True
+    zero = check(changed(path, score(-0.001)), SURROUNDINGS)["sentence"]
     assert zero.startswith("0 % (-1 to 1) of the difference")
+
+
+@pytest.mark.parametrize(("name", "path"), [(SURROUNDINGS, ("shortcuts", "surroundings", "carried")),
+                                            (BRIGHTNESS, ("shortcuts", "brightness"))])
+def test_few_groups_raise_an_alarm_but_clear_nothing(name, path):
+    clear, caught = (changed(path, score(share), n_groups=5) for share in (0.02, 0.4))
+    assert check(clear, name)["passed"] is None and clear["status"] == "caution"
+    assert check(caught, name)["passed"] is False and caught["status"] == "shortcut"
+    unknown = changed(path, {"value": NAN, "low": -101.5, "high": 55.7, "class": 1})  # bounds of other resamples
+    assert check(unknown, name)["passed"] is None and "nknown share" in check(unknown, name)["sentence"]
 
 
 def test_a_share_of_the_surroundings_that_is_not_known_decides_nothing():
@@ -453,7 +469,7 @@ def test_what_the_named_families_explain_is_theirs_and_not_that_of_all_measureme
         "explain 97 % (96 to 98); the rest of that is not told apart by one measurement at a time.")
     assert named(("a", ()), ("b", ()), r2=0.54) == (
         "Its answer follows a and b, which explain 50 % (48 to 52) of it on held-out groups; all measurements together "
-        "explain 54 % (53 to 55), so no other measurement adds anything to it that could be told.")
+        "explain 54 % (53 to 55), so no other single measurement adds 2 points that are told from none.")
     assert "the rest of that" in named(("a", ()), ("b", ()), r2=0.56)
 
 

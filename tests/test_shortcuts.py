@@ -206,6 +206,18 @@ def test_nothing_is_shared_out_where_validation_cells_do_not_differ_the_right_wa
         assert not shortcuts.is_shortcut("surroundings", found)
 
 
+def test_a_share_that_is_not_known_has_no_interval_either():
+    """On the whole validation cells of the class are answered lower; in many resamples of groups they are not."""
+    cells = mixed(480)
+    cells = dataclasses.replace(cells, validation=cells.groups.astype(int) % 2 == 1)
+    own, donors = handed_over(cells)
+    height = np.where(cells.groups.astype(int) % 4 == 1, 1.0, -1.1)
+    found = shortcuts.carried(np.eye(2)[cells.label[donors]], own, donors, height[:, None] * np.eye(2)[cells.label],
+                              cells, RESAMPLING)
+    assert 0 < found["dropped"] < RESAMPLING["bootstraps"]
+    assert np.isnan([found[name] for name in ("value", "low", "high")]).all()
+
+
 def test_scores_and_changed_calls_are_those_of_validation_cells():
     """Surroundings tell the class in validation cells alone; the nucleus, which stays, in training cells alone."""
     around, nucleus = mixed(192, around=1.0), mixed(192, nucleus=1.0)
@@ -365,7 +377,7 @@ def test_few_asked_cells_of_a_field_do_not_hand_over_their_own_stain():
 
 
 @pytest.mark.parametrize(("label", "fields", "pure"), [
-    ([0, 0, 1, 1], "aabb", True), ([0, 1, 0, 1], "aabb", False), ([0, 1], "ab", True),
+    ([0, 0, 1, 1], "aabb", True), ([0, 1, 0, 1], "aabb", False), ([0, 1], "ab", None),
     ([0, 0, 1, 1, 0], "aabbb", False), ([0] * 9 + [1] * 9 + [0, 1], "a" * 9 + "b" * 9 + "cc", True),
     ([0] * 8 + [1] * 9 + [0, 1], "a" * 8 + "b" * 9 + "cc", False), ([0, 1, 2, 2, 0, 1], "abccdd", False),
 ])  # fmt: skip

@@ -29,6 +29,8 @@ DEFAULT, COARSE = "integrated_gradients", "grad_cam"  # experiments/README.md sa
 STEPS = 64  # of integrated gradients, from the mean of the explained cells
 TESTED = 40  # cells of the slow tests
 REPEATS = 4  # shuffles of the channels
+CHANCE = 0.5  # area under the ROC curve
+LEFT = 0.5  # share of the score above chance that may be left without any channel of the cell's own
 PER_CLASS = 500  # cells of each class, of training and validation, that are asked for shortcuts
 PER_FIELD = 48  # cells of a field from which its brightness is known
 BLOCK = 256  # cells in memory at a time where few numbers of many are wanted
@@ -106,9 +108,10 @@ def of_channels(cells: Explained) -> dict:
 
     Returns:
         channels; alone, how many cells are the only one of their field and get a channel of another field; shapley,
-        exact values, None of too many channels; occlusion, what is lost without a channel: by its mean, and by shuffle,
-        None of one cell; why there is a None; integrated_gradients, for each class the mean over its cells of what each
-        channel adds to the margin of the last class, NaN of a class without cells.
+        exact values, None of too many channels and where fields hold one class each; occlusion, what is lost without a
+        channel: by its mean, and by shuffle, None of one cell; why there is a None; integrated_gradients, for each
+        class the mean over its cells of what each channel adds to the margin of the last class, NaN of a class without
+        cells.
     """
     model, crops = (cells.run.model, cells.run.variables, cells.images), cells.crops
     label, seed = crops.label, cells.run.config.seed
@@ -128,6 +131,11 @@ def _shapley(cells):
     logits = channels.subset_logits(cells.run.model, cells.run.variables, cells.images, cells.crops.field_id, REPEATS,
                                     cells.run.config.seed)
     found = channels.channel_shapley(logits, cells.crops.label, cells.groups, **cells.resampling)
+    none, whole = found["auroc"]["none"], found["auroc"]["all"]
+    if none - CHANCE > LEFT * (whole - CHANCE) > 0:
+        raise InputRefused("channels of other cells of a field tell the class too, as where fields hold one class: "
+                           f"area under the ROC curve {none:.2f} without any channel of the cell's own, {whole:.2f} "
+                           "with all")
     return {name: {key: np.asarray(value).tolist() for key, value in one.items()} for name, one in found.items()}
 
 
@@ -291,11 +299,15 @@ def in_words(network: run.Run) -> tuple[dict, pd.DataFrame]:
     return named.explained(cells[cells[schema.SPLIT] == "train"], rows, margin, of, _resampling(network))
 
 
-def shortlisted(cells: Explained) -> tuple:
+def shortlisted(cells: Explained, circular: str = "") -> tuple:
     """The measurements that the map points at, best first, and the cells on which they are compared with others.
 
     A place weighs as much as its share of what sets the explained cells of the higher margin apart from those of the
     lower, so the weights hold no label.
+
+    Args:
+        cells: explained cells.
+        circular: channel whose intensities are left out, "" for none.
 
     Returns:
         listed: as `shortlist.shortlist`; of: measurement -> its family, of all that may enter; train, validation:
@@ -307,6 +319,7 @@ def shortlisted(cells: Explained) -> tuple:
     """
     network = cells.run
     rows, of, away = _measured(network)
+    of = {c: one for c, one in of.items() if not table.is_intensity_of(c, circular)}
     classes, split = list(network.classes), rows[schema.SPLIT]
     learnt, margin = _with_margin(network, rows[(split == "train") & rows[schema.LABEL].isin(classes)], "train")
     axes = separation.learn_axes(learnt, list(of), {})
@@ -334,12 +347,13 @@ def hinted(cells: Explained) -> dict:
     Raises:
         InputRefused, StoredStateRefused: as of `shortlisted`.
     """
-    listed, of, train, validation, others = shortlisted(cells)
-    circular = table.label_intensity(cells.run.data_dir)
-    fair = {c: one for c, one in of.items() if not table.is_intensity_of(c, circular)}
-    found = shortlist.compare([c for c in listed if c in fair], fair, train, validation, cells.resampling, others)
-    listed = [{"measurement": c, "family": of[c].name} for c in listed]
-    return {"shortlist": listed, "circular": circular, **found}
+    listed, of, *placed = shortlisted(cells)
+    named_at = [{"measurement": c, "family": of[c].name} for c in listed]
+    if circular := table.label_intensity(cells.run.data_dir):
+        listed, of, *placed = shortlisted(cells, circular)
+    train, validation, others = placed
+    found = shortlist.compare(listed, of, train, validation, cells.resampling, others)
+    return {"shortlist": named_at, "circular": circular, **found}
 
 
 def or_why(function, *arguments):

@@ -4,7 +4,7 @@ import math
 
 import pandas as pd
 
-from cellcycle_jax.explain import localise, shortcuts
+from cellcycle_jax.explain import localise, named, shortcuts
 
 SCORE, SURROUNDINGS, BRIGHTNESS = ("score above chance", "reads the cell, not its surroundings",
                                    "does not read the brightness of the field")
@@ -65,8 +65,8 @@ def number(score: dict) -> str:
 
 
 def _certain(score: dict) -> bool:
-    """Whether there is an interval; cells of one group, or of one class, have none."""
-    return math.isfinite(score["low"])
+    """Whether there is a value and an interval; cells of one group, or of one class, have none."""
+    return math.isfinite(score["value"]) and math.isfinite(score["low"])
 
 
 def _bound(score: dict) -> float:
@@ -95,7 +95,7 @@ def _surroundings(asked, about):
         passed = True if about["mask"] in ("cell", "nucleus") else None
         return _check(name, passed, f"Surroundings were not exchanged: {why}.")
     caught = shortcuts.is_shortcut("surroundings", found["carried"])
-    return _check(name, not caught if _certain(found["carried"]) else None, (
+    return _check(name, _without("surroundings", found["carried"], about), (
         f"{_goes_with('the surroundings', found['carried'], about)} Area under the ROC curve of validation cells: "
         f"{number(found['intact'])} as they are, {number(found['cell'])} on others' surroundings, "
         f"{number(found['around'])} by the class of those whose surroundings they are; "
@@ -107,8 +107,17 @@ def _goes_with(what, share, about) -> str:
     of = ("the difference between the classes" if len(about["classes"]) == 2
           else f"what tells {about['classes'][share['class']]} from the rest")
     if _certain(share) and round(100 * share["value"]) < 0:
-        return f"Nothing of {of} goes with {what} to another cell (share {percent(share)}; below 0 it counts against)."
+        return f"Nothing of {of} goes with {what} to another cell; it counts against (share {percent(share)})."
     return f"{_capital(percent(share))} of {of} goes with {what} to another cell."
+
+
+def _without(part, share, about) -> bool | None:
+    """Whether `part` is not read; None where that is not known, of too few groups or without an interval."""
+    if shortcuts.is_shortcut(part, share):
+        return False
+    if not _certain(share) or about["n_groups"] < LEAST_GROUPS:
+        return None
+    return not (share["value"] <= -shortcuts.LEAST[part] and share["high"] < 0)
 
 
 def _brightness(asked, about):
@@ -119,9 +128,11 @@ def _brightness(asked, about):
     if found is None:
         return _check(name, None, f"Brightness was not exchanged: {asked['brightness_why']}.")
     high, pure = shortcuts.is_shortcut("brightness", found), asked["one_class_fields"]
-    tail = " Each field holds cells of one class, so this may be light or the cells' own brightness."
-    return _check(name, not high if _certain(found) else None, (
-        f"{_goes_with('the brightness of the field', found, about)}{tail if high and pure else ''}"), high and not pure)
+    tail = {True: " Nearly every field holds cells of one class, so this may be light or the cells' own brightness.",
+            None: " No field holds two labelled cells, so this may be light or the cells' own brightness.", False: ""}
+    return _check(name, _without("brightness", found, about), (
+        f"{_goes_with('the brightness of the field', found, about)}{tail[pure] if high else ''}"),
+        high and pure is False)
 
 
 def _batch(asked):
@@ -277,7 +288,7 @@ def _named(found, about):
     last = words["steps"][-1]  # R2 with all before it
     rest = ("; the rest of that is not told apart by one measurement at a time"
             if words["r2"]["value"] - last["r2"] > SMALL_GAP else
-            ", so no other measurement adds anything to it that could be told")
+            f", so no other single measurement adds {100 * named.GROWTH:.0f} points that are told from none")
     alone = percent({"value": last["r2"], "low": last["low"], "high": last["high"]})
     return (f"{_capital(answer)} follows {told}, which {'explain' if names[1:] else 'explains'} {alone} of it on "
             f"held-out groups; all measurements together explain {percent(words['r2'])}{rest}.")

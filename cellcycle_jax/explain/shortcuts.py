@@ -126,16 +126,17 @@ def field_levels(own, cell_ids, fields, asked_ids, asked_fields) -> np.ndarray:
     return levels
 
 
-def one_class_fields(label, fields) -> bool:
+def one_class_fields(label, fields) -> bool | None:
     """Whether (nearly) every field holds one class: what is bright may then be the field's light or the cells.
 
     Args:
         label: i32 [N], of labelled cells.
-        fields: text [N], their fields. Those with a single labelled cell do not count; where all are such, it is so.
+        fields: text [N], their fields. Those with a single labelled cell do not count; None where all are such.
     """
     names, member, count = np.unique(fields, return_inverse=True, return_counts=True)
     pure = np.array([len(np.unique(label[member == i])) == 1 for i in range(len(names))], bool)
-    return bool(count[pure & (count > 1)].sum() >= PURE * count[count > 1].sum())
+    several = count[count > 1].sum()
+    return bool(count[pure & (count > 1)].sum() >= PURE * several) if several else None
 
 
 def _means(images, where):
@@ -220,6 +221,9 @@ def carried(given, own, donors, intact, cells: Cells, resampling: dict) -> dict:
     if classes > 2:
         resampling = resampling | {"confidence": 1 - (1 - resampling["confidence"]) / classes}
     each = statistics.bootstrap_intervals(score, groups, **resampling)
+    for one_class in each.values():
+        if not np.isfinite(one_class["value"]):
+            one_class |= {"low": np.nan, "high": np.nan}
     worst = max(each, key=lambda p: (each[p]["low"] > 0, np.nan_to_num(each[p]["value"], nan=-np.inf)))
     return each[worst] | {"class": worst}
 

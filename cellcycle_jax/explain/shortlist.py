@@ -28,7 +28,8 @@ def shortlist(weights: dict, families: dict[str, Family], values: pd.DataFrame, 
     They are taken one by one. A measurement counts by the largest weight among the places where its family is read,
     times how well it follows the network's logit beyond those taken before: the semipartial rank correlation, which of
     the first is |Spearman|. So what only goes along with the size of the nucleus is not listed beside it. Taking the
-    largest weight, not the sum, gives a family nothing for being read in many places.
+    largest weight, not the sum, gives a family nothing for being read in many places. A measurement that those taken
+    before give away (multiple rank correlation of `ranking.DUPLICATE` or more) is not taken.
 
     Args:
         weights: (channel, place) -> weight of the map there, 0 or more; channel None or "" where the map does
@@ -44,6 +45,8 @@ def shortlist(weights: dict, families: dict[str, Family], values: pd.DataFrame, 
     """
     weight = {column: _weight(families[column], weights) for column in values.columns if column in families}
     columns = [column for column, one in weight.items() if one > 0]
+    if not columns:
+        return []
     ranks = _ranks(values[columns].fillna(values[columns].median()).to_numpy(np.float64))
     answer, beyond = _ranks(np.asarray(logit, np.float64)[:, None])[:, 0], ranks
     taken = []
@@ -81,7 +84,8 @@ def compare(
 ) -> dict:  # fmt: skip
     """The best pair of the map's shortlist beside that of the best single measurements, and of measurements by chance.
 
-    Every shortlist has as many measurements as the map's, of as many families. Its pair is the one whose line has the
+    Every shortlist has as many measurements as the map's, of as many families, or fewer where there are not as many
+    families that do not repeat each other. Its pair is the one whose line has the
     highest balanced accuracy on held-out groups of training cells. The pair, its line and all shortlists are thus
     chosen without validation labels, by which they are scored. A missing measurement is taken as the training median
     there, so that every pair is scored on the same cells.
@@ -103,7 +107,9 @@ def compare(
         `others`, or None. Where a shortlist has fewer than two families all but the verdict is None.
     """
     by_map = by_map[:most]
-    lists = [by_map, *_rivals(families, train, len(by_map), draws, resampling["seed"])]
+    lists = [by_map]
+    if len(by_map) > 1:
+        lists += _rivals(families, train, len(by_map), draws, resampling["seed"])
     if min(map(len, lists)) < 2:
         keys = ("map", "univariate", "random", "differences", "other_lines")
         which = "The map points at" if len(by_map) < 2 else "There are"
