@@ -78,9 +78,9 @@ def single_channels(out, cue: str, number: int) -> dict:
 
 def explained(cells: checks.Explained, every_method: bool) -> dict:
     """For each method which channel and place come first."""
-    shares = checks.of_channels(cells)["shapley"]["auroc"]["value"]
-    found = {DEFAULT: _firsts(checks.where(cells), True),
-             "shapley": {"channel": cells.run.channels[int(np.argmax(shares))]}}
+    told = checks.of_channels(cells)["shapley"]  # None of a network that channels of other cells suffice
+    first = cells.run.channels[int(np.argmax(told["auroc"]["value"]))] if told else ""
+    found = {DEFAULT: _firsts(checks.where(cells), True), "shapley": {"channel": first}}
     if not every_method:
         return found
     size = cells.images.shape[1]

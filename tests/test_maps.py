@@ -68,7 +68,8 @@ def test_the_passport_says_where_it_looks_and_what_it_stands_on(explained):
     assert said["score above chance"] is True and said["other seeds give the same map"] is None
     # Only the nucleus is outlined, so neither surroundings nor brightness can be exchanged.
     assert passport["status"] == "caution" and said["does not read the brightness of the field"] is None
-    assert passport["verdict"][-1] == ("Not asked: does not read the brightness of the field. Brightness was not "
+    assert "without any channel of the cell's own" in passport["verdict"][-1]  # fields of one class
+    assert passport["verdict"][-2] == ("Not asked: does not read the brightness of the field. Brightness was not "
                                        "exchanged: the body of the cell is not known.")
     assert passport["step"] == 30 and passport["run_id"] == "a1b2c3" and passport["n_cells"] == 20
     assert "cells.parquet: no such file" in passport["verdict"][2]  # the checks before it are told all the same
