@@ -299,19 +299,16 @@ def in_words(network: run.Run) -> tuple[dict, pd.DataFrame]:
     return named.explained(cells[cells[schema.SPLIT] == "train"], rows, margin, of, _resampling(network))
 
 
-def shortlisted(cells: Explained, circular: str = "") -> tuple:
+def shortlisted(cells: Explained) -> tuple:
     """The measurements that the map points at, best first, and the cells on which they are compared with others.
 
     A place weighs as much as its share of what sets the explained cells of the higher margin apart from those of the
     lower, so the weights hold no label.
 
-    Args:
-        cells: explained cells.
-        circular: channel whose intensities are left out, "" for none.
-
     Returns:
         listed: as `shortlist.shortlist`; of: measurement -> its family, of all that may enter; train, validation:
-        labelled `separation.Cells`; others: those of cell lines that training did not hold, None without a class.
+        labelled `separation.Cells`; others: those of cell lines that training did not hold, None without a class;
+        margin: f64 [N] of the network for the N cells of `train`.
 
     Raises:
         InputRefused: a class has no labelled cell.
@@ -319,14 +316,13 @@ def shortlisted(cells: Explained, circular: str = "") -> tuple:
     """
     network = cells.run
     rows, of, away = _measured(network)
-    of = {c: one for c, one in of.items() if not table.is_intensity_of(c, circular)}
     classes, split = list(network.classes), rows[schema.SPLIT]
     learnt, margin = _with_margin(network, rows[(split == "train") & rows[schema.LABEL].isin(classes)], "train")
     axes = separation.learn_axes(learnt, list(of), {})
     train = separation.place(learnt, axes, classes, "train")
     validation = separation.place(rows[split == "validation"], axes, classes, "validation")
     others, _ = or_why(separation.place, away, axes, classes, "validation")
-    return shortlist.shortlist(_weights(cells), of, train.linear, margin), of, train, validation, others
+    return shortlist.shortlist(_weights(cells), of, train.linear, margin), of, train, validation, others, margin
 
 
 def _weights(cells) -> dict:
@@ -347,13 +343,12 @@ def hinted(cells: Explained) -> dict:
     Raises:
         InputRefused, StoredStateRefused: as of `shortlisted`.
     """
-    listed, of, *placed = shortlisted(cells)
-    named_at = [{"measurement": c, "family": of[c].name} for c in listed]
-    if circular := table.label_intensity(cells.run.data_dir):
-        listed, of, *placed = shortlisted(cells, circular)
-    train, validation, others = placed
-    found = shortlist.compare(listed, of, train, validation, cells.resampling, others)
-    return {"shortlist": named_at, "circular": circular, **found}
+    listed, of, train, validation, others, margin = shortlisted(cells)
+    circular = table.label_intensity(cells.run.data_dir)
+    fair = {c: one for c, one in of.items() if not table.is_intensity_of(c, circular)}
+    compared = shortlist.shortlist(_weights(cells), fair, train.linear, margin) if circular else listed
+    found = shortlist.compare(compared, fair, train, validation, cells.resampling, others)
+    return {"shortlist": [{"measurement": c, "family": of[c].name} for c in listed], "circular": circular, **found}
 
 
 def or_why(function, *arguments):
