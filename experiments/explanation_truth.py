@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from cellcycle_jax import data, families, files, loop, metrics, ranking, run, runtime, schema, separation
 from cellcycle_jax import table as tables
-from cellcycle_jax.explain import checks, contrast, localise, methods, shortcuts
+from cellcycle_jax.explain import checks, contrast, localise, methods, shortcut_checks, shortcuts
 from configs import base
 from experiments import planted
 
@@ -138,7 +138,7 @@ def _by_relevance(name, cells, maps) -> dict:
 
 def alarms(network: run.Run) -> dict:
     """Shares of the difference between classes that go with surroundings and with the field's brightness."""
-    asked = checks.asked_for_shortcuts(network, ASKED)
+    asked = shortcut_checks.asked_for_shortcuts(network, ASKED)
     return files.plain({"surroundings": asked["surroundings"]["carried"], "brightness": asked["brightness"]})
 
 

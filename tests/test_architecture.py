@@ -56,7 +56,8 @@ def test_the_package_itself_imports_nothing():
 LAYERS = (
     ("sweep", "sweep_plan", "sweep_scores", "report.sweep_table", "report.sweep_figures"),
     ("evaluate", "loop", "discover", "predict", "explain.maps", "report.page"),
-    ("explain.checks", "explain.pictures", "explain.passport"),
+    ("explain.shortcut_checks", "explain.pictures", "explain.passport"),
+    ("explain.checks",),
     ("explain.shortlist",),
     ("ranking", "report.words", "predictor", "assembly", "allowed", "explain.faithfulness", "explain.sanity",
      "explain.doses", "explain.shortcuts", "explain.named"),

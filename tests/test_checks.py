@@ -7,7 +7,7 @@ import pytest
 
 from cellcycle_jax import data, files, run, schema
 from cellcycle_jax.errors import InputRefused, ResourceMissing, StoredStateRefused, UsageError
-from cellcycle_jax.explain import checks, contrast, localise, maps, shortcuts, shortlist
+from cellcycle_jax.explain import checks, contrast, localise, maps, shortcut_checks, shortcuts, shortlist
 from cellcycle_jax.schema import Compartment
 from configs.base import training
 from tests import planted, tiny
@@ -236,7 +236,7 @@ def asked(network, monkeypatch, where=CORNER, n=96, **of_crops):
     label = np.arange(n) % 2
     crops = make_crops(label, pictures(label, where), **of_crops)
     monkeypatch.setattr(data, "load_crops", lambda folder, split, pixels: crops)
-    return checks.asked_for_shortcuts(network)
+    return shortcut_checks.asked_for_shortcuts(network)
 
 
 def test_surroundings_that_tell_the_class_are_found_and_those_that_do_not_are_not(monkeypatch):
@@ -286,20 +286,20 @@ def test_the_brightness_of_a_field_is_that_of_all_its_cells_and_few_are_in_memor
     network, seen, levels = make_run(NUCLEUS), [], shortcuts.crop_levels
     monkeypatch.setattr(shortcuts, "crop_levels", lambda cells: seen.append(len(cells.label)) or levels(cells))
     loaded(lit_fields(), monkeypatch)  # 12 cells in each of 16 fields, one of them labelled
-    found = checks.asked_for_shortcuts(network)
+    found = shortcut_checks.asked_for_shortcuts(network)
     assert found["n_cells"] == 16 and seen == [96, 96] and found["one_class_fields"] is None
     assert found["brightness"]["value"] == pytest.approx(1, abs=0.1) and found["brightness"]["low"] > 0.7
     seen.clear()
-    monkeypatch.setattr(checks, "BLOCK", 60)
-    assert checks.asked_for_shortcuts(network)["brightness"] == found["brightness"] and seen == [60, 36] * 2
+    monkeypatch.setattr(shortcut_checks, "BLOCK", 60)
+    assert shortcut_checks.asked_for_shortcuts(network)["brightness"] == found["brightness"] and seen == [60, 36] * 2
     seen.clear()
-    monkeypatch.setattr(checks, "PER_FIELD", 5)
-    assert checks.asked_for_shortcuts(network)["brightness"]["value"] == pytest.approx(1, abs=0.1)
+    monkeypatch.setattr(shortcut_checks, "PER_FIELD", 5)
+    assert shortcut_checks.asked_for_shortcuts(network)["brightness"]["value"] == pytest.approx(1, abs=0.1)
     assert seen == [40, 40]
     loaded(data.take(lit_fields(), np.arange(192) < 176), monkeypatch)  # 10 others in the first half of the fields only
-    assert checks.asked_for_shortcuts(network)["brightness"] is not None
+    assert shortcut_checks.asked_for_shortcuts(network)["brightness"] is not None
     monkeypatch.setattr(shortcuts, "LEAST_CELLS", 12)
-    assert checks.asked_for_shortcuts(network)["brightness"] is None
+    assert shortcut_checks.asked_for_shortcuts(network)["brightness"] is None
 
 
 def test_cells_of_validation_are_told_from_those_of_training(monkeypatch):
@@ -308,7 +308,7 @@ def test_cells_of_validation_are_told_from_those_of_training(monkeypatch):
     parts = {split: make_crops(label, pictures(times * label, CORNER)) for split, times in (("train", 3),
                                                                                             ("validation", 1))}
     monkeypatch.setattr(data, "load_crops", lambda folder, split, pixels: parts[split])
-    found = checks.asked_for_shortcuts(make_run(CORNER))["surroundings"]
+    found = shortcut_checks.asked_for_shortcuts(make_run(CORNER))["surroundings"]
     assert found["carried"]["value"] == pytest.approx(2, abs=0.3)  # both splits' corners over validation cells' own
 
 
@@ -317,14 +317,14 @@ def test_groups_are_resampled_and_fields_have_their_brightness(monkeypatch):
     crops = make_crops(label, pictures(label, CORNER))
     monkeypatch.setattr(data, "load_crops", lambda folder, split, pixels: crops)
     crops = dataclasses.replace(crops, group_id=np.full(96, "one"))
-    found = checks.asked_for_shortcuts(make_run(CORNER))
+    found = shortcut_checks.asked_for_shortcuts(make_run(CORNER))
     assert np.isnan(found["surroundings"]["carried"]["low"]) and found["n_groups"] == 1
     assert found["brightness"] is not None and np.isnan(found["brightness"]["low"])
 
 
 def test_no_more_cells_are_asked_than_are_wanted(monkeypatch):
     asked(make_run(CORNER), monkeypatch)
-    assert checks.asked_for_shortcuts(make_run(CORNER, mask="cell"), 20)["n_cells"] == 40  # of two classes
+    assert shortcut_checks.asked_for_shortcuts(make_run(CORNER, mask="cell"), 20)["n_cells"] == 40  # of two classes
 
 
 def test_a_batch_is_asked_for_where_it_holds_several_groups(monkeypatch):
@@ -333,7 +333,7 @@ def test_a_batch_is_asked_for_where_it_holds_several_groups(monkeypatch):
     of_class = np.array([f"group{p}{i % 3}" for i, p in enumerate(label)])
     crops = dataclasses.replace(crops, group_id=of_class, well=of_class, plate=np.array(["P1", "P2"])[label])
     monkeypatch.setattr(data, "load_crops", lambda folder, split, pixels: crops)
-    found = checks.asked_for_shortcuts(make_run(CORNER, mask="cell"))["batch"]
+    found = shortcut_checks.asked_for_shortcuts(make_run(CORNER, mask="cell"))["batch"]
     assert found["cell line"] is None  # one only
     assert found["plate"]["value"] == 1  # every group of a plate is of its class
     assert found["well"] is None  # each is a group of its own, so nothing is known of it
@@ -347,7 +347,7 @@ def test_wells_of_one_name_on_two_plates_are_two_wells(monkeypatch):
         crops, plate=np.array(["P1", "P2"])[plate], well=np.array(["A1", "A2"])[(label + plate) % 2],
         group_id=np.array([f"group{k}" for k in 4 * (np.arange(96) // 12) + 2 * label + plate]))  # fmt: skip
     monkeypatch.setattr(data, "load_crops", lambda folder, split, pixels: crops)
-    found = checks.asked_for_shortcuts(make_run(CORNER, mask="cell"))["batch"]
+    found = shortcut_checks.asked_for_shortcuts(make_run(CORNER, mask="cell"))["batch"]
     assert found["well"]["value"] == 1 and found["plate"]["value"] < 0.6
 
 
@@ -505,7 +505,7 @@ def test_validation_cells_of_one_group_and_absent_tables_are_reasons(tmp_path, m
 def test_tiny_data_set_has_crops_that_can_be_asked(tmp_path):
     tiny.write_data(tmp_path, train=24, validation=16, size=SIDE)
     network = dataclasses.replace(make_run(NUCLEUS, channel=0, folder=tmp_path), classes=tiny.CLASSES)
-    found = checks.asked_for_shortcuts(network)
+    found = shortcut_checks.asked_for_shortcuts(network)
     assert found["n_cells"] == 40 and found["n_groups"] == 10
     assert found["surroundings"]["intact"]["value"] == 1
     assert found["surroundings"]["carried"]["value"] == pytest.approx(0, abs=0.1)

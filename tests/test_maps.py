@@ -8,7 +8,7 @@ from PIL import Image
 
 from cellcycle_jax import data, files, records, schema
 from cellcycle_jax.errors import InputRefused, UsageError
-from cellcycle_jax.explain import checks, maps
+from cellcycle_jax.explain import maps, shortcut_checks
 from tests import tiny
 from tests.explained import SIDE, make_crops, make_run
 
@@ -125,7 +125,8 @@ def test_another_seed_and_permuted_labels_are_compared(changed):
 def test_only_the_cells_that_are_explained_are_held_in_memory(tmp_path, monkeypatch):
     tiny.write_data(tmp_path, train=8, validation=40)
     monkeypatch.setattr(maps, "load_run", make_run)
-    monkeypatch.setattr(checks, "asked_for_shortcuts", functools.partial(checks.asked_for_shortcuts, per_class=6))
+    few = functools.partial(shortcut_checks.asked_for_shortcuts, per_class=6)
+    monkeypatch.setattr(shortcut_checks, "asked_for_shortcuts", few)
     load, read, counted, made = data.load_crops, records.read_pixels, [], []
     monkeypatch.setattr(records, "read_pixels", lambda pixels: counted.append(len(pixels)) or read(pixels))
     for whole in (False, True):

@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from cellcycle_jax import data, files, schema
 from cellcycle_jax.errors import InputRefused, UsageError
-from cellcycle_jax.explain import checks, contrast, localise, methods, passport, pictures, shortcuts
+from cellcycle_jax.explain import checks, contrast, localise, methods, passport, pictures, shortcut_checks, shortcuts
 from cellcycle_jax.explain.taps import resolve_tap, tap_names
 from cellcycle_jax.report import explain_figures, figures
 from cellcycle_jax.run import load_run
@@ -60,7 +60,7 @@ def run_explain(workdir, tap: str = "", others=()) -> pathlib.Path:
     _next(bar, parts)
     found["edited"] = checks.edited(cells, _shares(found["where"], found["channels"], crops.classes[-1]))
     _next(bar, parts)
-    found["shortcuts"] = checks.asked_for_shortcuts(cells.run)
+    found["shortcuts"] = shortcut_checks.asked_for_shortcuts(cells.run)
     _next(bar, parts)
     words, found["words_why"] = checks.or_why(checks.in_words, cells.run)
     found["words"], left = words or (None, None)
