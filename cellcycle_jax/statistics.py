@@ -3,12 +3,16 @@
 Cells of one field share staining, focus and density, so they are not independent: an interval that resamples cells is
 too narrow. Here the groups (`Metadata_Group`, the unit that splits never divide) are drawn with replacement and all
 cells of a group go with it (Davison and Hinkley 1997, section 3.8). Intervals are percentiles of the resampled scores.
+
+Such intervals are too narrow where groups are few: `experiments/coverage.py` measures how often they hold the truth.
+Below `LEAST_GROUPS` there is none.
 """
 
 import numpy as np
 
 from cellcycle_jax import metrics
 
+LEAST_GROUPS = 6  # fewer groups say too little about how groups differ; there is no interval then
 _CHUNK = 4_000_000  # weights held at once: 32 MB
 
 
@@ -40,7 +44,9 @@ def interval(values, confidence: float) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def bootstrap_intervals(score, groups, bootstraps: int, confidence: float, seed: int) -> dict[str, dict[str, float]]:
+def bootstrap_intervals(
+    score, groups, bootstraps: int, confidence: float, seed: int, least_groups: int = LEAST_GROUPS
+) -> dict[str, dict[str, float]]:
     """Value and interval of everything that `score` returns.
 
     Args:
@@ -49,10 +55,11 @@ def bootstrap_intervals(score, groups, bootstraps: int, confidence: float, seed:
         bootstraps: number of resamples.
         confidence: of the interval, 0..1.
         seed: of the resamples.
+        least_groups: with fewer groups there is no interval, and its bounds are NaN.
 
     Returns:
         {name: {"value", "low", "high", "dropped"}}: the score of all cells, the bounds, and the number of resamples
-        without a score (a class was absent). One group alone has no interval: its bounds are NaN.
+        without a score (a class was absent).
     """
     groups = np.asarray(groups, dtype=str)
     counts, member = cluster_bootstrap_counts(groups, bootstraps, seed)
@@ -62,7 +69,7 @@ def bootstrap_intervals(score, groups, bootstraps: int, confidence: float, seed:
     result = {}
     for name in value:
         resampled = np.concatenate([part[name] for part in parts]) if parts else np.zeros(0)
-        low, high = interval(resampled, confidence) if counts.shape[1] > 1 else (float("nan"), float("nan"))
+        low, high = interval(resampled, confidence) if counts.shape[1] >= least_groups else (float("nan"), float("nan"))
         dropped = int((~np.isfinite(resampled)).sum())
         result[name] = {"value": float(value[name][0]), "low": low, "high": high, "dropped": dropped}
     return result
@@ -87,8 +94,9 @@ def _complete(label, classes: int):
 
 
 def scores_with_intervals(
-    label, prob, groups, bootstraps: int, confidence: float, seed: int, names=tuple(metrics.METRICS)
-) -> dict[str, dict[str, float]]:
+    label, prob, groups, bootstraps: int, confidence: float, seed: int, names=tuple(metrics.METRICS),
+    least_groups: int = LEAST_GROUPS,
+) -> dict[str, dict[str, float]]:  # fmt: skip
     """Scores of one predictor, with intervals.
 
     Args:
@@ -99,6 +107,7 @@ def scores_with_intervals(
         confidence: of the intervals, 0..1.
         seed: of the resamples.
         names: which scores of `metrics.METRICS`.
+        least_groups: as of `bootstrap_intervals`.
 
     Returns:
         {metric: {"value", "low", "high", "dropped"}}; a resample in which a class is absent is dropped and counted.
@@ -110,7 +119,7 @@ def scores_with_intervals(
         usable = complete(weights)
         return {name: value * usable for name, value in metrics.scores(label, prob, weights, names).items()}
 
-    return bootstrap_intervals(score, groups, bootstraps, confidence, seed)
+    return bootstrap_intervals(score, groups, bootstraps, confidence, seed, least_groups)
 
 
 def differences_with_intervals(

@@ -137,17 +137,17 @@ def test_a_network_that_has_the_class_backwards_has_no_difference_to_share_out(a
 
 
 def test_resamples_that_have_the_class_backwards_are_left_out():
-    """Three groups, of which one has a class backwards: with it alone shares would be those of the other way round."""
-    of_class, groups = np.arange(12) % 2 == 0, np.arange(12) // 4
-    sums = np.zeros((12, 2, len(PLACES)))
-    sums[of_class & (groups < 2), 0, place("nucleus")] = 3
-    sums[of_class & (groups == 2), 1, place("background")] = -4
-    found = contrast.difference(sums, np.tile(AREAS, (12, 1)), of_class, groups, RESAMPLING)
+    """Six groups, of which one has a class backwards: with it alone shares would be those of the other way round."""
+    of_class, groups = np.arange(24) % 2 == 0, np.arange(24) // 4
+    sums = np.zeros((24, 2, len(PLACES)))
+    sums[of_class & (groups < 5), 0, place("nucleus")] = 3
+    sums[of_class & (groups == 5), 1, place("background")] = -12
+    found = contrast.difference(sums, np.tile(AREAS, (24, 1)), of_class, groups, RESAMPLING)
     rows = found.set_index(["channel", "compartment"])
-    assert (rows.loc[(0, "nucleus"), "share"], rows.loc[(1, "background"), "share"]) == pytest.approx((3, -2))
-    # Drawn twice the backward group leaves 3 - 8 < 0: what is kept has it once (3) or not at all (1).
-    assert tuple(rows.loc[(0, "nucleus"), ["low", "high"]]) == pytest.approx((1, 3))
-    assert tuple(rows.loc[(1, "background"), ["low", "high"]]) == pytest.approx((-2, 0))
+    assert (rows.loc[(0, "nucleus"), "share"], rows.loc[(1, "background"), "share"]) == pytest.approx((5, -4))
+    # Drawn twice the backward group leaves 12 - 24 < 0: what is kept has it once (5) or not at all (1).
+    assert tuple(rows.loc[(0, "nucleus"), ["low", "high"]]) == pytest.approx((1, 5))
+    assert tuple(rows.loc[(1, "background"), ["low", "high"]]) == pytest.approx((-4, 0))
 
 
 def test_resamples_without_a_class_are_left_out():

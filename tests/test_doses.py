@@ -27,11 +27,11 @@ class Total(nn.Module):
 
 
 def population(places=(PIECES,) * 6):
-    """Six cells in three groups, each brighter than the one before, with no stain but its pieces."""
+    """Six cells in six groups, each brighter than the one before, with no stain but its pieces."""
     cells = [cell(SIZE, p, cytoplasm=0.0) for p in places]
     images = np.stack([c.image * (1 + 0.2 * i) for i, c in enumerate(cells)]).astype(np.float32)
     return (images, np.stack([c.compartments for c in cells]), np.full(len(cells), EVERY, np.uint8),
-            np.array(["a", "a", "b", "b", "c", "c"][: len(cells)]))
+            np.array(list("abcdef")[: len(cells)]))
 
 
 def respond(model, cells, names=NAMES, class_index=1, **options):
@@ -62,7 +62,7 @@ def test_a_sum_of_the_nuclear_channel_follows_its_brightness_as_computed(of_dna)
     for step in row["doses"]:
         assert step["realised"] == pytest.approx(step["dose"], abs=1e-6)
         assert step["margin"]["value"] == pytest.approx(step["dose"] * light.mean(), rel=1e-4, abs=1e-6)
-    assert row["certain"] and row["n_cells"] == 6 and row["n_groups"] == 3 and row["channel"] == "DNA"
+    assert row["certain"] and row["n_cells"] == 6 and row["n_groups"] == 6 and row["channel"] == "DNA"
 
 
 def test_a_sum_of_the_nuclear_channel_does_not_see_a_nucleus_that_grows_without_gaining_light(of_dna):

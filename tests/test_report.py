@@ -14,6 +14,7 @@ from PIL import Image
 
 from cellcycle_jax import files, schema
 from cellcycle_jax.errors import StoredStateRefused
+from cellcycle_jax.explain.passport import FORMAT
 from cellcycle_jax.report import figures, gallery, page, words
 
 CLASSES = ["G1/S", "G2"]
@@ -168,7 +169,8 @@ def _passport(run):
               for name, passed, number in (("faithful", True, 7), ("depends on weights", False, 3), ("seeds", None, 0))]
     verdict = ["With caution: a check was not passed.", "What tells G1/S from G2 apart is read at the Golgi.",
                "Its answer follows amount of Golgi.", "The map points at: nothing.", "Not passed: depends on weights."]
-    files.write_json(run / "explain" / "passport.json", {"status": "caution", "verdict": verdict, "checks": checks})
+    passport = {"format": FORMAT, "status": "caution", "verdict": verdict, "checks": checks}
+    files.write_json(run / "explain" / "passport.json", passport)
     for name in page.PASSPORT_PICTURES:
         _picture(run / "figures" / f"{name}.png", name)
 
@@ -353,7 +355,7 @@ def test_unknown_scores_are_dashes(tmp_path):
     evaluation["baselines"]["nuclear_area"]["auroc"] = {"value": None, "low": None, "high": None}
     files.write_json(run / "evaluation_validation.json", evaluation)
     text = page.write_report(run).read_text(encoding="utf-8")
-    assert "0.932 (one group, so no interval)" in text and "<td>–</td>" in text
+    assert "0.932 (too few groups for an interval)" in text and "<td>–</td>" in text
 
 
 @pytest.mark.parametrize("classes", [2, 4])

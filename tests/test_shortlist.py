@@ -105,10 +105,14 @@ def test_a_map_without_channels_points_at_every_channel():
     assert found == [DNA, "Nuclei_Texture_Contrast_Golgi"]
 
 
+def compare(by_map, known, train, cells, without_map=None, **more):
+    return shortlist.compare(by_map, without_map or by_map, known, train, cells, RESAMPLING, **more)
+
+
 def test_a_map_that_names_the_planted_pair_is_better_than_chance():
     train, validation, known = place(noisy_cells(), [DNA, GOLGI, *NOISE])
     by_map = [DNA, GOLGI, *NOISE[:3]]
-    found = shortlist.compare(by_map, known, train, validation, RESAMPLING)
+    found = compare(by_map, known, train, validation)
     assert set(found["map"]["pair"]) == {DNA, GOLGI} and found["map"]["shortlist"] == by_map
     assert found["map"]["low"] < 0.910 < found["map"]["high"]  # Phi(2.68 / 2), as in test_ranking
     assert found["random"]["draws"] >= 20
@@ -118,8 +122,24 @@ def test_a_map_that_names_the_planted_pair_is_better_than_chance():
     # The two best single measurements are the planted ones, so there is nothing to gain.
     assert found["univariate"]["pair"] == found["map"]["pair"]
     assert [found["differences"]["map - univariate"][key] for key in ("value", "low", "high")] == [0, 0, 0]
-    assert "points of balanced accuracy over families taken by chance" in found["verdict"]
-    assert "adds nothing over the best single measurements" in found["verdict"]
+    assert "points more than families taken by chance (95 % interval" in found["verdict"]
+    assert "That lead says nothing of the map" in found["verdict"]
+    assert "The best single measurements lead to the same pair, too." in found["verdict"]
+
+
+def test_a_map_is_held_against_the_same_choice_without_it():
+    train, validation, known = place(noisy_cells(), [DNA, GOLGI, *NOISE])
+    planted, noise = [DNA, GOLGI, *NOISE[:3]], NOISE[:5]
+    same = compare(planted, known, train, validation)
+    assert same["without_map"]["pair"] == same["map"]["pair"]
+    assert "leads to the same pair: the map adds nothing here." in same["verdict"]
+    helps = compare(planted, known, train, validation, without_map=noise)
+    gap = helps["differences"]["map - without_map"]
+    assert gap["low"] > 0
+    assert gap["value"] == pytest.approx(helps["map"]["value"] - helps["without_map"]["value"])
+    assert "points more than the same choice without the map (95 % interval" in helps["verdict"]
+    harms = compare(noise, known, train, validation, without_map=planted)
+    assert "points less than the same choice without the map (95 % interval" in harms["verdict"]
 
 
 def test_a_map_can_name_what_no_single_measurement_shows():
@@ -136,40 +156,43 @@ def test_a_map_can_name_what_no_single_measurement_shows():
     alike = train.linear[pair].corr("spearman").iloc[0, 1]
     known = {c: known[c] for c in NOISE}
     assert alike > 0.9  # so they would count as one: the shortlist by the map is given here
-    found = shortlist.compare([*pair], known, train, validation, RESAMPLING)
+    found = compare([*pair], known, train, validation)
     assert found["differences"]["map - univariate"]["low"] > 0.1
-    assert "over the best single measurements (95 % interval" in found["verdict"]
+    assert "points more than the best single measurements (95 % interval" in found["verdict"]
 
 
 def test_a_map_that_names_noise_is_said_to_be_worse():
     train, validation, known = place(noisy_cells(), [DNA, GOLGI, *NOISE])
-    found = shortlist.compare(NOISE[:5], known, train, validation, RESAMPLING)
+    found = compare(NOISE[:5], known, train, validation)
     assert found["differences"]["map - univariate"]["high"] < 0
-    assert "worse than the best single measurements" in found["verdict"]
-    assert "does not clearly separate" in found["verdict"]
+    assert "points less than the best single measurements" in found["verdict"]
+    assert "separates the classes at all is not certain" in found["verdict"]
 
 
 def test_where_nothing_separates_the_verdict_says_so():
     train, validation, known = place(noisy_cells(seed=4), NOISE)
-    found = shortlist.compare(NOISE[4:9], known, train, validation, RESAMPLING)
+    found = compare(NOISE[4:9], known, train, validation)
     for gap in found["differences"].values():
         assert gap["low"] <= 0 <= gap["high"]
-    assert found["verdict"].count("adds nothing") == 2 and "does not clearly separate" in found["verdict"]
+    assert "The best single measurements lead to the same pair, too." in found["verdict"]
+    assert "cannot be told apart from families taken by chance" in found["verdict"]
+    assert "That lead" not in found["verdict"]
+    assert "separates the classes at all is not certain" in found["verdict"]
 
 
 def test_the_pair_is_chosen_without_validation_cells():
     train, validation, known = place(noisy_cells(), [DNA, GOLGI, *NOISE])
     turned = separation.Cells(validation.rows, validation.shown, validation.linear, ~validation.positive)
     by_map = [DNA, GOLGI, NOISE[0]]
-    right, wrong = (shortlist.compare(by_map, known, train, cells, RESAMPLING) for cells in (validation, turned))
+    right, wrong = (compare(by_map, known, train, cells) for cells in (validation, turned))
     assert right["map"]["pair"] == wrong["map"]["pair"]
     assert right["map"]["value"] == pytest.approx(1 - wrong["map"]["value"])
 
 
 def test_other_lines_are_scored_with_the_same_lines():
     train, validation, known = place(noisy_cells(), [DNA, GOLGI, *NOISE])
-    found = shortlist.compare([DNA, GOLGI], known, train, validation, RESAMPLING, others=validation)
-    for name in ("map", "univariate", "random"):
+    found = compare([DNA, GOLGI], known, train, validation, others=validation)
+    for name in ("map", "without_map", "univariate", "random"):
         assert found["other_lines"][name]["value"] == found[name]["value"]
     assert found["other_lines"]["differences"] == found["differences"]
 
@@ -178,7 +201,7 @@ def test_missing_measurements_are_scored_as_the_training_median():
     train, validation, known = place(noisy_cells(), [DNA, GOLGI])
     blind = separation.Cells(validation.rows, validation.shown, validation.linear.assign(**{GOLGI: np.nan}),
                              validation.positive)  # fmt: skip
-    found = shortlist.compare([DNA, GOLGI], known, train, blind, RESAMPLING)
+    found = compare([DNA, GOLGI], known, train, blind)
     line = separation.Line.fit(train.linear[[DNA, GOLGI]].to_numpy(), train.positive)
     middle = np.full(len(blind.rows), train.linear[GOLGI].median())
     right = (line.decision(np.stack([blind.linear[DNA], middle], axis=1)) > 0) == blind.positive
@@ -188,13 +211,15 @@ def test_missing_measurements_are_scored_as_the_training_median():
 
 def test_too_few_families_make_no_pair():
     train, validation, known = place(make_cells(), [DNA, GOLGI])
-    found = shortlist.compare([DNA], known, train, validation, RESAMPLING)
+    found = compare([DNA], known, train, validation)
     assert found["map"] is None and "The map points at fewer than two" in found["verdict"]
 
 
-def test_one_group_has_no_interval_and_no_claim():
+def test_too_few_groups_have_no_interval_and_no_claim():
     train, validation, known = place(noisy_cells(), [DNA, GOLGI, *NOISE])
-    one = separation.Cells(validation.rows.assign(**{schema.GROUP: "f"}), *(
+    groups = validation.rows[schema.GROUP].astype("category").cat.codes % 5
+    few = separation.Cells(validation.rows.assign(**{schema.GROUP: groups.astype(str)}), *(
         getattr(validation, name) for name in ("shown", "linear", "positive")))  # fmt: skip
-    found = shortlist.compare([DNA, NOISE[0]], known, train, one, RESAMPLING)
-    assert found["verdict"].count("nothing can be said") == 2
+    found = compare([DNA, NOISE[0]], known, train, few)
+    assert found["verdict"].count("too few groups for an interval, so nothing follows") == 2
+    assert "points more" not in found["verdict"] and "points less" not in found["verdict"]

@@ -110,7 +110,8 @@ def test_spearman_of_a_rising_curve_is_one_and_skips_missing_values():
 
 
 def test_mean_is_over_known_cells_and_its_interval_over_groups():
-    found = statistics.mean_with_interval(np.array([1, 3, np.nan, 5.0]), ["a", "a", "b", "c"], 300, 0.95, 0)
-    assert (found["value"], found["n_cells"]) == (3, 3)
-    assert (found["low"], found["high"]) == (2, 5)
+    values = np.array([1, 3, np.nan, *[2.0] * 4])
+    found = statistics.mean_with_interval(values, ["a", "a", "b", *"cdef"], 300, 0.95, 0)
+    assert (found["value"], found["n_cells"]) == (2, 6)
+    assert (found["low"], found["high"]) == (2, 2)  # the two cells of group a come together, with the mean of all
     assert np.isnan(statistics.mean_with_interval(np.full(2, np.nan), ["a", "b"], 300, 0.95, 0)["value"])

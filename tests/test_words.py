@@ -44,7 +44,7 @@ def test_a_result_of_other_weights_is_named_and_one_of_unknown_weights_is_not():
 def test_an_interval_stands_in_brackets_unless_there_is_none():
     assert words.interval_words(score(0.9, 0.88, 0.92)) == "0.900 (0.880 to 0.920)"
     assert words.interval_words(score(0.9, 0.88, 0.92), 0.95) == "0.900 (95 % interval 0.880 to 0.920)"
-    assert words.interval_words(score(0.9, None, None)) == "0.900 (one group, so no interval)"
+    assert words.interval_words(score(0.9, None, None)) == "0.900 (too few groups for an interval)"
 
 
 @pytest.mark.parametrize(

@@ -258,8 +258,11 @@ def hinted(cells: Explained) -> dict:
     listed, of, train, validation, others, margin = shortlisted(cells)
     circular = table.label_intensity(cells.run.data_dir)
     fair = {c: one for c, one in of.items() if not table.is_intensity_of(c, circular)}
-    compared = shortlist.shortlist(_weights(cells), fair, train.linear, margin) if circular else listed
-    found = shortlist.compare(compared, fair, train, validation, cells.resampling, others)
+    weights = _weights(cells)
+    alike = dict.fromkeys(weights, 1.0)  # the control: the same choice, with nothing of the map in it
+    compared = shortlist.shortlist(weights, fair, train.linear, margin) if circular else listed
+    without_map = shortlist.shortlist(alike, fair, train.linear, margin)
+    found = shortlist.compare(compared, without_map, fair, train, validation, cells.resampling, others)
     return {"shortlist": [{"measurement": c, "family": of[c].name} for c in listed], "circular": circular, **found}
 
 

@@ -239,7 +239,7 @@ def sentence(
     rows = summary[(summary["class"] == class_name) & (summary["method"] == method)]
     if rows.empty:
         return f"No explained cell was given {class_name}, so nothing can be said about where the model looks for it."
-    lower = rows["low"].fillna(rows["ratio"])  # cells of one group have no interval
+    lower = rows["low"].fillna(rows["ratio"])  # cells of few groups have no interval
     above = rows[lower > 1]
     if above.empty:
         return f"For {class_name} the model looks nowhere more than by chance."
@@ -247,7 +247,7 @@ def sentence(
     place = named_place(best["compartment"], stain)
     spread = f"{100 * confidence:g} % interval {best['low']:.1f} to {best['high']:.1f}"
     if not np.isfinite(best["low"]):
-        spread = "one group of cells, so no interval"
+        spread = "too few groups for an interval"
     channel = f", channel {best['channel']}" if best["channel"] else ""
     blank = " The mask has blanked that place: a constant of the network stands there, nothing of the cell."
     return (f"For {class_name} the model looks {best['ratio']:.1f} times as much as by chance {place} ({spread})"

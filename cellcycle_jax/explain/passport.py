@@ -1,16 +1,28 @@
 """The saliency passport: which checks an explanation passed, where the network looks, and a verdict in plain words."""
 
 import math
+import pathlib
 
 import pandas as pd
 
+from cellcycle_jax import files, statistics
+from cellcycle_jax.errors import StoredStateRefused
 from cellcycle_jax.explain import localise, named, shortcuts
 
 SCORE, SURROUNDINGS, BRIGHTNESS = ("score above chance", "reads the cell, not its surroundings",
                                    "does not read the brightness of the field")
 PARTS = {SURROUNDINGS: "surroundings", BRIGHTNESS: "brightness"}  # of what is asked about shortcuts
-NEEDED = SCORE, *PARTS  # checks without which nothing is trusted
-LEAST_GROUPS = 6  # with fewer an interval is too narrow to be believed
+NEEDED = SCORE, *PARTS  # checks without which the verdict is caution
+LEAST_GROUPS = statistics.LEAST_GROUPS
+EARLIER = ("With caution: an earlier version of this program made this passport, and planted shortcuts passed its "
+           "checks; run `launch.py explain` again.")
+NOT_EXCHANGED = {  # by data.mask, why surroundings were not exchanged
+    "none": "the body of the cell is not known",
+    "cell": "the mask blanks them, but its outline ends where a neighbour is nearer, which tells of them and was not "
+            "asked about",
+    "nucleus": "the mask shows the network nothing of them",
+}
+FORMAT = 2  # of passport.json; the first had the status "trusted", which its checks did not earn
 CHANCE = 0.5  # area under the ROC curve
 MOST_PLACES = 3  # named in the verdict
 LEAST_PLACE = 0.1  # share of the difference between classes from which a place is named
@@ -30,16 +42,44 @@ def make_passport(found: dict, about: dict) -> dict:
         about: classes, channels, stain, mask, confidence, method, n_cells, n_groups, group_by, step and run_id.
 
     Returns:
-        status ('trusted', 'caution', 'shortcut' or 'chance'), verdict (sentences), checks (one dict each: name, passed
-        or None where it could not be made, sentence), where (rows), and everything of `about`.
+        format; status ('no_alarm', 'caution', 'shortcut' or 'chance'); verdict (sentences); checks (one dict each:
+        name, passed or None where it could not be made, sentence); where (rows); and everything of `about`.
     """
     tests = [_score(found["score"], about), _surroundings(found["shortcuts"], about),
              _brightness(found["shortcuts"], about), _batch(found["shortcuts"]), _faithful(found["faithful"], about),
              _weights(found["sane"], about), _labels(found["sane"], about), _trivial(found["sane"], about),
              _seeds(found["sane"], about), _edits(found["edited"])]
-    status = _status(tests)
-    return {**about, "status": status, "verdict": _verdict(status, tests, found, about), "checks": tests,
-            "where": found["where"].to_dict("records"), "places": places(found["where"], about)}
+    status = _status(tests, found["channels"]["why"])
+    return {
+        **about,
+        "format": FORMAT,
+        "status": status,
+        "verdict": _verdict(status, tests, found, about),
+        "checks": tests,
+        "where": found["where"].to_dict("records"),
+        "places": places(found["where"], about),
+    }
+
+
+def read_passport(workdir) -> dict | None:
+    """The passport in a run folder, None where there is none.
+
+    Of an earlier format only its alarms are believed: what it called "trusted" is read as caution.
+
+    Raises:
+        StoredStateRefused: the file is damaged.
+    """
+    path = pathlib.Path(workdir) / "explain" / "passport.json"
+    if not path.is_file():
+        return None
+    try:
+        passport = files.read_json(path)
+        if passport.get("format") != FORMAT and passport["status"] in ("trusted", "caution"):
+            passport |= {"status": "caution", "verdict": [EARLIER, *passport["verdict"][1:]]}
+    except (ValueError, KeyError, TypeError) as error:
+        raise StoredStateRefused(f"{path}: damaged ({type(error).__name__}: {error}); run `launch.py explain` "
+                                 "again") from None
+    return passport
 
 
 def _check(name: str, passed: bool | None, sentence: str, alarm: bool = False) -> dict:
@@ -90,10 +130,8 @@ def _surroundings(asked, about):
     if found is None and about["mask"] == "ring":
         return _check(name, False, "The mask shows the network nothing but surroundings.", alarm=True)
     if found is None:
-        why = ("the mask shows the network nothing of them" if about["mask"] != "none"
-               else "the body of the cell is not known")
-        passed = True if about["mask"] in ("cell", "nucleus") else None
-        return _check(name, passed, f"Surroundings were not exchanged: {why}.")
+        return _check(name, True if about["mask"] == "nucleus" else None,
+                      f"Surroundings were not exchanged: {NOT_EXCHANGED[about['mask']]}.")
     caught = shortcuts.is_shortcut("surroundings", found["carried"])
     return _check(name, _without("surroundings", found["carried"], about), (
         f"{_goes_with('the surroundings', found['carried'], about)} Area under the ROC curve of validation cells: "
@@ -112,19 +150,25 @@ def _goes_with(what, share, about) -> str:
 
 
 def _without(part, share, about) -> bool | None:
-    """Whether `part` is not read; None where that is not known, of too few groups or without an interval."""
+    """Whether `part` is not read: True only where the whole interval lies on the good side of the limit.
+
+    None where that cannot be told: of too few groups, or from an interval that reaches beyond the limit.
+    """
+    limit = shortcuts.LEAST[part]
     if shortcuts.is_shortcut(part, share):
         return False
     if not _certain(share) or about["n_groups"] < LEAST_GROUPS:
         return None
-    return not (share["value"] <= -shortcuts.LEAST[part] and share["high"] < 0)
+    if share["value"] <= -limit and share["high"] < 0:
+        return False
+    return True if -limit < share["low"] and share["high"] < limit else None
 
 
 def _brightness(asked, about):
     found, name = asked["brightness"], BRIGHTNESS
     if found is None and asked["scale"] == "own_max":
-        return _check(name, True, "Each cell is shown relative to its own brightest pixel, so how bright its field is "
-                      "cannot be read, unless from the grain of the picture.")
+        return _check(name, None, "Each cell is shown relative to its own brightest pixel, which hides how bright its "
+                      "field is; the grain of the picture, which tells it too, was not asked about.")
     if found is None:
         return _check(name, None, f"Brightness was not exchanged: {asked['brightness_why']}.")
     high, pure = shortcuts.is_shortcut("brightness", found), asked["one_class_fields"]
@@ -210,13 +254,14 @@ def _edits(found):
     return _check("editing what the map names moves the answer", any(leading) if leading else None, sentence + tail)
 
 
-def _status(tests) -> str:
+def _status(tests, channels_why: str) -> str:
     by_name = {test["name"]: test["passed"] for test in tests}
     if by_name[SCORE] is False:
         return "chance"
     if any(test["alarm"] for test in tests):
         return "shortcut"
-    return "trusted" if all(by_name[name] for name in NEEDED) and False not in by_name.values() else "caution"
+    clear = all(by_name[name] for name in NEEDED) and False not in by_name.values() and not channels_why
+    return "no_alarm" if clear else "caution"
 
 
 def places(where: pd.DataFrame, about: dict) -> list[str]:
@@ -246,7 +291,8 @@ def _verdict(status, tests, found, about) -> list[str]:
         "shortcut": "Do not trust what this network learnt: it can tell the classes from something that is not the "
                     "cell.",
         "caution": "With caution: no shortcut is certain, but not all checks could be made or were passed.",
-        "trusted": "No shortcut was found, and the explanation passed all checks that could be made.",
+        "no_alarm": "No check raised an alarm. That does not show that the network reads biology: shortcuts for which "
+                    "no check asks pass as well (docs/explaining.md lists those that are known).",
     }[status]  # fmt: skip
     if status == "chance":
         return [first]
@@ -301,4 +347,4 @@ def _hint(found):
     names = ", ".join(one["family"] for one in hint["shortlist"]) or "nothing that was measured"
     left = (f"Intensities of {hint['circular']} made the labels and are left out of what follows. "
             if hint["circular"] else "")
-    return f"The map points at: {names}. {left}{hint['verdict']}"
+    return f"Measurements that follow its answer, where the map points: {names}. {left}{hint['verdict']}"

@@ -91,7 +91,7 @@ def weight_randomisation(maps_of: Callable, model, variables, image_shape, group
         "rows", one dict a stage and measure, as `similarity` returns them and "layer", the one drawn last; the last
         stage, FLOOR, compares the random networks among themselves. "strength": value, low and high with all layers
         drawn anew, "floor": the same between random networks, "threshold", and "passes": whether "high" lies below the
-        threshold (of one group: "value").
+        threshold (of too few groups for an interval: "value").
     """
     trained, stages, ends = maps_of(variables), {}, []
     # Numbers that nobody trains with, as a small seed may be that of the training.

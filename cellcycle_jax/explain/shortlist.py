@@ -2,8 +2,9 @@
 
 The weights of a map hold no label. That a measurement follows the network's logit is seen on training cells, and there
 the logit follows the labels that the network learnt. `compare` then asks what a biologist would: is the best pair among
-the measurements that the map points at, five at most, better than that among as many that separate the training cells
-best one by one, or among as many taken by chance?
+the measurements that the map points at, five at most, better than that of the same choice without the map, than that
+among as many that separate the training cells best one by one, or among as many taken by chance? Only the first of
+these says anything of the map: the others differ from it in that the choice knows the network's answer as well.
 """
 
 import itertools
@@ -20,6 +21,13 @@ from cellcycle_jax.separation import Cells, Line, one_sided
 MOST = 5  # measurements of a shortlist
 LEAST = 0.1  # semipartial rank correlation with the logit from which a measurement is listed
 DRAWS = 50  # shortlists by chance
+CHANCE = 0.5  # balanced accuracy of two classes
+RIVALS = {  # shortlist -> what the map's is compared with, in words
+    "without_map": "the same choice without the map",
+    "univariate": "the best single measurements",
+    "random": "families taken by chance",
+}
+NAMED = ("map", "without_map", "univariate")  # the shortlists before those by chance, in order
 
 
 def shortlist(weights: dict, families: dict[str, Family], values: pd.DataFrame, logit, most: int = MOST) -> list[str]:
@@ -79,10 +87,10 @@ def _weight(family: Family, weights: dict) -> float:
 
 
 def compare(
-    by_map: list[str], families: dict[str, Family], train: Cells, validation: Cells, resampling: dict,
-    others: Cells | None = None, most: int = MOST, draws: int = DRAWS,
+    by_map: list[str], without_map: list[str], families: dict[str, Family], train: Cells, validation: Cells,
+    resampling: dict, others: Cells | None = None, most: int = MOST, draws: int = DRAWS,
 ) -> dict:  # fmt: skip
-    """The best pair of the map's shortlist beside that of the best single measurements, and of measurements by chance.
+    """The best pair of the map's shortlist beside those of other shortlists: without the map, univariate, by chance.
 
     Every shortlist has as many measurements as the map's, of as many families, or fewer where there are not as many
     families that do not repeat each other. Its pair is the one whose line has the
@@ -92,6 +100,7 @@ def compare(
 
     Args:
         by_map: as `shortlist` returns it.
+        without_map: as `shortlist` returns it with the same weight for every place.
         families: measurement -> its family, of all measurements that may enter.
         train: labelled cells on which shortlists, pairs and lines are chosen.
         validation: labelled cells that are scored.
@@ -101,17 +110,18 @@ def compare(
         draws: shortlists by chance.
 
     Returns:
-        map, univariate: {shortlist, pair, value, low, high}, the balanced accuracy of the pair. random: {value, low,
-        high} of the mean over the draws, {lowest, highest, draws}. differences: {"map - univariate", "map - random"},
-        each {value, low, high}, on the same resamples. verdict: a sentence. other_lines: scores and differences on
-        `others`, or None. Where a shortlist has fewer than two families all but the verdict is None.
+        map, without_map, univariate: {shortlist, pair, value, low, high}, the balanced accuracy of the pair. random:
+        {value, low, high} of the mean over the draws, {lowest, highest, draws}. differences: {"map - without_map",
+        "map - univariate", "map - random"}, each {value, low, high}, on the same resamples. verdict: sentences.
+        other_lines: scores and differences on `others`, or None. Where a shortlist has fewer than two families all but
+        the verdict is None.
     """
     by_map = by_map[:most]
-    lists = [by_map]
+    lists = [by_map, without_map[:most]]
     if len(by_map) > 1:
         lists += _rivals(families, train, len(by_map), draws, resampling["seed"])
     if min(map(len, lists)) < 2:
-        keys = ("map", "univariate", "random", "differences", "other_lines")
+        keys = (*NAMED, "random", "differences", "other_lines")
         which = "The map points at" if len(by_map) < 2 else "There are"
         words = f"{which} fewer than two families of measurements, so there is no pair to compare."
         return {**dict.fromkeys(keys), "verdict": words}
@@ -119,7 +129,7 @@ def compare(
         pairs = _best_pairs(lists, train)
         lines = {pair: Line.fit(_filled(train, train, pair), train.positive) for pair in set(pairs)}
     found = _scores(pairs, lines, train, validation, resampling)
-    for name, names, pair in zip(("map", "univariate"), lists, pairs, strict=False):
+    for name, names, pair in zip(NAMED, lists, pairs, strict=False):
         found[name] |= {"shortlist": list(names), "pair": list(pair)}
     away = None if others is None else _scores(pairs, lines, train, others, resampling)
     return {**found, "other_lines": away, "verdict": verdict(found, resampling["confidence"])}
@@ -166,7 +176,7 @@ def _filled(cells: Cells, train: Cells, pair) -> np.ndarray:
 
 
 def _scores(pairs, lines: dict, train: Cells, cells: Cells, resampling: dict) -> dict:
-    """Balanced accuracy of the pairs (the map's, the univariate one, then those by chance), all on the same resamples.
+    """Balanced accuracy of the pairs (those of `NAMED`, then those by chance), all on the same resamples.
 
     The draws count as a fixed set: the interval of their mean is that of the cells alone.
     """
@@ -179,35 +189,58 @@ def _scores(pairs, lines: dict, train: Cells, cells: Cells, resampling: dict) ->
             total = (weights @ own)[:, None]
             recalls.append(np.where(total > 0, weights @ (right * own[:, None]) / np.maximum(total, 1e-300), np.nan))
         each = (recalls[0] + recalls[1]) / 2
-        by_map, univariate, chance = each[:, 0], each[:, 1], each[:, 2:].mean(1)
-        return {"map": by_map, "univariate": univariate, "random": chance, "map - univariate": by_map - univariate,
-                "map - random": by_map - chance}  # fmt: skip
+        scores = {name: each[:, i] for i, name in enumerate(NAMED)}
+        scores["random"] = each[:, len(NAMED):].mean(1)
+        differences = {f"map - {name}": scores["map"] - scores[name] for name in RIVALS}
+        return scores | differences
 
     found = statistics.bootstrap_intervals(score, cells.groups, **resampling)
-    of_draws = [(right[cells.positive, i].mean() + right[~cells.positive, i].mean()) / 2 for i in range(2, len(pairs))]
+    of_draws = [
+        (right[cells.positive, i].mean() + right[~cells.positive, i].mean()) / 2 for i in range(len(NAMED), len(pairs))
+    ]
     found["random"] |= {"lowest": float(min(of_draws)), "highest": float(max(of_draws)), "draws": len(of_draws)}
-    differences = {name: found.pop(name) for name in ("map - univariate", "map - random")}
+    differences = {f"map - {name}": found.pop(f"map - {name}") for name in RIVALS}
     return {**found, "differences": differences}
 
 
 def verdict(found: dict, confidence: float) -> str:
     """What the differences allow to say, in plain words; `found` as `compare` makes it."""
-    rivals = {"map - random": "families taken by chance", "map - univariate": "the best single measurements"}
-    parts = [_words(found["differences"][name], rival, confidence) for name, rival in rivals.items()]
-    if found["map"]["pair"] == found["univariate"]["pair"]:
-        parts[1] = "it adds nothing over the best single measurements, which lead to the same pair"
-    level = found["map"]
-    doubt = "" if level["low"] > 0.5 else " The map's own pair does not clearly separate the classes."
-    return f"On validation cells {', and '.join(parts)}.{doubt}"
+    own = found["map"]
+    sentences = [f"On validation cells its best pair has a balanced accuracy of {_score(own)}."]
+    if own["pair"] == found["without_map"]["pair"]:
+        sentences.append("The same choice without the map, every place weighing the same, leads to the same pair: the "
+                         "map adds nothing here.")
+    else:
+        gap = found["differences"]["map - without_map"]
+        sentences.append(f"{_words(gap, RIVALS['without_map'], confidence)}.")
+    if own["pair"] == found["univariate"]["pair"]:
+        sentences.append("The best single measurements lead to the same pair, too.")
+    else:
+        gap = found["differences"]["map - univariate"]
+        sentences.append(f"{_words(gap, RIVALS['univariate'], confidence)}.")
+    gap = found["differences"]["map - random"]
+    sentences.append(f"{_words(gap, RIVALS['random'], confidence)}.")
+    if gap["low"] > 0:
+        sentences.append("That lead says nothing of the map: any choice that follows the network's answer has it.")
+    if not own["low"] > CHANCE:
+        sentences.append("That the pair separates the classes at all is not certain.")
+    return " ".join(sentences)
+
+
+def _score(score: dict) -> str:
+    if not np.isfinite(score["low"]):
+        return f"{score['value']:.3f} (too few groups for an interval)"
+    return f"{score['value']:.3f} ({score['low']:.3f} to {score['high']:.3f})"
 
 
 def _words(gap: dict, rival: str, confidence: float) -> str:
-    points = {key: 100 * gap[key] for key in ("value", "low", "high")}
+    """A difference in points of balanced accuracy, as a sentence without its end."""
+    points = 100 * gap["value"]
     if not np.isfinite(gap["low"]):
-        return f"nothing can be said of the map beside {rival} (one group, so no interval)"
-    spread = f"({100 * confidence:g} % interval {points['low']:.1f} to {points['high']:.1f} points)"
+        return f"Beside {rival} it differs by {points:+.1f} points (too few groups for an interval, so nothing follows)"
+    spread = f"({100 * confidence:g} % interval {100 * gap['low']:.1f} to {100 * gap['high']:.1f})"
     if gap["low"] > 0:
-        return f"the map adds {points['value']:.1f} points of balanced accuracy over {rival} {spread}"
+        return f"It has {points:.1f} points more than {rival} {spread}"
     if gap["high"] < 0:
-        return f"the map is {-points['value']:.1f} points of balanced accuracy worse than {rival} {spread}"
-    return f"the map adds nothing over {rival} that can be told apart from zero {spread}"
+        return f"It has {-points:.1f} points less than {rival} {spread}"
+    return f"It cannot be told apart from {rival} {spread}"

@@ -75,7 +75,7 @@ def where(rows: list[dict], about: dict, head: str) -> Figure:
         for y, row in enumerate(shown):
             ax.barh(y, 100 * row["share"], color=colours.get(row["channel"], GREY), height=0.7)
             ax.plot(100 * row["area_share"], y, "|", ms=12, mew=1.6, color="#222222")
-            if math.isfinite(row["low"]):  # not of one group
+            if math.isfinite(row["low"]):  # not of too few groups
                 ax.plot([100 * row["low"], 100 * row["high"]], [y, y], color="#222222", lw=1.4)
         names = [f"{row['compartment'].replace('second stain', about['stain'] or 'second stain')}, {row['channel']}"
                  for row in shown]  # fmt: skip

@@ -13,6 +13,7 @@ import pandas as pd
 
 from cellcycle_jax import files, log, schema, table
 from cellcycle_jax.errors import StoredStateRefused
+from cellcycle_jax.explain.passport import read_passport
 from cellcycle_jax.report import figures, words
 
 # What DATA/qc/*.png start with, in the order shown.
@@ -57,7 +58,7 @@ def gather(run: pathlib.Path) -> dict:
     return {
         "workdir": str(run), "data_folder": str(folder), "metrics": figures.METRICS, "names": figures.NAMES,
         "classes": record.get("classes") or [], "channels": record.get("channels") or [], "run": run.name,
-        "answer": words.answer(found[0] if found else None, _json(run / "explain" / "passport.json"), pairs),
+        "answer": words.answer(found[0] if found else None, read_passport(run), pairs),
         "data": cells is not None and words.cell_tables(cells, len(made.get("quarantined") or [])),
         "simulated": cells is not None and _simulated(cells),
         "quality": _quality(folder / "qc"), "learning": _learning(run, events, cells),
@@ -129,7 +130,7 @@ def _explain(run: pathlib.Path, explain: dict) -> dict:
 
 def _passport(run: pathlib.Path) -> dict | None:
     """Verdict, checks and pictures of the saliency passport."""
-    found = _json(run / "explain" / "passport.json")
+    found = read_passport(run)
     if found is None:
         return None
     rows = [(check["name"], words.PASSED[check["passed"]], check["sentence"]) for check in found["checks"]]

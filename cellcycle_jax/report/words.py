@@ -17,7 +17,7 @@ def number(value) -> str:
 def interval_words(score: dict, confidence: float | None = None) -> str:
     """A score with its interval in brackets; `confidence` is named where it is given."""
     if score.get("low") is None or pd.isna(score["low"]):
-        return f"{number(score['value'])} (one group, so no interval)"
+        return f"{number(score['value'])} (too few groups for an interval)"
     what = f"{100 * confidence:g} % interval " if confidence else ""
     return f"{number(score['value'])} ({what}{number(score['low'])} to {number(score['high'])})"
 
