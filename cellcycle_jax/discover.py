@@ -16,6 +16,9 @@ from cellcycle_jax.separation import Cells
 
 
 def _range(score: dict, percent: bool) -> str:
+    if not np.isfinite(score["low"]):
+        value = f"{100 * score['value']:.0f} %" if percent else f"{score['value']:.2f}"
+        return f"{value} (too few groups for an interval)"
     if percent:
         return f"{100 * score['value']:.0f} % ({100 * score['low']:.0f} to {100 * score['high']:.0f} %)"
     return f"{score['value']:.2f} ({score['low']:.2f} to {score['high']:.2f})"
@@ -24,7 +27,9 @@ def _range(score: dict, percent: bool) -> str:
 def describe(summary: dict) -> str:
     """The result in plain words, with what the intervals allow to say."""
     rho = summary["spearman"]
-    if rho["low"] > 0:
+    if not np.isfinite(rho["low"]):
+        trust = "How sure the network is near the line cannot be said of so few groups"
+    elif rho["low"] > 0:
         trust = "The network is less sure the nearer a cell lies to the line"
     elif rho["high"] < 0:
         trust = "The network is surer the nearer a cell lies to the line"

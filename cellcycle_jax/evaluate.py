@@ -16,7 +16,6 @@ from cellcycle_jax.model_input import OUTLINED
 from cellcycle_jax.run import load_run
 
 RESAMPLING_SEED = 0
-FEW_GROUPS = 10  # a bootstrap over fewer groups is known to give intervals that are too narrow
 
 
 @dataclasses.dataclass(frozen=True)
@@ -179,8 +178,8 @@ def caveats(run, crops, split) -> list[str]:
     if not run.config.train.balance:
         said.append("The baselines weigh the classes alike and the network was trained without, so their balanced "
                     "accuracies do not compare; AUROC does.")
-    if (groups := len(set(crops.group_id.tolist()))) < FEW_GROUPS:
-        said.append(f"With {groups} groups the intervals are narrower than they should be.")
+    if few := statistics.caveat(len(set(crops.group_id.tolist()))):
+        said.append(few)
     if run.config.data.mask == "ring":
         said.append("A control: the network sees the outer ring of the crops and no cell, so any score above chance is "
                     "read from background, light or neighbours.")
@@ -199,6 +198,8 @@ def _now():
 def _say(result):
     """The scores beside those of the rivals on the terminal, with the model's lead over each."""
     def words(score):
+        if not np.isfinite(score["low"]):
+            return f"{score['value']:.3f} (no interval)"
         return f"{score['value']:.3f} ({score['low']:.3f} to {score['high']:.3f})"
 
     for name, part in (("labels", result), ("the true phase", result.get("truth"))):
@@ -213,4 +214,6 @@ def _say(result):
             cells = [scores["balanced_accuracy"], scores["auroc"]]
             cells += [lead["balanced_accuracy"], lead["auroc"]] if lead else []
             print(f"{row:16}" + "".join(f"{words(c):26}" for c in cells).rstrip())
+        if few := statistics.caveat(part["n_groups"]):
+            print(few)
     print(flush=True)

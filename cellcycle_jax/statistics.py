@@ -13,7 +13,18 @@ import numpy as np
 from cellcycle_jax import metrics
 
 LEAST_GROUPS = 6  # fewer groups say too little about how groups differ; there is no interval then
+MANY_GROUPS = 20  # with fewer an interval called 95 % holds the truth in less than about 92 of 100 cases (coverage.py)
 _CHUNK = 4_000_000  # weights held at once: 32 MB
+
+
+def caveat(n_groups: int, where: str = "") -> str:
+    """What has to be said of intervals from so many groups, "" for nothing; `where` says of which, if not of all."""
+    if n_groups < LEAST_GROUPS:
+        return (f"With {n_groups} groups{where} there is no interval (it takes {LEAST_GROUPS}), so nothing can be said "
+                "about how far these scores hold for other groups.")
+    if n_groups < MANY_GROUPS:
+        return f"With {n_groups} groups{where} the intervals are narrower than they should be."
+    return ""
 
 
 def cluster_bootstrap_counts(groups, bootstraps: int, seed: int) -> tuple[np.ndarray, np.ndarray]:

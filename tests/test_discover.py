@@ -140,3 +140,13 @@ def test_predictions_of_other_cells_are_refused(run_folder):
     files.write_table(other, run_folder / "predictions_validation.parquet")
     with pytest.raises(StoredStateRefused, match="evaluate again"):
         discover.run_discover(run_folder)
+
+
+def test_few_groups_have_no_interval_and_say_nothing_of_the_confidence():
+    nan = float("nan")
+    summary = {"spearman": {"value": -0.6, "low": nan, "high": nan}, "x": {"name": "Area"}, "y": {"name": "Spread"},
+               "balanced_accuracy": {"value": 0.81, "low": nan, "high": nan}, "n_cells": 40, "n_groups": 4,
+               "classes": ["G1/S", "G2"]}  # fmt: skip
+    said = discover.describe(summary)
+    assert "balanced accuracy of 81 % (too few groups for an interval)" in said
+    assert "cannot be said of so few groups" in said and "nan" not in said

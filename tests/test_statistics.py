@@ -115,3 +115,10 @@ def test_mean_is_over_known_cells_and_its_interval_over_groups():
     assert (found["value"], found["n_cells"]) == (2, 6)
     assert (found["low"], found["high"]) == (2, 2)  # the two cells of group a come together, with the mean of all
     assert np.isnan(statistics.mean_with_interval(np.full(2, np.nan), ["a", "b"], 300, 0.95, 0)["value"])
+
+
+def test_what_is_said_of_intervals_depends_on_how_many_groups_there_are():
+    none, narrow = statistics.caveat(5), statistics.caveat(6, " in a column")
+    assert "no interval" in none and "nothing can be said" in none
+    assert narrow == "With 6 groups in a column the intervals are narrower than they should be."
+    assert statistics.caveat(statistics.MANY_GROUPS - 1) and not statistics.caveat(statistics.MANY_GROUPS)

@@ -112,3 +112,11 @@ def test_of_the_passport_the_first_three_sentences_are_told():
     said = words.answer(None, {"verdict": verdict}, None)
     assert said[1] == "Trust it. It looks there. It follows size."
     assert words.answer(None, {"verdict": ["Nothing to explain."]}, None)[1] == "Nothing to explain."
+
+
+def test_without_an_interval_the_answer_begins_with_that_and_compares_nothing():
+    few = evaluation(score(-0.4, None, None)) | {"n_groups": 3}
+    few["model"] = {KEY: score(0.5, None, None)}
+    sentence = words.answer(few, None, None)[0]
+    assert sentence.startswith("Too few groups to say how good the network is. On 1,812 cells")
+    assert "baseline" not in sentence and "better" not in sentence and "worse" not in sentence

@@ -1,6 +1,6 @@
 """The table of a study in Markdown, and what it cannot show."""
 
-from cellcycle_jax import evaluate
+from cellcycle_jax import evaluate, statistics
 from cellcycle_jax.model_input import OUTLINED
 from cellcycle_jax.report.figures import METRICS, NAMES
 
@@ -124,8 +124,8 @@ def notes(plan, tested, one) -> list[str]:
     else:
         smallest = min(len(set(crops.group_id[rows].tolist())) for rows in tested.places().values())
         said.append("An asterisk: the line was not trained on, and chose no weights.")
-        if smallest < evaluate.FEW_GROUPS:
-            said.append(f"With {smallest} groups in a column its intervals are narrower than they should be.")
+        if few := statistics.caveat(smallest, " in a column"):
+            said.append(few)
     hidden = any(m.config.data.channels and crops.nucleus not in m.config.data.channels for m in plan.members)
     if hidden and one.config.data.mask in OUTLINED:
         said.append(f"Rows without {crops.nucleus}: the mask follows the nucleus, so its size and shape still show.")

@@ -40,6 +40,8 @@ def _answer_score(e: dict) -> str:
     key = "balanced_accuracy"
     own = interval_words(e["model"][key], e["confidence"])
     words = f"On {counts(e)} of the {e['split']} split, the network's balanced accuracy is {own}"
+    if e["model"][key].get("low") is None:
+        return f"Too few groups to say how good the network is. {words}."
     scored = {name: b[key] for name, b in e.get("baselines", {}).items() if (b.get(key) or {}).get("value") is not None}
     circular = set(e.get("circular", ()))
     scored = {name: score for name, score in scored.items() if name not in circular}
