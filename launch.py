@@ -103,7 +103,7 @@ def evaluate(arguments):
     """Score a run on its validation split, or with --final on the locked test split."""
     from cellcycle_jax.evaluate import evaluate as run
 
-    run(_folder("--workdir", arguments.workdir), final=arguments.final)
+    run(_run_folder(arguments), final=arguments.final)
     _say(f"{arguments.workdir}/evaluation.json, predictions.parquet")
 
 
@@ -112,7 +112,7 @@ def explain(arguments):
     from cellcycle_jax.explain.maps import run_explain
 
     others = [_folder("--others", other) for other in arguments.others.split(",") if other]
-    run_explain(_folder("--workdir", arguments.workdir), arguments.tap, others)
+    run_explain(_run_folder(arguments), arguments.tap, others)
     _say(f"{arguments.workdir}/explain/passport.json, attribution.parquet, maps.npz")
 
 
@@ -120,7 +120,7 @@ def discover(arguments):
     """Rank measured features and pairs that separate the classes."""
     from cellcycle_jax.discover import run_discover
 
-    run_discover(_folder("--workdir", arguments.workdir))
+    run_discover(_run_folder(arguments))
     _say(f"{arguments.workdir}/features")
 
 
@@ -128,7 +128,7 @@ def report(arguments):
     """One self-contained page about a run."""
     from cellcycle_jax.report.page import write_report
 
-    write_report(_folder("--workdir", arguments.workdir))
+    write_report(_run_folder(arguments))
     _say(f"{arguments.workdir}/report.html")
 
 
@@ -215,6 +215,10 @@ DEVICES = {
     "process": (-1, "which one this is, from 0, with --coordinator"),
 }
 
+# Flags of commands about a finished run.
+RUN = {"workdir": (None, "folder of the run"),
+       "data": ("", "folder of its data set, where that has been moved; the run remembers it")}
+
 # command -> (function, flags: {name: (default or None for required, help)})
 COMMANDS = {
     "simulate": (simulate, {"config": ("configs/simulate.py", "Python file with get_config()"),
@@ -226,13 +230,13 @@ COMMANDS = {
                           "strict": (False, "refuse everything when one file is refused")}),
     "train": (train, {"config": (None, "Python file with get_config(), e.g. configs/default.py"),
                       "data": (None, "folder that prepare wrote"), "workdir": (None, "folder of the run"), **DEVICES}),
-    "evaluate": (evaluate, {"workdir": (None, "folder of the run"),
+    "evaluate": (evaluate, {**RUN,
                             "final": (False, "open the locked test split, and log that it was opened")}),
-    "explain": (explain, {"workdir": (None, "folder of the run"),
+    "explain": (explain, {**RUN,
                           "tap": ("", "activation that Grad-CAM reads, e.g. stage2; empty: config.explain.tap"),
                           "others": ("", "folders of runs with other seeds or permuted labels, by commas")}),
-    "discover": (discover, {"workdir": (None, "folder of the run")}),
-    "report": (report, {"workdir": (None, "folder of the run")}),
+    "discover": (discover, RUN),
+    "report": (report, RUN),
     "predict": (predict, {"workdir": (SHIPPED, "folder of a run, or of a predictor"),
                           "fields": (None, "folder with the new fields"), "out": (None, "folder to write"),
                           "config": ("configs/new_fields.py", "Python file that says how the new fields are stored"),
@@ -284,6 +288,16 @@ def _folder(flag, path):
     if not pathlib.Path(path).is_dir():
         raise InputRefused(f"{flag}={path}: no such folder")
     return path
+
+
+def _run_folder(arguments):
+    """--workdir of a command about a run, which is told where its data set is now if --data says so."""
+    folder = _folder("--workdir", arguments.workdir)
+    if arguments.data:
+        from cellcycle_jax import run_record
+
+        run_record.say_where_data_are(folder, _folder("--data", arguments.data))
+    return folder
 
 
 def _new_folder(path):

@@ -6,9 +6,10 @@ import zipfile
 
 import numpy as np
 
-from cellcycle_jax import files, records, schema
+from cellcycle_jax import files, records, schema, stored_config
 from cellcycle_jax.errors import InputRefused, StoredStateRefused, UsageError
 
+PROVENANCE = "provenance.json"
 BUILDER = pathlib.Path("tfds", "cells", "1.0.0")
 METADATA = ("channels", "classes", "markers", "nucleus", "stains", "group_by")
 LABELS = ("own", "permuted")  # which labels a model is trained on
@@ -107,10 +108,31 @@ def identity(data_dir) -> str:
     Raises:
         StoredStateRefused: there is none, so the folder is no finished data set.
     """
-    path = pathlib.Path(data_dir) / "provenance.json"
+    path = pathlib.Path(data_dir) / PROVENANCE
+    _require_provenance(path)
+    return files.sha256(path)
+
+
+def provenance(data_dir) -> dict:
+    """What DATA/provenance.json says of a data set, its preparation config with all fields of today.
+
+    Raises:
+        StoredStateRefused: there is none, it is damaged, or its config does not fit this version.
+    """
+    path = pathlib.Path(data_dir) / PROVENANCE
+    _require_provenance(path)
+    try:
+        made = files.read_json(path)
+        config = made["config"]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise StoredStateRefused(f"{path}: damaged ({type(error).__name__}: {error}); run `launch.py prepare` "
+                                 "again") from None
+    return {"notes": [], **made, "config": stored_config.read(config, stored_config.PREPARATION, f"{path}: config")}
+
+
+def _require_provenance(path):
     if not path.is_file():
         raise StoredStateRefused(f"{path}: not there, so this is no finished data set; finish `launch.py prepare`")
-    return files.sha256(path)
 
 
 def crops_of_field(path, rows, vocabulary: dict) -> Crops:

@@ -8,10 +8,9 @@ import pathlib
 import numpy as np
 import pandas as pd
 
-from cellcycle_jax import files, ranking, schema, separation, statistics, table
+from cellcycle_jax import files, ranking, run_record, schema, separation, statistics, table
 from cellcycle_jax.errors import StoredStateRefused
 from cellcycle_jax.report import figures, scatter
-from cellcycle_jax.run import read_record
 from cellcycle_jax.separation import Cells
 
 
@@ -174,7 +173,7 @@ def run_discover(workdir) -> dict:
         InputRefused: see `discover`.
     """
     workdir = pathlib.Path(workdir)
-    config = read_record(workdir)
+    config = run_record.read(workdir)
     training, markers = config["training"], config["markers"]
     channels = [c for c in training["data"]["channels"] or config["channels"] if c not in markers]
     data_dir, classes = pathlib.Path(config["data_dir"]), config["classes"]

@@ -11,7 +11,7 @@ import pathlib
 import numpy as np
 import pandas as pd
 
-from cellcycle_jax import baselines, calibration, files, log, metrics, predictor, schema, statistics, table
+from cellcycle_jax import baselines, calibration, data, files, log, metrics, predictor, schema, statistics, table
 from cellcycle_jax.model_input import OUTLINED
 from cellcycle_jax.run import load_run
 
@@ -165,7 +165,7 @@ def notes(run, crops, split) -> list[str]:
 
 def caveats(run, crops, split) -> list[str]:
     """What no score of such a run on such cells can show."""
-    made, said = files.read_json(run.data_dir / "provenance.json"), []
+    made, said = data.provenance(run.data_dir), []
     if made["config"]["phase"]["method"] == "dna_content":
         said.append(f"Labels are pseudo-labels: integrated {crops.nucleus} over the field's G1 peak, computed from the "
                     "channel the network sees. The baseline integrated_dna is the label itself, and area follows it.")

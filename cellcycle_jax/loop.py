@@ -13,7 +13,7 @@ import jax
 import numpy as np
 import tqdm
 
-from cellcycle_jax import assembly, checkpoint, cohort, files, log, mesh, preemption, progress, run, state
+from cellcycle_jax import assembly, checkpoint, cohort, files, log, mesh, preemption, progress, run, run_record, state
 from cellcycle_jax.allowed import check_config
 from cellcycle_jax.errors import EXIT_PREEMPTED, NonFiniteLoss, ResourceMissing, UsageError
 
@@ -90,11 +90,12 @@ def _prepare(configs, data_dir, workdir, alone):
     """What the loop runs, the record of each run, and that of the folder, which it claims."""
     placement, splits = assembly.load(next(iter(configs.values())), data_dir, len(configs))
     members = [cohort.make_member(name, config, *splits) for name, config in configs.items()]
-    records = [run.describe(member.config, data_dir, splits[0]) for member in members]
-    record = records[0] if alone else run.describe_cohort(dict(zip(configs, records, strict=True)))
+    records = [run_record.describe(member.config, data_dir, splits[0]) for member in members]
+    record = records[0] if alone else run_record.describe_cohort(dict(zip(configs, records, strict=True)))
+    record = run_record.continued(workdir, record)
     mesh.require_equal(f"{record['run_id']} {placement}", "config or data set")
     if mesh.first_process():
-        run.claim(workdir, record)
+        run_record.write(workdir, record)
         environment = log.environment()
         files.write_json(workdir / "env.json", environment)
         _say(environment, members, placement)
@@ -142,7 +143,8 @@ def _run(parts, workdir, record, wandb):
                 if first:
                     _log(workdir, wandb, bar, lines, began)
             if done % config.checkpoint_every == 0 or asked or _ended(reached, config):
-                checkpoint.save(workdir / "checkpoints", done, parts.of_members(now), best, reached, run.facts(record))
+                checkpoint.save(workdir / "checkpoints", done, parts.of_members(now), best, reached,
+                                run_record.facts(record))
             bar.update(count)
             if asked and not _ended(reached, config):
                 logging.warning("stopped after step %d, state saved; run the same command again to continue", done)
@@ -198,7 +200,7 @@ def _resume(parts, workdir, record):
     now, best = parts.start, jax.tree.map(np.array, parts.start.variables)
     reached = {"step": 0, "members": [progress.fresh() for _ in parts.members]}
     if step is not None:
-        now, best, reached = checkpoint.restore(folder, step, now, best, run.facts(record))
+        now, best, reached = checkpoint.restore(folder, step, now, best, run_record.facts(record))
     return parts.layout.filled_up(now), best, reached
 
 
@@ -275,10 +277,11 @@ def _write_runs(parts, records, now, best, reached, workdir, folders):
             return state.stack_one(cohort.narrow(state.member(tree, r), shapes, kept, len(parts.channels)))
 
         folder, step = pathlib.Path(folders[member.name]), int(now.step[r])
-        run.claim(folder, record)
+        record = run_record.continued(folder, record)
+        run_record.write(folder, record)
         files.write_json(folder / "env.json", environment)
         log.rewrite(folder, [{k: v for k, v in line.items() if k != "member"} for line in lines
                              if line.get("member") == member.name])
         checkpoint.save(folder / "checkpoints", step, alone(now, parts.shapes[r]),
                         alone(best, parts.shapes[r].variables), {"step": step, "members": [reached["members"][r]]},
-                        run.facts(record))
+                        run_record.facts(record))

@@ -16,7 +16,21 @@ import numpy as np
 from flax import traverse_util
 from ml_collections import ConfigDict
 
-from cellcycle_jax import alarms, calibration, data, feed, files, model_input, novelty, run, schema, state, table
+from cellcycle_jax import (
+    alarms,
+    calibration,
+    data,
+    feed,
+    files,
+    model_input,
+    novelty,
+    run,
+    run_record,
+    schema,
+    state,
+    stored_config,
+    table,
+)
 from cellcycle_jax.errors import InputRefused, StoredStateRefused
 
 FOLDER, RECORD, WEIGHTS = "predictor", "predictor.json", "weights.npz"
@@ -103,7 +117,7 @@ def freeze(trained: run.Run, crops: data.Crops, predicted, scores: dict) -> path
     Returns:
         The folder.
     """
-    made = files.read_json(trained.data_dir / "provenance.json")
+    made = data.provenance(trained.data_dir)
     own = crops_of(trained, "train")
     cells = table.unlocked(table.load_cells(trained.data_dir))
     rows = table.rows_by_id(cells, own.cell_id)
@@ -177,11 +191,20 @@ def load_predictor(folder) -> Predictor:
             raise ValueError("SHA-256 differs")
         if files.sha256(folder / WEIGHTS) != record["weights_sha256"]:
             raise ValueError(f"SHA-256 of {WEIGHTS} differs")
+        record = _of_today(record, folder / RECORD)
         with np.load(folder / WEIGHTS, allow_pickle=False) as stored:
             return _predictor(record, dict(stored))
     except (OSError, ValueError, TypeError, KeyError, zipfile.BadZipFile) as error:
         raise StoredStateRefused(f"{folder}: damaged or incomplete ({type(error).__name__}: {error}); copy it again, "
                                  "or run `launch.py evaluate` again") from None
+
+
+def _of_today(record, where) -> dict:
+    """The record with all fields of today in its two configs."""
+    training = run_record.training_of_today(record["training"], f"{where}: training")
+    made = record["preparation"]
+    config = stored_config.read(made["config"], stored_config.PREPARATION, f"{where}: preparation.config")
+    return {**record, "training": training, "preparation": {**made, "config": config}}
 
 
 def _predictor(record, arrays) -> Predictor:

@@ -1,9 +1,7 @@
-"""A run folder: the record of what it was made with, and the trained model read back."""
+"""A run folder read back: the trained model, and what it says of crops."""
 
 import dataclasses
 import functools
-import hashlib
-import json
 import pathlib
 from typing import Any
 
@@ -11,12 +9,9 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from cellcycle_jax import checkpoint, data, files, manifest, mesh, model_input, models, state
-from cellcycle_jax.errors import StoredStateRefused, UsageError
+from cellcycle_jax import checkpoint, data, manifest, mesh, model_input, models, run_record, state
+from cellcycle_jax.errors import StoredStateRefused
 
-CONFIG, COHORT = "config.json", "cohort.json"  # the record of a run, and of several that are trained as one program
-RECORDS = {CONFIG: ("training", "channels", "classes", "markers", "crop_px", "data_sha256", "run_id", "data_dir"),
-           COHORT: ("members", "run_id")}
 BATCH = 64  # cells on the device at a time
 
 
@@ -66,25 +61,36 @@ def load_run(workdir, finished: bool = False) -> Run:
             gone or has been prepared anew, or training that is not at its end though it must be.
     """
     workdir = pathlib.Path(workdir)
-    record = read_record(workdir)
+    record = run_record.read(workdir)
     step = checkpoint.verified_step(workdir / "checkpoints")
     if step is None:
         raise StoredStateRefused(f"{workdir}/checkpoints: no finished checkpoint; run `launch.py train` to its end")
-    if data.identity(record["data_dir"]) != record["data_sha256"]:
-        raise StoredStateRefused(f"{record['data_dir']}: is not the data set that {workdir} was trained on, so "
-                                 "its splits may differ; train again, or bring the data set back")
+    _require_data(record, workdir)
     config = ConfigDict(record["training"])
     choose_precision(config)
     model = model_of(config, record["classes"])
     image_shape = (record["crop_px"], record["crop_px"], len(record["channels"]))
     wanted = jax.eval_shape(lambda: state.stack_one(state.init_variables(model, 0, image_shape)))
-    _, best, reached = checkpoint.restore(workdir / "checkpoints", step, None, wanted, facts(record))
+    _, best, reached = checkpoint.restore(workdir / "checkpoints", step, None, wanted, run_record.facts(record))
     best, own = state.member(best, 0), reached["members"][0]  # a run is a cohort of one
     if finished and not own["stopped"] and step < config.train.steps:
         raise StoredStateRefused(f"{workdir}: training stands at step {step} of {config.train.steps}; run `launch.py "
                                  "train` to its end first")
     return Run(workdir, config, model, best, own["best_step"], record["run_id"], pathlib.Path(record["data_dir"]),
                tuple(record["channels"]), tuple(record["classes"]), tuple(record["markers"]), record["crop_px"])
+
+
+def _require_data(record, workdir) -> None:
+    """Refuse to go on without the data set of a run, and say how to name the place to which it was moved."""
+    place = record["data_dir"]
+    try:
+        same = data.identity(place) == record["data_sha256"]
+    except StoredStateRefused:
+        raise StoredStateRefused(f"{place}: the data set of {workdir} is not there; if it was moved, say where: "
+                                 f"`launch.py evaluate --workdir={workdir} --data=DIR`") from None
+    if not same:
+        raise StoredStateRefused(f"{place}: is not the data set that {workdir} was trained on, so its splits may "
+                                 "differ; say where that one is with --data=DIR, or train again")
 
 
 def how_far(workdir) -> tuple[int, str]:
@@ -155,83 +161,3 @@ def inputs_of(training, channels: tuple[int, ...]):
     """`model_input.model_inputs` with the choices of a training config made; `channels` as positions."""
     chosen = training.data
     return functools.partial(model_input.model_inputs, channels=channels, mask=chosen.mask, scale=chosen.scale)
-
-
-def describe(config, data_dir, crops: data.Crops) -> dict:
-    """What goes to RUN/config.json: everything that a run depends on, and `run_id`, its hash.
-
-    Args:
-        config: the training config.
-        data_dir: folder that `prepare` wrote.
-        crops: of its training split.
-
-    Raises:
-        UsageError, InputRefused: the channels asked for do not fit, or the model is too deep for the crops.
-    """
-    size = crops.image.shape[1]
-    if 2 ** (config.model.depth + 1) > size:
-        raise UsageError(f"config.model.depth={config.model.depth} halves crops of {size} px "
-                         f"{config.model.depth + 1} times; at most {size.bit_length() - 2} is allowed")
-    record = {
-        "training": json.loads(json.dumps(config.to_dict())),
-        "channels": [crops.channels[i] for i in data.channel_indices(crops, config.data.channels)],
-        "classes": list(crops.classes),
-        "markers": list(crops.markers),
-        "crop_px": size,
-        "data_sha256": data.identity(data_dir),
-    }
-    run_id = hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()[:12]
-    return {**record, "run_id": run_id, "data_dir": str(pathlib.Path(data_dir).absolute())}
-
-
-def describe_cohort(records: dict) -> dict:
-    """What goes to cohort.json: the record of every member by name, and `run_id`, a hash of theirs."""
-    ids = {name: record["run_id"] for name, record in records.items()}
-    run_id = hashlib.sha256(json.dumps(ids, sort_keys=True).encode()).hexdigest()[:12]
-    return {"members": records, "run_id": run_id}
-
-
-def facts(record: dict) -> dict:
-    """What is written into every checkpoint, so that its numbers can be read: what goes in and what comes out."""
-    if "members" in record:
-        return {"run_id": record["run_id"], "members": {name: facts(one) for name, one in record["members"].items()}}
-    chosen = record["training"]["data"]
-    return {"run_id": record["run_id"], "classes": record["classes"], "channels": record["channels"],
-            "mask": chosen["mask"], "scale": chosen["scale"], "crop_px": record["crop_px"]}
-
-
-def read_record(workdir, name: str = CONFIG) -> dict:
-    """What `describe` put into RUN/config.json, or `describe_cohort` into cohort.json.
-
-    Raises:
-        StoredStateRefused: there is no such file, or it is damaged.
-    """
-    path = pathlib.Path(workdir) / name
-    if not path.is_file():
-        raise StoredStateRefused(f"{workdir}: no {name}, so this is no run folder; use `launch.py train`")
-    try:
-        record = files.read_json(path)
-        missing = [key for key in RECORDS[name] if key not in record]
-    except (ValueError, TypeError) as error:
-        raise StoredStateRefused(f"{path}: damaged ({error}); train in a new --workdir") from None
-    if missing:
-        raise StoredStateRefused(f"{path}: damaged ({missing[0]} is missing); train in a new --workdir")
-    return record
-
-
-def claim(workdir, record: dict) -> None:
-    """Write RUN/config.json (of a cohort cohort.json), or find the same one there.
-
-    Raises:
-        StoredStateRefused: the folder holds a run of another config or data set, or a damaged one.
-    """
-    path = pathlib.Path(workdir) / (COHORT if "members" in record else CONFIG)
-    if path.is_file():
-        stored, asked = manifest.flat(read_record(workdir, path.name)), manifest.flat(record)
-        ignored = ("run_id", "data_dir")  # the same data set may have moved
-        differing = [name for name in sorted(stored.keys() | asked.keys())
-                     if not name.endswith(ignored) and stored.get(name) != asked.get(name)]
-        if differing:
-            found = ", ".join(f"{name} is {stored.get(name)!r} there and {asked.get(name)!r} now" for name in differing)
-            raise StoredStateRefused(f"{path}: holds another run ({found}); use a new --workdir")
-    files.write_json(path, record)

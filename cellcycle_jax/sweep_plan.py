@@ -5,7 +5,7 @@ import hashlib
 import json
 import pathlib
 
-from cellcycle_jax import checkpoint, cohort, data, files, model_input, run, schema, study
+from cellcycle_jax import checkpoint, cohort, data, files, model_input, run, run_record, schema, study
 from cellcycle_jax.allowed import check_config
 from cellcycle_jax.errors import StoredStateRefused, UsageError
 
@@ -43,7 +43,7 @@ def make_plan(chosen: study.Study, data_dir, workdir) -> Plan:
         if (first := seen.setdefault(_what_is_trained(model), number)) < number:
             raise UsageError(f"--config={chosen.path}: sweep(data) gives {study.words(member.changes, found, ' ')} "
                              f"twice, as runs {first} and {number}; name each once")
-        records[member.name] = run.describe(member.config, data_dir, crops)
+        records[member.name] = run_record.describe(member.config, data_dir, crops)
         keys[member.name] = _program_key(model, crops.channels)
     for mask, scale in sorted({(member.config.data.mask, member.config.data.scale) for member in members}):
         for split in (crops, validation):
@@ -85,8 +85,7 @@ def state_of(plan: Plan, name: str) -> tuple[str, int]:
         return DIVERGED, _diverged_step(folder)
     if not (folder / "config.json").is_file():
         return NOT_BEGUN, 0
-    if run.read_record(folder)["run_id"] != record["run_id"]:
-        run.claim(folder, record)  # says what differs
+    run_record.continued(folder, record)  # refuses another run, and says what differs
     step, stopped = run.how_far(folder)
     if stopped or step >= record["training"]["train"]["steps"]:
         return FINISHED, step
@@ -103,12 +102,8 @@ def _diverged_step(folder):
 
 def _ids_of_cohort(folder):
     """{name: run_id} of the runs of a program."""
-    found = run.read_record(folder, run.COHORT)["members"]
-    try:
-        return {name: one["run_id"] for name, one in found.items()}
-    except (AttributeError, KeyError, TypeError) as error:
-        raise StoredStateRefused(f"{folder}/{run.COHORT}: damaged ({type(error).__name__}: {error}); remove {folder}, "
-                                 "and its runs are trained from the start") from None
+    members = run_record.read(folder, run_record.COHORT)["members"]
+    return {name: record["run_id"] for name, record in members.items()}
 
 
 def _begun_cohorts(plan):

@@ -5,7 +5,7 @@ import pathlib
 import numpy as np
 import pandas as pd
 
-from cellcycle_jax import files, schema
+from cellcycle_jax import data, schema
 from cellcycle_jax.errors import StoredStateRefused
 
 _TEXTS = (
@@ -98,10 +98,7 @@ def label_intensity(data_dir) -> str:
     Raises:
         StoredStateRefused: the data set has no provenance.json.
     """
-    path = pathlib.Path(data_dir) / "provenance.json"
-    if not path.is_file():
-        raise StoredStateRefused(f"{path}: no such file, so this is no finished data set; run prepare again")
-    return files.read_json(path).get("labels_are_intensity_of", "")
+    return data.provenance(data_dir).get("labels_are_intensity_of", "")
 
 
 def is_intensity_of(column: str, channel: str) -> bool:

@@ -52,8 +52,7 @@ def write_data(folder):
         **{schema.reference_column(channel): 1.0 for channel in tiny.CHANNELS},
         schema.NUCLEAR_AREA: size, schema.integrated("DNA"): size * rng.normal(1, 0.2, len(rows)),
     }), folder / "cells.parquet")
-    files.write_json(folder / "provenance.json", {
-        "config": {"phase": {"method": "marker"}, "source": "simulated"}, "notes": [], "labels_are_intensity_of": ""})
+    tiny.write_provenance(folder, "simulated")
     return folder
 
 

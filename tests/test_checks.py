@@ -387,7 +387,7 @@ def looking(network, monkeypatch, at=""):
 def measured(folder, monkeypatch, cells, cell_lines=(), circular=""):
     """A run that reads the amount of DNA of a table of cells, whose crops are as bright as this says."""
     files.write_table(cells, folder / "cells.parquet", planted.UNITS)
-    files.write_json(folder / "provenance.json", {"labels_are_intensity_of": circular})
+    tiny.write_provenance(folder, labels_are_intensity_of=circular)
     shown = (cells[planted.DNA] / cells["Metadata_Reference_DNA"] / 250).to_numpy()
     label = pd.Categorical(cells[schema.LABEL], planted.CLASSES).codes.astype(np.int32)
     image = np.full((len(cells), SIDE, SIDE, 2), 100.0)

@@ -4,8 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cellcycle_jax import discover, files, schema
+from cellcycle_jax import discover, files, run_record, schema
 from cellcycle_jax.errors import StoredStateRefused
+from configs import base
+from tests import tiny
 from tests.planted import CLASSES, DNA, GOLGI, UNITS, make_cells, split, sureness
 
 
@@ -87,13 +89,15 @@ def test_the_picture_is_wide_enough_to_read(found):
 def run_folder(tmp_path):
     cells = make_cells()
     files.write_table(cells, tmp_path / "data" / "cells.parquet", UNITS)
-    files.write_json(tmp_path / "data" / "provenance.json", {"labels_are_intensity_of": ""})
-    training = {"seed": 0, "data": {"channels": ["DNA", "Golgi"], "cell_lines": []}, "discover": {"candidates": 3},
-                "evaluate": {"bootstraps": 50, "confidence": 0.9}}  # fmt: skip
-    config = {"training": training, "data_dir": str(tmp_path / "data"), "channels": ["DNA", "Golgi", "CENPF"],
-              "classes": CLASSES, "markers": ["CENPF"], "crop_px": 64, "data_sha256": "", "run_id": "a1b2c3"}
+    tiny.write_provenance(tmp_path / "data")
+    training = base.training()
+    training.update_from_flattened_dict({"data.channels": ("DNA", "Golgi"), "discover.candidates": 3,
+                                         "evaluate.bootstraps": 50, "evaluate.confidence": 0.9})  # fmt: skip
+    record = {"training": files.plain(training.to_dict()), "channels": ["DNA", "Golgi", "CENPF"], "classes": CLASSES,
+              "markers": ["CENPF"], "crop_px": 64, "data_sha256": ""}  # fmt: skip
+    record |= {"run_id": run_record.hash_of(record), "data_dir": str(tmp_path / "data")}
     files.write_json(tmp_path / "run" / "evaluation_validation.json", {"step": 60})
-    files.write_json(tmp_path / "run" / "config.json", config)
+    run_record.write(tmp_path / "run", record)
     sure = sureness(split(cells, "validation")).rename("calibrated").rename_axis(schema.CELL_ID).reset_index()
     files.write_table(sure, tmp_path / "run" / "predictions_validation.parquet")
     return tmp_path / "run"
@@ -105,14 +109,14 @@ def test_a_run_folder_gets_its_features(run_folder):
     for name in ("ranking.csv", "pairs.csv", "pair.png", "pair.json"):
         assert (run_folder / "features" / name).is_file()
     assert json.loads((run_folder / "features" / "pair.json").read_text())["sentence"] == summary["sentence"]
-    assert summary["step"] == 60 and summary["run_id"] == "a1b2c3"
+    assert summary["step"] == 60 and summary["run_id"] == run_record.read(run_folder)["run_id"]
 
 
 def test_intensities_of_which_the_labels_are_made_are_not_ranked(run_folder):
     before = pd.read_csv(discover.run_discover(run_folder) and run_folder / "features" / "ranking.csv")["feature"]
     assert DNA in set(before)
     made = run_folder.parent / "data" / "provenance.json"
-    files.write_json(made, {"labels_are_intensity_of": "DNA"})
+    tiny.write_provenance(run_folder.parent / "data", labels_are_intensity_of="DNA")
     discover.run_discover(run_folder)
     after = pd.read_csv(run_folder / "features" / "ranking.csv")["feature"]
     assert set(after) == {c for c in before if not ("_Intensity_" in c and c.endswith("_DNA"))}

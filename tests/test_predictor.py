@@ -39,8 +39,7 @@ def tiny_table(split, n, unlabelled=0):
 def tiny_run(folder, note="", **changes):
     """A run of three steps on the tiny data, not evaluated; `changes` of the training config."""
     own = tiny.write_data(folder / "data", unlabelled=4)
-    made = {"config": {"source": "simulated"}, "channels": tiny.CHANNELS}
-    files.write_json(own / "provenance.json", made)
+    tiny.write_provenance(own, "simulated")
     parts = [tiny_table(split, n, 4) for split, n in (("train", 32), ("validation", 16), ("test", 8))]
     files.write_table(pd.concat(parts), own / "cells.parquet")
     config = base.training()
@@ -128,7 +127,8 @@ def test_it_holds_what_is_needed_to_judge_new_fields(run):
     assert (found.nucleus, found.stains, found.crop_px, found.um_per_px) == ("DNA", ("Golgi",), 16, 0.5)
     assert (found.temperature, found.min_confidence) == (1.5, 0.8)
     assert (found.run_id, found.step) == (trained.run_id, trained.step)
-    assert found.preparation == {"config": {"source": "simulated"}, "channels": list(tiny.CHANNELS)}
+    made = files.read_json(run.parent / "data" / "provenance.json")
+    assert found.preparation == {"config": made["config"], "channels": list(tiny.CHANNELS)}
     assert found.note == "trained on simulated fields; for tests only"
     assert found.validation["balanced_accuracy"] == SCORES["model"]["balanced_accuracy"]
     assert found.fields.reference["DNA"] == (tiny.REFERENCE, tiny.REFERENCE) and found.fields.pixel_um == (0.5, 0.5)

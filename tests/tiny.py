@@ -4,6 +4,7 @@ import numpy as np
 
 from cellcycle_jax import files, schema
 from cellcycle_jax.data import Crops
+from configs import base
 from data_prep import builder
 
 CHANNELS = ("DNA", "Golgi", "CENPF")
@@ -53,13 +54,21 @@ def crops(n=8, split="train", **options):
     return Crops(**columns, **METADATA)
 
 
+def write_provenance(folder, source="folder", **said):
+    """Write DATA/provenance.json with the whole preparation config, as `prepare` does, and `said` beside it."""
+    config = base.preparation()
+    config.update_from_flattened_dict({"source": source, "channels.markers": ("CENPF",)})
+    files.write_json(folder / "provenance.json", {
+        "config": config.to_dict(), "channels": CHANNELS, "notes": [], "labels_are_intensity_of": "", **said})
+
+
 def write_data(folder, train=32, validation=16, test=8, size=16, **options):
     """Write DATA/tfds/cells/1.0.0 with that many cells per split below `folder`, and return `folder`."""
     def keyed(split, n):
         return lambda: ((e["cell_id"], e) for e in examples(split, n, size=size, **options))
 
     counts = {"train": train, "validation": validation, "test": test}
-    files.write_json(folder / "provenance.json", {"made_by": "tests"})
+    write_provenance(folder)
     metadata = {name: list(value) if isinstance(value, tuple) else value for name, value in METADATA.items()}
     builder.write(folder / "tfds", (size, size, 3), metadata, {split: keyed(split, n) for split, n in counts.items()})
     return folder

@@ -1,0 +1,200 @@
+"""RUN/config.json: what a run was made with, and cohort.json, the same of several runs trained as one program.
+
+The only file that reads and writes the two. `run_id` is the hash of everything else but the place of the data set, so a
+record that was changed, or damaged where it still is JSON, is noticed.
+"""
+
+import hashlib
+import json
+import pathlib
+
+from ml_collections import ConfigDict
+
+from cellcycle_jax import data, files, manifest, stored_config
+from cellcycle_jax.allowed import check_config
+from cellcycle_jax.errors import StoredStateRefused, UsageError
+
+CONFIG = "config.json"  # of a run
+COHORT = "cohort.json"  # of several that are trained as one program
+FIELDS = {
+    CONFIG: ("training", "channels", "classes", "markers", "crop_px", "data_sha256", "run_id", "data_dir"),
+    COHORT: ("members", "run_id"),
+}
+ADVICE = {
+    CONFIG: "restore it from a copy, or train in a new --workdir",
+    COHORT: "remove {folder}, and its runs are trained from the start",
+}
+NOT_HASHED = ("run_id", "data_dir")  # the same data set may have moved
+
+
+def describe(config, data_dir, crops: data.Crops) -> dict:
+    """The record of a run: everything that it depends on, and `run_id`, its hash.
+
+    Args:
+        config: the training config.
+        data_dir: folder that `prepare` wrote.
+        crops: of its training split.
+
+    Raises:
+        UsageError, InputRefused: the channels asked for do not fit, or the model is too deep for the crops.
+    """
+    size = crops.image.shape[1]
+    if 2 ** (config.model.depth + 1) > size:
+        raise UsageError(f"config.model.depth={config.model.depth} halves crops of {size} px "
+                         f"{config.model.depth + 1} times; at most {size.bit_length() - 2} is allowed")
+    record = {
+        "training": json.loads(json.dumps(config.to_dict())),
+        "channels": [crops.channels[i] for i in data.channel_indices(crops, config.data.channels)],
+        "classes": list(crops.classes),
+        "markers": list(crops.markers),
+        "crop_px": size,
+        "data_sha256": data.identity(data_dir),
+    }
+    return {**record, "run_id": hash_of(record), "data_dir": str(pathlib.Path(data_dir).absolute())}
+
+
+def describe_cohort(records: dict) -> dict:
+    """The record of a cohort: that of every member by name, and `run_id`, a hash of theirs."""
+    return {"members": records, "run_id": _hash_of_members(records)}
+
+
+def hash_of(record: dict) -> str:
+    """What `run_id` of a run is: a hash of its record, 12 hexadecimal digits."""
+    return _hash({name: value for name, value in record.items() if name not in NOT_HASHED})
+
+
+def _hash_of_members(records):
+    return _hash({name: record["run_id"] for name, record in records.items()})
+
+
+def _hash(value):
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def facts(record: dict) -> dict:
+    """What is written into every checkpoint, so that its numbers can be read: what goes in and what comes out."""
+    if "members" in record:
+        members = {name: facts(member) for name, member in record["members"].items()}
+        return {"run_id": record["run_id"], "members": members}
+    chosen = record["training"]["data"]
+    return {"run_id": record["run_id"], "classes": record["classes"], "channels": record["channels"],
+            "mask": chosen["mask"], "scale": chosen["scale"], "crop_px": record["crop_px"]}
+
+
+def read(workdir, name: str = CONFIG) -> dict:
+    """The record in a run folder (or with `name` COHORT of a cohort's), its config with all fields of today.
+
+    Raises:
+        StoredStateRefused: there is none, it is damaged or changed, or does not fit this version.
+    """
+    path = pathlib.Path(workdir) / name
+    record = _stored(path)
+    if name == COHORT:
+        members = {member: _of_today(one, f"{path}: {member}") for member, one in record["members"].items()}
+        return {**record, "members": members}
+    return _of_today(record, str(path))
+
+
+def _of_today(record, where):
+    return {**record, "training": training_of_today(record["training"], f"{where}: training")}
+
+
+def training_of_today(stored, where: str) -> dict:
+    """A stored training config with all fields of today, in nested dicts, with values that can be.
+
+    Args:
+        stored: what a JSON file holds.
+        where: the file and the part of it, for the error.
+
+    Raises:
+        StoredStateRefused: it does not fit this version.
+    """
+    training = stored_config.read(stored, stored_config.TRAINING, where)
+    try:
+        check_config(ConfigDict(training))
+    except UsageError as error:
+        raise StoredStateRefused(f"{where}: {error}; the file is damaged") from None
+    return training
+
+
+def _stored(path) -> dict:
+    """The record as it lies on disk, if it is what its `run_id` is the hash of."""
+    if not path.is_file():
+        raise StoredStateRefused(f"{path.parent}: no {path.name}, so this is no run folder; use `launch.py train`")
+    try:
+        record = files.read_json(path)
+        _require_fields(record, FIELDS[path.name])
+        if path.name == COHORT:
+            for member in record["members"].values():
+                _require_whole(member)
+            wanted = _hash_of_members(record["members"])
+        else:
+            wanted = _require_whole(record)
+        if record["run_id"] != wanted:
+            raise ValueError(f"run_id is {record['run_id']!r}, but the rest has the hash {wanted}")
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+        advice = ADVICE[path.name].format(folder=path.parent)
+        raise StoredStateRefused(f"{path}: damaged or changed ({error}); {advice}") from None
+    return record
+
+
+def _require_fields(record, names):
+    if missing := [name for name in names if name not in record]:
+        raise ValueError(f"{missing[0]} is missing")
+
+
+def _require_whole(record) -> str:
+    """The hash of a run's record, which must be its run_id."""
+    _require_fields(record, FIELDS[CONFIG])
+    wanted = hash_of(record)
+    if record["run_id"] != wanted:
+        raise ValueError(f"run_id is {record['run_id']!r}, but the rest has the hash {wanted}")
+    return wanted
+
+
+def continued(workdir, record: dict) -> dict:
+    """The record to go on with: of a run that is in the folder already its own, with its run_id and the place of today.
+
+    A run that an earlier version began keeps the run_id that it had, by which its checkpoints know it.
+
+    Raises:
+        StoredStateRefused: the folder holds a run of another config or data set, or a damaged one.
+    """
+    path = pathlib.Path(workdir) / (COHORT if "members" in record else CONFIG)
+    if not path.is_file():
+        return record
+    stored, asked = manifest.flat(read(workdir, path.name)), manifest.flat(record)
+    differing = [name for name in sorted(stored.keys() | asked.keys())
+                 if not name.endswith(NOT_HASHED) and stored.get(name) != asked.get(name)]
+    if differing:
+        found = ", ".join(f"{name} is {stored.get(name)!r} there and {asked.get(name)!r} now" for name in differing)
+        raise StoredStateRefused(f"{path}: holds another run ({found}); use a new --workdir")
+    return _moved(_stored(path), record)
+
+
+def _moved(stored, record):
+    """The stored record with the place that the data set has now."""
+    if "members" not in stored:
+        return {**stored, "data_dir": record["data_dir"]}
+    members = {name: _moved(one, record["members"][name]) for name, one in stored["members"].items()}
+    return {**stored, "members": members}
+
+
+def write(workdir, record: dict) -> None:
+    """Write the record of `continued` to RUN/config.json, of a cohort to cohort.json."""
+    files.write_json(pathlib.Path(workdir) / (COHORT if "members" in record else CONFIG), record)
+
+
+def say_where_data_are(workdir, data_dir) -> None:
+    """Tell a run that its data set has been moved to `data_dir`.
+
+    Raises:
+        StoredStateRefused: no run there, or another data set.
+    """
+    record = _stored(pathlib.Path(workdir) / CONFIG)
+    if data.identity(data_dir) != record["data_sha256"]:
+        raise StoredStateRefused(f"--data={data_dir}: is not the data set that {workdir} was trained on; name the "
+                                 "folder to which that one was moved")
+    place = str(pathlib.Path(data_dir).absolute())
+    if record["data_dir"] != place:
+        write(workdir, {**record, "data_dir": place})

@@ -1,0 +1,193 @@
+"""Configs as they were stored in runs, predictors, data sets and studies -> configs as this version knows them.
+
+A field that did not exist yet when a config was stored gets the value that does what was done before (`ADDED`), and one
+that had another name its new name (`RENAMED`). Whatever else does not fit is refused: a field that is missing, one that
+this version does not know, a value of another type. So no code that reads a stored config meets one of another version.
+"""
+
+import dataclasses
+
+from cellcycle_jax.errors import StoredStateRefused
+from cellcycle_jax.manifest import flat
+
+NUMBER = (int, float)
+
+
+@dataclasses.dataclass(frozen=True)
+class Kind:
+    """The fields of one kind of config: {path.to.field: type}, tuples being lists in JSON."""
+
+    fields: dict[str, type | tuple[type, ...]]
+    added: dict[str, object]  # field that came later -> the value that does what was done before it
+    renamed: dict[str, str]  # name of before -> name of today
+
+
+TRAINING = Kind(
+    fields={
+        "seed": int,
+        "data.channels": list,
+        "data.cell_lines": list,
+        "data.mask": str,
+        "data.scale": str,
+        "data.labels": str,
+        "data.placement": str,
+        "model.name": str,
+        "model.filters": int,
+        "model.depth": int,
+        "model.dropout": NUMBER,
+        "model.dtype": str,
+        "augment.flip": bool,
+        "augment.rotate_deg": NUMBER,
+        "augment.shift": NUMBER,
+        "augment.scale": NUMBER,
+        "augment.intensity": NUMBER,
+        "optimizer.name": str,
+        "optimizer.learning_rate": NUMBER,
+        "optimizer.weight_decay": NUMBER,
+        "optimizer.schedule": str,
+        "train.batch_size": int,
+        "train.steps": int,
+        "train.eval_every": int,
+        "train.patience": int,
+        "train.balance": bool,
+        "train.checkpoint_every": int,
+        "train.wandb": str,
+        "evaluate.bootstraps": int,
+        "evaluate.confidence": NUMBER,
+        "predict.min_confidence": NUMBER,
+        "predict.note": str,
+        "explain.tap": str,
+        "explain.cells": int,
+        "discover.candidates": int,
+    },
+    added={
+        "data.labels": "own",
+        "data.placement": "auto",
+        "model.dtype": "float32",
+        "predict.min_confidence": 0.8,
+        "predict.note": "",
+    },
+    renamed={},
+)
+
+PREPARATION = Kind(
+    fields={
+        "source": str,
+        "name_pattern": str,
+        "channel_codes": list,
+        "channel_names": list,
+        "pixel_um": NUMBER,
+        "cell_line": str,
+        "projection": str,
+        "rgb": list,
+        "sidecar": str,
+        "labels_folder": str,
+        "workers": int,
+        "scheduler": str,
+        "max_fields": int,
+        "channels.nucleus": str,
+        "channels.stains": list,
+        "channels.markers": list,
+        "illumination": str,
+        "segmentation.method": str,
+        "segmentation.nucleus_diameter": NUMBER,
+        "reference.by": str,
+        "reference.nucleus": str,
+        "quality.min_area": NUMBER,
+        "quality.max_area": NUMBER,
+        "quality.min_solidity": NUMBER,
+        "quality.min_focus": NUMBER,
+        "quality.max_saturated": NUMBER,
+        "quality.mitotic_brightness": NUMBER,
+        "crop.size_px": int,
+        "crop.um_per_px": NUMBER,
+        "crop.body_um": NUMBER,
+        "phase.method": str,
+        "phase.classes": list,
+        "phase.abstain": NUMBER,
+        "phase.low": list,
+        "phase.high": list,
+        "phase.min_cells": int,
+        "phase.table": str,
+        "phase.column": str,
+        "phase.mapping": list,
+        "split.by": str,
+        "split.fractions": list,
+        "split.seed": int,
+        "split.column": str,
+    },
+    added={
+        "channel_codes": [],
+        "projection": "max",
+        "rgb": [],
+        "sidecar": "",
+        "labels_folder": "",
+        "scheduler": "",
+        "reference.by": "field",
+        "reference.nucleus": "g1_peak",
+        "phase.table": "",
+        "phase.column": "",
+        "phase.mapping": [],
+        "split.column": "",
+    },
+    renamed={"channels.marker": "channels.markers"},
+)
+
+
+def read(stored, kind: Kind, where: str) -> dict:
+    """A stored config with all fields of today.
+
+    Args:
+        stored: what a JSON file holds.
+        kind: TRAINING or PREPARATION.
+        where: the file and the part of it, for the error.
+
+    Returns:
+        Nested dicts with exactly the fields of `kind`.
+
+    Raises:
+        StoredStateRefused: it is no such config; names the field, and what is allowed.
+    """
+    if not isinstance(stored, dict):
+        raise StoredStateRefused(f"{where}: is {type(stored).__name__} where a config belongs; the file is damaged")
+    found = {}
+    for name, value in flat(stored).items():
+        found[kind.renamed.get(name, name)] = _as_list(value) if name in kind.renamed else value
+    if unknown := sorted(found.keys() - kind.fields.keys()):
+        raise StoredStateRefused(f"{where}: field {unknown[0]} is not known to this version, so the file is damaged or "
+                                 "of a later one; use the version that wrote it")
+    result = {}
+    for name, allowed in kind.fields.items():
+        if name not in found and name not in kind.added:
+            raise StoredStateRefused(f"{where}: field {name} is missing, so the file is damaged")
+        value = found.get(name, kind.added.get(name))
+        if not _is_a(value, allowed):
+            raise StoredStateRefused(f"{where}: {name} is {value!r}; allowed: {_words(allowed)}; the file is damaged")
+        _put(result, name.split("."), value)
+    return result
+
+
+def _as_list(value):
+    """What was one text as a list: none of it for ""."""
+    if isinstance(value, str):
+        return [value] if value else []
+    return value
+
+
+def _is_a(value, allowed) -> bool:
+    if isinstance(value, tuple):
+        value = list(value)
+    if isinstance(value, bool) and allowed is not bool:
+        return False  # JSON's true is no 1
+    return isinstance(value, allowed)
+
+
+def _words(allowed) -> str:
+    return "a number" if allowed == NUMBER else {int: "a whole number", str: "text", list: "a list", bool: "true or "
+                                                 "false"}[allowed]
+
+
+def _put(tree, path, value):
+    for name in path[:-1]:
+        tree = tree.setdefault(name, {})
+    tree[path[-1]] = value
