@@ -23,12 +23,12 @@ def write_made(folder, network, counts) -> pathlib.Path:
     names = [f"channel{i}" for i in range(network.channels)]
     metadata = METADATA | {"channels": names, "nucleus": names[0], "stains": names[1:]}
     builder.write(folder / "tfds", (network.size, network.size, network.channels), metadata,
-                  {split: _keyed(network, split, n) for split, n in counts.items()})
+                  {split: _cells(network, split, n) for split, n in counts.items()})
     return folder
 
 
-def _keyed(network, split, n):
-    return lambda: ((f"{split}-{i}", _cell(network, split, i)) for i in range(n))
+def _cells(network, split, n):
+    return builder.Cells([f"{split}-{i}" for i in range(n)], lambda i: _cell(network, split, i))
 
 
 def _cell(network, split, i):

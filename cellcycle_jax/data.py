@@ -2,11 +2,10 @@
 
 import dataclasses
 import pathlib
-import zipfile
 
 import numpy as np
 
-from cellcycle_jax import files, records, schema, stored_config
+from cellcycle_jax import crop_file, files, records, schema, stored_config
 from cellcycle_jax.errors import InputRefused, StoredStateRefused, UsageError
 
 PROVENANCE = "provenance.json"
@@ -135,36 +134,40 @@ def _require_provenance(path):
         raise StoredStateRefused(f"{path}: not there, so this is no finished data set; finish `launch.py prepare`")
 
 
-def crops_of_field(path, rows, vocabulary: dict) -> Crops:
-    """Cells of one field from the file of crops that preparation wrote, without labels.
+def crops_of_field(folder, field_id: str, rows, vocabulary: dict) -> Crops:
+    """Cells of one field from the crops that preparation wrote, without labels.
 
     Args:
-        path: FIELD.npz with cell_id, image u16 [n, S, S, C], image_scale f32 [C], compartments, present, field_norm
-            f32 [3, C] (background, median, spread) and um_per_px.
+        folder: the work folder of preparation, see `crop_file`.
+        field_id: name of the field.
         rows: of the N wanted cells in the table of objects, all of that field.
         vocabulary: the remaining fields of `Crops`; its channels are those of the file, in order.
 
     Raises:
         StoredStateRefused: the file is missing, damaged, lacks a cell, or has another number of channels.
     """
-    try:
-        with np.load(path, allow_pickle=False) as stored:
-            stored = dict(stored)
-        place = {cell: i for i, cell in enumerate(stored["cell_id"].tolist())}
-        found = np.array([place[cell] for cell in rows[schema.CELL_ID]], np.int64)
-        reference = rows[[schema.reference_column(c) for c in vocabulary["channels"]]].to_numpy(np.float32)
-        shared = np.broadcast_to(stored["field_norm"].T[None], (len(rows), *stored["field_norm"].T.shape))
-        norm = np.concatenate([shared, reference[..., None]], axis=-1)
-        image, compartments = stored["image"][found], stored["compartments"][found]
-        each = {name: np.full((len(rows), *shape), stored[key]) for name, key, shape in
-                (("image_scale", "image_scale", norm.shape[1:2]), ("compartments_present", "present", ()),
-                 ("um_per_px", "um_per_px", ()))}
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise StoredStateRefused(f"{path}: not readable as crops of the cells in the table ({type(error).__name__}: "
-                                 f"{error}); cut them anew") from None
-    return Crops(image=image, compartments=compartments, norm=norm, **each,
-                 label=np.full(len(rows), schema.NO_LABEL, np.int32),
-                 **{name: rows[column].to_numpy(str) for name, column in _TEXT_COLUMNS.items()}, **vocabulary)
+    stored = crop_file.index(folder, field_id)
+    channels, shared, n = vocabulary["channels"], stored.shared, len(rows)
+    places = stored.places()
+    absent = [cell for cell in rows[schema.CELL_ID] if cell not in places]
+    if absent or stored.cell_shape[-1] != len(channels):
+        what = f"no cell {absent[0]!r}" if absent else f"{stored.cell_shape[-1]} channels"
+        raise StoredStateRefused(f"{stored.path}: {what}, so these are not the crops of the cells in the table; cut "
+                                 "them anew")
+    image, compartments = stored.read([places[cell] for cell in rows[schema.CELL_ID]])
+    of_field = np.broadcast_to(shared.field_norm.T, (n, len(channels), shared.field_norm.shape[0]))
+    reference = rows[[schema.reference_column(name) for name in channels]].to_numpy(np.float32)
+    return Crops(
+        image=image,
+        image_scale=np.broadcast_to(shared.image_scale, (n, len(channels))).copy(),
+        compartments=compartments,
+        compartments_present=np.full(n, shared.present, np.uint8),
+        label=np.full(n, schema.NO_LABEL, np.int32),
+        norm=np.concatenate([of_field, reference[..., None]], axis=-1),
+        um_per_px=np.full(n, shared.um_per_px, np.float32),
+        **{name: rows[column].to_numpy(str) for name, column in _TEXT_COLUMNS.items()},
+        **vocabulary,
+    )
 
 
 def join(parts) -> Crops:

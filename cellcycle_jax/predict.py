@@ -24,7 +24,7 @@ def predict_cells(predictor, cells: pd.DataFrame, crops_dir, channels) -> pd.Dat
     Args:
         predictor: `predictor.Predictor`.
         cells: one row per object, rejected ones too, with the columns of cells.parquet.
-        crops_dir: folder with FIELD.npz of every field that has usable cells; see `data.crops_of_field`.
+        crops_dir: work folder with the crops of every field that has usable cells; see `crop_file`.
         channels: of those crops, in order.
 
     Returns:
@@ -43,8 +43,7 @@ def predict_cells(predictor, cells: pd.DataFrame, crops_dir, channels) -> pd.Dat
     ordered = pd.concat(by_field) if by_field else cells.iloc[:0]
     vocabulary = predictor.vocabulary(channels)
     shown = tqdm(by_field, desc="predict", unit="field", disable=None)
-    parts = (data.crops_of_field(pathlib.Path(crops_dir) / f"{rows[schema.FIELD].iloc[0]}.npz", rows, vocabulary)
-             for rows in shown)
+    parts = (data.crops_of_field(crops_dir, rows[schema.FIELD].iloc[0], rows, vocabulary) for rows in shown)
     nothing = {name: np.zeros((0, layer.means.shape[1])) for name, layer in predictor.cells.layers.items()}
     found, done = [_judged(predictor, np.zeros((0, len(predictor.classes))), nothing, ordered.iloc[:0])], 0
     for crops in in_chunks(parts, CHUNK):

@@ -1,37 +1,55 @@
 """The TFDS builder: one example per accepted cell, three splits, array_record, no TensorFlow.
 
 Any `tfds` reader opens the result: `tfds.builder_from_directory("DATA/tfds/cells/1.0.0").as_data_source("train")`.
+
+Cells are written in the order of a hash of their ids, as the library's own writer orders them. That writer first keeps
+a whole split in memory, and beyond 1,000 MiB asks for TensorFlow; here the ids are ordered before, so each cell is read
+when it is its turn and a data set of any size takes the memory of a few hundred cells.
 """
 
-import contextlib
-import io
+import dataclasses
+import hashlib
 import pathlib
 import shutil
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import tensorflow_datasets as tfds
+from tqdm import tqdm
 
 from cellcycle_jax import schema
 
 VERSION = "1.0.0"
+FILE_FORMAT = "array_record"
+BATCH = 256  # cells in memory at a time
+SHARD_BYTES = 256 * 2**20  # of pixels, before they are compressed, in one file
+UNFINISHED = ".unfinished"  # folder in which a data set is written before it is moved to its place
 
 
-class Cells(tfds.core.GeneratorBasedBuilder):
+@dataclasses.dataclass(frozen=True)
+class Cells:
+    """The cells of one split: the id of each, and what is stored of any one of them by its position."""
+
+    ids: Sequence[str]
+    example: Callable[[int], dict]
+
+
+class Builder(tfds.core.GeneratorBasedBuilder):
     """Single-cell crops with compartments, labels and what makes fields comparable."""
 
     VERSION = tfds.core.Version(VERSION)
+    name = "cells"
     pkg_dir_path = pathlib.Path(__file__).parent
 
-    def __init__(self, *, crop_shape, metadata, examples, **kwargs):
-        """Prepare to write.
+    def __init__(self, *, crop_shape, metadata, **kwargs):
+        """Describe the data set.
 
         Args:
             crop_shape: (S, S, C).
             metadata: vocabulary for the reader: channels, classes, marker, nucleus, stains, group_by.
-            examples: {split: function that yields (key, example)}.
             **kwargs: of the library's builder.
         """
-        self._shape, self._metadata, self._examples = tuple(crop_shape), metadata, examples
+        self._shape, self._metadata = tuple(crop_shape), metadata
         super().__init__(**kwargs)
 
     def _info(self):
@@ -52,24 +70,52 @@ class Cells(tfds.core.GeneratorBasedBuilder):
             description="Single-cell crops from fluorescence microscope fields, prepared by cellcycle_jax.")
 
     def _split_generators(self, dl_manager):
-        return {split: examples() for split, examples in self._examples.items()}
+        raise NotImplementedError("cells are given to `write`")
 
     def _generate_examples(self):
-        raise NotImplementedError("examples are given to the constructor")
+        raise NotImplementedError("cells are given to `write`")
 
 
-def write(folder, crop_shape, metadata, examples) -> pathlib.Path:
+def write(folder, crop_shape, metadata, splits: dict[str, Cells]) -> pathlib.Path:
     """Write the data set below `folder`; what an interrupted write left behind is removed first.
+
+    Args:
+        folder: receives cells/VERSION.
+        crop_shape: (S, S, C).
+        metadata: vocabulary for the reader, see `Builder`.
+        splits: name of the split -> its cells, at least one.
 
     Returns:
         The folder of the finished data set.
     """
     folder = pathlib.Path(folder)
-    shutil.rmtree(folder / "cells", ignore_errors=True)
-    builder = Cells(crop_shape=crop_shape, metadata=metadata, examples=examples, data_dir=folder,
-                    file_format="array_record")
-    tfds.disable_progress_bar()  # a bar per split and shard says less than the caller's one
-    with contextlib.redirect_stdout(io.StringIO()):
-        builder.download_and_prepare()
-    shutil.rmtree(folder / "downloads", ignore_errors=True)  # the library makes it, nothing is ever put there
+    for old in (folder / "cells", folder / UNFINISHED):
+        shutil.rmtree(old, ignore_errors=True)
+    builder = Builder(
+        crop_shape=crop_shape, metadata=metadata, data_dir=folder / UNFINISHED, file_format=FILE_FORMAT
+    )
+    (folder / UNFINISHED / "cells" / VERSION).mkdir(parents=True)
+    a_shard = max(1, SHARD_BYTES // (2 * int(np.prod(crop_shape))))
+    writer = tfds.core.SequentialWriter(builder.info, max_examples_per_shard=a_shard, file_format=FILE_FORMAT)
+    writer.initialize_splits(list(splits))
+    total = sum(len(cells.ids) for cells in splits.values())
+    with tqdm(total=total, desc="cells to data set", unit="cell") as bar:
+        for split, cells in splits.items():
+            order = stored_order(cells.ids, split)
+            for start in range(0, len(order), BATCH):
+                positions = order[start : start + BATCH]
+                writer.add_examples({split: [cells.example(position) for position in positions]})
+                bar.update(len(positions))
+    writer.close_all()
+    (folder / UNFINISHED / "cells").rename(folder / "cells")
+    shutil.rmtree(folder / UNFINISHED)
     return folder / "cells" / VERSION
+
+
+def stored_order(ids: Sequence[str], split: str) -> list[int]:
+    """Positions of the cells of a split in the order in which they are stored: by a hash of split and id.
+
+    The MD5 of the salt (the split's name) followed by the key is what the library's own writer orders by.
+    """
+    hashes = [hashlib.md5((split + cell.replace("\\", "/")).encode()).digest() for cell in ids]
+    return sorted(range(len(ids)), key=hashes.__getitem__)

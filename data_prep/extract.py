@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from cellcycle_jax import files, schema
+from cellcycle_jax import crop_file, schema
 from data_prep import crop, intensity, measure, quality
 from data_prep.fields import Field, FieldFile
 from data_prep.recipe import Recipe
@@ -13,7 +13,7 @@ from data_prep.sources import source_of
 
 
 def extract_field(file: FieldFile, recipe: Recipe) -> pd.DataFrame:
-    """Segment and measure one field; write `recipe.crops`/<field_id>.npz.
+    """Segment and measure one field; write its crops to `recipe.crops`.
 
     Returns:
         One row per object, with Metadata_ and measurement columns, Truth_cell_label where the source knows it, and
@@ -111,13 +111,12 @@ def _write_crops(recipe, field, image, labels, bodies, background, masks, rows):
     spread = np.array([np.median(np.abs(plane - m)) for plane, m in zip(planes, middle, strict=True)]) * 1.4826
     present = schema.Compartment.NUCLEUS | schema.Compartment.OTHER_NUCLEI | schema.Compartment.BODY
     present |= schema.Compartment.DEBRIS | (schema.Compartment.SECOND_STAIN if stain is not None else 0)
-    with files.replacing(recipe.crops / f"{field.field_id}.npz") as temporary:
-        np.savez(temporary, cell_id=whole[schema.CELL_ID].to_numpy(str) if len(whole) else np.zeros(0, "U1"),
-                 image=np.clip(np.round((pixels - lowest) / stored), 0, 65535).astype(np.uint16), compartments=bits,
-                 image_scale=stored, present=np.uint8(present),
-                 # Moved with the pixels: only differences between them count.
-                 field_norm=np.stack([background - lowest, middle - lowest, spread]).astype(np.float32),
-                 um_per_px=np.float32(config.crop.um_per_px if resampled else (field.pixel_um or np.nan)))
+    # Moved with the pixels: only differences between them count.
+    norm = np.stack([background - lowest, middle - lowest, spread]).astype(np.float32)
+    um_per_px = config.crop.um_per_px if resampled else (field.pixel_um or np.nan)
+    grey = np.clip(np.round((pixels - lowest) / stored), 0, 65535).astype(np.uint16)
+    crop_file.write(recipe.crops, field.field_id, whole[schema.CELL_ID].tolist(), grey, bits,
+                    crop_file.Shared(stored, int(present), norm, um_per_px))
 
 
 def _storage(dtype, image):

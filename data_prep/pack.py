@@ -8,40 +8,74 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from cellcycle_jax import files, schema
+from cellcycle_jax import crop_file, files, schema
 from data_prep import builder, intensity
+
+# Text of an example -> the column of the table that it comes from.
+TEXTS = {"cell_id": schema.CELL_ID, "group_id": schema.GROUP, "field_id": schema.FIELD, "well": schema.WELL,
+         "plate": schema.PLATE, "cell_line": schema.CELL_LINE}
 
 
 def write_dataset(table, recipe, out):
     """OUT/tfds from the crops in the work folder: every usable cell, those without a label too."""
-    config, channels = recipe.config, recipe.channels
+    config = recipe.config
     used = table[table[schema.REJECT] == ""]
-    label = {name: i for i, name in enumerate(config.phase.classes)} | {"": schema.NO_LABEL}
+    vocabulary = {
+        "channels": list(recipe.channels),
+        "classes": list(config.phase.classes),
+        "markers": list(config.channels.markers),
+        "nucleus": config.channels.nucleus,
+        "stains": list(config.channels.stains),
+        "group_by": config.split.by,
+    }
+    stored = {}
+    for field in tqdm(used[schema.FIELD].unique(), desc="find crops", unit="field", leave=False):
+        stored[field] = crop_file.index(recipe.crops, field)
+    splits = {}
+    for split in schema.SPLITS:
+        rows = used[used[schema.SPLIT] == split]
+        if len(rows):
+            splits[split] = _cells(rows, stored, recipe.channels, config.phase.classes)
     size = config.crop.size_px
+    builder.write(out / "tfds", (size, size, len(recipe.channels)), vocabulary, splits)
 
-    def examples(split_name):
-        for field, rows in used[used[schema.SPLIT] == split_name].groupby(schema.FIELD, sort=True):
-            bar.update(len(rows))
-            stored = np.load(recipe.crops / f"{field}.npz")
-            place = {cell: i for i, cell in enumerate(stored["cell_id"])}
-            pixels, bits = stored["image"], stored["compartments"]
-            for _, row in rows.iterrows():
-                i = place[row[schema.CELL_ID]]
-                reference = [row[schema.reference_column(c)] for c in channels]
-                texts = (row[schema.CELL_ID], row[schema.GROUP], field, row[schema.WELL], row[schema.PLATE],
-                         row[schema.CELL_LINE])
-                yield row[schema.CELL_ID], {
-                    "image": pixels[i], "compartments": bits[i], "image_scale": stored["image_scale"],
-                    "compartments_present": stored["present"], "label": np.int64(label[row[schema.LABEL]]),
-                    "norm": np.vstack([stored["field_norm"], reference]).T.astype(np.float32),
-                    "um_per_px": stored["um_per_px"], **dict(zip(schema.EXAMPLE_TEXTS, texts, strict=True))}
 
-    vocabulary = {"channels": list(channels), "classes": list(config.phase.classes),
-                  "markers": list(config.channels.markers), "nucleus": config.channels.nucleus,
-                  "stains": list(config.channels.stains), "group_by": config.split.by}
-    by_split = {s: lambda s=s: examples(s) for s in schema.SPLITS if (used[schema.SPLIT] == s).any()}
-    with tqdm(total=len(used), desc="cells to data set", unit="cell") as bar:
-        builder.write(out / "tfds", (size, size, len(channels)), vocabulary, by_split)
+def _cells(rows, stored, channels, classes) -> builder.Cells:
+    """The cells of a split, each read from its field's crops when it is asked for.
+
+    Args:
+        rows: of the table of objects.
+        stored: field -> its `crop_file.FieldCrops`.
+        channels, classes: names, in order.
+    """
+    label = {name: number for number, name in enumerate(classes)} | {"": schema.NO_LABEL}
+    columns = {name: rows[column].to_numpy(object) for name, column in TEXTS.items()}
+    labels = rows[schema.LABEL].map(label).to_numpy(np.int64)
+    reference = rows[[schema.reference_column(name) for name in channels]].to_numpy(np.float32)
+    places = _places(columns["cell_id"], columns["field_id"], stored)
+
+    def example(position):
+        crops = stored[columns["field_id"][position]]
+        image, compartments = crops.read([places[position]])
+        shared = crops.shared
+        return {
+            "image": image[0],
+            "compartments": compartments[0],
+            "image_scale": shared.image_scale,
+            "compartments_present": np.uint8(shared.present),
+            "label": labels[position],
+            "norm": np.vstack([shared.field_norm, reference[position]]).T.astype(np.float32),
+            "um_per_px": np.float32(shared.um_per_px),
+            **{name: values[position] for name, values in columns.items()},
+        }
+
+    return builder.Cells(columns["cell_id"].tolist(), example)
+
+
+def _places(cell_ids, field_ids, stored):
+    """The number of each cell in the file of its field, i64 [N]."""
+    of_field = {field: crops.places() for field, crops in stored.items()}
+    return np.array([of_field[field][cell] for cell, field in zip(cell_ids, field_ids, strict=True)], np.int64)
 
 
 def write_table(table, out):

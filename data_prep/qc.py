@@ -4,7 +4,7 @@ import pathlib
 
 import numpy as np
 
-from cellcycle_jax import schema
+from cellcycle_jax import crop_file, schema
 from data_prep import drawing, review
 
 TILES = 60  # cells on a contact sheet
@@ -68,12 +68,12 @@ def _contact_sheet(cells, label, recipe, folder):
     shown = [i for i, c in enumerate(channels) if c not in recipe.config.channels.markers][:4] or [0]
     crops, size = [], np.nan
     for _, row in order.iterrows():
-        stored = np.load(recipe.crops / f"{row[schema.FIELD]}.npz")
-        i = int(np.flatnonzero(stored["cell_id"] == row[schema.CELL_ID])[0])
+        stored = crop_file.index(recipe.crops, row[schema.FIELD])
+        image, _ = stored.read([stored.places()[row[schema.CELL_ID]]])
         reference = np.array([row[schema.reference_column(c)] for c in channels], np.float32)
-        pixels = stored["image"][i] * stored["image_scale"]
-        crops.append(((pixels - stored["field_norm"][0]) / reference)[..., shown])
-        size = float(stored["um_per_px"])
+        pixels = image[0] * stored.shared.image_scale
+        crops.append(((pixels - stored.shared.field_norm[0]) / reference)[..., shown])
+        size = stored.shared.um_per_px
     sheet = f"contact_{_slug(label)}"
     order_by = "" if order[schema.MARKER].isna().all() or order[schema.MARKER].nunique() < 3 else "; what labels rising"
     stains = ", ".join(channels[i] for i in shown)

@@ -94,14 +94,14 @@ def plant(source, folder, shortcut: str, seed: int) -> pathlib.Path:
         vocabulary = {name: getattr(one, name) for name in data.METADATA}
         builder.write(folder / "tfds", one.image.shape[1:],
                       {n: list(v) if isinstance(v, tuple) else v for n, v in vocabulary.items()},
-                      {split: _keyed(crops) for split, crops in splits.items()})
+                      {split: _cells(crops) for split, crops in splits.items()})
         files.write_json(folder / "provenance.json", {"shortcut": shortcut, "seed": seed, "of": data.identity(source)})
     return folder
 
 
-def _keyed(crops):
+def _cells(crops):
     names = (*data.ARRAYS, "compartments_present", "um_per_px", *schema.EXAMPLE_TEXTS)
-    return lambda: ((str(crops.cell_id[i]), {n: getattr(crops, n)[i] for n in names}) for i in range(len(crops)))
+    return builder.Cells(crops.cell_id.tolist(), lambda row: {name: getattr(crops, name)[row] for name in names})
 
 
 def _carries(crops, rng):

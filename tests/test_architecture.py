@@ -7,9 +7,10 @@ import pytest
 
 ROOT = pathlib.Path(__file__).parents[1]
 OURS = {"cellcycle_jax", "data_prep", "configs", "experiments", "tests", "launch"}
-SHARED_WORDS = {"cellcycle_jax.schema", "cellcycle_jax.errors", "cellcycle_jax.files", "cellcycle_jax.machine"}
+SHARED_WORDS = {"cellcycle_jax.schema", "cellcycle_jax.errors", "cellcycle_jax.files", "cellcycle_jax.machine",
+                "cellcycle_jax.crop_file"}
 JAX = {"jax", "flax", "optax", "orbax"}
-SCIENCE_FREE = ("schema", "errors", "files", "machine")
+SCIENCE_FREE = ("schema", "errors", "files", "machine", "crop_file")
 
 
 def imports(path):
@@ -74,7 +75,7 @@ LAYERS = (
     ("explain.taps",),
     ("model_input",),
     ("data", "mesh", "metrics", "optim"),
-    ("records", "stored_config", "manifest"),
+    ("records", "stored_config", "manifest", "crop_file"),
     ("models", "state", "augment"),
     ("runtime",),
     ("schema", "errors", "files", "machine", "families"),

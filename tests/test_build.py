@@ -10,7 +10,7 @@ import pytest
 import tensorflow_datasets as tfds
 import tifffile
 
-from cellcycle_jax import files, schema
+from cellcycle_jax import crop_file, files, schema
 from cellcycle_jax.errors import EXIT_QUARANTINED, InputRefused, UsageError
 from configs import base
 from configs.data import simulated
@@ -138,14 +138,15 @@ def test_a_dim_channel_beside_a_bright_one_keeps_its_grey_levels(tmp_path):
     recipe = Recipe(config, tmp_path, tmp_path, tuple(names), {})
     file, = source_of(config.source).find_fields(tmp_path, config)
     rows = extract.extract_field(file, recipe)
-    found = np.load(tmp_path / f"{rows[schema.FIELD].iloc[0]}.npz")
+    found = crop_file.index(tmp_path, rows[schema.FIELD].iloc[0])
+    image, _ = found.read([0])
     size, (y, x) = config.crop.size_px, np.round(rows[["_crop_y", "_crop_x"]].to_numpy()[0]).astype(int)
     half = min(size, 64) // 2  # around the middle of the crop, inside the field
-    seen = found["image"][0, size // 2 - half:size // 2 + half, size // 2 - half:size // 2 + half]
-    pixels = seen * found["image_scale"] + rows[[f"Metadata_Background_{c}" for c in names]].to_numpy()[0]
+    seen = image[0, size // 2 - half:size // 2 + half, size // 2 - half:size // 2 + half]
+    pixels = seen * found.shared.image_scale + rows[[f"Metadata_Background_{c}" for c in names]].to_numpy()[0]
     wanted = planes[:, y - half:y + half, x - half:x + half].transpose(1, 2, 0)
     for c, step in enumerate(np.ptp(planes, axis=(1, 2)) / 65535):
-        np.testing.assert_allclose(pixels[..., c] - found["field_norm"][0, c], wanted[..., c], atol=2 * step)
+        np.testing.assert_allclose(pixels[..., c] - found.shared.field_norm[0, c], wanted[..., c], atol=2 * step)
 
 
 def test_finished_data_set_is_not_overwritten_unasked(prepared, simulated_fields):

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cellcycle_jax import alarms, data, files, loop, predict, predictor, schema
+from cellcycle_jax import alarms, crop_file, data, files, loop, predict, predictor, schema
 from cellcycle_jax.errors import InputRefused, StoredStateRefused
 from cellcycle_jax.run import BATCH
 from configs import base
@@ -19,13 +19,13 @@ PROBABILITIES = ["prob_G1/S", "prob_G2", "calibrated_G1/S", "calibrated_G2", "co
 
 
 def write_fields(crops, folder):
-    """FIELD.npz of every field, as the preparation writes them."""
+    """The crops of every field, as the preparation writes them."""
     folder.mkdir(exist_ok=True)
     for field in np.unique(crops.field_id):
         one = data.take(crops, crops.field_id == field)
-        np.savez(folder / f"{field}.npz", cell_id=one.cell_id, image=one.image, compartments=one.compartments,
-                 image_scale=one.image_scale[0], present=one.compartments_present[0],
-                 field_norm=one.norm[0, :, :3].T, um_per_px=one.um_per_px[0])
+        shared = crop_file.Shared(one.image_scale[0], one.compartments_present[0], one.norm[0, :, :3].T,
+                                  one.um_per_px[0])
+        crop_file.write(folder, field, one.cell_id, one.image, one.compartments, shared)
     return folder
 
 
@@ -122,8 +122,12 @@ def test_missing_and_damaged_crops_are_refused_by_name(known, new, tmp_path):
     (folder / "test-3.npz").unlink()
     with pytest.raises(StoredStateRefused, match="test-3.npz"):
         predict.predict_cells(known, new[0], folder, tiny.CHANNELS)
+    shutil.copy(new[1] / "test-3.npz", folder)
+    (folder / "test-3.crops").write_bytes((folder / "test-3.crops").read_bytes()[:-9])
+    with pytest.raises(StoredStateRefused, match="test-3.crops: not readable"):
+        predict.predict_cells(known, new[0], folder, tiny.CHANNELS)
     cells = new[0].assign(**{schema.CELL_ID: [f"x{i}" for i in range(150)]})
-    with pytest.raises(StoredStateRefused, match="not readable as crops of the cells in the table"):
+    with pytest.raises(StoredStateRefused, match="no cell 'x0', so these are not the crops of the cells in the table"):
         predict.predict_cells(known, cells, new[1], tiny.CHANNELS)
     with pytest.raises(InputRefused, match="no channel DNA"):
         predict.predict_cells(known, *new, ("w1", "Golgi", "CENPF"))

@@ -64,11 +64,12 @@ def write_provenance(folder, source="folder", **said):
 
 def write_data(folder, train=32, validation=16, test=8, size=16, **options):
     """Write DATA/tfds/cells/1.0.0 with that many cells per split below `folder`, and return `folder`."""
-    def keyed(split, n):
-        return lambda: ((e["cell_id"], e) for e in examples(split, n, size=size, **options))
+    def cells(split, n):
+        rows = list(examples(split, n, size=size, **options))
+        return builder.Cells([row["cell_id"] for row in rows], rows.__getitem__)
 
     counts = {"train": train, "validation": validation, "test": test}
     write_provenance(folder)
     metadata = {name: list(value) if isinstance(value, tuple) else value for name, value in METADATA.items()}
-    builder.write(folder / "tfds", (size, size, 3), metadata, {split: keyed(split, n) for split, n in counts.items()})
+    builder.write(folder / "tfds", (size, size, 3), metadata, {split: cells(split, n) for split, n in counts.items()})
     return folder
