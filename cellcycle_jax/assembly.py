@@ -37,7 +37,7 @@ class Parts:
 
 
 def load(config, data_dir, models: int):
-    """Read the cells, or leave them on disk.
+    """What is known of the cells; their pixels are still on disk.
 
     Args:
         config: training config.
@@ -56,7 +56,7 @@ def load(config, data_dir, models: int):
     if models > 1 and placement != "device":
         raise UsageError(f"data.placement={placement!r}: models trained as one program need their cells on the device "
                          f"({needed / 2**30:.1f} GiB); train them one by one (sweep --index)")
-    splits = [data.with_labels(data.load_crops(data_dir, s, pixels=placement != "disk"), config.data.labels)
+    splits = [data.with_labels(data.load_crops(data_dir, s, pixels=False), config.data.labels)
               for s in ("train", "validation")]
     for crops in splits:
         require_compartments(crops.compartments_present[crops.label >= 0], config.data.mask, config.data.scale)
@@ -68,12 +68,14 @@ def assemble(members, splits, placement: str) -> Parts:
 
     Args:
         members: of the cohort, in which only `cohort.FREE` differs.
-        splits: [crops of training, crops of validation].
-        placement: where they go.
+        splits: [crops of training, crops of validation], as `load` gives them.
+        placement: where they go; pixels of cells that no model uses are not read.
     """
     layout, config = layouts.choose_layout(len(members), mesh.make_mesh()), members[0].config
     train, members = _used(splits[0], members, "train")
     validation, members = _used(splits[1], members, "validation")
+    if placement != "disk":
+        train, validation = data.in_memory(train), data.in_memory(validation)
     channels = cohort.all_channels(members, train.channels)
     places = data.channel_indices(train, channels)
     model, inputs = run.model_of(config, train.classes), run.inputs_of(config, places)
@@ -104,8 +106,6 @@ def _resident(crops, members, layout):
 def _used(crops, members, part):
     """The crops that any member uses, and the members with their rows among these."""
     used = np.unique(np.concatenate([getattr(member, part) for member in members]))
-    if len(used) == len(crops):
-        return crops, members  # not copied: they may fill the memory
     rows = [{part: np.searchsorted(used, getattr(member, part))} for member in members]
     return data.take(crops, used), [dataclasses.replace(m, **r) for m, r in zip(members, rows, strict=True)]
 

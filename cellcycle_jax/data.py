@@ -62,9 +62,9 @@ def load_crops(data_dir, split: str, final: bool = False, pixels: bool = True) -
         StoredStateRefused: the data set is missing, incomplete or damaged.
     """
     folder = _split_folder(data_dir, split, final)
-    crops = records.readable(folder, split, lambda: _stored_crops(*records.read_split(folder, split, pixels)))
+    crops = records.readable(folder, split, lambda: _stored_crops(*records.read_split(folder, split)))
     _require_shapes(crops, f"{folder}: split {split!r}")
-    return crops
+    return in_memory(crops) if pixels else crops
 
 
 def _stored_crops(columns, metadata):

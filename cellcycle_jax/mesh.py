@@ -9,7 +9,7 @@ import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
-from cellcycle_jax import runtime
+from cellcycle_jax import records, runtime
 from cellcycle_jax.errors import ResourceMissing, StoredStateRefused, UsageError
 
 AXIS = "data"
@@ -18,7 +18,6 @@ ACCELERATORS = ("gpu", "tpu")
 SLURM, OPEN_MPI = "SLURM_STEP_NUM_TASKS", "OMPI_COMM_WORLD_SIZE"
 KUBERNETES = ("KUBERNETES_SERVICE_HOST", "JOB_COMPLETION_INDEX")  # of an indexed Job or a JobSet
 TPU_HOSTS = "TPU_WORKER_HOSTNAMES"
-ALIGNMENT = 64  # bytes
 SHUTDOWN_S = 30  # how long a process that ends waits for the others; one that failed would keep them all waiting
 HEARTBEAT_S = 60  # a host that is silent for so long counts as lost, and all others stop
 
@@ -134,17 +133,20 @@ def put(tree, sharding: NamedSharding):
 
 
 def put_everywhere(tree, mesh):
-    """A pytree of NumPy arrays, whole on every device; devices of a CPU share one copy in its memory."""
+    """A pytree of NumPy arrays, whole on every device; devices of a CPU share one copy in its memory.
+
+    That copy is the array itself where it is aligned, so nobody may write to it afterwards.
+    """
     if mesh.devices.flat[0].platform == "cpu":
         tree = jax.tree.map(_aligned, tree)
     return put(tree, whole(mesh))
 
 
 def _aligned(array):
-    """A copy that begins where XLA wants arrays of a CPU to begin, so that it takes the copy as it is."""
-    room = np.empty(array.nbytes + ALIGNMENT, np.uint8)
-    first = -room.ctypes.data % ALIGNMENT
-    copy = room[first : first + array.nbytes].view(array.dtype).reshape(array.shape)
+    """The array, or a copy of it that begins where XLA takes arrays of a CPU as they are."""
+    if array.ctypes.data % records.ALIGNMENT == 0 and array.flags.c_contiguous:
+        return array
+    copy = records.aligned_zeros(array.shape, array.dtype)
     copy[...] = array
     return copy
 

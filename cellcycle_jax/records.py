@@ -10,14 +10,34 @@ from cellcycle_jax.errors import StoredStateRefused
 
 PIXELS = ("image", "compartments")  # what can stay on disk until it is asked for
 CHUNK = 256  # cells read at a time
+ALIGNMENT = 64  # bytes; arrays that begin at a multiple of it are taken by devices of a CPU as they are
 SLOW = 20_000  # cells that take long enough to show how far reading is
+
+
+@dataclasses.dataclass(frozen=True)
+class Records:
+    """The records of a split as bytes, by their number, and what is read out of them.
+
+    Pixels and the rest are decoded apart: a command that needs no pixels decodes none.
+    """
+
+    source: Any  # random access to the serialized records
+    pixels: Any  # PIXELS as a FeaturesDict of tensorflow-datasets
+    rest: Any  # all other features likewise
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def read(self, rows, features) -> list[dict]:
+        """Some records, `features` of them: `pixels` or `rest`."""
+        return [features.deserialize_example_np(record) for record in self.source.__getitems__(list(rows))]
 
 
 @dataclasses.dataclass(frozen=True)
 class StoredPixels:
     """Pixels of some cells that stay on disk: indexed by rows like an array, read when made into one."""
 
-    source: Any  # random access to the records
+    records: "Records"
     folder: Any  # DATA/tfds/cells/VERSION
     split: str
     name: str  # a name of PIXELS
@@ -51,10 +71,26 @@ def read_pixels(pixels: StoredPixels) -> dict[str, np.ndarray]:
     Raises:
         StoredStateRefused: a record is damaged.
     """
-    if not len(pixels.rows):
-        return {pixels.name: np.zeros(pixels.shape, pixels.dtype)}
-    examples = readable(pixels.folder, pixels.split, lambda: pixels.source.__getitems__(pixels.rows.tolist()))
-    return {name: np.stack([example[name] for example in examples]) for name in PIXELS}
+    stored, n = pixels.records, len(pixels.rows)
+    arrays = {}
+    for name in PIXELS:
+        arrays[name] = aligned_zeros((n, *stored.pixels[name].shape), stored.pixels[name].np_dtype)
+    for start in tqdm.tqdm(range(0, n, CHUNK), "read pixels", unit_scale=CHUNK, disable=n < SLOW):
+        rows = pixels.rows[start : start + CHUNK].tolist()
+        examples = readable(pixels.folder, pixels.split, lambda rows=rows: stored.read(rows, stored.pixels))
+        for row, example in enumerate(examples, start):
+            for name in PIXELS:
+                arrays[name][row] = example[name]
+    return arrays
+
+
+def aligned_zeros(shape, dtype) -> np.ndarray:
+    """Zeros that begin at a multiple of `ALIGNMENT` bytes in memory."""
+    dtype = np.dtype(dtype)
+    size = int(np.prod(shape)) * dtype.itemsize
+    room = np.zeros(size + ALIGNMENT, np.uint8)
+    first = -room.ctypes.data % ALIGNMENT
+    return room[first : first + size].view(dtype).reshape(shape)
 
 
 def readable(folder, split: str, read):
@@ -71,52 +107,55 @@ def readable(folder, split: str, read):
                                  "run `launch.py prepare` again") from error
 
 
-def read_split(folder, split: str, pixels: bool) -> tuple[dict, dict]:
-    """Columns and metadata of a split.
+def read_split(folder, split: str) -> tuple[dict, dict]:
+    """Columns and metadata of a split; pixels stay on disk.
 
     Args:
         folder: DATA/tfds/cells/VERSION.
         split: its name.
-        pixels: whether to read PIXELS into memory; else they are StoredPixels.
 
     Returns:
-        {feature: array [N, ...]} with text as str, and the metadata as stored.
+        {feature: array [N, ...]} with text as str and PIXELS as StoredPixels, and the metadata as stored.
 
     Raises:
         Whatever tensorflow-datasets, array_record or protobuf raise for a damaged file.
     """
-    builder, source = _open(folder, split)
-    features = builder.info.features
-    kept = [name for name in features if pixels or name not in PIXELS]
-    columns = {name: _column(features[name], len(source)) for name in kept}
-    rows = range(0, len(source), CHUNK)
-    for start in tqdm.tqdm(rows, f"read {split}", unit_scale=CHUNK, disable=len(source) < SLOW):
-        for row, example in enumerate(source.__getitems__(list(range(start, min(start + CHUNK, len(source))))), start):
-            for name in kept:
-                value = example[name]
+    records, metadata = _open(folder, split)
+    n = len(records)
+    columns = {name: _column(feature, n) for name, feature in records.rest.items()}
+    for start in tqdm.tqdm(range(0, n, CHUNK), f"read {split}", unit_scale=CHUNK, disable=n < SLOW):
+        rows = range(start, min(start + CHUNK, n))
+        for row, example in zip(rows, records.read(rows, records.rest), strict=True):
+            for name, value in example.items():
                 columns[name][row] = value.decode() if isinstance(value, bytes) else value
-    columns = {name: values.astype(str) if values.dtype == object else values for name, values in columns.items()}
-    for name in PIXELS if not pixels else ():
-        feature = features[name]
-        columns[name] = StoredPixels(source, folder, split, name, np.arange(len(source)), feature.shape,
-                                     np.dtype(feature.np_dtype))
-    return columns, dict(builder.info.metadata)
+    for name, values in columns.items():
+        if values.dtype == object:
+            columns[name] = values.astype(str)
+    for name in PIXELS:
+        feature = records.pixels[name]
+        dtype = np.dtype(feature.np_dtype)
+        columns[name] = StoredPixels(records, folder, split, name, np.arange(n), feature.shape, dtype)
+    return columns, metadata
 
 
 def pixel_bytes(folder, split: str) -> int:
     """Bytes of all PIXELS of a split in memory, without reading them."""
-    builder, source = _open(folder, split)
-    features = builder.info.features
-    return len(source) * sum(int(np.prod(features[n].shape)) * np.dtype(features[n].np_dtype).itemsize for n in PIXELS)
+    records, _ = _open(folder, split)
+    of_cell = [int(np.prod(feature.shape)) * np.dtype(feature.np_dtype).itemsize for feature in records.pixels.values()]
+    return len(records) * sum(of_cell)
 
 
 def _open(folder, split):
+    """The records of a split, and the metadata of the data set."""
     import tensorflow_datasets as tfds  # takes a second, which commands that read no crops need not wait for
 
     builder = tfds.builder_from_directory(folder)
     if split not in builder.info.splits:
         raise KeyError(f"splits found: {', '.join(builder.info.splits)}")
-    return builder, builder.as_data_source(split)
+    source = builder.as_data_source(split, deserialize_method=tfds.decode.DeserializeMethod.RAW_BYTES)
+    features = dict(builder.info.features.items())
+    pixels = tfds.features.FeaturesDict({name: features.pop(name) for name in PIXELS})
+    return Records(source, pixels, tfds.features.FeaturesDict(features)), dict(builder.info.metadata)
 
 
 def _column(feature, length):

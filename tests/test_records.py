@@ -56,8 +56,9 @@ def test_taken_crops_give_the_same_arrays(both):
 
 def test_nothing_is_read_before_it_is_needed_and_both_kinds_of_pixels_at_once(both):
     _, crops = both
-    source = Counting(crops.image.source)
-    crops = dataclasses.replace(crops, **{name: dataclasses.replace(getattr(crops, name), source=source)
+    source = Counting(crops.image.records.source)
+    counted = dataclasses.replace(crops.image.records, source=source)
+    crops = dataclasses.replace(crops, **{name: dataclasses.replace(getattr(crops, name), records=counted)
                                           for name in records.PIXELS})
     taken = data.take(crops, [1, 5])
     assert len(taken.image) == 2 and taken.image.shape[1:] == (16, 16, 3) and source.read == 0
