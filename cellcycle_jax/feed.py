@@ -1,13 +1,11 @@
 """The cells that training reads: where they lie, and the batches of the next steps."""
 
 import dataclasses
-import os
-import pathlib
 
 import jax
 import numpy as np
 
-from cellcycle_jax import data, mesh, steps
+from cellcycle_jax import data, machine, mesh, steps
 
 # What config.data.placement may be. 'device': all cells on every device, batches gathered there. 'host': in the memory
 # of the computer, 'disk': in the files of the data set; batches are made by Grain in the background and sent.
@@ -40,13 +38,8 @@ def choose_placement(asked: str, needed: int, device_free: float, host_free: flo
 
 
 def free_memory() -> tuple[float, float]:
-    """Free bytes of the smallest device of this process, and of the computer."""
-    meminfo = pathlib.Path("/proc/meminfo")
-    if meminfo.exists():
-        lines = meminfo.read_text().splitlines()
-        host = 1024 * float(next(line.split()[1] for line in lines if line.startswith("MemAvailable")))
-    else:
-        host = float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    """Free bytes of the smallest device of this process, and of the memory that this process may take."""
+    host = float(machine.free_memory())
     stats = [device.memory_stats() or {} for device in jax.local_devices()]
     free = [s["bytes_limit"] - s.get("bytes_in_use", 0) for s in stats if "bytes_limit" in s]
     return min(free, default=host), host  # devices of a CPU share its memory, and crops in it

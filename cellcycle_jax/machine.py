@@ -1,9 +1,11 @@
-"""What this process may use of the machine it runs on."""
+"""What this process may use of the machine it runs on: cores and memory, also inside a container or a batch job."""
 
 import os
 import pathlib
 
 CGROUPS = pathlib.Path("/sys/fs/cgroup")
+PROC = pathlib.Path("/proc")
+MIB = 2**20
 
 
 def cores() -> int:
@@ -17,11 +19,97 @@ def cores() -> int:
 
 def _quota() -> float:
     """Cores' worth of processor time that the container of this process is given; infinite without a limit."""
-    for names in (("cpu.max",), ("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us")):
-        try:
-            quota, period = " ".join((CGROUPS / name).read_text() for name in names).split()
-        except (OSError, ValueError):
+    found = [float("inf")]
+    for group in _groups("cpu"):
+        for names in (("cpu.max",), ("cpu.cfs_quota_us", "cpu.cfs_period_us")):
+            try:
+                quota, period = " ".join((group / name).read_text() for name in names).split()
+                if quota not in ("max", "-1"):
+                    found.append(int(quota) / int(period))
+            except (OSError, ValueError):
+                continue
+    return min(found)
+
+
+def free_memory() -> int:
+    """Bytes that this process may still take: the least of what the machine, its container and its batch job leave it.
+
+    The machine's is what the kernel calls available. A container's limit (cgroup v1, v2, and of all groups around it)
+    is less what is used in it, page cache that can be given back not counted. A job of Slurm may take what was asked
+    for it, less what this process holds.
+    """
+    return int(max(0, min([_of_machine(), *_of_containers(), *_of_slurm_job()])))
+
+
+def _of_machine() -> float:
+    try:
+        lines = (PROC / "meminfo").read_text().splitlines()
+        return 1024 * float(next(line.split()[1] for line in lines if line.startswith("MemAvailable")))
+    except (OSError, StopIteration):
+        return float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+
+
+def _of_containers() -> list[float]:
+    """Bytes left in each container that has a limit."""
+    found = []
+    for group in _groups("memory"):
+        limit = min(_number(group / name) for name in ("memory.max", "memory.high", "memory.limit_in_bytes"))
+        used = min(_number(group / name) for name in ("memory.current", "memory.usage_in_bytes"))
+        if max(limit, used) < float("inf"):
+            found.append(limit - used + _page_cache(group))
+    return found
+
+
+def _page_cache(group) -> float:
+    """Bytes of files that a container holds in memory and gives back when it needs room."""
+    try:
+        counts = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
+        return float(counts.get("total_inactive_file", counts.get("inactive_file", 0)))
+    except (OSError, ValueError):
+        return 0.0
+
+
+def _of_slurm_job() -> list[float]:
+    """Bytes that a job of Slurm leaves this process, [] without a job or without a limit."""
+    try:
+        if "SLURM_MEM_PER_NODE" in os.environ:
+            megabytes = float(os.environ["SLURM_MEM_PER_NODE"])
+        else:
+            megabytes = float(os.environ["SLURM_MEM_PER_CPU"]) * float(os.environ["SLURM_CPUS_ON_NODE"])
+        pages = int((PROC / "self" / "statm").read_text().split()[1])
+    except (KeyError, ValueError, OSError):
+        return []
+    if not megabytes:  # 0: all of the node
+        return []
+    return [megabytes * MIB - pages * os.sysconf("SC_PAGE_SIZE")]
+
+
+def _groups(controller: str) -> list[pathlib.Path]:
+    """Folders of the groups that this process is in, the innermost first, and the one that is mounted."""
+    found = []
+    try:
+        lines = (PROC / "self" / "cgroup").read_text().splitlines()
+    except OSError:
+        lines = []
+    for line in lines:
+        number, controllers, path = line.split(":", 2)
+        if number == "0" and not controllers:
+            mounted = CGROUPS
+        elif controller in controllers.split(","):
+            mounted = CGROUPS / controller
+        else:
             continue
-        if quota not in ("max", "-1"):
-            return int(quota) / int(period)
-    return float("inf")
+        inner = pathlib.PurePosixPath(path.lstrip("/"))
+        # Seen from inside a container the path may be that of the host, of which nothing is mounted here.
+        found += [mounted / part for part in (inner, *inner.parents) if (mounted / part).is_dir()]
+    found += [CGROUPS, CGROUPS / controller]
+    return list(dict.fromkeys(found))
+
+
+def _number(path) -> float:
+    """The number in a file, infinite where it says max or is not there."""
+    try:
+        text = path.read_text().strip()
+    except OSError:
+        return float("inf")
+    return float(text) if text.isdecimal() else float("inf")
