@@ -105,7 +105,8 @@ def add_light(found, recipe):
             except InputRefused as error:
                 unreadable[file.field_id] = str(error)
             else:
-                by_size[image.shape[:2]].append(image)
-        light |= {(plate, size): illumination.estimate(images) for size, images in by_size.items()
-                  if len(images) >= illumination.MIN_FIELDS}
+                by_size[image.shape[:2]].append(illumination.block_means(image))
+        for size, means in by_size.items():
+            if len(means) >= illumination.MIN_FIELDS:
+                light[plate, size] = illumination.estimate(means, *size)
     return dataclasses.replace(recipe, light=light), unreadable
