@@ -82,7 +82,7 @@ def prepare(arguments):
     from data_prep.build import prepare as run
 
     code = run(arguments.config, arguments.fields, _new_folder(arguments.out), arguments.labels, arguments.overwrite,
-               arguments.strict)
+               arguments.strict, arguments.keep)
     _say(f"{arguments.out}/cells.parquet, tfds, qc, provenance.json")
     if code:
         _tell_of_quarantined("prepare", f"{arguments.out}/provenance.json")
@@ -227,7 +227,9 @@ COMMANDS = {
                           "fields": (None, "folder with the microscope fields"), "out": (None, "folder to write"),
                           "labels": ("", "edited qc/labels.csv of an earlier run"),
                           "overwrite": (False, "replace a finished data set"),
-                          "strict": (False, "refuse everything when one file is refused")}),
+                          "strict": (False, "refuse everything when one file is refused"),
+                          "keep": (False, "keep what was found in each field, so that other labels, another split or "
+                                          "other bounds (with --overwrite) take seconds")}),
     "train": (train, {"config": (None, "Python file with get_config(), e.g. configs/default.py"),
                       "data": (None, "folder that prepare wrote"), "workdir": (None, "folder of the run"), **DEVICES}),
     "evaluate": (evaluate, {**RUN,

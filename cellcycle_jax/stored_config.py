@@ -101,6 +101,7 @@ PREPARATION = Kind(
         "quality.mitotic_brightness": NUMBER,
         "crop.size_px": int,
         "crop.um_per_px": NUMBER,
+        "crop.assumed_um_per_px": NUMBER,
         "crop.body_um": NUMBER,
         "phase.method": str,
         "phase.classes": list,
@@ -123,6 +124,7 @@ PREPARATION = Kind(
         "sidecar": "",
         "labels_folder": "",
         "scheduler": "",
+        "crop.assumed_um_per_px": -1.0,  # crops kept the field's pixels
         "reference.by": "field",
         "reference.nucleus": "g1_peak",
         "phase.table": "",

@@ -92,8 +92,9 @@ def preparation() -> ConfigDict:
 
     c.crop = ConfigDict()
     c.crop.size_px = 64  # height and width of a crop
-    c.crop.um_per_px = 0.5  # scale of all crops where the pixel size is known; else crops keep the field's pixels
-    c.crop.body_um = 8.0  # the cell's body: this far around the nucleus, um (px * 2 where the pixel size is unknown)
+    c.crop.um_per_px = 0.5  # scale of all crops; 0: crops keep the field's pixels
+    c.crop.assumed_um_per_px = 0.0  # um per px of fields whose pixel size is unknown; 0: such that the median nucleus is 16 um across; -1: crops keep the field's pixels, 0.5 um for bodies
+    c.crop.body_um = 8.0  # the cell's body: this far around the nucleus, um
 
     c.phase = ConfigDict()
     c.phase.method = "marker"  # a name in data_prep.phase.METHODS: marker, two_markers, dna_content, column, folder, none

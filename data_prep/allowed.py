@@ -66,6 +66,7 @@ ALLOWED = (
     ("quality.mitotic_brightness", "above 1", lambda v, c: v > 1),
     ("crop.size_px", "a multiple of 8, at least 16", lambda v, c: v >= 16 and v % 8 == 0),
     ("crop.um_per_px", "0 or more, finite", lambda v, c: _finite(v)),
+    ("crop.assumed_um_per_px", "-1, 0, or more, finite", lambda v, c: v == -1 or _finite(v)),
     ("crop.body_um", "0 or more, finite", lambda v, c: _finite(v)),
     ("phase.method", ", ".join(phase.METHODS), lambda v, c: v in phase.METHODS),
     ("reference.nucleus", "g1_peak, where phase.method is 'dna_content'",

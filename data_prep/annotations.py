@@ -61,6 +61,18 @@ def join(cells: pd.DataFrame, path, folder=".") -> pd.DataFrame:
     return pd.concat([cells, told.set_axis(cells.index)], axis=1)
 
 
+def columns_of(path, folder=".") -> set[str]:
+    """The columns that `join` would add to the cells: Metadata_<column> of all that say no place.
+
+    Raises:
+        InputRefused: the table at `path`, as it stands or below `folder`, cannot be read.
+    """
+    path = pathlib.Path(path)
+    table = _read(path if path.is_file() else pathlib.Path(folder) / path)
+    told = [c for c in table.columns if _plain(c) not in KEYS and _plain(c) not in PLACE]
+    return {f"Metadata_{c.removeprefix('Metadata_')}" for c in told}
+
+
 def _tell(table, fits, where, cells, path):
     """Say on the terminal how many rows fit no cell; none that fits is refused."""
     if not fits.any():

@@ -12,11 +12,11 @@ import pandas as pd
 
 from cellcycle_jax import files, schema
 from cellcycle_jax.errors import EXIT_QUARANTINED, InputRefused, UsageError
-from data_prep import annotations, gather, pack, phase, qc, review, split
+from data_prep import annotations, gather, listing_checks, pack, phase, qc, review, split
 from data_prep.sources import source_of
 
 
-def prepare(config, fields_dir, out_dir, labels_csv=None, overwrite=False, strict=False) -> int:
+def prepare(config, fields_dir, out_dir, labels_csv=None, overwrite=False, strict=False, keep=False) -> int:
     """Find, cut, measure, label and split the cells of a folder of fields; write the data set `out_dir`.
 
     Args:
@@ -26,6 +26,8 @@ def prepare(config, fields_dir, out_dir, labels_csv=None, overwrite=False, stric
         labels_csv: qc/labels.csv of an earlier run with a human's corrections, or None.
         overwrite: replace a finished data set.
         strict: refuse everything when one file is refused, instead of setting it aside.
+        keep: keep what was found, measured and cut in each field, so that another call with other labels, another split
+            or other quality bounds need not do it again.
 
     Returns:
         0, or 4 when files were set aside (listed in provenance.json under "quarantined").
@@ -38,26 +40,29 @@ def prepare(config, fields_dir, out_dir, labels_csv=None, overwrite=False, stric
     gather.check(config)
     out = pathlib.Path(out_dir)
     with files.holding(out / ".lock"):
-        return _prepare(config, fields_dir, out, labels_csv, overwrite, strict)
+        return _prepare(config, fields_dir, out, labels_csv, overwrite, strict, keep)
 
 
-def _prepare(config, fields_dir, out, labels_csv, overwrite, strict):
+def _prepare(config, fields_dir, out, labels_csv, overwrite, strict, keep):
     if (out / "provenance.json").exists() and not overwrite:
         raise UsageError(f"--out={out} holds a finished data set; name another folder or give --overwrite")
     if not labels_csv:
         review.refuse_to_erase(out / "qc" / "labels.csv")
     corrections = review.read_corrections(labels_csv, config.phase.classes) if labels_csv else {}
-    gathered = gather.gather(config, fields_dir, out, strict=strict)
+    gathered = gather.gather(
+        config, fields_dir, out, strict=strict, before_reading=listing_checks.refuse_before_reading
+    )
     table, recipe, found, quarantined = gathered.table, gathered.recipe, gathered.found, gathered.quarantined
     table, labelled, made = decide(table, recipe, corrections)
     made |= {"quarantined": quarantined, "n_fields": len(found), "light_not_estimated": gathered.light_not_estimated}
+    made["notes"] = [*gathered.notes, *made["notes"]]
 
     (out / "provenance.json").unlink(missing_ok=True)
     pack.write_dataset(table, recipe, out)
     qc.draw(table, found, recipe, labelled, out / "qc")
     pack.write_table(table, out)
     files.write_json(out / "provenance.json", pack.provenance(table, recipe, labelled, out) | made)
-    gathered.discard()
+    gathered.discard(keep)
     _say_what_was_found(table, gathered)
     return EXIT_QUARANTINED if quarantined else 0
 
@@ -67,6 +72,8 @@ def _say_what_was_found(table, gathered):
     aside = table[schema.REJECT][table[schema.REJECT] != ""].value_counts()
     reasons = ", ".join(f"{name} {n}" for name, n in aside.items())
     labels = ", ".join(f"{name or 'no label'} {n}" for name, n in used[schema.LABEL].value_counts().items())
+    for note in gathered.notes:
+        print(f"prepare: note: {note}", file=sys.stderr)
     print(f"{len(table)} objects in {len(gathered.fields())} fields, {len(used)} used ({labels})"
           + (f"; set aside: {reasons}" if reasons else ""))
     if gathered.quarantined:

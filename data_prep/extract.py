@@ -4,12 +4,14 @@ import numpy as np
 import pandas as pd
 
 from cellcycle_jax import crop_file, schema
-from data_prep import crop, intensity, measure, quality
+from data_prep import crop, intensity, measure, quality, sizes
 from data_prep.fields import Field, FieldFile
 from data_prep.recipe import Recipe
 from data_prep.regions import Regions
 from data_prep.shape import boxes, centres
 from data_prep.sources import source_of
+
+DEBRIS_AREA = 0.4  # what is smaller, relative to the field's median nucleus, is debris to the crops beside it
 
 
 def extract_field(file: FieldFile, recipe: Recipe) -> pd.DataFrame:
@@ -27,14 +29,14 @@ def extract_field(file: FieldFile, recipe: Recipe) -> pd.DataFrame:
     image = recipe.corrected(field)
     labels = recipe.labels(file, field, image)
     regions = Regions.of(labels)
-    unit = 1 / field.pixel_um if field.pixel_um else 2.0  # px per um; without a pixel size, half a um is assumed
-    bodies = measure.cell_bodies(labels, config.crop.body_um * unit)
+    scale = sizes.scale_of(field.pixel_um, config.crop)
+    bodies = measure.cell_bodies(labels, scale.reach_px)
     background = intensity.field_background(image, bodies)
     signal = image - background
     diameter = measure.typical_diameter(labels)
     masks = {c: measure.stain_mask(signal[..., field.channels.index(c)], bodies, diameter)
              for c in config.channels.stains}
-    rows = _rows(field, file, regions, background)
+    rows = _rows(field, regions, background, scale.crop_px)
     if hasattr(source, "objects") and len(rows):
         rows = _with_objects(rows, source.objects(file, labels, config))
     rows["_light_known"] = recipe.light_of(field) is not None
@@ -44,28 +46,28 @@ def extract_field(file: FieldFile, recipe: Recipe) -> pd.DataFrame:
         rows = pd.concat([rows, pd.DataFrame(columns)], axis=1)
         if hasattr(source, "truth_labels"):
             rows["Truth_cell_label"] = _majority(source.truth_labels(recipe.folder, file), labels)[regions.numbers]
-    _write_crops(recipe, field, image, labels, bodies, background, masks, rows)
+    _write_crops(recipe, field, image, labels, bodies, background, masks, rows, scale.crop_px)
     return rows
 
 
-def _rows(field: Field, file: FieldFile, regions: Regions, background):
+def _rows(field: Field, regions: Regions, background, crop_px):
+    """What is known of each object before it is measured; what a field's name says is added by `work_folder.read`."""
     height, width = regions.shape
     top, left, bottom, right = boxes(regions.runs, len(regions.count))
     centre_y, centre_x = centres(regions)
     full = regions.sum(quality.saturated(field.image).ravel()[regions.pixels])
     n = len(regions.count)
     rows = {schema.CELL_ID: [f"{field.field_id}:{i}" for i in regions.numbers],
-            schema.FIELD: [field.field_id] * n, schema.WELL: [field.well] * n, schema.PLATE: [field.plate] * n,
-            schema.CELL_LINE: [field.cell_line] * n, schema.SITE: [field.site] * n,
-            schema.TIME: [file.time] * n,
-            schema.FIELD_LABEL: [file.label] * n, schema.PIXEL_SIZE: [field.pixel_um or np.nan] * n,
+            schema.FIELD: [field.field_id] * n, schema.WELL: [""] * n, schema.PLATE: [""] * n,
+            schema.CELL_LINE: [""] * n, schema.SITE: [""] * n, schema.TIME: [""] * n, schema.FIELD_LABEL: [""] * n,
+            schema.PIXEL_SIZE: [field.pixel_um or np.nan] * n,
             schema.CENTRE_Y: centre_y, schema.CENTRE_X: centre_x,
             "_label": regions.numbers, "_area_px": regions.count.astype(np.float64),
+            "_extent_px": np.maximum(bottom - top, right - left) * crop_px,
             "_border": (top == 0) | (left == 0) | (bottom == height) | (right == width),
             "_pixel_size_known": [field.pixel_um is not None] * n, "_saturated": full / regions.count,
             "_sha256": [field.sha256] * n, "_height": [height] * n, "_width": [width] * n, "_listed": [True] * n,
             "_crop_y": centre_y, "_crop_x": centre_x}
-    rows |= {f"Metadata_{name}": [value] * n for name, value in file.extra}
     rows |= {f"Metadata_Background_{c}": [float(b)] * n for c, b in zip(field.channels, background, strict=True)}
     return pd.DataFrame(rows)
 
@@ -93,14 +95,13 @@ def _majority(truth, labels):
     return np.where(overlap[:, 1:].max(axis=1) * 2 >= overlap.sum(axis=1), best, 0)
 
 
-def _write_crops(recipe, field, image, labels, bodies, background, masks, rows):
+def _write_crops(recipe, field, image, labels, bodies, background, masks, rows, scale):
     config = recipe.config
     resampled = field.pixel_um is not None and config.crop.um_per_px > 0
-    scale = field.pixel_um / config.crop.um_per_px if resampled else 1.0
     stain = masks[config.channels.stains[0]] if config.channels.stains else None
     whole = rows[rows["_listed"] & ~rows["_border"]]
     typical = np.median(whole["_area_px"]) if len(whole) else 0.0
-    small = np.bincount(labels.ravel()) < config.quality.min_area * typical
+    small = np.bincount(labels.ravel()) < DEBRIS_AREA * typical
     debris = small[labels] & (labels > 0)
     pixels, bits = crop.cut_all(image, labels, bodies, whole["_label"].to_numpy(),
                                 whole[["_crop_y", "_crop_x"]].to_numpy(np.float64), config.crop.size_px, scale,

@@ -5,24 +5,19 @@ or after. Finished fields are kept in the work folder, so that an interrupted ru
 """
 
 import dataclasses
-import hashlib
-import json
 import pathlib
-import shutil
 import sys
 
 import pandas as pd
 from tqdm import tqdm
 
-from cellcycle_jax import files, schema
+from cellcycle_jax import schema
 from cellcycle_jax.errors import InputRefused
-from data_prep import allowed, illumination, intensity, processes, quality
+from data_prep import allowed, illumination, intensity, memory, processes, quality, sizes, work_folder
 from data_prep.extract import extract_field
 from data_prep.fields import FieldFile, quantity_error
 from data_prep.recipe import Recipe, add_light, find_channels
 from data_prep.sources import SOURCES, source_of
-
-CODE = pathlib.Path(__file__).parent
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,15 +29,15 @@ class Gathered:
     found: list[FieldFile]
     quarantined: dict[str, str]  # field_id -> why the field was set aside, its file first
     light_not_estimated: list[str]  # plates whose uneven light was to be removed and was not
+    notes: list[str]  # sizes in the config that do not fit what was found
 
     def fields(self) -> list[str]:
         """Names of the fields that were read, those without any object too."""
         return [file.field_id for file in self.found if file.field_id not in self.quarantined]
 
-    def discard(self) -> None:
-        """Remove all work folders beside this one, of earlier configs too: nothing will go on from them."""
-        for unfinished in self.recipe.crops.parent.glob(".work-*"):
-            shutil.rmtree(unfinished)
+    def discard(self, keep: bool = False) -> None:
+        """Remove all work folders beside this one, of earlier configs too, and this one unless `keep`."""
+        work_folder.discard(self.recipe.crops.parent, self.recipe.crops if keep else None)
 
 
 def check(config) -> None:
@@ -52,11 +47,14 @@ def check(config) -> None:
     allowed.refuse_values(config)
 
 
-def gather(config, fields_dir, out, needed=(), strict: bool = False, only_needed: bool = False) -> Gathered:
+def gather(
+    config, fields_dir, out, needed=(), strict: bool = False, only_needed: bool = False, before_reading=None
+) -> Gathered:
     """Find, segment, measure and cut the cells of a folder of fields.
 
     Args:
-        config: `configs.base.preparation()`, changed at will.
+        config: `configs.base.preparation()`, changed at will. The recipe of the result has it with all that was
+            measured or found filled in.
         fields_dir: folder with the fields of config.source.
         out: folder in which the work folder `.work-<hash>` is made; the caller removes it. Both folders are made
             absolute, since a worker may run in another one.
@@ -64,36 +62,85 @@ def gather(config, fields_dir, out, needed=(), strict: bool = False, only_needed
         strict: refuse everything when one file is refused, instead of setting it aside.
         only_needed: take the nuclear channel, those `needed`, and of the config's stains those that are there; leave
             out all others.
+        before_reading: function of (config, list of fields, their folder) that refuses what it must before any field
+            is read; None: nothing more is asked.
 
     Raises:
-        UsageError: a config value out of range.
+        UsageError: a config value out of range, or one that does not fit the list of fields.
         InputRefused: nothing usable in the fields, or only some of them say how large a pixel is.
-        ResourceMissing: no scheduler answers at config.scheduler.
+        ResourceMissing: no scheduler answers at config.scheduler, or memory does not suffice for one field.
     """
     check(config)
     fields_dir, out = pathlib.Path(fields_dir).absolute(), pathlib.Path(out).absolute()
+    config = config.copy_and_resolve_references()
     found = source_of(config.source).find_fields(fields_dir, config)
-    found = found[: config.max_fields or None]
-    channels = find_channels(found, config, needed, only_needed)
-    with config.unlocked():
-        config.channels.stains = tuple(name for name in config.channels.stains if name in channels)
-    if only_needed:
-        channels = tuple(c for c in channels if c in (config.channels.nucleus, *config.channels.stains, *needed))
-    work = out / f".work-{_fingerprint(config, found)}"
-    work.mkdir(parents=True, exist_ok=True)
-    recipe = Recipe(config, fields_dir, work, channels, {}, others_left_out=only_needed)
+    found = spread(found, config.max_fields)
+    if before_reading:
+        before_reading(config, found, fields_dir)
+    recipe = _recipe(config, found, fields_dir, needed, only_needed)
     recipe, unreadable = add_light(found, recipe)
-    table, quarantined = _extract_all([f for f in found if f.field_id not in unreadable], recipe)
-    quarantined = unreadable | quarantined
+    recipe = _in_work_folder(recipe, found, out)
+    left = [file for file in found if file.field_id not in unreadable]
+    quarantined = unreadable | _extract_all(left, recipe)
     if quarantined and (strict or len(quarantined) == len(found)):
         raise InputRefused(next(iter(quarantined.values())))
+    table = work_folder.read(recipe.crops, [file for file in found if file.field_id not in quarantined])
     if table.empty:
         raise InputRefused(f"--fields={fields_dir}: no nucleus in {len(found)} fields; "
                            "check config.channels.nucleus and config.segmentation.nucleus_diameter")
     _refuse_mixed_units(table)
     table[schema.REJECT] = quality.rejections(table, config.channels.nucleus, config.quality)
+    table = _add_references(table, recipe.channels, config)
+    notes = sizes.notes(table, recipe.config)
     dark = _plates_without_light(table, config.illumination)
-    return Gathered(_add_references(table, recipe.channels, config), recipe, found, quarantined, dark)
+    return Gathered(table, recipe, found, quarantined, dark, notes)
+
+
+def spread(found: list[FieldFile], most: int) -> list[FieldFile]:
+    """At most so many fields (0: all), evenly from all cell lines and plates, in their order."""
+    if not most or len(found) <= most:
+        return found
+    number_of = {}  # (line, plate) -> fields so far
+    turns = []
+    for place, file in enumerate(found):
+        key = (file.cell_line, file.plate)
+        turns.append((number_of.setdefault(key, 0), place))
+        number_of[key] += 1
+    chosen = sorted(place for _, place in sorted(turns)[:most])
+    return [found[place] for place in chosen]
+
+
+def _recipe(config, found, fields_dir, needed, only_needed) -> Recipe:
+    """What all fields are treated with but their light, crops to be written nowhere yet."""
+    channels, pixels = find_channels(found, config, needed, only_needed)
+    with config.unlocked():
+        config.channels.stains = tuple(name for name in config.channels.stains if name in channels)
+    if only_needed:
+        wanted = (config.channels.nucleus, *config.channels.stains, *needed)
+        channels = tuple(name for name in channels if name in wanted)
+    return Recipe(config, fields_dir, fields_dir, channels, {}, others_left_out=only_needed, pixels=pixels)
+
+
+def _in_work_folder(recipe, found, out) -> Recipe:
+    """The recipe with the scale of its crops measured where nothing says it, and the folder for its crops."""
+    config = recipe.config
+    if config.crop.assumed_um_per_px == 0 and not any(file.pixel_um for file in found):
+        field = _first_readable(found, recipe)
+        if field is not None and field.pixel_um is None:
+            with config.unlocked():
+                config.crop.assumed_um_per_px = sizes.measured_um_per_px(found, recipe)
+    work = out / work_folder.name_of(config, found, recipe.channels, recipe.others_left_out)
+    work.mkdir(parents=True, exist_ok=True)
+    return dataclasses.replace(recipe, crops=work)
+
+
+def _first_readable(found, recipe):
+    for file in found:
+        try:
+            return recipe.read(file)
+        except InputRefused:
+            continue
+    return None
 
 
 def _refuse_mixed_units(table):
@@ -114,32 +161,30 @@ def _plates_without_light(table, method):
     return plates
 
 
-def _extract_all(found, recipe):
-    """All rows of all fields, in the order of `found`; and {field_id: reason} of those that were set aside."""
-    done, quarantined = {}, {}
+def _extract_all(found, recipe) -> dict[str, str]:
+    """Treat all fields that are not finished; {field_id: reason} of those that were set aside."""
+    quarantined = {}
     config = recipe.config
-    with tqdm(total=len(found), desc="fields to cells", unit="field") as bar:
-        for file, (rows, reason) in processes.each(_extract, found, recipe, config.workers, config.scheduler):
+    left = [file for file in found if not work_folder.is_kept(recipe.crops, file.field_id)]
+    workers = processes.count(config.workers, len(left))
+    if left and not config.scheduler:
+        workers = memory.workers_that_fit(workers, recipe.pixels)
+    with tqdm(total=len(found), initial=len(found) - len(left), desc="fields to cells", unit="field") as bar:
+        for file, reason in processes.each(_extract, left, recipe, workers, config.scheduler):
             bar.update()
             if reason:
                 quarantined[file.field_id] = reason
-            else:
-                done[file.field_id] = rows
-    tables = [done[f.field_id] for f in found if len(done.get(f.field_id, ()))]
-    return (pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()), quarantined
+    return quarantined
 
 
-def _extract(file, recipe):
-    """(rows, "") or (None, reason); rows of a field that an earlier, interrupted run finished are read back."""
-    kept = recipe.crops / f"{file.field_id}.parquet"
-    if kept.exists():
-        return pd.read_parquet(kept), ""
+def _extract(file, recipe) -> str:
+    """Treat one field and keep its rows; why it was set aside, "" where it was not."""
     try:
         rows = extract_field(file, recipe)
     except InputRefused as error:
-        return None, str(error)
-    files.write_table(rows, kept)
-    return rows, ""
+        return str(error)
+    work_folder.keep(recipe.crops, file.field_id, rows)
+    return ""
 
 
 def _add_references(table, channels, config):
@@ -154,17 +199,3 @@ def _add_references(table, channels, config):
         middle = column.groupby(table[schema.PLATE]).transform("median").fillna(column.median())
         table[schema.reference_column(name)] = column.fillna(middle)
     return table
-
-
-def _fingerprint(config, found):
-    """Names the work folder: the same config and code on the same files goes on, anything else starts anew."""
-    listed = []
-    for file in found:
-        states = [path.stat() for path in (*file.paths, file.labels_path) if path]
-        states += [path.stat() for path in file.beside if path.exists()]
-        described = {k: str(v) for k, v in dataclasses.asdict(file).items()}
-        listed.append((described, [(s.st_size, s.st_mtime_ns) for s in states]))
-    digest = hashlib.sha256(json.dumps([config.to_json(sort_keys=True), listed]).encode())
-    for source in (*sorted(CODE.rglob("*.py")), pathlib.Path(schema.__file__)):
-        digest.update(source.read_bytes())
-    return digest.hexdigest()[:12]

@@ -42,8 +42,7 @@ def by_marker(table, channels, phase) -> Labelled:
         UsageError: not one marker channel in the config.
         InputRefused: a plate with too few cells to fit.
     """
-    if len(channels.markers) != 1:
-        raise _wrong_number(channels, phase, "one marker channel")
+    refuse_markers(channels, phase)
     side, value, cuts = _sides(table, channels.markers[0], phase.abstain)
     label = np.select([side < 0, side > 0], [0, 1], schema.NO_LABEL)
     axis = f"log2 nuclear {channels.markers[0]}, mean above background (camera units)"
@@ -57,8 +56,7 @@ def by_two_markers(table, channels, phase) -> Labelled:
     second alone of the last; with both it is of the middle one of three classes, and has no label where there are two.
     A cell with neither, or within the abstaining band of either, has no label.
     """
-    if len(channels.markers) != 2:
-        raise _wrong_number(channels, phase, "two marker channels, that of the first class first")
+    refuse_markers(channels, phase)
     sides, values, cuts = zip(*(_sides(table, name, phase.abstain) for name in channels.markers), strict=True)
     last = len(phase.classes) - 1
     both = 1 if last == 2 else schema.NO_LABEL
@@ -160,10 +158,20 @@ def by_column(table, channels, phase) -> Labelled:
     """
     found = [c for c in (phase.column, f"Metadata_{phase.column}") if c in table.columns]
     if not found:
-        known = ", ".join(c.removeprefix("Metadata_") for c in table.columns if c.startswith("Metadata_"))
-        raise UsageError(f"config.phase.column={phase.column!r}: no such column; found: {known}; "
-                         "name a column of the sidecar, or of the table in config.phase.table")
+        refuse_unknown_column(phase.column, [c for c in table.columns if c.startswith("Metadata_")])
     return _by_words(table[found[0]], phase, phase.column)
+
+
+def refuse_unknown_column(name: str, columns) -> None:
+    """Refuse a config.phase.column that is none of `columns`.
+
+    Raises:
+        UsageError: names the columns that there are.
+    """
+    if f"Metadata_{name}" not in columns:
+        known = ", ".join(sorted(column.removeprefix("Metadata_") for column in columns)) or "none"
+        raise UsageError(f"config.phase.column={name!r}: no such column; found: {known}; "
+                         "name a column of the sidecar, or of the table in config.phase.table")
 
 
 def by_folder(table, channels, phase) -> Labelled:
@@ -191,9 +199,20 @@ def _by_words(words, phase, axis):
     return Labelled(label, np.where(label == schema.NO_LABEL, np.nan, label), axis, {}, words=words)
 
 
-def _wrong_number(channels, phase, needed):
-    found = tuple(channels.markers)
-    return UsageError(f"config.channels.markers={found}; phase.method={phase.method!r} needs {needed}")
+MARKERS = {"marker": (1, "one marker channel"),
+           "two_markers": (2, "two marker channels, that of the first class first")}
+
+
+def refuse_markers(channels, phase) -> None:
+    """Refuse a number of markers that phase.method cannot use.
+
+    Raises:
+        UsageError: names both, and what to do.
+    """
+    count, needed = MARKERS.get(phase.method, (len(channels.markers), ""))
+    if len(channels.markers) != count:
+        raise UsageError(f"config.channels.markers={tuple(channels.markers)}; phase.method={phase.method!r} needs "
+                         f"{needed}; name it, or label by another phase.method ('none' for no labels)")
 
 
 METHODS = {"marker": by_marker, "two_markers": by_two_markers, "dna_content": by_dna_content, "column": by_column,

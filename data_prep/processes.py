@@ -2,11 +2,26 @@
 
 import concurrent.futures
 import multiprocessing
+import os
+import signal
+import threading
+import time
 
 from cellcycle_jax import machine
 from cellcycle_jax.errors import ResourceMissing
 
 DASK_TIMEOUT_S = 20
+ORPHANED_S = 1  # how often a worker looks whether the command that started it still runs
+
+
+def count(asked: int, things: int) -> int:
+    """How many processes work at once.
+
+    Args:
+        asked: as configured; 0: one per core.
+        things: number of things to work on.
+    """
+    return min(asked or machine.cores(), max(things, 1))
 
 
 def each(task, things, shared, workers: int, scheduler: str = ""):
@@ -19,19 +34,55 @@ def each(task, things, shared, workers: int, scheduler: str = ""):
         scheduler: address of a Dask scheduler; "": this machine.
 
     Raises:
-        ResourceMissing: Dask is not installed, or no scheduler answers.
+        ResourceMissing: Dask is not installed, no scheduler answers, or a process was ended from outside, as a system
+            does that has no memory left.
     """
-    workers = min(workers or machine.cores(), max(len(things), 1))
+    workers = count(workers, len(things))
     if scheduler:
         yield from _by_dask(task, things, shared, scheduler)
     elif workers == 1:
         yield from ((thing, task(thing, shared)) for thing in things)
     else:
-        context = multiprocessing.get_context("spawn")  # forking a process with threads can hang
-        with concurrent.futures.ProcessPoolExecutor(workers, mp_context=context) as pool:
-            jobs = {pool.submit(task, thing, shared): thing for thing in things}
-            for job in concurrent.futures.as_completed(jobs):
-                yield jobs[job], job.result()
+        yield from _by_pool(task, things, shared, workers)
+
+
+def _by_pool(task, things, shared, workers):
+    context = multiprocessing.get_context("spawn")  # forking a process with threads can hang
+    pool = concurrent.futures.ProcessPoolExecutor(
+        workers, mp_context=context, initializer=_begin_worker, initargs=(os.getpid(),)
+    )
+    try:
+        jobs = {pool.submit(task, thing, shared): thing for thing in things}
+        for job in concurrent.futures.as_completed(jobs):
+            yield jobs.pop(job), job.result()
+    except concurrent.futures.process.BrokenProcessPool:
+        raise ResourceMissing(
+            "a worker process was ended from outside, most likely since memory ran out; run the same command again (it "
+            f"goes on from what is finished), with fewer processes than {workers}: --config.workers=1"
+        ) from None
+    except BaseException:
+        _end_workers(pool)
+        raise
+    pool.shutdown()
+
+
+def _begin_worker(parent: int) -> None:
+    """Let the command alone hear Ctrl-C, and end with it, however it ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+
+
+def _end_with(parent):
+    while os.getppid() == parent:
+        time.sleep(ORPHANED_S)
+    os._exit(1)
+
+
+def _end_workers(pool):
+    """Stop without waiting for what the workers are at: what they have not finished is done again anyway."""
+    pool.shutdown(wait=False, cancel_futures=True)
+    for process in multiprocessing.active_children():
+        process.terminate()
 
 
 def _by_dask(task, things, shared, address):

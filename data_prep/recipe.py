@@ -27,6 +27,7 @@ class Recipe:
     channels: tuple[str, ...]  # of all fields, in one order
     light: dict[tuple[str, tuple[int, int]], illumination.Illumination]  # by plate and (height, width)
     others_left_out: bool = False  # a field may have channels beyond these; else it is refused
+    pixels: int = 0  # H x W x C of the largest field that has been read
 
     def read(self, file: FieldFile) -> Field:
         """The field in `file`, its channels in the recipe's order."""
@@ -55,16 +56,21 @@ class Recipe:
         return segment.segment_nuclei(nucleus, field.pixel_um, chosen.nucleus_diameter, chosen.method)
 
 
-def find_channels(found, config, needed=(), stains_optional: bool = False) -> tuple[str, ...]:
+def find_channels(found, config, needed=(), stains_optional: bool = False) -> tuple[tuple[str, ...], int]:
     """The channels that most of the first VOTERS readable fields have, in the order of the first such field.
+
+    Returns:
+        The channels, and H x W x C of the largest of these fields.
 
     Raises:
         InputRefused: no file can be read, or a channel that the config names, or that is `needed`, is not there.
     """
-    seen, refusal = [], None
+    seen, refusal, pixels = [], None, 0
     for file in found:
         try:
-            seen.append((file.path, source_of(config.source).read(file, config).channels))
+            field = source_of(config.source).read(file, config)
+            seen.append((file.path, field.channels))
+            pixels = max(pixels, field.image.size)
         except InputRefused as error:
             refusal = refusal or error
         if len(seen) == VOTERS:
@@ -82,7 +88,7 @@ def find_channels(found, config, needed=(), stains_optional: bool = False) -> tu
             if name not in channels:
                 raise InputRefused(f"{path}: no channel {name!r} ({role}); the file has {', '.join(channels)}; "
                                    "correct the name, or set channel_names")
-    return channels
+    return channels, pixels
 
 
 def add_light(found, recipe):

@@ -27,7 +27,7 @@ def groups(table, by: str):
     if by not in UNITS:
         raise UsageError(f"config.split.by={by!r}; allowed: {', '.join(UNITS)}")
     if UNITS[by] not in table:
-        raise InputRefused(f"config.split.by={by!r}: the source knows no {by} of a cell; split by another unit")
+        raise _unknown_unit(by)
     if by == "well":
         return table[schema.PLATE] + "/" + table[schema.WELL]
     if by == "track":  # two movies may number their tracks alike
@@ -38,6 +38,28 @@ def groups(table, by: str):
                        ((schema.CENTRE_Y, "_height"), (schema.CENTRE_X, "_width")))
         return table[schema.FIELD] + "/" + row + column
     return table[UNITS[by]]
+
+
+def refuse_unknown_unit(by: str) -> None:
+    """Refuse to split by tracks where the source knows none; of a folder of fields nothing else is missing."""
+    if by == "track":
+        raise _unknown_unit(by)
+
+
+def _unknown_unit(by):
+    return InputRefused(f"config.split.by={by!r}: the source knows no {by} of a cell; split by another unit")
+
+
+def refuse_unknown_column(name: str, columns) -> None:
+    """Refuse a config.split.column that nothing has.
+
+    Raises:
+        UsageError: names the columns that there are.
+    """
+    if f"Metadata_{name}" not in columns:
+        known = ", ".join(sorted(column.removeprefix("Metadata_") for column in columns)) or "none"
+        raise UsageError(f"config.split.column={name!r}: no such column of the source, sidecar or phase.table; found: "
+                         f"{known}")
 
 
 def refuse_same_place(fields, by: str) -> None:
@@ -106,10 +128,15 @@ def assign(table, by: str, fractions, seed: int, given=None):
         elif not label and (class_of.any() or not labelled):  # without a label there is nothing to score
             where |= dict.fromkeys(names, to_fill[0])
         else:
-            raise InputRefused(f"cell line {line!r} has {len(names)} group(s){f' of class {label!r}' if label else ''} "
-                               f"by config.split.by={by!r}; at least {len(to_fill)} are needed for "
-                               f"{', '.join(to_fill)}; add fields or split by a smaller unit")
+            raise too_few_groups(line, len(names), label, by, to_fill)
     return table[schema.GROUP].map(where)
+
+
+def too_few_groups(line: str, count: int, label: str, by: str, to_fill) -> InputRefused:
+    """The error for a cell line that has fewer groups (of the class `label`, "" for any) than splits to fill."""
+    of_class = f" of class {label!r}" if label else ""
+    return InputRefused(f"cell line {line!r} has {count} group(s){of_class} by config.split.by={by!r}; at least "
+                        f"{len(to_fill)} are needed for {', '.join(to_fill)}; add fields or split by a smaller unit")
 
 
 def _given_splits(table, given) -> dict[str, str]:

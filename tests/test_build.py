@@ -135,6 +135,7 @@ def test_a_dim_channel_beside_a_bright_one_keeps_its_grey_levels(tmp_path):
     tifffile.imwrite(tmp_path / "f.ome.tif", planes, ome=True, photometric="minisblack",
                      metadata={"axes": "CYX", "Channel": {"Name": names}})
     config = base.preparation()
+    config.crop.assumed_um_per_px = 0.5
     recipe = Recipe(config, tmp_path, tmp_path, tuple(names), {})
     file, = source_of(config.source).find_fields(tmp_path, config)
     rows = extract.extract_field(file, recipe)
@@ -308,13 +309,19 @@ def test_nothing_unfinished_is_left_behind(some_fields, tmp_path):
     assert [p.name for p in (tmp_path / "out" / "tfds").iterdir()] == ["cells"]
 
 
-def test_changed_code_does_not_go_on_from_an_older_ones_work(tmp_path, monkeypatch):
-    (tmp_path / "extract.py").write_text("one")
-    monkeypatch.setattr(gather, "CODE", tmp_path)
-    before = gather._fingerprint(small_config(), [])
-    assert gather._fingerprint(small_config(), []) == before
-    (tmp_path / "extract.py").write_text("two")
-    assert gather._fingerprint(small_config(), []) != before
+def test_kept_fields_serve_another_split_and_other_labels_without_being_read_again(some_fields, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    prepare(small_config(), some_fields, out, keep=True)
+    first = pd.read_parquet(out / "cells.parquet")
+    assert len(list(out.glob(".work-*"))) == 1
+    monkeypatch.setattr(extract.measure, "measure_cells", lambda *_: pytest.fail("a field was measured again"))
+    changed = small_config()
+    changed.split.seed, changed.phase.abstain, changed.quality.min_solidity = 5, 0.2, 0.95
+    prepare(changed, some_fields, out, overwrite=True)
+    second = pd.read_parquet(out / "cells.parquet")
+    pd.testing.assert_series_equal(first[schema.NUCLEAR_AREA], second[schema.NUCLEAR_AREA])
+    assert (first[schema.SPLIT] != second[schema.SPLIT]).any() and (first[schema.REJECT] != second[schema.REJECT]).any()
+    assert not list(out.glob(".work-*"))
 
 
 @pytest.mark.parametrize("path, value", [("source", "nowhere"), ("illumination", "magic"), ("crop.size_px", 30),

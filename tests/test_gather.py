@@ -13,7 +13,6 @@ from cellcycle_jax.errors import InputRefused, ResourceMissing
 from configs import base
 from configs.data import simulated
 from data_prep import gather, processes
-from data_prep.fields import FieldFile
 
 
 def config_for(scheduler=""):
@@ -80,29 +79,12 @@ def test_workers_get_absolute_paths_since_they_may_run_in_another_folder(simulat
 
     def extract(file, recipe):
         seen.extend([*file.paths, recipe.folder, recipe.crops])
-        return None, "as if damaged"
+        return "as if damaged"
 
     monkeypatch.setattr(gather, "_extract", extract)
     with pytest.raises(InputRefused, match="as if damaged"):
         gather.gather(config, simulated_fields.name, os.path.relpath(tmp_path))
     assert len(seen) == 3 and all(path.is_absolute() for path in seen)
-
-
-def test_a_changed_side_file_starts_the_work_anew(tmp_path):
-    (tmp_path / "image.tif").touch()
-    file = FieldFile((tmp_path / "image.tif",), "f", beside=(tmp_path / "cells.csv",))
-    prints = [gather._fingerprint(config_for(), [file])]
-    for text in ("a", "ab"):
-        (tmp_path / "cells.csv").write_text(text)
-        prints.append(gather._fingerprint(config_for(), [file]))
-    assert len(set(prints)) == 3 and gather._fingerprint(config_for(), [file]) == prints[-1]
-
-
-def test_changed_column_names_start_the_work_anew(tmp_path, monkeypatch):
-    before = gather._fingerprint(config_for(), [])
-    (tmp_path / "schema.py").write_text("")
-    monkeypatch.setattr(gather.schema, "__file__", str(tmp_path / "schema.py"))
-    assert gather._fingerprint(config_for(), []) != before
 
 
 def test_pixel_sizes_of_some_fields_only_are_refused(simulated_fields, tmp_path):

@@ -16,6 +16,7 @@ def get_config():
     c.cell_line = "HT29"
     c.channels.markers = ("PH3",)
     c.crop.size_px = 48
+    c.crop.assumed_um_per_px = -1.0  # the size of a crop was chosen in px of the fields
     c.quality.mitotic_brightness = 1e6
     c.quality.max_saturated = 1.0
     c.quality.min_area = 0.2

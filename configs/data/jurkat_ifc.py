@@ -24,6 +24,7 @@ def get_config():
     c.quality.max_saturated = 1.0
     c.quality.mitotic_brightness = 1e6
     c.crop.size_px = 40  # one tile
+    c.crop.assumed_um_per_px = -1.0  # the size of a crop was chosen in px of the fields
     c.crop.body_um = 0.0  # the outline is the cell's already
     c.phase.method = "column"
     c.phase.column = "SortedAs"

@@ -1,0 +1,81 @@
+"""What can be refused before any field is read: all that the config and the list of files decide."""
+
+import pandas as pd
+
+from cellcycle_jax import schema
+from cellcycle_jax.errors import InputRefused
+from data_prep import annotations, phase, split, work_folder
+from data_prep.fields import FieldFile
+
+
+def refuse_before_reading(config, found: list[FieldFile], folder) -> None:
+    """Refuse a config that does not fit the fields, as far as their list tells.
+
+    Args:
+        config: preparation config, its values in range.
+        found: the fields.
+        folder: of the fields, beside which tables may lie.
+
+    Raises:
+        UsageError: the markers do not fit phase.method; a column of the config that nothing has; a unit to split by
+            that the fields do not have.
+        InputRefused: a table that cannot be read; fewer groups than splits; a class that no field has.
+    """
+    phase.refuse_markers(config.channels, config.phase)
+    columns = _columns(config, found, folder)
+    if config.source == "folder":  # other sources may know more of a cell than the list says
+        split.refuse_unknown_unit(config.split.by)
+        if config.split.column:
+            split.refuse_unknown_column(config.split.column, columns)
+        if config.phase.method == "column":
+            phase.refuse_unknown_column(config.phase.column, columns)
+    fields = _table(found)
+    if config.phase.method != "none":
+        split.refuse_same_place(fields, config.split.by)
+    if config.phase.method == "folder":
+        _refuse_absent_classes(fields, config.phase)
+    if config.phase.method != "none" and not config.split.column:
+        _refuse_few_groups(fields, config.split.by)
+
+
+def _columns(config, found, folder) -> set[str]:
+    """Names of the columns that cells will have of what is known before they are found."""
+    columns = {schema.FIELD, *work_folder.SAID.values()}
+    columns |= {f"Metadata_{name}" for file in found for name, _ in file.extra}
+    if config.phase.table:
+        columns |= annotations.columns_of(config.phase.table, folder)
+    return columns
+
+
+def _table(found) -> pd.DataFrame:
+    """One row per field, with what is known of it."""
+    return pd.DataFrame({
+        schema.FIELD: [file.field_id for file in found],
+        schema.PLATE: [file.plate for file in found],
+        schema.WELL: [file.well for file in found],
+        schema.SITE: [file.site for file in found],
+        schema.TIME: [file.time for file in found],
+        schema.CELL_LINE: [file.cell_line for file in found],
+        schema.FIELD_LABEL: [file.label for file in found],
+    })
+
+
+def _refuse_absent_classes(fields, chosen) -> None:
+    """Every class must be said by the name of some field."""
+    labels = phase.by_folder(fields, None, chosen).label
+    absent = [name for number, name in enumerate(chosen.classes) if number not in labels]
+    if absent:
+        said = ", ".join(sorted(set(fields[schema.FIELD_LABEL]))) or "nothing"
+        raise InputRefused(f"config.phase.method='folder': no field is of class {absent[0]!r}; names of fields say "
+                           f"{said}; correct group label of config.name_pattern, phase.classes or phase.mapping")
+
+
+def _refuse_few_groups(fields, by: str) -> None:
+    """Every cell line must have as many groups as there are splits, where the groups are known from the list."""
+    if by not in ("field", "well", "plate", "cell_line"):
+        return
+    groups = split.groups(fields, by)
+    lines = fields[schema.CELL_LINE] if by != "cell_line" else pd.Series("", fields.index)
+    for line, names in groups.groupby(lines):
+        if names.nunique() < len(schema.SPLITS):
+            raise split.too_few_groups(line, names.nunique(), "", by, schema.SPLITS)

@@ -1,0 +1,96 @@
+"""The folder in which finished fields wait for the others: OUT/.work-<hash>, one row table and one file of crops each.
+
+Its name is a hash of what finding, measuring and cutting read, and of nothing else. So other labels, another split or
+another quality bound go on from the same finished fields. What a field's name or a sidecar says of it is therefore not
+taken from there but added when the rows are read.
+"""
+
+import hashlib
+import json
+import pathlib
+import shutil
+
+import pandas as pd
+
+from cellcycle_jax import crop_file, files, schema
+from data_prep.fields import FieldFile
+
+CODE = pathlib.Path(__file__).parent
+PREFIX = ".work-"
+# Fields of the config that decide what is found, measured and cut in a field; all others come after.
+READ = ("source", "channel_names", "channel_codes", "pixel_um", "projection", "rgb", "illumination")
+READ_SECTIONS = ("segmentation", "crop")
+ROLES = ("nucleus", "stains")  # of config.channels; markers label the cells, later
+# What is known of a field before it is read and has no part in that, by attribute of `FieldFile`.
+SAID = {"well": schema.WELL, "plate": schema.PLATE, "cell_line": schema.CELL_LINE, "site": schema.SITE,
+        "time": schema.TIME, "label": schema.FIELD_LABEL}
+BATCH = 200  # tables of fields joined at a time
+
+
+def name_of(config, found: list[FieldFile], channels, others_left_out: bool) -> str:
+    """The name of the work folder: the same fields, treated alike by the same code, are found again under it.
+
+    Args:
+        config: preparation config.
+        found: the fields.
+        channels: of all fields, in order.
+        others_left_out: whether a field may have others.
+    """
+    chosen = {name: config[name] for name in READ}
+    chosen |= {name: config[name].to_dict() for name in READ_SECTIONS}
+    chosen |= {name: config.channels[name] for name in ROLES}
+    listed = [_described(file) for file in found]
+    digest = hashlib.sha256(json.dumps([chosen, channels, others_left_out, listed], sort_keys=True).encode())
+    for source in (*sorted(CODE.rglob("*.py")), *(pathlib.Path(module.__file__) for module in (schema, crop_file))):
+        digest.update(source.read_bytes())
+    return f"{PREFIX}{digest.hexdigest()[:12]}"
+
+
+def _described(file) -> list:
+    """What a field is read from, with size and time of each file. The plate counts: its fields share their light."""
+    paths = [path for path in (*file.paths, file.labels_path, *file.beside) if path and path.exists()]
+    states = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in paths]
+    return [file.field_id, file.plate, file.channels, file.part, file.pixel_um, states]
+
+
+def keep(folder, field_id: str, rows: pd.DataFrame) -> None:
+    """Write the rows of a field, whose crops are there: from now on it is finished."""
+    files.write_table(rows, _path(folder, field_id))
+
+
+def is_kept(folder, field_id: str) -> bool:
+    """Whether a field is finished."""
+    return _path(folder, field_id).exists()
+
+
+def _path(folder, field_id):
+    return pathlib.Path(folder) / f"{field_id}.parquet"
+
+
+def read(folder, found: list[FieldFile]) -> pd.DataFrame:
+    """The rows of finished fields, in the order of `found`, with what is known of each field."""
+    parts = []
+    for start in range(0, len(found), BATCH):
+        tables = [_rows_of(folder, file) for file in found[start : start + BATCH]]
+        tables = [table for table in tables if len(table)]
+        if tables:
+            parts.append(pd.concat(tables, ignore_index=True))
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+
+
+def _rows_of(folder, file) -> pd.DataFrame:
+    """The rows of a field with what is known of it: well, plate, line, ..., and further columns of a sidecar."""
+    rows = pd.read_parquet(_path(folder, file.field_id))
+    for attribute, column in SAID.items():
+        rows[column] = getattr(file, attribute)
+    place = rows.columns.get_loc("_crop_x") + 1 if len(rows.columns) else 0
+    for number, (name, value) in enumerate(file.extra):
+        rows.insert(place + number, f"Metadata_{name}", value)
+    return rows
+
+
+def discard(out, kept=None) -> None:
+    """Remove all work folders in `out`, of earlier configs too, but for `kept`, the path of one."""
+    for folder in pathlib.Path(out).glob(f"{PREFIX}*"):
+        if folder != kept:
+            shutil.rmtree(folder)
