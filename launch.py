@@ -17,20 +17,23 @@ file and is run: name only files that you trust. Exit codes: 0 done, 1 our bug, 
 """
 
 import argparse
-import errno
 import pathlib
 import shutil
 import sys
 import time
 import traceback
 
-from cellcycle_jax.errors import EXIT_QUARANTINED, InputRefused, ResourceMissing, UsageError, UserError
-from configs import base
-from configs.load import load, load_study
+from cellcycle_jax import interruption
+
+if __name__ == "__main__":  # before the imports below, which take a while
+    interruption.end_at_once(next((word for word in sys.argv[1:] if not word.startswith("-")), "launch.py"))
+
+from cellcycle_jax import failures  # noqa: E402
+from cellcycle_jax.errors import EXIT_QUARANTINED, InputRefused, UsageError  # noqa: E402
+from configs import base  # noqa: E402
+from configs.load import load, load_study  # noqa: E402
 
 SHIPPED = "pretrained/simulated_dna"  # a small model, so that predict runs at once
-FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
-UNUSABLE_PATH = (errno.EACCES, errno.EPERM, errno.EROFS, errno.EEXIST, errno.ENOTDIR, errno.EISDIR)
 
 
 def main(argv=None) -> int:
@@ -45,28 +48,23 @@ def main(argv=None) -> int:
         elif rest:
             raise UsageError(f"{rest[0]}: {arguments.command} takes no such argument; see --help")
         if arguments.command in COMPUTING:
-            from cellcycle_jax import runtime
+            from cellcycle_jax import mesh, runtime
 
             runtime.prepare()
+            if arguments.command not in TRAINING:  # which join other processes first, and then look
+                mesh.require_device()
         return COMMANDS[arguments.command][0](arguments) or 0
-    except UserError as error:
-        if arguments.debug:
-            traceback.print_exc()
-        print(f"{arguments.command}: {error}", file=sys.stderr)
-        return error.exit_code
-    except OSError as error:
-        if error.errno not in FULL_DISK + UNUSABLE_PATH:
+    except KeyboardInterrupt:
+        print(f"{arguments.command}: stopped by Ctrl-C; run the same command again", file=sys.stderr)
+        return interruption.EXIT_INTERRUPTED
+    except Exception as error:
+        explained = failures.explained(error, getattr(arguments, "out", "") or getattr(arguments, "workdir", ""))
+        if explained is None:
             raise
         if arguments.debug:
             traceback.print_exc()
-        full = error.errno in FULL_DISK
-        advice = "the disk is full; free some space and run again" if full else (
-            f"cannot be used ({error.strerror}); name another path, or change its permissions")
-        print(f"{arguments.command}: {error.filename or 'output'}: {advice}", file=sys.stderr)
-        return ResourceMissing.exit_code if full else UsageError.exit_code
-    except KeyboardInterrupt:
-        print(f"{arguments.command}: stopped by Ctrl-C; run the same command again", file=sys.stderr)
-        return 130
+        print(f"{arguments.command}: {explained}", file=sys.stderr)
+        return explained.exit_code
 
 
 def simulate(arguments):
@@ -136,7 +134,7 @@ def predict(arguments):
     """Apply a trained run to new fields: a row per cell, an overlay per field, and what is unlike training."""
     from cellcycle_jax import alarms
     from cellcycle_jax import predict as prediction
-    from cellcycle_jax.files import holding
+    from cellcycle_jax.locks import holding
     from cellcycle_jax.predictor import load_predictor
     from data_prep import new_fields, overlay
 
@@ -254,7 +252,8 @@ COMMANDS = {
 
 
 # commands that run JAX
-COMPUTING = ("train", "evaluate", "explain", "predict", "sweep")
+TRAINING = ("train", "sweep")
+COMPUTING = (*TRAINING, "evaluate", "explain", "predict")
 
 # command -> the function of configs/base.py that makes its config
 KINDS = {"simulate": base.simulation, "prepare": base.preparation, "train": base.training,

@@ -3,16 +3,17 @@
 import functools
 import math
 
-from cellcycle_jax import data, feed, log, models, optim
+from cellcycle_jax import data, feed, models, optim, wandb_log
 from cellcycle_jax.errors import UsageError
 from cellcycle_jax.model_input import MASKS, SCALES
 
+MANY = 10**9
 DTYPES = ("float32", "bfloat16", "float64")
 
 # Field of the config, what it may be in words, and the test of it.
 ALLOWED = (
     ("model.name", f"one of {', '.join(models.MODELS)}", lambda v: v in models.MODELS),
-    ("model.filters", "at least 1", lambda v: v >= 1),
+    ("model.filters", "1 to 4096", lambda v: 1 <= v <= 4096),
     ("model.depth", "0 to 8", lambda v: 0 <= v <= 8),
     ("model.dropout", "at least 0 and below 1", lambda v: 0 <= v < 1),
     ("model.dtype", f"one of {', '.join(DTYPES)}", lambda v: v in DTYPES),
@@ -26,19 +27,19 @@ ALLOWED = (
     ("augment.intensity", "0 to 2", lambda v: 0 <= v <= 2),
     ("optimizer.name", f"one of {', '.join(optim.OPTIMIZERS)}", lambda v: v in optim.OPTIMIZERS),
     ("optimizer.schedule", f"one of {', '.join(optim.SCHEDULES)}", lambda v: v in optim.SCHEDULES),
-    ("optimizer.learning_rate", "above 0 and finite", lambda v: 0 < v < math.inf),
+    ("optimizer.learning_rate", "above 0, at most 1000", lambda v: 0 < v <= 1000),
     ("optimizer.weight_decay", "at least 0 and finite", lambda v: 0 <= v < math.inf),
-    ("train.batch_size", "at least 1", lambda v: v >= 1),
-    ("train.steps", "at least 1", lambda v: v >= 1),
-    ("train.eval_every", "at least 1", lambda v: v >= 1),
-    ("train.checkpoint_every", "at least 1", lambda v: v >= 1),
-    ("train.patience", "at least 0", lambda v: v >= 0),
-    ("train.wandb", f"one of {', '.join(log.WANDB)}", lambda v: v in log.WANDB),
-    ("evaluate.bootstraps", "at least 10", lambda v: v >= 10),
+    ("train.batch_size", "1 to 65,536", lambda v: 1 <= v <= 65_536),
+    ("train.steps", "1 to 10^9", lambda v: 1 <= v <= MANY),
+    ("train.eval_every", "1 to 10^9", lambda v: 1 <= v <= MANY),
+    ("train.checkpoint_every", "1 to 10^9", lambda v: 1 <= v <= MANY),
+    ("train.patience", "0 to 10^9", lambda v: 0 <= v <= MANY),
+    ("train.wandb", f"one of {', '.join(wandb_log.MODES)}", lambda v: v in wandb_log.MODES),
+    ("evaluate.bootstraps", "10 to 1,000,000", lambda v: 10 <= v <= 1_000_000),
     ("evaluate.confidence", "above 0 and below 1, e.g. 0.95", lambda v: 0 < v < 1),
     ("predict.min_confidence", "0 to 1, e.g. 0.8", lambda v: 0 <= v <= 1),
-    ("explain.cells", "at least 1", lambda v: v >= 1),
-    ("discover.candidates", "at least 2", lambda v: v >= 2),
+    ("explain.cells", "1 to 1,000,000", lambda v: 1 <= v <= 1_000_000),
+    ("discover.candidates", "2 to 1,000", lambda v: 2 <= v <= 1_000),
     ("seed", "0 to 2^31 - 1", lambda v: 0 <= v < 2**31),
 )
 

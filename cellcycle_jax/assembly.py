@@ -8,6 +8,7 @@ import numpy as np
 
 from cellcycle_jax import augment, cohort, data, feed, layouts, mesh, optim, programs, run, state, steps
 from cellcycle_jax.errors import UsageError
+from cellcycle_jax.explain import taps
 from cellcycle_jax.model_input import require_compartments
 
 
@@ -61,6 +62,25 @@ def load(config, data_dir, models: int):
     for crops in splits:
         require_compartments(crops.compartments_present[crops.label >= 0], config.data.mask, config.data.scale)
     return placement, splits
+
+
+def refuse_unknown_tap(configs: dict, crops) -> None:
+    """Refuse a config.explain.tap that the model does not have, before it is trained.
+
+    Args:
+        configs: name -> training config.
+        crops: of the training split.
+
+    Raises:
+        UsageError: names the taps that there are.
+    """
+    for config in configs.values():
+        if config.explain.tap == "last":
+            continue
+        model = run.model_of(config, crops.classes)
+        shape = (*crops.image.shape[1:3], len(data.channel_indices(crops, config.data.channels)))
+        variables = jax.eval_shape(functools.partial(state.init_variables, model, 0, shape))
+        taps.resolve_tap(taps.tap_names(model, variables, shape), config.explain.tap)
 
 
 def assemble(members, splits, placement: str) -> Parts:

@@ -1,8 +1,7 @@
-"""What is written while training: metrics line by line, the environment once, and wandb if it is asked for."""
+"""What is written while training: metrics line by line, and the environment once."""
 
 import importlib.metadata
 import json
-import logging
 import os
 import pathlib
 import platform
@@ -13,7 +12,6 @@ from cellcycle_jax import files
 
 METRICS = "metrics.jsonl"
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "tensorflow-datasets", "numpy", "cellcycle_jax")
-WANDB = ("off", "offline", "online")
 
 
 def append(workdir, record: dict) -> None:
@@ -69,46 +67,3 @@ def environment() -> dict:
         "devices": [device.device_kind for device in devices],
         "processes": jax.process_count(),
     }
-
-
-class Wandb:
-    """Metrics to Weights & Biases. Its failures never stop training: one warning, then it stays silent."""
-
-    def __init__(self, mode: str, config: dict, workdir, run_id: str):
-        """Start a wandb run.
-
-        Args:
-            mode: 'off' (wandb is not even imported), 'offline' or 'online'.
-            config: the training config, as JSON.
-            workdir: the run folder, under which offline files are kept.
-            run_id: the same for all parts of a run that is continued.
-        """
-        self._run = None
-        if mode != "off":
-            self._try(lambda: self._start(mode, config, workdir, run_id))
-
-    def _start(self, mode, config, workdir, run_id):
-        import wandb
-
-        settings = wandb.Settings(init_timeout=10, console="off", silent=True, disable_git=True, save_code=False,
-                                  x_disable_meta=True, x_disable_stats=True, x_disable_machine_info=True,
-                                  host="hidden", username="hidden")
-        self._run = wandb.init(project="cellcycle_jax", mode=mode, config=config, dir=str(workdir), id=run_id,
-                               resume="allow" if mode == "online" else None, settings=settings)
-
-    def log(self, record: dict) -> None:
-        """Send one record, which holds `step`."""
-        if self._run is not None:
-            self._try(lambda: self._run.log(record, step=record["step"]))
-
-    def finish(self) -> None:
-        """Close the run."""
-        if self._run is not None:
-            self._try(self._run.finish)
-
-    def _try(self, act):
-        try:
-            act()
-        except Exception as error:  # whatever it is, training matters more
-            self._run = None
-            logging.warning("wandb failed and is off from here: %s; metrics.jsonl goes on", str(error).split("\n")[0])

@@ -13,9 +13,24 @@ import jax
 import numpy as np
 import tqdm
 
-from cellcycle_jax import assembly, checkpoint, cohort, files, log, mesh, preemption, progress, run, run_record, state
+from cellcycle_jax import (
+    assembly,
+    checkpoint,
+    cohort,
+    files,
+    interruption,
+    locks,
+    log,
+    mesh,
+    preemption,
+    progress,
+    run,
+    run_record,
+    state,
+)
 from cellcycle_jax.allowed import check_config
 from cellcycle_jax.errors import EXIT_PREEMPTED, NonFiniteLoss, ResourceMissing, UsageError
+from cellcycle_jax.wandb_log import Wandb
 
 DISPATCH_SECONDS = 1.0  # how long the devices work before the loop looks up, e.g. for a signal
 
@@ -36,7 +51,7 @@ def train(config, data_dir, workdir) -> None:
         StoredStateRefused: the data set is damaged, or `workdir` holds another run.
         NonFiniteLoss: the loss became infinite or NaN; the message names the step.
         ResourceMissing: the device has not enough memory.
-        SystemExit: with code 75 after SIGTERM, the state saved.
+        SystemExit: with code 75 after SIGTERM and 130 after Ctrl-C, the state saved.
     """
     _train({"": config}, data_dir, pathlib.Path(workdir), {})
 
@@ -70,10 +85,10 @@ def _train(configs, data_dir, workdir, folders):
         check_config(config)
     shared = next(iter(configs.values()))
     run.choose_precision(shared)
-    with files.holding(workdir / ".lock") if mesh.first_process() else contextlib.nullcontext():
+    with locks.holding(workdir / ".lock") if mesh.first_process() else contextlib.nullcontext():
         try:
             parts, records, record = _prepare(configs, data_dir, workdir, alone=not folders)
-            wandb = log.Wandb(shared.train.wandb if mesh.first_process() else "off", record, workdir, record["run_id"])
+            wandb = Wandb(shared.train.wandb if mesh.first_process() else "off", record, workdir)
             try:
                 now, best, reached = _run(parts, workdir, record, wandb)
             finally:
@@ -89,6 +104,7 @@ def _train(configs, data_dir, workdir, folders):
 def _prepare(configs, data_dir, workdir, alone):
     """What the loop runs, the record of each run, and that of the folder, which it claims."""
     placement, splits = assembly.load(next(iter(configs.values())), data_dir, len(configs))
+    assembly.refuse_unknown_tap(configs, splits[0])
     members = [cohort.make_member(name, config, *splits) for name, config in configs.items()]
     records = [run_record.describe(member.config, data_dir, splits[0]) for member in members]
     record = records[0] if alone else run_record.describe_cohort(dict(zip(configs, records, strict=True)))
@@ -125,7 +141,7 @@ def _say(environment, members, placement):
 def _run(parts, workdir, record, wandb):
     """Train until all steps are done or every member has stopped; the state and best weights in host memory."""
     now, best, reached = _resume(parts, workdir, record)
-    config, first = parts.members[0].config.train, mesh.first_process()
+    config, first, began_at = parts.members[0].config.train, mesh.first_process(), reached["step"]
     cells, valid = assembly.make_feed(parts, reached["step"])
     pace, began = _Pace(cells.most), time.monotonic()
     with contextlib.closing(cells), preemption.Interruptible() as stop, tqdm.tqdm(
@@ -135,7 +151,9 @@ def _run(parts, workdir, record, wandb):
             index, arrays = cells.take(done, count)
             now, sums = parts.program(parts.traits, now, index, _counts(parts, reached, count), arrays, valid)
             sums = jax.device_get(sums)  # waits for the devices
-            asked = pace.end(count, stop.asked)
+            asked, by_ctrl_c = pace.end(count, stop)
+            if done == began_at:
+                stop.progressed()
             reached = _collect(parts, reached, sums, done + count)
             done += count
             if done % config.eval_every == 0 or done == config.steps:
@@ -147,7 +165,10 @@ def _run(parts, workdir, record, wandb):
                                 run_record.facts(record))
             bar.update(count)
             if asked and not _ended(reached, config):
+                bar.close()
                 logging.warning("stopped after step %d, state saved; run the same command again to continue", done)
+                if by_ctrl_c:
+                    raise SystemExit(interruption.EXIT_INTERRUPTED)
                 preemption.ask_for_requeue()
                 raise SystemExit(EXIT_PREEMPTED)
     return jax.device_get(now), best, reached
@@ -181,14 +202,15 @@ class _Pace:
         self._began = time.monotonic()
         return min(self._wanted, at_most)
 
-    def end(self, count, asked):
-        """Learn from a dispatch of `count` steps; whether any process has been asked to stop."""
-        seconds, asked = mesh.largest(time.monotonic() - self._began, asked)  # so that all processes go on alike
+    def end(self, count, stop):
+        """Learn from a dispatch of `count` steps; whether any process was asked to stop, and any by Ctrl-C."""
+        seconds = time.monotonic() - self._began
+        seconds, asked, by_ctrl_c = mesh.largest(seconds, stop.asked, stop.by_ctrl_c)  # so that all go on alike
         if self._compiled:
             fitting = int(count * DISPATCH_SECONDS / max(seconds, 1e-6))
             self._wanted = max(1, min(fitting, 4 * self._wanted, self._most))
         self._compiled = True
-        return bool(asked)
+        return bool(asked), bool(by_ctrl_c)
 
 
 def _resume(parts, workdir, record):

@@ -74,6 +74,16 @@ def _require_kubernetes(coordinator):
                          "--coordinator=HOST:PORT, --processes and --process")
 
 
+def require_device() -> None:
+    """Refuse to go on where JAX is told by JAX_PLATFORMS to use what is not there.
+
+    Raises:
+        ResourceMissing: what is asked for cannot be had; says how to get it.
+    """
+    if jax.config.jax_platforms:
+        _require("")
+
+
 def _require(accelerator):
     """Refuse to go on without an accelerator, or where JAX is told by the environment to use what is not there."""
     asked = f"--require_accelerator={accelerator}" if accelerator else f"JAX_PLATFORMS={jax.config.jax_platforms}"

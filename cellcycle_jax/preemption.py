@@ -1,6 +1,7 @@
 """Being told to stop: a signal is noted, the state is saved by the loop, and the scheduler is asked to run it again."""
 
 import atexit
+import contextlib
 import logging
 import os
 import shutil
@@ -8,25 +9,46 @@ import signal
 import subprocess
 import threading
 
-from cellcycle_jax import mesh
+from cellcycle_jax import interruption, mesh
 
 SLURM_JOB, SLURM_ARRAY, SLURM_TASK = "SLURM_JOB_ID", "SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID"
 
 
 class Interruptible:
-    """Turns the first SIGTERM into `asked`; a second one ends the process at once."""
+    """Turns the first SIGTERM, and the first Ctrl-C once there is something to save, into `asked`.
+
+    A second one ends the process at once, and so does Ctrl-C before `progressed` was called.
+    """
 
     def __enter__(self):
-        self.asked, self._previous = False, None
+        self._terminated, self._previous = False, None
+        self._held = contextlib.ExitStack()
         if threading.current_thread() is threading.main_thread():
             self._previous = signal.signal(signal.SIGTERM, self._ask)
         return self
 
+    @property
+    def asked(self) -> bool:
+        """Whether the run is to be saved and ended."""
+        return self._terminated or self.by_ctrl_c
+
+    @property
+    def by_ctrl_c(self) -> bool:
+        """Whether it was Ctrl-C that asked."""
+        return interruption.heard()
+
+    def progressed(self) -> None:
+        """There is something to save: from now on the first Ctrl-C is noted instead of obeyed."""
+        if interruption.listens() and self._previous is not None:
+            self._held.close()
+            self._held.enter_context(interruption.held())
+
     def _ask(self, *_):
-        self.asked = True
+        self._terminated = True
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
     def __exit__(self, *_):
+        self._held.close()
         if self._previous is not None:
             signal.signal(signal.SIGTERM, self._previous)
 

@@ -11,7 +11,7 @@ import time
 
 import jax
 
-from cellcycle_jax import files, log, loop, manifest, run_record, study, sweep_plan, sweep_scores
+from cellcycle_jax import files, locks, log, loop, manifest, run_record, study, sweep_plan, sweep_scores
 from cellcycle_jax.errors import NonFiniteLoss, StoredStateRefused, UsageError
 from cellcycle_jax.sweep_plan import BEGUN, DIVERGED, FINISHED, NOT_BEGUN, make_plan, state_of
 
@@ -49,7 +49,7 @@ def run_sweep(chosen: study.Study, data_dir, workdir, show: bool = False, index:
         _claim(plan)
         _train_one(plan, plan.members[number])
     else:
-        with files.holding(plan.workdir / ".lock"):
+        with locks.holding(plan.workdir / ".lock"):
             _claim(plan)
             states = train_rest(plan)
             sweep_scores.score_sweep(plan, states, final)
@@ -94,7 +94,7 @@ def train_rest(plan) -> dict[str, tuple[str, int]]:
     """Train what is neither finished nor diverged, and return how far each run is then; raises as `run_sweep`."""
     states = {member.name: state_of(plan, member.name) for member in plan.members}
     for name, (state, _) in states.items():
-        if state in (BEGUN, NOT_BEGUN) and (holder := files.holder(plan.folder(name) / ".lock")):
+        if state in (BEGUN, NOT_BEGUN) and (holder := locks.holder(plan.folder(name) / ".lock")):
             raise UsageError(f"{plan.folder(name)}: {holder} trains this run; wait for it, or remove its .lock if "
                              "it no longer runs")
     todo = sweep_plan.programs(plan, states)
@@ -127,7 +127,7 @@ def _train_one(plan, member):
     if state == DIVERGED:
         raise NonFiniteLoss(f"{member.name}: diverged at step {step}; to train it again remove "
                             f"{plan.folder(member.name)}", step)
-    if holder := files.holder(plan.workdir / ".lock"):
+    if holder := locks.holder(plan.workdir / ".lock"):
         raise UsageError(f"{plan.workdir}: {holder} trains all runs of this study; wait for it")
     if state != FINISHED:
         _train_alone(plan, member.name)

@@ -113,7 +113,7 @@ def _run(path, kinds):
         spec.loader.exec_module(module)
         make = getattr(module, "get_config", None)
         config = make() if make else None
-    except Exception as error:  # the file is the user's program, so it can raise anything
+    except (Exception, SystemExit) as error:  # the file is the user's program, so it can raise anything
         raise UsageError(_mistake(path, error, kinds)) from error
     if make is None:
         raise UsageError(f"--config={path}: has no get_config(); see configs/base.py")

@@ -8,8 +8,9 @@ from data_prep.reading.projection import PROJECTIONS
 from data_prep.segment import SEGMENTERS
 
 
-def _finite(value):
-    return 0 <= value < math.inf
+def _size(value):
+    """Whether a length is 0, for unknown, or one that a pixel may have, um."""
+    return value == 0 or 0.001 <= value <= 1000
 
 
 def _rising(pair):
@@ -44,9 +45,9 @@ CLASSES = {"two_markers": (2, 3), "column": range(2, 100), "folder": range(2, 10
 
 # Field, what is allowed, test of the value in the whole config.
 ALLOWED = (
-    ("workers", "0 or more", lambda v, c: v >= 0),
-    ("max_fields", "0 or more", lambda v, c: v >= 0),
-    ("pixel_um", "0 or more, finite", lambda v, c: _finite(v)),
+    ("workers", "0 to 1,024", lambda v, c: 0 <= v <= 1_024),
+    ("max_fields", "0 to 10^9", lambda v, c: 0 <= v <= 10**9),
+    ("pixel_um", "0 for unknown, or 0.001 to 1000 um", lambda v, c: _size(v)),
     ("channel_codes", "texts code=name, codes and names all different", lambda v, c: _codes(v)),
     ("projection", "max, mean, focus", lambda v, c: v in PROJECTIONS),
     ("rgb", "nothing, or three different names with \"\" for none", lambda v, c: _colours(v)),
@@ -55,7 +56,7 @@ ALLOWED = (
     ("channels.stains", "different names, not the marker's", lambda v, c: _other_channels(v, c.channels)),
     ("illumination", "surface, none", lambda v, c: v in ("surface", "none")),
     ("segmentation.method", ", ".join(SEGMENTERS), lambda v, c: v in SEGMENTERS),
-    ("segmentation.nucleus_diameter", "0 or more, finite", lambda v, c: _finite(v)),
+    ("segmentation.nucleus_diameter", "0 to measure it, or 1 to 10,000", lambda v, c: v == 0 or 1 <= v <= 10_000),
     ("reference.by", "field, plate", lambda v, c: v in ("field", "plate")),
     ("reference.nucleus", "g1_peak, median", lambda v, c: v in ("g1_peak", "median")),
     ("quality.min_area", "0 to below 1", lambda v, c: 0 <= v < 1),
@@ -64,10 +65,10 @@ ALLOWED = (
     ("quality.min_focus", "0 to below 1", lambda v, c: 0 <= v < 1),
     ("quality.max_saturated", "0 to 1", lambda v, c: 0 <= v <= 1),
     ("quality.mitotic_brightness", "above 1", lambda v, c: v > 1),
-    ("crop.size_px", "a multiple of 8, at least 16", lambda v, c: v >= 16 and v % 8 == 0),
-    ("crop.um_per_px", "0 or more, finite", lambda v, c: _finite(v)),
-    ("crop.assumed_um_per_px", "-1, 0, or more, finite", lambda v, c: v == -1 or _finite(v)),
-    ("crop.body_um", "0 or more, finite", lambda v, c: _finite(v)),
+    ("crop.size_px", "a multiple of 8 from 16 to 2,048", lambda v, c: 16 <= v <= 2_048 and v % 8 == 0),
+    ("crop.um_per_px", "0 for the field's pixels, or 0.001 to 1000 um", lambda v, c: _size(v)),
+    ("crop.assumed_um_per_px", "-1, 0, or 0.001 to 1000 um", lambda v, c: v == -1 or _size(v)),
+    ("crop.body_um", "0 to 1,000 um", lambda v, c: 0 <= v <= 1_000),
     ("phase.method", ", ".join(phase.METHODS), lambda v, c: v in phase.METHODS),
     ("reference.nucleus", "g1_peak, where phase.method is 'dna_content'",
      lambda v, c: v == "g1_peak" or c.phase.method != "dna_content"),
@@ -78,8 +79,9 @@ ALLOWED = (
     ("phase.abstain", "between 0 and 0.5", lambda v, c: 0 < v < 0.5),
     ("phase.low", "two rising numbers, not negative", lambda v, c: _rising(v)),
     ("phase.high", "two rising numbers, not negative", lambda v, c: _rising(v)),
-    ("phase.min_cells", "0 or more", lambda v, c: v >= 0),
+    ("phase.min_cells", "0 to 10^9", lambda v, c: 0 <= v <= 10**9),
     ("split.by", ", ".join(split.UNITS), lambda v, c: v in split.UNITS),
+    ("split.seed", "0 to 2^31 - 1", lambda v, c: 0 <= v < 2**31),
     ("split.fractions", "three positive numbers that add up to 1", lambda v, c: _shares(v)),
 )
 

@@ -10,7 +10,7 @@ import sys
 import numpy as np
 import pandas as pd
 
-from cellcycle_jax import files, schema
+from cellcycle_jax import files, locks, schema
 from cellcycle_jax.errors import EXIT_QUARANTINED, InputRefused, UsageError
 from data_prep import annotations, gather, listing_checks, pack, phase, qc, review, split
 from data_prep.sources import source_of
@@ -39,7 +39,7 @@ def prepare(config, fields_dir, out_dir, labels_csv=None, overwrite=False, stric
     """
     gather.check(config)
     out = pathlib.Path(out_dir)
-    with files.holding(out / ".lock"):
+    with locks.holding(out / ".lock"):
         return _prepare(config, fields_dir, out, labels_csv, overwrite, strict, keep)
 
 

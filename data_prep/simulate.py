@@ -1,10 +1,8 @@
 """Simulated microscope fields with a known answer, written as any microscope's files, and the truth beside them."""
 
 import dataclasses
-import multiprocessing
 import pathlib
 import zlib
-from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
 import pandas as pd
@@ -12,8 +10,9 @@ import scipy
 import tifffile
 from tqdm import tqdm
 
-from cellcycle_jax import files, machine
+from cellcycle_jax import files
 from cellcycle_jax.errors import UsageError
+from data_prep import processes
 from data_prep.simulation.camera import expose
 from data_prep.simulation.lines import LINES
 from data_prep.simulation.population import CHANNELS
@@ -58,16 +57,9 @@ def simulate(config, out_dir) -> None:
     settings, out_dir = checked(config), pathlib.Path(out_dir)
     names = [name for line in settings.lines for name in field_names(line, settings.fields_per_line)]
     _refuse_foreign_fields(out_dir, names)
-    jobs = [(settings, name, out_dir) for name in names]
-    workers = min(config.workers or machine.cores(), len(jobs))
-    bar = {"total": len(jobs), "desc": "simulate", "unit": "field"}
-    if workers == 1:
-        tables = list(tqdm(map(_write_field, jobs), **bar))
-    else:
-        # Not fork: the caller may hold threads (a progress bar, JAX) that do not survive it.
-        with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
-            tables = list(tqdm(pool.map(_write_field, jobs), **bar))
-    truth = pd.concat(tables, ignore_index=True)
+    done = processes.each(_write_field, names, (settings, out_dir), config.workers)
+    tables = dict(tqdm(done, total=len(names), desc="simulate", unit="field"))
+    truth = pd.concat([tables[name] for name in names], ignore_index=True)
     files.write_table(truth, out_dir / "truth.parquet", TRUTH_UNITS)
     versions = {"numpy": np.__version__, "scipy": scipy.__version__, "tifffile": tifffile.__version__}
     about = {"config": config.to_dict(), "versions": versions, "channels": CHANNELS, "label_images": LABEL_IMAGES,
@@ -103,8 +95,8 @@ def make_field(settings: Settings, name: FieldName):
     return expose(rng, plate_rng, scene.canvas, settings.nuisance, settings.pixel_um), scene
 
 
-def _write_field(job) -> pd.DataFrame:
-    settings, name, out_dir = job
+def _write_field(name, shared) -> pd.DataFrame:
+    settings, out_dir = shared
     image, scene = make_field(settings, name)
     text = f"plate={name.plate} well={name.well} site={name.site} line={name.cell_line}"
     pixels = image.transpose(2, 0, 1)

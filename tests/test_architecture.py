@@ -8,9 +8,9 @@ import pytest
 ROOT = pathlib.Path(__file__).parents[1]
 OURS = {"cellcycle_jax", "data_prep", "configs", "experiments", "tests", "launch"}
 SHARED_WORDS = {"cellcycle_jax.schema", "cellcycle_jax.errors", "cellcycle_jax.files", "cellcycle_jax.machine",
-                "cellcycle_jax.crop_file"}
+                "cellcycle_jax.crop_file", "cellcycle_jax.locks"}
 JAX = {"jax", "flax", "optax", "orbax"}
-SCIENCE_FREE = ("schema", "errors", "files", "machine", "crop_file")
+SCIENCE_FREE = ("schema", "errors", "files", "machine", "crop_file", "locks")
 
 
 def imports(path):
@@ -69,7 +69,7 @@ LAYERS = (
     ("allowed",),
     ("feed", "progress", "cohort"),
     ("programs",),
-    ("steps", "checkpoint", "layouts", "log", "table", "statistics", "crossvalidation", "calibration",
+    ("steps", "checkpoint", "layouts", "log", "wandb_log", "table", "statistics", "crossvalidation", "calibration",
      "explain.cam", "explain.pixels", "explain.edits", "explain.pieces", "explain.warp", "novelty", "alarms",
      "preemption", "study"),
     ("explain.taps",),
@@ -78,6 +78,7 @@ LAYERS = (
     ("records", "stored_config", "manifest", "crop_file"),
     ("models", "state", "augment"),
     ("runtime",),
+    ("locks", "interruption"),
     ("schema", "errors", "files", "machine", "families"),
 )
 

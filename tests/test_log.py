@@ -1,7 +1,6 @@
 import getpass
 import json
 import socket
-import sys
 
 from cellcycle_jax import log
 
@@ -36,21 +35,6 @@ def test_environment_names_no_host_user_or_folder():
     text = json.dumps(log.environment())
     assert '"jax": "0.' in text and socket.gethostname() not in text and "/" not in text
     assert getpass.getuser() not in text.replace("jaxlib", "")
-
-
-def test_wandb_off_is_not_imported(tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "wandb", None)  # importing it would raise
-    wandb = log.Wandb("off", {}, tmp_path, "id")
-    wandb.log({"step": 1})
-    wandb.finish()
-
-
-def test_a_failure_of_wandb_is_one_warning(tmp_path, monkeypatch, caplog):
-    monkeypatch.setitem(sys.modules, "wandb", None)
-    wandb = log.Wandb("offline", {}, tmp_path, "id")
-    wandb.log({"step": 1})
-    wandb.finish()
-    assert len(caplog.records) == 1 and "metrics.jsonl goes on" in caplog.text
 
 
 def test_what_stands_after_a_cut_off_line_is_still_read(tmp_path):

@@ -7,8 +7,8 @@ import sys
 import pytest
 
 STOPPED = """import sys
-from cellcycle_jax import files, preemption
-with files.holding(sys.argv[1]):
+from cellcycle_jax import locks, preemption
+with locks.holding(sys.argv[1]):
     preemption.ask_for_requeue()
     print("asked", flush=True)
     sys.exit(75)

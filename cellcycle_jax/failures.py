@@ -1,0 +1,68 @@
+"""What the system refuses, room on a disk, memory or a path, as one line: which, how much is free, and what to do."""
+
+import errno
+import pathlib
+import re
+import shutil
+
+from cellcycle_jax import machine
+from cellcycle_jax.errors import ResourceMissing, UsageError, UserError
+
+FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
+UNUSABLE_PATH = (errno.EACCES, errno.EPERM, errno.EROFS, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG)
+MIB, GIB = 2**20, 2**30
+
+
+def explained(error: BaseException, output: str = "") -> UserError | None:
+    """The error that a user can act on; None where it is none of the system's.
+
+    Args:
+        error: what was raised.
+        output: the folder that the command writes to, for errors that name no file; "" if it has none.
+    """
+    if isinstance(error, UserError):
+        return error
+    if isinstance(error, OSError):
+        return _of_path(error, output)
+    if isinstance(error, MemoryError):
+        return _of_memory(str(error))
+    text = str(error)
+    if "RESOURCE_EXHAUSTED" in text:  # of XLA; the runtime's own class may not even be imported here
+        return _of_memory(text)
+    if "No space left on device" in text or "Disk quota exceeded" in text:  # libraries that write in C++
+        return _full(output)
+    return None
+
+
+def _of_path(error, output):
+    place = str(error.filename or output or "output")
+    if error.errno in FULL_DISK:
+        return _full(place)
+    if error.errno == errno.ENOMEM:
+        return _of_memory("")
+    if error.errno in UNUSABLE_PATH:
+        return UsageError(f"{place}: cannot be used ({error.strerror}); name another path, or change its permissions")
+    return None
+
+
+def _full(place):
+    free = _free_bytes(place)
+    return ResourceMissing(f"{place or 'output'}: the disk is full{free}; free some space and run again")
+
+
+def _free_bytes(place) -> str:
+    """How much room there is at a path, or at the nearest folder above it that is there, in words."""
+    path = pathlib.Path(place or ".").absolute()
+    for folder in (path, *path.parents):
+        if folder.is_dir():
+            return f" ({shutil.disk_usage(folder).free / MIB:,.1f} MiB free in {folder})"
+    return ""
+
+
+def _of_memory(text):
+    """`text` may say how much was asked for."""
+    wanted = re.search(r"\d[\d,.]* ?(?:bytes|[KMGTPE]i?B)", text)
+    asked = f" ({wanted[0]} asked for)" if wanted else ""
+    free = f"{machine.free_memory() / GIB:.1f} GiB are free"
+    return ResourceMissing(f"memory does not suffice{asked}, {free}; close other programs or ask for more memory, or "
+                           "use smaller batches or fields, or fewer workers")
