@@ -27,7 +27,7 @@ ALLOWED = (
     ("augment.intensity", "0 to 2", lambda v: 0 <= v <= 2),
     ("optimizer.name", f"one of {', '.join(optim.OPTIMIZERS)}", lambda v: v in optim.OPTIMIZERS),
     ("optimizer.schedule", f"one of {', '.join(optim.SCHEDULES)}", lambda v: v in optim.SCHEDULES),
-    ("optimizer.learning_rate", "above 0, at most 1000", lambda v: 0 < v <= 1000),
+    ("optimizer.learning_rate", "above 0 and finite", lambda v: 0 < v < math.inf),
     ("optimizer.weight_decay", "at least 0 and finite", lambda v: 0 <= v < math.inf),
     ("train.batch_size", "1 to 65,536", lambda v: 1 <= v <= 65_536),
     ("train.steps", "1 to 10^9", lambda v: 1 <= v <= MANY),
