@@ -28,7 +28,7 @@ from cellcycle_jax import interruption
 if __name__ == "__main__":  # before the imports below, which take a while
     interruption.end_at_once(next((word for word in sys.argv[1:] if not word.startswith("-")), "launch.py"))
 
-from cellcycle_jax import failures  # noqa: E402
+from cellcycle_jax import failures, files  # noqa: E402
 from cellcycle_jax.errors import EXIT_QUARANTINED, InputRefused, UsageError  # noqa: E402
 from configs import base  # noqa: E402
 from configs.load import load, load_study  # noqa: E402
@@ -294,6 +294,7 @@ def _folder(flag, path):
 def _run_folder(arguments):
     """--workdir of a command about a run, which is told where its data set is now if --data says so."""
     folder = _folder("--workdir", arguments.workdir)
+    files.require_writable(folder)
     if arguments.data:
         from cellcycle_jax import run_record
 

@@ -73,24 +73,35 @@ def _stains(known, field_id, rows):
             value = float(_strength(rows.iloc[:1], channel)[i].iloc[0])
             if np.isnan(value) or low / RANGE_FACTOR <= value <= high * RANGE_FACTOR:
                 continue
-            words = (f"{channel} stain: {value:.3g} above background, training fields {low:.3g} to {high:.3g}" if i == 0
-                     else f"{channel} contrast: stain over background {value:.3g}, training fields {low:.3g} to "
-                          f"{high:.3g}")
+            words = (f"{channel} stain: {plain(value)} above background, training fields {span(low, high)}" if i == 0
+                     else f"{channel} contrast: stain over background {plain(value)}, training fields "
+                          f"{span(low, high)}")
             yield Alarm(field_id, kind, channel, value, (low / RANGE_FACTOR, high * RANGE_FACTOR), words)
 
 
 def _pixels(known, field_id, rows):
     value = float(table.pixel_size(rows).iloc[0])
     trained = "unknown in training" if known.pixel_um is None else (
-        f"training fields {known.pixel_um[0]:.3g} to {known.pixel_um[1]:.3g} um per px")
+        f"training fields {span(*known.pixel_um)} um per px")
     if known.pixel_um is None:
         allowed, usual = None, np.isnan(value)
     else:
         allowed = (known.pixel_um[0] / PIXEL_FACTOR, known.pixel_um[1] * PIXEL_FACTOR)
         usual = allowed[0] <= value <= allowed[1]
     if not usual:
-        found = "unknown" if np.isnan(value) else f"{value:.3g} um per px"
+        found = "unknown" if np.isnan(value) else f"{plain(value)} um per px"
         yield Alarm(field_id, "pixel_size", "", value, allowed, f"pixel size: {found}, {trained}")
+
+
+def plain(value: float) -> str:
+    """A number as people write it: 16,200 and 0.325, never 1.62e+04."""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def span(low: float, high: float) -> str:
+    """A range of numbers; one number where its ends read alike."""
+    ends = dict.fromkeys((plain(low), plain(high)))
+    return " to ".join(ends)
 
 
 def _line(known, field_id, rows):

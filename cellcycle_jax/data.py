@@ -129,6 +129,22 @@ def provenance(data_dir) -> dict:
     return {"notes": [], **made, "config": stored_config.read(config, stored_config.PREPARATION, f"{path}: config")}
 
 
+def recorded_sha256(data_dir, name: str) -> str | None:
+    """The SHA-256 that `prepare` wrote down of a file of the data set; None where nothing is written down.
+
+    Raises:
+        StoredStateRefused: DATA/provenance.json is damaged.
+    """
+    path = pathlib.Path(data_dir) / PROVENANCE
+    if not path.is_file():
+        return None
+    try:
+        return files.read_json(path).get("sha256", {}).get(name)
+    except (ValueError, AttributeError, RecursionError) as error:
+        raise StoredStateRefused(f"{path}: damaged ({type(error).__name__}: {error}); run `launch.py prepare` "
+                                 "again") from None
+
+
 def _require_provenance(path):
     if not path.is_file():
         raise StoredStateRefused(f"{path}: not there, so this is no finished data set; finish `launch.py prepare`")

@@ -38,6 +38,22 @@ def temporary_beside(path):
     return path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp{path.suffix}")
 
 
+def require_writable(folder) -> None:
+    """Find out before any work whether files can be made in a folder.
+
+    Raises:
+        OSError: they cannot; names the folder.
+    """
+    probe = temporary_beside(pathlib.Path(folder) / "probe")
+    try:
+        probe.touch()
+    except OSError as error:
+        error.filename = str(folder)
+        raise
+    finally:
+        probe.unlink(missing_ok=True)
+
+
 def write_text(path, text: str) -> None:
     """Write `text` to `path` as UTF-8, whole or not at all."""
     with replacing(path) as temporary:

@@ -10,15 +10,16 @@ from tqdm import tqdm
 
 from cellcycle_jax import calibration, data, files, log, novelty, schema, statistics
 from cellcycle_jax.run import BATCH
+from cellcycle_jax.verdict import INSIST, WITHHELD, Verdict
 
 CHUNK = 8 * BATCH  # cells in memory at once, beside one field
 MANY_FIELDS = 10  # from here on intervals resample fields; fewer fields would give too narrow ones
 SEED = 0  # of the resamples
 MOST_LINES = 15  # on the terminal
-UNCERTAIN, UNLIKE, REJECTED = "uncertain", "unlike training", "rejected"
+UNCERTAIN, UNLIKE, REJECTED = "uncertain", "unlike training", "rejected"  # why a cell gets no decision
 
 
-def predict_cells(predictor, cells: pd.DataFrame, crops_dir, channels) -> pd.DataFrame:
+def predict_cells(predictor, cells: pd.DataFrame, crops_dir, channels, withhold: bool = False) -> pd.DataFrame:
     """A class, or a reason for none, for every object of new fields.
 
     Args:
@@ -26,6 +27,7 @@ def predict_cells(predictor, cells: pd.DataFrame, crops_dir, channels) -> pd.Dat
         cells: one row per object, rejected ones too, with the columns of cells.parquet.
         crops_dir: work folder with the crops of every field that has usable cells; see `crop_file`.
         channels: of those crops, in order.
+        withhold: make no prediction a decision, whatever its confidence; see `verdict`.
 
     Returns:
         The rows of `cells` in their order. Between Metadata_ and measurements stand predicted ("" where rejected),
@@ -51,6 +53,9 @@ def predict_cells(predictor, cells: pd.DataFrame, crops_dir, channels) -> pd.Dat
         found.append(_judged(predictor, logits, embedding, ordered.iloc[done : done + len(crops)]))
         done += len(crops)
     added = pd.concat(found).reindex(cells.index)
+    if withhold:
+        added["decision"] = ""
+        added["abstained_because"] = WITHHELD
     texts = ["predicted", "decision", "abstained_because", "novelty_cause"]
     added[texts] = added[texts].fillna("").astype(str)
     rejected = cells[schema.REJECT] != ""
@@ -107,7 +112,8 @@ def summarise(predictor, cells: pd.DataFrame, alarms, fields=()) -> dict:
     return {
         "run_id": predictor.run_id, "step": predictor.step, "note": predictor.note, "classes": predictor.classes,
         "channels": predictor.channels, "min_confidence": predictor.min_confidence, "confidence": confidence,
-        "validation": predictor.validation, "n_fields": len(set(cells[schema.FIELD]) | set(fields)),
+        "validation": predictor.validation, "verdict": dataclasses.asdict(predictor.verdict),
+        "n_fields": len(set(cells[schema.FIELD]) | set(fields)),
         "n_objects": len(cells), "n_usable": len(usable), "n_decided": int((usable["decision"] != "").sum()),
         "predicted": _counts(usable["predicted"], predictor.classes),
         "decision": _counts(usable["decision"], predictor.classes),
@@ -196,14 +202,30 @@ def say(summary: dict) -> None:
     counts = [f"{summary['n_objects']:,} objects in {of} fields, {summary['n_decided']:,} decided"
               + (f"; {because}" if because else "")]
     lines = [_line(line or "unknown line", part) for line, part in summary["cell_lines"].items()]
-    expected = summary["validation"]
-    right = [] if expected["accuracy"] is None else [
-        f"on fields like those of training {expected['coverage']:.0%} of cells are sure enough (confidence "
-        f"{summary['min_confidence']:g}) and {expected['accuracy']:.1%} of these right; on others nobody knows"]
     told = [f"note: {summary['note']}"] if summary["note"] else []
-    text = [*alarms[:5], *counts, *lines[:5], *right, *told, *notes[:2]]
-    hidden = len(alarms) + len(lines) + len(notes) - len(alarms[:5]) - len(lines[:5]) - len(notes[:2])
+    worth = [Verdict(**summary["verdict"]).words, *_insist(summary)]
+    text = [*worth, *alarms[:4], *counts, *lines[:3], expected(summary), *told, *notes[:2]]
+    hidden = len(alarms[4:]) + len(lines[3:]) + len(notes[2:])
     print("\n".join(text + ([f"and {hidden} more in predict.json"] if hidden else [])), flush=True)
+
+
+def _insist(summary) -> list[str]:
+    """How to get decisions all the same, where the verdict withholds them."""
+    if not summary["verdict"]["withhold"] or summary["n_decided"]:
+        return []
+    return [f"so no cell is decided; the table holds what it says of each all the same ({INSIST} decides nevertheless)"]
+
+
+def expected(summary: dict) -> str:
+    """What to expect on fields like those of training: how many cells are sure enough, how many of each class right."""
+    known = summary["validation"]
+    parts = []
+    for name, found in known.get("precision", {}).items():
+        right = "unknown" if found["value"] is None else f"{found['value']:.1%} right"
+        parts.append(f"{name}: {right} of {found['n']} called")
+    precision = "; ".join(parts) or "how many of these are right was not worked out for each class"
+    return (f"on fields like those of training {known['coverage']:.0%} of cells are sure enough (confidence "
+            f"{summary['min_confidence']:g}); {precision}; on others nobody knows")
 
 
 def _line(name, part):

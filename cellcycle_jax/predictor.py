@@ -30,13 +30,17 @@ from cellcycle_jax import (
     state,
     stored_config,
     table,
+    verdict,
 )
 from cellcycle_jax.errors import InputRefused, StoredStateRefused
+from cellcycle_jax.explain.passport import read_passport
 
 FOLDER, RECORD, WEIGHTS = "predictor", "predictor.json", "weights.npz"
 NOVELTY = "novelty"  # in weights.npz, beside the variables of the model: what training cells look like to it
 FORMAT = 1  # of the folder; another number is refused
 SIMULATED = "trained on simulated fields"
+LEAST_CALLED = 30  # cells called a class without which nothing is said of how many of them are right
+UNREADABLE = (OSError, ValueError, TypeError, KeyError, RecursionError, zipfile.BadZipFile)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,6 +63,7 @@ class Predictor:
     run_id: str
     preparation: dict  # config and channels with which the fields of training were prepared
     validation: dict  # how good it was on fields that it was not trained on
+    explained: dict | None  # what the passport said of these weights, see `verdict.summary_of`; None: nothing
     note: str  # said with every prediction, "" for nothing
     cells: novelty.KnownCells
     fields: alarms.KnownFields
@@ -77,6 +82,11 @@ class Predictor:
         model_input.require_compartments(crops.compartments_present, chosen.mask, chosen.scale)
         inputs = run.inputs_of(self.training, data.channel_indices(crops, self.channels))
         return run.predict(self.model, self.variables, inputs, crops)
+
+    @property
+    def verdict(self) -> verdict.Verdict:
+        """What is known of its worth."""
+        return verdict.verdict_of(self.explained, self.validation, self.classes)
 
     def require_channels(self, channels) -> None:
         """Refuse crops that lack a channel which the model was trained with.
@@ -138,9 +148,38 @@ def freeze(trained: run.Run, crops: data.Crops, predicted, scores: dict) -> path
     with files.replacing(folder / WEIGHTS) as temporary:
         np.savez(temporary, **traverse_util.flatten_dict(arrays, sep="/"))
     record["weights_sha256"] = files.sha256(folder / WEIGHTS)
+    passport = read_passport(trained.workdir)
+    if passport and _is_of(passport, record):
+        record["explained"] = verdict.summary_of(passport)
+    _write_record(folder, record)
+    return folder
+
+
+def add_verdict(workdir, passport: dict) -> None:
+    """Let the predictor in a run folder know what the passport says, if it is of the same weights.
+
+    Args:
+        workdir: the run folder; without a predictor nothing is done, and `freeze` looks for the passport.
+        passport: as `passport.make_passport` makes it.
+
+    Raises:
+        StoredStateRefused: the predictor is damaged.
+    """
+    folder = pathlib.Path(workdir) / FOLDER
+    if not (folder / RECORD).is_file():
+        return
+    record = _read_record(folder)
+    if _is_of(passport, record):
+        _write_record(folder, record | {"explained": verdict.summary_of(passport)})
+
+
+def _is_of(passport, record) -> bool:
+    return (passport["run_id"], passport["step"]) == (record["run_id"], record["step"])
+
+
+def _write_record(folder, record) -> None:
     record = files.plain(record)  # as it is read back, which is what the digest is of
     files.write_json(folder / RECORD, record | {"sha256": _digest(record)})
-    return folder
 
 
 def _described(trained, own, made) -> dict:
@@ -160,12 +199,32 @@ def _described(trained, own, made) -> dict:
 def _expected(crops, logits, scores, min_confidence, judged) -> dict:
     """What to expect of predictions on fields like those of validation."""
     prob = calibration.apply_temperature(logits, scores["temperature"])
-    sure, known = prob.max(axis=1) >= min_confidence, crops.label != schema.NO_LABEL
-    right = (prob.argmax(axis=1) == crops.label)[sure & known]
+    sure = prob.max(axis=1) >= min_confidence
+    decided = sure & (crops.label != schema.NO_LABEL)
     return {"balanced_accuracy": scores["model"]["balanced_accuracy"], "confidence": scores["confidence"],
             "n_cells": scores["n_cells"], "n_fields": scores["n_fields"], "n_groups": scores["n_groups"],
-            "coverage": float(sure.mean()), "accuracy": float(right.mean()) if len(right) else None,
-            "unlike": float((judged["novelty"] > 1).mean())}
+            "coverage": float(sure.mean()), "unlike": float((judged["novelty"] > 1).mean()),
+            "precision": precision_by_class(prob[decided].argmax(axis=1), crops.label[decided], crops.classes)}
+
+
+def precision_by_class(called, label, classes) -> dict:
+    """Of the cells that are called each class, the share that is right, and of how many.
+
+    Args:
+        called: i64 [n], index of the class that each cell is called.
+        label: i32 [n], index of its label.
+        classes: names.
+
+    Returns:
+        {class: {"n": int, "value": float, or None of fewer than `LEAST_CALLED` cells}}.
+    """
+    found = {}
+    for number, name in enumerate(classes):
+        of_class = called == number
+        n = int(of_class.sum())
+        value = float((label[of_class] == number).mean()) if n >= LEAST_CALLED else None
+        found[name] = {"n": n, "value": value}
+    return found
 
 
 def load_predictor(folder) -> Predictor:
@@ -182,6 +241,19 @@ def load_predictor(folder) -> Predictor:
         folder = inside
     if not (folder / RECORD).is_file():
         raise StoredStateRefused(f"{folder}: no {RECORD}; name a run folder, or the folder {FOLDER} of one")
+    record = _read_record(folder)
+    try:
+        if files.sha256(folder / WEIGHTS) != record["weights_sha256"]:
+            raise ValueError(f"SHA-256 of {WEIGHTS} differs")
+        record = _of_today(record, folder / RECORD)
+        with np.load(folder / WEIGHTS, allow_pickle=False) as stored:
+            return _predictor(record, dict(stored))
+    except UNREADABLE as error:
+        raise _damaged(folder, error) from None
+
+
+def _read_record(folder) -> dict:
+    """predictor.json, if it is as it was written and of this format; it need not have all fields of today."""
     try:
         record = files.read_json(folder / RECORD)
         if record["format"] != FORMAT:
@@ -189,14 +261,14 @@ def load_predictor(folder) -> Predictor:
                                      f"program, which reads {FORMAT}; run `launch.py evaluate` with this one")
         if record["sha256"] != _digest(record):
             raise ValueError("SHA-256 differs")
-        if files.sha256(folder / WEIGHTS) != record["weights_sha256"]:
-            raise ValueError(f"SHA-256 of {WEIGHTS} differs")
-        record = _of_today(record, folder / RECORD)
-        with np.load(folder / WEIGHTS, allow_pickle=False) as stored:
-            return _predictor(record, dict(stored))
-    except (OSError, ValueError, TypeError, KeyError, zipfile.BadZipFile) as error:
-        raise StoredStateRefused(f"{folder}: damaged or incomplete ({type(error).__name__}: {error}); copy it again, "
-                                 "or run `launch.py evaluate` again") from None
+    except UNREADABLE as error:
+        raise _damaged(folder, error) from None
+    return {"explained": None, **record}
+
+
+def _damaged(folder, error):
+    return StoredStateRefused(f"{folder}: damaged or incomplete ({type(error).__name__}: {error}); copy it again, or "
+                              "run `launch.py evaluate` again")
 
 
 def _of_today(record, where) -> dict:
@@ -220,7 +292,7 @@ def _predictor(record, arrays) -> Predictor:
     measurements = tuple(novelty.Measurement(**m) for m in cells["measurements"])
     texts = ("channels", "classes", "markers", "stains")
     plain = ("nucleus", "crop_px", "um_per_px", "temperature", "min_confidence", "step", "run_id", "preparation",
-             "validation", "note")
+             "validation", "explained", "note")
     return Predictor(
         model=model, variables=jax.device_put(variables), training=training,
         **{name: tuple(record[name]) for name in texts}, **{name: record[name] for name in plain},

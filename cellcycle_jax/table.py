@@ -5,7 +5,7 @@ import pathlib
 import numpy as np
 import pandas as pd
 
-from cellcycle_jax import data, schema
+from cellcycle_jax import data, files, schema
 from cellcycle_jax.errors import StoredStateRefused
 
 _TEXTS = (
@@ -24,11 +24,15 @@ def load_cells(data_dir) -> pd.DataFrame:
         One row per object, the rejected ones too; a missing text is "".
 
     Raises:
-        StoredStateRefused: the file is missing, damaged, lacks a column, or names a cell twice.
+        StoredStateRefused: the file is missing, damaged or changed, lacks a column, or names a cell twice.
     """
     path = pathlib.Path(data_dir) / "cells.parquet"
     if not path.is_file():
         raise StoredStateRefused(f"{path}: no such file; run prepare, or give --data the folder that it made")
+    recorded = data.recorded_sha256(data_dir, path.name)
+    if recorded and files.sha256(path) != recorded:
+        raise StoredStateRefused(f"{path}: not as prepare wrote it (its SHA-256 is not that of provenance.json); bring "
+                                 "it back from a copy, or run prepare again")
     try:
         cells = pd.read_parquet(path)
     except Exception as error:  # pyarrow raises many kinds for damaged bytes; all of them mean the same to the user

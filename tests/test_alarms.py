@@ -26,8 +26,8 @@ def test_fields_like_those_of_training_raise_nothing(fields):
 @pytest.mark.parametrize("columns, kind, sentence", [
     ({schema.reference_column("DNA"): 10.0}, "stain_strength", "DNA stain: 10 above background, training fields "),
     ({"Metadata_Background_Golgi": 900.0}, "contrast", "Golgi contrast: stain over background "),
-    ({schema.PIXEL_SIZE: 1.0}, "pixel_size", "pixel size: 1 um per px, training fields 0.5 to 0.5 um per px"),
-    ({schema.PIXEL_SIZE: np.nan}, "pixel_size", "pixel size: unknown, training fields 0.5 to 0.5 um per px"),
+    ({schema.PIXEL_SIZE: 1.0}, "pixel_size", "pixel size: 1 um per px, training fields 0.5 um per px"),
+    ({schema.PIXEL_SIZE: np.nan}, "pixel_size", "pixel size: unknown, training fields 0.5 um per px"),
     ({schema.CELL_LINE: "RPE1"}, "cell_line", "cell line: RPE1, trained on HeLa"),
 ])
 def test_what_is_unlike_about_a_field_is_said(fields, columns, kind, sentence):

@@ -57,10 +57,11 @@ def test_the_package_itself_imports_nothing():
 LAYERS = (
     ("sweep", "sweep_plan", "sweep_scores", "report.sweep_table", "report.sweep_figures"),
     ("evaluate", "loop", "discover", "predict", "explain.maps", "report.page"),
+    ("predictor",),
     ("explain.shortcut_checks", "explain.pictures", "explain.passport"),
     ("explain.checks",),
     ("explain.shortlist",),
-    ("ranking", "report.words", "predictor", "assembly", "explain.faithfulness", "explain.sanity",
+    ("ranking", "report.words", "assembly", "explain.faithfulness", "explain.sanity",
      "explain.doses", "explain.shortcuts", "explain.named"),
     ("run", "separation", "explain.localise", "explain.channels", "explain.contrast", "baselines", "report.scatter",
      "report.gallery", "report.figures", "report.explain_figures"),
@@ -78,7 +79,7 @@ LAYERS = (
     ("records", "stored_config", "manifest", "crop_file"),
     ("models", "state", "augment"),
     ("runtime",),
-    ("locks", "interruption"),
+    ("locks", "interruption", "verdict"),
     ("schema", "errors", "files", "machine", "families"),
 )
 

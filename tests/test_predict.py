@@ -190,10 +190,35 @@ def test_the_terminal_names_what_is_unlike_first_and_stays_short(known, predicte
     cells = predicted.assign(**{schema.PIXEL_SIZE: 1.0, schema.CELL_LINE: [f"line {i % 9}" for i in range(150)]})
     predict.say(predict.summarise(known, cells, alarms.judge_fields(known.fields, cells)))
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == ("look here first: pixel size: 1 um per px, training fields 0.5 to 0.5 um per px (test-0; 38 of "
-                        "38 fields)")
+    assert lines[0].startswith("verdict on this network: not explained. Whether it reads the cell was not asked")
+    assert lines[1] == ("look here first: pixel size: 1 um per px, training fields 0.5 um per px (test-0; 38 of 38 "
+                        "fields)")
     assert len(lines) <= predict.MOST_LINES and lines[-1].endswith(" more in predict.json")
     assert "note: trained on simulated fields" in lines
+
+
+def test_a_network_that_is_not_relied_on_decides_nothing_and_says_all_the_same(known, new, predicted, tmp_path, capsys):
+    found = predict.predict_cells(known, *new, tiny.CHANNELS, withhold=True)
+    assert set(found["decision"]) == {""} and set(found["abstained_because"]) == {"not relied on"}
+    pd.testing.assert_frame_equal(found[["predicted", *PROBABILITIES]], predicted[["predicted", *PROBABILITIES]])
+    shortcut = dataclasses.replace(known, explained={"status": "shortcut", "sentence": "Do not trust it."})
+    predict.say(predict.summarise(shortcut, found, []))
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("verdict on this network: shortcut. Do not trust it. Balanced accuracy 0.90 on 12")
+    assert "no cell is decided" in lines[1] and "--decide_anyway" in lines[1]
+    assert "0 decided; 150 not relied on" in lines[2]
+    predict.say(predict.summarise(shortcut, predicted, []))  # the user insisted
+    assert "--decide_anyway" not in capsys.readouterr().out
+
+
+def test_what_to_expect_is_said_for_each_class_and_not_of_few_cells():
+    known = {"coverage": 0.7, "precision": {"G1/S": {"n": 310, "value": 0.951}, "G2": {"n": 12, "value": None}}}
+    assert predict.expected({"validation": known, "min_confidence": 0.8}) == (
+        "on fields like those of training 70% of cells are sure enough (confidence 0.8); G1/S: 95.1% right of 310 "
+        "called; G2: unknown of 12 called; on others nobody knows")
+    older = {"coverage": 0.7, "accuracy": 1.0}  # what predictors held before
+    said = predict.expected({"validation": older, "min_confidence": 0.8})
+    assert "not worked out for each class" in said and "100" not in said
 
 
 # The whole way on simulated fields that were not trained on: no false alarm, and one where pictures are spoilt.

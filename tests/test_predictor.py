@@ -147,8 +147,45 @@ def test_what_to_expect_is_that_of_the_sure_validation_cells(run, tmp_path):
     sure = confidence > trained.config.predict.min_confidence
     assert 0 < (sure & labelled).sum() < labelled.sum() and not labelled[sure].all()
     assert expected["coverage"] == pytest.approx(sure.mean()) == 0.5
-    right = (prob.argmax(axis=1) == crops.label)[sure & labelled]
-    assert expected["accuracy"] == pytest.approx(right.mean())
+    called = prob.argmax(axis=1)[sure & labelled]
+    counts = {name: {"n": int((called == i).sum()), "value": None} for i, name in enumerate(crops.classes)}
+    assert expected["precision"] == counts  # of fewer than thirty cells nothing is said
+
+
+def test_how_many_of_the_cells_called_a_class_are_right_is_said_of_thirty_or_more():
+    called = np.array([0] * 40 + [1] * 30 + [2] * 29)
+    label = np.array([0] * 30 + [1] * 10 + [1] * 27 + [0] * 3 + [2] * 29)
+    assert predictor.precision_by_class(called, label, ("a", "b", "c")) == {
+        "a": {"n": 40, "value": 0.75}, "b": {"n": 30, "value": 0.9}, "c": {"n": 29, "value": None}}
+
+
+def passport_of(run, status="caution", **changes):
+    trained = load_run(run)
+    checks = [{"name": "score above chance", "passed": True, "sentence": "It is 0.9.", "alarm": False}]
+    return {"format": 2, "status": status, "verdict": ["A sentence.", "Another."], "checks": checks,
+            "run_id": trained.run_id, "step": trained.step} | changes
+
+
+def test_what_the_passport_says_reaches_the_predictor_whichever_is_made_first(run, tmp_path):
+    workdir = shutil.copytree(run, tmp_path / "run")
+    assert predictor.load_predictor(workdir).explained is None
+    predictor.add_verdict(workdir, passport_of(workdir))
+    kept = predictor.load_predictor(workdir).explained
+    assert (kept["status"], kept["sentence"], kept["score"]) == ("caution", "A sentence.", "It is 0.9.")
+    files.write_json(workdir / "explain" / "passport.json", passport_of(workdir, "shortcut"))
+    freeze(workdir)
+    assert predictor.load_predictor(workdir).explained["status"] == "shortcut"
+
+
+def test_a_passport_of_other_weights_or_of_another_run_says_nothing(run, tmp_path):
+    workdir = shutil.copytree(run, tmp_path / "run")
+    for changes in ({"step": 999}, {"run_id": "other"}):
+        predictor.add_verdict(workdir, passport_of(workdir, **changes))
+        files.write_json(workdir / "explain" / "passport.json", passport_of(workdir, **changes))
+        freeze(workdir)
+        assert predictor.load_predictor(workdir).explained is None
+    predictor.add_verdict(tmp_path, passport_of(workdir))  # no predictor there, and none made
+    assert not (tmp_path / "predictor").exists()
 
 
 def test_predictor_json_never_lies_there_without_its_digest(run, tmp_path, monkeypatch):

@@ -93,3 +93,26 @@ def test_measurements_of_chosen_channels_never_touch_the_marker():
     assert table.measurements(cells, ["DNA", "CENPF"], ("CENPF",), nucleus="DNA") == dna
     assert table.measurements(cells, ["Golgi"], ("CENPF",), nucleus="DNA") == golgi
     assert table.measurements(cells, ["Golgi"], ("CENPF",)) == [schema.NUCLEAR_AREA, *golgi]
+
+
+def test_a_table_that_is_not_as_it_was_written_is_refused(tmp_path):
+    path = tmp_path / "cells.parquet"
+    files.write_table(make_cells(), path)
+    files.write_json(tmp_path / "provenance.json", {"sha256": {"cells.parquet": files.sha256(path)}})
+    assert len(table.load_cells(tmp_path)) == 6
+    cells = make_cells()
+    cells[schema.NUCLEAR_AREA] /= 2  # readable and complete, with other numbers
+    files.write_table(cells, path)
+    with pytest.raises(StoredStateRefused, match="cells.parquet: not as prepare wrote it"):
+        table.load_cells(tmp_path)
+
+
+def test_a_flipped_byte_of_a_table_is_noticed_wherever_it_is(tmp_path):
+    path = tmp_path / "cells.parquet"
+    files.write_table(make_cells(), path)
+    files.write_json(tmp_path / "provenance.json", {"sha256": {"cells.parquet": files.sha256(path)}})
+    whole = path.read_bytes()
+    for place in np.random.default_rng(0).integers(0, len(whole), 40):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        with pytest.raises(StoredStateRefused, match="cells.parquet"):
+            table.load_cells(tmp_path)
