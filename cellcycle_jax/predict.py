@@ -46,8 +46,7 @@ def predict_cells(predictor, cells: pd.DataFrame, crops_dir, channels, withhold:
     vocabulary = predictor.vocabulary(channels)
     shown = tqdm(by_field, desc="predict", unit="field", disable=None)
     parts = (data.crops_of_field(crops_dir, rows[schema.FIELD].iloc[0], rows, vocabulary) for rows in shown)
-    nothing = {name: np.zeros((0, layer.means.shape[1])) for name, layer in predictor.cells.layers.items()}
-    found, done = [_judged(predictor, np.zeros((0, len(predictor.classes))), nothing, ordered.iloc[:0])], 0
+    found, done = [_nothing_judged(predictor, ordered.index[:0])], 0
     for crops in in_chunks(parts, CHUNK):
         logits, embedding = predictor.predict(crops)
         found.append(_judged(predictor, logits, embedding, ordered.iloc[done : done + len(crops)]))
@@ -93,6 +92,14 @@ def _judged(predictor, logits, embedding, rows) -> pd.DataFrame:
                "abstained_because": np.where(unlike, f"{UNLIKE}: " + judged["why"], np.where(sure, "", UNCERTAIN)),
                "novelty": judged["novelty"].to_numpy(), "novelty_cause": judged["cause"].to_numpy()}
     return pd.DataFrame(columns, index=rows.index)
+
+
+def _nothing_judged(predictor, index) -> pd.DataFrame:
+    """The new columns without a row: a plate may hold no usable cell, and then nothing was measured either."""
+    numbers = [f"{head}_{name}" for head in ("prob", "calibrated") for name in predictor.classes]
+    types = {"predicted": str, **dict.fromkeys(numbers, np.float32), "confidence": np.float32, "decision": str,
+             "abstained_because": str, "novelty": np.float64, "novelty_cause": str}  # fmt: skip
+    return pd.DataFrame({name: pd.Series([], dtype=kind) for name, kind in types.items()}, index=index)
 
 
 def summarise(predictor, cells: pd.DataFrame, alarms, fields=()) -> dict:

@@ -8,6 +8,7 @@ import dataclasses
 import pathlib
 import sys
 
+import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
@@ -61,7 +62,7 @@ def gather(
         needed: channels that the fields must have, beside those that the config names.
         strict: refuse everything when one file is refused, instead of setting it aside.
         only_needed: take the nuclear channel, those `needed`, and of the config's stains those that are there; leave
-            out all others.
+            out all others. Fields without any usable nucleus are then no error but a table that says so.
         before_reading: function of (config, list of fields, their folder) that refuses what it must before any field
             is read; None: nothing more is asked.
 
@@ -85,12 +86,15 @@ def gather(
     if quarantined and (strict or len(quarantined) == len(found)):
         raise InputRefused(next(iter(quarantined.values())))
     table = work_folder.read(recipe.crops, [file for file in found if file.field_id not in quarantined])
-    if table.empty:
+    if table.empty and not only_needed:
         raise InputRefused(f"--fields={fields_dir}: no nucleus in {len(found)} fields; "
                            "check config.channels.nucleus and config.segmentation.nucleus_diameter")
     _refuse_mixed_units(table)
-    table[schema.REJECT] = quality.rejections(table, config.channels.nucleus, config.quality)
-    table = _add_references(table, recipe.channels, config)
+    table[schema.REJECT] = quality.rejections(table, config.channels.nucleus, config.quality) if len(table) else ""
+    usable = table[table[schema.REJECT] == ""]
+    if usable.empty and not only_needed:
+        raise InputRefused("no usable nucleus: every object was set aside; see the quality section of the config")
+    table = _add_references(table, usable, recipe.channels, config)
     notes = sizes.notes(table, recipe.config)
     dark = _plates_without_light(table, config.illumination)
     return Gathered(table, recipe, found, quarantined, dark, notes)
@@ -187,11 +191,15 @@ def _extract(file, recipe) -> str:
     return ""
 
 
-def _add_references(table, channels, config):
-    """The table with Metadata_Reference_<channel>; a field without usable cells takes its plate's median."""
-    usable = table[table[schema.REJECT] == ""]
+def _add_references(table, usable, channels, config):
+    """The table with Metadata_Reference_<channel>; a field without usable cells takes its plate's median.
+
+    Args:
+        table: all objects; usable: those that are not set aside. Without any there are no references.
+        channels: of all fields; config: of preparation.
+    """
     if usable.empty:
-        raise InputRefused("no usable nucleus: every object was set aside; see the quality section of the config")
+        return table.assign(**{schema.reference_column(name): np.nan for name in channels})
     chosen = config.reference
     found = intensity.references(usable, channels, config.channels.nucleus, chosen.by, chosen.nucleus == "g1_peak")
     for name in channels:

@@ -68,14 +68,19 @@ def _path(folder, field_id):
 
 
 def read(folder, found: list[FieldFile]) -> pd.DataFrame:
-    """The rows of finished fields, in the order of `found`, with what is known of each field."""
+    """The rows of finished fields, in the order of `found`, with what is known of each field.
+
+    Where no field holds an object, a table without rows: of measurements it has no columns either.
+    """
     parts = []
     for start in range(0, len(found), BATCH):
         tables = [_rows_of(folder, file) for file in found[start : start + BATCH]]
         tables = [table for table in tables if len(table)]
         if tables:
             parts.append(pd.concat(tables, ignore_index=True))
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+    if parts:
+        return pd.concat(parts, ignore_index=True)
+    return _rows_of(folder, found[0]) if found else pd.DataFrame()
 
 
 def _rows_of(folder, file) -> pd.DataFrame:

@@ -1,0 +1,125 @@
+"""Several commands one after another: all of it for a folder of fields, and the demo.
+
+Each command is done by `step`, as if it had been typed; its exit code decides whether the next one begins.
+"""
+
+import pathlib
+import shutil
+import time
+
+from cellcycle_jax import files
+from cellcycle_jax.errors import EXIT_QUARANTINED, UsageError
+
+STATE = "run.json"  # what was asked for, and which commands are finished
+ABOUT_RUN = ("evaluate", "explain", "discover", "report")
+
+# folder of a demo -> what shows that a command of ours made it
+DEMO_MARKS = {
+    "fields": ("simulation.json", "fields/*.ome.tif"),
+    "data": ("provenance.json", "tfds/cells", ".work-*"),
+    "run": ("config.json", ".lock"),
+}
+
+
+def run(fields, preparation, prepared_by, training, training_file, out, step) -> int:
+    """From a folder of fields to a report; what an earlier call has finished is not done again.
+
+    Args:
+        fields: folder with the microscope fields.
+        preparation: preparation config, changes of the command line applied.
+        prepared_by: the words by which `prepare` gets that config.
+        training: training config; training_file: its file.
+        out: folder that receives data/, run/ and run.json.
+        step: does one command, a list of words, and returns its exit code.
+
+    Returns:
+        The exit code: 0, that of the first command that failed, or 4 where files were set aside.
+
+    Raises:
+        UsageError: the folder holds the work of other fields or configs.
+    """
+    out = pathlib.Path(out)
+    asked = {"fields": str(pathlib.Path(fields).absolute()), "preparation": preparation.to_dict(),
+             "training": training.to_dict()}  # fmt: skip
+    asked = files.plain(asked)
+    finished = _finished(out, asked)
+    commands = {"prepare": ["prepare", *prepared_by, f"--fields={fields}", f"--out={out / 'data'}", "--overwrite"]}
+    if preparation.phase.method != "none":  # without labels there is nothing to train
+        workdir = f"--workdir={out / 'run'}"
+        commands["train"] = ["train", f"--config={training_file}", f"--data={out / 'data'}", workdir]
+        for name in ABOUT_RUN:
+            commands[name] = [name, workdir]
+    result = 0
+    for name, words in commands.items():
+        if name in finished:
+            continue
+        code = step(words)
+        if code not in (0, EXIT_QUARANTINED):
+            return code
+        result = result or code
+        finished.append(name)
+        files.write_json(out / STATE, {"asked": asked, "finished": finished})
+    return result
+
+
+def _finished(out, asked) -> list[str]:
+    """The commands that an earlier call has finished in this folder; one for other fields or configs is refused."""
+    path = out / STATE
+    if not path.is_file():
+        return []
+    try:
+        kept = files.read_json(path)
+        before, finished = dict(kept["asked"]), list(kept["finished"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"{path}: damaged ({type(error).__name__}: {error}); name a new --out") from None
+    differing = [name for name in asked if before.get(name) != asked[name]]
+    if differing:
+        raise UsageError(f"--out={out} holds the work of other {' and '.join(differing)}; name a new --out")
+    return finished
+
+
+def demo(out, overwrite: bool, step) -> int:
+    """The whole way on simulated fields whose answer is known, the locked test split included.
+
+    Args:
+        out: folder that receives fields/, data/ and run/.
+        overwrite: whether an earlier demo there is replaced.
+        step: as of `run`.
+
+    Raises:
+        UsageError: the folder holds an earlier demo, or anything else under one of these names.
+    """
+    out = pathlib.Path(out)
+    parts = [out / name for name in DEMO_MARKS]
+    found = [part for part in parts if part.exists()]
+    if found and not overwrite:
+        raise UsageError(f"--out={out} holds an earlier demo; name another folder or give --overwrite")
+    for part in found:
+        if not _is_of_a_demo(part):
+            raise UsageError(f"{part}: not made by a demo, so it is not removed; move it away, or name another --out")
+    for part in found:
+        shutil.rmtree(part)
+    fields, data, workdir = parts
+    start = time.monotonic()
+    for words in (
+        ["simulate", "--config=configs/demo/fields.py", f"--out={fields}"],
+        ["prepare", "--config=configs/data/simulated.py", f"--fields={fields}", f"--out={data}"],
+        ["train", "--config=configs/demo/train.py", f"--data={data}", f"--workdir={workdir}"],
+        ["evaluate", f"--workdir={workdir}"],
+        ["explain", f"--workdir={workdir}"],
+        ["discover", f"--workdir={workdir}"],
+        ["evaluate", f"--workdir={workdir}", "--final"],
+        ["report", f"--workdir={workdir}"],
+    ):
+        if code := step(words):
+            return code
+    print(f"\nThe whole way took {time.monotonic() - start:.0f} s. Open {workdir}/report.html", flush=True)
+    return 0
+
+
+def _is_of_a_demo(part):
+    """Whether a folder holds no file yet or carries the mark of the command that fills it."""
+    if part.is_symlink() or not part.is_dir():
+        return False
+    empty = not any(path.is_file() for path in part.rglob("*"))
+    return empty or any(any(part.glob(mark)) for mark in DEMO_MARKS[part.name])
