@@ -7,9 +7,9 @@ import pathlib
 import numpy as np
 
 from cellcycle_jax.errors import InputRefused, UsageError
+from data_prep.reading.calibration import differ
 from data_prep.reading.colour import grey
 from data_prep.reading.formats import read_picture
-from data_prep.reading.ome import differ
 from data_prep.reading.picture import as_stored, refuse_large
 from data_prep.reading.projection import project
 

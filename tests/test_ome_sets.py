@@ -42,7 +42,7 @@ def test_an_ome_set_of_several_files_is_one_field(tmp_path, config):
     np.testing.assert_array_equal(field.image, stack.transpose(1, 2, 0))
     (tmp_path / "a_c1.ome.tif").unlink()
     (file,) = folder.find_fields(tmp_path, config)
-    with pytest.raises(InputRefused, match="plane 1 of 2 is missing"):
+    with pytest.raises(InputRefused, match="planes lie in .a_c1.ome.tif., which is missing"):
         folder.read(file, config)
 
 

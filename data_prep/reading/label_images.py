@@ -11,10 +11,10 @@ from skimage.segmentation import relabel_sequential
 
 from cellcycle_jax.errors import InputRefused
 from data_prep.fields import FieldFile
-from data_prep.reading.formats import TIFF, read_picture, stem
+from data_prep.reading.formats import read_picture, stem
 
 HIGHEST = 1_000_000  # memory grows with the highest number
-ENDINGS = (*TIFF, ".png")
+ENDINGS = (".tif", ".tiff", ".png")
 SUFFIX = re.compile(r"_(cp_masks|labels?|masks?|seg)$", re.IGNORECASE)
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from cellcycle_jax.errors import InputRefused, UsageError
 from data_prep.fields import FieldFile
-from data_prep.reading import ome
+from data_prep.reading import ome_sets
 from data_prep.reading.formats import TIFF, stem
 
 PLACES = ("line", "label", "plate", "well", "site", "time")  # what tells fields apart
@@ -60,7 +60,11 @@ def of_files(paths, folder, pattern, codes) -> list[Named]:
     """
     if pattern is not None and _several(pattern):
         return _grouped(paths, folder, pattern, codes)
-    return [named for path in paths for named in _one_each(path, folder, pattern)]
+    pictures = ome_sets.pictures_of([path for path in paths if path.suffix.lower() in TIFF])
+    found = []
+    for path in paths:
+        found += _one_each(path, folder, pattern, pictures.get(path, [(None, "")]))
+    return found
 
 
 def fits(relative: str, pattern, codes) -> str:
@@ -77,8 +81,8 @@ def _several(pattern):
     return bool({"channel", "z"} & set(pattern.groupindex))
 
 
-def _one_each(path, folder, pattern):
-    """The fields of one file: one, or those pictures of its OME metadata that begin in it."""
+def _one_each(path, folder, pattern, pictures):
+    """The fields of one file: one for each of the `pictures` that begin in it."""
     relative = path.relative_to(folder).as_posix()
     field_id = _safe(stem(relative))
     if pattern is None:
@@ -91,20 +95,7 @@ def _one_each(path, folder, pattern):
         first, last = match.span("time") if said.get("time") else (0, 0)
         well = _safe(stem(relative[:first] + relative[last:]))
     return [Named(dataclasses.replace(file, field_id=field_id + ending, part=part), plate, well + ending)
-            for part, ending in _parts(path)]
-
-
-def _parts(path):
-    """(number of the picture, what its field_id ends with) of all pictures of a file that begin in it."""
-    if not path.name.lower().endswith(tuple(f".ome{ending}" for ending in TIFF)):
-        return [(None, "")]
-    pictures = ome.files_of_pictures(path)
-    begins = [i for i, names in enumerate(pictures) if names[:1] == [path.name]]
-    if not begins and any((path.parent / names[0]).is_file() for names in pictures if path.name in names):
-        return []  # the field is that of the file with its first plane
-    if len(pictures) <= 1 or not begins:
-        return [(None, "")]
-    return [(i, f"_p{i + 1}" if len(begins) > 1 else "") for i in begins]
+            for part, ending in pictures]
 
 
 def _grouped(paths, folder, pattern, codes):

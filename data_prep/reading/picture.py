@@ -22,6 +22,7 @@ class Picture:
     bits: significant bits of a pixel: what the file says, else what its number type holds. A 12-bit camera that writes
         16 bits cannot be told from a 16-bit one.
     colour: the first axis is colour, not stains.
+    remark: what the file says of the size of a pixel that is no known length, "" for nothing.
     """
 
     stack: np.ndarray
@@ -29,6 +30,7 @@ class Picture:
     pixel_um: float | None
     bits: int
     colour: bool
+    remark: str = ""
 
 
 def refuse_large(nbytes: int, path) -> None:
@@ -42,11 +44,6 @@ def type_bits(dtype) -> int:
     """Bits in which a pixel of this number type can differ; the sign is none of them."""
     dtype = np.dtype(dtype)
     return dtype.itemsize * 8 - (dtype.kind == "i")
-
-
-def one_line(error: Exception) -> str:
-    """What a library's error says, as a short single line."""
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}".removesuffix(": ")
 
 
 @contextlib.contextmanager

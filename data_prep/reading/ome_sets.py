@@ -1,0 +1,121 @@
+"""OME data sets of several files: which files are one picture, and which file describes them.
+
+A set is described in each of its files, in one of them, or in a companion file (NAME.companion.ome), which the files
+then name (https://docs.openmicroscopy.org/ome-model/latest/ome-tiff/specification.html).
+"""
+
+import collections
+import pathlib
+
+import tifffile
+
+from cellcycle_jax.errors import InputRefused
+from data_prep.reading import ome
+from data_prep.reading.damage import damage_refused
+from data_prep.reading.picture import complaints
+
+
+def metadata_of(tiff, path, needed: bool = True) -> str:
+    """The OME-XML that describes a TIFF, its own or that of the file which it names; "" for none.
+
+    Args:
+        tiff: the open `tifffile.TiffFile`; path: of it.
+        needed: refuse a file whose description is missing; else it is a TIFF like any other.
+
+    Raises:
+        InputRefused: the describing file is missing or describes nothing, or the metadata name a file elsewhere.
+    """
+    xml = (tiff.ome_metadata or "") if tiff.is_ome else ""
+    elsewhere = ome.root_of(xml, path).find("{*}BinaryOnly") if xml else None
+    if elsewhere is None:
+        return xml
+    name = _inside(elsewhere.get("MetadataFile", ""), path)
+    described = _described_in(pathlib.Path(path).with_name(name), path) if name else ""
+    if described and ome.root_of(described, path).find("{*}Image") is not None:
+        return described
+    if needed:
+        raise InputRefused(f"{path}: is part of an OME data set that {name!r} describes, and that file is missing or "
+                           "says nothing of it; copy it into the same folder, or say with config.name_pattern which "
+                           "channel each file shows")
+    return ""
+
+
+def _described_in(companion, path):
+    """The OME-XML of a companion file or of another TIFF of the set, "" where there is none."""
+    if not companion.is_file():
+        return ""
+    if companion.suffix.lower() == ".ome":
+        try:
+            return companion.read_text(encoding="utf-8-sig")
+        except (OSError, UnicodeDecodeError):
+            return ""
+    with tifffile.TiffFile(companion) as tiff:
+        return (tiff.ome_metadata or "") if tiff.is_ome else ""
+
+
+def files_named(xml: str, path) -> list[list[str]]:
+    """For each picture that the metadata of `path` describe, the names of the files its planes lie in, in order.
+
+    Raises:
+        InputRefused: a name that leads out of the folder.
+    """
+    own, root = pathlib.Path(path).name, ome.root_of(xml, path)
+    found = []
+    for image in root.iterfind("{*}Image"):
+        names = {}
+        for data in image.iterfind("{*}Pixels/{*}TiffData"):
+            uuid = data.find("{*}UUID")
+            is_own = uuid is None or uuid.text == root.get("UUID")
+            name = own if is_own else uuid.get("FileName") or own
+            names[_inside(name, path)] = None
+        found.append(list(names))
+    return found
+
+
+def refuse_missing(names: list[str], path) -> None:
+    """Refuse a picture of which a file is missing; `names` are its files, beside `path`."""
+    for name in names:
+        if not pathlib.Path(path).with_name(name).is_file():
+            raise InputRefused(f"{path}: its OME metadata say that planes lie in {name!r}, which is missing; copy that "
+                               "file, under that name, into the same folder")
+
+
+def files_of_pictures(path) -> list[list[str]]:
+    """As `files_named`, of a file; [] where it has no OME metadata or cannot be read: then `read_tiff` says why."""
+    try:
+        with damage_refused(path, "not a readable TIFF", ""), complaints(), tifffile.TiffFile(path) as tiff:
+            xml = metadata_of(tiff, path)
+            return files_named(xml, path) if xml else []
+    except InputRefused:
+        return []
+
+
+def pictures_of(paths) -> dict:
+    """Which pictures begin in each of some TIFF files: {path: [(number of the picture, what its field_id ends with)]}.
+
+    The number is None where a file holds one picture. A file has none, [], whose planes belong to a picture that begins
+    in another file.
+    """
+    described = {path: files_of_pictures(path) for path in paths}
+    claimed = collections.defaultdict(set)
+    for path, pictures in described.items():
+        for names in pictures:
+            if path.with_name(names[0] if names else path.name).is_file():
+                claimed[path.parent] |= set(names[1:])
+    return {path: _begin_in(path, pictures, claimed[path.parent]) for path, pictures in described.items()}
+
+
+def _begin_in(path, pictures, claimed):
+    begin = [i for i, names in enumerate(pictures) if names[:1] == [path.name]]
+    if not begin and path.name in claimed:
+        return []
+    if len(pictures) <= 1 or not begin:
+        return [(None, "")]
+    return [(i, f"_p{i + 1}" if len(begin) > 1 else "") for i in begin]
+
+
+def _inside(name, path):
+    if pathlib.PureWindowsPath(name).name != name:  # knows / and \ as separators
+        raise InputRefused(f"{path}: its OME metadata name the file {name!r}; allowed: files of the same folder; "
+                           "export the field again")
+    return name
