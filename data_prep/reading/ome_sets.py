@@ -6,6 +6,7 @@ then name (https://docs.openmicroscopy.org/ome-model/latest/ome-tiff/specificati
 
 import collections
 import pathlib
+from typing import NamedTuple
 
 import tifffile
 
@@ -15,8 +16,19 @@ from data_prep.reading.damage import damage_refused
 from data_prep.reading.picture import complaints
 
 
-def metadata_of(tiff, path, needed: bool = True) -> str:
-    """The OME-XML that describes a TIFF, its own or that of the file which it names; "" for none.
+class Description(NamedTuple):
+    """What describes a file: OME-XML, "" for none, and the name of the file beside it in which that stands."""
+
+    xml: str
+    owner: str
+
+    def is_in_another_tiff(self, path) -> bool:
+        """Whether it stands in a TIFF beside `path`; its planes without a file name are then those of that TIFF."""
+        return self.owner != pathlib.Path(path).name and not self.owner.lower().endswith(".ome")
+
+
+def description_of(tiff, path, needed: bool = True) -> Description:
+    """What describes a TIFF: its own OME-XML, or that of the file which it names.
 
     Args:
         tiff: the open `tifffile.TiffFile`; path: of it.
@@ -25,22 +37,23 @@ def metadata_of(tiff, path, needed: bool = True) -> str:
     Raises:
         InputRefused: the describing file is missing or describes nothing, or the metadata name a file elsewhere.
     """
+    own = pathlib.Path(path).name
     xml = (tiff.ome_metadata or "") if tiff.is_ome else ""
     elsewhere = ome.root_of(xml, path).find("{*}BinaryOnly") if xml else None
     if elsewhere is None:
-        return xml
+        return Description(xml, own)
     name = _inside(elsewhere.get("MetadataFile", ""), path)
-    described = _described_in(pathlib.Path(path).with_name(name), path) if name else ""
+    described = _described_in(pathlib.Path(path).with_name(name)) if name else ""
     if described and ome.root_of(described, path).find("{*}Image") is not None:
-        return described
+        return Description(described, name)
     if needed:
         raise InputRefused(f"{path}: is part of an OME data set that {name!r} describes, and that file is missing or "
                            "says nothing of it; copy it into the same folder, or say with config.name_pattern which "
                            "channel each file shows")
-    return ""
+    return Description("", own)
 
 
-def _described_in(companion, path):
+def _described_in(companion):
     """The OME-XML of a companion file or of another TIFF of the set, "" where there is none."""
     if not companion.is_file():
         return ""
@@ -53,23 +66,32 @@ def _described_in(companion, path):
         return (tiff.ome_metadata or "") if tiff.is_ome else ""
 
 
-def files_named(xml: str, path) -> list[list[str]]:
-    """For each picture that the metadata of `path` describe, the names of the files its planes lie in, in order.
+def files_named(description: Description, path) -> list[list[str]]:
+    """For each picture that is described, the names of the files its planes lie in, in order.
 
     Raises:
         InputRefused: a name that leads out of the folder.
     """
-    own, root = pathlib.Path(path).name, ome.root_of(xml, path)
+    root = ome.root_of(description.xml, path)
     found = []
     for image in root.iterfind("{*}Image"):
         names = {}
         for data in image.iterfind("{*}Pixels/{*}TiffData"):
             uuid = data.find("{*}UUID")
-            is_own = uuid is None or uuid.text == root.get("UUID")
-            name = own if is_own else uuid.get("FileName") or own
+            is_owner = uuid is None or uuid.text == root.get("UUID")
+            name = description.owner if is_owner else uuid.get("FileName") or description.owner
             names[_inside(name, path)] = None
         found.append(list(names))
     return found
+
+
+def picture_of(description: Description, path) -> int | None:
+    """The picture that the file at `path` is part of, where another file describes several; else None."""
+    if description.owner == pathlib.Path(path).name:
+        return None
+    pictures = files_named(description, path)
+    numbers = [i for i, names in enumerate(pictures) if pathlib.Path(path).name in names]
+    return numbers[0] if len(numbers) == 1 and len(pictures) > 1 else None
 
 
 def refuse_missing(names: list[str], path) -> None:
@@ -84,8 +106,8 @@ def files_of_pictures(path) -> list[list[str]]:
     """As `files_named`, of a file; [] where it has no OME metadata or cannot be read: then `read_tiff` says why."""
     try:
         with damage_refused(path, "not a readable TIFF", ""), complaints(), tifffile.TiffFile(path) as tiff:
-            xml = metadata_of(tiff, path)
-            return files_named(xml, path) if xml else []
+            description = description_of(tiff, path)
+            return files_named(description, path) if description.xml else []
     except InputRefused:
         return []
 

@@ -33,9 +33,13 @@ def read_tiff(path, part: int | None = None, pages: str = "C", labels: bool = Fa
     """
     refusing = damage_refused(path, "not a readable TIFF", "export the field again or leave the file out")
     with refusing, complaints() as found, tifffile.TiffFile(path) as tiff:
-        xml = ome_sets.metadata_of(tiff, path, needed=pages == "C")
-        series = _series(tiff, xml, part, path)
-        said = _said(tiff, xml, part or 0, path)
+        description = ome_sets.description_of(tiff, path, needed=pages == "C")
+        if part is None:
+            part = ome_sets.picture_of(description, path)
+        if description.is_in_another_tiff(path):
+            return read_tiff(path.with_name(description.owner), part, pages, labels)
+        series = _series(tiff, description, part, path)
+        said = _said(tiff, description.xml, part or 0, path)
         _check_kind(series.keyframe, path, labels)
         _check_whole(series, path)
         stack, colour = _ordered(series, pages, path)
@@ -67,15 +71,15 @@ def _said(tiff, xml, part, path):
     return ome.Said(calibration=calibration.of_tiff(tiff, path))
 
 
-def _series(tiff, xml, part, path):
+def _series(tiff, description, part, path):
     """The picture asked for; without a number the only one beside thumbnails."""
-    if xml:
-        _describe(tiff, xml, part, path)
+    if description.xml:
+        _describe(tiff, description, part, path)
     found = tiff.series
     if not found:
         raise InputRefused(f"{path}: holds no picture; export the field again")
     if part is not None:
-        if len(found) > 1 or not xml:
+        if len(found) > 1 or not description.xml:
             raise InputRefused(f"{path}: picture {part + 1} cannot be found by its metadata; export the field again")
         return found[0]
     largest = max(int(np.prod(series.shape)) for series in found)
@@ -86,9 +90,9 @@ def _series(tiff, xml, part, path):
     return large[0]
 
 
-def _describe(tiff, xml, part, path):
+def _describe(tiff, description, part, path):
     """Let tifffile follow the OME metadata that describe the picture, wherever they were found, and nothing else."""
-    pictures = ome_sets.files_named(xml, path)
+    pictures, xml = ome_sets.files_named(description, path), description.xml
     if part is not None and part < len(pictures):
         pictures, xml = pictures[part:part + 1], ome.alone(xml, part, path)
     for names in pictures:
@@ -115,9 +119,9 @@ def _check_kind(page, path, labels):
 def _is_grey(page):
     """Whether a palette is the ramp of greys, in steps of 257, of 256 or, as old programs write it, of 1."""
     palette, bits = page.tags.valueof(PALETTE_TAG), page.bitspersample
-    if palette is None or len(palette) != 3 * 2**bits:
+    if not isinstance(palette, np.ndarray) or palette.shape != (3, 2**bits):
         return False
-    return is_grey_ramp(np.reshape(palette, (3, -1)), bits, palette[-1])
+    return is_grey_ramp(palette, bits, palette[0, -1])
 
 
 def _check_whole(series, path):
