@@ -13,6 +13,7 @@ from scipy.spatial import cKDTree
 
 from cellcycle_jax import schema
 from cellcycle_jax.errors import InputRefused
+from data_prep.columns import beside
 from data_prep.reading import sidecar
 
 # Column of the table, without Metadata_ and in any case -> column of the cells.
@@ -58,7 +59,7 @@ def join(cells: pd.DataFrame, path, folder=".") -> pd.DataFrame:
                            "each")
     _tell(table, fits, where, cells, path)
     told = table.loc[fits, list(named.values())].set_axis(marks[fits]).reindex(known)
-    return pd.concat([cells, told.set_axis(cells.index)], axis=1)
+    return beside(cells, told.set_axis(cells.index))
 
 
 def _tell(table, fits, where, cells, path):

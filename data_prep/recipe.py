@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from cellcycle_jax import schema
 from cellcycle_jax.errors import InputRefused
-from data_prep import illumination, segment
+from data_prep import illumination, numbering, segment
 from data_prep.fields import Field, FieldFile, in_order
 from data_prep.reading.channel_names import renames, same_in_another_order
 from data_prep.sources import source_of
@@ -57,16 +57,20 @@ class Recipe:
 
     def labels(self, file: FieldFile, field: Field, image: np.ndarray) -> np.ndarray:
         """Labels of the nuclei, i32 [H, W]: those made elsewhere, else found in the field's corrected image."""
+        return self.numbered(file, field, image)[0]
+
+    def numbered(self, file: FieldFile, field: Field, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Labels of the nuclei, and the numbers that they stand for in ids; see `numbering.small`."""
         source = source_of(self.config.source)
         made = source.labels(file, self.config) if hasattr(source, "labels") else None
         if made is not None:
             if made.shape != image.shape[:2]:
                 raise InputRefused(f"{file.labels_path or file.path}: labels of {made.shape} px for a field of "
                                    f"{image.shape[:2]} px; give labels of the field's size")
-            return made
+            return numbering.small(made)
         nucleus = image[..., self.channels.index(self.config.channels.nucleus)]
         chosen = self.config.segmentation
-        return segment.segment_nuclei(nucleus, field.pixel_um, chosen.nucleus_diameter, chosen.method)
+        return numbering.small(segment.segment_nuclei(nucleus, field.pixel_um, chosen.nucleus_diameter, chosen.method))
 
 
 def find_channels(found, config, needed=(), stains_optional: bool = False) -> tuple[str, ...]:

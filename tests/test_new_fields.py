@@ -81,12 +81,13 @@ def test_a_channel_that_the_model_sees_must_be_there(trained, dna_only, tmp_path
         new_fields.extract(config, dna_only, tmp_path, ("DNA", "EB1"))
 
 
-def test_overlay_outlines_each_object_in_the_colour_of_its_class(tmp_path):
-    labels = np.zeros((200, 200), np.int32)
-    for number, corner in enumerate((20, 80, 140), start=1):
+@pytest.mark.parametrize("numbers, dtype", [((1, 2, 3), np.int32), ((7, 3, 4_000_000_000), np.uint32)])
+def test_overlay_outlines_each_object_in_the_colour_of_its_class(tmp_path, numbers, dtype):
+    labels = np.zeros((200, 200), dtype)
+    for number, corner in zip(numbers, (20, 80, 140), strict=True):
         labels[corner:corner + 30, corner:corner + 30] = number
-    image = labels.astype(np.float32) > 0
-    rows = pd.DataFrame({schema.CELL_ID: ["f:1", "f:2", "f:3"], "decision": ["G1", "G2", ""],
+    image = labels > 0
+    rows = pd.DataFrame({schema.CELL_ID: [f"f:{number}" for number in numbers], "decision": ["G1", "G2", ""],
                          schema.REJECT: ["", "", "border"]})
     overlay.overlay(image.astype(np.float32), labels, rows, ("G1", "G2"), "f: DNA", "", 0.5, tmp_path / "f.png")
     import matplotlib.image

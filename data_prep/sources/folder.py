@@ -58,7 +58,7 @@ def read(file: FieldFile, config) -> Field:
 
 
 def labels(file: FieldFile, config) -> np.ndarray | None:
-    """The label image of the field that was made elsewhere, i32 [H, W]; None where the config names no such images.
+    """The label image of the field that was made elsewhere, [H, W]; None where the config names no such images.
 
     Raises:
         InputRefused: the field has none, or one that is no label image.
@@ -68,7 +68,7 @@ def labels(file: FieldFile, config) -> np.ndarray | None:
     if file.labels_path is None:
         raise InputRefused(f"{file.path}: no label image for field {file.field_id!r} in {config.labels_folder}; "
                            "add it, or empty config.labels_folder")
-    return label_images.read(file.labels_path)
+    return label_images.read(file.labels_path, file.labels_are_mask)
 
 
 def _pictures(folder, config):
@@ -137,9 +137,9 @@ def _with_label_images(files, folder, config):
     if missing := [file for file, path in zip(files, paths, strict=True) if path is None]:
         print(f"warning: {len(missing)} fields have no label image (first: {missing[0].path})",
               file=sys.stderr)
-    files = [dataclasses.replace(file, labels_path=path) for file, path in zip(files, paths, strict=True)]
-    first = next(path for path in paths if path)
-    if label_images.is_mask(first):
-        print(f"note: {first} is a mask without a number per nucleus; nuclei that touch in it are taken for "
-              "one", file=sys.stderr)
-    return files
+    masks = label_images.are_masks([path for path in paths if path])
+    if masks:
+        print(f"note: the label images are masks, with one value for all nuclei (first: {next(filter(None, paths))}): "
+              "each piece is a nucleus, and nuclei that touch are taken for one", file=sys.stderr)
+    return [dataclasses.replace(file, labels_path=path, labels_are_mask=masks)
+            for file, path in zip(files, paths, strict=True)]
