@@ -123,9 +123,7 @@ def test_tables_that_cannot_be_used_are_refused_in_a_line(plain, config, text, w
         find(plain, config, text)
 
 
-def test_no_table_and_another_encoding(plain, config):
-    with pytest.raises(InputRefused, match="UTF-8"):
-        find(plain, config, "file,line\na.tif,HéLa\n", "latin-1")
+def test_no_table(plain, config):
     config.sidecar = "none.csv"
     with pytest.raises(InputRefused, match="none.csv: cannot be read"):
         folder.find_fields(plain, config)
