@@ -85,7 +85,8 @@ def _text(path, what):
         text = content.decode(encoding)
     except UnicodeDecodeError as error:
         if encoding.startswith("utf-16"):
-            raise InputRefused(f"{path}: is damaged ({error.reason}); save it as 'CSV UTF-8' and name that in {what}") from None
+            raise InputRefused(f"{path}: is damaged ({error.reason}); save it as 'CSV UTF-8' and name that in "
+                               f"{what}") from None
         text = _guessed(content, path)
     if "\0" in text:
         raise InputRefused(f"{path}: is no text; allowed: text with commas, semicolons or tabs; save it as 'CSV UTF-8' "
