@@ -11,6 +11,7 @@ from data_prep.reading.calibration import differ
 from data_prep.reading.channel_names import named
 from data_prep.reading.colour import grey
 from data_prep.reading.formats import read_picture
+from data_prep.reading.listing import readable
 from data_prep.reading.picture import as_stored, refuse_large
 from data_prep.reading.projection import project
 
@@ -97,8 +98,8 @@ def read_field(file: FieldFile, channel_names=(), pixel_um: float | None = None,
     digest = hashlib.sha256(np.ascontiguousarray(image).data).hexdigest()
     size = _pixel_size(file, pictures, pixel_um)
     remark = "" if size else next(filter(None, (picture.remark for picture in pictures)), "")
-    return Field(image, names, size, file.cell_line, file.plate, file.well, file.site, file.field_id, str(file.path),
-                 digest, max(picture.bits for picture in pictures), own, remark)
+    return Field(image, names, size, file.cell_line, file.plate, file.well, file.site, file.field_id,
+                 readable(str(file.path)), digest, max(picture.bits for picture in pictures), own, remark)
 
 
 def field_of(file: FieldFile, image, channels, pixel_um: float | None) -> Field:
@@ -106,7 +107,7 @@ def field_of(file: FieldFile, image, channels, pixel_um: float | None) -> Field:
     image = np.ascontiguousarray(image)
     digest = hashlib.sha256(image.data).hexdigest()
     return Field(image, tuple(channels), pixel_um, file.cell_line, file.plate, file.well, file.site, file.field_id,
-                 str(file.path), digest)
+                 readable(str(file.path)), digest)
 
 
 def in_order(field: Field, channels, others_left_out: bool = False) -> Field:

@@ -231,3 +231,23 @@ def test_a_folder_without_label_images_is_refused(tmp_path, config):
     (tmp_path / "masks").mkdir()
     with pytest.raises(InputRefused, match="holds no label image for a field .*x.tif"):
         folder.find_fields(tmp_path, config)
+
+
+def test_both_unicode_forms_of_a_name_are_the_same_field(tmp_path, config, numbered):
+    field(tmp_path / "Zelle_e\u0301.tif")
+    png(tmp_path / "masks" / "Zelle_\u00e9_mask.png", numbered)
+    (file,) = folder.find_fields(tmp_path, config)
+    assert file.labels_path.name.endswith("_mask.png")
+
+
+def test_label_images_are_listed_by_the_same_rule_as_fields(tmp_path, config, numbered, capsys):
+    field(tmp_path / "fields" / "x.tif")
+    png(tmp_path / "store" / "x.png", numbered)
+    png(tmp_path / "masks" / "@eaDir" / "x.png", numbered)
+    png(tmp_path / "masks" / "._x.png", numbered)
+    (tmp_path / "masks" / "x_mask.png").symlink_to("../store/x.png")
+    (tmp_path / "masks" / "y.png").symlink_to("nowhere")
+    config.labels_folder = str(tmp_path / "masks")
+    (file,) = folder.find_fields(tmp_path / "fields", config)
+    assert file.labels_path == tmp_path / "masks" / "x_mask.png"
+    assert "1 links lead nowhere" in capsys.readouterr().err

@@ -102,12 +102,22 @@ def test_files_outside_the_folder_are_refused(plain, config, name):
         find(plain, config, f"file\n{name}\n")
 
 
-def test_a_link_out_of_the_folder_is_refused(tmp_path, config):
+def test_a_row_is_for_a_file_that_is_reached_by_a_link(tmp_path, config):
     (tmp_path / "fields").mkdir()
-    tifffile.imwrite(tmp_path / "secret.tif", np.ones((4, 5), np.uint16))
-    (tmp_path / "fields" / "a.tif").symlink_to(tmp_path / "secret.tif")
-    with pytest.raises(InputRefused, match="a.tif is a link to a file outside"):
-        find(tmp_path / "fields", config, "file\na.tif\n")
+    (tmp_path / "store").mkdir()
+    tifffile.imwrite(tmp_path / "store" / "a.tif", np.ones((4, 5), np.uint16))
+    (tmp_path / "fields" / "b.tif").symlink_to(tmp_path / "store" / "a.tif")
+    (tmp_path / "fields" / "plate").symlink_to(tmp_path / "store")
+    found = find(tmp_path / "fields", config, "file,line\nb.tif,HeLa\nplate/a.tif,RPE1\n")
+    assert [(f.field_id, f.cell_line) for f in found] == [("b", "HeLa"), ("plate_a", "RPE1")]
+
+
+@pytest.mark.parametrize("row", ["Z\u00e9.tif,HeLa", "Ze\u0301.tif,HeLa"])
+@pytest.mark.parametrize("name", ["Z\u00e9.tif", "Ze\u0301.tif"])
+def test_both_unicode_forms_of_a_name_are_the_same_file(tmp_path, config, row, name):
+    tifffile.imwrite(tmp_path / name, np.ones((4, 5), np.uint16))
+    (file,) = find(tmp_path, config, f"file,line\n{row}\n")
+    assert file.cell_line == "HeLa" and file.field_id == "Z\u00e9"
 
 
 @pytest.mark.parametrize("text, word", [

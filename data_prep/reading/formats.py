@@ -26,9 +26,9 @@ def stem(name: str) -> str:
     return without[:-4] if without.lower().endswith(".ome") else without
 
 
-def what_else(folder: pathlib.Path) -> str:
+def what_else(paths) -> str:
     """For a folder without a readable picture, what to do about the files that are in it."""
-    suffixes = collections.Counter(path.suffix.lower() for path in folder.rglob("*"))
+    suffixes = collections.Counter(path.suffix.lower() for path in paths)
     for endings, advice in ((MICROSCOPE, "export them as OME-TIFF"),
                             (LOSSY, "JPEG loses what is measured; export the fields as TIFF")):
         for ending, count in suffixes.most_common():

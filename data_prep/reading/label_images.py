@@ -11,7 +11,9 @@ from skimage.measure import label as connected
 
 from cellcycle_jax.errors import InputRefused
 from data_prep.fields import FieldFile
+from data_prep.reading import listing
 from data_prep.reading.formats import read_picture, stem
+from data_prep.reading.listing import readable, text_of
 
 USUAL_IN_MASKS = (1, 255, 65535)
 HIGHEST_FLOAT = 2**53  # up to here a float is one whole number and no other
@@ -22,9 +24,16 @@ SUFFIX = re.compile(r"_(cp_masks|labels?|masks?|seg)$", re.IGNORECASE)
 def is_label_image(path: pathlib.Path, folder: pathlib.Path, labels_folder: pathlib.Path) -> bool:
     """Whether a file is a label image: any in a folder of their own, one with a suffix where they lie among fields."""
     path, folder, labels_folder = (pathlib.Path(os.path.abspath(place)) for place in (path, folder, labels_folder))
-    if not path.is_relative_to(labels_folder) or path.suffix.lower() not in ENDINGS or path.name.startswith("."):
+    if not path.is_relative_to(labels_folder) or path.suffix.lower() not in ENDINGS:
         return False
     return not folder.is_relative_to(labels_folder) or bool(SUFFIX.search(stem(path.name)))
+
+
+def of_others(paths) -> list[pathlib.Path]:
+    """The files that have the name of another one and a suffix such as _cp_masks."""
+    stems = {path: stem(readable(path.name)) for path in paths}
+    known = set(stems.values())
+    return [path for path, name in stems.items() if SUFFIX.search(name) and SUFFIX.sub("", name) in known]
 
 
 def find(files: list[FieldFile], folder: pathlib.Path, labels_folder: pathlib.Path) -> list[pathlib.Path | None]:
@@ -38,11 +47,14 @@ def find(files: list[FieldFile], folder: pathlib.Path, labels_folder: pathlib.Pa
     """
     if not labels_folder.is_dir():
         raise InputRefused(f"config.labels_folder: {labels_folder}: no such folder")
+    listed = listing.list_files(labels_folder, ENDINGS)
+    if os.path.realpath(labels_folder) != os.path.realpath(folder):  # else it was said of the fields
+        listing.say(listed)
     known = collections.defaultdict(list)
-    for path in sorted(labels_folder.rglob("*")):
+    for path in listed.files:
         if is_label_image(path, folder, labels_folder):
-            name = stem(SUFFIX.sub("", stem(path.name)))
-            known[path.parent.relative_to(labels_folder).as_posix(), stem(name + ".tif")].append(path)
+            name = stem(SUFFIX.sub("", stem(readable(path.name))))
+            known[text_of(path.parent, labels_folder), stem(name + ".tif")].append(path)
     found, owner = [], {}
     for file in files:
         path = _of(file, folder, known)
@@ -125,10 +137,9 @@ def _read(path):
 
 def _of(file, folder, known):
     """The label image of a field: beside its files' names first, then by its field_id."""
-    places = [(path.parent.relative_to(folder).as_posix(), path) for path in file.paths]
-    names = [*((parent, stem(path.name)) for parent, path in places), *((".", stem(path.name)) for _, path in places),
-             (".", file.field_id)]
-    for name in dict.fromkeys(names):
+    beside = [(text_of(path.parent, folder), stem(readable(path.name))) for path in file.paths]
+    above = [(".", name) for _, name in beside]
+    for name in dict.fromkeys([*beside, *above, (".", file.field_id)]):
         if len(found := known.get(name, [])) > 1:
             raise InputRefused(f"{found[0]} and {found[1]} are both the label image of {file.path}; delete one of them")
         if found:

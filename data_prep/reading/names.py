@@ -4,12 +4,14 @@ import collections
 import dataclasses
 import hashlib
 import re
+import unicodedata
 from typing import NamedTuple
 
 from cellcycle_jax.errors import InputRefused, UsageError
 from data_prep.fields import FieldFile
 from data_prep.reading import ome_sets
 from data_prep.reading.formats import TIFF, stem
+from data_prep.reading.listing import text_of
 
 PLACES = ("line", "label", "plate", "well", "site", "time")  # what tells fields apart
 GROUPS = {*PLACES, "channel", "z"}
@@ -34,7 +36,7 @@ def compile_pattern(text: str) -> re.Pattern | None:
     if not text:
         return None
     try:
-        pattern = re.compile(text)
+        pattern = re.compile(unicodedata.normalize("NFC", text))
     except re.error as error:
         raise UsageError(f"config.name_pattern={text!r}: not a regular expression ({error})") from None
     if unknown := set(pattern.groupindex) - GROUPS:
@@ -83,10 +85,10 @@ def _several(pattern):
 
 def _one_each(path, folder, pattern, pictures):
     """The fields of one file: one for each of the `pictures` that begin in it."""
-    relative = path.relative_to(folder).as_posix()
+    relative = text_of(path, folder)
     field_id = _safe(stem(relative))
     if pattern is None:
-        parent = path.parent.relative_to(folder).as_posix()
+        parent = text_of(path.parent, folder)
         file, plate, well = FieldFile((path,), field_id), "" if parent == "." else parent, field_id
     else:
         match = pattern.search(relative)
@@ -102,7 +104,7 @@ def _grouped(paths, folder, pattern, codes):
     """One field of all files that agree in everything but channel and z."""
     fields = collections.defaultdict(dict)
     for path in paths:
-        said = pattern.search(path.relative_to(folder).as_posix()).groupdict(default="")
+        said = pattern.search(text_of(path, folder)).groupdict(default="")
         channel = codes.get(said.get("channel", ""), said.get("channel", ""))
         place = tuple(said.get(name, "") for name in PLACES)
         plane = (list(codes.values()).index(channel) if codes else 0, channel, *_natural(said.get("z", "")))

@@ -12,6 +12,7 @@ from cellcycle_jax import schema
 from cellcycle_jax.errors import InputRefused
 from data_prep.fields import FieldFile
 from data_prep.reading import tables
+from data_prep.reading.listing import readable, text_of
 
 KEYS = ("plate", "well", "site")
 TEXTS = {"line": "cell_line", "plate": "plate", "well": "well", "site": "site", "label": "label"}  # column: FieldFile's
@@ -34,8 +35,8 @@ def add(files: list[FieldFile], folder: pathlib.Path, name: str) -> list[FieldFi
     names leave open; all others become `FieldFile.extra`. A field without a row is left out.
 
     Raises:
-        InputRefused: no such table or none that can be read, rows that contradict a name or each other, a file outside
-            the folder, no field listed.
+        InputRefused: no such table or none that can be read, rows that contradict a name or each other, a path that
+            leads out of the folder, no field listed.
     """
     path = folder / name
     rows = read(path)
@@ -98,7 +99,7 @@ def _by_file(files, rows, folder, path):
     known = collections.defaultdict(dict)
     for file in files:
         for one in file.paths:
-            for text in (one.relative_to(folder).as_posix(), one.name, file.field_id):
+            for text in (text_of(one, folder), readable(one.name), file.field_id):
                 known[text][file.field_id] = file
     found = []
     for row in rows:
@@ -111,16 +112,8 @@ def _by_file(files, rows, folder, path):
         if len({file.paths for file in matching}) > 1:
             raise InputRefused(f"{path}: row {row.number}: {text!r} is the name of {len(matching)} files "
                                f"({matching[0].path} and {matching[1].path}); write the path inside the folder")
-        for file in matching:
-            _refuse_outside(file, folder, row, path)
         found.append(matching)
     return found
-
-
-def _refuse_outside(file, folder, row, path):
-    for one in file.paths:
-        if not one.resolve().is_relative_to(folder.resolve()):
-            raise InputRefused(f"{path}: row {row.number}: {one} is a link to a file outside {folder}; copy it there")
 
 
 def _by_keys(files, rows, keys):
