@@ -15,7 +15,7 @@ import numpy as np
 
 from cellcycle_jax.errors import InputRefused, UsageError
 from data_prep.fields import Field, FieldFile, read_field
-from data_prep.reading import formats, label_images, listing, names, sidecar
+from data_prep.reading import channel_files, formats, label_images, listing, names, sidecar
 from data_prep.reading.listing import say_left_out, text_of
 
 ENDINGS = (*formats.TIFF, *formats.RASTER)
@@ -39,6 +39,8 @@ def find_fields(folder, config) -> list[FieldFile]:
     codes = dict(text.partition("=")[::2] for text in config.channel_codes)
     paths = _that_fit(_pictures(folder, config), folder, pattern, codes)
     found = names.of_files(paths, folder, pattern, codes)
+    if pattern is None:
+        _say_channels_apart([text_of(named.file.path, folder) for named in found])
     _refuse_same_name(found)
     if config.sidecar:
         stand_ins = {named.file.field_id: named for named in found}
@@ -113,6 +115,17 @@ def _that_fit(paths, folder, pattern, codes):
         previews = [path for path in fit if path.suffix.lower() not in formats.TIFF]
         say_left_out(previews, "files are taken for previews of the TIFF files")
     return tiffs or fit
+
+
+def _say_channels_apart(relative):
+    """Say so where the files seem to hold one channel each, though each is taken for a field."""
+    seen = channel_files.find(relative)
+    if seen is None:
+        return
+    advice = f"--config.name_pattern='{seen.pattern}'" if seen.pattern else "config.name_pattern with a group channel"
+    print(f"warning: each of {len(relative)} files is taken for a field, but {' and '.join(seen.example[:2])} look like "
+          f"channels ({', '.join(seen.tokens)}) of one field; if they are, give {advice}, and name the channels in "
+          f"config.channel_codes, such as {seen.tokens[0]}=DNA", file=sys.stderr)
 
 
 def _refuse_same_name(found):
