@@ -1,4 +1,4 @@
-"""Any folder of TIFF, OME-TIFF, PNG or BMP files.
+"""Any folder of TIFF, OME-TIFF, STK, LSM, PNG or BMP files.
 
 What the names say comes from `config.name_pattern`, a regular expression searched in the path below the folder, with
 named groups line, label, plate, well, site, time, channel, z. Files that agree in everything but channel and z are one
@@ -123,8 +123,9 @@ def _say_channels_apart(relative):
     if seen is None:
         return
     advice = f"--config.name_pattern='{seen.pattern}'" if seen.pattern else "config.name_pattern with a group channel"
-    print(f"warning: each of {len(relative)} files is taken for a field, but {' and '.join(seen.example[:2])} look like "
-          f"channels ({', '.join(seen.tokens)}) of one field; if they are, give {advice}, and name the channels in "
+    two = " and ".join(seen.example[:2])
+    print(f"warning: each of {len(relative)} files is taken for a field, but {two} look like channels "
+          f"({', '.join(seen.tokens)}) of one field; if they are, give {advice}, and name the channels in "
           f"config.channel_codes, such as {seen.tokens[0]}=DNA", file=sys.stderr)
 
 
