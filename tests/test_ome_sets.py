@@ -94,8 +94,10 @@ def only_field(place, config):
 
 @pytest.mark.parametrize("made", [programs.companion_set, programs.ome_set])
 def test_a_set_that_one_file_describes_is_one_field(tmp_path, config, made):
-    made(PLANES, ["DNA", "Golgi"], 0.4)(tmp_path)
-    field = only_field(tmp_path, config)
+    first = made(PLANES, ["DNA", "Golgi"], 0.4)(tmp_path)
+    (file,) = folder.find_fields(tmp_path, config)
+    assert file.path == first and [path.name for path in file.beside] == [first.name.replace("_0", "_1")]
+    field = folder.read(file, config)
     assert field.channels == ("DNA", "Golgi") and field.pixel_um == 0.4
     np.testing.assert_array_equal(field.image, PLANES.transpose(1, 2, 0))
 

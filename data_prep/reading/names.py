@@ -65,7 +65,7 @@ def of_files(paths, folder, pattern, codes) -> list[Named]:
     pictures = ome_sets.pictures_of([path for path in paths if path.suffix.lower() in TIFF])
     found = []
     for path in paths:
-        found += _one_each(path, folder, pattern, pictures.get(path, [(None, "")]))
+        found += _one_each(path, folder, pattern, pictures.get(path, [ome_sets.Picture()]))
     return found
 
 
@@ -96,8 +96,12 @@ def _one_each(path, folder, pattern, pictures):
         file, plate = _file((path,), field_id, said), ""
         first, last = match.span("time") if said.get("time") else (0, 0)
         well = _safe(stem(relative[:first] + relative[last:]))
-    return [Named(dataclasses.replace(file, field_id=field_id + ending, part=part), plate, well + ending)
-            for part, ending in pictures]
+    found = []
+    for number, ending, others in pictures:
+        beside = tuple(path.with_name(name) for name in others)
+        one = dataclasses.replace(file, field_id=field_id + ending, part=number, beside=beside)
+        found.append(Named(one, plate, well + ending))
+    return found
 
 
 def _grouped(paths, folder, pattern, codes):

@@ -112,12 +112,21 @@ def files_of_pictures(path) -> list[list[str]]:
         return []
 
 
-def pictures_of(paths) -> dict:
-    """Which pictures begin in each of some TIFF files: {path: [(number of the picture, what its field_id ends with)]}.
+class Picture(NamedTuple):
+    """A picture that begins in a file.
 
-    The number is None where a file holds one picture. A file has none, [], whose planes belong to a picture that begins
-    in another file.
+    number: of the picture in what describes it, None where that is one picture.
+    ending: what the field_id ends with, "" where the file's name says all.
+    others: names of the other files that it lies in.
     """
+
+    number: int | None = None
+    ending: str = ""
+    others: tuple[str, ...] = ()
+
+
+def pictures_of(paths) -> dict[pathlib.Path, list[Picture]]:
+    """The pictures that begin in each TIFF; none in one whose planes belong to a picture that begins in another."""
     described = {path: files_of_pictures(path) for path in paths}
     claimed = collections.defaultdict(set)
     for path, pictures in described.items():
@@ -128,12 +137,14 @@ def pictures_of(paths) -> dict:
 
 
 def _begin_in(path, pictures, claimed):
-    begin = [i for i, names in enumerate(pictures) if names[:1] == [path.name]]
+    begin = {i: tuple(names[1:]) for i, names in enumerate(pictures) if names[:1] == [path.name]}
     if not begin and path.name in claimed:
         return []
-    if len(pictures) <= 1 or not begin:
-        return [(None, "")]
-    return [(i, f"_p{i + 1}" if len(begin) > 1 else "") for i in begin]
+    if not begin:
+        return [Picture()]
+    if len(pictures) == 1:
+        return [Picture(others=begin[0])]
+    return [Picture(i, f"_p{i + 1}" if len(begin) > 1 else "", others) for i, others in begin.items()]
 
 
 def _inside(name, path):

@@ -126,6 +126,9 @@ def _is_grey(page):
 
 def _check_whole(series, path):
     """A file cut short can still open: compare what it declares with how long it is, before decoding anything."""
+    shape = series.get_shape(squeeze=False)
+    if min(shape, default=0) < 1:
+        raise InputRefused(f"{path}: holds a picture of {shape} pixels; export the field again")
     refuse_large(int(np.prod(series.shape)) * series.dtype.itemsize, path)
     for number, page in enumerate(series.pages):
         if page is None:
@@ -133,8 +136,8 @@ def _check_whole(series, path):
                                "the same set, again")
         keyframe = page.keyframe if page.keyframe is not None else page
         length = page.parent.filehandle.size
-        pieces = int(np.prod(keyframe.chunked))
-        if not pieces == len(page.dataoffsets) == len(page.databytecounts):
+        pieces = int(np.prod(keyframe.chunked)) if keyframe.size else 0
+        if not pieces or not pieces == len(page.dataoffsets) == len(page.databytecounts):
             raise InputRefused(f"{path}: plane {number} has {len(page.dataoffsets)} of {pieces} pieces; "
                                "copy the file again")
         if not all(isinstance(place, int) for place in (*page.dataoffsets, *page.databytecounts)):
@@ -167,6 +170,8 @@ def _check_bytes(page, keyframe, number, path):
 def _ordered(series, pages, path):
     """The pixels as [C, Z, H, W], and whether C is colour."""
     axes, stack, page = series.axes, series.asarray(), series.keyframe
+    if len(axes) != stack.ndim:
+        raise InputRefused(f"{path}: damaged (axes {axes} of {stack.ndim} dimensions); copy the file again")
     colour = "S" in axes and (page.photometric not in _GREY or
                               (PHOTOMETRIC_TAG not in page.tags and page.samplesperpixel > 2))
     if "S" in axes and not colour:
