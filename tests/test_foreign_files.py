@@ -9,7 +9,7 @@ from data_prep import allowed, gather
 from data_prep.reading.formats import read_picture
 from data_prep.sources import folder
 from tests import foreign_writers as programs
-from tests.foreign_files import FILES, LABELS, RAMP, SMALL, png, raw
+from tests.foreign_files import FILES, LABELS, RAMP, SMALL, png, raw, written
 from tests.raw_tiff import SHORT
 
 
@@ -72,6 +72,19 @@ def test_a_field_that_is_shown_otherwise_is_refused_until_it_is_saved_as_grey(tm
     numbers = read_picture(path, labels=True).stack[0, 0]  # which ImageJ keeps when its table is set to Grays
     path.unlink()
     np.testing.assert_array_equal(read_picture(raw([numbers])(tmp_path)).stack[0, 0], SMALL)
+
+
+@pytest.mark.parametrize("layout", ["contig", "separate"])
+def test_colours_are_stains_however_they_are_stored(tmp_path, layout):
+    colours = np.stack([SMALL, SMALL[::-1], SMALL[:, ::-1]])
+    image = colours if layout == "separate" else np.moveaxis(colours, 0, -1)
+    written(image, photometric="rgb", planarconfig=layout)(tmp_path)
+    config = base.preparation()
+    config.rgb = ("DNA", "Golgi", "EB1")
+    (file,) = folder.find_fields(tmp_path, config)
+    field = folder.read(file, config)
+    np.testing.assert_array_equal(field.image, np.moveaxis(colours, 0, -1))
+    assert field.channels == ("DNA", "Golgi", "EB1")
 
 
 def test_fields_of_several_programs_are_one_data_set(tmp_path):
