@@ -109,9 +109,9 @@ def _read(path):
     anew = io.StringIO()
     csv.writer(anew).writerows([table.columns, *(row.cells for row in table.rows)])
     anew.seek(0)
-    found = pd.read_csv(anew, dtype={name: str for name in names if _plain(name) in KEYS | PLACE},
-                        low_memory=False, keep_default_na=False, na_values=[""])
-    return found.set_axis([row.number for row in table.rows], axis=0)
+    texts = {name: str for name in names if _plain(name) in KEYS | PLACE}
+    typed = pd.read_csv(anew, dtype=texts, low_memory=False, keep_default_na=False, na_values=[""])
+    return typed.set_axis([row.number for row in table.rows], axis=0)
 
 
 def _parquet(path):

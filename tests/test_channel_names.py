@@ -19,6 +19,7 @@ OWN = ("DAPI", "GFP", "RFP")
     (("DNA", "Golgi", "EB1"), ("Fluo", "Fluo", "Fluo"), ("DNA", "Golgi", "EB1")),
     (("Fluo", "Golgi", "EB1"), ("Fluo", "Fluo", "Fluo"), ("Fluo", "Golgi", "EB1")),
     (("DAPI", "Golgi", "RFP"), OWN, ("DAPI", "Golgi", "RFP")),
+    (("GFP", "DAPI", "RFP"), ("DAPI", "GFP"), ("GFP", "DAPI", "RFP")),  # it is not known which channel has no name
     (("GFP=Golgi",), OWN, ("DAPI", "Golgi", "RFP")),
     (("GFP=RFP", "RFP=GFP"), OWN, ("DAPI", "RFP", "GFP")),
     (("ex=488=Golgi",), ("DNA", "ex=488", "x"), ("DNA", "Golgi", "x")),

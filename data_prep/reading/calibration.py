@@ -90,10 +90,10 @@ def _of_imagej(tiff, path):
     if not unit or X_RESOLUTION not in page.tags or min(page.resolution) <= 0:
         return Calibration()
     per_x, per_y = page.resolution
-    found = square((1 / per_x, unit), (1 / per_y, str(said.get("yunit", unit))), path)
-    if found.pixel_um and found.pixel_um > LARGEST_UM and um_per(unit) in PRINTERS:
+    size = square((1 / per_x, unit), (1 / per_y, str(said.get("yunit", unit))), path)
+    if size.pixel_um and size.pixel_um > LARGEST_UM and um_per(unit) in PRINTERS:
         return Calibration(remark=f"a pixel is {1 / per_x:g} {unit!r} wide, which is a printer's")
-    return found
+    return size
 
 
 def _in_um(number, unit):

@@ -58,10 +58,11 @@ def _fields(names, kind, last):
     """[{token: name}] of the names that are equal but for a token, where there are several."""
     groups = collections.defaultdict(dict)
     for name in names:
-        found = list(kind.finditer(name))
-        if found:
-            match = found[-1 if last else 0]
-            groups[name[: match.start()], name[match.end():].rpartition(".")[0]][match[0]] = name
+        matches = list(kind.finditer(name))
+        if matches:
+            match = matches[-1 if last else 0]
+            before, after = name[: match.start()], name[match.end():].rpartition(".")[0]
+            groups[before, after][match[0]] = name
     return [group for group in groups.values() if len(group) > 1]
 
 
@@ -84,4 +85,4 @@ def _sets(names, pattern):
     for name in names:
         if match := pattern.search(name):
             sets[match["plate"], match["well"], match["site"]].add(name)
-    return {frozenset(found) for found in sets.values()}
+    return {frozenset(members) for members in sets.values()}

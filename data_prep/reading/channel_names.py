@@ -44,7 +44,7 @@ def named(wanted, own, count: int, path) -> tuple[str, ...]:
     if len(wanted) != count or len(set(wanted)) != count:
         raise InputRefused(f"{path}: {count} channels, but config.channel_names gives {len(wanted)} names "
                            f"({', '.join(wanted)}); give one different name per channel")
-    if _crossed(wanted, own):
+    if len(own) == count and _crossed(wanted, own):
         pairs = ",".join(f"{old}={new}" for old, new in zip(own, wanted, strict=True) if old != new)
         raise InputRefused(f"{path}: config.channel_names gives {', '.join(wanted)}, but the file names these channels "
                            f"{', '.join(own)}; empty config.channel_names to use the file's names, or rename by name, "

@@ -48,8 +48,8 @@ def find(files: list[FieldFile], folder: pathlib.Path, labels_folder: pathlib.Pa
     if not labels_folder.is_dir():
         raise InputRefused(f"config.labels_folder: {labels_folder}: no such folder")
     listed = listing.list_files(labels_folder, ENDINGS)
-    if os.path.realpath(labels_folder) != os.path.realpath(folder):  # else it was said of the fields
-        listing.say(listed)
+    if not pathlib.Path(os.path.realpath(labels_folder)).is_relative_to(os.path.realpath(folder)):
+        listing.say(listed)  # else it was said of the fields
     known = collections.defaultdict(list)
     for path in listed.files:
         if is_label_image(path, folder, labels_folder):
@@ -101,13 +101,13 @@ def are_masks(paths) -> bool:
             image = _read(path)
         except InputRefused:
             continue
-        found = image.numbers[image.numbers > 0]
-        several = bool(found.size) and found.min() != found.max()
-        if not found.size or (several and image.shared):
+        numbers = image.numbers[image.numbers > 0]
+        several = bool(numbers.size) and numbers.min() != numbers.max()
+        if not numbers.size or (several and image.shared):
             continue
-        if several or value not in (None, found[0]):
+        if several or value not in (None, numbers[0]):
             return False
-        value, images = found[0], images + 1
+        value, images = numbers[0], images + 1
     return images > 1 or value in USUAL_IN_MASKS
 
 

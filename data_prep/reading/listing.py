@@ -46,26 +46,26 @@ def list_files(folder: pathlib.Path, endings: tuple[str, ...]) -> Listing:
         folder: itself may be hidden, and a link.
         endings: of files that are said to be left out where they are hidden, in lower case.
     """
-    found = Listing([], collections.defaultdict(list))
+    listing = Listing([], collections.defaultdict(list))
     read, links = {os.path.realpath(folder)}, collections.deque()
     pending = collections.deque([folder])
     while pending or links:  # links come last, so that a folder is read under its own name where it has one here
         here = pending.popleft() if pending else links.popleft()
         if here != folder and here.is_symlink() and not _is_new(here, read):
-            found.left_out[TWICE].append(here)
+            listing.left_out[TWICE].append(here)
             continue
-        for entry in _entries(here, here == folder, endings, found):
+        for entry in _entries(here, here == folder, endings, listing.left_out):
             path = here / entry.name
             if not entry.is_dir():
-                found.files.append(path)
+                listing.files.append(path)
             elif entry.is_symlink():
                 links.append(path)
             elif _is_new(path, read):
                 pending.append(path)
             else:
-                found.left_out[TWICE].append(path)
-    found.files.sort()
-    return found
+                listing.left_out[TWICE].append(path)
+    listing.files.sort()
+    return listing
 
 
 def _is_new(folder, read):
@@ -76,31 +76,31 @@ def _is_new(folder, read):
     return new
 
 
-def _entries(here, is_root, endings, found):
-    """The files and folders in a folder that count; the others are noted in `found`."""
+def _entries(here, is_root, endings, left_out):
+    """The files and folders in a folder that count; the others are noted in `left_out`."""
     try:
         entries = sorted(os.scandir(here), key=lambda entry: entry.name)
     except OSError:
-        found.left_out[CLOSED].append(here)
+        left_out[CLOSED].append(here)
         return []
     names = {entry.name for entry in entries}
     ours = any(mark <= names for mark in MARKS) or any(name.startswith(UNFINISHED) for name in names)
     if ours and not is_root:
-        found.left_out[OURS].append(here)
+        left_out[OURS].append(here)
         return []
-    kept = []
+    counted = []
     for entry in entries:
         path = here / entry.name
         if entry.name.startswith(".") or entry.name.lower() in HIDDEN:
             if os.path.isdir(path) or (entry.name.lower().endswith(endings) and os.path.exists(path)):
-                found.left_out[UNSEEN].append(path)
+                left_out[UNSEEN].append(path)
         elif entry.is_symlink() and not os.path.exists(path):
-            found.left_out[NOWHERE].append(path)
+            left_out[NOWHERE].append(path)
         elif ours and entry.name in WRITTEN and entry.is_dir():
-            found.left_out[OURS].append(path)
+            left_out[OURS].append(path)
         else:
-            kept.append(entry)
-    return kept
+            counted.append(entry)
+    return counted
 
 
 def say(listing: Listing) -> None:

@@ -63,10 +63,10 @@ def of_files(paths, folder, pattern, codes) -> list[Named]:
     if pattern is not None and _several(pattern):
         return _grouped(paths, folder, pattern, codes)
     pictures = ome_sets.pictures_of([path for path in paths if path.suffix.lower() in TIFF])
-    found = []
+    fields = []
     for path in paths:
-        found += _one_each(path, folder, pattern, pictures.get(path, [ome_sets.Picture()]))
-    return found
+        fields += _one_each(path, folder, pattern, pictures.get(path, [ome_sets.Picture()]))
+    return fields
 
 
 def fits(relative: str, pattern, codes) -> str:
@@ -96,12 +96,12 @@ def _one_each(path, folder, pattern, pictures):
         file, plate = _file((path,), field_id, said), ""
         first, last = match.span("time") if said.get("time") else (0, 0)
         well = _safe(stem(relative[:first] + relative[last:]))
-    found = []
-    for number, ending, others in pictures:
-        beside = tuple(path.with_name(name) for name in others)
-        one = dataclasses.replace(file, field_id=field_id + ending, part=number, beside=beside)
-        found.append(Named(one, plate, well + ending))
-    return found
+    fields = []
+    for picture in pictures:
+        beside = tuple(path.with_name(name) for name in picture.others)
+        field = dataclasses.replace(file, field_id=field_id + picture.ending, part=picture.number, beside=beside)
+        fields.append(Named(field, plate, well + picture.ending))
+    return fields
 
 
 def _grouped(paths, folder, pattern, codes):

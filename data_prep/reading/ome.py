@@ -46,10 +46,10 @@ def said_of(xml: str, part: int, path) -> Said:
     Raises:
         InputRefused: metadata too large or with entities, or pixels that are not square.
     """
-    found = root_of(xml, path).findall("{*}Image/{*}Pixels")
-    if part >= len(found):
+    described = root_of(xml, path).findall("{*}Image/{*}Pixels")
+    if part >= len(described):
         return Said()
-    pixels = found[part]
+    pixels = described[part]
     names = tuple(channel.get("Name", "") for channel in pixels.iterfind("{*}Channel"))
     size = calibration.square(_length(pixels, "PhysicalSizeX"), _length(pixels, "PhysicalSizeY"), path)
     return Said(names if all(names) else (), size, _whole(pixels.get("SignificantBits", "")))
@@ -60,9 +60,9 @@ def alone(xml: str, part: int, path) -> str:
     root = root_of(xml, path)
     images = root.findall("{*}Image")
     others = images[:part] + images[part + 1:]
-    kept = ElementTree.Element(root.tag, root.attrib)
-    kept.extend([child for child in root if child not in others])
-    return ElementTree.tostring(kept, encoding="unicode")
+    copy = ElementTree.Element(root.tag, root.attrib)
+    copy.extend([child for child in root if child not in others])
+    return ElementTree.tostring(copy, encoding="unicode")
 
 
 def _length(pixels, name):

@@ -73,7 +73,7 @@ def files_named(description: Description, path) -> list[list[str]]:
         InputRefused: a name that leads out of the folder.
     """
     root = ome.root_of(description.xml, path)
-    found = []
+    pictures = []
     for image in root.iterfind("{*}Image"):
         names = {}
         for data in image.iterfind("{*}Pixels/{*}TiffData"):
@@ -81,8 +81,8 @@ def files_named(description: Description, path) -> list[list[str]]:
             is_owner = uuid is None or uuid.text == root.get("UUID")
             name = description.owner if is_owner else uuid.get("FileName") or description.owner
             names[_inside(name, path)] = None
-        found.append(list(names))
-    return found
+        pictures.append(list(names))
+    return pictures
 
 
 def picture_of(description: Description, path) -> int | None:

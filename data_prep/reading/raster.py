@@ -92,7 +92,7 @@ def _palette(data):
 
 def _shown_in_grey(data, path):
     """A PNG with a palette as one of greys: its numbers are stored in the same way."""
-    kept = [_PNG_MAGIC]
+    parts = [_PNG_MAGIC]
     for kind, chunk in _chunks(data):
         if kind == b"IHDR":
             if zlib.crc32(chunk[4:-4]) != struct.unpack(">I", chunk[-4:])[0]:
@@ -100,5 +100,5 @@ def _shown_in_grey(data, path):
             header = chunk[4:17] + bytes([_GREY]) + chunk[18:-4]
             chunk = chunk[:4] + header + struct.pack(">I", zlib.crc32(header))
         if kind in (b"IHDR", b"IDAT", b"IEND"):
-            kept.append(chunk)
-    return b"".join(kept)
+            parts.append(chunk)
+    return b"".join(parts)

@@ -45,22 +45,26 @@ def read(path: pathlib.Path, what: str) -> Table:
         InputRefused: no such file, another format, a row with more cells than the header, a quote that is not closed.
     """
     text = _text(path, what)
-    line, _, below = text.partition("\n")
-    told = re.fullmatch(r'"?sep=(.)"?\s*', line)  # how Excel notes the separator
-    text = below if told else text
-    separator = told[1] if told else _separator(text)
+    first, _, below = text.partition("\n")
+    excel = re.fullmatch(r'"?sep=(.)"?\s*', first)  # how Excel notes the separator
+    if excel:
+        text, separator = below, excel[1]
+    else:
+        separator = _separator(text)
     try:
-        rows = [[cell.strip() for cell in row] for row in csv.reader(io.StringIO(text), delimiter=separator)]
+        lines = list(csv.reader(io.StringIO(text), delimiter=separator))
     except csv.Error as error:
         raise InputRefused(f"{path}: is no CSV ({error}); save it as 'CSV UTF-8' and name that in {what}") from None
-    columns = rows[0] if rows else []
-    found = []
-    for number, cells in enumerate(rows[1:], start=2):
+    columns = _stripped(lines[0]) if lines else []
+    rows = []
+    for number, line in enumerate(lines[1:], start=2):
+        cells = _stripped(line)
         if any(cells[len(columns):]):
             raise InputRefused(f"{path}: row {number} has {len(cells)} cells, the first row {len(columns)}; correct it")
         if any(cells):
-            found.append(Row(number, (cells + [""] * len(columns))[: len(columns)]))
-    return Table(columns, found)
+            filled_up = cells + [""] * len(columns)
+            rows.append(Row(number, filled_up[: len(columns)]))
+    return Table(columns, rows)
 
 
 def number(text: str) -> float:
@@ -69,6 +73,10 @@ def number(text: str) -> float:
         return float(text if "." in text else text.replace(",", "."))
     except ValueError:
         return math.nan
+
+
+def _stripped(cells):
+    return [cell.strip() for cell in cells]
 
 
 def _text(path, what):
@@ -115,15 +123,16 @@ def _unmarked(content):
 
 
 def _separator(text):
-    """That by which most rows have as many cells, and more than one, as the header; else that of most cells in it."""
+    """That by which most rows have as many cells as the header, if those are several; else the most cells decide."""
     lines = text.splitlines()[:50]
 
-    def fitting(separator):
+    def fit(separator):
         rows = [row for row in csv.reader(lines, delimiter=separator) if any(row)]
         width = len(rows[0]) if rows else 0
-        return (sum(len(row) == width for row in rows) if width > 1 else 0), width
+        as_wide = sum(len(row) == width for row in rows)
+        return as_wide if width > 1 else 0, width
 
     try:
-        return max(SEPARATORS, key=fitting)
-    except csv.Error:
-        return max(SEPARATORS, key=lines[0].count)
+        return max(SEPARATORS, key=fit)
+    except csv.Error:  # a quote that is not closed, which reading refuses
+        return SEPARATORS[0]

@@ -36,7 +36,7 @@ def find_fields(folder, config) -> list[FieldFile]:
     if pattern and "channel" in pattern.groupindex and config.channel_names:
         raise UsageError(f"config.channel_names={tuple(config.channel_names)!r}: allowed: () where config.name_pattern "
                          "has a group channel, which names the channels; use channel_codes to rename them")
-    codes = dict(text.partition("=")[::2] for text in config.channel_codes)
+    codes = dict(listing.readable(text).partition("=")[::2] for text in config.channel_codes)
     paths = _that_fit(_pictures(folder, config), folder, pattern, codes)
     found = names.of_files(paths, folder, pattern, codes)
     if pattern is None:
