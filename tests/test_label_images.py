@@ -251,3 +251,14 @@ def test_label_images_are_listed_by_the_same_rule_as_fields(tmp_path, config, nu
     (file,) = folder.find_fields(tmp_path / "fields", config)
     assert file.labels_path == tmp_path / "masks" / "x_mask.png"
     assert "1 links lead nowhere" in capsys.readouterr().err
+
+
+def test_label_images_that_are_reached_in_two_ways_are_no_fields(tmp_path, config, numbered):
+    field(tmp_path / "fields" / "x.tif")
+    (tmp_path / "store").mkdir()
+    tifffile.imwrite(tmp_path / "store" / "x.tif", numbered)
+    (tmp_path / "fields" / "masks").symlink_to("../store")
+    for place in ("../store", "masks"):
+        config.labels_folder = place
+        (file,) = folder.find_fields(tmp_path / "fields", config)
+        assert file.path.parent.name == "fields" and file.labels_path.name == "x.tif"

@@ -59,6 +59,14 @@ def test_two_links_to_one_folder_outside_are_one_folder_and_a_folder_in_it_is_no
     assert left_out(tmp_path / "fields") == {listing.TWICE: ["two/inner"]}
 
 
+def test_a_file_is_read_once_under_its_own_name(tmp_path):
+    touch(tmp_path, "fields/b.tif", "store/c.tif")
+    for name, place in (("a", "b.tif"), ("one", "../store/c.tif"), ("two", "../store/c.tif")):
+        (tmp_path / f"fields/{name}.tif").symlink_to(place)
+    assert names(tmp_path / "fields") == ["b.tif", "one.tif"]
+    assert left_out(tmp_path / "fields") == {listing.TWICE: ["a.tif", "two.tif"]}
+
+
 def test_links_that_lead_nowhere_are_told(tmp_path, capsys):
     touch(tmp_path, "a.tif")
     (tmp_path / "plate2").symlink_to("not_mounted/plate2")

@@ -104,9 +104,10 @@ def test_files_outside_the_folder_are_refused(plain, config, name):
 
 def test_a_row_is_for_a_file_that_is_reached_by_a_link(tmp_path, config):
     (tmp_path / "fields").mkdir()
-    (tmp_path / "store").mkdir()
-    tifffile.imwrite(tmp_path / "store" / "a.tif", np.ones((4, 5), np.uint16))
-    (tmp_path / "fields" / "b.tif").symlink_to(tmp_path / "store" / "a.tif")
+    for place in (tmp_path / "store", tmp_path / "other"):
+        place.mkdir()
+        tifffile.imwrite(place / "a.tif", np.ones((4, 5), np.uint16))
+    (tmp_path / "fields" / "b.tif").symlink_to(tmp_path / "other" / "a.tif")
     (tmp_path / "fields" / "plate").symlink_to(tmp_path / "store")
     found = find(tmp_path / "fields", config, "file,line\nb.tif,HeLa\nplate/a.tif,RPE1\n")
     assert [(f.field_id, f.cell_line) for f in found] == [("b", "HeLa"), ("plate_a", "RPE1")]

@@ -23,8 +23,8 @@ SUFFIX = re.compile(r"_(cp_masks|labels?|masks?|seg)$", re.IGNORECASE)
 
 def is_label_image(path: pathlib.Path, folder: pathlib.Path, labels_folder: pathlib.Path) -> bool:
     """Whether a file is a label image: any in a folder of their own, one with a suffix where they lie among fields."""
-    path, folder, labels_folder = (pathlib.Path(os.path.abspath(place)) for place in (path, folder, labels_folder))
-    if not path.is_relative_to(labels_folder) or path.suffix.lower() not in ENDINGS:
+    own, folder, labels_folder = (pathlib.Path(os.path.realpath(one)) for one in (path.parent, folder, labels_folder))
+    if not own.is_relative_to(labels_folder) or path.suffix.lower() not in ENDINGS:
         return False
     return not folder.is_relative_to(labels_folder) or bool(SUFFIX.search(stem(path.name)))
 

@@ -1,6 +1,6 @@
 """Which files below a folder count: one rule for fields and label images, described in docs/data.md.
 
-Links to files and folders are followed, each real folder once. Hidden entries, links that lead nowhere, and folders
+Links to files and folders are followed, each real one once. Hidden entries, links that lead nowhere, and folders
 that this program has written are left out, and what is left out is said.
 """
 
@@ -27,8 +27,8 @@ WRITTEN = {"qc", "overlays", "tfds", "figures", "explain", "features", "predicto
 _UNDECODED = re.compile("[\udc80-\udcff]")  # how Python stands in for bytes of a path that are no UTF-8
 
 NOWHERE, TWICE, OURS, UNSEEN, CLOSED = (
-    "links lead nowhere", "links lead to folders that are read already", "folders were written by this program",
-    "files or folders are hidden", "folders cannot be opened")
+    "links lead nowhere", "links lead to files or folders that are read already",
+    "folders were written by this program", "files or folders are hidden", "folders cannot be opened")
 
 
 @dataclasses.dataclass
@@ -47,7 +47,7 @@ def list_files(folder: pathlib.Path, endings: tuple[str, ...]) -> Listing:
         endings: of files that are said to be left out where they are hidden, in lower case.
     """
     listing = Listing([], collections.defaultdict(list))
-    read, links = {os.path.realpath(folder)}, collections.deque()
+    read, links, linked = {os.path.realpath(folder)}, collections.deque(), []
     pending = collections.deque([folder])
     while pending or links:  # links come last, so that a folder is read under its own name where it has one here
         here = pending.popleft() if pending else links.popleft()
@@ -57,15 +57,26 @@ def list_files(folder: pathlib.Path, endings: tuple[str, ...]) -> Listing:
         for entry in _entries(here, here == folder, endings, listing.left_out):
             path = here / entry.name
             if not entry.is_dir():
-                listing.files.append(path)
+                (linked if entry.is_symlink() else listing.files).append(path)
             elif entry.is_symlink():
                 links.append(path)
             elif _is_new(path, read):
                 pending.append(path)
             else:
                 listing.left_out[TWICE].append(path)
+    _add_linked(linked, read, listing)
     listing.files.sort()
     return listing
+
+
+def _add_linked(linked, read, listing):
+    """Add the files that are reached by links of their own, unless they lie in a folder that is read."""
+    places = set()
+    for path in linked:
+        place = os.path.realpath(path)
+        twice = place in places or os.path.dirname(place) in read
+        places.add(place)
+        (listing.left_out[TWICE] if twice else listing.files).append(path)
 
 
 def _is_new(folder, read):
