@@ -1,5 +1,7 @@
 """One TIFF, BigTIFF, OME-TIFF, MetaMorph STK or Zeiss LSM -> its picture."""
 
+import pathlib
+
 import numpy as np
 import tifffile
 from tifffile import COMPRESSION, PHOTOMETRIC
@@ -37,7 +39,7 @@ def read_tiff(path, part: int | None = None, pages: str = "C", labels: bool = Fa
         if part is None:
             part = ome_sets.picture_of(description, path)
         if description.is_in_another_tiff(path):
-            return read_tiff(path.with_name(description.owner), part, pages, labels)
+            return read_tiff(pathlib.Path(path).with_name(description.owner), part, pages, labels)
         series = _series(tiff, description, part, path)
         said = _said(tiff, description.xml, part or 0, path)
         _check_kind(series.keyframe, path, labels)
