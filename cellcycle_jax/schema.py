@@ -50,6 +50,9 @@ CENTRE_X = "Metadata_CentreX"
 # All column names above that start so; a column of a user's table must not have one.
 METADATA = frozenset(name for name in list(vars().values()) if isinstance(name, str) and name.startswith("Metadata_"))
 
+# First words of our columns, and of those that CellProfiler writes; no channel may be called so, in any case.
+FIRST_WORDS = ("Nuclei", "Cells", "Cytoplasm", "Image", "Metadata", "Truth")
+
 NUCLEAR_AREA = "Nuclei_AreaShape_Area"
 TRUE_MITOTIC = "mitotic"
 
@@ -60,6 +63,11 @@ EXAMPLE_TEXTS = ("cell_id", "group_id", "field_id", "well", "plate", "cell_line"
 def integrated(channel: str) -> str:
     """Name of the column with a channel's background-subtracted sum over the nucleus."""
     return f"Nuclei_Intensity_IntegratedIntensity_{channel}"
+
+
+def is_reserved(channel: str) -> bool:
+    """Whether columns of a channel of this name would be taken for those of a compartment, or stand in their place."""
+    return channel.partition("_")[0].casefold() in {word.casefold() for word in FIRST_WORDS}
 
 
 def reference_column(channel: str) -> str:

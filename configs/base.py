@@ -56,12 +56,12 @@ def preparation() -> ConfigDict:
     c.source = "folder"  # file in data_prep/sources/ that knows where fields, names and labels are
     c.name_pattern = ""  # regular expression over the path inside the folder, groups: line label plate well site time channel z; "": one file per field
     c.channel_codes = ()  # texts "code=name" for what group channel matches, others are left out; (): the codes are the names
-    c.channel_names = ()  # channel names in order, where the files do not name them
+    c.channel_names = ()  # of files that hold several channels: a name for each in order, or texts "old=new" that rename some; they go before what the files say. (): the files' own
     c.pixel_um = 0.0  # um per px where the files do not say; 0: unknown, lengths are then in px
     c.cell_line = ""  # cell line where the files do not say
     c.projection = "max"  # of z planes: 'max', 'mean', 'focus' (the sharpest plane)
     c.rgb = ()  # channels that red, green and blue of a colour picture show, "" for none: ("DNA", "Golgi", ""); (): refused
-    c.sidecar = ""  # CSV with what names do not say, relative to the folder of fields; "": none
+    c.sidecar = ""  # table (CSV) with what names do not say, relative to the folder of fields; "": none
     c.labels_folder = ""  # folder of label images made elsewhere, relative to the folder of fields; "": none
     c.workers = 0  # parallel processes; 0: one per core
     c.scheduler = ""  # address of a Dask scheduler, e.g. tcp://host:8786, whose workers see the same folders; "": this machine

@@ -2,8 +2,10 @@
 
 import math
 
+from cellcycle_jax import schema
 from data_prep import phase, split
 from data_prep.fields import quantity_error
+from data_prep.reading import channel_names
 from data_prep.reading.projection import PROJECTIONS
 from data_prep.segment import SEGMENTERS
 
@@ -30,6 +32,10 @@ def _other_channels(names, channels):
     return len(set(names)) == len(names) and not set(channels.markers) & set(names)
 
 
+def _free(names):
+    return not any(schema.is_reserved(str(name)) for name in names)
+
+
 def _codes(texts):
     pairs = [str(text).partition("=") for text in texts]
     return all(code and name for code, _, name in pairs) and all(
@@ -43,11 +49,18 @@ def _colours(names):
 
 CLASSES = {"two_markers": (2, 3), "column": range(2, 100), "folder": range(2, 100)}  # how many; else two
 
+FREE = f"names that begin with none of the words {', '.join(schema.FIRST_WORDS)}, as columns of the table do"
+
 # Field, what is allowed, test of the value in the whole config.
 ALLOWED = (
     ("workers", "0 to 1,024", lambda v, c: 0 <= v <= 1_024),
     ("max_fields", "0 to 10^9", lambda v, c: 0 <= v <= 10**9),
     ("pixel_um", "0 for unknown, or 0.001 to 1000 um", lambda v, c: _size(v)),
+    ("channel_names", "different names in the order of the file, or texts old=new with different olds and news",
+     lambda v, c: channel_names.fit(v)),
+    ("channel_names", FREE, lambda v, c: _free(channel_names.renames(v).values() or v)),
+    ("channel_codes", FREE, lambda v, c: _free(str(text).partition("=")[2] for text in v)),
+    ("rgb", FREE, lambda v, c: _free(v)),
     ("channel_codes", "texts code=name, codes and names all different", lambda v, c: _codes(v)),
     ("projection", "max, mean, focus", lambda v, c: v in PROJECTIONS),
     ("rgb", "nothing, or three different names with \"\" for none", lambda v, c: _colours(v)),

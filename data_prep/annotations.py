@@ -4,8 +4,12 @@ The table's columns say what a row belongs to: one cell by its id, the cell at a
 field, well or plate. All its other columns come along as Metadata_<column>.
 """
 
+import csv
+import io
+import math
 import pathlib
 import sys
+import unicodedata
 
 import numpy as np
 import pandas as pd
@@ -13,7 +17,8 @@ from scipy.spatial import cKDTree
 
 from cellcycle_jax import schema
 from cellcycle_jax.errors import InputRefused
-from data_prep.reading import sidecar
+from data_prep.columns import beside
+from data_prep.reading import sidecar, tables
 
 # Column of the table, without Metadata_ and in any case -> column of the cells.
 KEYS = {"cellid": schema.CELL_ID, "field": schema.FIELD, "plate": schema.PLATE, "well": schema.WELL,
@@ -58,7 +63,7 @@ def join(cells: pd.DataFrame, path, folder=".") -> pd.DataFrame:
                            "each")
     _tell(table, fits, where, cells, path)
     told = table.loc[fits, list(named.values())].set_axis(marks[fits]).reindex(known)
-    return pd.concat([cells, told.set_axis(cells.index)], axis=1)
+    return beside(cells, told.set_axis(cells.index))
 
 
 def columns_of(path, folder=".") -> set[str]:
@@ -102,29 +107,49 @@ def _columns(table, cells, path):
 
 
 def _read(path):
-    """The table as it stands. In a CSV only an empty cell is missing: a class may be called None, a well NA."""
+    """The table, indexed by where rows stand in it, the header being row 1."""
+    if path.suffix.lower() == ".parquet":
+        return _parquet(path)
+    table = tables.read(path, "config.phase.table")
+    if not table.columns:
+        raise _unreadable(path, "it is empty")
+    names = [name for name in table.columns if name]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise InputRefused(f"{path}: two columns are named {twice[0]!r}; rename one of them")
+    # Written anew, so that pandas finds out which columns are numbers. Only an empty cell is missing: a class may be
+    # called None, a well NA. Keys stay text, as a field 01 is not 1, and so do places, which may have decimal commas.
+    anew = io.StringIO()
+    csv.writer(anew).writerows([table.columns, *(row.cells for row in table.rows)])
+    anew.seek(0)
+    texts = {name: str for name in names if _plain(name) in KEYS | PLACE}
+    typed = pd.read_csv(anew, dtype=texts, low_memory=False, keep_default_na=False, na_values=[""])
+    return typed.set_axis([row.number for row in table.rows], axis=0)
+
+
+def _parquet(path):
     try:
-        if path.suffix.lower() == ".parquet":
-            table = pd.read_parquet(path)
-            table = table.reset_index(drop=table.index.names == [None])
-        else:
-            with open(path, encoding="utf-8-sig") as file:
-                separator = max(",;\t", key=file.readline().count)
-            form = {"sep": separator, "encoding": "utf-8-sig", "keep_default_na": False, "na_values": [""]}
-            header = pd.read_csv(path, nrows=0, **form).columns
-            # Keys stay text: a field 01 is not 1.
-            table = pd.read_csv(path, dtype={c: str for c in header if _plain(c) in KEYS}, low_memory=False, **form)
+        table = pd.read_parquet(path)
     except (OSError, ValueError, ImportError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise InputRefused(f"{path}: cannot be read as CSV or Parquet ({reason}); give config.phase.table a table "
-                           "with a header") from None
-    return table.set_axis(table.columns.map(str), axis=1)
+        raise _unreadable(path, (str(error).splitlines() or [type(error).__name__])[0]) from None
+    table = table.reset_index(drop=table.index.names == [None])
+    return table.set_axis(table.columns.map(str), axis=1).set_axis(range(2, len(table) + 2), axis=0)
+
+
+def _unreadable(path, reason):
+    return InputRefused(f"{path}: cannot be read as CSV or Parquet ({reason}); give config.phase.table a table with a "
+                        "header")
 
 
 def _texts(column):
     """Keys as text, "" for none: a Parquet file may hold numbers, which are read as 1.0 beside empty cells."""
-    return pd.Series(["" if pd.isna(v) else str(int(v) if isinstance(v, float) and v.is_integer() else v)
-                      for v in column], column.index, dtype=object)
+    return pd.Series([_text(value) for value in column], column.index, dtype=object)
+
+
+def _text(value):
+    if pd.isna(value):
+        return ""
+    whole = isinstance(value, float) and value.is_integer()
+    return unicodedata.normalize("NFC", str(int(value) if whole else value))
 
 
 def _marks(table, columns):
@@ -137,6 +162,13 @@ def _marks(table, columns):
     return marks
 
 
+def _number(value):
+    """A number of a Parquet file, or a text with a point or a decimal comma; NaN for none."""
+    if isinstance(value, str):
+        return tables.number(value)
+    return float(value) if pd.api.types.is_number(value) and not pd.isna(value) else math.nan
+
+
 def _plain(column):
     return column.removeprefix("Metadata_").replace("_", "").replace(" ", "").lower()
 
@@ -144,10 +176,12 @@ def _plain(column):
 def _nearest(table, cells, path):
     """For each row the id of the nearest cell of its field; "" without one near enough, or where another is nearer."""
     centres = [schema.CENTRE_Y, schema.CENTRE_X]
-    places = table[centres].apply(pd.to_numeric, errors="coerce").astype(np.float64)
+    numbers = {name: [_number(value) for value in table[name]] for name in centres}
+    places = pd.DataFrame(numbers, table.index, dtype=np.float64)
     if (wrong := ~np.isfinite(places)).any(axis=None):
         row, column = np.argwhere(wrong.to_numpy())[0]
-        raise InputRefused(f"{path}: column {'yx'[column]}, row {row + 2}: {str(table[centres[column]].iloc[row])!r}; "
+        raise InputRefused(f"{path}: column {'yx'[column]}, row {table.index[row]}: "
+                           f"{str(table[centres[column]].iloc[row])!r}; "
                            "allowed: a number, px in the field; correct it or delete the row")
     reach = float(np.sqrt(cells["_area_px"].median() / np.pi))
     found = pd.Series("", table.index)

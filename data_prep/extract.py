@@ -5,6 +5,7 @@ import pandas as pd
 
 from cellcycle_jax import crop_file, schema
 from data_prep import crop, intensity, measure, quality, sizes
+from data_prep.columns import Columns, beside, refuse_twice
 from data_prep.fields import Field, FieldFile
 from data_prep.recipe import Recipe
 from data_prep.regions import Regions
@@ -27,7 +28,7 @@ def extract_field(file: FieldFile, recipe: Recipe) -> pd.DataFrame:
     config, source = recipe.config, source_of(recipe.config.source)
     field = recipe.read(file)
     image = recipe.corrected(field)
-    labels = recipe.labels(file, field, image)
+    labels, numbers = recipe.numbered(file, field, image)
     regions = Regions.of(labels)
     scale = sizes.scale_of(field.pixel_um, config.crop)
     bodies = measure.cell_bodies(labels, scale.reach_px)
@@ -36,38 +37,42 @@ def extract_field(file: FieldFile, recipe: Recipe) -> pd.DataFrame:
     diameter = measure.typical_diameter(labels)
     masks = {c: measure.stain_mask(signal[..., field.channels.index(c)], bodies, diameter)
              for c in config.channels.stains}
-    rows = _rows(field, regions, background, scale.crop_px)
+    rows = _rows(field, regions, numbers[regions.numbers], background, scale.crop_px)
     if hasattr(source, "objects") and len(rows):
-        rows = _with_objects(rows, source.objects(file, labels, config))
+        rows = _with_objects(rows, source.objects(file, numbers[labels], config))
     rows["_light_known"] = recipe.light_of(field) is not None
     if len(rows):
         columns = measure.measure_cells(signal, labels, bodies, field.channels, config.channels.nucleus, masks,
                                         field.pixel_um)
-        rows = pd.concat([rows, pd.DataFrame(columns)], axis=1)
+        rows = beside(rows, pd.DataFrame(columns))
         if hasattr(source, "truth_labels"):
             rows["Truth_cell_label"] = _majority(source.truth_labels(recipe.folder, file), labels)[regions.numbers]
     _write_crops(recipe, field, image, labels, bodies, background, masks, rows, scale.crop_px)
     return rows
 
 
-def _rows(field: Field, regions: Regions, background, crop_px):
-    """What is known of each object before it is measured; what a field's name says is added by `work_folder.read`."""
+def _rows(field: Field, regions: Regions, numbers, background, crop_px):
+    """What is known of each object before it is measured; what a field's name says is added by `work_folder.read`.
+
+    `numbers` [n] are those of ids.
+    """
     height, width = regions.shape
     top, left, bottom, right = boxes(regions.runs, len(regions.count))
     centre_y, centre_x = centres(regions)
     full = regions.sum(quality.saturated(field.image).ravel()[regions.pixels])
     n = len(regions.count)
-    rows = {schema.CELL_ID: [f"{field.field_id}:{i}" for i in regions.numbers],
+    rows = {schema.CELL_ID: [f"{field.field_id}:{number}" for number in numbers],
             schema.FIELD: [field.field_id] * n, schema.WELL: [""] * n, schema.PLATE: [""] * n,
             schema.CELL_LINE: [""] * n, schema.SITE: [""] * n, schema.TIME: [""] * n, schema.FIELD_LABEL: [""] * n,
             schema.PIXEL_SIZE: [field.pixel_um or np.nan] * n,
             schema.CENTRE_Y: centre_y, schema.CENTRE_X: centre_x,
-            "_label": regions.numbers, "_area_px": regions.count.astype(np.float64),
+            "_label": regions.numbers, "_number": numbers, "_area_px": regions.count.astype(np.float64),
             "_extent_px": np.maximum(bottom - top, right - left) * crop_px,
             "_border": (top == 0) | (left == 0) | (bottom == height) | (right == width),
             "_pixel_size_known": [field.pixel_um is not None] * n, "_saturated": full / regions.count,
             "_sha256": [field.sha256] * n, "_height": [height] * n, "_width": [width] * n, "_listed": [True] * n,
             "_crop_y": centre_y, "_crop_x": centre_x}
+    rows = Columns(rows)
     rows |= {f"Metadata_Background_{c}": [float(b)] * n for c, b in zip(field.channels, background, strict=True)}
     return pd.DataFrame(rows)
 
@@ -77,10 +82,12 @@ def _with_objects(rows, known):
 
     Args:
         rows: one per label.
-        known: indexed by label: Metadata_ columns, and crop_y, crop_x where a crop is centred elsewhere.
+        known: indexed by number: Metadata_ columns, and crop_y, crop_x where a crop is centred elsewhere.
     """
-    joined = rows.join(known.rename(columns={"crop_y": "_known_y", "crop_x": "_known_x"}), on="_label")
-    joined["_listed"] = joined["_label"].isin(known.index)
+    known = known.rename(columns={"crop_y": "_known_y", "crop_x": "_known_x"})
+    refuse_twice([*rows.columns, *known.columns])
+    joined = rows.join(known, on="_number")
+    joined["_listed"] = joined["_number"].isin(known.index)
     for axis in "yx":
         if f"_known_{axis}" in joined:
             joined[f"_crop_{axis}"] = joined.pop(f"_known_{axis}").fillna(joined[f"_crop_{axis}"])

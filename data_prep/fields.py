@@ -7,9 +7,11 @@ import pathlib
 import numpy as np
 
 from cellcycle_jax.errors import InputRefused, UsageError
+from data_prep.reading.calibration import differ
+from data_prep.reading.channel_names import named
 from data_prep.reading.colour import grey
 from data_prep.reading.formats import read_picture
-from data_prep.reading.ome import differ
+from data_prep.reading.listing import readable
 from data_prep.reading.picture import as_stored, refuse_large
 from data_prep.reading.projection import project
 
@@ -31,6 +33,7 @@ class FieldFile:
     part: int | None = None  # which picture of the file, where a file holds several
     pixel_um: float | None = None  # um per px, None: the file or the config says it
     labels_path: pathlib.Path | None = None  # label image made elsewhere, None: none
+    labels_are_mask: bool = False  # each connected piece of it is a nucleus; else it numbers them
     extra: tuple[tuple[str, str], ...] = ()  # further (column, value) of the sidecar
     time: str = ""  # which picture of a time series
     beside: tuple[pathlib.Path, ...] = ()  # files that the source reads besides, so that a change of them is noticed
@@ -61,6 +64,8 @@ class Field:
     path: str
     sha256: str
     bit_depth: int = 16
+    own_channels: tuple[str, ...] = ()  # names that the file itself gives, in its order, () where it gives none
+    remark: str = ""  # what the file says of the size of a pixel where that is of no use and nothing else says it
 
 
 def read_field(file: FieldFile, channel_names=(), pixel_um: float | None = None, projection: str = "max",
@@ -69,8 +74,8 @@ def read_field(file: FieldFile, channel_names=(), pixel_um: float | None = None,
 
     Args:
         file: the files and what is known of them.
-        channel_names: names in order; needed where the file has no OME metadata, checked against it where it has. Not
-            used where files hold one channel each: `file.channels` says what they show.
+        channel_names: as `channel_names.named` takes them. Not used where files hold one channel each: `file.channels`
+            says what they show.
         pixel_um: um per px; needed where the file does not say, checked against it where it does. `file.pixel_um` goes
             before it.
         projection: of z planes, one of `projection.PROJECTIONS`.
@@ -82,17 +87,19 @@ def read_field(file: FieldFile, channel_names=(), pixel_um: float | None = None,
             fit, pixels that are not square.
     """
     pictures = _pictures(file, rgb)
+    own = () if file.channels else pictures[0].channels
     if file.channels:
         names, stacks = _one_channel_each(file, pictures)
     else:
-        names = _names(tuple(channel_names), pictures[0].channels, len(pictures[0].stack), file.path)
+        names = named(channel_names, own, len(pictures[0].stack), file.path)
         stacks = list(np.concatenate([picture.stack for picture in pictures], axis=1))
     planes = [as_stored(plane, file.path) for plane in project(stacks, projection)]
     image = np.stack(planes, axis=-1)
     digest = hashlib.sha256(np.ascontiguousarray(image).data).hexdigest()
     size = _pixel_size(file, pictures, pixel_um)
-    return Field(image, names, size, file.cell_line, file.plate, file.well, file.site, file.field_id, str(file.path),
-                 digest, max(picture.bits for picture in pictures))
+    remark = "" if size else next(filter(None, (picture.remark for picture in pictures)), "")
+    return Field(image, names, size, file.cell_line, file.plate, file.well, file.site, file.field_id,
+                 readable(str(file.path)), digest, max(picture.bits for picture in pictures), own, remark)
 
 
 def field_of(file: FieldFile, image, channels, pixel_um: float | None) -> Field:
@@ -100,7 +107,7 @@ def field_of(file: FieldFile, image, channels, pixel_um: float | None) -> Field:
     image = np.ascontiguousarray(image)
     digest = hashlib.sha256(image.data).hexdigest()
     return Field(image, tuple(channels), pixel_um, file.cell_line, file.plate, file.well, file.site, file.field_id,
-                 str(file.path), digest)
+                 readable(str(file.path)), digest)
 
 
 def in_order(field: Field, channels, others_left_out: bool = False) -> Field:
@@ -174,18 +181,6 @@ def _pixel_size(file, pictures, pixel_um):
             raise InputRefused(f"{path}: {size:g} um per px, but {sizes[0][0].name} of the same field has "
                                f"{sizes[0][1]:g}; export the field again")
     return sizes[0][1] if sizes else given
-
-
-def _names(wanted, found, count, path):
-    if wanted and found and wanted != found:
-        raise InputRefused(f"{path}: channel_names says {', '.join(wanted)}, the file says {', '.join(found)}; "
-                           "empty channel_names to use the file's")
-    names = found or wanted
-    if len(names) != count or len(set(names)) != count:
-        said = ", ".join(names) or "none"
-        raise InputRefused(f"{path}: {count} channels but the names are: {said}; "
-                           "give one different name per channel in channel_names")
-    return names
 
 
 def quantity_error(field: str, value, allowed: str) -> UsageError:

@@ -172,6 +172,7 @@ def _extract_all(found, recipe) -> dict[str, str]:
     left = [file for file in found if not work_folder.is_kept(recipe.crops, file.field_id)]
     workers = processes.count(config.workers, len(left))
     if left and not config.scheduler:
+        memory.refuse_lack(recipe.pixels, recipe.folder)
         workers = memory.workers_that_fit(workers, recipe.pixels)
     with tqdm(total=len(found), initial=len(found) - len(left), desc="fields to cells", unit="field") as bar:
         for file, reason in processes.each(_extract, left, recipe, workers, config.scheduler):

@@ -7,6 +7,7 @@ import numpy as np
 from scipy import ndimage
 from skimage import filters, segmentation
 
+from data_prep.columns import Columns
 from data_prep.regions import Regions
 from data_prep.shape import centres, shape
 from data_prep.texture import edge, texture
@@ -76,13 +77,17 @@ def measure_cells(image, labels, bodies, channels, nucleus, masks, pixel_um) -> 
 
     Returns:
         {column: f64 [n]} in the rising order of the labels that have pixels, as `regionprops_table` has them.
+
+    Raises:
+        InputRefused: two channels whose measurements have one name.
     """
     scale = pixel_um or 1.0
     planes = dict(zip(channels, np.moveaxis(image, -1, 0), strict=True))
     nuclei, cells = Regions.of(labels), Regions.of(bodies)
-    columns = shape(nuclei, scale)
+    columns = Columns(shape(nuclei, scale))
     for name, plane in planes.items():
-        columns |= intensity(plane, nuclei, "Nuclei", name) | intensity(plane, cells, "Cells", name)
+        columns |= intensity(plane, nuclei, "Nuclei", name)
+        columns |= intensity(plane, cells, "Cells", name)
         columns |= texture(plane, nuclei, name)
     columns |= edge(planes[nucleus], nuclei, nucleus)
     diameter_px = typical_diameter(labels)

@@ -25,11 +25,27 @@ def refuse_lack(pixels: int, what) -> None:
     Raises:
         ResourceMissing: names what is needed and what is free.
     """
-    each, free = needed(pixels), machine.free_memory()
-    if each > free:
-        raise ResourceMissing(f"{what}: a field of {pixels / 1e6:,.0f} million pixels in all channels takes "
-                              f"{each / GIB:.1f} GiB of memory, and {free / GIB:.1f} GiB are free; close other "
-                              "programs, ask for more memory, or cut the image into fields")
+    _refuse(needed(pixels), f"{what}: a field of {pixels / 1e6:,.0f} million pixels in all channels")
+
+
+def refuse_lack_to_decode(nbytes: int, what) -> None:
+    """Refuse a file whose pixels do not fit into memory twice, as decoded and as put in order, before it is decoded.
+
+    Args:
+        nbytes: of all pixels that the file declares, planes of z too.
+        what: the file, for the error.
+
+    Raises:
+        ResourceMissing: names what is needed and what is free.
+    """
+    _refuse(2 * nbytes, f"{what}: a file of {nbytes / GIB:.1f} GiB of pixels")
+
+
+def _refuse(wanted, words):
+    free = machine.free_memory()
+    if wanted > free:
+        raise ResourceMissing(f"{words} takes {wanted / GIB:.1f} GiB of memory, and {free / GIB:.1f} GiB are free; "
+                              "close other programs, ask for more memory, or cut the image into fields")
 
 
 def workers_that_fit(wanted: int, pixels: int) -> int:

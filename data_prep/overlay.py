@@ -11,7 +11,7 @@ import numpy as np  # noqa: E402
 from tqdm import tqdm  # noqa: E402
 
 from cellcycle_jax import schema  # noqa: E402
-from data_prep import drawing, processes  # noqa: E402
+from data_prep import drawing, numbering, processes  # noqa: E402
 
 UNSURE, SET_ASIDE = "#FFFFFF", "#F0E442"
 WIDTH_IN, DPI = 9.0, 120
@@ -46,26 +46,27 @@ def _draw(job, shared):
     (file, rows, warning), (recipe, classes, folder) = job, shared
     field = recipe.read(file)
     image = recipe.corrected(field)
-    labels = recipe.labels(file, field, image)
+    labels, numbers = recipe.numbered(file, field, image)
     nucleus = recipe.config.channels.nucleus
-    overlay(image[..., recipe.channels.index(nucleus)], labels, rows, classes, f"{file.field_id}: {nucleus}", warning,
-            field.pixel_um, folder / f"{file.field_id}.png")
+    shown, title = image[..., recipe.channels.index(nucleus)], f"{file.field_id}: {nucleus}"
+    overlay(shown, numbers[labels], rows, classes, title, warning, field.pixel_um, folder / f"{file.field_id}.png")
 
 
 def overlay(image, labels, rows, classes, title, warning, um_per_px, path) -> None:
     """The nuclear channel in grey, each object outlined in the colour of its class.
 
     Args:
-        image: f32 [H, W]; labels: i32 [H, W].
+        image: f32 [H, W]; labels: whole numbers [H, W], 0 is background.
         rows: the field's objects; the number of an object stands after the last ':' of Metadata_CellID.
         classes: names, in order; title: of the picture; warning: a line below it, "" for none.
         um_per_px: of the field or None; path: PNG to write.
     """
-    number = rows[schema.CELL_ID].str.rsplit(":", n=1).str[1].astype(int).to_numpy()
+    number = rows[schema.CELL_ID].astype(str).str.rsplit(":", n=1).str[1].astype(labels.dtype).to_numpy()
     place = {name: i for i, name in enumerate(classes)}
-    kind = np.zeros(labels.max() + 1, int)  # 0 nothing, then the classes, then unsure, then set aside
+    labels, numbers = numbering.small(labels)
+    kind = np.zeros(len(numbers), int)  # 0 nothing, then the classes, then unsure, then set aside
     said = rows["decision"].map(place).fillna(len(classes)).astype(int).to_numpy()
-    kind[number] = 1 + np.where(rows[schema.REJECT] != "", len(classes) + 1, said)
+    kind[np.searchsorted(numbers, number)] = 1 + np.where(rows[schema.REJECT] != "", len(classes) + 1, said)
     colours = [*(drawing.CLASS_COLOURS[i % len(drawing.CLASS_COLOURS)] for i in range(len(classes))), UNSURE, SET_ASIDE]
     picture = drawing.outlined(image, labels, kind, colours, max(1, round(min(labels.shape) / 500)))
     height = WIDTH_IN * labels.shape[0] / labels.shape[1] + (1.4 if warning else 0.9)

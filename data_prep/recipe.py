@@ -3,14 +3,17 @@
 import collections
 import dataclasses
 import pathlib
+import sys
 
 import numpy as np
 from ml_collections import ConfigDict
 from tqdm import tqdm
 
+from cellcycle_jax import schema
 from cellcycle_jax.errors import InputRefused
-from data_prep import illumination, segment
+from data_prep import illumination, numbering, segment
 from data_prep.fields import Field, FieldFile, in_order
+from data_prep.reading.channel_names import renames, same_in_another_order
 from data_prep.sources import source_of
 
 MAX_LIGHT_FIELDS = 64  # fields per plate from which the light is estimated
@@ -28,10 +31,21 @@ class Recipe:
     light: dict[tuple[str, tuple[int, int]], illumination.Illumination]  # by plate and (height, width)
     others_left_out: bool = False  # a field may have channels beyond these; else it is refused
     pixels: int = 0  # H x W x C of the largest field that has been read
+    own_channels: tuple[str, ...] = ()  # what the first file calls them, where config.channel_names goes by position
 
     def read(self, file: FieldFile) -> Field:
-        """The field in `file`, its channels in the recipe's order."""
-        return in_order(source_of(self.config.source).read(file, self.config), self.channels, self.others_left_out)
+        """The field in `file`, its channels in the recipe's order.
+
+        Raises:
+            InputRefused: it cannot be read, has other channels, or names them in another order than the first file.
+        """
+        field = source_of(self.config.source).read(file, self.config)
+        if same_in_another_order(field.own_channels, self.own_channels):
+            raise InputRefused(f"{field.path}: the file names its channels {', '.join(field.own_channels)}, the first "
+                               f"file {', '.join(self.own_channels)}, so config.channel_names would swap them; rename "
+                               "by name, such as config.channel_names="
+                               f"{self.own_channels[0]}={self.config.channel_names[0]}")
+        return in_order(field, self.channels, self.others_left_out)
 
     def light_of(self, field: Field) -> illumination.Illumination | None:
         """The light of the field's plate at the field's size, None where it is not known."""
@@ -44,51 +58,95 @@ class Recipe:
 
     def labels(self, file: FieldFile, field: Field, image: np.ndarray) -> np.ndarray:
         """Labels of the nuclei, i32 [H, W]: those made elsewhere, else found in the field's corrected image."""
+        return self.numbered(file, field, image)[0]
+
+    def numbered(self, file: FieldFile, field: Field, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Labels of the nuclei, and the numbers that they stand for in ids; see `numbering.small`."""
         source = source_of(self.config.source)
         made = source.labels(file, self.config) if hasattr(source, "labels") else None
         if made is not None:
             if made.shape != image.shape[:2]:
                 raise InputRefused(f"{file.labels_path or file.path}: labels of {made.shape} px for a field of "
                                    f"{image.shape[:2]} px; give labels of the field's size")
-            return made
+            return numbering.small(made)
         nucleus = image[..., self.channels.index(self.config.channels.nucleus)]
         chosen = self.config.segmentation
-        return segment.segment_nuclei(nucleus, field.pixel_um, chosen.nucleus_diameter, chosen.method)
+        return numbering.small(segment.segment_nuclei(nucleus, field.pixel_um, chosen.nucleus_diameter, chosen.method))
 
 
 def find_channels(found, config, needed=(), stains_optional: bool = False) -> tuple[tuple[str, ...], int]:
     """The channels that most of the first VOTERS readable fields have, in the order of the first such field.
 
+    What config.channel_names overrules, and sizes of pixels that cannot be used, are said on the terminal.
+
+    Args:
+        found: the fields; config: of prepare.
+        needed: channels that have to be there beside those that the config names.
+        stains_optional: stains may be missing, and only channels that are named or needed are used.
+
     Returns:
         The channels, and H x W x C of the largest of these fields.
 
     Raises:
-        InputRefused: no file can be read, or a channel that the config names, or that is `needed`, is not there.
+        InputRefused: no file can be read, a channel that the config names, or that is `needed`, is not there, or one
+            that is used is called as columns of our own tables begin.
     """
-    seen, refusal, pixels = [], None, 0
+    fields, refusal, pixels = [], None, 0
     for file in found:
         try:
             field = source_of(config.source).read(file, config)
-            seen.append((file.path, field.channels))
+            fields.append(_without_pixels(field))
             pixels = max(pixels, field.image.size)
         except InputRefused as error:
             refusal = refusal or error
-        if len(seen) == VOTERS:
+        if len(fields) == VOTERS:
             break
-    if not seen:
+    if not fields:
         raise refusal
-    (most, _), = collections.Counter(frozenset(names) for _, names in seen).most_common(1)
-    path, channels = next((p, names) for p, names in seen if frozenset(names) == most)
-    roles = config.channels
-    stains = () if stains_optional else roles.stains
-    wanted = {"config.channels.nucleus": [roles.nucleus], "config.channels.stains": stains,
-              "config.channels.markers": roles.markers, "shown to the model": needed}
+    (most, _), = collections.Counter(frozenset(field.channels) for field in fields).most_common(1)
+    chosen = next(field for field in fields if frozenset(field.channels) == most)
+    stains = () if stains_optional else config.channels.stains
+    wanted = {"config.channels.nucleus": [config.channels.nucleus], "config.channels.stains": stains,
+              "config.channels.markers": config.channels.markers, "shown to the model": needed}
     for role, names in wanted.items():
         for name in names:
-            if name not in channels:
-                raise InputRefused(f"{path}: no channel {name!r} ({role}); the file has {', '.join(channels)}; "
-                                   "correct the name, or set channel_names")
-    return channels, pixels
+            if name not in chosen.channels:
+                raise InputRefused(f"{chosen.path}: no channel {name!r} ({role}); the file has "
+                                   f"{', '.join(chosen.channels)}; correct the name, or {_renaming(config, name)}")
+    used = (config.channels.nucleus, *config.channels.stains, *needed) if stains_optional else chosen.channels
+    _refuse_reserved([name for name in chosen.channels if name in used], chosen.path, config)
+    _tell(fields, config)
+    return chosen.channels, pixels
+
+
+def _without_pixels(field):
+    return dataclasses.replace(field, image=field.image[:0].copy())
+
+
+def _renaming(config, name):
+    """How the user can let a channel be called `name`."""
+    if config.channel_codes or "(?P<channel>" in config.name_pattern:
+        return f"rename a channel with config.channel_codes, such as w1={name}"
+    return f"rename a channel with config.channel_names, such as DAPI={name}"
+
+
+def _refuse_reserved(channels, path, config):
+    """No column of a channel may be taken for one of a compartment, or stand in its place."""
+    for name in channels:
+        if schema.is_reserved(name):
+            raise InputRefused(f"{path}: channel {name!r} is called as columns of the table begin "
+                               f"({', '.join(schema.FIRST_WORDS)}); {_renaming(config, 'DNA')}")
+
+
+def _tell(fields, config):
+    """Say once what the config overrules, and which size of a pixel cannot be used."""
+    overruled = [field for field in fields if config.channel_names and field.own_channels not in ((), field.channels)]
+    for field in overruled[:1]:
+        print(f"note: by config.channel_names the channels are {', '.join(field.channels)}; {field.path} itself says "
+              f"{', '.join(field.own_channels)}", file=sys.stderr)
+    for remark, field in {field.remark: field for field in reversed(fields) if field.remark}.items():
+        print(f"note: {field.path}: {remark}, so the size of its pixels counts as unknown; give config.pixel_um, um "
+              "per px", file=sys.stderr)
 
 
 def add_light(found, recipe):
@@ -97,6 +155,7 @@ def add_light(found, recipe):
     Fields of another size have been taken otherwise, so each size of a plate has a light of its own. A plate is judged
     by MAX_LIGHT_FIELDS fields at most; a size of which fewer than `illumination.MIN_FIELDS` are among them has none.
     """
+    recipe = dataclasses.replace(recipe, own_channels=_own_channels(found, recipe.config))
     light, unreadable = {}, {}
     if recipe.config.illumination == "none":
         return recipe, unreadable
@@ -116,3 +175,15 @@ def add_light(found, recipe):
             if len(means) >= illumination.MIN_FIELDS:
                 light[plate, size] = illumination.estimate(means, *size)
     return dataclasses.replace(recipe, light=light), unreadable
+
+
+def _own_channels(found, config):
+    """What the first readable file calls its channels, where config.channel_names goes by position; else ()."""
+    if not config.channel_names or renames(config.channel_names):
+        return ()
+    for file in found:
+        try:
+            return source_of(config.source).read(file, config).own_channels
+        except InputRefused:
+            continue
+    return ()

@@ -10,6 +10,7 @@ import pandas as pd
 
 from cellcycle_jax import files, schema
 from cellcycle_jax.errors import InputRefused, UsageError
+from data_prep.reading import tables
 
 CORRECTED = "Corrected_Label"
 NO_LABEL, REJECT = "none", "reject"
@@ -36,7 +37,8 @@ def read_corrections(path, classes) -> dict[str, str]:
     """What the column Corrected_Label of a CSV says.
 
     Args:
-        path: the edited labels.csv. "none" takes a label away, "reject" sets the cell aside.
+        path: the edited labels.csv, as `reading.tables.read` takes it. "none" takes a label away, "reject" sets the
+            cell aside.
         classes: allowed names.
 
     Returns:
@@ -47,7 +49,7 @@ def read_corrections(path, classes) -> dict[str, str]:
     """
     said = _entries(path)
     allowed = (*classes, NO_LABEL, REJECT)
-    for number, name in zip(said.index + 2, said[CORRECTED], strict=True):
+    for number, name in said[CORRECTED].items():
         if name not in allowed:
             raise InputRefused(f"--labels={path}, line {number}: {CORRECTED}={name!r}; allowed: {', '.join(allowed)}")
     return dict(zip(said[schema.CELL_ID], said[CORRECTED], strict=True))
@@ -92,13 +94,11 @@ def refuse_to_erase(path) -> None:
 
 
 def _entries(path):
-    """The rows of a labels.csv with an entry in Corrected_Label."""
-    try:
-        said = pd.read_csv(path, dtype=str, keep_default_na=False)
-    except (OSError, ValueError) as error:
-        raise InputRefused(f"{path}: cannot be read as CSV ({error}); give --labels an edited labels.csv") from error
-    if missing := {schema.CELL_ID, CORRECTED} - set(said.columns):
+    """The rows of a labels.csv with an entry in Corrected_Label, indexed by where they stand in it."""
+    table = tables.read(pathlib.Path(path), "--labels")
+    if missing := {schema.CELL_ID, CORRECTED} - set(table.columns):
         raise InputRefused(f"{path}: no column {sorted(missing)[0]}; give --labels an edited labels.csv")
-    said[CORRECTED] = said[CORRECTED].str.strip()
+    said = pd.DataFrame([row.cells for row in table.rows], [row.number for row in table.rows], table.columns, dtype=str)
+    said = said[[schema.CELL_ID, CORRECTED]]
     said[schema.CELL_ID] = said[schema.CELL_ID].str.replace(r"^'(?=[=+@-])", "", regex=True)  # put there by write_csv
     return said[said[CORRECTED] != ""]

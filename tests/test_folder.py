@@ -1,6 +1,8 @@
 """Folders as microscopes write them."""
 
+import os
 import re
+import shutil
 
 import imagecodecs
 import numpy as np
@@ -12,6 +14,7 @@ from configs import base
 from data_prep import allowed, fields
 from data_prep.reading import names
 from data_prep.sources import folder
+from tests import foreign_writers as programs
 
 OME = {"axes": "CYX", "Channel": {"Name": ["DNA", "Golgi"]}}
 
@@ -241,3 +244,93 @@ def test_the_time_in_a_name_is_kept(tmp_path, config):
         write(tmp_path / f"B03_t{time}.tif")
     config.name_pattern = r"(?P<well>B\d\d)_t(?P<time>\d)"
     assert [(f.well, f.time) for f in folder.find_fields(tmp_path, config)] == [("B03", "1"), ("B03", "2")]
+
+
+def test_a_plate_that_is_a_link_into_a_store_is_read_under_the_name_of_the_link(tmp_path, config):
+    write(tmp_path / "fields" / "plate1" / "a.tif")
+    write(tmp_path / "store" / "p2" / "b.tif")
+    (tmp_path / "fields" / "plate2").symlink_to("../store/p2")
+    found = folder.find_fields(tmp_path / "fields", config)
+    assert [(f.field_id, f.plate) for f in found] == [("plate1_a", "plate1"), ("plate2_b", "plate2")]
+
+
+def as_bytes(*parts):
+    return b"/".join(os.fsencode(part) for part in parts)
+
+
+@pytest.fixture
+def latin(tmp_path):
+    """Plates Platte_\xfc1 and Platte_\xe91 in Latin-1, with a field a.tif each; and a file \xb5.tif."""
+    write(tmp_path / "a.tif")
+    for name in (b"Platte_\xfc1", b"Platte_\xe91"):
+        os.mkdir(as_bytes(tmp_path, name))
+        shutil.copy(tmp_path / "a.tif", as_bytes(tmp_path, name, b"a.tif"))
+    os.rename(tmp_path / "a.tif", as_bytes(tmp_path, b"\xb5.tif"))
+    return tmp_path
+
+
+def test_names_that_are_not_utf_8_are_taken_as_texts_that_differ_and_are_said(latin, config, capsys):
+    found = folder.find_fields(latin, config)
+    assert [(f.field_id, f.plate, f.well) for f in found] == [
+        ("Platte__E91_a", "Platte_%E91", "Platte__E91_a"), ("Platte__FC1_a", "Platte_%FC1", "Platte__FC1_a"),
+        ("_B5", "", "_B5")]
+    assert "3 files have names that are not UTF-8" in capsys.readouterr().err
+    config.channel_names = ("DNA",)
+    for file in found:
+        folder.read(file, config).path.encode()
+    config.name_pattern = "(?P<plate>Platte_%..1)/(?P<well>a)"
+    assert {f.plate for f in folder.find_fields(latin, config)} == {"Platte_%E91", "Platte_%FC1"}
+
+
+def test_what_is_wrong_with_a_file_whose_name_is_not_utf_8_can_be_written(latin, config):
+    for file in folder.find_fields(latin, config):
+        file.path.write_bytes(b"II*\0 damaged")
+        with pytest.raises(InputRefused, match="%(E9|FC|B5)") as caught:
+            folder.read(file, config)
+        str(caught.value).encode()
+        config.labels_folder = "labels"
+        with pytest.raises(InputRefused, match="no label image for field") as caught:
+            folder.labels(file, config)
+        str(caught.value).encode()
+        config.labels_folder = ""
+
+
+def test_two_names_that_are_the_same_text_are_refused_with_both(tmp_path, config):
+    write(tmp_path / "Z\u00e9.tif")
+    write(tmp_path / "Ze\u0301.tif")
+    with pytest.raises(InputRefused, match="are both field 'Z\u00e9'; rename one of them"):
+        folder.find_fields(tmp_path, config)
+
+
+def test_a_pattern_fits_both_unicode_forms(tmp_path, config):
+    for name in ("Z\u00e9_1.tif", "Ze\u0301_2.tif"):
+        write(tmp_path / name)
+    for pattern in ("(?P<line>Z\u00e9)_(?P<site>.)", "(?P<line>Ze\u0301)_(?P<site>.)"):
+        config.name_pattern = pattern
+        assert [f.cell_line for f in folder.find_fields(tmp_path, config)] == ["Z\u00e9"] * 2
+
+
+def test_results_written_among_the_fields_are_no_fields(tmp_path, config, capsys):
+    write(tmp_path / "a.tif")
+    for name in ("provenance.json", "cells.parquet", "qc/outlines.tif"):
+        write(tmp_path / "out" / name)
+    assert [f.field_id for f in folder.find_fields(tmp_path, config)] == ["a"]
+    assert "1 folders were written by this program and are left out" in capsys.readouterr().err
+
+
+def test_stacks_of_metamorph_and_zeiss_are_fields(tmp_path, config):
+    programs.stk(np.ones((1, 4, 5), np.uint16))(tmp_path)
+    programs.lsm(np.ones((3, 4, 5), np.uint16))(tmp_path)
+    found = folder.find_fields(tmp_path, config)
+    assert [f.field_id for f in found] == ["cells", "plate_w1DAPI_s1"]
+    config.channel_names = ("DNA",)
+    assert folder.read(found[1], config).pixel_um == 0.65
+
+
+@pytest.mark.parametrize("made", [programs.stk(np.ones((2, 4, 5), np.uint16), milliseconds=5000),
+                                  programs.lsm(np.ones((3, 4, 5), np.uint16), times=2)])
+def test_time_series_of_metamorph_and_zeiss_are_refused(tmp_path, config, made):
+    made(tmp_path)
+    (file,) = folder.find_fields(tmp_path, config)
+    with pytest.raises(InputRefused, match="export one time point per file"):
+        folder.read(file, config)

@@ -12,7 +12,7 @@ from tests.test_folder import write
 
 ROOT = pathlib.Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "data.md").read_text()
-ROWS = re.findall(r"^\| ([^|]+?) \| `([^|]+\.tiff?)` \| `(.+?)` \|$", PAGE, re.MULTILINE | re.IGNORECASE)
+ROWS = re.findall(r"^\| ([^|]+?) \| `([^|]+\.(?:tiff?|stk))` \| `(.+?)` \|$", PAGE, re.MULTILINE | re.IGNORECASE)
 LAYOUTS = {layout: pattern for layout, _, pattern in ROWS}
 
 
@@ -30,7 +30,7 @@ def places(root, config, layout, names):
 
 
 def test_every_layout_of_the_page_fits_its_example():
-    assert len(ROWS) == 7
+    assert len(ROWS) == 8
     for _, example, pattern in ROWS:
         assert names.compile_pattern(pattern).search(example)["channel"]
 
@@ -44,6 +44,13 @@ def test_imagexpress(tmp_path, config):
     names = [f"P7/TimePoint_{t}/ZStep_{z}/P7_B03_w{w}.tif" for t in (1, 2) for z in (1, 2) for w in (1, 2)]
     found = places(tmp_path / "z", config, "ImageXpress", names)
     assert found["P7_B03_t2"] == ("P7", "B03", "", ("1", "1", "2", "2")) and len(found) == 2
+
+
+def test_metamorph(tmp_path, config):
+    names = [f"day1/P7{thumb}_w{channel}_s{site}.{ending}" for site in (1, 12) for channel in ("1DAPI", "2GFP")
+             for thumb, ending in (("", "STK"), ("_thumb", "TIF"))]
+    found = places(tmp_path, config, "MetaMorph", names)
+    assert found["P7_s12"] == ("P7", "P7_s12", "12", ("1", "2")) and len(found) == 2
 
 
 def test_operetta_and_opera_phenix(tmp_path, config):

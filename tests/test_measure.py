@@ -5,6 +5,7 @@ from skimage.draw import disk
 from skimage.io import imread
 from skimage.measure import label, regionprops_table
 
+from cellcycle_jax.errors import InputRefused
 from data_prep import measure
 from data_prep.regions import Regions
 
@@ -94,6 +95,14 @@ def test_a_small_spread_on_a_bright_ground_is_not_lost(field):
     channel = (60000 + np.random.default_rng(0).normal(0, 0.5, labels.shape)).astype(np.float32)
     found = measure.intensity(channel, Regions.of(labels), "Nuclei", "DNA")["Nuclei_Intensity_StdIntensity_DNA"]
     np.testing.assert_allclose(found, [channel[labels == i].astype(float).std() for i in (1, 2)], rtol=1e-9)
+
+
+@pytest.mark.parametrize("stain", ["Nuclei", "Cells"])
+def test_a_stain_does_not_write_over_the_columns_of_the_nucleus_or_the_cell(field, stain):
+    image, labels = field
+    bodies = measure.cell_bodies(labels, 20)
+    with pytest.raises(InputRefused, match=f"two columns of the table are called {stain}_"):
+        measure.measure_cells(image[..., :2], labels, bodies, ("DNA", stain), "DNA", {stain: image[..., 1] > 0}, 0.5)
 
 
 def test_numbers_may_have_gaps(field):

@@ -1,10 +1,13 @@
 """How many fields are treated at once, and when one is too many."""
 
+import numpy as np
 import pytest
+import tifffile
 
 from cellcycle_jax import machine
 from cellcycle_jax.errors import ResourceMissing
 from data_prep import memory
+from data_prep.reading import tiff
 
 GIB = 2**30
 FIELD = 4096 * 4096 * 4
@@ -27,3 +30,11 @@ def test_a_field_that_needs_more_than_there_is_is_refused_with_both_figures(monk
     with pytest.raises(ResourceMissing, match=r"x.tif: .*67 million pixels .* takes 2.2 GiB .* 2.0 GiB are free"):
         memory.refuse_lack(FIELD, "x.tif")
     memory.refuse_lack(FIELD // 2, "x.tif")
+
+
+def test_a_file_that_does_not_fit_is_refused_before_it_is_decoded(tmp_path, monkeypatch):
+    tifffile.imwrite(tmp_path / "stack.tif", np.zeros((64, 512, 512), np.uint16))  # 32 MiB
+    monkeypatch.setattr(machine, "free_memory", lambda: 60 * 2**20)
+    monkeypatch.setattr(tifffile.TiffPageSeries, "asarray", lambda *_, **__: pytest.fail("it was decoded"))
+    with pytest.raises(ResourceMissing, match=r"stack.tif: a file of 0.0 GiB of pixels takes 0.1 GiB .* 0.1 GiB are"):
+        tiff.read_tiff(tmp_path / "stack.tif")

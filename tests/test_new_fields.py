@@ -75,18 +75,31 @@ def test_channels_that_nobody_needs_may_differ_from_field_to_field(trained, dna_
     np.testing.assert_array_equal(field.image, np.moveaxis(planes, 0, -1))
 
 
+@pytest.mark.parametrize("own, wanted", [(["Fluo", "Fluo"], ("DNA", "Golgi")), (["DAPI", "Golgi"], ("DAPI=DNA",)),
+                                         (["DAPI", "Cells"], ("DNA", "Golgi"))])
+def test_channels_of_new_fields_are_renamed_whatever_their_files_say(trained, dna_only, tmp_path, capsys, own, wanted):
+    for path in sorted(dna_only.iterdir()):
+        tifffile.imwrite(path.with_suffix(".ome.tif"), tifffile.imread(path), ome=True, photometric="minisblack",
+                         metadata={"axes": "CYX", "Channel": {"Name": own}, "PhysicalSizeX": 0.5})
+        path.unlink()
+    gathered = new_fields.extract(reading(trained, channel_names=wanted), dna_only, tmp_path, ("DNA", "Golgi"))
+    assert gathered.recipe.channels == ("DNA", "Golgi") and not gathered.quarantined
+    assert capsys.readouterr().err.count("note: by config.channel_names the channels are DNA, Golgi") == 1
+
+
 def test_a_channel_that_the_model_sees_must_be_there(trained, dna_only, tmp_path):
     config = reading(trained, channel_names=("DNA", "Golgi"), pixel_um=0.5)
     with pytest.raises(InputRefused, match="no channel 'EB1' .shown to the model.; the file has DNA, Golgi"):
         new_fields.extract(config, dna_only, tmp_path, ("DNA", "EB1"))
 
 
-def test_overlay_outlines_each_object_in_the_colour_of_its_class(tmp_path):
-    labels = np.zeros((200, 200), np.int32)
-    for number, corner in enumerate((20, 80, 140), start=1):
+@pytest.mark.parametrize("numbers, dtype", [((1, 2, 3), np.int32), ((7, 3, 4_000_000_000), np.uint32)])
+def test_overlay_outlines_each_object_in_the_colour_of_its_class(tmp_path, numbers, dtype):
+    labels = np.zeros((200, 200), dtype)
+    for number, corner in zip(numbers, (20, 80, 140), strict=True):
         labels[corner:corner + 30, corner:corner + 30] = number
-    image = labels.astype(np.float32) > 0
-    rows = pd.DataFrame({schema.CELL_ID: ["f:1", "f:2", "f:3"], "decision": ["G1", "G2", ""],
+    image = labels > 0
+    rows = pd.DataFrame({schema.CELL_ID: [f"f:{number}" for number in numbers], "decision": ["G1", "G2", ""],
                          schema.REJECT: ["", "", "border"]})
     overlay.overlay(image.astype(np.float32), labels, rows, ("G1", "G2"), "f: DNA", "", 0.5, tmp_path / "f.png")
     import matplotlib.image

@@ -6,7 +6,9 @@ import tifffile
 
 from cellcycle_jax.errors import InputRefused
 from configs import base
+from data_prep.reading.tiff import read_tiff
 from data_prep.sources import folder
+from tests import foreign_writers as programs
 
 OME = {"axes": "CYX", "Channel": {"Name": ["DNA", "Golgi"]}}
 
@@ -42,7 +44,7 @@ def test_an_ome_set_of_several_files_is_one_field(tmp_path, config):
     np.testing.assert_array_equal(field.image, stack.transpose(1, 2, 0))
     (tmp_path / "a_c1.ome.tif").unlink()
     (file,) = folder.find_fields(tmp_path, config)
-    with pytest.raises(InputRefused, match="plane 1 of 2 is missing"):
+    with pytest.raises(InputRefused, match="planes lie in .a_c1.ome.tif., which is missing"):
         folder.read(file, config)
 
 
@@ -80,3 +82,83 @@ def test_a_file_of_a_set_is_not_taken_for_one_channel(tmp_path, config):
     (file,) = folder.find_fields(tmp_path, config)
     with pytest.raises(InputRefused, match="holds 2 channels, but its name stands for 0 alone"):
         folder.read(file, config)
+
+
+PLANES = np.arange(40, dtype=np.uint16).reshape(2, 4, 5)
+
+
+def only_field(place, config):
+    (file,) = folder.find_fields(place, config)
+    return folder.read(file, config)
+
+
+@pytest.mark.parametrize("made", [programs.companion_set, programs.ome_set])
+def test_a_set_that_one_file_describes_is_one_field(tmp_path, config, made):
+    first = made(PLANES, ["DNA", "Golgi"], 0.4)(tmp_path)
+    (file,) = folder.find_fields(tmp_path, config)
+    assert file.path == first and [path.name for path in file.beside] == [first.name.replace("_0", "_1")]
+    field = folder.read(file, config)
+    assert field.channels == ("DNA", "Golgi") and field.pixel_um == 0.4
+    np.testing.assert_array_equal(field.image, PLANES.transpose(1, 2, 0))
+
+
+@pytest.mark.parametrize("name", ["cells.companion.ome", "cells_1.tiff"])
+def test_a_set_without_one_of_its_files_is_refused_by_its_name_and_read_when_it_is_back(tmp_path, config, name):
+    programs.companion_set(PLANES, ["DNA", "Golgi"])(tmp_path)
+    content = (tmp_path / name).read_bytes()
+    (tmp_path / name).unlink()
+    for file in folder.find_fields(tmp_path, config):
+        with pytest.raises(InputRefused, match=f"'{name}'.*copy .* into the same folder"):
+            folder.read(file, config)
+    (tmp_path / name).write_bytes(content)
+    np.testing.assert_array_equal(only_field(tmp_path, config).image, PLANES.transpose(1, 2, 0))
+
+
+def test_files_whose_description_is_lost_are_read_by_a_pattern_that_says_their_channels(tmp_path, config):
+    programs.companion_set(PLANES, ["DNA", "Golgi"])(tmp_path)
+    (tmp_path / "cells.companion.ome").unlink()
+    config.name_pattern = r"(?P<site>cells)_(?P<channel>\d)"
+    field = only_field(tmp_path, config)
+    assert field.channels == ("0", "1")
+    np.testing.assert_array_equal(field.image, PLANES.transpose(1, 2, 0))
+
+
+def test_a_file_that_another_one_describes_is_no_field_even_if_it_says_nothing(tmp_path, config):
+    programs.ome_set(PLANES, ["DNA", "Golgi"])(tmp_path)
+    tifffile.imwrite(tmp_path / "cells_1.ome.tiff", PLANES[1], ome=False, metadata=None)
+    np.testing.assert_array_equal(only_field(tmp_path, config).image, PLANES.transpose(1, 2, 0))
+
+
+def test_a_position_is_read_where_the_files_of_another_are_missing(tmp_path, config):
+    stack = np.arange(80, dtype=np.uint16).reshape(4, 4, 5)
+    names = [f"pos{p}_c{c}.ome.tif" for p in (0, 1) for c in (0, 1)]
+    ome_set(tmp_path, stack, names, [(name, i % 2, i // 2) for i, name in enumerate(names)])
+    (tmp_path / names[0]).unlink()
+    lost, whole = folder.find_fields(tmp_path, config)
+    np.testing.assert_array_equal(folder.read(whole, config).image, stack[2:].transpose(1, 2, 0))
+    with pytest.raises(InputRefused, match="planes lie in 'pos0_c0.ome.tif', which is missing"):
+        folder.read(lost, config)
+
+
+def test_positions_of_micro_manager_in_one_file_are_a_field_each(tmp_path, config):
+    stack = np.arange(80, dtype=np.uint16).reshape(2, 2, 4, 5)
+    programs.micro_manager(stack, ["DNA", "Golgi"])(tmp_path)
+    found = folder.find_fields(tmp_path, config)
+    assert [file.part for file in found] == [0, 1]
+    for file, image in zip(found, stack, strict=True):
+        np.testing.assert_array_equal(folder.read(file, config).image, image.transpose(1, 2, 0))
+
+
+def test_each_file_of_a_set_gives_the_picture_that_it_is_part_of(tmp_path):
+    stack = np.arange(80, dtype=np.uint16).reshape(4, 4, 5)
+    names = [f"pos{p}_c{c}.ome.tif" for p in (0, 1) for c in (0, 1)]
+    ome_set(tmp_path, stack, names[:1], [(name, i % 2, i // 2) for i, name in enumerate(names)])
+    only = f'<BinaryOnly MetadataFile="{names[0]}" UUID="urn:uuid:{names[0]}"/>'
+    for name, plane in zip(names[1:], stack[1:], strict=True):
+        xml = programs.ome_xml([], name, only).encode()
+        tifffile.imwrite(tmp_path / name, plane, metadata=None, description=xml)
+    for i, name in enumerate(names[1:], start=1):
+        np.testing.assert_array_equal(read_tiff(tmp_path / name).stack[:, 0], stack[:2] if i < 2 else stack[2:])
+    found = folder.find_fields(tmp_path, base.preparation())
+    assert [(file.field_id, file.part) for file in found] == [("pos0_c0", 0), ("pos1_c0", 1)]
+    np.testing.assert_array_equal(folder.read(found[1], base.preparation()).image, stack[2:].transpose(1, 2, 0))

@@ -77,3 +77,11 @@ def test_examples_in_the_docstrings_hold():
 ])
 def test_channel_names_may_hold_underscores(column, channel):
     assert schema.feature_channel(column, ("DNA", "w1_DNA", "DAPI_405")) == channel
+
+
+@pytest.mark.parametrize("channel, reserved", [("Nuclei", True), ("nuclei", True), ("CELLS", True), ("Image_2", True),
+                                               ("Truth", True), ("Metadata", True), ("Cytoplasm", True),
+                                               ("DNA", False), ("Nucleus", False), ("NucleiStain", False),
+                                               ("DNA_Cells", False)])
+def test_channels_that_are_called_as_our_columns_begin(channel, reserved):
+    assert schema.is_reserved(channel) is reserved

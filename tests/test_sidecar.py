@@ -102,12 +102,23 @@ def test_files_outside_the_folder_are_refused(plain, config, name):
         find(plain, config, f"file\n{name}\n")
 
 
-def test_a_link_out_of_the_folder_is_refused(tmp_path, config):
+def test_a_row_is_for_a_file_that_is_reached_by_a_link(tmp_path, config):
     (tmp_path / "fields").mkdir()
-    tifffile.imwrite(tmp_path / "secret.tif", np.ones((4, 5), np.uint16))
-    (tmp_path / "fields" / "a.tif").symlink_to(tmp_path / "secret.tif")
-    with pytest.raises(InputRefused, match="a.tif is a link to a file outside"):
-        find(tmp_path / "fields", config, "file\na.tif\n")
+    for place in (tmp_path / "store", tmp_path / "other"):
+        place.mkdir()
+        tifffile.imwrite(place / "a.tif", np.ones((4, 5), np.uint16))
+    (tmp_path / "fields" / "b.tif").symlink_to(tmp_path / "other" / "a.tif")
+    (tmp_path / "fields" / "plate").symlink_to(tmp_path / "store")
+    found = find(tmp_path / "fields", config, "file,line\nb.tif,HeLa\nplate/a.tif,RPE1\n")
+    assert [(f.field_id, f.cell_line) for f in found] == [("b", "HeLa"), ("plate_a", "RPE1")]
+
+
+@pytest.mark.parametrize("row", ["Z\u00e9.tif,HeLa", "Ze\u0301.tif,HeLa"])
+@pytest.mark.parametrize("name", ["Z\u00e9.tif", "Ze\u0301.tif"])
+def test_both_unicode_forms_of_a_name_are_the_same_file(tmp_path, config, row, name):
+    tifffile.imwrite(tmp_path / name, np.ones((4, 5), np.uint16))
+    (file,) = find(tmp_path, config, f"file,line\n{row}\n")
+    assert file.cell_line == "HeLa" and file.field_id == "Z\u00e9"
 
 
 @pytest.mark.parametrize("text, word", [
@@ -123,9 +134,7 @@ def test_tables_that_cannot_be_used_are_refused_in_a_line(plain, config, text, w
         find(plain, config, text)
 
 
-def test_no_table_and_another_encoding(plain, config):
-    with pytest.raises(InputRefused, match="UTF-8"):
-        find(plain, config, "file,line\na.tif,HéLa\n", "latin-1")
+def test_no_table(plain, config):
     config.sidecar = "none.csv"
     with pytest.raises(InputRefused, match="none.csv: cannot be read"):
         folder.find_fields(plain, config)

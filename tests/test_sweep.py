@@ -87,11 +87,16 @@ def test_the_list_says_how_far_each_run_is(done, study_path, study_data, tmp_pat
     assert said.out.count("not begun") == 6 and not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("index", ["6", "-1", "x", ""])
+@pytest.mark.parametrize("index", ["6", "-1", "x"])
 def test_an_index_without_a_run_is_refused(done, study_path, study_data, capsys, index):
     flags = [f"--config={study_path}", f"--data={study_data}", f"--workdir={done}"]
     code, said = command(capsys, *flags, f"--index={index}")
     assert code == 2 and said.err.strip().endswith("allowed: 0 to 5, see --list")
+
+
+def test_an_empty_index_of_an_unset_variable_is_refused(done, study_path, study_data, capsys):
+    code, said = command(capsys, f"--config={study_path}", f"--data={study_data}", f"--workdir={done}", "--index=")
+    assert code == 2 and "--index= is empty" in said.err
 
 
 def test_a_run_by_index_equals_that_of_the_cohort(done, study_path, study_data, tmp_path, capsys):

@@ -7,17 +7,17 @@ from data_prep.reading.picture import Picture
 from data_prep.reading.raster import read_bmp, read_png
 from data_prep.reading.tiff import read_tiff
 
-TIFF = (".tif", ".tiff")
+TIFF = (".tif", ".tiff", ".tf2", ".tf8", ".btf", ".stk", ".lsm")
 RASTER = {".png": read_png, ".bmp": read_bmp}
 LOSSY = (".jpg", ".jpeg", ".jfif")
-MICROSCOPE = (".czi", ".nd2", ".lif", ".oib", ".oif", ".oir", ".vsi", ".lsm", ".ims", ".dv", ".zvi", ".sld", ".stk",
-              ".flex", ".c01", ".cxd", ".svs", ".mrxs")
+MICROSCOPE = (".czi", ".nd2", ".lif", ".oib", ".oif", ".oir", ".vsi", ".ims", ".dv", ".zvi", ".sld", ".flex",
+              ".c01", ".cxd", ".svs", ".mrxs")
 
 
-def read_picture(path: pathlib.Path, part: int | None = None, pages: str = "C") -> Picture:
-    """The picture in a file of any format that is read; `part` and `pages` as in `read_tiff`."""
+def read_picture(path: pathlib.Path, part: int | None = None, pages: str = "C", labels: bool = False) -> Picture:
+    """The picture in a file of any format that is read; `part`, `pages` and `labels` as in `read_tiff`."""
     reader = RASTER.get(path.suffix.lower())
-    return reader(path) if reader else read_tiff(path, part, pages)
+    return reader(path, labels) if reader else read_tiff(path, part, pages, labels)
 
 
 def stem(name: str) -> str:
@@ -26,9 +26,9 @@ def stem(name: str) -> str:
     return without[:-4] if without.lower().endswith(".ome") else without
 
 
-def what_else(folder: pathlib.Path) -> str:
+def what_else(paths) -> str:
     """For a folder without a readable picture, what to do about the files that are in it."""
-    suffixes = collections.Counter(path.suffix.lower() for path in folder.rglob("*"))
+    suffixes = collections.Counter(path.suffix.lower() for path in paths)
     for endings, advice in ((MICROSCOPE, "export them as OME-TIFF"),
                             (LOSSY, "JPEG loses what is measured; export the fields as TIFF")):
         for ending, count in suffixes.most_common():

@@ -1,29 +1,39 @@
-"""Label images made elsewhere: found by name, read, one number per nucleus."""
+"""Label images made elsewhere: found by name, read, with the numbers that they give the nuclei."""
 
 import collections
 import os
 import pathlib
 import re
+from typing import NamedTuple
 
 import numpy as np
 from skimage.measure import label as connected
-from skimage.segmentation import relabel_sequential
 
 from cellcycle_jax.errors import InputRefused
 from data_prep.fields import FieldFile
-from data_prep.reading.formats import TIFF, read_picture, stem
+from data_prep.reading import listing
+from data_prep.reading.formats import read_picture, stem
+from data_prep.reading.listing import readable, text_of
 
-HIGHEST = 1_000_000  # memory grows with the highest number
-ENDINGS = (*TIFF, ".png")
+USUAL_IN_MASKS = (1, 255, 65535)
+HIGHEST_FLOAT = 2**53  # up to here a float is one whole number and no other
+ENDINGS = (".tif", ".tiff", ".png")
 SUFFIX = re.compile(r"_(cp_masks|labels?|masks?|seg)$", re.IGNORECASE)
 
 
 def is_label_image(path: pathlib.Path, folder: pathlib.Path, labels_folder: pathlib.Path) -> bool:
     """Whether a file is a label image: any in a folder of their own, one with a suffix where they lie among fields."""
-    path, folder, labels_folder = (pathlib.Path(os.path.abspath(place)) for place in (path, folder, labels_folder))
-    if not path.is_relative_to(labels_folder) or path.suffix.lower() not in ENDINGS or path.name.startswith("."):
+    own, folder, labels_folder = (pathlib.Path(os.path.realpath(one)) for one in (path.parent, folder, labels_folder))
+    if not own.is_relative_to(labels_folder) or path.suffix.lower() not in ENDINGS:
         return False
     return not folder.is_relative_to(labels_folder) or bool(SUFFIX.search(stem(path.name)))
+
+
+def of_others(paths) -> list[pathlib.Path]:
+    """The files that have the name of another one and a suffix such as _cp_masks."""
+    stems = {path: stem(readable(path.name)) for path in paths}
+    known = set(stems.values())
+    return [path for path, name in stems.items() if SUFFIX.search(name) and SUFFIX.sub("", name) in known]
 
 
 def find(files: list[FieldFile], folder: pathlib.Path, labels_folder: pathlib.Path) -> list[pathlib.Path | None]:
@@ -37,11 +47,14 @@ def find(files: list[FieldFile], folder: pathlib.Path, labels_folder: pathlib.Pa
     """
     if not labels_folder.is_dir():
         raise InputRefused(f"config.labels_folder: {labels_folder}: no such folder")
+    listed = listing.list_files(labels_folder, ENDINGS)
+    if not pathlib.Path(os.path.realpath(labels_folder)).is_relative_to(os.path.realpath(folder)):
+        listing.say(listed)  # else it was said of the fields
     known = collections.defaultdict(list)
-    for path in sorted(labels_folder.rglob("*")):
+    for path in listed.files:
         if is_label_image(path, folder, labels_folder):
-            name = stem(SUFFIX.sub("", stem(path.name)))
-            known[path.parent.relative_to(labels_folder).as_posix(), stem(name + ".tif")].append(path)
+            name = stem(SUFFIX.sub("", stem(readable(path.name))))
+            known[text_of(path.parent, labels_folder), stem(name + ".tif")].append(path)
     found, owner = [], {}
     for file in files:
         path = _of(file, folder, known)
@@ -56,60 +69,77 @@ def find(files: list[FieldFile], folder: pathlib.Path, labels_folder: pathlib.Pa
     return found
 
 
-def read(path: pathlib.Path) -> np.ndarray:
-    """Labels i32 [H, W]; nuclei keep their numbers up to HIGHEST, beyond it they are 1..n.
+def read(path: pathlib.Path, mask: bool = False) -> np.ndarray:
+    """Whole numbers [H, W] of the nuclei as the image gives them, 0 is background.
 
-    Of a mask, which has one value beside the background, each connected piece is a nucleus. In a colour image red holds
-    a number per nucleus that distant nuclei may share; touching pixels of one value are then a nucleus.
+    Args:
+        path: the label image.
+        mask: it is one of a set of masks, see `are_masks`: each connected piece is a nucleus. So it is in any image of
+            one bit, and in a colour image, where red holds a number that distant nuclei may share: there, touching
+            pixels of one value are a nucleus.
 
     Raises:
         InputRefused: several planes, colours, values that are not whole numbers from 0.
     """
-    image, shared = _values(path)
-    whole = image.astype(np.int64)
-    if shared or _two_values(image):
-        whole = connected(whole, connectivity=1)
-    elif whole.max(initial=0) > HIGHEST:
-        whole = relabel_sequential(whole)[0]
-    return whole.astype(np.int32)
+    image = _read(path)
+    if mask or image.shared:
+        return connected(image.numbers.astype(np.int64), connectivity=1).astype(np.int32)
+    fits = image.numbers.max(initial=0) <= np.iinfo(np.int32).max
+    return image.numbers.astype(np.int32) if fits else image.numbers
 
 
-def is_mask(path: pathlib.Path) -> bool:
-    """Whether a label image has one value beside the background, so that touching nuclei are one."""
-    try:
-        return _two_values(_values(path)[0])
-    except InputRefused:
-        return False
+def are_masks(paths) -> bool:
+    """Whether label images are masks, in which touching nuclei are one: one value stands for all nuclei of all images.
+
+    An image with a single nucleus holds a single value, too. So they are numbered as soon as one of them holds two
+    values, or two of them hold different ones, or an image that stands alone holds a value that is not usual in masks.
+    Images that cannot be read, or that hold nothing, say nothing, nor do colour images with several values.
+    """
+    value, images = None, 0
+    for path in paths:
+        try:
+            image = _read(path)
+        except InputRefused:
+            continue
+        numbers = image.numbers[image.numbers > 0]
+        several = bool(numbers.size) and numbers.min() != numbers.max()
+        if not numbers.size or (several and image.shared):
+            continue
+        if several or value not in (None, numbers[0]):
+            return False
+        value, images = numbers[0], images + 1
+    return images > 1 or value in USUAL_IN_MASKS
 
 
-def _two_values(image):
-    return len(np.unique(image[image > 0])) == 1
+class _Image(NamedTuple):
+    """A label image as it is stored: whole numbers [H, W], and whether distant nuclei may share one."""
+
+    numbers: np.ndarray
+    shared: bool
 
 
-def _values(path):
-    """Whole numbers [H, W], 0 for background; and whether distant nuclei may share one."""
-    picture = read_picture(path)
+def _read(path):
+    picture = read_picture(path, labels=True)
     if picture.colour:
         image, shared = _red(picture.stack[:, 0], path)
     else:
-        image, shared = picture.stack[0, 0], False
+        image, shared = picture.stack[0, 0], picture.bits == 1
         if picture.stack.shape[:2] != (1, 1):
             raise InputRefused(f"{path}: {picture.stack[..., 0, 0].size} planes; allowed: one plane with a number per "
                                "nucleus")
     image = image.astype(np.uint8) if image.dtype.kind == "b" else image
     if image.dtype.kind not in "uif" or not np.isfinite(image).all() or (image != np.rint(image)).any() or \
-            image.min() < 0:
+            image.min() < 0 or (image.dtype.kind == "f" and image.max() > HIGHEST_FLOAT):
         raise InputRefused(f"{path}: {image.dtype} values from {image.min()} to {image.max()}; allowed: whole numbers, "
                            "0 for background and one per nucleus")
-    return image, shared
+    return _Image(image.astype(np.int64) if image.dtype.kind == "f" else image, shared)
 
 
 def _of(file, folder, known):
     """The label image of a field: beside its files' names first, then by its field_id."""
-    places = [(path.parent.relative_to(folder).as_posix(), path) for path in file.paths]
-    names = [*((parent, stem(path.name)) for parent, path in places), *((".", stem(path.name)) for _, path in places),
-             (".", file.field_id)]
-    for name in dict.fromkeys(names):
+    beside = [(text_of(path.parent, folder), stem(readable(path.name))) for path in file.paths]
+    above = [(".", name) for _, name in beside]
+    for name in dict.fromkeys([*beside, *above, (".", file.field_id)]):
         if len(found := known.get(name, [])) > 1:
             raise InputRefused(f"{found[0]} and {found[1]} are both the label image of {file.path}; delete one of them")
         if found:

@@ -4,12 +4,14 @@ import collections
 import dataclasses
 import hashlib
 import re
+import unicodedata
 from typing import NamedTuple
 
 from cellcycle_jax.errors import InputRefused, UsageError
 from data_prep.fields import FieldFile
-from data_prep.reading import ome
+from data_prep.reading import ome_sets
 from data_prep.reading.formats import TIFF, stem
+from data_prep.reading.listing import text_of
 
 PLACES = ("line", "label", "plate", "well", "site", "time")  # what tells fields apart
 GROUPS = {*PLACES, "channel", "z"}
@@ -34,7 +36,7 @@ def compile_pattern(text: str) -> re.Pattern | None:
     if not text:
         return None
     try:
-        pattern = re.compile(text)
+        pattern = re.compile(unicodedata.normalize("NFC", text))
     except re.error as error:
         raise UsageError(f"config.name_pattern={text!r}: not a regular expression ({error})") from None
     if unknown := set(pattern.groupindex) - GROUPS:
@@ -60,7 +62,11 @@ def of_files(paths, folder, pattern, codes) -> list[Named]:
     """
     if pattern is not None and _several(pattern):
         return _grouped(paths, folder, pattern, codes)
-    return [named for path in paths for named in _one_each(path, folder, pattern)]
+    pictures = ome_sets.pictures_of([path for path in paths if path.suffix.lower() in TIFF])
+    fields = []
+    for path in paths:
+        fields += _one_each(path, folder, pattern, pictures.get(path, [ome_sets.Picture()]))
+    return fields
 
 
 def fits(relative: str, pattern, codes) -> str:
@@ -77,12 +83,12 @@ def _several(pattern):
     return bool({"channel", "z"} & set(pattern.groupindex))
 
 
-def _one_each(path, folder, pattern):
-    """The fields of one file: one, or those pictures of its OME metadata that begin in it."""
-    relative = path.relative_to(folder).as_posix()
+def _one_each(path, folder, pattern, pictures):
+    """The fields of one file: one for each of the `pictures` that begin in it."""
+    relative = text_of(path, folder)
     field_id = _safe(stem(relative))
     if pattern is None:
-        parent = path.parent.relative_to(folder).as_posix()
+        parent = text_of(path.parent, folder)
         file, plate, well = FieldFile((path,), field_id), "" if parent == "." else parent, field_id
     else:
         match = pattern.search(relative)
@@ -90,28 +96,19 @@ def _one_each(path, folder, pattern):
         file, plate = _file((path,), field_id, said), ""
         first, last = match.span("time") if said.get("time") else (0, 0)
         well = _safe(stem(relative[:first] + relative[last:]))
-    return [Named(dataclasses.replace(file, field_id=field_id + ending, part=part), plate, well + ending)
-            for part, ending in _parts(path)]
-
-
-def _parts(path):
-    """(number of the picture, what its field_id ends with) of all pictures of a file that begin in it."""
-    if not path.name.lower().endswith(tuple(f".ome{ending}" for ending in TIFF)):
-        return [(None, "")]
-    pictures = ome.files_of_pictures(path)
-    begins = [i for i, names in enumerate(pictures) if names[:1] == [path.name]]
-    if not begins and any((path.parent / names[0]).is_file() for names in pictures if path.name in names):
-        return []  # the field is that of the file with its first plane
-    if len(pictures) <= 1 or not begins:
-        return [(None, "")]
-    return [(i, f"_p{i + 1}" if len(begins) > 1 else "") for i in begins]
+    fields = []
+    for picture in pictures:
+        beside = tuple(path.with_name(name) for name in picture.others)
+        field = dataclasses.replace(file, field_id=field_id + picture.ending, part=picture.number, beside=beside)
+        fields.append(Named(field, plate, well + picture.ending))
+    return fields
 
 
 def _grouped(paths, folder, pattern, codes):
     """One field of all files that agree in everything but channel and z."""
     fields = collections.defaultdict(dict)
     for path in paths:
-        said = pattern.search(path.relative_to(folder).as_posix()).groupdict(default="")
+        said = pattern.search(text_of(path, folder)).groupdict(default="")
         channel = codes.get(said.get("channel", ""), said.get("channel", ""))
         place = tuple(said.get(name, "") for name in PLACES)
         plane = (list(codes.values()).index(channel) if codes else 0, channel, *_natural(said.get("z", "")))

@@ -7,6 +7,7 @@ import logging
 import numpy as np
 
 from cellcycle_jax.errors import InputRefused
+from data_prep import memory
 
 MAX_BYTES = 2 << 30  # a file, or all files of a field, that declare more than this are refused before decoding
 MAX_VALUE = np.iinfo(np.uint16).max
@@ -22,6 +23,7 @@ class Picture:
     bits: significant bits of a pixel: what the file says, else what its number type holds. A 12-bit camera that writes
         16 bits cannot be told from a 16-bit one.
     colour: the first axis is colour, not stains.
+    remark: what the file says of the size of a pixel that is no known length, "" for nothing.
     """
 
     stack: np.ndarray
@@ -29,24 +31,26 @@ class Picture:
     pixel_um: float | None
     bits: int
     colour: bool
+    remark: str = ""
 
 
 def refuse_large(nbytes: int, path) -> None:
-    """Refuse what would not fit, by the size that the file declares."""
+    """Refuse what would not fit, by the size that the file declares.
+
+    Raises:
+        InputRefused: more than MAX_BYTES, on any machine.
+        ResourceMissing: more than fits into the memory that is free now.
+    """
     if nbytes > MAX_BYTES:
         raise InputRefused(f"{path}: declares {nbytes / 2**30:.1f} GiB of pixels; at most {MAX_BYTES >> 30} GiB; "
                            "cut the image into fields")
+    memory.refuse_lack_to_decode(nbytes, path)
 
 
 def type_bits(dtype) -> int:
     """Bits in which a pixel of this number type can differ; the sign is none of them."""
     dtype = np.dtype(dtype)
     return dtype.itemsize * 8 - (dtype.kind == "i")
-
-
-def one_line(error: Exception) -> str:
-    """What a library's error says, as a short single line."""
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}".removesuffix(": ")
 
 
 @contextlib.contextmanager

@@ -2,31 +2,49 @@
 
 import dataclasses
 import struct
+import zlib
 
 import imagecodecs
 import numpy as np
 
 from cellcycle_jax.errors import InputRefused
-from data_prep.reading.picture import Picture, one_line, refuse_large, type_bits
+from data_prep.reading.damage import damage_refused
+from data_prep.reading.palette import is_grey_ramp
+from data_prep.reading.picture import Picture, refuse_large, type_bits
 
-_PNG_SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by colour type; 3 is a palette
+_PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
+_PNG_SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by colour type
+_GREY, _PALETTE = 0, 3  # colour types
 
 
-def read_png(path) -> Picture:
-    """The picture in a PNG, grey or colour; opacity is dropped from grey ones."""
+def read_png(path, labels: bool = False) -> Picture:
+    """The picture in a PNG, grey or colour; opacity is dropped from grey ones.
+
+    Args:
+        path: the file.
+        labels: it is a label image: its stored numbers count, whatever the colours that they are shown in.
+
+    Raises:
+        InputRefused: unreadable, too large, a palette that is not the ramp of greys.
+    """
     data = _bytes(path)
-    if data[:8] != b"\x89PNG\r\n\x1a\n" or len(data) < 26:
+    if data[:8] != _PNG_MAGIC or len(data) < 33:
         raise InputRefused(f"{path}: not a readable PNG; export the field again or leave the file out")
     width, height, bits, kind = struct.unpack(">IIBB", data[16:26])
-    if kind == 3:
-        raise InputRefused(f"{path}: palette image, its values are numbers of colours; allowed: grey values; "
-                           "save it as grey")
+    if kind == _PALETTE:
+        if not labels and not is_grey_ramp(_palette(data), bits, 255):
+            raise InputRefused(f"{path}: palette image, its values are numbers of colours; allowed: grey values; "
+                               "save it as grey")
+        data = _shown_in_grey(data, path)
     refuse_large(width * height * _PNG_SAMPLES.get(kind, 4) * max(bits, 8) // 8, path)
-    return dataclasses.replace(_picture(imagecodecs.png_decode, data, path), bits=bits)
+    picture = _picture(imagecodecs.png_decode, data, path)
+    if bits < 8:  # which the decoder stretches to 8
+        picture = dataclasses.replace(picture, stack=picture.stack // (255 // (2**bits - 1)))
+    return dataclasses.replace(picture, bits=bits)
 
 
-def read_bmp(path) -> Picture:
-    """The picture in a BMP, grey or colour."""
+def read_bmp(path, labels: bool = False) -> Picture:
+    """The picture in a BMP, grey or colour; one with a palette of colours is in colour."""
     data = _bytes(path)
     if data[:2] != b"BM" or len(data) < 30:
         raise InputRefused(f"{path}: not a readable BMP; export the field again or leave the file out")
@@ -47,10 +65,40 @@ def _bytes(path):
 
 
 def _picture(decode, data, path):
-    try:
-        image = np.atleast_3d(decode(data))
-    except Exception as error:  # the codecs raise kinds of their own
-        raise InputRefused(f"{path}: damaged ({one_line(error)}); copy the file again") from error
+    with damage_refused(path, "damaged", "copy the file again"):
+        image = decode(data)
+    image = np.atleast_3d(image)
     colour = image.shape[-1] >= 3
     stack = np.moveaxis(image if colour else image[..., :1], -1, 0)[:, np.newaxis]
     return Picture(stack, (), None, type_bits(stack.dtype), colour)
+
+
+def _chunks(data):
+    """The chunks of a PNG, each as (kind, whole chunk), up to the first that is cut short."""
+    place = len(_PNG_MAGIC)
+    while place + 12 <= len(data):
+        end = place + 12 + struct.unpack(">I", data[place:place + 4])[0]
+        if end > len(data):
+            return
+        yield data[place + 4:place + 8], data[place:end]
+        place = end
+
+
+def _palette(data):
+    """u8 [3, N], N 0 where there is none."""
+    content = next((chunk[8:-4] for kind, chunk in _chunks(data) if kind == b"PLTE"), b"")
+    return np.frombuffer(content[: len(content) // 3 * 3], np.uint8).reshape(-1, 3).T
+
+
+def _shown_in_grey(data, path):
+    """A PNG with a palette as one of greys: its numbers are stored in the same way."""
+    parts = [_PNG_MAGIC]
+    for kind, chunk in _chunks(data):
+        if kind == b"IHDR":
+            if zlib.crc32(chunk[4:-4]) != struct.unpack(">I", chunk[-4:])[0]:
+                raise InputRefused(f"{path}: damaged (its header is changed); copy the file again")
+            header = chunk[4:17] + bytes([_GREY]) + chunk[18:-4]
+            chunk = chunk[:4] + header + struct.pack(">I", zlib.crc32(header))
+        if kind in (b"IHDR", b"IDAT", b"IEND"):
+            parts.append(chunk)
+    return b"".join(parts)

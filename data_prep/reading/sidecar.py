@@ -1,9 +1,7 @@
 """A table beside the fields (CSV) that says what file names do not."""
 
 import collections
-import csv
 import dataclasses
-import io
 import math
 import pathlib
 import re
@@ -13,6 +11,8 @@ from typing import NamedTuple
 from cellcycle_jax import schema
 from cellcycle_jax.errors import InputRefused
 from data_prep.fields import FieldFile
+from data_prep.reading import tables
+from data_prep.reading.listing import readable, text_of
 
 KEYS = ("plate", "well", "site")
 TEXTS = {"line": "cell_line", "plate": "plate", "well": "well", "site": "site", "label": "label"}  # column: FieldFile's
@@ -35,8 +35,8 @@ def add(files: list[FieldFile], folder: pathlib.Path, name: str) -> list[FieldFi
     names leave open; all others become `FieldFile.extra`. A field without a row is left out.
 
     Raises:
-        InputRefused: no such table or none that can be read, rows that contradict a name or each other, a file outside
-            the folder, no field listed.
+        InputRefused: no such table or none that can be read, rows that contradict a name or each other, a path that
+            leads out of the folder, no field listed.
     """
     path = folder / name
     rows = read(path)
@@ -61,31 +61,16 @@ def add(files: list[FieldFile], folder: pathlib.Path, name: str) -> list[FieldFi
 
 
 def read(path: pathlib.Path) -> list[Row]:
-    """A CSV as texts: commas, semicolons or tabs, UTF-8 with or without a byte order mark, as spreadsheets write it.
+    """The rows of a table beside the fields; see `tables.read`.
 
     Raises:
-        InputRefused: no such file, another encoding, no rows, two columns of one name, a column of our own tables.
+        InputRefused: what `tables.read` refuses, no rows, two columns of one name, a column of our own tables.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-        delimiter = max(",;\t", key=text.partition("\n")[0].count)
-        rows = [[cell.strip() for cell in row] for row in csv.reader(io.StringIO(text), delimiter=delimiter)]
-    except OSError as error:
-        raise InputRefused(f"config.sidecar: {path}: cannot be read ({error.strerror})") from None
-    except UnicodeDecodeError:
-        raise InputRefused(f"{path}: is not UTF-8 text; save it as 'CSV UTF-8'") from None
-    except csv.Error as error:
-        raise InputRefused(f"{path}: is no CSV ({error}); save it as 'CSV UTF-8'") from None
-    names = _columns(rows[0], path) if rows else []
-    found = []
-    for number, row in enumerate(rows[1:], start=2):
-        if any(row[len(names):]):
-            raise InputRefused(f"{path}: row {number} has {len(row)} cells, the first row {len(names)}; correct it")
-        if any(row):
-            found.append(Row(number, dict(zip(names, row + [""] * len(names), strict=False))))
-    if not found:
+    table = tables.read(path, "config.sidecar")
+    names = _columns(table.columns, path)
+    if not table.rows:
         raise InputRefused(f"{path}: no rows below the names of the columns")
-    return found
+    return [Row(row.number, dict(zip(names, row.cells, strict=True))) for row in table.rows]
 
 
 def same(text: str) -> str:
@@ -114,7 +99,7 @@ def _by_file(files, rows, folder, path):
     known = collections.defaultdict(dict)
     for file in files:
         for one in file.paths:
-            for text in (one.relative_to(folder).as_posix(), one.name, file.field_id):
+            for text in (text_of(one, folder), readable(one.name), file.field_id):
                 known[text][file.field_id] = file
     found = []
     for row in rows:
@@ -127,16 +112,8 @@ def _by_file(files, rows, folder, path):
         if len({file.paths for file in matching}) > 1:
             raise InputRefused(f"{path}: row {row.number}: {text!r} is the name of {len(matching)} files "
                                f"({matching[0].path} and {matching[1].path}); write the path inside the folder")
-        for file in matching:
-            _refuse_outside(file, folder, row, path)
         found.append(matching)
     return found
-
-
-def _refuse_outside(file, folder, row, path):
-    for one in file.paths:
-        if not one.resolve().is_relative_to(folder.resolve()):
-            raise InputRefused(f"{path}: row {row.number}: {one} is a link to a file outside {folder}; copy it there")
 
 
 def _by_keys(files, rows, keys):
@@ -173,10 +150,7 @@ def _filled(file, row, path):
 
 
 def _number(text, row, path):
-    try:
-        value = float(text.replace(",", "."))
-    except ValueError:
-        value = math.nan
+    value = tables.number(text)
     if not 0 < value < math.inf:
         raise InputRefused(f"{path}: row {row.number}: pixel_um is {text!r}; allowed: um per px, above 0")
     return value

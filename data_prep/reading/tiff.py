@@ -1,47 +1,56 @@
-"""One TIFF, BigTIFF or OME-TIFF -> its picture."""
+"""One TIFF, BigTIFF, OME-TIFF, MetaMorph STK or Zeiss LSM -> its picture."""
+
+import pathlib
 
 import numpy as np
 import tifffile
+from tifffile import COMPRESSION, PHOTOMETRIC
 
 from cellcycle_jax.errors import InputRefused
-from data_prep.reading import ome
-from data_prep.reading.picture import Picture, complaints, one_line, refuse_large, type_bits
+from data_prep.reading import calibration, ome, ome_sets
+from data_prep.reading.damage import damage_refused
+from data_prep.reading.palette import is_grey_ramp
+from data_prep.reading.picture import Picture, complaints, refuse_large, type_bits
 
-_IMAGEJ_UM = {"micron": 1.0, "micrometer": 1.0, "micrometre": 1.0, "mm": 1e3,
-              "microns": 1.0, "um": 1.0, "µm": 1.0, "μm": 1.0, "\\u00B5m": 1.0, "nm": 1e-3}
-_GREY = (tifffile.PHOTOMETRIC.MINISBLACK, tifffile.PHOTOMETRIC.CFA)
-_LOSSY = ("OJPEG", "JPEG", "ALT_JPEG", "JPEG_LOSSY")
+COMPRESSION_TAG, PHOTOMETRIC_TAG, PALETTE_TAG, EXTRA_SAMPLES_TAG = 259, 262, 320, 338
+# Tags that a file leaves out are plain numbers, which are equal to these names for them.
+_GREY = (PHOTOMETRIC.MINISBLACK, PHOTOMETRIC.MINISWHITE, PHOTOMETRIC.PALETTE, PHOTOMETRIC.CFA)
+_LOSSY = (COMPRESSION.OJPEG, COMPRESSION.JPEG, COMPRESSION.ALT_JPEG, COMPRESSION.JPEG_LOSSY)
+_OPACITY = (1, 2)  # kinds of extra samples
 
 
-def read_tiff(path, part: int | None = None, pages: str = "C") -> Picture:
+def read_tiff(path, part: int | None = None, pages: str = "C", labels: bool = False) -> Picture:
     """The picture in a TIFF; see `Picture`.
 
     Args:
         path: the file.
-        part: which picture, where the file holds several.
-        pages: what a row of pages without a name of its own is: "C" channels, "Z" planes.
+        part: which picture, where OME metadata describe several.
+        pages: what a row of pages without a name of its own is: "C" channels, "Z" planes of the one channel that the
+            file shows.
+        labels: it is a label image: its stored numbers count, whatever the colours or greys that they are shown in.
 
     Raises:
-        InputRefused: unreadable, cut short, too large, lossy, a palette, a time series.
+        InputRefused: unreadable, cut short, too large, lossy, a palette, a time series, part of a set of which another
+            file is missing.
     """
-    try:
-        with complaints() as found, tifffile.TiffFile(path) as tiff:
-            pictures = ome.files_named(tiff.ome_metadata, path) if tiff.is_ome else []  # before tiff.series opens them
-            series = _series(tiff, part, len(pictures), path)
-            said = _said(tiff, part or 0, path)
-            _check_kind(series.keyframe, path)
-            _check_whole(series, path)
-            stack, colour = _ordered(series, pages, path)
-        if found:
-            raise InputRefused(f"{path}: damaged ({found[0]}); copy the file again")
-    except InputRefused:
-        raise
-    except Exception as error:  # tifffile and its codecs raise many kinds on damaged files
-        raise InputRefused(f"{path}: not a readable TIFF ({one_line(error)}); "
-                           "export the field again or leave the file out") from error
-    own_bits = min(series.keyframe.bitspersample, type_bits(stack.dtype))
+    refusing = damage_refused(path, "not a readable TIFF", "export the field again or leave the file out")
+    with refusing, complaints() as found, tifffile.TiffFile(path) as tiff:
+        description = ome_sets.description_of(tiff, path, needed=pages == "C")
+        if part is None:
+            part = ome_sets.picture_of(description, path)
+        if description.is_in_another_tiff(path):
+            return read_tiff(pathlib.Path(path).with_name(description.owner), part, pages, labels)
+        series = _series(tiff, description, part, path)
+        said = _said(tiff, description.xml, part or 0, path)
+        _check_kind(series.keyframe, path, labels)
+        _check_whole(series, path)
+        stack, colour = _ordered(series, pages, path)
+        own_bits = min(series.keyframe.bitspersample, type_bits(stack.dtype))
+    if found:
+        raise InputRefused(f"{path}: damaged ({found[0]}); copy the file again")
     bits = said.bits if stack.dtype.kind in "ui" and 0 < said.bits < own_bits else own_bits
-    return Picture(stack, said.channels, said.pixel_um, bits, colour)
+    size = said.calibration
+    return Picture(stack, said.channels, size.pixel_um, bits, colour, size.remark)
 
 
 def read_pixels(path) -> np.ndarray:
@@ -50,67 +59,78 @@ def read_pixels(path) -> np.ndarray:
     Raises:
         InputRefused: unreadable or cut short.
     """
-    try:
-        with complaints() as found:
-            pixels = tifffile.imread(path)
-    except Exception as error:  # as above
-        raise InputRefused(f"{path}: not a readable TIFF ({one_line(error)}); download it again") from error
+    with damage_refused(path, "not a readable TIFF", "download it again"), complaints() as found:
+        pixels = tifffile.imread(path)
     if found or not pixels.size:
         raise InputRefused(f"{path}: damaged ({found[0] if found else 'holds no picture'}); download it again")
     return pixels
 
 
-def _said(tiff, part, path):
-    """Metadata of the picture. Dots per inch or cm are for printers and say nothing of the size of a pixel."""
-    if tiff.is_ome:
-        return ome.said_of(tiff.ome_metadata, part, path)
-    size = None
-    if tiff.is_imagej:
-        per_unit = tiff.pages.first.resolution
-        to_um = _IMAGEJ_UM.get(str(tiff.imagej_metadata.get("unit", "")))
-        if to_um and min(per_unit) > 0:
-            size = [to_um / n for n in per_unit]
-    elif tiff.is_metaseries:
-        plane = tiff.metaseries_metadata.get("PlaneInfo", {})
-        if plane.get("spatial-calibration-state") and plane.get("spatial-calibration-units") in ("um", "µm"):
-            size = [plane["spatial-calibration-x"], plane["spatial-calibration-y"]]
-    if size and ome.differ(*size):
-        raise InputRefused(f"{path}: a pixel is {size[0]:g} um wide and {size[1]:g} um high; allowed: square pixels; "
-                           "resample the field")
-    return ome.Said(pixel_um=size[0] if size else None)
+def _said(tiff, xml, part, path):
+    """Metadata of the picture."""
+    if xml:
+        return ome.said_of(xml, part, path)
+    return ome.Said(calibration=calibration.of_tiff(tiff, path))
 
 
-def _series(tiff, part, count, path):
-    """The picture asked for, of `count` that metadata name; without a number the only one beside thumbnails."""
+def _series(tiff, description, part, path):
+    """The picture asked for; without a number the only one beside thumbnails."""
+    if description.xml:
+        _describe(tiff, description, part, path)
     found = tiff.series
     if not found:
         raise InputRefused(f"{path}: holds no picture; export the field again")
-    if part is None:
-        largest = max(int(np.prod(series.shape)) for series in found)
-        large = [series for series in found if int(np.prod(series.shape)) == largest]
-        if len(large) > 1 or large[0] is not found[0]:
-            raise InputRefused(f"{path}: holds {len(found)} pictures; allowed: one field per file; "
-                               "export each into a file of its own")
-        return large[0]
-    if part >= len(found) or (count and count != len(found)):
-        raise InputRefused(f"{path}: picture {part + 1} cannot be found: {len(found)} are there, its metadata name "
-                           f"{count}; export the field again")
-    return found[part]
+    if part is not None:
+        if len(found) > 1 or not description.xml:
+            raise InputRefused(f"{path}: picture {part + 1} cannot be found by its metadata; export the field again")
+        return found[0]
+    largest = max(int(np.prod(series.shape)) for series in found)
+    large = [series for series in found if int(np.prod(series.shape)) == largest]
+    if len(large) > 1 or large[0] is not found[0]:
+        raise InputRefused(f"{path}: holds {len(found)} pictures; allowed: one field per file; "
+                           "export each into a file of its own")
+    return large[0]
 
 
-def _check_kind(page, path):
-    if page.compression.name in _LOSSY:
+def _describe(tiff, description, part, path):
+    """Let tifffile follow the OME metadata that describe the picture, wherever they were found, and nothing else."""
+    pictures, xml = ome_sets.files_named(description, path), description.xml
+    if part is not None and part < len(pictures):
+        pictures, xml = pictures[part:part + 1], ome.alone(xml, part, path)
+    for names in pictures:
+        ome_sets.refuse_missing(names, path)
+    tiff.pages.first.description = xml
+    tiff.is_mmstack = tiff.is_ndtiff = False  # Micro-Manager's own index, by which positions are one picture
+
+
+def _check_kind(page, path, labels):
+    if page.dtype is None or not isinstance(page.bitspersample, int):
+        raise InputRefused(f"{path}: pixels of an unknown number type; export the field as uint16 or float32")
+    if page.compression in _LOSSY:
         raise InputRefused(f"{path}: JPEG loses what is measured; export the field without loss, as TIFF")
-    if page.photometric == tifffile.PHOTOMETRIC.PALETTE:
+    if labels:
+        return
+    if page.photometric == PHOTOMETRIC.PALETTE and not _is_grey(page):
         raise InputRefused(f"{path}: palette image, its values are numbers of colours; allowed: grey values; "
                            "save it as grey (ImageJ: Image > Lookup Tables > Grays)")
-    if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE:
+    if page.photometric == PHOTOMETRIC.MINISWHITE and PHOTOMETRIC_TAG in page.tags:
         raise InputRefused(f"{path}: inverted grey (0 is white); allowed: 0 is black; "
                            "save it with the normal look-up table (ImageJ: Image > Lookup Tables > Grays)")
 
 
+def _is_grey(page):
+    """Whether a palette is the ramp of greys, in steps of 257, of 256 or, as old programs write it, of 1."""
+    palette, bits = page.tags.valueof(PALETTE_TAG), page.bitspersample
+    if not isinstance(palette, np.ndarray) or palette.shape != (3, 2**bits):
+        return False
+    return is_grey_ramp(palette, bits, palette[0, -1])
+
+
 def _check_whole(series, path):
     """A file cut short can still open: compare what it declares with how long it is, before decoding anything."""
+    shape = series.get_shape(squeeze=False)
+    if min(shape, default=0) < 1:
+        raise InputRefused(f"{path}: holds a picture of {shape} pixels; export the field again")
     refuse_large(int(np.prod(series.shape)) * series.dtype.itemsize, path)
     for number, page in enumerate(series.pages):
         if page is None:
@@ -118,36 +138,58 @@ def _check_whole(series, path):
                                "the same set, again")
         keyframe = page.keyframe if page.keyframe is not None else page
         length = page.parent.filehandle.size
+        pieces = int(np.prod(keyframe.chunked)) if keyframe.size else 0
+        if not pieces or not pieces == len(page.dataoffsets) == len(page.databytecounts):
+            raise InputRefused(f"{path}: plane {number} has {len(page.dataoffsets)} of {pieces} pieces; "
+                               "copy the file again")
+        if not all(isinstance(place, int) for place in (*page.dataoffsets, *page.databytecounts)):
+            raise InputRefused(f"{path}: damaged (where plane {number} lies is no number); copy the file again")
         for offset, count in zip(page.dataoffsets, page.databytecounts, strict=True):
             if offset + count > length or not count:
                 raise InputRefused(f"{path}: cut short: plane {number} ends at byte {offset + count}, the file has "
                                    f"{length}; copy the file again")
-        pieces = int(np.prod(keyframe.chunked))
-        if not page.dataoffsets or len(page.dataoffsets) != pieces:
-            raise InputRefused(f"{path}: plane {number} has {len(page.dataoffsets)} of {pieces} pieces; "
-                               "copy the file again")
-        if keyframe.compression == tifffile.COMPRESSION.NONE and sum(page.databytecounts) * 8 < _bits(keyframe):
-            raise InputRefused(f"{path}: plane {number} has {sum(page.databytecounts)} bytes, which is too few; "
-                               "copy the file again")
+        _check_bytes(page, keyframe, number, path)
     end = (series.dataoffset or 0) + series.nbytes
     if len(series.pages) == 1 and series.dataoffset is not None and end > series.parent.filehandle.size:
         raise InputRefused(f"{path}: cut short: ends at byte {end}, the file has {series.parent.filehandle.size}; "
                            "copy the file again")
 
 
-def _bits(page):
-    return page.size * page.bitspersample
+def _check_bytes(page, keyframe, number, path):
+    """Pixels that are not packed take as many bytes as their number says."""
+    if keyframe.compression != COMPRESSION.NONE:
+        return
+    found, bits = sum(page.databytecounts), keyframe.bitspersample
+    if found * 8 < keyframe.size * bits:
+        raise InputRefused(f"{path}: plane {number} has {found} bytes, which is too few; copy the file again")
+    in_pieces = int(np.prod(keyframe.chunks)) * int(np.prod(keyframe.chunked))  # the last of them may be filled up
+    most = in_pieces * bits // 8 + keyframe.size // keyframe.imagewidth  # and each row may end with a part of a byte
+    if found > most and COMPRESSION_TAG not in keyframe.tags:
+        raise InputRefused(f"{path}: plane {number} has {found} bytes for pixels that take {most}, and says not how "
+                           "they are packed; copy the file again")
 
 
 def _ordered(series, pages, path):
     """The pixels as [C, Z, H, W], and whether C is colour."""
-    axes, stack = series.axes, series.asarray()
-    colour = "S" in axes and series.keyframe.photometric not in _GREY
+    axes, stack, page = series.axes, series.asarray(), series.keyframe
+    if len(axes) != stack.ndim:
+        raise InputRefused(f"{path}: damaged (axes {axes} of {stack.ndim} dimensions); copy the file again")
+    colour = "S" in axes and (page.photometric not in _GREY or
+                              (PHOTOMETRIC_TAG not in page.tags and page.samplesperpixel > 2))
+    if "S" in axes and not colour:
+        stack = _without_opacity(stack, axes.index("S"), page)
     axes = axes.replace("S", "C").replace("Q", pages).replace("I", pages)
     keep = [i for i, n in enumerate(stack.shape) if n > 1 or axes[i] in "YX"]
     stack, axes = stack.reshape([stack.shape[i] for i in keep]), "".join(axes[i] for i in keep)
-    if set(axes) - set("CZYX") or len(set(axes)) < len(axes):
+    if set(axes) - set("CZYX") or len(set(axes)) < len(axes) or not set("YX") <= set(axes):
         raise InputRefused(f"{path}: axes {axes}; allowed: C, Z, Y, X; export one time point per file")
     for axis in set("CZ") - set(axes):
         stack, axes = stack[np.newaxis], axis + axes
     return stack.transpose([axes.index(a) for a in "CZYX"]), colour
+
+
+def _without_opacity(stack, axis, page):
+    """Grey planes without those that the file calls opacity."""
+    extra = page.tags.valueof(EXTRA_SAMPLES_TAG) or ()
+    kinds = [0] * (stack.shape[axis] - len(extra)) + list(extra)
+    return np.take(stack, [i for i, kind in enumerate(kinds) if kind not in _OPACITY], axis)

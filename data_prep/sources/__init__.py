@@ -2,7 +2,7 @@
 
 Each module has `find_fields(folder, config) -> list[FieldFile]` and `read(file, config) -> Field`. It may also have
 
-    labels(file, config) -> i32 [H, W] or None      label image made elsewhere, None: segment the field
+    labels(file, config) -> integers [H, W] or None label image made elsewhere, None: segment the field
     objects(file, labels, config) -> DataFrame      index: value in labels; Metadata_ columns known of each object, and
                                                     crop_y, crop_x (px) where its crop is centred elsewhere
     NOTES: tuple of sentences                       what scores on it cannot show, for reports

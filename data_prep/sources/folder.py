@@ -1,4 +1,4 @@
-"""Any folder of TIFF, OME-TIFF, PNG or BMP files.
+"""Any folder of TIFF, OME-TIFF, STK, LSM, PNG or BMP files.
 
 What the names say comes from `config.name_pattern`, a regular expression searched in the path below the folder, with
 named groups line, label, plate, well, site, time, channel, z. Files that agree in everything but channel and z are one
@@ -15,7 +15,10 @@ import numpy as np
 
 from cellcycle_jax.errors import InputRefused, UsageError
 from data_prep.fields import Field, FieldFile, read_field
-from data_prep.reading import formats, label_images, names, sidecar
+from data_prep.reading import channel_files, formats, label_images, listing, names, sidecar
+from data_prep.reading.listing import say_left_out, text_of
+
+ENDINGS = (*formats.TIFF, *formats.RASTER)
 
 
 def find_fields(folder, config) -> list[FieldFile]:
@@ -33,9 +36,11 @@ def find_fields(folder, config) -> list[FieldFile]:
     if pattern and "channel" in pattern.groupindex and config.channel_names:
         raise UsageError(f"config.channel_names={tuple(config.channel_names)!r}: allowed: () where config.name_pattern "
                          "has a group channel, which names the channels; use channel_codes to rename them")
-    codes = dict(text.partition("=")[::2] for text in config.channel_codes)
+    codes = dict(listing.readable(text).partition("=")[::2] for text in config.channel_codes)
     paths = _that_fit(_pictures(folder, config), folder, pattern, codes)
     found = names.of_files(paths, folder, pattern, codes)
+    if pattern is None:
+        _say_channels_apart([text_of(named.file.path, folder) for named in found])
     _refuse_same_name(found)
     if config.sidecar:
         stand_ins = {named.file.field_id: named for named in found}
@@ -54,67 +59,74 @@ def set_unset(config, **values) -> None:
 
 def read(file: FieldFile, config) -> Field:
     """The field in `file`; see `data_prep.fields.read_field`."""
-    return read_field(file, config.channel_names, config.pixel_um or None, config.projection, config.rgb)
+    with listing.readable_errors():
+        return read_field(file, config.channel_names, config.pixel_um or None, config.projection, config.rgb)
 
 
 def labels(file: FieldFile, config) -> np.ndarray | None:
-    """The label image of the field that was made elsewhere, i32 [H, W]; None where the config names no such images.
+    """The label image of the field that was made elsewhere, [H, W]; None where the config names no such images.
 
     Raises:
         InputRefused: the field has none, or one that is no label image.
     """
     if not config.labels_folder:
         return None
-    if file.labels_path is None:
-        raise InputRefused(f"{file.path}: no label image for field {file.field_id!r} in {config.labels_folder}; "
-                           "add it, or empty config.labels_folder")
-    return label_images.read(file.labels_path)
+    with listing.readable_errors():
+        if file.labels_path is None:
+            raise InputRefused(f"{file.path}: no label image for field {file.field_id!r} in {config.labels_folder}; "
+                               "add it, or empty config.labels_folder")
+        return label_images.read(file.labels_path, file.labels_are_mask)
 
 
 def _pictures(folder, config):
     """All picture files that are not label images; TIFF alone where there is any, since others are then previews."""
     labels_folder = folder / config.labels_folder if config.labels_folder else None
-    paths = [path for path in sorted(folder.rglob("*"))
-             if path.suffix.lower() in (*formats.TIFF, *formats.RASTER) and not path.name.startswith(".")
-             and path.is_file() and not (labels_folder and label_images.is_label_image(path, folder, labels_folder))]
-    if not labels_folder:
-        stems = {formats.stem(path.name) for path in paths}
-        masks = [path for path in paths if (m := label_images.SUFFIX.search(s := formats.stem(path.name)))
-                 and s[: m.start()] in stems]
-        _tell(masks, "have the names of label images of other files, which config.labels_folder would use,")
-        paths = [path for path in paths if path not in set(masks)]
+    listed = listing.list_files(folder, ENDINGS)
+    listing.say(listed)
+    paths = [path for path in listed.files if path.suffix.lower() in ENDINGS]
+    if labels_folder:
+        paths = [path for path in paths if not label_images.is_label_image(path, folder, labels_folder)]
+    else:
+        masks = set(label_images.of_others(paths))
+        say_left_out(masks, "files have the names of label images of other files (see config.labels_folder)")
+        paths = [path for path in paths if path not in masks]
     if not paths:
-        endings = ", ".join((*formats.TIFF, *formats.RASTER))
-        raise InputRefused(f"--fields={folder}: no {endings} file in it{formats.what_else(folder)}")
+        raise InputRefused(f"--fields={folder}: no {', '.join(ENDINGS)} file in it{formats.what_else(listed.files)}")
     return paths
 
 
 def _that_fit(paths, folder, pattern, codes):
     """The files that the pattern and the codes of channels let in."""
-    reasons = [names.fits(path.relative_to(folder).as_posix(), pattern, codes) for path in paths]
-    fit = [path for path, reason in zip(paths, reasons, strict=True) if not reason]
-    if not fit and "code" in reasons:
-        example = paths[reasons.index("code")]
-        code = pattern.search(example.relative_to(folder).as_posix())["channel"]
-        raise InputRefused(f"{example}: group channel of config.name_pattern matches {code!r}; config.channel_codes "
+    reasons = {path: names.fits(text_of(path, folder), pattern, codes) for path in paths}
+    by_reason = {reason: [path for path in paths if reasons[path] == reason] for reason in ("", "pattern", "code")}
+    fit, others, foreign = by_reason.values()
+    if not fit and foreign:
+        code = pattern.search(text_of(foreign[0], folder))["channel"]
+        raise InputRefused(f"{foreign[0]}: group channel of config.name_pattern matches {code!r}; config.channel_codes "
                            f"has {', '.join(codes)}; correct the codes")
     if not fit:
-        raise InputRefused(f"{paths[0].relative_to(folder)}: the name does not fit "
+        raise InputRefused(f"{text_of(paths[0], folder)}: the name does not fit "
                            f"config.name_pattern={pattern.pattern!r}, nor does any of the {len(paths)} files of "
                            f"{folder}; change the pattern")
+    say_left_out(others, "files do not fit config.name_pattern")
+    say_left_out(foreign, "files are of channels that config.channel_codes does not list")
     tiffs = [path for path in fit if path.suffix.lower() in formats.TIFF]
-    previews = [path for path in fit if path.suffix.lower() not in formats.TIFF]
-    _tell([path for path, reason in zip(paths, reasons, strict=True) if reason == "pattern"],
-          "do not fit config.name_pattern")
-    _tell([path for path, reason in zip(paths, reasons, strict=True) if reason == "code"],
-          "are of channels that config.channel_codes does not list")
-    _tell(previews if tiffs else [], "are taken for previews of the TIFF files")
+    if tiffs:
+        previews = [path for path in fit if path.suffix.lower() not in formats.TIFF]
+        say_left_out(previews, "files are taken for previews of the TIFF files")
     return tiffs or fit
 
 
-def _tell(left_out, why):
-    if left_out:
-        print(f"note: {len(left_out)} files {why} and are left out (first: {left_out[0]})", file=sys.stderr)
+def _say_channels_apart(relative):
+    """Say so where the files seem to hold one channel each, though each is taken for a field."""
+    seen = channel_files.find(relative)
+    if seen is None:
+        return
+    advice = f"--config.name_pattern='{seen.pattern}'" if seen.pattern else "config.name_pattern with a group channel"
+    two = " and ".join(seen.example[:2])
+    print(f"warning: each of {len(relative)} files is taken for a field, but {two} look like channels "
+          f"({', '.join(seen.tokens)}) of one field; if they are, give {advice}, and name the channels in "
+          f"config.channel_codes, such as {seen.tokens[0]}=DNA", file=sys.stderr)
 
 
 def _refuse_same_name(found):
@@ -137,9 +149,9 @@ def _with_label_images(files, folder, config):
     if missing := [file for file, path in zip(files, paths, strict=True) if path is None]:
         print(f"warning: {len(missing)} fields have no label image (first: {missing[0].path})",
               file=sys.stderr)
-    files = [dataclasses.replace(file, labels_path=path) for file, path in zip(files, paths, strict=True)]
-    first = next(path for path in paths if path)
-    if label_images.is_mask(first):
-        print(f"note: {first} is a mask without a number per nucleus; nuclei that touch in it are taken for "
-              "one", file=sys.stderr)
-    return files
+    masks = label_images.are_masks([path for path in paths if path])
+    if masks:
+        print(f"note: the label images are masks, with one value for all nuclei (first: {next(filter(None, paths))}): "
+              "each piece is a nucleus, and nuclei that touch are taken for one", file=sys.stderr)
+    return [dataclasses.replace(file, labels_path=path, labels_are_mask=masks)
+            for file, path in zip(files, paths, strict=True)]

@@ -1,0 +1,35 @@
+"""Columns of the table are joined side by side, and none ever stands in the place of another."""
+
+import pandas as pd
+
+from cellcycle_jax.errors import InputRefused
+
+
+class Columns(dict):
+    """{column: values} that grows by |= and refuses a column which is there already."""
+
+    def __ior__(self, others):
+        """Add the columns of a dict; see `refuse_twice`."""
+        refuse_twice([*self, *others])
+        self.update(others)
+        return self
+
+
+def beside(left: pd.DataFrame, right: pd.DataFrame) -> pd.DataFrame:
+    """Two tables with the same rows as one; see `refuse_twice`."""
+    refuse_twice([*left.columns, *right.columns])
+    return pd.concat([left, right], axis=1)
+
+
+def refuse_twice(names) -> None:
+    """Refuse columns of which two have one name.
+
+    Raises:
+        InputRefused: names the column.
+    """
+    seen = set()
+    for name in names:
+        if name in seen:
+            raise InputRefused(f"two columns of the table are called {name}; rename the channel, or the column of the "
+                               "sidecar or of phase.table, that it is from")
+        seen.add(name)

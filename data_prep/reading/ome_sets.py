@@ -1,0 +1,154 @@
+"""OME data sets of several files: which files are one picture, and which file describes them.
+
+A set is described in each of its files, in one of them, or in a companion file (NAME.companion.ome), which the files
+then name (https://docs.openmicroscopy.org/ome-model/latest/ome-tiff/specification.html).
+"""
+
+import collections
+import pathlib
+from typing import NamedTuple
+
+import tifffile
+
+from cellcycle_jax.errors import InputRefused
+from data_prep.reading import ome
+from data_prep.reading.damage import damage_refused
+from data_prep.reading.picture import complaints
+
+
+class Description(NamedTuple):
+    """What describes a file: OME-XML, "" for none, and the name of the file beside it in which that stands."""
+
+    xml: str
+    owner: str
+
+    def is_in_another_tiff(self, path) -> bool:
+        """Whether it stands in a TIFF beside `path`; its planes without a file name are then those of that TIFF."""
+        return self.owner != pathlib.Path(path).name and not self.owner.lower().endswith(".ome")
+
+
+def description_of(tiff, path, needed: bool = True) -> Description:
+    """What describes a TIFF: its own OME-XML, or that of the file which it names.
+
+    Args:
+        tiff: the open `tifffile.TiffFile`; path: of it.
+        needed: refuse a file whose description is missing; else it is a TIFF like any other.
+
+    Raises:
+        InputRefused: the describing file is missing or describes nothing, or the metadata name a file elsewhere.
+    """
+    own = pathlib.Path(path).name
+    xml = (tiff.ome_metadata or "") if tiff.is_ome else ""
+    elsewhere = ome.root_of(xml, path).find("{*}BinaryOnly") if xml else None
+    if elsewhere is None:
+        return Description(xml, own)
+    name = _inside(elsewhere.get("MetadataFile", ""), path)
+    described = _described_in(pathlib.Path(path).with_name(name)) if name else ""
+    if described and ome.root_of(described, path).find("{*}Image") is not None:
+        return Description(described, name)
+    if needed:
+        raise InputRefused(f"{path}: is part of an OME data set that {name!r} describes, and that file is missing or "
+                           "says nothing of it; copy it into the same folder, or say with config.name_pattern which "
+                           "channel each file shows")
+    return Description("", own)
+
+
+def _described_in(companion):
+    """The OME-XML of a companion file or of another TIFF of the set, "" where there is none."""
+    if not companion.is_file():
+        return ""
+    if companion.suffix.lower() == ".ome":
+        try:
+            return companion.read_text(encoding="utf-8-sig")
+        except (OSError, UnicodeDecodeError):
+            return ""
+    with tifffile.TiffFile(companion) as tiff:
+        return (tiff.ome_metadata or "") if tiff.is_ome else ""
+
+
+def files_named(description: Description, path) -> list[list[str]]:
+    """For each picture that is described, the names of the files its planes lie in, in order.
+
+    Raises:
+        InputRefused: a name that leads out of the folder.
+    """
+    root = ome.root_of(description.xml, path)
+    pictures = []
+    for image in root.iterfind("{*}Image"):
+        names = {}
+        for data in image.iterfind("{*}Pixels/{*}TiffData"):
+            uuid = data.find("{*}UUID")
+            is_owner = uuid is None or uuid.text == root.get("UUID")
+            name = description.owner if is_owner else uuid.get("FileName") or description.owner
+            names[_inside(name, path)] = None
+        pictures.append(list(names))
+    return pictures
+
+
+def picture_of(description: Description, path) -> int | None:
+    """The picture that the file at `path` is part of, where another file describes several; else None."""
+    if description.owner == pathlib.Path(path).name:
+        return None
+    pictures = files_named(description, path)
+    numbers = [i for i, names in enumerate(pictures) if pathlib.Path(path).name in names]
+    return numbers[0] if len(numbers) == 1 and len(pictures) > 1 else None
+
+
+def refuse_missing(names: list[str], path) -> None:
+    """Refuse a picture of which a file is missing; `names` are its files, beside `path`."""
+    for name in names:
+        if not pathlib.Path(path).with_name(name).is_file():
+            raise InputRefused(f"{path}: its OME metadata say that planes lie in {name!r}, which is missing; copy that "
+                               "file, under that name, into the same folder")
+
+
+def files_of_pictures(path) -> list[list[str]]:
+    """As `files_named`, of a file; [] where it has no OME metadata or cannot be read: then `read_tiff` says why."""
+    try:
+        with damage_refused(path, "not a readable TIFF", ""), complaints(), tifffile.TiffFile(path) as tiff:
+            description = description_of(tiff, path)
+            return files_named(description, path) if description.xml else []
+    except InputRefused:
+        return []
+
+
+class Picture(NamedTuple):
+    """A picture that begins in a file.
+
+    number: of the picture in what describes it, None where that is one picture.
+    ending: what the field_id ends with, "" where the file's name says all.
+    others: names of the other files that it lies in.
+    """
+
+    number: int | None = None
+    ending: str = ""
+    others: tuple[str, ...] = ()
+
+
+def pictures_of(paths) -> dict[pathlib.Path, list[Picture]]:
+    """The pictures that begin in each TIFF; none in one whose planes belong to a picture that begins in another."""
+    described = {path: files_of_pictures(path) for path in paths}
+    claimed = collections.defaultdict(set)
+    for path, pictures in described.items():
+        for names in pictures:
+            if path.with_name(names[0] if names else path.name).is_file():
+                claimed[path.parent] |= set(names[1:])
+    return {path: _begin_in(path, pictures, claimed[path.parent]) for path, pictures in described.items()}
+
+
+def _begin_in(path, pictures, claimed):
+    begin = {i: tuple(names[1:]) for i, names in enumerate(pictures) if names[:1] == [path.name]}
+    if not begin and path.name in claimed:
+        return []
+    if not begin:
+        return [Picture()]
+    if len(pictures) == 1:
+        return [Picture(others=begin[0])]
+    return [Picture(i, f"_p{i + 1}" if len(begin) > 1 else "", others) for i, others in begin.items()]
+
+
+def _inside(name, path):
+    if pathlib.PureWindowsPath(name).name != name:  # knows / and \ as separators
+        raise InputRefused(f"{path}: its OME metadata name the file {name!r}; allowed: files of the same folder; "
+                           "export the field again")
+    return name

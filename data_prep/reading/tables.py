@@ -1,0 +1,138 @@
+"""Tables that a user hands in: one reader for all of them, however a spreadsheet wrote them."""
+
+import codecs
+import csv
+import io
+import math
+import pathlib
+import re
+import sys
+import unicodedata
+from typing import NamedTuple
+
+from cellcycle_jax.errors import InputRefused
+
+SEPARATORS = ",;\t"
+_MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+_OTHER_FORMATS = {b"PK\x03\x04": "an Excel or OpenDocument workbook", b"\xd0\xcf\x11\xe0": "an Excel workbook",
+                  b"PAR1": "a Parquet file"}
+
+
+class Row(NamedTuple):
+    """A row of a table: where it stands in it, the header being 1, and its cells."""
+
+    number: int
+    cells: list[str]
+
+
+class Table(NamedTuple):
+    """A table as texts without spaces around them, "" for an empty cell, in composed Unicode (NFC)."""
+
+    columns: list[str]
+    rows: list[Row]  # each with as many cells as there are columns
+
+
+def read(path: pathlib.Path, what: str) -> Table:
+    """A text table: commas, semicolons or tabs; UTF-8 or UTF-16, with or without a byte order mark, or Windows-1252.
+
+    Empty rows are left out. That a table is no Unicode is said on the terminal, since its letters are then a guess.
+
+    Args:
+        path: the file.
+        what: the flag or config field that names it, for the error.
+
+    Raises:
+        InputRefused: no such file, another format, a row with more cells than the header, a quote that is not closed.
+    """
+    text = _text(path, what)
+    first, _, below = text.partition("\n")
+    excel = re.fullmatch(r'"?sep=(.)"?\s*', first)  # how Excel notes the separator
+    if excel:
+        text, separator = below, excel[1]
+    else:
+        separator = _separator(text)
+    try:
+        lines = list(csv.reader(io.StringIO(text), delimiter=separator))
+    except csv.Error as error:
+        raise InputRefused(f"{path}: is no CSV ({error}); save it as 'CSV UTF-8' and name that in {what}") from None
+    columns = _stripped(lines[0]) if lines else []
+    rows = []
+    for number, line in enumerate(lines[1:], start=2):
+        cells = _stripped(line)
+        if any(cells[len(columns):]):
+            raise InputRefused(f"{path}: row {number} has {len(cells)} cells, the first row {len(columns)}; correct it")
+        if any(cells):
+            filled_up = cells + [""] * len(columns)
+            rows.append(Row(number, filled_up[: len(columns)]))
+    return Table(columns, rows)
+
+
+def number(text: str) -> float:
+    """The number in a cell, with a point or a decimal comma; NaN where it holds none."""
+    try:
+        return float(text if "." in text else text.replace(",", "."))
+    except ValueError:
+        return math.nan
+
+
+def _stripped(cells):
+    return [cell.strip() for cell in cells]
+
+
+def _text(path, what):
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise InputRefused(f"{path}: cannot be read ({error.strerror}); name a table in {what}") from None
+    for magic, kind in _OTHER_FORMATS.items():
+        if content.startswith(magic):
+            raise InputRefused(f"{path}: is {kind}; allowed: text with commas, semicolons or tabs; save it as 'CSV "
+                               f"UTF-8' and name that in {what}")
+    encoding = next((name for mark, name in _MARKS.items() if content.startswith(mark)), _unmarked(content))
+    try:
+        text = content.decode(encoding)
+    except UnicodeDecodeError as error:
+        if encoding.startswith("utf-16"):
+            raise InputRefused(f"{path}: is damaged ({error.reason}); save it as 'CSV UTF-8' and name that in "
+                               f"{what}") from None
+        text = _guessed(content, path)
+    if "\0" in text:
+        raise InputRefused(f"{path}: is no text; allowed: text with commas, semicolons or tabs; save it as 'CSV UTF-8' "
+                           f"and name that in {what}")
+    return unicodedata.normalize("NFC", text).replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _guessed(content, path):
+    """A text that is no Unicode."""
+    try:
+        encoding, text = "Windows-1252", content.decode("cp1252")
+    except UnicodeDecodeError:
+        encoding, text = "Latin-1", content.decode("latin-1")
+    print(f"note: {path} is not UTF-8; it is read as {encoding}; if letters come out wrong, save it as 'CSV UTF-8'",
+          file=sys.stderr)
+    return text
+
+
+def _unmarked(content):
+    """UTF-16 without a mark has a zero byte beside each ASCII letter of the header."""
+    if len(content) % 2 == 0 and content[1:2] == b"\0" and content[:1] != b"\0":
+        return "utf-16-le"
+    if len(content) % 2 == 0 and content[:1] == b"\0" and content[1:2] != b"\0":
+        return "utf-16-be"
+    return "utf-8"
+
+
+def _separator(text):
+    """That by which most rows have as many cells as the header, if those are several; else the most cells decide."""
+    lines = text.splitlines()[:50]
+
+    def fit(separator):
+        rows = [row for row in csv.reader(lines, delimiter=separator) if any(row)]
+        width = len(rows[0]) if rows else 0
+        as_wide = sum(len(row) == width for row in rows)
+        return as_wide if width > 1 else 0, width
+
+    try:
+        return max(SEPARATORS, key=fit)
+    except csv.Error:  # a quote that is not closed, which reading refuses
+        return SEPARATORS[0]
