@@ -79,10 +79,13 @@ def _end_with(parent):
 
 
 def _end_workers(pool):
-    """Stop without waiting for what the workers are at: what they have not finished is done again anyway."""
-    pool.shutdown(wait=False, cancel_futures=True)
+    """Stop without waiting for what the workers are at: what they have not finished is done again anyway.
+
+    The pool's own thread is waited for. Left alone, it closes its pipe while the end of the program writes into it.
+    """
     for process in multiprocessing.active_children():
         process.terminate()
+    pool.shutdown(cancel_futures=True)
 
 
 def _by_dask(task, things, shared, address):
