@@ -19,6 +19,7 @@ pretrained: $(VENV)/.ready
 	$(RUN) launch.py prepare --config=configs/data/simulated.py --fields=runs/pretrained/fields --out=runs/pretrained/data
 	$(RUN) launch.py train --config=configs/pretrained.py --data=runs/pretrained/data --workdir=runs/pretrained/run
 	$(RUN) launch.py evaluate --workdir=runs/pretrained/run
+	$(RUN) launch.py explain --workdir=runs/pretrained/run
 	mkdir -p pretrained/simulated_dna
 	cp -r runs/pretrained/run/predictor/. pretrained/simulated_dna
 

@@ -55,7 +55,7 @@ def _prepare(config, fields_dir, out, labels_csv, overwrite, strict, keep):
     table, recipe, found, quarantined = gathered.table, gathered.recipe, gathered.found, gathered.quarantined
     table, labelled, made = decide(table, recipe, corrections)
     made |= {"quarantined": quarantined, "n_fields": len(found), "light_not_estimated": gathered.light_not_estimated}
-    made["notes"] = [*gathered.notes, *made["notes"]]
+    made |= {"sizes": gathered.notes, "notes": [*gathered.notes, *made["notes"]]}
 
     (out / "provenance.json").unlink(missing_ok=True)
     pack.write_dataset(table, recipe, out)

@@ -14,6 +14,7 @@ from cellcycle_jax import schema  # noqa: E402
 USED, REJECTED, ABSTAINED, UNLABELLED = "#56B4E9", "#E69F00", "#999999", "#CC79A7"  # the last for outlines on grey
 CLASS_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
 # DNA blue, Golgi gold, plus ends magenta.
+BRIGHTNESS = (30, 99.8)  # percentiles of a stain on a sheet that are black and of full colour
 _TINTS = ((0.35, 0.55, 1.0), (1.0, 0.75, 0.1), (0.9, 0.3, 0.75), (0.2, 0.9, 0.5))
 
 
@@ -40,9 +41,14 @@ def grey(image: np.ndarray) -> np.ndarray:
 
 
 def composite(image: np.ndarray, low, high) -> np.ndarray:
-    """Channels [H, W, C] added as tints, each stretched from `low` to `high` ([C]); rgb f32 [H, W, 3] in 0..1."""
+    """Channels [H, W, C] as tints laid over one another like projected slides; rgb f64 [H, W, 3] in 0..1.
+
+    Each is stretched from `low` to `high` ([C]). Where several are bright the colours mix and never burn out to white,
+    as they would if they were added.
+    """
     scaled = np.clip((image - low) / np.maximum(np.asarray(high) - low, 1e-6), 0, 1)
-    return np.clip(scaled @ np.array(_TINTS[: image.shape[-1]]), 0, 1)
+    tints = np.array(_TINTS[: image.shape[-1]])
+    return 1 - np.prod(1 - scaled[..., None] * tints, axis=-2)
 
 
 def scale_bar(axes, size_px, um_per_px, corner=None) -> None:
@@ -91,28 +97,34 @@ def outlines(image, labels, rows, title, um_per_px, path) -> None:
     plt.close(figure)
 
 
-def contact_sheet(crops, names, title, um_per_px, path, columns=10) -> None:
-    """Numbered tiles of single cells as composites.
+def contact_sheet(crops, names, channels, title, um_per_px, path, columns=10) -> None:
+    """Numbered tiles of single cells as composites, with a key to the colours.
 
     Args:
         crops: f32 [N, S, S, C], background 0, reference 1, at most four channels.
         names: number shown on each tile, as in the labels table.
+        channels: name of each channel.
         title: of the sheet; um_per_px: of the crops or NaN; path: PNG to write; columns: tiles per row.
     """
-    high = np.maximum(np.percentile(crops, 99.5, axis=(0, 1, 2)), 1e-6)
+    low, high = np.percentile(crops, BRIGHTNESS, axis=(0, 1, 2))
+    low = np.clip(low, 0, None)
     size, gap = crops.shape[1], max(1, crops.shape[1] // 24)
     rows = -(-len(crops) // columns)
     corners = [(gap + (size + gap) * (i // columns), gap + (size + gap) * (i % columns)) for i in range(len(crops))]
     sheet = np.ones((gap + rows * (size + gap), gap + columns * (size + gap), 3))
     for tile, (top, left) in zip(crops, corners, strict=True):
-        sheet[top:top + size, left:left + size] = composite(tile, 0.0, high)
+        sheet[top:top + size, left:left + size] = composite(tile, low, high)
     width = 10.0
-    figure, axes = plt.subplots(figsize=(width, width * sheet.shape[0] / sheet.shape[1] + 0.4), layout="constrained")
+    figure, axes = plt.subplots(figsize=(width, width * sheet.shape[0] / sheet.shape[1] + 0.8), layout="constrained")
     axes.imshow(sheet, interpolation="nearest")
     axes.axis("off")
     for name, (top, left) in zip(names, corners, strict=True):
         axes.text(left + 0.05 * size, top + 0.05 * size, str(name), color="white", fontsize=8, va="top")
     scale_bar(axes, size, um_per_px, (corners[0][0] + size, corners[0][1] + size))
+    figure.legend([plt.Line2D([], [], color=tint, lw=6) for tint in _TINTS[: len(channels)]], channels, fontsize=11,
+                  ncols=len(channels), loc="outside lower center", facecolor="#202020", labelcolor="white",
+                  title="black: the lowest {:g} % of a stain on this sheet; full colour: {:g} %".format(*BRIGHTNESS),
+                  title_fontproperties={"size": 10}).get_title().set_color("white")
     figure.suptitle(title, fontsize=12)
     figure.savefig(path, dpi=130)
     plt.close(figure)

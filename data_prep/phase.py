@@ -176,7 +176,7 @@ def refuse_unknown_column(name: str, columns) -> None:
 
 def by_folder(table, channels, phase) -> Labelled:
     """Classes by what the name of each field says (group `label` of name_pattern), for all cells of the field alike."""
-    return _by_words(table[schema.FIELD_LABEL], phase, "label in the field's name")
+    return _by_words(table[schema.FIELD_LABEL], phase, "label of the field")
 
 
 def nothing(table, channels, phase) -> Labelled:

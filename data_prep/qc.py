@@ -75,10 +75,11 @@ def _contact_sheet(cells, label, recipe, folder):
         crops.append(((pixels - stored.shared.field_norm[0]) / reference)[..., shown])
         size = stored.shared.um_per_px
     sheet = f"contact_{_slug(label)}"
-    order_by = "" if order[schema.MARKER].isna().all() or order[schema.MARKER].nunique() < 3 else "; what labels rising"
-    stains = ", ".join(channels[i] for i in shown)
-    title = f"{label}: {len(crops)} of {len(cells)} cells{order_by}; shown: {stains}"
-    drawing.contact_sheet(np.stack(crops), range(1, len(crops) + 1), title, size, folder / f"{sheet}.png")
+    rising = order[schema.MARKER].nunique() > 2
+    order_by = "; lowest value of what labelling looked at first" if rising else ""
+    title = f"{label}: {len(crops)} of {len(cells)} cells{order_by}"
+    drawing.contact_sheet(np.stack(crops), range(1, len(crops) + 1), [channels[i] for i in shown], title, size,
+                          folder / f"{sheet}.png")
     return {c: (sheet, i) for i, c in enumerate(order[schema.CELL_ID], start=1)}
 
 

@@ -288,6 +288,15 @@ def test_opened_test_split_comes_first(tmp_path):
     assert "opened 2031-05-04T10:00:00Z" in text
 
 
+def test_sizes_that_do_not_fit_stand_before_the_answer(tmp_path):
+    run = make_run(tmp_path)
+    provenance = tmp_path / "data" / "provenance.json"
+    files.write_json(provenance, files.read_json(provenance) | {"sizes": ["The median nucleus is 90 um across."]})
+    text = page.write_report(run).read_text()
+    said = text.index("The median nucleus is 90 um across.")
+    assert text.index("<h1>") < said < text.index('class="answer"')
+
+
 def test_text_from_data_is_not_run(tmp_path):
     text = page.write_report(make_run(tmp_path, line="<script>alert(1)</script>")).read_text(encoding="utf-8")
     assert "<script" not in text and "&lt;script&gt;alert(1)" in text

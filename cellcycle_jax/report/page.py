@@ -58,6 +58,7 @@ def gather(run: pathlib.Path) -> dict:
     return {
         "workdir": str(run), "data_folder": str(folder), "metrics": figures.METRICS, "names": figures.NAMES,
         "classes": record.get("classes") or [], "channels": record.get("channels") or [], "run": run.name,
+        "sizes": made.get("sizes", []),
         "answer": words.answer(found[0] if found else None, read_passport(run), pairs),
         "data": cells is not None and words.cell_tables(cells, len(made.get("quarantined") or [])),
         "simulated": cells is not None and _simulated(cells),
