@@ -287,12 +287,20 @@ COMMANDS = {
 KINDS = {"simulate": base.simulation, "prepare": base.preparation, "train": base.training,
          "predict": base.preparation, "run": base.preparation}  # fmt: skip
 
+
+def _after_simulate(arguments):
+    name = pathlib.Path(arguments.out).name
+    return "next: " + _typed("prepare", "--config=configs/data/simulated.py", f"--fields={arguments.out}",
+                             f"--out=data/{name}")
+
+
 def _after_prepare(arguments):
     if arguments.config.phase.method == "none":
         return (f"look at {arguments.out}/qc; without labels nothing can be trained on it (config.phase.method), and "
-                f"`{_typed('predict', '--workdir=RUN')}` takes the fields as they are")
+                "predict takes the fields as they are")
+    workdir = f"--workdir=runs/{pathlib.Path(arguments.out).name}"
     return (f"look at {arguments.out}/qc, then: "
-            f"{_typed('train', '--config=configs/default.py', f'--data={arguments.out}', '--workdir=RUN')}")
+            f"{_typed('train', '--config=configs/default.py', f'--data={arguments.out}', workdir)}")
 
 
 def _after_evaluate(arguments):
@@ -316,8 +324,7 @@ def _then(command, arguments):
 
 # command -> what to do next, in a line
 NEXT = {
-    "simulate": lambda a: "next: " + _typed("prepare", "--config=configs/data/simulated.py", f"--fields={a.out}",
-                                            "--out=DATA"),
+    "simulate": _after_simulate,
     "prepare": _after_prepare,
     "train": lambda a: _then("evaluate", a),
     "evaluate": _after_evaluate,

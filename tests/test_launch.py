@@ -190,6 +190,118 @@ def test_overwriting_a_demo_leaves_folders_of_others(capsys, monkeypatch, tmp_pa
     assert len([p for p in tmp_path.rglob("*") if p.is_file()]) == 3
 
 
+def steps_that_do_nothing(monkeypatch, code=lambda command: 0):
+    """The words of each command that is given, in a list; none does anything but return `code(command)`."""
+    done = []
+    for command in set(launch.COMMANDS) - {"demo", "run"}:
+        def step(arguments, command=command):
+            done.append(command)
+            return code(command)
+
+        monkeypatch.setitem(launch.COMMANDS, command, (step, launch.COMMANDS[command][1]))
+    monkeypatch.chdir(ROOT)
+    return done
+
+
+WHOLE = ["prepare", "train", "evaluate", "explain", "discover", "report"]
+
+
+def whole_way(capsys, tmp_path, *flags, config="configs/data/simulated.py"):
+    (tmp_path / "fields").mkdir(exist_ok=True)
+    return run(capsys, "run", f"--config={config}", f"--fields={tmp_path}/fields", f"--out={tmp_path}/out", *flags)
+
+
+def test_run_does_every_command_once_and_goes_on_where_it_stopped(capsys, monkeypatch, tmp_path):
+    done = steps_that_do_nothing(monkeypatch, lambda command: 6 if command == "train" else 0)
+    assert whole_way(capsys, tmp_path)[0] == 6 and done == WHOLE[:2]
+    done = steps_that_do_nothing(monkeypatch)
+    code, said = whole_way(capsys, tmp_path)
+    assert code == 0 and done == WHOLE[1:] and f"open {tmp_path}/out/run/report.html" in said.out
+    assert f"$ python launch.py evaluate --workdir={tmp_path}/out/run" in said.out and "next:" not in said.out
+    done = steps_that_do_nothing(monkeypatch)
+    assert whole_way(capsys, tmp_path)[0] == 0 and done == []
+
+
+def test_run_goes_on_after_files_that_were_set_aside_and_says_so_at_the_end(capsys, monkeypatch, tmp_path):
+    done = steps_that_do_nothing(monkeypatch, lambda command: 4 if command == "prepare" else 0)
+    assert whole_way(capsys, tmp_path)[0] == 4 and done == WHOLE
+
+
+@pytest.mark.parametrize("flags, words", [(["--config.crop.size_px=128"], "other preparation"),
+                                          (["--training=configs/pretrained.py"], "other training")])
+def test_run_does_not_mix_the_work_of_two_configs(capsys, monkeypatch, tmp_path, flags, words):
+    steps_that_do_nothing(monkeypatch)
+    assert whole_way(capsys, tmp_path)[0] == 0
+    done = steps_that_do_nothing(monkeypatch)
+    code, said = whole_way(capsys, tmp_path, *flags)
+    assert code == 2 and words in said.err and "name a new --out" in said.err and done == []
+
+
+def test_run_without_labels_ends_after_prepare(capsys, monkeypatch, tmp_path):
+    done = steps_that_do_nothing(monkeypatch)
+    code, said = whole_way(capsys, tmp_path, "--config.phase.method=none", "--config.channels.markers=")
+    assert code == 0 and done == ["prepare"] and "without labels there is nothing to train" in said.out
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"asked": 1}'])
+def test_a_damaged_record_of_run_is_refused(capsys, monkeypatch, tmp_path, content):
+    steps_that_do_nothing(monkeypatch)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "run.json").write_text(content)
+    code, said = whole_way(capsys, tmp_path)
+    assert code == 2 and "run.json: damaged" in said.err
+
+
+@pytest.mark.parametrize("command, flags, words", [
+    ("simulate", ["--out={0}/mine"], "next: python launch.py prepare --config=configs/data/simulated.py "
+                                     "--fields={0}/mine --out=data/mine"),
+    ("prepare", ["--config=configs/data/simulated.py", "--fields={0}", "--out={0}/mine"],
+     "look at {0}/mine/qc, then: python launch.py train --config=configs/default.py --data={0}/mine "
+     "--workdir=runs/mine"),
+    ("train", ["--config=configs/default.py", "--data={0}", "--workdir={0}/r"],
+     "next: python launch.py evaluate --workdir={0}/r"),
+    ("evaluate", ["--workdir={0}"], "next: python launch.py explain --workdir={0}"),
+    ("evaluate", ["--workdir={0}", "--final"], "next: python launch.py report --workdir={0}"),
+    ("explain", ["--workdir={0}"], "next: python launch.py discover --workdir={0}"),
+    ("discover", ["--workdir={0}"], "next: python launch.py report --workdir={0}"),
+    ("report", ["--workdir={0}"], "open {0}/report.html"),
+    ("predict", ["--fields={0}", "--out={0}/p"], "look at {0}/p/overlays"),
+])
+def test_each_command_ends_with_the_next_one_to_type(capsys, monkeypatch, tmp_path, command, flags, words):
+    steps_that_do_nothing(monkeypatch)
+    code, said = run(capsys, command, *(flag.format(tmp_path) for flag in flags))
+    assert code == 0 and words.format(tmp_path) in said.out
+
+
+def test_from_another_folder_defaults_are_found_and_the_next_command_can_be_typed_there(capsys, monkeypatch, tmp_path):
+    steps_that_do_nothing(monkeypatch)
+    monkeypatch.chdir(tmp_path)
+    code, said = run(capsys, "prepare", "--config=configs/data/simulated.py", f"--fields={tmp_path}", "--out=mine")
+    assert code == 0 and f"python {ROOT}/launch.py train" in said.out
+
+
+@pytest.mark.parametrize("words, said", [
+    (["prepair"], "no such command; nearest: prepare"),
+    (["evaluate", "--workdr=x"], "--workdr=x: evaluate takes no such flag; nearest: --workdir"),
+    (["train", "--config=configs/default.py", "--data=x", "--workdir=x", "--config.train.step=5"], "train.steps"),
+    (["train", "--config=configs/default.py", "--data=", "--workdir=x"], "--data= is empty; write a value behind it"),
+    (["evaluate", "x"], "x: evaluate takes no such argument; flags are written --name=value"),
+    (["evaluate", "--workdir=x", "--config.train.steps=5"], "evaluate takes no config; it works with that of the run"),
+    ([], "name a command: simulate, prepare"),
+])
+def test_what_is_mistyped_is_answered_with_the_nearest(capsys, monkeypatch, words, said):
+    monkeypatch.chdir(ROOT)
+    code, told = run(capsys, *words)
+    assert code == 2 and said in told.err and len(told.err.strip().splitlines()) == 1
+
+
+def test_versions_are_said(capsys):
+    import jax
+
+    code, said = run(capsys, "--version")
+    assert code == 0 and f"jax {jax.__version__}" in said.out and f"Python {sys.version_info[0]}" in said.out
+
+
 def test_every_field_of_base_says_what_it_means():
     for line in (ROOT / "configs/base.py").read_text().splitlines():
         if line.strip().startswith("c.") and "ConfigDict()" not in line:
