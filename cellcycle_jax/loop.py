@@ -26,6 +26,7 @@ from cellcycle_jax import (
     progress,
     run,
     run_record,
+    schema,
     state,
 )
 from cellcycle_jax.allowed import check_config
@@ -115,6 +116,7 @@ def _prepare(configs, data_dir, workdir, alone):
         environment = log.environment()
         files.write_json(workdir / "env.json", environment)
         _say(environment, members, placement)
+        _say_what_is_learnt(records, splits)
     return assembly.assemble(members, splits, placement), records, record
 
 
@@ -136,6 +138,14 @@ def _say(environment, members, placement):
     hosts = f" of {environment['processes']} processes" if environment["processes"] > 1 else ""
     print(f"training on {len(devices)} x {devices[0]} ({environment['platform']}){hosts}, cells on the {placement}"
           f"{several}", flush=True)
+
+
+def _say_what_is_learnt(records, splits):
+    """Classes, channels and cells, as a reader of the terminal would check them."""
+    channels = dict.fromkeys(tuple(record["channels"]) for record in records)
+    counts = [int((crops.label != schema.NO_LABEL).sum()) for crops in splits]
+    print(f"{' or '.join(records[0]['classes'])}, from {'; '.join(', '.join(names) for names in channels)}: "
+          f"{counts[0]:,} labelled cells to learn from, {counts[1]:,} to validate", flush=True)
 
 
 def _run(parts, workdir, record, wandb):

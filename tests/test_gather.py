@@ -1,6 +1,7 @@
 """Fields treated by several processes, on this machine and behind a Dask scheduler."""
 
 import os
+import pathlib
 import signal
 import threading
 import time
@@ -13,6 +14,7 @@ from cellcycle_jax.errors import InputRefused, ResourceMissing
 from configs import base
 from configs.data import simulated
 from data_prep import gather, processes
+from data_prep.fields import FieldFile
 
 
 def config_for(scheduler=""):
@@ -98,3 +100,16 @@ def test_pixel_sizes_of_some_fields_only_are_refused(simulated_fields, tmp_path)
     config.workers, config.channel_names = 1, ("DNA",)
     with pytest.raises(InputRefused, match="2 of 3 fields do not say how large a pixel is .first: HeLa"):
         gather.gather(config, folder, tmp_path)
+
+
+def test_the_folder_inside_of_simulated_data_is_refused_and_its_parent_named(simulated_fields, tmp_path):
+    with pytest.raises(InputRefused, match=f"inside of what `simulate` wrote; name {simulated_fields}, which"):
+        gather.gather(config_for(), simulated_fields / "fields", tmp_path)
+
+
+def test_a_limit_on_fields_is_shared_out_among_lines_and_plates():
+    found = [FieldFile((pathlib.Path(f"{line}{plate}{n}"),), f"{line}{plate}{n}", line, plate)
+             for line, plate, count in (("A", "1", 5), ("A", "2", 1), ("B", "1", 4)) for n in range(count)]
+    names = [file.field_id for file in gather.spread(found, 6)]
+    assert names == ["A10", "A11", "A12", "A20", "B10", "B11"]
+    assert gather.spread(found, 0) is found and gather.spread(found, 10) is found

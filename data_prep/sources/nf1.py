@@ -11,7 +11,7 @@ import pathlib
 from data_prep.fields import Field, FieldFile
 from data_prep.sources import folder
 
-NAME_PATTERN = r"(?P<well>[A-H]\d+)_01_\d_(?P<site>\d+)_(?P<channel>DAPI|GFP|RFP)_\d+"
+NAME_PATTERN = r"(?P<well>[A-H]\d+)_01_\d_(?P<site>\d+)_(?P<channel>DAPI|GFP|RFP)_\d+\."  # no masks
 CHANNEL_CODES = ("DAPI=DNA", "GFP=GFP", "RFP=RFP")
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import tifffile
 
+from cellcycle_jax.errors import InputRefused
 from data_prep.fields import Field, FieldFile
 from data_prep.sources import folder
 
@@ -14,9 +15,17 @@ NAME_PATTERN = r"(?P<line>[^_/]+)_(?P<well>[A-P]\d\d)_s(?P<site>\d+)"
 
 
 def find_fields(root, config) -> list[FieldFile]:
-    """The fields in `root`/fields; each line was grown on a plate of its own."""
+    """The fields in `root`/fields; each line was grown on a plate of its own.
+
+    Raises:
+        InputRefused: `root` is the folder fields itself, or as of `folder`.
+    """
+    root = pathlib.Path(root)
+    if root.name == "fields" and not (root / "fields").is_dir() and (root.parent / "truth.parquet").is_file():
+        raise InputRefused(f"--fields={root}: that is inside of what `simulate` wrote; name {root.parent}, which also "
+                           "holds the known answer")
     folder.set_unset(config, name_pattern=NAME_PATTERN)
-    files = folder.find_fields(pathlib.Path(root) / "fields", config)
+    files = folder.find_fields(root / "fields", config)
     return [dataclasses.replace(f, plate=f"{f.cell_line}-P1") for f in files]
 
 

@@ -1,0 +1,121 @@
+"""How long each command takes on tens to hundreds of thousands of cells, and how much memory.
+
+    python bench/scale.py --out=DIR [--cells 30000,100000,300000] [--steps 600] [--record]
+
+Simulated fields of 1344 x 1344 px with some 330 cells each go from TIFFs to a report by the commands that a user types.
+Memory is the highest that a command and its workers held together (proportional set size, looked at ten times a
+second; pages of files that the system keeps at hand are not counted). The fields of the largest data set are simulated
+once, in DIR/fields, and kept; smaller ones are parts of it. 100,000 cells take some 5 GB of disk. To try a limit, start
+this in a container that has one: the table names it.
+"""
+
+import argparse
+import pathlib
+import shutil
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
+
+import jax
+import psutil
+
+from bench.turns import numbers, publish, table
+from cellcycle_jax import files, machine
+
+ROOT = pathlib.Path(__file__).parents[1]
+SIMULATE = ("--config.field_size_px=1344", "--config.cells_per_field=315,345")
+USED_PER_FIELD = 290  # cells that are not set aside, about
+LINES = 3  # of simulated cells, with as many fields each
+GIB = 2**30
+LOOK_S = 0.1  # s between two looks
+
+
+def main() -> int:
+    """Go the whole way for each number of cells, and publish the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=pathlib.Path, required=True, help="folder with room")
+    parser.add_argument("--cells", type=numbers, default=[30_000, 100_000, 300_000])
+    parser.add_argument("--steps", type=int, default=600, help="of training")
+    parser.add_argument("--record", action="store_true", help="put the table into bench/RESULTS.md")
+    given = parser.parse_args()
+    fields = given.out / "fields"
+    simulated = _simulate(fields, max(given.cells))
+    rows = [row for cells in sorted(given.cells) for row in _whole_way(given.out, fields, cells, given.steps)]
+    limit = machine.free_memory() / GIB
+    body = (f"Fields were simulated in {simulated:,.0f} s. At the end {limit:.1f} GiB of memory were free to this "
+            "process.\n\n" if simulated else f"At the end {limit:.1f} GiB of memory were free to this process.\n\n")
+    body += table(("cells used", "fields", "command", "s", "most memory, GiB"), rows)
+    publish("Scale", {"JAX": jax.__version__}, body, given.record)
+    return 0
+
+
+def _simulate(fields, cells) -> float:
+    """Simulate enough fields, unless they are there; the seconds it took, 0 for those."""
+    per_line = -(-cells // (USED_PER_FIELD * LINES))
+    asked = {"fields_per_line": per_line}
+    marker = fields / "scale.json"
+    if marker.exists() and files.read_json(marker) == asked:
+        return 0.0
+    shutil.rmtree(fields, ignore_errors=True)
+    seconds, _ = _watched("simulate", *SIMULATE, f"--config.fields_per_line={per_line}", f"--out={fields}")
+    files.write_json(marker, asked)
+    return seconds
+
+
+def _whole_way(out, fields, cells, steps):
+    """Rows of the table for one number of cells; data set and run are removed before and kept after."""
+    count = -(-cells // USED_PER_FIELD)
+    data, run = out / f"data_{cells}", out / f"run_{cells}"
+    for folder in (data, run):
+        shutil.rmtree(folder, ignore_errors=True)
+    commands = {
+        "prepare": ["--config=configs/data/simulated.py", f"--fields={fields}", f"--out={data}",
+                    f"--config.max_fields={count}"],
+        "train": ["--config=configs/default.py", f"--data={data}", f"--workdir={run}", f"--config.train.steps={steps}",
+                  "--config.train.patience=0"],
+        "evaluate": [f"--workdir={run}"],
+        "explain": [f"--workdir={run}"],
+        "discover": [f"--workdir={run}"],
+        "report": [f"--workdir={run}"],
+    }
+    rows = []
+    for name, words in commands.items():
+        seconds, held = _watched(name, *words)
+        used = files.read_json(data / "provenance.json")["n_used"]
+        rows.append((f"{used:,}", f"{count:,}", name, f"{seconds:,.0f}", f"{held / GIB:.2f}"))
+        print(*rows[-1], flush=True)
+    return rows
+
+
+def _watched(*words) -> tuple[float, int]:
+    """Seconds of a command, and the most bytes that its processes held at one time.
+
+    Raises:
+        SystemExit: the command failed.
+    """
+    began = time.monotonic()
+    process = subprocess.Popen([sys.executable, "launch.py", *words], cwd=ROOT, stdout=subprocess.DEVNULL)
+    most, watched = 0, psutil.Process(process.pid)
+    while process.poll() is None:
+        most = max(most, _held(watched))
+        time.sleep(LOOK_S)
+    if process.returncode:
+        raise SystemExit(f"{words[0]} ended with {process.returncode}")
+    return time.monotonic() - began, most
+
+
+def _held(process) -> int:
+    """Bytes that a process and those that it started hold now, shared pages divided among them."""
+    total = 0
+    try:
+        for member in (process, *process.children(recursive=True)):
+            total += member.memory_full_info().pss
+    except psutil.Error:  # one has just ended
+        pass
+    return total
+
+
+if __name__ == "__main__":
+    sys.exit(main())
