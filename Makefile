@@ -26,8 +26,8 @@ pretrained: $(VENV)/.ready
 test-fast: $(VENV)/.ready
 	$(RUN) -m pytest -m "not slow"
 
-# Runs killed and checkpoints damaged at random, and 20,000 steps of training without a pause, recorded in
-# bench/RESULTS.md; takes some minutes.
+# Commands killed, interrupted, out of disk and given damaged files at random, and 20,000 steps of training without a
+# pause, recorded in bench/RESULTS.md; takes about an hour.
 soak: $(VENV)/.ready
 	$(RUN) bench/soak.py --record
 

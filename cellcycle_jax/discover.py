@@ -138,8 +138,9 @@ def discover(
 def _write(folder: pathlib.Path, features: pd.DataFrame, pairs: pd.DataFrame, summary: dict, picture) -> None:
     files.write_csv(features, folder / "ranking.csv")
     files.write_csv(pairs, folder / "pairs.csv")
+    summary = summary | {"sha256": {name: files.sha256(folder / name) for name in ("ranking.csv", "pairs.csv")}}
     figures.save(picture, folder / "pair.png")
-    files.write_json(folder / "pair.json", summary)
+    files.write_sealed_json(folder / "pair.json", summary)
 
 
 def _read_confidence(path: pathlib.Path) -> pd.Series:

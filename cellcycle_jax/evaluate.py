@@ -59,7 +59,7 @@ def evaluate(workdir, final: bool = False) -> None:
               "notes": notes(run, crops, split)}
     for name in (f"_{split}", ""):
         files.write_table(predictions, workdir / f"predictions{name}.parquet")
-        files.write_json(workdir / f"evaluation{name}.json", result)
+        files.write_sealed_json(workdir / f"evaluation{name}.json", result)
     if not final:
         predictor.freeze(run, crops, predicted, result)
     _say(result)

@@ -9,6 +9,8 @@ import os
 import pathlib
 import secrets
 
+SEAL = "seal"  # of a JSON file: the hash of everything else in it
+
 
 @contextlib.contextmanager
 def replacing(path):
@@ -65,9 +67,28 @@ def write_json(path, value) -> None:
     write_text(path, json.dumps(plain(value), indent=1, sort_keys=True) + "\n")
 
 
+def write_sealed_json(path, value: dict) -> None:
+    """The same with a hash of it all under SEAL, so that `read_json` notices a changed or damaged file."""
+    value = json.loads(json.dumps(plain(value)))  # as it will be read
+    write_json(path, value | {SEAL: _seal_of(value)})
+
+
 def read_json(path):
-    """The value stored in a JSON file."""
-    return json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
+    """The value stored in a JSON file.
+
+    Raises:
+        ValueError: it is no JSON, or its seal does not fit.
+    """
+    value = json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
+    if isinstance(value, dict) and SEAL in value:
+        seal = value.pop(SEAL)
+        if seal != _seal_of(value):
+            raise ValueError("not what was written: it was changed or damaged")
+    return value
+
+
+def _seal_of(value) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
 def write_table(table, path, units: dict[str, str] | None = None) -> None:

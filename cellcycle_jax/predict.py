@@ -195,7 +195,7 @@ def write_predictions(cells: pd.DataFrame, summary: dict, out_dir) -> None:
     measured = measured[measured.index("novelty_cause") + 1 :]
     files.write_table(cells, out / "cells.parquet", {c: schema.unit(c, known) for c in measured})
     files.write_csv(cells.astype(object).where(cells.notna(), ""), out / "cells.csv")
-    files.write_json(out / "predict.json", summary)
+    files.write_sealed_json(out / "predict.json", summary)
 
 
 def say(summary: dict) -> None:

@@ -61,7 +61,7 @@ def _prepare(config, fields_dir, out, labels_csv, overwrite, strict, keep):
     pack.write_dataset(table, recipe, out)
     qc.draw(table, found, recipe, labelled, out / "qc")
     pack.write_table(table, out)
-    files.write_json(out / "provenance.json", pack.provenance(table, recipe, labelled, out) | made)
+    files.write_sealed_json(out / "provenance.json", pack.provenance(table, recipe, labelled, out) | made)
     gathered.discard(keep)
     _say_what_was_found(table, gathered)
     return EXIT_QUARANTINED if quarantined else 0

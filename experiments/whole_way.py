@@ -58,7 +58,7 @@ def run(fields, preparation, prepared_by, training, training_file, out, step) ->
             return code
         result = result or code
         finished.append(name)
-        files.write_json(out / STATE, {"asked": asked, "finished": finished})
+        files.write_sealed_json(out / STATE, {"asked": asked, "finished": finished})
     return result
 
 

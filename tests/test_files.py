@@ -129,3 +129,24 @@ def test_sha256_of_a_known_content(tmp_path):
     assert files.sha256(path) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
     path.write_bytes(b"")
     assert files.sha256(path) == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
+
+def test_a_sealed_file_is_read_without_its_seal_and_any_change_of_it_is_noticed(tmp_path):
+    path, value = tmp_path / "a.json", {"b": 0.5, "c": [None, "µ", 3], "d": {"7": 1e-300}}
+    files.write_sealed_json(path, value | {"nan": float("nan")})
+    assert files.read_json(path) == value | {"nan": None}
+    content = path.read_bytes()
+    name = content.index(b'"seal"')  # under another name the file is as one of before
+    noticed = 0
+    for place in range(len(content)):
+        if name <= place < name + 6 or chr(content[place]).isspace():
+            continue
+        changed = bytearray(content)
+        changed[place] ^= 1
+        path.write_bytes(changed)
+        with pytest.raises(ValueError):
+            files.read_json(path)
+        noticed += 1
+    assert noticed > 100
+    path.write_text('{"b": 1}')
+    assert files.read_json(path) == {"b": 1}

@@ -141,9 +141,9 @@ def _write(folder, cells, found, left, about) -> None:
         files.write_csv(left, out / "residuals.csv")
         pictures.draw_residuals(cells.run, left, drawn / "residuals.png")
     parts = ("score", "channels", "faithful", "sane", "edited", "shortcuts", "words", "hint")
-    files.write_json(out / "checks.json", {name: found[name] for name in parts})
+    files.write_sealed_json(out / "checks.json", {name: found[name] for name in parts})
     made = files.plain(passport.make_passport(found, about))
-    files.write_json(out / "passport.json", made)
+    files.write_sealed_json(out / "passport.json", made)
     predictor.add_verdict(folder, made)
     head = f"Validation split: {about['n_cells']:,} cells, {about['n_groups']} groups ({about['group_by']})"
     few = f"{len(cells.few.crops)} validation cells"
@@ -222,4 +222,4 @@ def _write_maps(folder, cells, maps, prob, table, summary) -> None:
     with files.replacing(folder / "maps.npz") as temporary:
         np.savez_compressed(temporary, **arrays)
     files.write_table(table, folder / "attribution.parquet", dict.fromkeys(localise.MEASURES, "1"))
-    files.write_json(folder / "summary.json", summary)
+    files.write_sealed_json(folder / "summary.json", summary)

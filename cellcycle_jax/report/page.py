@@ -54,7 +54,8 @@ def gather(run: pathlib.Path) -> dict:
     cells, made = _cells(folder), _json(folder / "provenance.json") or {}
     found = [e for e in (_json(run / f"evaluation_{split}.json") for split in ("test", "validation")) if e]
     explain, pair = _json(run / "explain" / "summary.json"), _json(run / "features" / "pair.json")
-    ranking, pairs = (_csv(run / "features" / f"{name}.csv") for name in ("ranking", "pairs"))
+    hashes = (pair or {}).get("sha256", {})
+    ranking, pairs = (_csv(run / "features" / name, hashes.get(name)) for name in ("ranking.csv", "pairs.csv"))
     return {
         "workdir": str(run), "data_folder": str(folder), "metrics": figures.METRICS, "names": figures.NAMES,
         "classes": record.get("classes") or [], "channels": record.get("channels") or [], "run": run.name,
@@ -218,8 +219,13 @@ def _json(path: pathlib.Path) -> dict | None:
         raise StoredStateRefused(f"{path}: not valid JSON ({error}); run the command that wrote it again") from error
 
 
-def _csv(path: pathlib.Path) -> pd.DataFrame | None:
-    return pd.read_csv(path) if path.is_file() else None
+def _csv(path: pathlib.Path, recorded: str | None) -> pd.DataFrame | None:
+    """The table in a CSV file, None where there is none; `recorded` is the hash of what was written, if it is known."""
+    if not path.is_file():
+        return None
+    if recorded and files.sha256(path) != recorded:
+        raise StoredStateRefused(f"{path}: not what `launch.py discover` wrote; run it again")
+    return pd.read_csv(path)
 
 
 def _cells(folder: pathlib.Path) -> pd.DataFrame | None:
