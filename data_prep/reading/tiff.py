@@ -128,7 +128,7 @@ def _is_grey(page):
 
 def _check_whole(series, path):
     """A file cut short can still open: compare what it declares with how long it is, before decoding anything."""
-    shape = series.get_shape(squeeze=False)
+    shape = series.shape
     if min(shape, default=0) < 1:
         raise InputRefused(f"{path}: holds a picture of {shape} pixels; export the field again")
     refuse_large(int(np.prod(series.shape)) * series.dtype.itemsize, path)
