@@ -2,6 +2,7 @@
 
 import ast
 import pathlib
+import re
 
 import pytest
 
@@ -79,8 +80,8 @@ LAYERS = (
     ("records", "stored_config", "manifest", "crop_file"),
     ("models", "state", "augment"),
     ("runtime",),
-    ("locks", "interruption", "verdict"),
-    ("schema", "errors", "files", "machine", "families"),
+    ("locks", "interruption", "verdict", "failures"),
+    ("schema", "errors", "files", "machine", "families", "terminal"),
 )
 
 
@@ -99,6 +100,27 @@ def test_imports_point_inwards(path):
         target = layer(name) if name.startswith("cellcycle_jax.") else None
         if own is not None and target is not None:
             assert target >= own, f"{name} lies further out than {path.name}"
+
+
+def modules(*folders):
+    return [path for folder in folders for path in sources(folder) if path.stem != "__init__"]
+
+
+@pytest.mark.parametrize("path", modules("cellcycle_jax"), ids=lambda p: str(p.relative_to(ROOT)))
+def test_each_module_has_a_layer(path):
+    assert layer(".".join(path.relative_to(ROOT).with_suffix("").parts)) is not None
+
+
+# Named by their folder: one file per data set or architecture, and parts of one thing.
+BY_FOLDER = ("data_prep/sources", "data_prep/simulation", "data_prep/segmentation", "cellcycle_jax/models",
+             "cellcycle_jax/report")
+
+
+@pytest.mark.parametrize("path", modules("cellcycle_jax", "data_prep"), ids=lambda p: str(p.relative_to(ROOT)))
+def test_each_module_has_a_room_in_the_plan(path):
+    plan = (ROOT / "docs" / "architecture.md").read_text()
+    folder = str(path.parent.relative_to(ROOT))
+    assert re.search(rf"(?<!\w){re.escape(path.name)}", plan) or folder in BY_FOLDER and f"{path.parent.name}/" in plan
 
 
 def test_no_tensorflow_and_no_utils():
