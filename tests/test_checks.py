@@ -389,7 +389,7 @@ def measured(folder, monkeypatch, cells, cell_lines=(), circular=""):
     files.write_table(cells, folder / "cells.parquet", planted.UNITS)
     tiny.write_provenance(folder, labels_are_intensity_of=circular)
     shown = (cells[planted.DNA] / cells["Metadata_Reference_DNA"] / 250).to_numpy()
-    label = pd.Categorical(cells[schema.LABEL], planted.CLASSES).codes.astype(np.int32)
+    label = pd.Index(planted.CLASSES).get_indexer(cells[schema.LABEL]).astype(np.int32)
     image = np.full((len(cells), SIDE, SIDE, 2), 100.0)
     image[..., 0] += 200 * np.log(shown)[:, None, None] + 700
     crops = make_crops(label, image.astype(np.uint16))
