@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from cellcycle_jax.errors import InputRefused
+from cellcycle_jax.errors import InputRefused, UsageError
 
 
 class Columns(dict):
@@ -33,3 +33,21 @@ def refuse_twice(names) -> None:
             raise InputRefused(f"two columns of the table are called {name}; rename the channel, or the column of the "
                                "sidecar or of phase.table, that it is from")
         seen.add(name)
+
+
+def refuse_unknown(field: str, name: str, columns) -> None:
+    """Refuse a config field that names a column which is not there.
+
+    Args:
+        field: of the config, e.g. "phase.column".
+        name: what it holds, without Metadata_.
+        columns: names of the columns that there are, with Metadata_.
+
+    Raises:
+        UsageError: names the columns that there are.
+    """
+    if f"Metadata_{name}" in columns:
+        return
+    known = ", ".join(sorted(column.removeprefix("Metadata_") for column in columns)) or "none"
+    raise UsageError(f"config.{field}={name!r}: no such column; found: {known}; name a column of the sidecar, or "
+                     "of the table in config.phase.table")

@@ -5,6 +5,7 @@ import pandas as pd
 from cellcycle_jax import schema
 from cellcycle_jax.errors import InputRefused
 from data_prep import annotations, phase, split, work_folder
+from data_prep.columns import refuse_unknown
 from data_prep.fields import FieldFile
 
 
@@ -26,9 +27,9 @@ def refuse_before_reading(config, found: list[FieldFile], folder) -> None:
     if config.source == "folder":  # other sources may know more of a cell than the list says
         split.refuse_unknown_unit(config.split.by)
         if config.split.column:
-            split.refuse_unknown_column(config.split.column, columns)
+            refuse_unknown("split.column", config.split.column, columns)
         if config.phase.method == "column":
-            phase.refuse_unknown_column(config.phase.column, columns)
+            refuse_unknown("phase.column", config.phase.column, columns)
     fields = _table(found)
     if config.phase.method != "none":
         split.refuse_same_place(fields, config.split.by)

@@ -12,6 +12,7 @@ from sklearn.mixture import GaussianMixture
 
 from cellcycle_jax import schema
 from cellcycle_jax.errors import InputRefused, UsageError
+from data_prep.columns import refuse_unknown
 
 MIN_CELLS_PER_PLATE = 30
 FLOOR = 0.01  # values below this share of the plate's median positive value are taken for noise around zero
@@ -158,20 +159,8 @@ def by_column(table, channels, phase) -> Labelled:
     """
     found = [c for c in (phase.column, f"Metadata_{phase.column}") if c in table.columns]
     if not found:
-        refuse_unknown_column(phase.column, [c for c in table.columns if c.startswith("Metadata_")])
+        refuse_unknown("phase.column", phase.column, [c for c in table.columns if c.startswith("Metadata_")])
     return _by_words(table[found[0]], phase, phase.column)
-
-
-def refuse_unknown_column(name: str, columns) -> None:
-    """Refuse a config.phase.column that is none of `columns`.
-
-    Raises:
-        UsageError: names the columns that there are.
-    """
-    if f"Metadata_{name}" not in columns:
-        known = ", ".join(sorted(column.removeprefix("Metadata_") for column in columns)) or "none"
-        raise UsageError(f"config.phase.column={name!r}: no such column; found: {known}; "
-                         "name a column of the sidecar, or of the table in config.phase.table")
 
 
 def by_folder(table, channels, phase) -> Labelled:

@@ -50,18 +50,6 @@ def _unknown_unit(by):
     return InputRefused(f"config.split.by={by!r}: the source knows no {by} of a cell; split by another unit")
 
 
-def refuse_unknown_column(name: str, columns) -> None:
-    """Refuse a config.split.column that nothing has.
-
-    Raises:
-        UsageError: names the columns that there are.
-    """
-    if f"Metadata_{name}" not in columns:
-        known = ", ".join(sorted(column.removeprefix("Metadata_") for column in columns)) or "none"
-        raise UsageError(f"config.split.column={name!r}: no such column of the source, sidecar or phase.table; found: "
-                         f"{known}")
-
-
 def refuse_same_place(fields, by: str) -> None:
     """Refuse to split by field where several fields show one place at several times: they hold the same cells.
 
