@@ -19,6 +19,7 @@ RNG = np.random.default_rng(0)
 PLANE = (RNG.integers(0, 40, (12, 20)) + 100 * np.arange(20)).astype(np.uint16)
 SMALL = (PLANE // 16).astype(np.uint8)
 CHANNELS = np.stack([PLANE, PLANE + 5000, 3 * PLANE])
+FOUR = np.concatenate([CHANNELS, CHANNELS[:1] + 9])
 HYPERSTACK = np.stack([PLANE + 7 * plane for plane in range(6)]).reshape(2, 3, 12, 20)  # [C, Z, H, W]
 NUMBERS = np.where(PLANE > 1200, 3, np.where(PLANE > 600, 200, 0)).astype(np.uint8)
 RAMP = np.tile(np.arange(256) * 257, (3, 1))
@@ -113,6 +114,9 @@ FILES = [
     Foreign("big-endian", raw([PLANE], order=">"), planes(PLANE)),
     Foreign("planes one after the other", written(CHANNELS, photometric="minisblack", planarconfig="separate"),
             planes(CHANNELS)),
+    *(Foreign(f"{count} planes that tifffile takes for colours", written(FOUR[:count], photometric="rgb",
+              planarconfig="separate"), planes(FOUR[:count]))
+      for count in (3, 4)),
     Foreign("samples of a pixel together", written(np.moveaxis(CHANNELS, 0, -1), photometric="minisblack",
                                                    planarconfig="contig"), planes(CHANNELS)),
     Foreign("tiled", written(PLANE, tile=(16, 16)), planes(PLANE)),

@@ -78,7 +78,7 @@ def test_a_field_that_is_shown_otherwise_is_refused_until_it_is_saved_as_grey(tm
 def test_colours_are_stains_however_they_are_stored(tmp_path, layout):
     colours = np.stack([SMALL, SMALL[::-1], SMALL[:, ::-1]])
     image = colours if layout == "separate" else np.moveaxis(colours, 0, -1)
-    written(image, photometric="rgb", planarconfig=layout)(tmp_path)
+    written(image, photometric="rgb", planarconfig=layout, metadata=None)(tmp_path)
     config = base.preparation()
     config.rgb = ("DNA", "Golgi", "EB1")
     (file,) = folder.find_fields(tmp_path, config)

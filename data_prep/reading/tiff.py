@@ -4,7 +4,7 @@ import pathlib
 
 import numpy as np
 import tifffile
-from tifffile import COMPRESSION, PHOTOMETRIC
+from tifffile import COMPRESSION, PHOTOMETRIC, PLANARCONFIG
 
 from cellcycle_jax.errors import InputRefused
 from data_prep.reading import calibration, ome, ome_sets
@@ -174,9 +174,10 @@ def _ordered(series, pages, path):
     axes, stack, page = series.axes, series.asarray(), series.keyframe
     if len(axes) != stack.ndim:
         raise InputRefused(f"{path}: damaged (axes {axes} of {stack.ndim} dimensions); copy the file again")
-    colour = "S" in axes and (page.photometric not in _GREY or
-                              (PHOTOMETRIC_TAG not in page.tags and page.samplesperpixel > 2))
-    if "S" in axes and not colour:
+    guessed = _is_guessed_colour(page)
+    colour = "S" in axes and not guessed and (page.photometric not in _GREY or
+                                              (PHOTOMETRIC_TAG not in page.tags and page.samplesperpixel > 2))
+    if "S" in axes and not colour and not guessed:
         stack = _without_opacity(stack, axes.index("S"), page)
     axes = axes.replace("S", "C").replace("Q", pages).replace("I", pages)
     keep = [i for i, n in enumerate(stack.shape) if n > 1 or axes[i] in "YX"]
@@ -186,6 +187,13 @@ def _ordered(series, pages, path):
     for axis in set("CZ") - set(axes):
         stack, axes = stack[np.newaxis], axis + axes
     return stack.transpose([axes.index(a) for a in "CZYX"]), colour
+
+
+def _is_guessed_colour(page):
+    """Whether colour is tifffile's guess at three or four planes [C, H, W], which it takes for red, green, blue and
+    opacity unless it is told otherwise.
+    """
+    return page.is_shaped and page.planarconfig == PLANARCONFIG.SEPARATE
 
 
 def _without_opacity(stack, axis, page):
