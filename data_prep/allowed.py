@@ -56,7 +56,7 @@ ALLOWED = (
     ("workers", "0 to 1,024", lambda v, c: 0 <= v <= 1_024),
     ("max_fields", "0 to 10^9", lambda v, c: 0 <= v <= 10**9),
     ("pixel_um", "0 for unknown, or 0.001 to 1000 um", lambda v, c: _size(v)),
-    ("channel_names", "different names in the order of the file, or texts old=new with different olds and news",
+    ("channel_names", "different names in the order of the file, or texts old=new with different olds",
      lambda v, c: channel_names.fit(v)),
     ("channel_names", FREE, lambda v, c: _free(channel_names.renames(v).values() or v)),
     ("channel_codes", FREE, lambda v, c: _free(str(text).partition("=")[2] for text in v)),

@@ -116,13 +116,15 @@ def spread(found: list[FieldFile], most: int) -> list[FieldFile]:
 
 def _recipe(config, found, fields_dir, needed, only_needed) -> Recipe:
     """What all fields are treated with but their light, crops to be written nowhere yet."""
-    channels, pixels = find_channels(found, config, needed, only_needed)
+    seen = find_channels(found, config, needed, only_needed)
+    channels = seen.channels
     with config.unlocked():
         config.channels.stains = tuple(name for name in config.channels.stains if name in channels)
     if only_needed:
         wanted = (config.channels.nucleus, *config.channels.stains, *needed)
         channels = tuple(name for name in channels if name in wanted)
-    return Recipe(config, fields_dir, fields_dir, channels, {}, others_left_out=only_needed, pixels=pixels)
+    return Recipe(config, fields_dir, fields_dir, channels, {}, others_left_out=only_needed, pixels=seen.pixels,
+                  own_channels=seen.own_channels)
 
 
 def _in_work_folder(recipe, found, out) -> Recipe:

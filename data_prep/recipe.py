@@ -4,6 +4,7 @@ import collections
 import dataclasses
 import pathlib
 import sys
+from typing import NamedTuple
 
 import numpy as np
 from ml_collections import ConfigDict
@@ -13,7 +14,7 @@ from cellcycle_jax import schema
 from cellcycle_jax.errors import InputRefused
 from data_prep import illumination, numbering, segment
 from data_prep.fields import Field, FieldFile, in_order
-from data_prep.reading.channel_names import renames, same_in_another_order
+from data_prep.reading.channel_names import disagree, renames
 from data_prep.sources import source_of
 
 MAX_LIGHT_FIELDS = 64  # fields per plate from which the light is estimated
@@ -31,20 +32,21 @@ class Recipe:
     light: dict[tuple[str, tuple[int, int]], illumination.Illumination]  # by plate and (height, width)
     others_left_out: bool = False  # a field may have channels beyond these; else it is refused
     pixels: int = 0  # H x W x C of the largest field that has been read
-    own_channels: tuple[str, ...] = ()  # what the first file calls them, where config.channel_names goes by position
+    own_channels: tuple[str, ...] = ()  # what files themselves call them, where config.channel_names goes by position
 
     def read(self, file: FieldFile) -> Field:
         """The field in `file`, its channels in the recipe's order.
 
         Raises:
-            InputRefused: it cannot be read, has other channels, or names them in another order than the first file.
+            InputRefused: it cannot be read, has other channels, or names them otherwise than the first files do.
         """
         field = source_of(self.config.source).read(file, self.config)
-        if same_in_another_order(field.own_channels, self.own_channels):
-            raise InputRefused(f"{field.path}: the file names its channels {', '.join(field.own_channels)}, the first "
-                               f"file {', '.join(self.own_channels)}, so config.channel_names would swap them; rename "
-                               "by name, such as config.channel_names="
-                               f"{self.own_channels[0]}={self.config.channel_names[0]}")
+        if disagree(field.own_channels, self.own_channels):
+            new = self.config.channel_names[0]
+            raise InputRefused(f"{field.path}: the file names its channels {', '.join(field.own_channels)}, others "
+                               f"{', '.join(self.own_channels)}, so names in order might swap them; rename by name, "
+                               f"such as config.channel_names={self.own_channels[0]}={new} (where files call a stain "
+                               f"differently: A={new},B={new})")
         return in_order(field, self.channels, self.others_left_out)
 
     def light_of(self, field: Field) -> illumination.Illumination | None:
@@ -74,8 +76,21 @@ class Recipe:
         return numbering.small(segment.segment_nuclei(nucleus, field.pixel_um, chosen.nucleus_diameter, chosen.method))
 
 
-def find_channels(found, config, needed=(), stains_optional: bool = False) -> tuple[tuple[str, ...], int]:
-    """The channels that most of the first VOTERS readable fields have, in the order of the first such field.
+class Seen(NamedTuple):
+    """What the first readable fields say of all.
+
+    channels: that most of them have, in the order of the first such field.
+    own_channels: what most files themselves call them where config.channel_names goes by position, else ().
+    pixels: H x W x C of the largest of these fields.
+    """
+
+    channels: tuple[str, ...]
+    own_channels: tuple[str, ...]
+    pixels: int
+
+
+def find_channels(found, config, needed=(), stains_optional: bool = False) -> Seen:
+    """The channels that all fields have to have, by the first VOTERS readable ones.
 
     What config.channel_names overrules, and sizes of pixels that cannot be used, are said on the terminal.
 
@@ -83,9 +98,6 @@ def find_channels(found, config, needed=(), stains_optional: bool = False) -> tu
         found: the fields; config: of prepare.
         needed: channels that have to be there beside those that the config names.
         stains_optional: stains may be missing, and only channels that are named or needed are used.
-
-    Returns:
-        The channels, and H x W x C of the largest of these fields.
 
     Raises:
         InputRefused: no file can be read, a channel that the config names, or that is `needed`, is not there, or one
@@ -116,7 +128,15 @@ def find_channels(found, config, needed=(), stains_optional: bool = False) -> tu
     used = (config.channels.nucleus, *config.channels.stains, *needed) if stains_optional else chosen.channels
     _refuse_reserved([name for name in chosen.channels if name in used], chosen.path, config)
     _tell(fields, config)
-    return chosen.channels, pixels
+    return Seen(chosen.channels, _own_channels(fields, config), pixels)
+
+
+def _own_channels(fields, config):
+    """What most files that name their channels call them, where config.channel_names goes by position; else ()."""
+    named = [field.own_channels for field in fields if field.own_channels]
+    if not named or not config.channel_names or renames(config.channel_names):
+        return ()
+    return max(named, key=lambda own: sum(not disagree(own, other) for other in named))
 
 
 def _without_pixels(field):
@@ -155,7 +175,6 @@ def add_light(found, recipe):
     Fields of another size have been taken otherwise, so each size of a plate has a light of its own. A plate is judged
     by MAX_LIGHT_FIELDS fields at most; a size of which fewer than `illumination.MIN_FIELDS` are among them has none.
     """
-    recipe = dataclasses.replace(recipe, own_channels=_own_channels(found, recipe.config))
     light, unreadable = {}, {}
     if recipe.config.illumination == "none":
         return recipe, unreadable
@@ -175,15 +194,3 @@ def add_light(found, recipe):
             if len(means) >= illumination.MIN_FIELDS:
                 light[plate, size] = illumination.estimate(means, *size)
     return dataclasses.replace(recipe, light=light), unreadable
-
-
-def _own_channels(found, config):
-    """What the first readable file calls its channels, where config.channel_names goes by position; else ()."""
-    if not config.channel_names or renames(config.channel_names):
-        return ()
-    for file in found:
-        try:
-            return source_of(config.source).read(file, config).own_channels
-        except InputRefused:
-            continue
-    return ()

@@ -23,6 +23,9 @@ OWN = ("DAPI", "GFP", "RFP")
     (("GFP=Golgi",), OWN, ("DAPI", "Golgi", "RFP")),
     (("GFP=RFP", "RFP=GFP"), OWN, ("DAPI", "RFP", "GFP")),
     (("ex=488=Golgi",), ("DNA", "ex=488", "x"), ("DNA", "Golgi", "x")),
+    (("DAPI=DNA", "Hoechst=DNA"), OWN, ("DNA", "GFP", "RFP")),
+    (("DAPI=DNA", "Hoechst=DNA"), ("x", "Hoechst", "y"), ("x", "DNA", "y")),
+    (("H\u00f6chst=DNA",), ("Ho\u0308chst", " x ", "y"), ("DNA", "x", "y")),  # a letter and its dots, and spaces
 ])
 def test_names_by_position_and_by_name(wanted, own, names):
     assert named(wanted, own, 3, "a.tif") == names
@@ -36,13 +39,13 @@ ADVISED = [
     (("DNA", "Golgi"), OWN, "3 channels, but config.channel_names gives 2", ("DNA", "Golgi", "EB1")),
     (("DNA", "DNA", "EB1"), OWN, "one different name per channel", ("DNA", "Golgi", "EB1")),
     (("GFP", "DAPI", "RFP"), OWN, "empty config.channel_names", ()),
-    (("GFP", "DAPI", "RFP"), OWN, "config.channel_names=DAPI=GFP,GFP=DAPI", ("DAPI=GFP", "GFP=DAPI")),
-    (("GFP", "RFP", "Far"), OWN, "config.channel_names=DAPI=GFP,GFP=RFP,RFP=Far", ("DAPI=GFP", "GFP=RFP", "RFP=Far")),
-    (("DNA", "Fluo", "Fluo2"), ("Fluo", "Fluo2", "DNA"), "config.channel_names=Fluo=DNA,Fluo2=Fluo,DNA=Fluo2",
-     ("Fluo=DNA", "Fluo2=Fluo", "DNA=Fluo2")),
+    (("GFP", "RFP", "Far"), OWN, "rename single channels by name", ("RFP=Far",)),
+    (("DNA", "Fluo", "Fluo2"), ("Fluo", "Fluo2", "DNA"), "empty config.channel_names", ()),
     (("Cy5=DNA",), OWN, "'Cy5', but the file has no channel of this name", ("DAPI=DNA",)),
     (("Fluo=DNA",), ("Fluo", "Fluo", "x"), "2 channels of this name.*one name per channel", ("DNA", "Fluo", "x")),
     (("DAPI=DNA",), (), "no names; give one name per channel", ("DNA", "Golgi", "EB1")),
+    (("Hoechst=DNA", "Cy5=DNA"), OWN, "'Hoechst' or 'Cy5', but the file has no channel", ("Hoechst=DNA", "DAPI=DNA")),
+    (("DAPI=DNA", "GFP=DNA"), OWN, "2 channels of this name", ("DAPI=DNA",)),
     (("DAPI=GFP",), OWN, "its channels are GFP, GFP, RFP.*one name per channel", ("DNA", "GFP", "RFP")),
 ]
 
@@ -55,7 +58,7 @@ def test_what_cannot_be_is_refused_with_advice_that_helps(wanted, own, words, ad
 
 
 @pytest.mark.parametrize("value", [("DNA", "GFP=Golgi"), ("DNA", "DNA"), ("",), ("=DNA",), ("DAPI=",), (1, 2),
-                                   ("DAPI=DNA", "GFP=DNA"), ("DAPI=DNA", "DAPI=Golgi")])
+                                   ("DAPI=DNA", "DAPI=Golgi")])
 def test_values_of_the_config_field_that_cannot_work_are_named(value):
     config = base.preparation()
     config.channel_names = value
@@ -63,7 +66,8 @@ def test_values_of_the_config_field_that_cannot_work_are_named(value):
         allowed.refuse_values(config)
 
 
-@pytest.mark.parametrize("value", [(), ("DNA", "Golgi"), ("DAPI=DNA", "GFP=Golgi"), ("ex=488=Golgi",)])
+@pytest.mark.parametrize("value", [(), ("DNA", "Golgi"), ("DAPI=DNA", "GFP=Golgi"), ("ex=488=Golgi",),
+                                   ("DAPI=DNA", "Hoechst=DNA")])
 def test_values_of_the_config_field_that_can_work(value):
     config = base.preparation()
     config.channel_names = value

@@ -1,5 +1,7 @@
 """What all fields of a folder have in common: their channels, by the files or by the config."""
 
+import re
+
 import numpy as np
 import pytest
 import tifffile
@@ -84,26 +86,36 @@ def test_a_reserved_name_in_the_config_is_refused_before_any_file_is_read(config
         allowed.refuse_values(config)
 
 
-def test_files_that_name_their_channels_in_another_order_are_not_swapped_by_position(tmp_path, config):
-    ome(tmp_path / "a.ome.tif", ["DAPI", "GFP"])
-    ome(tmp_path / "b.ome.tif", ["GFP", "DAPI"])
+def test_files_that_name_their_channels_otherwise_than_most_are_not_swapped_by_position(tmp_path, config):
+    ome(tmp_path / "a.ome.tif", ["GFP", "DAPI"])
+    ome(tmp_path / "b.ome.tif", ["DAPI", "GFP"])
     ome(tmp_path / "c.ome.tif", ["Far red", "Near red"])
+    ome(tmp_path / "d.ome.tif", ["dapi", "gfp "])
+    tifffile.imwrite(tmp_path / "e.tif", PLANES, photometric="minisblack")
 
-    def prepared():
+    def read_all():
         found = folder.find_fields(tmp_path, config)
-        channels, _ = recipe.find_channels(found, config)
-        return recipe.add_light(found, recipe.Recipe(config, tmp_path, tmp_path, channels, {}))[0], found
+        seen = recipe.find_channels(found, config)
+        made = recipe.Recipe(config, tmp_path, tmp_path, seen.channels, {}, own_channels=seen.own_channels)
+        pixels = {}
+        for file in found:
+            try:
+                pixels[file.field_id] = made.read(file).image.transpose(2, 0, 1)
+            except InputRefused as error:
+                assert re.search("GFP, DAPI, others DAPI, GFP|Far red, Near red, others DAPI, GFP", str(error))
+                assert "such as config.channel_names=DAPI=DNA" in str(error)
+        return pixels
 
     config.channel_names = ("DNA", "Golgi")
-    made, (one, other, foreign) = prepared()
-    np.testing.assert_array_equal(made.read(one).image, PLANES.transpose(1, 2, 0))
-    np.testing.assert_array_equal(made.read(foreign).image, PLANES.transpose(1, 2, 0))
-    with pytest.raises(InputRefused, match="b.ome.tif: .* GFP, DAPI, the first file DAPI, GFP.* such as .*=DAPI=DNA"):
-        made.read(other)
-    (tmp_path / "c.ome.tif").unlink()
-    config.channel_names = ("DAPI=DNA", "GFP=Golgi")
-    made, (one, other) = prepared()
-    np.testing.assert_array_equal(made.read(other).image, PLANES[::-1].transpose(1, 2, 0))
+    pixels = read_all()
+    assert sorted(pixels) == ["b", "d", "e"]
+    np.testing.assert_array_equal(list(pixels.values()), [PLANES] * 3)
+    (tmp_path / "e.tif").unlink()
+    config.channel_names = ("DAPI=DNA", "GFP=Golgi", "Far red=Golgi", "Near red=DNA", "dapi=DNA", "gfp=Golgi")
+    pixels = read_all()
+    assert sorted(pixels) == ["a", "b", "c", "d"]
+    np.testing.assert_array_equal(pixels["a"], PLANES)  # Golgi, DNA: the order of the first file
+    np.testing.assert_array_equal(pixels["b"], PLANES[::-1])
 
 
 def test_a_size_in_an_unknown_unit_is_said_until_the_size_is_given(tmp_path, config, capsys):

@@ -1,20 +1,23 @@
 """Names of the channels of a file that holds several: its own, or what config.channel_names says instead.
 
 The config field holds either a name for each channel, in the order of the file, or texts OLD=NEW that rename some.
+Where files call one stain differently, several olds may stand for one new: DAPI=DNA, Hoechst=DNA.
 """
+
+import unicodedata
 
 from cellcycle_jax.errors import InputRefused
 
 
 def fit(texts) -> bool:
-    """Whether config.channel_names can be used: different names, or OLD=NEW with different olds and different news."""
+    """Whether config.channel_names can be used: different names, or OLD=NEW with different olds."""
     if not all(isinstance(text, str) and text for text in texts):
         return False
     if not any("=" in text for text in texts):
         return len(set(texts)) == len(texts)
     pairs = [_pair(text) for text in texts]
-    olds, news = {old for old, _ in pairs}, {new for _, new in pairs}
-    return all(old and new for old, new in pairs) and len(olds) == len(news) == len(pairs)
+    olds = {old for old, _ in pairs}
+    return all(old and new for old, new in pairs) and len(olds) == len(pairs)
 
 
 def renames(texts) -> dict[str, str]:
@@ -35,7 +38,7 @@ def named(wanted, own, count: int, path) -> tuple[str, ...]:
         InputRefused: no name, one name for two channels, another number of names than of channels, a channel to rename
             that is not there or twice there, or names by position that the file gives to other channels.
     """
-    wanted, own = tuple(wanted), tuple(own)
+    wanted, own = tuple(map(composed, wanted)), tuple(map(composed, own))
     if not wanted:
         _refuse_own(own, count, path)
         return own
@@ -45,16 +48,25 @@ def named(wanted, own, count: int, path) -> tuple[str, ...]:
         raise InputRefused(f"{path}: {count} channels, but config.channel_names gives {len(wanted)} names "
                            f"({', '.join(wanted)}); give one different name per channel")
     if len(own) == count and _crossed(wanted, own):
-        pairs = ",".join(f"{old}={new}" for old, new in zip(own, wanted, strict=True) if old != new)
         raise InputRefused(f"{path}: config.channel_names gives {', '.join(wanted)}, but the file names these channels "
-                           f"{', '.join(own)}; empty config.channel_names to use the file's names, or rename by name, "
-                           f"such as config.channel_names={pairs}")
+                           f"{', '.join(own)}; empty config.channel_names to use the file's names, or rename single "
+                           "channels by name (config.channel_names=OLD=NEW)")
     return wanted
 
 
-def same_in_another_order(one, other) -> bool:
-    """Whether two files name the same channels in another order, so that names by position would swap them."""
-    return tuple(one) != tuple(other) and sorted(one) == sorted(other)
+def disagree(one, other) -> bool:
+    """Whether two files name their channels differently, so that names by position might swap them.
+
+    A file that names none says nothing. Capitals and spaces around a name do not count.
+    """
+    if not one or not other:
+        return False
+    return [composed(name).casefold() for name in one] != [composed(name).casefold() for name in other]
+
+
+def composed(name: str) -> str:
+    """A name in composed Unicode (NFC), as it is typed, without spaces around it."""
+    return unicodedata.normalize("NFC", str(name)).strip()
 
 
 def _pair(text):
@@ -76,12 +88,15 @@ def _renamed(changed, own, count, path):
     if len(own) != count:
         raise InputRefused(f"{path}: config.channel_names renames {', '.join(changed)}, but the file gives its {count} "
                            "channels no names; give one name per channel, in the order of the file")
-    for old in changed:
-        if own.count(old) != 1:
-            times = "no channel of this name" if old not in own else f"{own.count(old)} channels of this name"
-            raise InputRefused(f"{path}: config.channel_names renames {old!r}, but the file has {times} "
-                               f"({', '.join(own)}); correct it, or give one name per channel, in the order of the "
-                               "file")
+    for new in dict.fromkeys(changed.values()):
+        olds = [old for old in changed if changed[old] == new]
+        count_of = sum(own.count(old) for old in olds)
+        if count_of != 1:
+            words = " or ".join(map(repr, olds))
+            times = f"{count_of} channels of this name" if count_of else "no channel of this name"
+            raise InputRefused(f"{path}: config.channel_names renames {words}, but the file has {times} "
+                               f"({', '.join(own)}); correct it (where files call a stain differently: A={new},"
+                               f"B={new}), or give one name per channel, in the order of the file")
     names = tuple(changed.get(name, name) for name in own)
     if len(set(names)) != count:
         raise InputRefused(f"{path}: by config.channel_names its channels are {', '.join(names)}; let them have "
@@ -92,5 +107,5 @@ def _renamed(changed, own, count, path):
 def _crossed(wanted, own):
     """Whether a name by position is the one that the file gives to another channel."""
     if len(set(own)) < len(own):
-        return same_in_another_order(wanted, own)
+        return wanted != own and sorted(wanted) == sorted(own)
     return any(name in own and own.index(name) != i for i, name in enumerate(wanted))
