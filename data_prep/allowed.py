@@ -6,13 +6,14 @@ from cellcycle_jax import schema
 from data_prep import phase, split
 from data_prep.fields import quantity_error
 from data_prep.reading import channel_names
+from data_prep.reading.calibration import ALLOWED_UM, is_usual
 from data_prep.reading.projection import PROJECTIONS
 from data_prep.segment import SEGMENTERS
 
 
 def _size(value):
     """Whether a length is 0, for unknown, or one that a pixel may have, um."""
-    return value == 0 or 0.001 <= value <= 1000
+    return value == 0 or is_usual(value)
 
 
 def _rising(pair):
@@ -49,13 +50,14 @@ def _colours(names):
 
 CLASSES = {"two_markers": (2, 3), "column": range(2, 100), "folder": range(2, 100)}  # how many; else two
 
+_BOUNDS = "{:g} to {:g} um".format(*ALLOWED_UM)
 FREE = f"names that begin with none of the words {', '.join(schema.FIRST_WORDS)}, as columns of the table do"
 
 # Field, what is allowed, test of the value in the whole config.
 ALLOWED = (
     ("workers", "0 to 1,024", lambda v, c: 0 <= v <= 1_024),
     ("max_fields", "0 to 10^9", lambda v, c: 0 <= v <= 10**9),
-    ("pixel_um", "0 for unknown, or 0.001 to 1000 um", lambda v, c: _size(v)),
+    ("pixel_um", f"0 for unknown, or {_BOUNDS}", lambda v, c: _size(v)),
     ("channel_names", "different names in the order of the file, or texts old=new with different olds",
      lambda v, c: channel_names.fit(v)),
     ("channel_names", FREE, lambda v, c: _free(channel_names.renames(v).values() or v)),
@@ -79,8 +81,8 @@ ALLOWED = (
     ("quality.max_saturated", "0 to 1", lambda v, c: 0 <= v <= 1),
     ("quality.mitotic_brightness", "above 1", lambda v, c: v > 1),
     ("crop.size_px", "a multiple of 8 from 16 to 2,048", lambda v, c: 16 <= v <= 2_048 and v % 8 == 0),
-    ("crop.um_per_px", "0 for the field's pixels, or 0.001 to 1000 um", lambda v, c: _size(v)),
-    ("crop.assumed_um_per_px", "-1, 0, or 0.001 to 1000 um", lambda v, c: v == -1 or _size(v)),
+    ("crop.um_per_px", f"0 for the field's pixels, or {_BOUNDS}", lambda v, c: _size(v)),
+    ("crop.assumed_um_per_px", f"-1, 0, or {_BOUNDS}", lambda v, c: v == -1 or _size(v)),
     ("crop.body_um", "0 to 1,000 um", lambda v, c: 0 <= v <= 1_000),
     ("phase.method", ", ".join(phase.METHODS), lambda v, c: v in phase.METHODS),
     ("reference.nucleus", "g1_peak, where phase.method is 'dna_content'",

@@ -99,6 +99,7 @@ FILES = [
     Foreign("ImageJ in cm", programs.imagej(PLANE, per_unit=20000, unit="cm"), planes(PLANE), pixel_um=0.5),
     Foreign("ImageJ in inch at 72 dpi", programs.imagej(PLANE, per_unit=72, unit="inch"), planes(PLANE),
             remark="printer"),
+    Foreign("ImageJ in metres", programs.imagej(PLANE, unit="m"), planes(PLANE), remark="no light microscope"),
     Foreign("ImageJ in pixel", programs.imagej(PLANE, per_unit=1, unit="pixel"), planes(PLANE), remark="'pixel'"),
     Foreign("ImageJ, no unit", programs.imagej(PLANE), planes(PLANE)),
     Foreign("Fiji, grey palette", programs.palette_tiff(SMALL, RAMP), planes(SMALL)),
@@ -148,6 +149,8 @@ FILES = [
       for unit, um in (SCHEMA | {"\u03bcm": 1, "\u212b": 1e-4}).items()),
     *(Foreign(f"OME in {unit}", programs.ome_plane(PLANE, "1", unit), planes(PLANE), ("DNA",), remark=repr(unit))
       for unit in ("pixel", "reference frame", "furlong")),
+    Foreign("OME in metres without a unit", programs.ome_plane(PLANE, "3.25e-07", None), planes(PLANE), ("DNA",),
+            remark="no light microscope"),
     Foreign("OME without a unit", programs.ome_plane(PLANE, "0.325", None), planes(PLANE), ("DNA",), 0.325),
     Foreign("OME with a size that is no number", programs.ome_plane(PLANE, "0,325", None), planes(PLANE), ("DNA",),
             remark="'0,325'"),

@@ -123,11 +123,14 @@ def test_both_unicode_forms_of_a_name_are_the_same_file(tmp_path, config, row, n
 
 @pytest.mark.parametrize("text, word", [
     ("file,line\n", "no rows"), ("", "no rows"), ("line\nHeLa\n", "no column says which field"),
-    ("file,file\na.tif,b\n", "two columns are named 'file'"), ("file,\na.tif,b\n", "column 2 has no name"),
+    ("file,file\na.tif,b\n", "two columns are named 'file'"), ("file,\na.tif,b\n", "row 2 has 2 cells"),
+    ("file,,x\na.tif,b,c\n", "column 2 has no name"),
     ("file,Metadata_CellID\na.tif,b\n", "column 'CellID'"),
     ("file,Background_DNA\na.tif,b\n", "column 'Background_DNA'"),
     ("file\na.tif,more\n", "row 2 has 2 cells"), ("file,pixel_um\na.tif,-1\n", "pixel_um is '-1'"),
-    ("file,pixel_um\na.tif,half\n", "pixel_um is 'half'"), ("file\nnone.tif\n", "no row is for a field"),
+    ("file,pixel_um\na.tif,half\n", "pixel_um is 'half'"),
+    ("file,pixel_um\na.tif,6.5e-7\n", "allowed: 0.01 to 100 um"),
+    ("file,pixel_um\na.tif,0_65\n", "pixel_um is '0_65'"), ("file\nnone.tif\n", "no row is for a field"),
 ])
 def test_tables_that_cannot_be_used_are_refused_in_a_line(plain, config, text, word):
     with pytest.raises(InputRefused, match=f"table.csv: .*{word}"):
@@ -161,5 +164,18 @@ def test_a_well_is_the_same_however_a_microscope_writes_it(text):
     assert sidecar.same(text) == sidecar.same("B03")
 
 
+@pytest.mark.parametrize("one, other, same", [
+    ("AA02", "r27c02", True), ("AF - 03", "r32c03", True), ("Z1", "r26c01", True), ("1", "01", True),
+    ("d0.05", "d0.5", False), ("0,05", "0,5", False), ("100", "1", False),
+])
+def test_what_is_the_same_place(one, other, same):
+    assert (sidecar.same(one) == sidecar.same(other)) is same
+
+
+def test_columns_are_named_as_in_the_table_of_cells_or_shorter(plain, config):
+    (file, *_) = find(plain, config, "file,Metadata_Plate,,\na.tif,P7,,\n")
+    assert file.plate == "P7"
+
+
 def test_other_names_are_left_as_they_are():
-    assert sidecar.same("r27c01") == "r27c1" and sidecar.same("AB12") == "ab12" and sidecar.same("day-01") == "day-1"
+    assert sidecar.same("r33c01") == "r33c1" and sidecar.same("AB12") == "ab12" and sidecar.same("day-01") == "day-1"

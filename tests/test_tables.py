@@ -68,7 +68,10 @@ def test_nothing_is_a_table_without_columns(tmp_path, content):
 
 @pytest.mark.parametrize("text, columns", [("well;dose,uM\nA1;5\n", ["well", "dose,uM"]),
                                            ("a,b;c\n1,2\n", ["a", "b;c"]),
-                                           ('"a;b",c\n1,2\n', ["a;b", "c"]), ("file\na,b\n", None), ("a\n1\n", ["a"])])
+                                           ('"a;b",c\n1,2\n', ["a;b", "c"]),
+                                           ("file;dose, final\na;0,5\n", ["file", "dose, final"]),
+                                           ("file,x;y\na,0;5\n", ["file", "x;y"]),
+                                           ("file\na,b\n", None), ("a\n1\n", ["a"])])
 def test_the_separator_is_that_by_which_rows_are_as_long_as_the_header(tmp_path, text, columns):
     path = written(tmp_path, text.encode())
     if columns is None:
@@ -82,7 +85,8 @@ def test_the_separator_is_that_by_which_rows_are_as_long_as_the_header(tmp_path,
                                             (b"\xd0\xcf\x11\xe0...", "an Excel workbook"),
                                             (b"PAR1...", "a Parquet file"), (b"ab\0\0cd", "is no text"),
                                             (b"\xff\xfea", "damaged .truncated data"),
-                                            (b'a,b\n"' + b"x" * 200_000, "is no CSV")])
+                                            (b'a,b\n"' + b"x" * 200_000, "is no CSV"),
+                                            (b'a,b\n1,"2\n3,4\n', "is no CSV .unexpected end")])
 def test_other_formats_are_refused_in_a_line_of_advice(tmp_path, content, words):
     with pytest.raises(InputRefused, match=f"table.csv: .*{words}.* in --x$") as caught:
         tables.read(written(tmp_path, content), "--x")
@@ -95,7 +99,7 @@ def test_a_missing_file_is_named(tmp_path):
 
 
 @pytest.mark.parametrize("text, value", [("0,65", 0.65), ("0.65", 0.65), ("3", 3), ("-1e3", -1000), ("", math.nan),
-                                         ("half", math.nan), ("1.234,5", math.nan)])
+                                         ("half", math.nan), ("1.234,5", math.nan), ("0_65", math.nan)])
 def test_numbers_have_a_point_or_a_comma(text, value):
     assert tables.number(text) == pytest.approx(value, nan_ok=True)
 

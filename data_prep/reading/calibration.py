@@ -6,10 +6,11 @@ import math
 from cellcycle_jax.errors import InputRefused
 from data_prep.reading.lengths import um_per
 
+ALLOWED_UM = (0.01, 100.0)  # um per px; no light microscope gives less, and beyond it a nucleus is no pixel
 SAME_SIZE = 0.01  # sizes of a pixel that differ by a smaller share are the same
 LARGEST_UM = 20.0  # what ImageJ says in inches or cm and is larger is for a printer: 1200 dpi are 21 um
 PRINTERS = (um_per("inch"), um_per("cm"))
-X_RESOLUTION = 282  # TIFF tag
+X_RESOLUTION, Y_RESOLUTION = 282, 283  # TIFF tags
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,12 +44,19 @@ def square(width, height, path) -> Calibration:
     if len(sizes) == 2 and differ(*sizes):
         raise InputRefused(f"{path}: a pixel is {sizes[0]:g} um wide and {sizes[1]:g} um high; allowed: square pixels; "
                            "resample the field")
-    if sizes:
+    if sizes and is_usual(sizes[0]):
         return Calibration(sizes[0])
+    if sizes:
+        return Calibration(remark=f"a pixel is {sizes[0]:g} um wide, which no light microscope gives")
     for number, unit in (width, height):
         if number is not None and _number(number) != 0:
             return Calibration(remark=f"a pixel is {_words(number)} {unit!r} wide")
     return Calibration()
+
+
+def is_usual(um_per_px: float) -> bool:
+    """Whether a pixel in a light microscope can be as large as this."""
+    return ALLOWED_UM[0] <= um_per_px <= ALLOWED_UM[1]
 
 
 def of_tiff(tiff, path) -> Calibration:
@@ -90,10 +98,10 @@ def _of_imagej(tiff, path):
     if not unit or X_RESOLUTION not in page.tags or min(page.resolution) <= 0:
         return Calibration()
     per_x, per_y = page.resolution
-    size = square((1 / per_x, unit), (1 / per_y, str(said.get("yunit", unit))), path)
-    if size.pixel_um and size.pixel_um > LARGEST_UM and um_per(unit) in PRINTERS:
+    if um_per(unit) in PRINTERS and um_per(unit) / per_x > LARGEST_UM:
         return Calibration(remark=f"a pixel is {1 / per_x:g} {unit!r} wide, which is a printer's")
-    return size
+    height = (1 / per_y, str(said.get("yunit", unit))) if Y_RESOLUTION in page.tags else (None, unit)
+    return square((1 / per_x, unit), height, path)
 
 
 def _in_um(number, unit):

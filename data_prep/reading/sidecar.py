@@ -2,7 +2,6 @@
 
 import collections
 import dataclasses
-import math
 import pathlib
 import re
 import sys
@@ -12,9 +11,11 @@ from cellcycle_jax import schema
 from cellcycle_jax.errors import InputRefused
 from data_prep.fields import FieldFile
 from data_prep.reading import tables
+from data_prep.reading.calibration import ALLOWED_UM, is_usual
 from data_prep.reading.listing import readable, text_of
 
 KEYS = ("plate", "well", "site")
+LAST_ROW = 32  # of a plate of 1,536 wells
 TEXTS = {"line": "cell_line", "plate": "plate", "well": "well", "site": "site", "label": "label"}  # column: FieldFile's
 KNOWN = {"file", "pixel_um", *TEXTS}
 TAKEN = {name.removeprefix("Metadata_").lower() for name in schema.METADATA}
@@ -75,14 +76,20 @@ def read(path: pathlib.Path) -> list[Row]:
 
 def same(text: str) -> str:
     """A form in which texts that mean the same place are equal: B3, b03, B - 03 and r02c03; 1 and 01."""
-    joined = re.sub(r"^([A-Za-z])\s*-\s*(\d+)$", r"\1\2", text.strip())
-    short = re.sub(r"(?<!\d)0+(?=\d)", "", joined).casefold()
+    joined = re.sub(r"^([A-Za-z]{1,2})\s*-\s*(\d+)$", r"\1\2", text.strip())
+    short = re.sub(r"(?<![\d.,])0+(?=\d)", "", joined).casefold()
     numbered = re.fullmatch(r"r(\d+)c(\d+)", short)
-    return f"{chr(ord('a') + int(numbered[1]) - 1)}{numbered[2]}" if numbered and int(numbered[1]) <= 26 else short
+    return f"{_letters(int(numbered[1]))}{numbered[2]}" if numbered and 0 < int(numbered[1]) <= LAST_ROW else short
+
+
+def _letters(row):
+    """The letters of a row of a plate, from 1: a to z, then aa to af."""
+    return chr(ord("a") + row - 1) if row <= 26 else f"a{chr(ord('a') + row - 27)}"
 
 
 def _columns(names, path):
-    names = [name.lower() if name.lower() in KNOWN else name.removeprefix("Metadata_") for name in names]
+    names = [name.removeprefix("Metadata_") for name in names]
+    names = [name.lower() if name.lower() in KNOWN else name for name in names]
     for i, name in enumerate(names):
         inner = name.lower()
         if not name:
@@ -151,8 +158,9 @@ def _filled(file, row, path):
 
 def _number(text, row, path):
     value = tables.number(text)
-    if not 0 < value < math.inf:
-        raise InputRefused(f"{path}: row {row.number}: pixel_um is {text!r}; allowed: um per px, above 0")
+    if not is_usual(value):
+        least, most = ALLOWED_UM
+        raise InputRefused(f"{path}: row {row.number}: pixel_um is {text!r}; allowed: {least:g} to {most:g} um per px")
     return value
 
 

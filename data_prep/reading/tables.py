@@ -52,10 +52,12 @@ def read(path: pathlib.Path, what: str) -> Table:
     else:
         separator = _separator(text)
     try:
-        lines = list(csv.reader(io.StringIO(text), delimiter=separator))
+        lines = list(csv.reader(io.StringIO(text), delimiter=separator, strict=True))
     except csv.Error as error:
         raise InputRefused(f"{path}: is no CSV ({error}); save it as 'CSV UTF-8' and name that in {what}") from None
     columns = _stripped(lines[0]) if lines else []
+    while columns and not columns[-1]:  # a spreadsheet's empty columns
+        columns.pop()
     rows = []
     for number, line in enumerate(lines[1:], start=2):
         cells = _stripped(line)
@@ -69,6 +71,8 @@ def read(path: pathlib.Path, what: str) -> Table:
 
 def number(text: str) -> float:
     """The number in a cell, with a point or a decimal comma; NaN where it holds none."""
+    if "_" in text:  # which Python takes for a separator of thousands
+        return math.nan
     try:
         return float(text if "." in text else text.replace(",", "."))
     except ValueError:
@@ -123,8 +127,12 @@ def _unmarked(content):
 
 
 def _separator(text):
-    """That by which most rows have as many cells as the header, if those are several; else the most cells decide."""
+    """That by which most rows have as many cells as the header, if those are several; else the most cells decide.
+
+    Of two that fit as well, the one that comes first in the header: with decimal commas, a comma may fit by chance.
+    """
     lines = text.splitlines()[:50]
+    in_order = sorted(SEPARATORS, key=lambda separator: (text + SEPARATORS).find(separator))
 
     def fit(separator):
         rows = [row for row in csv.reader(lines, delimiter=separator) if any(row)]
@@ -133,6 +141,6 @@ def _separator(text):
         return as_wide if width > 1 else 0, width
 
     try:
-        return max(SEPARATORS, key=fit)
+        return max(in_order, key=fit)
     except csv.Error:  # a quote that is not closed, which reading refuses
         return SEPARATORS[0]
