@@ -9,6 +9,7 @@ import os
 import pathlib
 import secrets
 
+LONGEST_PART = 100  # bytes of a text that a file is named by; file systems take 255 for a whole name
 SEAL = "seal"  # of a JSON file: the hash of everything else in it
 
 
@@ -38,6 +39,26 @@ def replacing(path):
 def temporary_beside(path):
     """A name beside `path` that nobody else makes; processes of several containers may have the same number."""
     return path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp{path.suffix}")
+
+
+def distinct(parts: list[str], taken=()) -> list[str]:
+    """Parts of file names, all different: long ones are cut, and where two are then alike, later ones are numbered.
+
+    Capitals do not tell them apart, as on some disks they do not.
+
+    Args:
+        parts: of which each is safe in a file name.
+        taken: parts that other files have.
+    """
+    seen, found = {name.casefold() for name in taken}, []
+    for part in parts:
+        short = part.encode()[:LONGEST_PART].decode(errors="ignore")
+        name, number = short, 2
+        while name.casefold() in seen:
+            name, number = f"{short}_{number}", number + 1
+        seen.add(name.casefold())
+        found.append(name)
+    return found
 
 
 def require_writable(folder) -> None:

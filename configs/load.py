@@ -92,6 +92,10 @@ def _load(path, overrides, kind):
         if name not in known:
             raise UsageError(f"--config.{name}: no such field{_nearest(name, known)}")
         config.update_from_flattened_dict({name: _value(name, text, known[name])})
+    defaults = fields(kind()) if kind else known
+    for name, value in fields(config).items():
+        if isinstance(value, tuple):
+            config.update_from_flattened_dict({name: _elements(name, value, defaults[name])})
     return config, module
 
 
@@ -176,3 +180,15 @@ def _value(name, text, default):
         raise UsageError(f"--config.{name}={text}: is {type(value).__name__}; allowed: {type(default).__name__}, "
                          f"like the default {default!r}")
     return value
+
+
+def _elements(name, values, default) -> tuple:
+    """A tuple with elements as those of `default`, numbers or texts; an empty one stands for texts.
+
+    A whole number among texts is one: channels may be called 405 and 488.
+    """
+    numbers = bool(default) and not any(isinstance(element, str) for element in default)
+    kinds = (int, float) if numbers else (str, int)
+    if any(isinstance(element, bool) or not isinstance(element, kinds) for element in values):
+        raise UsageError(f"config.{name}={values!r}; allowed: {'numbers' if numbers else 'texts'}, separated by commas")
+    return values if numbers else tuple(map(str, values))

@@ -4,10 +4,9 @@ The table's columns say what a row belongs to: one cell by its id, the cell at a
 field, well or plate. All its other columns come along as Metadata_<column>.
 """
 
-import csv
-import io
 import math
 import pathlib
+import re
 import sys
 import unicodedata
 
@@ -26,6 +25,7 @@ KEYS = {"cellid": schema.CELL_ID, "field": schema.FIELD, "plate": schema.PLATE, 
 # What later steps write; a column of that name would be lost.
 RESERVED = schema.METADATA - {schema.TRACK}
 LOOSE = {schema.PLATE, schema.WELL, schema.SITE}  # A1 and A01 are the same
+_NUMBER = re.compile(r"-?(0|[1-9]\d{0,14})(\.\d+)?([eE][+-]?\d{1,2})?")
 PLACE = {"centrey": schema.CENTRE_Y, "y": schema.CENTRE_Y, "centrex": schema.CENTRE_X, "x": schema.CENTRE_X}
 
 
@@ -116,14 +116,19 @@ def _read(path):
     names = [name for name in table.columns if name]
     if twice := [name for name in names if names.count(name) > 1]:
         raise InputRefused(f"{path}: two columns are named {twice[0]!r}; rename one of them")
-    # Written anew, so that pandas finds out which columns are numbers. Only an empty cell is missing: a class may be
-    # called None, a well NA. Keys stay text, as a field 01 is not 1, and so do places, which may have decimal commas.
-    anew = io.StringIO()
-    csv.writer(anew).writerows([table.columns, *(row.cells for row in table.rows)])
-    anew.seek(0)
-    texts = {name: str for name in names if _plain(name) in KEYS | PLACE}
-    typed = pd.read_csv(anew, dtype=texts, low_memory=False, keep_default_na=False, na_values=[""])
-    return typed.set_axis([row.number for row in table.rows], axis=0)
+    cells, numbers = [row.cells for row in table.rows], [row.number for row in table.rows]
+    texts = pd.DataFrame(cells, numbers, table.columns, dtype=str)
+    return texts.apply(lambda column: column if _plain(column.name) in KEYS | PLACE else _typed(column))
+
+
+def _typed(texts):
+    """Numbers where all texts of a column are numbers as one writes them; else the texts, missing where empty.
+
+    So 01, TRUE and a bar code of 20 digits stay what they are. Keys are never numbers, as a field 01 is not 1, nor are
+    places, which may have decimal commas. Only an empty cell is missing: a class may be called None, a well NA.
+    """
+    told = texts.mask(texts == "")
+    return pd.to_numeric(told) if told.dropna().map(lambda text: bool(_NUMBER.fullmatch(text))).all() else told
 
 
 def _parquet(path):

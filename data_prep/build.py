@@ -15,6 +15,8 @@ from cellcycle_jax.errors import EXIT_QUARANTINED, InputRefused, UsageError
 from data_prep import annotations, gather, listing_checks, pack, phase, qc, review, split
 from data_prep.sources import source_of
 
+MOST_SHOWN = 8  # values of a column in a message
+
 
 def prepare(config, fields_dir, out_dir, labels_csv=None, overwrite=False, strict=False, keep=False) -> int:
     """Find, cut, measure, label and split the cells of a folder of fields; write the data set `out_dir`.
@@ -108,7 +110,7 @@ def decide(table, recipe, corrections):
     if hasattr(source, "truth"):
         table = join_truth(table, source.truth(recipe.folder))
     if config.phase.method != "none":
-        refuse_missing_class(table, config.phase)
+        refuse_missing_class(table, config.phase, labelled.words)
     made["notes"] = [*getattr(source, "NOTES", ()), *split.notes(config.split.by)]
     if config.reference.nucleus == "median":
         made["notes"].append(f"{config.channels.nucleus}, in which cells were found, shows no DNA: the baseline "
@@ -159,14 +161,28 @@ def join_truth(table, truth):
     return joined
 
 
-def refuse_missing_class(table, phase):
-    """Every class must be in every split."""
+def _values_found(words):
+    found = sorted({word for word in words if word})
+    shown = ", ".join(map(repr, found[:MOST_SHOWN])) + (", ..." if len(found) > MOST_SHOWN else "")
+    return (f"values found: {shown or 'none'}; name them in config.phase.classes, or say with config.phase.mapping "
+            "which class each is (VALUE=CLASS)")
+
+
+def refuse_missing_class(table, phase, words=None):
+    """Refuse a data set in which a class has no cell, or none in one of the splits.
+
+    Args:
+        table: all objects, with labels and splits.
+        phase: section of the config.
+        words: text [N] of each object that its label was read from, None where labels come from intensities.
+    """
     used, classes = table[table[schema.REJECT] == ""], list(phase.classes)
     total = used[schema.LABEL].value_counts().reindex(classes, fill_value=0)
     if total.min() == 0:
         said = ", ".join(f"{name} {n}" for name, n in total.items())
+        check = "check the marker, the ranges, or the fields" if words is None else _values_found(words)
         raise InputRefused(f"config.phase.method={phase.method!r} labels no cell of one class ({said} of {len(used)} "
-                           "usable cells); check the marker, the ranges, the names, or the fields")
+                           f"usable cells); {check}")
     counts = pd.crosstab(used[schema.SPLIT], used[schema.LABEL])
     counts = counts.reindex(index=schema.SPLITS, columns=classes, fill_value=0)
     for name in schema.SPLITS:

@@ -176,7 +176,7 @@ def nothing(table, channels, phase) -> Labelled:
 
 def _by_words(words, phase, axis):
     if pd.api.types.is_float_dtype(words):  # whole numbers beside empty cells are read as 1.0
-        words = words.map("{:g}".format).where(words.notna(), "")
+        words = words.map(lambda number: str(number).removesuffix(".0")).where(words.notna(), "")
     words = words.fillna("").astype(str).to_numpy()
     classes = {name: i for i, name in enumerate(phase.classes)}
     pairs = [entry.rsplit("=", 1) for entry in phase.mapping]

@@ -4,7 +4,7 @@ import pathlib
 
 import numpy as np
 
-from cellcycle_jax import crop_file, schema
+from cellcycle_jax import crop_file, files, schema
 from data_prep import drawing, review
 
 TILES = 60  # cells on a contact sheet
@@ -27,8 +27,8 @@ def draw(table, found, recipe, labelled, folder) -> None:
     if recipe.config.phase.method != "none":
         name = "marker_cuts" if labelled.words is None else "label_values"
         drawing.labelling(used, labelled, recipe.config.phase.classes, folder / f"{name}.png")
-    for plate in list(dict.fromkeys(f.plate for f in found))[:MAX_PLATES]:
-        name = _slug(plate or "fields")
+    plates = list(dict.fromkeys(f.plate for f in found))[:MAX_PLATES]
+    for plate, name in zip(plates, files.distinct([_slug(plate or "fields") for plate in plates]), strict=True):
         _outlines(table, [f for f in found if f.plate == plate], recipe, folder / f"outlines_{name}.png")
         lights = {size: light for (owner, size), light in recipe.light.items() if owner == plate}
         for size, light in lights.items():
@@ -36,8 +36,11 @@ def draw(table, found, recipe, labelled, folder) -> None:
             drawing.light_fields(light.light, recipe.channels, f"Light of {plate or 'all fields'}",
                                  folder / f"illumination_{name}{ending}.png")
     tiles = {}
-    for label in (*recipe.config.phase.classes, ""):
-        tiles |= _contact_sheet(used[used[schema.LABEL] == label], label or "no label", recipe, folder)
+    labels = (*recipe.config.phase.classes, "")
+    sheets = files.distinct([_slug(label or review.UNLABELLED) for label in labels])
+    for label, sheet in zip(labels, sheets, strict=True):
+        cells = used[used[schema.LABEL] == label]
+        tiles |= _contact_sheet(cells, label or review.UNLABELLED, f"contact_{sheet}", recipe, folder)
     listed = (table[schema.REJECT] == "") | (table[review.APPLIED] != "")
     review.write_labels(table[listed], tiles, folder / "labels.csv")
 
@@ -58,8 +61,8 @@ def _outlines(table, members, recipe, path):
                      f"{file.field_id}: {nucleus} and what was found in it", field.pixel_um, path)
 
 
-def _contact_sheet(cells, label, recipe, folder):
-    """Up to TILES cells of one label, spread evenly over what labelling looked at, the lowest first."""
+def _contact_sheet(cells, label, sheet, recipe, folder):
+    """Up to TILES cells of one label, spread evenly over what labelling looked at, the lowest first; SHEET.png."""
     if cells.empty:
         return {}
     channels = recipe.channels
@@ -74,7 +77,6 @@ def _contact_sheet(cells, label, recipe, folder):
         pixels = image[0] * stored.shared.image_scale
         crops.append(((pixels - stored.shared.field_norm[0]) / reference)[..., shown])
         size = stored.shared.um_per_px
-    sheet = f"contact_{_slug(label)}"
     rising = order[schema.MARKER].nunique() > 2
     order_by = "; lowest value of what labelling looked at first" if rising else ""
     title = f"{label}: {len(crops)} of {len(cells)} cells{order_by}"

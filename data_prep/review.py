@@ -14,6 +14,7 @@ from data_prep.reading import tables
 
 CORRECTED = "Corrected_Label"
 NO_LABEL, REJECT = "none", "reject"
+UNLABELLED = "no label"  # what cells without one are called in pictures
 APPLIED = "_corrected"  # working column: the word of a human that `apply_corrections` followed, "" where there is none
 
 
@@ -45,14 +46,19 @@ def read_corrections(path, classes) -> dict[str, str]:
         {cell_id: class, "none" or "reject"} of the cells with an entry.
 
     Raises:
-        InputRefused: an unreadable file, or a name that is no class.
+        InputRefused: an unreadable file, a name that is no class, or two names for a cell.
     """
     said = _entries(path)
     allowed = (*classes, NO_LABEL, REJECT)
     for number, name in said[CORRECTED].items():
         if name not in allowed:
             raise InputRefused(f"--labels={path}, line {number}: {CORRECTED}={name!r}; allowed: {', '.join(allowed)}")
-    return dict(zip(said[schema.CELL_ID], said[CORRECTED], strict=True))
+    found = {}
+    for number, cell, name in zip(said.index, said[schema.CELL_ID], said[CORRECTED], strict=True):
+        if found.setdefault(cell, name) != name:
+            raise InputRefused(f"--labels={path}, line {number}: cell {cell!r} is {name!r} here and {found[cell]!r} "
+                               "above; delete one of the rows")
+    return found
 
 
 def apply_corrections(table, corrections) -> int:
@@ -96,6 +102,9 @@ def refuse_to_erase(path) -> None:
 def _entries(path):
     """The rows of a labels.csv with an entry in Corrected_Label, indexed by where they stand in it."""
     table = tables.read(pathlib.Path(path), "--labels")
+    for name in (schema.CELL_ID, CORRECTED):
+        if table.columns.count(name) > 1:
+            raise InputRefused(f"{path}: two columns are named {name!r}; delete one of them")
     if missing := {schema.CELL_ID, CORRECTED} - set(table.columns):
         raise InputRefused(f"{path}: no column {sorted(missing)[0]}; give --labels an edited labels.csv")
     said = pd.DataFrame([row.cells for row in table.rows], [row.number for row in table.rows], table.columns, dtype=str)

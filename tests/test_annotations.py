@@ -80,6 +80,16 @@ def test_a_missing_table_is_named(cells, tmp_path):
         annotations.join(cells, tmp_path / "nowhere.csv")
 
 
+@pytest.mark.parametrize("texts, read", [
+    (["01", "02"], ["01", "02"]), (["007", "12"], ["007", "12"]), (["TRUE", "FALSE"], ["TRUE", "FALSE"]),
+    (["9" * 23, "1"], ["9" * 23, "1"]), (["0_5", "1"], ["0_5", "1"]),
+    (["1", "20"], [1, 20]), (["0.5", "-1e-3"], [0.5, -0.001]), (["1.0", "2.5"], [1.0, 2.5]),
+])
+def test_only_what_is_written_as_a_number_becomes_one(cells, tmp_path, texts, read):
+    table = write(tmp_path, f"well,Value\nA01,{texts[0]}\nA02,{texts[1]}\n")
+    assert annotations.join(cells, table)["Metadata_Value"].tolist() == [read[0]] * 3 + [read[1]] * 3
+
+
 def test_a_class_called_none_is_not_missing(cells, tmp_path):
     joined = annotations.join(cells, write(tmp_path, "well,Treatment\nA01,None\nA02,NA\n"))
     assert joined["Metadata_Treatment"].tolist() == ["None"] * 3 + ["NA"] * 3
@@ -104,7 +114,7 @@ def test_numbers_of_a_parquet_file_are_texts(cells, tmp_path, site):
 
 
 @pytest.mark.parametrize(("text", "words"), [
-    ("field,y,x,score\nf1,10,50,a\nf1,,50,b\n", "column y, row 3: 'nan'; allowed: a number"),
+    ("field,y,x,score\nf1,10,50,a\nf1,,50,b\n", "column y, row 3: ''; allowed: a number"),
     ("field,y,x,score\nf1,10,left,a\n", "column x, row 2: 'left'; allowed: a number"),
     ("", "cannot be read as CSV or Parquet"),
     ("\n\n", "cannot be read as CSV or Parquet"),

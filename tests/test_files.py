@@ -123,6 +123,12 @@ def test_csv_disarms_text_that_a_spreadsheet_would_run_and_leaves_numbers(tmp_pa
     assert pd.read_csv(path)["number"].dtype == float
 
 
+def test_parts_of_file_names_differ_whatever_the_length_and_the_capitals():
+    assert files.distinct(["G1_S", "g1_s", "G2", "G1_S"], taken=["g2"]) == ["G1_S", "g1_s_2", "G2_2", "G1_S_3"]
+    long = files.distinct(["\u00e9" * 200, "\u00e9" * 300])
+    assert long == ["\u00e9" * 50, "\u00e9" * 50 + "_2"]
+
+
 def test_sha256_of_a_known_content(tmp_path):
     path = tmp_path / "abc"
     path.write_bytes(b"abc")  # first example of FIPS 180-4

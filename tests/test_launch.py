@@ -9,6 +9,7 @@ import sys
 import pytest
 
 import launch
+from cellcycle_jax.errors import UsageError
 from configs import base
 from configs.load import fields, load
 
@@ -70,6 +71,25 @@ def test_values_take_the_type_of_the_default():
     assert config.train.balance is False and config.train.steps == 7
     assert load(ROOT / "configs/default.py", ["--config.data.channels=('DNA',)"]).data.channels == ("DNA",)
     assert load(ROOT / "configs/default.py", ["--config.data.channels=DNA"]).data.channels == ("DNA",)
+
+
+@pytest.mark.parametrize("text, names", [("405,488", ("405", "488")), ("(405, 'GFP')", ("405", "GFP")),
+                                         ("01,02", ("01", "02")), ("405", ("405",))])
+def test_names_that_are_numbers_are_texts(text, names):
+    config = load(ROOT / "configs/data/nf1.py", [f"--config.channels.stains={text}"], base.preparation)
+    assert config.channels.stains == names
+
+
+@pytest.mark.parametrize("kind, field, value, allowed", [
+    (base.training, "data.channels", "{}", "texts"), (base.training, "data.channels", "([1],)", "texts"),
+    (base.training, "data.cell_lines", "(1.5,)", "texts"),
+    (base.preparation, "split.fractions", "('a',1,2)", "numbers"),
+    (base.simulation, "cells_per_field", "('a',1)", "numbers"), (base.simulation, "nuisance.blur_um", "a,b", "numbers"),
+])
+def test_elements_of_another_type_are_refused(kind, field, value, allowed):
+    path = {base.training: "default.py", base.preparation: "data/nf1.py", base.simulation: "simulate.py"}[kind]
+    with pytest.raises(UsageError, match=f"config.{field}.*allowed: {allowed}"):
+        load(ROOT / "configs" / path, [f"--config.{field}={value}"], kind)
 
 
 def config_files():

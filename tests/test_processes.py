@@ -86,7 +86,8 @@ def _runs(pid):
 
 def start(folder):
     """A command whose two workers wait; its process, and theirs."""
-    code = ("import sys; from tests import test_processes as t; from data_prep import processes\n"
+    code = ("import signal; from tests import test_processes as t; from data_prep import processes\n"
+            "signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell in the background lets it be ignored\n"
             f"if __name__ == '__main__': list(processes.each(t.waits, range(2), {str(folder)!r}, 2))")  # fmt: skip
     path = folder / "command.py"
     path.write_text(code)

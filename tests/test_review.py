@@ -72,3 +72,20 @@ def test_unknown_cells_and_classes_are_refused_by_name(table, tmp_path, row, wor
     (tmp_path / "bad.csv").write_text(f"{schema.CELL_ID},{review.CORRECTED}\n{row}\n")
     with pytest.raises(InputRefused, match=word):
         correct(table, tmp_path / "bad.csv")
+
+
+def test_two_words_for_one_cell_are_refused_and_the_same_word_twice_is_not(table, tmp_path):
+    path = tmp_path / "labels.csv"
+    path.write_text(f"{schema.CELL_ID},{review.CORRECTED}\na,G2\na,G2\n")
+    assert review.read_corrections(path, ("G1/S", "G2")) == {"a": "G2"}
+    path.write_text(f"{schema.CELL_ID},{review.CORRECTED}\na,G2\na,none\n")
+    with pytest.raises(InputRefused, match="line 3: cell 'a' is 'none' here and 'G2' above"):
+        review.read_corrections(path, ("G1/S", "G2"))
+
+
+@pytest.mark.parametrize("name", [schema.CELL_ID, review.CORRECTED])
+def test_two_columns_of_one_name_are_refused(tmp_path, name):
+    path = tmp_path / "labels.csv"
+    path.write_text(f"{schema.CELL_ID},{review.CORRECTED},{name}\na,G2,G2\n")
+    with pytest.raises(InputRefused, match=f"two columns are named '{name}'"):
+        review.read_corrections(path, ("G1/S", "G2"))

@@ -8,7 +8,7 @@ import re
 import numpy as np
 import pandas as pd
 
-from cellcycle_jax import data, run, schema
+from cellcycle_jax import data, files, run, schema
 from cellcycle_jax.explain import methods
 from cellcycle_jax.report import figures, gallery
 
@@ -49,11 +49,12 @@ def draw_galleries(folder, crops, images, maps, prob, channels) -> None:
     for old in folder.glob("gradcam_*.png"):
         old.unlink()
     names, predicted = list(crops.classes), prob.argmax(1)
-    for p, name in enumerate(names):
+    parts = files.distinct([slug(name) for name in names], taken=["mean"])
+    for p, (name, part) in enumerate(zip(names, parts, strict=True)):
         if len(rows := choose_rows(crops.label, prob, p)):
             cells = [_cell(crops, images, maps, prob, n) for n in rows]
             figure = gallery.gallery(cells, channels, names, f"Cells labelled {name}")
-            figures.save(figure, folder / f"gradcam_{slug(name)}.png")
+            figures.save(figure, folder / f"gradcam_{part}.png")
     given = [p for p in range(len(names)) if np.isfinite(mean_map(maps[predicted == p, p])).all()]
     if given:
         mean = np.stack([mean_map(maps[predicted == p, p]) for p in given])
