@@ -54,7 +54,7 @@ def main(argv=None, hint: bool = True) -> int:
         arguments = _parsed(words)
         with terminal.collected_warnings():
             code = COMMANDS[command][0](arguments) or 0
-        if hint and command in NEXT:
+        if hint and command in NEXT and code in (0, EXIT_QUARANTINED):
             _say(NEXT[command](arguments))
         return code
     except KeyboardInterrupt:
@@ -188,7 +188,10 @@ def run(arguments):
     """All of it for your own fields: prepare, train, evaluate, explain, discover, report; goes on where it stopped."""
     from experiments import whole_way
 
-    training = _config(arguments.training, (), base.training)
+    try:
+        training = _config(arguments.training, (), base.training)
+    except UsageError as error:
+        raise UsageError(str(error).replace("--config=", "--training=", 1)) from None
     prepared_by = [f"--config={arguments.config_file}", *arguments.rest]
     return whole_way.run(_folder("--fields", arguments.fields), arguments.config, prepared_by, training,
                          arguments.training, _new_folder(arguments.out), _step)
@@ -289,7 +292,7 @@ KINDS = {"simulate": base.simulation, "prepare": base.preparation, "train": base
 
 
 def _after_simulate(arguments):
-    name = pathlib.Path(arguments.out).name
+    name = pathlib.Path(arguments.out).absolute().name
     return "next: " + _typed("prepare", "--config=configs/data/simulated.py", f"--fields={arguments.out}",
                              f"--out=data/{name}")
 
@@ -298,7 +301,7 @@ def _after_prepare(arguments):
     if arguments.config.phase.method == "none":
         return (f"look at {arguments.out}/qc; without labels nothing can be trained on it (config.phase.method), and "
                 "predict takes the fields as they are")
-    workdir = f"--workdir=runs/{pathlib.Path(arguments.out).name}"
+    workdir = f"--workdir=runs/{pathlib.Path(arguments.out).absolute().name}"
     return (f"look at {arguments.out}/qc, then: "
             f"{_typed('train', '--config=configs/default.py', f'--data={arguments.out}', workdir)}")
 
@@ -392,6 +395,9 @@ def _parsed(words):
                  and not word.startswith("--config.")]:  # fmt: skip
         raise UsageError(f"{empty[0]} is empty; write a value behind it (is a shell variable unset?), or leave it out")
     arguments, rest = _parser().parse_known_args(words)
+    if words and words[0].startswith("-") and not arguments.command:
+        raise UsageError(f"{words[0]}: no such flag{terminal.nearest(words[0][2:], ('version', 'help'), '--')}; name a "
+                         f"command first: {', '.join(COMMANDS)}")
     if not arguments.command:
         raise UsageError(f"name a command: {', '.join(COMMANDS)}; --help explains them")
     flags = COMMANDS[arguments.command][1]
@@ -416,7 +422,8 @@ def _refuse_unknown(command, flags, rest):
         if name.startswith("--config.") and "config" in flags:
             continue
         if name.startswith("--config"):
-            raise UsageError(f"{name}: {command} takes no config; it works with that of the run")
+            why = "it has configs of its own" if command == "demo" else "it works with that of the run"
+            raise UsageError(f"{name}: {command} takes no config; {why}")
         if not name.startswith("--"):
             raise UsageError(f"{word}: {command} takes no such argument; flags are written --name=value")
         raise UsageError(f"{word}: {command} takes no such flag{terminal.nearest(name[2:], flags, '--')}; "
@@ -443,7 +450,10 @@ def _use_devices():
 
 def _folder(flag, path):
     if not pathlib.Path(path).is_dir():
-        raise InputRefused(f"{flag}={path}: no such folder")
+        what = "is a file; name a folder" if pathlib.Path(path).is_file() else "no such folder"
+        if str(path).startswith("~"):
+            what += "; a shell replaces ~ only where the flag and the path are two words, so write the whole path"
+        raise InputRefused(f"{flag}={path}: {what}")
     return path
 
 

@@ -105,11 +105,15 @@ def identity(data_dir) -> str:
     """SHA-256 of DATA/provenance.json, which `prepare` writes last and which holds the hash of its table.
 
     Raises:
-        StoredStateRefused: there is none, so the folder is no finished data set.
+        StoredStateRefused: there is none, so the folder is no finished data set; or it is damaged.
     """
-    path = pathlib.Path(data_dir) / PROVENANCE
-    _require_provenance(path)
-    return files.sha256(path)
+    provenance(data_dir)
+    return files.sha256(pathlib.Path(data_dir) / PROVENANCE)
+
+
+def is_data_set(data_dir) -> bool:
+    """Whether a folder is what `prepare` finished, damaged or not."""
+    return (pathlib.Path(data_dir) / PROVENANCE).is_file()
 
 
 def provenance(data_dir) -> dict:
@@ -123,9 +127,8 @@ def provenance(data_dir) -> dict:
     try:
         made = files.read_json(path)
         config = made["config"]
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise StoredStateRefused(f"{path}: damaged ({type(error).__name__}: {error}); run `launch.py prepare` "
-                                 "again") from None
+    except (ValueError, KeyError) as error:
+        raise _damaged(path, error) from None
     return {"notes": [], **made, "config": stored_config.read(config, stored_config.PREPARATION, f"{path}: config")}
 
 
@@ -140,9 +143,13 @@ def recorded_sha256(data_dir, name: str) -> str | None:
         return None
     try:
         return files.read_json(path).get("sha256", {}).get(name)
-    except (ValueError, AttributeError, RecursionError) as error:
-        raise StoredStateRefused(f"{path}: damaged ({type(error).__name__}: {error}); run `launch.py prepare` "
-                                 "again") from None
+    except (ValueError, AttributeError) as error:
+        raise _damaged(path, error) from None
+
+
+def _damaged(path, error):
+    return StoredStateRefused(f"{path}: damaged ({type(error).__name__}: {error}); restore it from a copy, or run "
+                              "`launch.py prepare` again")
 
 
 def _require_provenance(path):
@@ -223,6 +230,17 @@ def take_lines(crops: Crops, lines) -> Crops:
     return take(crops, rows_of_lines(crops, lines)) if lines else crops
 
 
+def refuse_marker(name: str, markers) -> None:
+    """Refuse to show a channel to a model that labels the cells.
+
+    Raises:
+        UsageError: names it.
+    """
+    if name in markers:
+        raise UsageError(f"data.channels: {name!r} labels the cells and is never shown to a model; name others, or "
+                         "none for all but the markers")
+
+
 def channel_indices(crops: Crops, names=()) -> tuple[int, ...]:
     """Positions of the channels that a model sees.
 
@@ -239,9 +257,8 @@ def channel_indices(crops: Crops, names=()) -> tuple[int, ...]:
         raise InputRefused(f"data.channels: every channel labels the cells ({', '.join(crops.channels)}); nothing is "
                            "left to show")
     names = list(names) or allowed
-    if shown := [name for name in names if name in crops.markers]:
-        raise UsageError(f"data.channels: {shown[0]!r} labels the cells and is never shown to a model; "
-                         f"allowed: {', '.join(allowed)}")
+    for name in names:
+        refuse_marker(name, crops.markers)
     if missing := [name for name in names if name not in allowed]:
         raise InputRefused(f"data.channels: {', '.join(missing)} not in the data set; found: {', '.join(allowed)}")
     if len(set(names)) < len(names):

@@ -143,9 +143,11 @@ def _write(folder: pathlib.Path, features: pd.DataFrame, pairs: pd.DataFrame, su
     files.write_sealed_json(folder / "pair.json", summary)
 
 
-def _read_confidence(path: pathlib.Path) -> pd.Series:
+def _read_confidence(path: pathlib.Path, recorded: str | None) -> pd.Series:
     if not path.is_file():
         raise StoredStateRefused(f"{path}: no such file; run evaluate on this run folder first")
+    if recorded and files.sha256(path) != recorded:
+        raise StoredStateRefused(f"{path}: not what evaluate wrote; run evaluate on this run folder again")
     try:
         predictions = pd.read_parquet(path, columns=[schema.CELL_ID, "calibrated"])
     except Exception as error:  # pyarrow raises many kinds for damaged bytes and for a missing column
@@ -154,12 +156,13 @@ def _read_confidence(path: pathlib.Path) -> pd.Series:
     return predictions.drop_duplicates(schema.CELL_ID).set_index(schema.CELL_ID)["calibrated"]
 
 
-def _read_step(workdir: pathlib.Path) -> int:
-    """Step of the weights that the validation predictions are from."""
+def _read_evaluation(workdir: pathlib.Path) -> tuple[int, str | None]:
+    """Step of the weights that the validation predictions are from, and the SHA-256 of these, None where unknown."""
     path = workdir / "evaluation_validation.json"
     try:
-        return files.read_json(path)["step"]
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        found = files.read_json(path)
+        return found["step"], found.get("predictions_sha256")
+    except (FileNotFoundError, ValueError, KeyError):
         raise StoredStateRefused(f"{path}: missing or damaged; run evaluate on this run folder again") from None
 
 
@@ -179,7 +182,8 @@ def run_discover(workdir) -> dict:
     channels = [c for c in training["data"]["channels"] or config["channels"] if c not in markers]
     data_dir, classes = pathlib.Path(config["data_dir"]), config["classes"]
     wanted = training["data"]["cell_lines"]
-    confidence = _read_confidence(workdir / "predictions_validation.parquet")
+    step, recorded = _read_evaluation(workdir)
+    confidence = _read_confidence(workdir / "predictions_validation.parquet", recorded)
     cells = table.unlocked(table.load_cells(data_dir))
     cells = cells[cells[schema.CELL_LINE].isin(list(wanted))] if wanted else cells
     return discover(
@@ -188,5 +192,5 @@ def run_discover(workdir) -> dict:
         candidates=training["discover"]["candidates"], bootstraps=training["evaluate"]["bootstraps"],
         seed=training["seed"], units=files.read_units(data_dir / "cells.parquet"),
         level=training["evaluate"]["confidence"],
-        circular=table.label_intensity(data_dir), about={"step": _read_step(workdir), "run_id": config["run_id"]},
+        circular=table.label_intensity(data_dir), about={"step": step, "run_id": config["run_id"]},
     )  # fmt: skip

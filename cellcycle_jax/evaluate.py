@@ -58,8 +58,9 @@ def evaluate(workdir, final: bool = False) -> None:
     result = {"split": split, "group_by": crops.group_by, "temperature": temperature, "step": run.step, **result,
               "notes": notes(run, crops, split)}
     for name in (f"_{split}", ""):
-        files.write_table(predictions, workdir / f"predictions{name}.parquet")
-        files.write_sealed_json(workdir / f"evaluation{name}.json", result)
+        path = workdir / f"predictions{name}.parquet"
+        files.write_table(predictions, path)
+        files.write_sealed_json(workdir / f"evaluation{name}.json", result | {"predictions_sha256": files.sha256(path)})
     if not final:
         predictor.freeze(run, crops, predicted, result)
     _say(result)

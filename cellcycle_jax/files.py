@@ -94,14 +94,19 @@ def write_sealed_json(path, value: dict) -> None:
     write_json(path, value | {SEAL: _seal_of(value)})
 
 
-def read_json(path):
-    """The value stored in a JSON file.
+def read_json(path) -> dict:
+    """The object stored in a JSON file.
 
     Raises:
-        ValueError: it is no JSON, or its seal does not fit.
+        ValueError: it is no JSON, or no object, or its seal does not fit.
     """
-    value = json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
-    if isinstance(value, dict) and SEAL in value:
+    try:
+        value = json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    if not isinstance(value, dict):
+        raise ValueError(f"holds {type(value).__name__} instead of an object")
+    if SEAL in value:
         seal = value.pop(SEAL)
         if seal != _seal_of(value):
             raise ValueError("not what was written: it was changed or damaged")

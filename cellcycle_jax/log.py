@@ -29,13 +29,15 @@ def append(workdir, record: dict) -> None:
 
 
 def read(workdir) -> list[dict]:
-    """The records of RUN/metrics.jsonl; a line that a crash cut off is left out."""
+    """The records of RUN/metrics.jsonl; a line that a crash cut off, or that is damaged, is left out."""
     path, records = pathlib.Path(workdir) / METRICS, []
-    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
+    for line in path.read_bytes().splitlines() if path.is_file() else ():
         try:
-            records.append(json.loads(line))
-        except json.JSONDecodeError:
+            record = json.loads(line)
+        except (ValueError, RecursionError):
             continue
+        if isinstance(record, dict):
+            records.append(record)
     return records
 
 

@@ -83,12 +83,10 @@ def load_run(workdir, finished: bool = False) -> Run:
 def _require_data(record, workdir) -> None:
     """Refuse to go on without the data set of a run, and say how to name the place to which it was moved."""
     place = record["data_dir"]
-    try:
-        same = data.identity(place) == record["data_sha256"]
-    except StoredStateRefused:
+    if not data.is_data_set(place):
         raise StoredStateRefused(f"{place}: the data set of {workdir} is not there; if it was moved, say where: "
-                                 f"`launch.py evaluate --workdir={workdir} --data=DIR`") from None
-    if not same:
+                                 f"`launch.py evaluate --workdir={workdir} --data=DIR`")
+    if data.identity(place) != record["data_sha256"]:
         raise StoredStateRefused(f"{place}: is not the data set that {workdir} was trained on, so its splits may "
                                  "differ; say where that one is with --data=DIR, or train again")
 

@@ -39,9 +39,7 @@ def describe(config, data_dir, crops: data.Crops) -> dict:
         UsageError, InputRefused: the channels asked for do not fit, or the model is too deep for the crops.
     """
     size = crops.image.shape[1]
-    if 2 ** (config.model.depth + 1) > size:
-        raise UsageError(f"config.model.depth={config.model.depth} halves crops of {size} px "
-                         f"{config.model.depth + 1} times; at most {size.bit_length() - 2} is allowed")
+    refuse_depth(config.model.depth, size)
     record = {
         "training": json.loads(json.dumps(config.to_dict())),
         "channels": [crops.channels[i] for i in data.channel_indices(crops, config.data.channels)],
@@ -51,6 +49,17 @@ def describe(config, data_dir, crops: data.Crops) -> dict:
         "data_sha256": data.identity(data_dir),
     }
     return {**record, "run_id": hash_of(record), "data_dir": str(pathlib.Path(data_dir).absolute())}
+
+
+def refuse_depth(depth: int, size: int) -> None:
+    """Refuse a model that halves crops of `size` px more often than they can be.
+
+    Raises:
+        UsageError: names the depth that is allowed.
+    """
+    if 2 ** (depth + 1) > size:
+        raise UsageError(f"config.model.depth={depth} halves crops of {size} px {depth + 1} times; at most "
+                         f"{size.bit_length() - 2} is allowed")
 
 
 def describe_cohort(records: dict) -> dict:
@@ -132,7 +141,7 @@ def _stored(path) -> dict:
             wanted = _require_whole(record)
         if record["run_id"] != wanted:
             raise ValueError(f"run_id is {record['run_id']!r}, but the rest has the hash {wanted}")
-    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, TypeError, AttributeError) as error:
         advice = ADVICE[path.name].format(folder=path.parent)
         raise StoredStateRefused(f"{path}: damaged or changed ({error}); {advice}") from None
     return record
@@ -146,6 +155,8 @@ def _require_fields(record, names):
 def _require_whole(record) -> str:
     """The hash of a run's record, which must be its run_id."""
     _require_fields(record, FIELDS[CONFIG])
+    if not isinstance(record["data_dir"], str) or not record["data_dir"]:
+        raise ValueError(f"data_dir is {record['data_dir']!r} instead of a path")
     wanted = hash_of(record)
     if record["run_id"] != wanted:
         raise ValueError(f"run_id is {record['run_id']!r}, but the rest has the hash {wanted}")

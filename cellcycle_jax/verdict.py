@@ -5,6 +5,7 @@ that tells the classes by something that is not the cell, no prediction is a dec
 """
 
 import dataclasses
+import math
 
 CHANCE, SHORTCUT, NOT_EXPLAINED = "chance", "shortcut", "not explained"
 WITHHELD = "not relied on"  # why a cell gets no decision
@@ -49,8 +50,16 @@ def verdict_of(explained: dict | None, validation: dict, classes) -> Verdict:
         return Verdict(explained["status"], f"{explained['sentence']} {known}.", True)
     if low is not None and low <= chance:
         return Verdict(CHANCE, f"{known} ({low:.2f} to {score['high']:.2f}), which cannot be told from chance.", True)
+    if low is None and score["value"] - _widest_error(validation["n_cells"]) <= chance:
+        return Verdict(CHANCE, f"{known}, of {validation['n_groups']} groups, which cannot be told from chance, not "
+                       "even if each cell counted by itself.", True)
     doubt = "" if low is not None else f", of {validation['n_groups']} groups: too few to tell it from chance"
     if explained is None:
         return Verdict(NOT_EXPLAINED, f"Whether it reads the cell was not asked (`launch.py explain`). {known}{doubt}.",
                        False)  # fmt: skip
     return Verdict(explained["status"], f"{explained['sentence']} {known}{doubt}.", False)
+
+
+def _widest_error(n_cells: int) -> float:
+    """Half of the widest 95 % interval that a share of so many independent cells can have."""
+    return 1.96 * 0.5 / math.sqrt(n_cells) if n_cells else math.inf

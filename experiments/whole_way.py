@@ -7,11 +7,22 @@ import pathlib
 import shutil
 import time
 
-from cellcycle_jax import files
-from cellcycle_jax.errors import EXIT_QUARANTINED, UsageError
+from cellcycle_jax import data, files, run_record, stored_config
+from cellcycle_jax.allowed import check_config
+from cellcycle_jax.errors import EXIT_QUARANTINED, StoredStateRefused, UsageError
 
 STATE = "run.json"  # what was asked for, and which commands are finished
 ABOUT_RUN = ("evaluate", "explain", "discover", "report")
+# command -> the file by which one sees that what it made is still there
+MADE = {
+    "prepare": "data/provenance.json",
+    "train": "run/config.json",
+    "evaluate": "run/evaluation_validation.json",
+    "explain": "run/explain/passport.json",
+    "discover": "run/features/pair.json",
+    "report": "run/report.html",
+}
+HOW = ("workers", "scheduler")  # fields of preparation that change no result
 
 # folder of a demo -> what shows that a command of ours made it
 DEMO_MARKS = {
@@ -36,12 +47,14 @@ def run(fields, preparation, prepared_by, training, training_file, out, step) ->
         The exit code: 0, that of the first command that failed, or 4 where files were set aside.
 
     Raises:
-        UsageError: the folder holds the work of other fields or configs.
+        UsageError: a training config that cannot be, or that does not fit the preparation; the folder holds the work of
+            other fields or configs.
+        StoredStateRefused: run.json is damaged.
     """
     out = pathlib.Path(out)
-    asked = {"fields": str(pathlib.Path(fields).absolute()), "preparation": preparation.to_dict(),
-             "training": training.to_dict()}  # fmt: skip
-    asked = files.plain(asked)
+    if preparation.phase.method != "none":
+        _refuse_training(training, preparation)
+    asked = _asked(fields, preparation.to_dict(), training.to_dict())
     finished = _finished(out, asked)
     commands = {"prepare": ["prepare", *prepared_by, f"--fields={fields}", f"--out={out / 'data'}", "--overwrite"]}
     if preparation.phase.method != "none":  # without labels there is nothing to train
@@ -62,20 +75,40 @@ def run(fields, preparation, prepared_by, training, training_file, out, step) ->
     return result
 
 
+def _refuse_training(training, preparation):
+    """Say before anything is prepared what training would say after it."""
+    check_config(training)
+    run_record.refuse_depth(training.model.depth, preparation.crop.size_px)
+    for name in training.data.channels:
+        data.refuse_marker(name, preparation.channels.markers)
+
+
+def _asked(fields, preparation, training) -> dict:
+    """What was asked for, in a form that is the same however it is written, with all fields of today."""
+    preparation = stored_config.read(files.plain(preparation), stored_config.PREPARATION, f"{STATE}: preparation")
+    training = stored_config.read(files.plain(training), stored_config.TRAINING, f"{STATE}: training")
+    return {"fields": str(pathlib.Path(fields).resolve()), "preparation": preparation, "training": training}
+
+
 def _finished(out, asked) -> list[str]:
-    """The commands that an earlier call has finished in this folder; one for other fields or configs is refused."""
+    """The commands that an earlier call has finished in this folder, up to the first whose work is gone."""
     path = out / STATE
     if not path.is_file():
         return []
     try:
         kept = files.read_json(path)
         before, finished = dict(kept["asked"]), list(kept["finished"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise UsageError(f"{path}: damaged ({type(error).__name__}: {error}); name a new --out") from None
-    differing = [name for name in asked if before.get(name) != asked[name]]
+        before = _asked(before["fields"], before["preparation"], before["training"])
+    except (ValueError, KeyError, TypeError, StoredStateRefused) as error:
+        raise StoredStateRefused(f"{path}: damaged ({type(error).__name__}: {error}); restore it from a copy, or "
+                                 "delete it, and all is done again") from None
+    for name in HOW:
+        before["preparation"][name] = asked["preparation"][name]
+    differing = [name for name in asked if before[name] != asked[name]]
     if differing:
         raise UsageError(f"--out={out} holds the work of other {' and '.join(differing)}; name a new --out")
-    return finished
+    gone = [number for number, name in enumerate(finished) if not (out / MADE[name]).is_file()]
+    return finished[: gone[0]] if gone else finished
 
 
 def demo(out, overwrite: bool, step) -> int:

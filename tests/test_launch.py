@@ -9,9 +9,11 @@ import sys
 import pytest
 
 import launch
+from cellcycle_jax import files
 from cellcycle_jax.errors import UsageError
 from configs import base
 from configs.load import fields, load
+from experiments import whole_way as whole_way_of
 
 ROOT = pathlib.Path(__file__).parents[1]
 
@@ -211,11 +213,16 @@ def test_overwriting_a_demo_leaves_folders_of_others(capsys, monkeypatch, tmp_pa
 
 
 def steps_that_do_nothing(monkeypatch, code=lambda command: 0):
-    """The words of each command that is given, in a list; none does anything but return `code(command)`."""
+    """The commands that are given, in a list; each leaves the file that shows its work and returns `code(command)`."""
     done = []
     for command in set(launch.COMMANDS) - {"demo", "run"}:
         def step(arguments, command=command):
             done.append(command)
+            if command in whole_way_of.MADE:
+                folder = pathlib.Path(vars(arguments).get("workdir") or arguments.out)
+                made = folder / pathlib.Path(*pathlib.Path(whole_way_of.MADE[command]).parts[1:])
+                made.parent.mkdir(parents=True, exist_ok=True)
+                made.touch()
             return code(command)
 
         monkeypatch.setitem(launch.COMMANDS, command, (step, launch.COMMANDS[command][1]))
@@ -233,13 +240,47 @@ def whole_way(capsys, tmp_path, *flags, config="configs/data/simulated.py"):
 
 def test_run_does_every_command_once_and_goes_on_where_it_stopped(capsys, monkeypatch, tmp_path):
     done = steps_that_do_nothing(monkeypatch, lambda command: 6 if command == "train" else 0)
-    assert whole_way(capsys, tmp_path)[0] == 6 and done == WHOLE[:2]
+    code, said = whole_way(capsys, tmp_path)
+    assert code == 6 and done == WHOLE[:2] and "report.html" not in said.out
     done = steps_that_do_nothing(monkeypatch)
     code, said = whole_way(capsys, tmp_path)
     assert code == 0 and done == WHOLE[1:] and f"open {tmp_path}/out/run/report.html" in said.out
     assert f"$ python launch.py evaluate --workdir={tmp_path}/out/run" in said.out and "next:" not in said.out
     done = steps_that_do_nothing(monkeypatch)
     assert whole_way(capsys, tmp_path)[0] == 0 and done == []
+
+
+@pytest.mark.parametrize("command", WHOLE)
+def test_run_does_again_what_is_gone_and_all_that_follows(capsys, monkeypatch, tmp_path, command):
+    steps_that_do_nothing(monkeypatch)
+    whole_way(capsys, tmp_path)
+    (tmp_path / "out" / whole_way_of.MADE[command]).unlink()
+    done = steps_that_do_nothing(monkeypatch)
+    assert whole_way(capsys, tmp_path)[0] == 0 and done == WHOLE[WHOLE.index(command):]
+
+
+def test_run_goes_on_with_more_workers_another_spelling_and_a_record_of_an_earlier_version(capsys, monkeypatch,
+                                                                                            tmp_path):
+    steps_that_do_nothing(monkeypatch)
+    whole_way(capsys, tmp_path)
+    state = tmp_path / "out" / "run.json"
+    kept = files.read_json(state)
+    del kept["asked"]["preparation"]["projection"], kept["asked"]["training"]["data"]["placement"]
+    files.write_json(state, kept)
+    done = steps_that_do_nothing(monkeypatch)
+    code, said = whole_way(capsys, tmp_path, "--config.workers=1", f"--fields={tmp_path}/out/../fields")
+    assert (code, done) == (0, []), said.err
+
+
+@pytest.mark.parametrize("line, words", [
+    ("c.model.filters = 0", "config.model.filters=0"), ("c.model.depth = 8", "config.model.depth=8 halves crops of"),
+    ("c.data.channels = ('CENPF',)", "'CENPF' labels the cells"), ("c.data.chanels = 1", "--training="),
+])
+def test_run_checks_the_training_before_it_prepares(capsys, monkeypatch, tmp_path, line, words):
+    (tmp_path / "mine.py").write_text(CONFIG.format("training", line))
+    done = steps_that_do_nothing(monkeypatch)
+    code, said = whole_way(capsys, tmp_path, f"--training={tmp_path}/mine.py")
+    assert code == 2 and words in said.err and done == [] and "open" not in said.out
 
 
 def test_run_goes_on_after_files_that_were_set_aside_and_says_so_at_the_end(capsys, monkeypatch, tmp_path):
@@ -269,7 +310,7 @@ def test_a_damaged_record_of_run_is_refused(capsys, monkeypatch, tmp_path, conte
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "run.json").write_text(content)
     code, said = whole_way(capsys, tmp_path)
-    assert code == 2 and "run.json: damaged" in said.err
+    assert code == 5 and "run.json: damaged" in said.err
 
 
 @pytest.mark.parametrize("command, flags, words", [
@@ -306,6 +347,8 @@ def test_from_another_folder_defaults_are_found_and_the_next_command_can_be_type
     (["train", "--config=configs/default.py", "--data=x", "--workdir=x", "--config.train.step=5"], "train.steps"),
     (["train", "--config=configs/default.py", "--data=", "--workdir=x"], "--data= is empty; write a value behind it"),
     (["evaluate", "x"], "x: evaluate takes no such argument; flags are written --name=value"),
+    (["--verison"], "--verison: no such flag; nearest: --version"),
+    (["demo", "--config.x=1"], "demo takes no config; it has configs of its own"),
     (["evaluate", "--workdir=x", "--config.train.steps=5"], "evaluate takes no config; it works with that of the run"),
     ([], "name a command: simulate, prepare"),
 ])

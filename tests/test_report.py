@@ -16,8 +16,10 @@ from cellcycle_jax import files, schema
 from cellcycle_jax.errors import StoredStateRefused
 from cellcycle_jax.explain.passport import FORMAT
 from cellcycle_jax.report import figures, gallery, page, words
+from tests import tiny
 
 CLASSES = ["G1/S", "G2"]
+RUN_ID = tiny.run_record_of("", classes=CLASSES)["run_id"]
 BEST_STEP = 600  # lowest validation loss of `_log`
 
 
@@ -120,14 +122,7 @@ def make_run(root, test=False, line=None):
     for name in ("outlines_HeLa_A01_s1", "contact_G1S", "contact_G2", "marker_HeLa", "label_values",
                  "illumination_plate1_DNA"):
         _picture(data / "qc" / f"{name}.png", name)
-    config = {
-        "data_dir": str(data),
-        "channels": ["DNA", "Golgi"],
-        "classes": CLASSES,
-        "training": {"seed": 0},
-        "run_id": "a1b2c3",
-    }
-    files.write_json(run / "config.json", config)
+    files.write_json(run / "config.json", tiny.run_record_of(data, classes=CLASSES))
     files.write_json(run / "env.json", {"python": "3.12.1", "packages": {"jax": "0.10.2"}})
     event = {"event": "final_opened", "step": BEST_STEP, "time": "2031-05-04T10:00:00Z"}
     opened = [event] if test else []
@@ -148,7 +143,7 @@ def _explained(run, rng):
         c: f"For {c} the model looks 2.3 times as much as by chance at the Golgi (95 % interval 2.1 to 2.5)."
         for c in CLASSES
     }
-    size = {"step": BEST_STEP, "run_id": "a1b2c3", "n_cells": 312, "n_groups": 18, "group_by": "field",
+    size = {"step": BEST_STEP, "run_id": RUN_ID, "n_cells": 312, "n_groups": 18, "group_by": "field",
             "confidence": 0.95, "classes": CLASSES}  # fmt: skip
     notes = ["One pixel of the map covers 4 by 4 pixels of the crop."]
     summary = {**size, "stain": "Golgi", "rows": rows, "sentences": words, "notes": notes}
@@ -186,7 +181,7 @@ def _discovered(run):
                           **bounds, "abs_spearman": 0.21, "n_validation": 812})  # fmt: skip
     files.write_csv(pairs, run / "features" / "pairs.csv")
     _picture(run / "features" / "pair.png", "pair")
-    files.write_json(run / "features" / "pair.json", {"step": BEST_STEP, "run_id": "a1b2c3"})
+    files.write_json(run / "features" / "pair.json", {"step": BEST_STEP, "run_id": RUN_ID})
 
 
 def _sources(text):
@@ -303,10 +298,20 @@ def test_text_from_data_is_not_run(tmp_path):
 
 
 def test_empty_run_names_the_commands(tmp_path):
-    files.write_json(tmp_path / "config.json", {"data_dir": str(tmp_path / "absent"), "channels": [], "classes": []})
+    files.write_json(tmp_path / "config.json", tiny.run_record_of(tmp_path / "absent"))
     text = page.write_report(tmp_path).read_text(encoding="utf-8")
-    for command in ("prepare", "train", "evaluate", "explain", "discover"):
+    for command in ("train", "evaluate", "explain", "discover"):
         assert f"python launch.py {command} " in text
+
+
+def test_a_data_set_that_is_gone_is_said_with_the_flag_that_names_its_place(tmp_path, capsys):
+    gone = tmp_path / "absent"
+    files.write_json(tmp_path / "config.json", tiny.run_record_of(gone))
+    text = page.write_report(tmp_path).read_text(encoding="utf-8")
+    advice = f"launch.py report --workdir={tmp_path} --data=DIR"
+    assert text.count(advice) == 2
+    said = capsys.readouterr().err
+    assert str(gone) in said and advice in said
 
 
 def test_no_run_folder_is_refused(tmp_path):
@@ -315,14 +320,14 @@ def test_no_run_folder_is_refused(tmp_path):
 
 
 def test_damaged_file_is_named(tmp_path):
-    files.write_json(tmp_path / "config.json", {})
+    files.write_json(tmp_path / "config.json", tiny.run_record_of(tmp_path))
     files.write_text(tmp_path / "evaluation_validation.json", "{")
     with pytest.raises(StoredStateRefused, match="evaluation_validation.json"):
         page.write_report(tmp_path)
 
 
 def test_damaged_table_of_cells_is_named(tmp_path):
-    files.write_json(tmp_path / "config.json", {"data_dir": str(tmp_path)})
+    files.write_json(tmp_path / "config.json", tiny.run_record_of(tmp_path))
     files.write_text(tmp_path / "cells.parquet", "damaged")
     with pytest.raises(StoredStateRefused, match="cells.parquet"):
         page.write_report(tmp_path)
@@ -349,7 +354,16 @@ def test_results_of_other_weights_are_marked_in_their_section(written, tmp_path)
     assert text.count("Caution") == 4
 
 
-@pytest.mark.parametrize("content", ['{"data_dir": "x', "[]", "null", "3"])
+def test_a_changed_record_of_the_run_is_refused(tmp_path):
+    run = make_run(tmp_path)
+    record = files.read_json(run / "config.json")
+    record["training"]["evaluate"]["confidence"] = 0.5
+    files.write_json(run / "config.json", record)
+    with pytest.raises(StoredStateRefused, match="config.json: damaged or changed"):
+        page.write_report(run)
+
+
+@pytest.mark.parametrize("content", ['{"data_dir": "x', "[]", "null", "3", "{}", "[" * 100_000])
 def test_a_damaged_record_of_the_run_is_named(tmp_path, content):
     files.write_text(tmp_path / "config.json", content)
     with pytest.raises(StoredStateRefused, match="config.json"):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from cellcycle_jax import files, schema
+from cellcycle_jax import files, run_record, schema
 from cellcycle_jax.data import Crops
 from configs import base
 from data_prep import builder
@@ -73,3 +73,10 @@ def write_data(folder, train=32, validation=16, test=8, size=16, **options):
     metadata = {name: list(value) if isinstance(value, tuple) else value for name, value in METADATA.items()}
     builder.write(folder / "tfds", (size, size, 3), metadata, {split: cells(split, n) for split, n in counts.items()})
     return folder
+
+
+def run_record_of(data_dir, channels=("DNA", "Golgi"), classes=CLASSES) -> dict:
+    """The record of a run with the default training config, as RUN/config.json holds it."""
+    record = {"training": files.plain(base.training().to_dict()), "channels": list(channels), "classes": list(classes),
+              "markers": ["CENPF"], "crop_px": 16, "data_sha256": "0" * 64}
+    return record | {"run_id": run_record.hash_of(record), "data_dir": str(data_dir)}

@@ -7,11 +7,13 @@ evaluation_test.json alone, which exists only after `evaluate --final`. Fixed wo
 import base64
 import json
 import pathlib
+import shlex
+import sys
 
 import jinja2
 import pandas as pd
 
-from cellcycle_jax import files, log, schema, table
+from cellcycle_jax import files, log, run_record, schema, table
 from cellcycle_jax.errors import StoredStateRefused
 from cellcycle_jax.explain.passport import read_passport
 from cellcycle_jax.report import figures, words
@@ -21,6 +23,8 @@ QUALITY = ("outlines", "contact", "marker", "label", "illumination")
 MOST_PICTURES = 6  # of one kind of quality control; a data set can have hundreds
 MOST_FEATURES, MOST_PAIRS = 15, 10
 PASSPORT_PICTURES = ("where", "edits", "faithfulness", "residuals")
+# What the name of a file begins with -> the command that wrote it.
+WRITER = {"evaluation": "evaluate", "summary": "explain", "pair": "discover", "env": "train"}
 CALIBRATION = {"before": "model", "after": "model_calibrated"}  # which scores are without, which with the temperature
 
 
@@ -49,16 +53,21 @@ def write_report(workdir) -> pathlib.Path:
 
 def gather(run: pathlib.Path) -> dict:
     """Everything that the template shows; what is absent is None or empty."""
-    record, events = _json(run / "config.json"), log.read(run)
-    folder = pathlib.Path(record.get("data_dir") or "DATA")
+    record, events = run_record.read(run), log.read(run)
+    folder = pathlib.Path(record["data_dir"])
+    tell_where = f"launch.py report --workdir={shlex.quote(str(run))} --data=DIR"
+    if not (folder / "cells.parquet").is_file():
+        print(f"warning: {folder}: the data set is not there; if it was moved, say where: `{tell_where}`",
+              file=sys.stderr)
     cells, made = _cells(folder), _json(folder / "provenance.json") or {}
     found = [e for e in (_json(run / f"evaluation_{split}.json") for split in ("test", "validation")) if e]
     explain, pair = _json(run / "explain" / "summary.json"), _json(run / "features" / "pair.json")
     hashes = (pair or {}).get("sha256", {})
     ranking, pairs = (_csv(run / "features" / name, hashes.get(name)) for name in ("ranking.csv", "pairs.csv"))
     return {
-        "workdir": str(run), "data_folder": str(folder), "metrics": figures.METRICS, "names": figures.NAMES,
-        "classes": record.get("classes") or [], "channels": record.get("channels") or [], "run": run.name,
+        "workdir": str(run), "data_folder": str(folder), "tell_where": tell_where,
+        "metrics": figures.METRICS, "names": figures.NAMES,
+        "classes": record["classes"], "channels": record["channels"], "run": run.name,
         "sizes": made.get("sizes", []),
         "answer": words.answer(found[0] if found else None, read_passport(run), pairs),
         "data": cells is not None and words.cell_tables(cells, len(made.get("quarantined") or [])),
@@ -211,12 +220,10 @@ def _json(path: pathlib.Path) -> dict | None:
     if not path.is_file():
         return None
     try:
-        value = files.read_json(path)
-        if not isinstance(value, dict):
-            raise ValueError(f"{type(value).__name__} where an object is expected")
-        return value
+        return files.read_json(path)
     except ValueError as error:
-        raise StoredStateRefused(f"{path}: not valid JSON ({error}); run the command that wrote it again") from error
+        command = next((name for start, name in WRITER.items() if path.name.startswith(start)), "prepare")
+        raise StoredStateRefused(f"{path}: damaged ({error}); run `launch.py {command}` again") from error
 
 
 def _csv(path: pathlib.Path, recorded: str | None) -> pd.DataFrame | None:
