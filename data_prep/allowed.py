@@ -9,6 +9,7 @@ from data_prep.reading import channel_names
 from data_prep.reading.calibration import ALLOWED_UM, is_usual
 from data_prep.reading.projection import PROJECTIONS
 from data_prep.segment import SEGMENTERS
+from data_prep.sizes import LARGEST_CROP_PX
 
 
 def _size(value):
@@ -77,12 +78,13 @@ ALLOWED = (
     ("reference.by", "field, plate", lambda v, c: v in ("field", "plate")),
     ("reference.nucleus", "g1_peak, median", lambda v, c: v in ("g1_peak", "median")),
     ("quality.min_area", "0 to below 1", lambda v, c: 0 <= v < 1),
-    ("quality.max_area", "above 1", lambda v, c: v > 1),
+    ("quality.max_area", "above 1", lambda v, c: 1 < v < math.inf),
     ("quality.min_solidity", "0 to below 1", lambda v, c: 0 <= v < 1),
     ("quality.min_focus", "0 to below 1", lambda v, c: 0 <= v < 1),
     ("quality.max_saturated", "0 to 1", lambda v, c: 0 <= v <= 1),
-    ("quality.mitotic_brightness", "above 1", lambda v, c: v > 1),
-    ("crop.size_px", "a multiple of 8 from 16 to 2,048", lambda v, c: 16 <= v <= 2_048 and v % 8 == 0),
+    ("quality.mitotic_brightness", "above 1", lambda v, c: 1 < v < math.inf),
+    ("crop.size_px", f"a multiple of 8 from 16 to {LARGEST_CROP_PX:,}",
+     lambda v, c: 16 <= v <= LARGEST_CROP_PX and v % 8 == 0),
     ("crop.um_per_px", f"0 for the field's pixels, or {_BOUNDS}", lambda v, c: _size(v)),
     ("crop.assumed_um_per_px", f"-1, 0, or {_BOUNDS}", lambda v, c: v == -1 or _size(v)),
     ("crop.body_um", "0 to 1,000 um", lambda v, c: 0 <= v <= 1_000),

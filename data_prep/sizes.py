@@ -19,6 +19,7 @@ SAMPLED = 8  # fields whose nuclei are measured before the others are treated
 OLD_PX_PER_UM = 2.0  # what was assumed of fields without a pixel size before their nuclei were measured
 AS_THEY_ARE = -1.0  # of config.crop.assumed_um_per_px: crops keep the field's pixels, as they did then
 SMALLEST_UM, LARGEST_UM = 4.0, 40.0  # a median nucleus outside this range is no usual one
+LARGEST_CROP_PX = 2048
 MOST_CUT = 0.01  # share of nuclei that may reach beyond their crop without a word
 
 
@@ -87,8 +88,7 @@ def notes(table: pd.DataFrame, config) -> list[str]:
     cut = float((whole["_extent_px"] > size).mean())
     if cut > MOST_CUT:
         wanted = _multiple_of_8(float(whole["_extent_px"].quantile(0.99)) * 1.5)
-        advice = f"set config.crop.size_px={wanted}"
-        advice += " or a larger config.crop.um_per_px" if known else ", or say how large a pixel is (config.pixel_um)"
+        advice = _advice(wanted, known)
         said.append(f"{cut:.0%} of the nuclei are larger than their crop of {size} px, so the network sees the inside "
                     f"of a nucleus instead of a cell: {advice}.")
     if not known and config.crop.assumed_um_per_px != AS_THEY_ARE:
@@ -97,6 +97,15 @@ def notes(table: pd.DataFrame, config) -> list[str]:
                     f"nucleus is {TYPICAL_DIAMETER_UM:g} um across. Lengths are in px. Give config.pixel_um if you "
                     "know it.")
     return said
+
+
+def _advice(size_px, known):
+    """What to change so that crops are large enough."""
+    where = "the pixel size is right (config.pixel_um, or the files)" if known else "nuclei were found (qc/outlines_*)"
+    if size_px > LARGEST_CROP_PX:
+        return f"look whether {where}, or set a larger config.crop.um_per_px"
+    other = "a larger config.crop.um_per_px" if known else "say how large a pixel is (config.pixel_um)"
+    return f"set config.crop.size_px={size_px} or {other}"
 
 
 def _multiple_of_8(size: float) -> int:

@@ -193,3 +193,13 @@ def test_permuted_labels_are_the_same_ones_dealt_out_anew():
     assert 5 < (dealt.label[:34] != crops.label[:34]).sum() < 29  # about half of them have another one now
     assert data.with_labels(crops, "permuted").label.tolist() == dealt.label.tolist()
     assert data.with_labels(crops, "own") is crops and crops.label[:4].tolist() == [0, 1, 0, 1]
+
+
+@pytest.mark.parametrize("content", ["", "{", "null", "[]", '{"config": {}}'])
+def test_a_damaged_provenance_is_noticed_before_training(tmp_path, content):
+    folder = tiny.write_data(tmp_path)
+    assert len(data.identity(folder)) == 64
+    (folder / "provenance.json").write_text(content)
+    assert data.is_data_set(folder)
+    with pytest.raises(StoredStateRefused, match="provenance.json: "):
+        data.identity(folder)

@@ -139,6 +139,16 @@ def test_a_run_folder_that_lacks_something_says_what_to_do(run_folder, name, adv
     assert "\n" not in str(refused.value)
 
 
+def test_predictions_that_evaluate_did_not_write_are_refused(run_folder):
+    path, scores = run_folder / "predictions_validation.parquet", run_folder / "evaluation_validation.json"
+    files.write_json(scores, files.read_json(scores) | {"predictions_sha256": files.sha256(path)})
+    discover.run_discover(run_folder)
+    table = pd.read_parquet(path)
+    files.write_table(table.assign(calibrated=table["calibrated"][::-1].to_numpy()), path)
+    with pytest.raises(StoredStateRefused, match="predictions_validation.parquet: not what evaluate wrote"):
+        discover.run_discover(run_folder)
+
+
 def test_predictions_of_other_cells_are_refused(run_folder):
     other = pd.DataFrame({schema.CELL_ID: ["x"], "calibrated": [0.9]})
     files.write_table(other, run_folder / "predictions_validation.parquet")

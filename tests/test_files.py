@@ -89,6 +89,13 @@ def test_json_takes_numpy_scalars_and_arrays(tmp_path):
     assert found["b"] is True and isinstance(found["i"], int)
 
 
+@pytest.mark.parametrize("content", ["null", "[]", "3", "[" * 100_000, "{"])
+def test_what_is_no_object_is_damaged(tmp_path, content):
+    (tmp_path / "a.json").write_text(content)
+    with pytest.raises(ValueError):
+        files.read_json(tmp_path / "a.json")
+
+
 def test_json_does_not_depend_on_the_order_of_keys(tmp_path):
     files.write_json(tmp_path / "a.json", {"x": 1, "y": 2})
     files.write_json(tmp_path / "b.json", {"y": 2, "x": 1})

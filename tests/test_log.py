@@ -13,6 +13,12 @@ def test_records_are_read_back_and_a_cut_line_is_left_out(tmp_path):
     assert [record["step"] for record in log.read(tmp_path)] == [1, 2]
 
 
+def test_lines_that_are_no_records_are_left_out(tmp_path):
+    lines = (b'{"step": 1}', b"null", b"[]", b"3", b'{"a": "\xff\xfe"}', b"[" * 100_000, b'{"step": 2}')
+    (tmp_path / "metrics.jsonl").write_bytes(b"\n".join(lines) + b"\n")
+    assert log.read(tmp_path) == [{"step": 1}, {"step": 2}]
+
+
 def test_a_record_after_a_line_that_a_kill_cut_off_is_kept(tmp_path, monkeypatch):
     synced = []
     monkeypatch.setattr(log.os, "fsync", synced.append)

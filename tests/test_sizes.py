@@ -59,6 +59,11 @@ def test_nuclei_larger_than_their_crop_are_counted_and_the_size_that_holds_them_
     assert sizes.notes(table(16, extent=too_large, border=(0, 1)), config()) == []  # cut off by the field, not the crop
 
 
+def test_a_crop_that_could_not_be_asked_for_is_not_advised():
+    said = " ".join(sizes.notes(table(16, extent=np.full(100, 5000.0)), config()))
+    assert "the pixel size is right" in said and "size_px=" not in said
+
+
 def test_without_a_pixel_size_lengths_in_px_are_no_um():
     said = sizes.notes(table(210, known=False, extent=[32] * 100), config(**{"crop.assumed_um_per_px": 0.0762}))
     assert len(said) == 1 and "as if one were 0.0762 um" in said[0] and "Lengths are in px" in said[0]

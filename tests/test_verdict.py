@@ -49,6 +49,14 @@ def test_too_few_groups_for_an_interval_are_named():
         assert "of 3 groups: too few to tell it from chance" in found.sentence and not found.withhold
 
 
+@pytest.mark.parametrize("value, cells, withhold", [(0.5, 17, True), (0.6, 17, True), (0.9, 17, False),
+                                                    (0.6, 1000, False), (0.4, 1000, True), (1.0, 0, True)])
+def test_without_an_interval_a_score_at_chance_withholds_even_if_each_cell_counted(value, cells, withhold):
+    known = validation(value, None, None, groups=2) | {"n_cells": cells}
+    found = verdict_of(explained("no_alarm"), known, CLASSES)
+    assert found.withhold is withhold and (found.status == "chance") is withhold
+
+
 def test_a_predictor_keeps_the_first_sentence_and_the_score():
     checks = [{"name": "score above chance", "sentence": "AUROC 0.9."}, {"name": "other", "sentence": "x"}]
     passport = {"status": "caution", "verdict": ["With caution.", "It looks here."], "checks": checks, "step": 60,
