@@ -87,13 +87,17 @@ def gather(
         raise InputRefused(next(iter(quarantined.values())))
     table = work_folder.read(recipe.crops, [file for file in found if file.field_id not in quarantined])
     if table.empty and not only_needed:
-        raise InputRefused(f"--fields={fields_dir}: no nucleus in {len(found)} fields; "
-                           "check config.channels.nucleus and config.segmentation.nucleus_diameter")
+        suspect = "the label images (config.labels_folder)" if config.labels_folder else \
+            "config.channels.nucleus, config.segmentation.nucleus_diameter and the size of a pixel (config.pixel_um)"
+        raise InputRefused(f"--fields={fields_dir}: no nucleus in {len(found)} fields; check {suspect}")
     _refuse_mixed_units(table)
     table[schema.REJECT] = quality.rejections(table, config.channels.nucleus, config.quality) if len(table) else ""
     usable = table[table[schema.REJECT] == ""]
     if usable.empty and not only_needed:
-        raise InputRefused("no usable nucleus: every object was set aside; see the quality section of the config")
+        why = ", ".join(f"{reason} {count}" for reason, count in table[schema.REJECT].value_counts().items())
+        other = ", and whether label images are masks or number their nuclei" if config.labels_folder else ""
+        raise InputRefused(f"no usable nucleus: all {len(table)} objects were set aside ({why}); see the quality "
+                           f"section of the config{other}")
     table = _add_references(table, usable, recipe.channels, config)
     notes = sizes.notes(table, recipe.config)
     dark = _plates_without_light(table, config.illumination)

@@ -12,7 +12,7 @@ from PIL import Image
 
 from tests import foreign_writers as programs
 from tests import raw_tiff
-from tests.raw_tiff import SHORT
+from tests.raw_tiff import ASCII, SHORT
 from tests.test_lengths import SCHEMA
 
 RNG = np.random.default_rng(0)
@@ -112,6 +112,9 @@ FILES = [
     Foreign("no Photometric", raw([PLANE], t262=None), planes(PLANE)),
     Foreign("no RowsPerStrip", raw([PLANE], t278=None), planes(PLANE)),
     Foreign("no SamplesPerPixel", raw([PLANE], t277=None), planes(PLANE)),
+    Foreign("a predictor without compression", raw([PLANE], t317=(SHORT, [2])), planes(PLANE)),
+    Foreign("a date that lies nowhere", raw([PLANE], t306=(ASCII, 20, b"")), planes(PLANE)),
+    Foreign("a private tag that lies nowhere", raw([PLANE], t65000=(ASCII, 20, lambda place: b"")), planes(PLANE)),
     Foreign("big-endian", raw([PLANE], order=">"), planes(PLANE)),
     Foreign("planes one after the other", written(CHANNELS, photometric="minisblack", planarconfig="separate"),
             planes(CHANNELS)),

@@ -105,6 +105,14 @@ def test_masks_are_told_from_numbers_by_the_whole_set(tmp_path, values, masks):
     assert label_images.are_masks(images(tmp_path, *values)) is masks
 
 
+def test_a_mask_among_images_that_number_their_nuclei_is_refused(tmp_path):
+    numbered, mask, one = images(tmp_path, (1, 2, 3), (255, 255, 255), (1,))
+    assert not label_images.are_masks([numbered, mask, one])
+    assert label_images.read(numbered).max() == 3 and label_images.read(one).max() == 1
+    with pytest.raises(InputRefused, match="1.tif: the one number 255 for 6 separate pieces, as in a mask"):
+        label_images.read(mask)
+
+
 def test_images_of_one_bit_are_masks_and_damaged_ones_say_nothing(tmp_path):
     tifffile.imwrite(tmp_path / "bit.tif", placed((1,), bool), photometric="minisblack")
     (tmp_path / "damaged.tif").write_bytes(b"II*")

@@ -75,6 +75,43 @@ def test_several_pictures_in_one_ome_file_are_a_field_each(tmp_path, config):
     assert [f.well for f in found] == ["a_p1", "a_p2"]
 
 
+@pytest.mark.parametrize("names, reduced, fields", [
+    (("cells", "thumbnail"), False, ["a"]), (("cells", "Label image"), False, ["a"]),
+    (("cells", "cells"), False, ["a"]),
+    (("cells", "other"), True, ["a"]), (("cells", "other"), False, ["a_p1", "a_p2"]),
+    (("", ""), False, ["a_p1", "a_p2"]),
+])
+def test_smaller_copies_are_no_fields_and_that_is_said(tmp_path, config, capsys, names, reduced, fields):
+    with tifffile.TiffWriter(tmp_path / "a.ome.tif", ome=True) as writer:
+        for name, image in zip(names, (np.full((8, 10), 7, np.uint16), np.full((4, 5), 9, np.uint16)), strict=True):
+            kind = 1 if reduced and image[0, 0] == 9 else 0
+            writer.write(image, subfiletype=kind, metadata={"axes": "YX", "Name": name, "Channel": {"Name": ["DNA"]}})
+    found = folder.find_fields(tmp_path, config)
+    assert [f.field_id for f in found] == fields
+    assert folder.read(found[0], config).image.max() == 7
+    assert ("1 pictures are thumbnails, labels or overviews" in capsys.readouterr().err) is (len(fields) == 1)
+
+
+@pytest.mark.parametrize("name", ["macro", "label"])
+def test_fields_of_one_size_are_fields_whatever_they_are_called(tmp_path, config, name):
+    with tifffile.TiffWriter(tmp_path / "a.ome.tif", ome=True) as writer:
+        for _ in range(2):
+            writer.write(np.ones((4, 5), np.uint16),
+                         metadata={"axes": "YX", "Name": name, "Channel": {"Name": ["DNA"]}})
+    assert len(folder.find_fields(tmp_path, config)) == 2
+
+
+def test_a_set_whose_metadata_name_the_folder_where_it_was_made_is_read_where_it_lies_now(tmp_path, config):
+    names = ("a_c0.ome.tif", "a_c1.ome.tif")
+    planes = np.arange(40, dtype=np.uint16).reshape(2, 4, 5)
+    ome_set(tmp_path, planes, names, [(names[0], 0, 0), (names[1], 1, 0)])
+    for name in names:
+        xml = tifffile.tiffcomment(tmp_path / name)
+        tifffile.tiffcomment(tmp_path / name, xml.replace('FileName="', 'FileName="C:\\scans\\'))
+    (file,) = folder.find_fields(tmp_path, config)
+    np.testing.assert_array_equal(folder.read(file, config).image, planes.transpose(1, 2, 0))
+
+
 def test_a_file_of_a_set_is_not_taken_for_one_channel(tmp_path, config):
     names = ("a_c0.ome.tif", "a_c1.ome.tif")
     ome_set(tmp_path, np.ones((2, 4, 5), np.uint16), names, [(names[0], 0, 0), (names[1], 1, 0)])

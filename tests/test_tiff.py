@@ -68,9 +68,11 @@ def test_bigtiff_tiles_and_predictors_give_the_same_pixels(tmp_path, stack):
 
 @pytest.mark.parametrize("options, word", [({"photometric": "palette", "colormap": np.zeros((3, 256), np.uint16)},
                                             "palette"), ({"photometric": "miniswhite"}, "inverted"),
+                                           ({"photometric": "cielab"}, "colours are CIELAB"),
                                            ({"photometric": "minisblack", "compression": "jpeg"}, "JPEG")])
 def test_kinds_whose_values_are_not_intensities_are_refused(tmp_path, options, word):
-    tifffile.imwrite(tmp_path / "a.tif", np.zeros((20, 20), np.uint8), **options)
+    shape = (20, 20, 3) if options["photometric"] == "cielab" else (20, 20)
+    tifffile.imwrite(tmp_path / "a.tif", np.zeros(shape, np.uint8), **options)
     with pytest.raises(InputRefused, match=f"a.tif: .*{word}"):
         read_tiff(tmp_path / "a.tif")
 

@@ -16,6 +16,7 @@ from data_prep.reading.formats import read_picture, stem
 from data_prep.reading.listing import readable, text_of
 
 USUAL_IN_MASKS = (1, 255, 65535)
+PIECES_OF_A_MASK = 3  # a nucleus is hardly ever in so many
 HIGHEST_FLOAT = 2**53  # up to here a float is one whole number and no other
 ENDINGS = (".tif", ".tiff", ".png")
 SUFFIX = re.compile(r"_(cp_masks|labels?|masks?|seg)$", re.IGNORECASE)
@@ -84,8 +85,19 @@ def read(path: pathlib.Path, mask: bool = False) -> np.ndarray:
     image = _read(path)
     if mask or image.shared:
         return connected(image.numbers.astype(np.int64), connectivity=1).astype(np.int32)
+    _refuse_mask(image.numbers, path)
     fits = image.numbers.max(initial=0) <= np.iinfo(np.int32).max
     return image.numbers.astype(np.int32) if fits else image.numbers
+
+
+def _refuse_mask(numbers, path):
+    """Refuse a mask where not all images are masks of one value: all of its nuclei would be one."""
+    top = numbers.max(initial=0)
+    if top in USUAL_IN_MASKS and not ((numbers > 0) & (numbers < top)).any():
+        pieces = connected(numbers.astype(np.int64), connectivity=1).max()
+        if pieces >= PIECES_OF_A_MASK:
+            raise InputRefused(f"{path}: the one number {top} for {pieces} separate pieces, as in a mask, but not all "
+                               "label images are masks of one value; make them so, or number the nuclei in all")
 
 
 def are_masks(paths) -> bool:

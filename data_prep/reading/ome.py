@@ -6,6 +6,7 @@ Only what is needed is looked at, since many microscopes write metadata that do 
 
 import dataclasses
 import functools
+import re
 from xml.etree import ElementTree
 
 from cellcycle_jax.errors import InputRefused
@@ -13,6 +14,7 @@ from data_prep.reading import calibration
 from data_prep.reading.calibration import Calibration
 
 MAX_XML = 10_000_000  # characters
+_ASIDE = re.compile(r"(?<![a-z])(?:thumb(?:nail)?|label|macro|overview|preview)(?![a-z])", re.IGNORECASE)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,6 +55,34 @@ def said_of(xml: str, part: int, path) -> Said:
     names = tuple(channel.get("Name", "") for channel in pixels.iterfind("{*}Channel"))
     size = calibration.square(_length(pixels, "PhysicalSizeX"), _length(pixels, "PhysicalSizeY"), path)
     return Said(names if all(names) else (), size, _whole(pixels.get("SignificantBits", "")))
+
+
+def smaller_copies(xml: str, path, reduced=()) -> set[int]:
+    """Numbers of the pictures that are a thumbnail, a label or an overview of a slide, and no field.
+
+    Such a picture is smaller than the largest one, and called so, or as a larger one, or marked as reduced.
+
+    Args:
+        xml: the metadata; path: for the error.
+        reduced: numbers of the pictures whose pages are marked as smaller copies (TIFF's NewSubfileType).
+    """
+    areas, names = [], []
+    for image in root_of(xml, path).iterfind("{*}Image"):
+        pixels = image.find("{*}Pixels")
+        sides = [_whole(pixels.get(side, "")) if pixels is not None else 0 for side in ("SizeX", "SizeY")]
+        areas.append(sides[0] * sides[1])
+        names.append(image.get("Name", ""))
+    found = set()
+    for i, (area, name) in enumerate(zip(areas, names, strict=True)):
+        namesakes = [other for other, called in zip(areas, names, strict=True) if called == name]
+        if area < max(areas) and (i in reduced or _ASIDE.search(name) or (name and area < max(namesakes))):
+            found.add(i)
+    return found
+
+
+def without_folders(xml: str) -> str:
+    """The metadata with the bare names of the files that they name."""
+    return re.sub(r'(FileName="|FileName=\')[^"\']*[\\/]', r"\1", xml)
 
 
 def alone(xml: str, part: int, path) -> str:

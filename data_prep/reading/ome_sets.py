@@ -11,7 +11,7 @@ from typing import NamedTuple
 import tifffile
 
 from cellcycle_jax.errors import InputRefused
-from data_prep.reading import ome
+from data_prep.reading import listing, ome
 from data_prep.reading.damage import damage_refused
 from data_prep.reading.picture import complaints
 
@@ -102,14 +102,34 @@ def refuse_missing(names: list[str], path) -> None:
                                "file, under that name, into the same folder")
 
 
-def files_of_pictures(path) -> list[list[str]]:
-    """As `files_named`, of a file; [] where it has no OME metadata or cannot be read: then `read_tiff` says why."""
+def files_of_pictures(path) -> tuple[list[list[str]], int]:
+    """As `files_named`, of a file, no names for a picture that is no field; and how many of these there are.
+
+    No pictures where the file has no OME metadata or cannot be read: then `read_tiff` says why.
+    """
     try:
         with damage_refused(path, "not a readable TIFF", ""), complaints(), tifffile.TiffFile(path) as tiff:
             description = description_of(tiff, path)
-            return files_named(description, path) if description.xml else []
+            if not description.xml:
+                return [], 0
+            pictures = files_named(description, path)
+            aside = set()
+            if len(pictures) > 1:
+                aside = ome.smaller_copies(description.xml, path, _reduced(tiff, description, path))
+            return [[] if i in aside else names for i, names in enumerate(pictures)], len(aside)
     except InputRefused:
-        return []
+        return [], 0
+
+
+def _reduced(tiff, description, path) -> set[int]:
+    """Numbers of the pictures that begin with a page which the file marks as a smaller copy of another."""
+    found = set()
+    for i, image in enumerate(ome.root_of(description.xml, path).iterfind("{*}Image")):
+        first = image.find("{*}Pixels/{*}TiffData")
+        number = first.get("IFD", "0") if first is not None else ""
+        if number.isdecimal() and int(number) < len(tiff.pages) and tiff.pages[int(number)].is_reduced:
+            found.add(i)
+    return found
 
 
 class Picture(NamedTuple):
@@ -127,7 +147,11 @@ class Picture(NamedTuple):
 
 def pictures_of(paths) -> dict[pathlib.Path, list[Picture]]:
     """The pictures that begin in each TIFF; none in one whose planes belong to a picture that begins in another."""
-    described = {path: files_of_pictures(path) for path in paths}
+    described, with_copies = {}, []
+    for path in paths:
+        described[path], copies = files_of_pictures(path)
+        with_copies += [path] * copies
+    listing.say_left_out(with_copies, "pictures are thumbnails, labels or overviews")
     claimed = collections.defaultdict(set)
     for path, pictures in described.items():
         for names in pictures:
@@ -148,7 +172,8 @@ def _begin_in(path, pictures, claimed):
 
 
 def _inside(name, path):
-    if pathlib.PureWindowsPath(name).name != name:  # knows / and \ as separators
+    base = pathlib.PureWindowsPath(name).name  # knows / and \ as separators
+    if base != name and not (base and pathlib.Path(path).with_name(base).is_file()):
         raise InputRefused(f"{path}: its OME metadata name the file {name!r}; allowed: files of the same folder; "
-                           "export the field again")
-    return name
+                           "copy that file there, or export the field again")
+    return base

@@ -1,6 +1,7 @@
 """One TIFF, BigTIFF, OME-TIFF, MetaMorph STK or Zeiss LSM -> its picture."""
 
 import pathlib
+import re
 
 import numpy as np
 import tifffile
@@ -17,6 +18,9 @@ COMPRESSION_TAG, PHOTOMETRIC_TAG, PALETTE_TAG, EXTRA_SAMPLES_TAG = 259, 262, 320
 _GREY = (PHOTOMETRIC.MINISBLACK, PHOTOMETRIC.MINISWHITE, PHOTOMETRIC.PALETTE, PHOTOMETRIC.CFA)
 _LOSSY = (COMPRESSION.OJPEG, COMPRESSION.JPEG, COMPRESSION.ALT_JPEG, COMPRESSION.JPEG_LOSSY)
 _OPACITY = (1, 2)  # kinds of extra samples
+# Tags of camera, program, date, photographer, colour profile and the like; and the first of those that anyone may use.
+_OF_NO_USE = (271, 272, 305, 306, 315, 316, 700, 33432, 33723, 34377, 34665, 34675, 34853)
+_FREE_TO_USE = 65000
 
 
 def read_tiff(path, part: int | None = None, pages: str = "C", labels: bool = False) -> Picture:
@@ -46,11 +50,23 @@ def read_tiff(path, part: int | None = None, pages: str = "C", labels: bool = Fa
         _check_whole(series, path)
         stack, colour = _ordered(series, pages, path)
         own_bits = min(series.keyframe.bitspersample, type_bits(stack.dtype))
-    if found:
-        raise InputRefused(f"{path}: damaged ({found[0]}); copy the file again")
+    _refuse_complaints(found, path)
     bits = said.bits if stack.dtype.kind in "ui" and 0 < said.bits < own_bits else own_bits
     size = said.calibration
     return Picture(stack, said.channels, size.pixel_um, bits, colour, size.remark)
+
+
+def _refuse_complaints(found, path):
+    """Refuse what tifffile complained of, but for damage in tags that are not read here."""
+    for text in found:
+        tag = re.match(r"<TiffTag.*<tifffile\.TiffTag (\d+) ", text)
+        if tag and (int(tag[1]) in _OF_NO_USE or int(tag[1]) >= _FREE_TO_USE):
+            continue
+        if "series" in text:
+            raise InputRefused(f"{path}: what its description says does not fit its pixels ({text}); if a program has "
+                               "cropped it or taken it from a stack, save it anew without the old description (ImageJ: "
+                               "File > Save As > Tiff), else copy the file again")
+        raise InputRefused(f"{path}: damaged ({text}); copy the file again")
 
 
 def read_pixels(path) -> np.ndarray:
@@ -99,7 +115,7 @@ def _describe(tiff, description, part, path):
         pictures, xml = pictures[part:part + 1], ome.alone(xml, part, path)
     for names in pictures:
         ome_sets.refuse_missing(names, path)
-    tiff.pages.first.description = xml
+    tiff.pages.first.description = ome.without_folders(xml)
     tiff.is_mmstack = tiff.is_ndtiff = False  # Micro-Manager's own index, by which positions are one picture
 
 
@@ -110,6 +126,10 @@ def _check_kind(page, path, labels):
         raise InputRefused(f"{path}: JPEG loses what is measured; export the field without loss, as TIFF")
     if labels:
         return
+    if page.photometric not in (*_GREY, PHOTOMETRIC.RGB):
+        kind = getattr(page.photometric, "name", page.photometric)
+        raise InputRefused(f"{path}: its colours are {kind}, not red, green and blue; export the stains as grey "
+                           "planes, or save it as RGB")
     if page.photometric == PHOTOMETRIC.PALETTE and not _is_grey(page):
         raise InputRefused(f"{path}: palette image, its values are numbers of colours; allowed: grey values; "
                            "save it as grey (ImageJ: Image > Lookup Tables > Grays)")
@@ -171,7 +191,10 @@ def _check_bytes(page, keyframe, number, path):
 
 def _ordered(series, pages, path):
     """The pixels as [C, Z, H, W], and whether C is colour."""
-    axes, stack, page = series.axes, series.asarray(), series.keyframe
+    page = series.keyframe
+    if page.compression == COMPRESSION.NONE:
+        page.predictor = 1  # which only packed pixels have; other programs do not look at it either
+    axes, stack = series.axes, series.asarray()
     if len(axes) != stack.ndim:
         raise InputRefused(f"{path}: damaged (axes {axes} of {stack.ndim} dimensions); copy the file again")
     guessed = _is_guessed_colour(page)
@@ -179,7 +202,7 @@ def _ordered(series, pages, path):
                                               (PHOTOMETRIC_TAG not in page.tags and page.samplesperpixel > 2))
     if "S" in axes and not colour and not guessed:
         stack = _without_opacity(stack, axes.index("S"), page)
-    axes = axes.replace("S", "C").replace("Q", pages).replace("I", pages)
+    axes = axes.replace("S", pages if guessed else "C").replace("Q", pages).replace("I", pages)
     keep = [i for i, n in enumerate(stack.shape) if n > 1 or axes[i] in "YX"]
     stack, axes = stack.reshape([stack.shape[i] for i in keep]), "".join(axes[i] for i in keep)
     if set(axes) - set("CZYX") or len(set(axes)) < len(axes) or not set("YX") <= set(axes):
