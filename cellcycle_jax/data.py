@@ -126,10 +126,13 @@ def provenance(data_dir) -> dict:
     _require_provenance(path)
     try:
         made = files.read_json(path)
-        config = made["config"]
-    except (ValueError, KeyError) as error:
+    except ValueError as error:
         raise _damaged(path, error) from None
-    return {"notes": [], **made, "config": stored_config.read(config, stored_config.PREPARATION, f"{path}: config")}
+    for key in ("config", "channels"):
+        if key not in made:
+            raise _damaged(path, KeyError(key))
+    config = stored_config.read(made["config"], stored_config.PREPARATION, f"{path}: config")
+    return {"notes": [], **made, "config": config}
 
 
 def recorded_sha256(data_dir, name: str) -> str | None:

@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pytest
 
-from cellcycle_jax import data, model_input, records, schema
+from cellcycle_jax import data, files, model_input, records, schema
 from cellcycle_jax.errors import InputRefused, StoredStateRefused, UsageError
 from cellcycle_jax.schema import Compartment
 from tests import tiny
@@ -203,3 +203,12 @@ def test_a_damaged_provenance_is_noticed_before_training(tmp_path, content):
     assert data.is_data_set(folder)
     with pytest.raises(StoredStateRefused, match="provenance.json: "):
         data.identity(folder)
+
+
+def test_a_provenance_without_channels_is_damaged(tmp_path):
+    folder = tiny.write_data(tmp_path)
+    made = files.read_json(folder / "provenance.json")
+    del made["channels"]
+    files.write_json(folder / "provenance.json", made)
+    with pytest.raises(StoredStateRefused, match="damaged .KeyError: 'channels'."):
+        data.provenance(folder)

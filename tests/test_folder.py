@@ -213,6 +213,13 @@ def test_previews_beside_tiffs_are_left_out_and_a_folder_of_png_is_read(tmp_path
     assert "1 files are taken for previews" in capsys.readouterr().err
 
 
+def test_files_of_a_microscope_s_own_format_beside_tiffs_are_told(tmp_path, config, capsys):
+    write(tmp_path / "a.tif")
+    (tmp_path / "b.nd2").touch()
+    assert len(folder.find_fields(tmp_path, config)) == 1
+    assert "1 files are in a microscope's own format" in (said := capsys.readouterr().err) and "b.nd2" in said
+
+
 def test_damaged_files_are_found_quietly_and_refused_when_read(tmp_path, config, capsys):
     (tmp_path / "a.ome.tif").write_bytes(b"II*\0" + bytes(range(200)))
     (file,) = folder.find_fields(tmp_path, config)

@@ -128,6 +128,14 @@ def test_a_folder_that_cannot_be_opened_is_told(tmp_path, monkeypatch):
     assert names(tmp_path) == ["a.tif"] and left_out(tmp_path) == {listing.CLOSED: ["closed"]}
 
 
+def test_a_pipe_is_left_out_and_told_since_reading_it_could_wait_for_ever(tmp_path):
+    touch(tmp_path, "a.tif")
+    os.mkfifo(tmp_path / "pipe.tif")
+    (tmp_path / "linked.tif").symlink_to("pipe.tif")
+    assert names(tmp_path) == ["a.tif"]
+    assert left_out(tmp_path) == {listing.NO_FILES: ["linked.tif", "pipe.tif"]}
+
+
 def test_names_that_are_not_utf_8_become_texts_that_differ_and_can_be_written(tmp_path):
     for letter in (b"\xfc", b"\xe9"):
         os.makedirs(os.fsencode(tmp_path) + b"/Platte_" + letter + b"1")

@@ -26,9 +26,12 @@ WRITTEN = {"qc", "overlays", "tfds", "figures", "explain", "features", "predicto
 
 _UNDECODED = re.compile("[\udc80-\udcff]")  # how Python stands in for bytes of a path that are no UTF-8
 
-NOWHERE, TWICE, OURS, UNSEEN, CLOSED = (
-    "links lead nowhere", "links lead to files or folders that are read already",
-    "folders were written by this program", "files or folders are hidden", "folders cannot be opened")
+NOWHERE = "links lead nowhere"
+TWICE = "links lead to files or folders that are read already"
+OURS = "folders were written by this program"
+UNSEEN = "files or folders are hidden"
+CLOSED = "folders cannot be opened"
+NO_FILES = "are pipes, sockets or devices"  # to read one could wait for ever
 
 
 @dataclasses.dataclass
@@ -109,6 +112,8 @@ def _entries(here, is_root, endings, left_out):
             left_out[NOWHERE].append(path)
         elif ours and entry.name in WRITTEN and entry.is_dir():
             left_out[OURS].append(path)
+        elif not entry.is_dir() and not entry.is_file():
+            left_out[NO_FILES].append(path)
         else:
             counted.append(entry)
     return counted

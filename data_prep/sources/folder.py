@@ -92,6 +92,8 @@ def _pictures(folder, config):
         paths = [path for path in paths if path not in masks]
     if not paths:
         raise InputRefused(f"--fields={folder}: no {', '.join(ENDINGS)} file in it{formats.what_else(listed.files)}")
+    unread = [path for path in listed.files if path.suffix.lower() in formats.MICROSCOPE]
+    say_left_out(unread, "files are in a microscope's own format, which is not read (export them as OME-TIFF),")
     return paths
 
 
