@@ -206,7 +206,8 @@ def _ordered(series, pages, path):
     keep = [i for i, n in enumerate(stack.shape) if n > 1 or axes[i] in "YX"]
     stack, axes = stack.reshape([stack.shape[i] for i in keep]), "".join(axes[i] for i in keep)
     if set(axes) - set("CZYX") or len(set(axes)) < len(axes) or not set("YX") <= set(axes):
-        raise InputRefused(f"{path}: axes {axes}; allowed: C, Z, Y, X; export one time point per file")
+        advice = "export one time point per file" if "T" in axes else "export channels and z planes only"
+        raise InputRefused(f"{path}: axes {axes}; allowed: C, Z, Y, X, each once; {advice}")
     for axis in set("CZ") - set(axes):
         stack, axes = stack[np.newaxis], axis + axes
     return stack.transpose([axes.index(a) for a in "CZYX"]), colour
