@@ -10,6 +10,7 @@ import pathlib
 import secrets
 
 LONGEST_PART = 100  # bytes of a text that a file is named by; file systems take 255 for a whole name
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a text that begins so may be run by a spreadsheet
 SEAL = "seal"  # of a JSON file: the hash of everything else in it
 
 
@@ -138,7 +139,7 @@ def read_units(path) -> dict[str, str]:
 def write_csv(table, path) -> None:
     """Write a pandas table as CSV; a text cell that a spreadsheet would run as a formula gets a leading apostrophe."""
     def harmless(value):
-        return "'" + value if isinstance(value, str) and value[:1] in ("=", "+", "-", "@") else value
+        return "'" + value if isinstance(value, str) and value[:1] in FORMULA else value
 
     with replacing(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")

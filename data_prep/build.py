@@ -12,7 +12,7 @@ import pandas as pd
 
 from cellcycle_jax import files, locks, schema
 from cellcycle_jax.errors import EXIT_QUARANTINED, InputRefused, UsageError
-from data_prep import annotations, gather, listing_checks, pack, phase, qc, review, split
+from data_prep import annotations, field_counts, gather, listing_checks, pack, phase, qc, review, split
 from data_prep.sources import source_of
 
 MOST_SHOWN = 8  # values of a column in a message
@@ -62,10 +62,13 @@ def _prepare(config, fields_dir, out, labels_csv, overwrite, strict, keep):
     (out / "provenance.json").unlink(missing_ok=True)
     pack.write_dataset(table, recipe, out)
     qc.draw(table, found, recipe, labelled, out / "qc")
+    counts = field_counts.count(table, found, quarantined)
+    field_counts.write(counts, out / "qc")
     pack.write_table(table, out)
     files.write_sealed_json(out / "provenance.json", pack.provenance(table, recipe, labelled, out) | made)
     gathered.discard(keep)
     _say_what_was_found(table, gathered)
+    field_counts.say_without_cells(counts, out / "qc")
     return EXIT_QUARANTINED if quarantined else 0
 
 

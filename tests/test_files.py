@@ -119,14 +119,14 @@ def test_a_table_without_units_has_none(tmp_path):
 
 def test_csv_disarms_text_that_a_spreadsheet_would_run_and_leaves_numbers(tmp_path):
     path = tmp_path / "a.csv"
-    texts = ["=1+1", "+1", "-1", "@sum", "a=1", "", 'comma, "quote"\nand line']
-    files.write_csv(pd.DataFrame({"text": texts, "number": -1.5 * np.arange(7), "whole": -np.arange(7)}), path)
+    texts = ["=1+1", "+1", "-1", "@sum", "\t=1", "a=1", "", 'comma, "quote"\nand line']
+    files.write_csv(pd.DataFrame({"text": texts, "number": -1.5 * np.arange(8), "whole": -np.arange(8)}), path)
     with open(path, newline="", encoding="utf-8") as file:
         head, *rows = csv.reader(file)
     assert head == ["text", "number", "whole"]
-    assert [row[0] for row in rows] == ["'=1+1", "'+1", "'-1", "'@sum", *texts[4:]]
-    assert [float(row[1]) for row in rows] == [-1.5 * i for i in range(7)]
-    assert [int(row[2]) for row in rows] == [-i for i in range(7)]
+    assert [row[0] for row in rows] == ["'=1+1", "'+1", "'-1", "'@sum", "'\t=1", *texts[5:]]
+    assert [float(row[1]) for row in rows] == [-1.5 * i for i in range(8)]
+    assert [int(row[2]) for row in rows] == [-i for i in range(8)]
     assert pd.read_csv(path)["number"].dtype == float
 
 

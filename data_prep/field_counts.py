@@ -1,0 +1,58 @@
+"""What became of each field: how many objects were found in it and used, or why it was set aside."""
+
+import sys
+
+import pandas as pd
+
+from cellcycle_jax import files, schema
+
+NAME = "fields.csv"
+
+
+def count(table: pd.DataFrame, found, quarantined: dict[str, str]) -> pd.DataFrame:
+    """One row per field, in the order of `found`, those without an object and those that were set aside too.
+
+    Args:
+        table: all objects, with Metadata_Field and Metadata_Reject.
+        found: the `FieldFile` of each field.
+        quarantined: {field_id: why it was set aside}.
+
+    Returns:
+        Metadata_Field, Metadata_Plate, Metadata_Well, Metadata_CellLine; n_objects and n_used, missing where the field
+        was set aside; most_rejected, the most frequent reason why objects are not used, and set_aside_because, both ""
+        where there is none.
+    """
+    objects = table.groupby(schema.FIELD).size()
+    used = table[table[schema.REJECT] == ""].groupby(schema.FIELD).size()
+    rejected = table[table[schema.REJECT] != ""].groupby(schema.FIELD)[schema.REJECT]
+    most_rejected = rejected.agg(lambda reasons: reasons.value_counts().index[0])
+    rows = []
+    for file in found:
+        name = file.field_id
+        was_read = name not in quarantined
+        rows.append({
+            schema.FIELD: name,
+            schema.PLATE: file.plate,
+            schema.WELL: file.well,
+            schema.CELL_LINE: file.cell_line,
+            "n_objects": objects.get(name, 0) if was_read else None,
+            "n_used": used.get(name, 0) if was_read else None,
+            "most_rejected": most_rejected.get(name, ""),
+            "set_aside_because": quarantined.get(name, ""),
+        })
+    counts = pd.DataFrame(rows)
+    return counts.astype({"n_objects": "Int64", "n_used": "Int64"})
+
+
+def write(counts: pd.DataFrame, folder) -> None:
+    """Write fields.csv into a folder; an empty cell is a missing number."""
+    shown = counts.astype({"n_objects": object, "n_used": object})
+    files.write_csv(shown.where(shown.notna(), ""), folder / NAME)
+
+
+def say_without_cells(counts: pd.DataFrame, folder) -> None:
+    """Say on the terminal that fields which could be read give no cell, and where to look."""
+    without = counts[counts["n_used"] == 0]
+    if len(without):
+        print(f"note: {len(without)} of {len(counts)} fields have no cell that is used (first: "
+              f"{without[schema.FIELD].iloc[0]}); {folder / NAME} says of each what was found in it", file=sys.stderr)
