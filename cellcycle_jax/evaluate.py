@@ -179,7 +179,8 @@ def caveats(run, crops, split) -> list[str]:
     if not run.config.train.balance:
         said.append("The baselines weigh the classes alike and the network was trained without, so their balanced "
                     "accuracies do not compare; AUROC does.")
-    if few := statistics.caveat(len(set(crops.group_id.tolist()))):
+    labelled = crops.group_id[crops.label != schema.NO_LABEL]
+    if few := statistics.caveat(len(set(labelled.tolist()))):
         said.append(few)
     if run.config.data.mask == "ring":
         said.append("A control: the network sees the outer ring of the crops and no cell, so any score above chance is "
@@ -197,7 +198,7 @@ def _now():
 
 
 def _say(result):
-    """The scores beside those of the rivals on the terminal, with the model's lead over each."""
+    """On the terminal: the scores beside those of the rivals, with the model's lead over each, and the notes."""
     def words(score):
         if not np.isfinite(score["low"]):
             return f"{score['value']:.3f} (no interval)"
@@ -215,6 +216,7 @@ def _say(result):
             cells = [scores["balanced_accuracy"], scores["auroc"]]
             cells += [lead["balanced_accuracy"], lead["auroc"]] if lead else []
             print(f"{row:16}" + "".join(f"{words(c):26}" for c in cells).rstrip())
-        if few := statistics.caveat(part["n_groups"]):
-            print(few)
+    print()
+    for note in result["notes"]:
+        print(f"- {note}")
     print(flush=True)

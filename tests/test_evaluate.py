@@ -1,0 +1,30 @@
+"""What evaluate says of its scores."""
+
+import types
+
+from cellcycle_jax import evaluate
+from configs import base
+from tests import tiny
+
+
+def run_on(data_dir):
+    return types.SimpleNamespace(data_dir=data_dir, config=base.training(), channels=("DNA",))
+
+
+def test_groups_without_a_label_do_not_count_towards_an_interval(tmp_path):
+    run = run_on(tiny.write_data(tmp_path))
+    seven_groups = tiny.crops(28, "validation", unlabelled=8)  # four cells each, two groups without any label
+    assert [said for said in evaluate.caveats(run, seven_groups, "validation") if said.startswith("With 5 groups")]
+    six = tiny.crops(28, "validation", unlabelled=4)
+    assert not [said for said in evaluate.caveats(run, six, "validation") if "there is no interval" in said]
+
+
+def test_the_terminal_says_what_the_scores_cannot_show(capsys):
+    score = {"value": 0.9, "low": 0.8, "high": 0.95}
+    scores = {"balanced_accuracy": score, "auroc": score}
+    result = {"split": "test", "confidence": 0.95, "n_cells": 40, "n_fields": 8, "n_groups": 8, "model": scores,
+              "baselines": {}, "differences": {}, "notes": ["Labels are pseudo-labels.", "One seed."]}
+    evaluate._say(result)
+    said = capsys.readouterr().out.splitlines()
+    assert "model           0.900 (0.800 to 0.950)    0.900 (0.800 to 0.950)" in said
+    assert said[-3:] == ["- Labels are pseudo-labels.", "- One seed.", ""]
