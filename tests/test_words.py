@@ -120,3 +120,17 @@ def test_without_an_interval_the_answer_begins_with_that_and_compares_nothing():
     sentence = words.answer(few, None, None)[0]
     assert sentence.startswith("Too few groups to say how good the network is. On 1,812 cells")
     assert "baseline" not in sentence and "better" not in sentence and "worse" not in sentence
+
+
+@pytest.mark.parametrize(("source", "shown", "scale", "warned"), [
+    ("DNA", ["DNA", "Golgi"], "reference", True), ("DNA", ["Golgi"], "reference", False),
+    ("DNA", ["DNA"], "own_max", False), ("", ["DNA"], "reference", False)])
+def test_labels_made_of_a_brightness_that_the_network_sees_are_said_first(source, shown, scale, warned):
+    record = {"channels": shown, "training": {"data": {"scale": scale}}}
+    said = words.warnings({"sizes": ["Small."], "labels_are_intensity_of": source}, record)
+    assert said[0] == "Small." and (len(said) == 2) == warned
+    assert not warned or "made from the brightness of DNA" in said[1]
+
+
+def test_without_a_data_set_nothing_is_warned_of():
+    assert words.warnings({}, {"channels": ["DNA"], "training": {"data": {"scale": "reference"}}}) == []

@@ -68,7 +68,7 @@ def gather(run: pathlib.Path) -> dict:
         "workdir": str(run), "data_folder": str(folder), "tell_where": tell_where,
         "metrics": figures.METRICS, "names": figures.NAMES,
         "classes": record["classes"], "channels": record["channels"], "run": run.name,
-        "sizes": made.get("sizes", []),
+        "warnings": words.warnings(made, record),
         "answer": words.answer(found[0] if found else None, read_passport(run), pairs),
         "data": cells is not None and words.cell_tables(cells, len(made.get("quarantined") or [])),
         "simulated": cells is not None and _simulated(cells),

@@ -22,6 +22,21 @@ def interval_words(score: dict, confidence: float | None = None) -> str:
     return f"{number(score['value'])} ({what}{number(score['low'])} to {number(score['high'])})"
 
 
+def warnings(provenance: dict, record: dict) -> list[str]:
+    """Sentences that have to be read before any score: sizes that do not fit, labels that the network can see.
+
+    Args:
+        provenance: provenance.json of the data set, {} where it is not there.
+        record: config.json of the run.
+    """
+    said = list(provenance.get("sizes", []))
+    source = provenance.get("labels_are_intensity_of")
+    if source in record["channels"] and record["training"]["data"]["scale"] != "own_max":
+        said.append(f"The labels were made from the brightness of {source}, which the network sees: a high score says "
+                    "that it reads this brightness, no more.")
+    return said
+
+
 def answer(evaluation: dict | None, passport: dict | None, pairs: pd.DataFrame | None) -> list[str]:
     """Sentences: how good beside the best baseline, what the passport says of where it looks, which two features."""
     two = "Which two features separate the classes is not known yet."
