@@ -101,13 +101,62 @@ def test_fields_of_one_size_are_fields_whatever_they_are_called(tmp_path, config
     assert len(folder.find_fields(tmp_path, config)) == 2
 
 
-def test_a_set_whose_metadata_name_the_folder_where_it_was_made_is_read_where_it_lies_now(tmp_path, config):
+@pytest.mark.parametrize("names", [("Stitched", "Stitched"), ("BrdU label 1h", "BrdU label 2h")])
+def test_fields_of_nearly_one_size_are_fields_whatever_they_are_called(tmp_path, config, names):
+    with tifffile.TiffWriter(tmp_path / "a.ome.tif", ome=True) as writer:
+        for name, height in zip(names, (40, 41), strict=True):
+            writer.write(np.ones((height, 50), np.uint16),
+                         metadata={"axes": "YX", "Name": name, "Channel": {"Name": ["DNA"]}})
+    assert len(folder.find_fields(tmp_path, config)) == 2
+
+
+def scans_and_thumbnail(root):
+    """A set of three files, each of which describes all: two scans of 40 x 50 px, and a thumbnail of 4 x 5 px."""
+    pictures = [("a.ome.tif", "scan 1", 10), ("b.ome.tif", "scan 2", 10), ("c.ome.tif", "thumbnail", 1)]
+    images = "".join(
+        f'<Image ID="Image:{i}" Name="{called}"><Pixels ID="Pixels:{i}" DimensionOrder="XYZCT" Type="uint16" '
+        f'SizeX="{5 * scale}" SizeY="{4 * scale}" SizeC="1" SizeZ="1" SizeT="1"><Channel ID="Channel:{i}:0" '
+        f'Name="DNA"/><TiffData IFD="0" PlaneCount="1"><UUID FileName="{name}">urn:uuid:{name}</UUID></TiffData>'
+        "</Pixels></Image>" for i, (name, called, scale) in enumerate(pictures))
+    for value, (name, _, scale) in enumerate(pictures):
+        xml = (f'<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06" UUID="urn:uuid:{name}">{images}</OME>')
+        plane = np.full((4 * scale, 5 * scale), value, np.uint16)
+        tifffile.imwrite(root / name, plane, metadata=None, description=xml.encode())
+
+
+def test_a_thumbnail_in_a_file_of_its_own_is_left_out_and_counted_once(tmp_path, config, capsys):
+    scans_and_thumbnail(tmp_path)
+    found = folder.find_fields(tmp_path, config)
+    assert [int(folder.read(file, config).image.max()) for file in found] == [0, 1]
+    said = capsys.readouterr().err
+    assert "note: 1 pictures are thumbnails" in said and "c.ome.tif, picture 3)" in said
+
+
+def test_files_of_one_name_in_two_folders_are_refused_and_never_read_one_for_the_other(tmp_path, config):
+    for number, place in enumerate(("DAPI", "GFP")):
+        (tmp_path / place).mkdir()
+        name = "img.ome.tif"
+        ome_set(tmp_path / place, [np.full((4, 5), number, np.uint16)], (name,), [(name, number, 0)])
+        planes = "".join(
+            f'<TiffData FirstC="{c}" IFD="0" PlaneCount="1"><UUID FileName="{folder_}/{name}">urn:uuid:{folder_}'
+            "</UUID></TiffData>" for c, folder_ in enumerate(("DAPI", "GFP")))
+        xml = tifffile.tiffcomment(tmp_path / place / name)
+        start, end = xml.index("<TiffData"), xml.rindex("</TiffData>") + len("</TiffData>")
+        xml = (xml[:start] + planes + xml[end:]).replace(f'UUID="urn:uuid:{name}"', f'UUID="urn:uuid:{place}"')
+        tifffile.tiffcomment(tmp_path / place / name, xml)
+    for file in folder.find_fields(tmp_path, config):
+        with pytest.raises(InputRefused, match="DAPI/img.ome.tif. and .GFP/img.ome.tif., of which one folder"):
+            folder.read(file, config)
+
+
+@pytest.mark.parametrize("place", ["C:\\scans\\", "C:\\Bob's scans\\", "/home/o'neil/"])
+def test_a_set_whose_metadata_name_the_folder_where_it_was_made_is_read_where_it_lies_now(tmp_path, config, place):
     names = ("a_c0.ome.tif", "a_c1.ome.tif")
     planes = np.arange(40, dtype=np.uint16).reshape(2, 4, 5)
     ome_set(tmp_path, planes, names, [(names[0], 0, 0), (names[1], 1, 0)])
     for name in names:
         xml = tifffile.tiffcomment(tmp_path / name)
-        tifffile.tiffcomment(tmp_path / name, xml.replace('FileName="', 'FileName="C:\\scans\\'))
+        tifffile.tiffcomment(tmp_path / name, xml.replace('FileName="', f'FileName="{place}'))
     (file,) = folder.find_fields(tmp_path, config)
     np.testing.assert_array_equal(folder.read(file, config).image, planes.transpose(1, 2, 0))
 

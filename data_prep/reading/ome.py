@@ -14,6 +14,7 @@ from data_prep.reading import calibration
 from data_prep.reading.calibration import Calibration
 
 MAX_XML = 10_000_000  # characters
+SMALLER = 0.3  # share of the largest picture's area that a copy has at most; half of each side is a quarter
 _ASIDE = re.compile(r"(?<![a-z])(?:thumb(?:nail)?|label|macro|overview|preview)(?![a-z])", re.IGNORECASE)
 
 
@@ -60,7 +61,8 @@ def said_of(xml: str, part: int, path) -> Said:
 def smaller_copies(xml: str, path, reduced=()) -> set[int]:
     """Numbers of the pictures that are a thumbnail, a label or an overview of a slide, and no field.
 
-    Such a picture is smaller than the largest one, and called so, or as a larger one, or marked as reduced.
+    Such a picture is marked as reduced and smaller than the largest one; or it is much smaller (`SMALLER`) and called
+    so, or has the name of one that it is much smaller than.
 
     Args:
         xml: the metadata; path: for the error.
@@ -72,17 +74,25 @@ def smaller_copies(xml: str, path, reduced=()) -> set[int]:
         sides = [_whole(pixels.get(side, "")) if pixels is not None else 0 for side in ("SizeX", "SizeY")]
         areas.append(sides[0] * sides[1])
         names.append(image.get("Name", ""))
+    largest = max(areas, default=0)
+    largest_of_name = {}
+    for area, name in zip(areas, names, strict=True):
+        largest_of_name[name] = max(area, largest_of_name.get(name, 0))
     found = set()
     for i, (area, name) in enumerate(zip(areas, names, strict=True)):
-        namesakes = [other for other, called in zip(areas, names, strict=True) if called == name]
-        if area < max(areas) and (i in reduced or _ASIDE.search(name) or (name and area < max(namesakes))):
+        marked = i in reduced and area < largest
+        called_so = _ASIDE.search(name) and area < SMALLER * largest
+        copied = name and area < SMALLER * largest_of_name[name]
+        if marked or called_so or copied:
             found.add(i)
     return found
 
 
 def without_folders(xml: str) -> str:
     """The metadata with the bare names of the files that they name."""
-    return re.sub(r'(FileName="|FileName=\')[^"\']*[\\/]', r"\1", xml)
+    for quote in ('"', "'"):
+        xml = re.sub(rf"(FileName={quote})[^{quote}]*[\\/]", r"\1", xml)
+    return xml
 
 
 def alone(xml: str, part: int, path) -> str:

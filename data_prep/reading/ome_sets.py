@@ -70,17 +70,21 @@ def files_named(description: Description, path) -> list[list[str]]:
     """For each picture that is described, the names of the files its planes lie in, in order.
 
     Raises:
-        InputRefused: a name that leads out of the folder.
+        InputRefused: a name that leads out of the folder, or files of two folders that have one name.
     """
     root = ome.root_of(description.xml, path)
-    pictures = []
+    pictures, as_written = [], {}
     for image in root.iterfind("{*}Image"):
         names = {}
         for data in image.iterfind("{*}Pixels/{*}TiffData"):
             uuid = data.find("{*}UUID")
             is_owner = uuid is None or uuid.text == root.get("UUID")
-            name = description.owner if is_owner else uuid.get("FileName") or description.owner
-            names[_inside(name, path)] = None
+            written = uuid.get("FileName") if uuid is not None else None
+            name = description.owner if is_owner else _inside(written or description.owner, path)
+            if written and as_written.setdefault(name, written) != written:
+                raise InputRefused(f"{path}: its OME metadata name the files {as_written[name]!r} and {written!r}, of "
+                                   "which one folder can hold one only; export the field again, all planes in one file")
+            names[name] = None
         pictures.append(list(names))
     return pictures
 
@@ -102,23 +106,34 @@ def refuse_missing(names: list[str], path) -> None:
                                "file, under that name, into the same folder")
 
 
-def files_of_pictures(path) -> tuple[list[list[str]], int]:
-    """As `files_named`, of a file, no names for a picture that is no field; and how many of these there are.
+class Described(NamedTuple):
+    """The pictures that a file's metadata describe.
 
-    No pictures where the file has no OME metadata or cannot be read: then `read_tiff` says why.
+    files: names of the files that each lies in, in order.
+    aside: numbers of those that are a thumbnail, a label or an overview, and no field.
+    """
+
+    files: list[list[str]]
+    aside: set[int]
+
+
+def pictures_described(path) -> Described:
+    """The pictures that the metadata of a TIFF describe.
+
+    None where the file has no OME metadata or cannot be read: then `read_tiff` says why.
     """
     try:
         with damage_refused(path, "not a readable TIFF", ""), complaints(), tifffile.TiffFile(path) as tiff:
             description = description_of(tiff, path)
             if not description.xml:
-                return [], 0
+                return Described([], set())
             pictures = files_named(description, path)
             aside = set()
             if len(pictures) > 1:
                 aside = ome.smaller_copies(description.xml, path, _reduced(tiff, description, path))
-            return [[] if i in aside else names for i, names in enumerate(pictures)], len(aside)
+            return Described(pictures, aside)
     except InputRefused:
-        return [], 0
+        return Described([], set())
 
 
 def _reduced(tiff, description, path) -> set[int]:
@@ -147,28 +162,28 @@ class Picture(NamedTuple):
 
 def pictures_of(paths) -> dict[pathlib.Path, list[Picture]]:
     """The pictures that begin in each TIFF; none in one whose planes belong to a picture that begins in another."""
-    described, with_copies = {}, []
-    for path in paths:
-        described[path], copies = files_of_pictures(path)
-        with_copies += [path] * copies
-    listing.say_left_out(with_copies, "pictures are thumbnails, labels or overviews")
+    described = {path: pictures_described(path) for path in paths}
+    aside = [f"{path}, picture {i + 1}" for path, pictures in described.items() for i in sorted(pictures.aside)
+             if pictures.files[i][:1] == [path.name]]  # each once, though all files of a set may describe it
+    listing.say_left_out(aside, "pictures are thumbnails, labels or overviews")
     claimed = collections.defaultdict(set)
     for path, pictures in described.items():
-        for names in pictures:
+        for names in pictures.files:
             if path.with_name(names[0] if names else path.name).is_file():
                 claimed[path.parent] |= set(names[1:])
     return {path: _begin_in(path, pictures, claimed[path.parent]) for path, pictures in described.items()}
 
 
 def _begin_in(path, pictures, claimed):
-    begin = {i: tuple(names[1:]) for i, names in enumerate(pictures) if names[:1] == [path.name]}
-    if not begin and path.name in claimed:
+    begin = {i: tuple(names[1:]) for i, names in enumerate(pictures.files) if names[:1] == [path.name]}
+    fields = {i: others for i, others in begin.items() if i not in pictures.aside}
+    if not fields and (begin or path.name in claimed):
         return []
-    if not begin:
+    if not fields:
         return [Picture()]
-    if len(pictures) == 1:
-        return [Picture(others=begin[0])]
-    return [Picture(i, f"_p{i + 1}" if len(begin) > 1 else "", others) for i, others in begin.items()]
+    if len(pictures.files) == 1:
+        return [Picture(others=fields[0])]
+    return [Picture(i, f"_p{i + 1}" if len(fields) > 1 else "", others) for i, others in fields.items()]
 
 
 def _inside(name, path):
