@@ -395,7 +395,9 @@ def _parsed(words):
                  and not word.startswith("--config.")]:  # fmt: skip
         raise UsageError(f"{empty[0]} is empty; write a value behind it (is a shell variable unset?), or leave it out")
     arguments, rest = _parser().parse_known_args(words)
-    if words and words[0].startswith("-") and not arguments.command:
+    if words and words[0].startswith("-") and arguments.command:
+        raise UsageError(f"{words[0]}: flags stand behind the command: launch.py {arguments.command} {words[0]}")
+    if words and words[0].startswith("-"):
         raise UsageError(f"{words[0]}: no such flag{terminal.nearest(words[0][2:], ('version', 'help'), '--')}; name a "
                          f"command first: {', '.join(COMMANDS)}")
     if not arguments.command:

@@ -63,6 +63,8 @@ def main() -> int:
 def _make_fields(fields, cells) -> float:
     """Simulate and turn enough fields, unless they are there; the seconds it took, 0 for those."""
     simulated_per_line = -(-cells // (USED_PER_FIELD * LINES * ORIENTATIONS))
+    if simulated_per_line * ORIENTATIONS > MOST_FIELDS:
+        raise SystemExit(f"--cells: allowed: at most {MOST_FIELDS * LINES * USED_PER_FIELD:,}")
     asked = {"simulated_per_line": simulated_per_line}
     marker = fields / "scale.json"
     if marker.exists() and files.read_json(marker) == asked:

@@ -7,6 +7,7 @@ import linecache
 import pathlib
 import re
 import traceback
+from numbers import Real
 
 from ml_collections import ConfigDict
 
@@ -15,6 +16,7 @@ from cellcycle_jax.errors import UsageError
 from configs import base
 
 KINDS = (base.simulation, base.preparation, base.training)
+TUPLE_BEGINS = ("(", "[", '"', "'")  # as a tuple of Python may; anything else is texts with commas between
 NARROWING = {"data.channels", "data.cell_lines"}  # what a command line says of them narrows what a study chooses from
 
 
@@ -168,6 +170,8 @@ def _value(name, text, default):
     """`text` as the type of `default`."""
     if isinstance(default, str):
         return text
+    if isinstance(default, tuple) and not _holds_numbers(default) and text[:1] not in TUPLE_BEGINS:
+        return tuple(part.strip() for part in text.split(",") if part.strip())
     try:
         value = ast.literal_eval(text.capitalize() if isinstance(default, bool) else text)
     except (ValueError, SyntaxError):
@@ -187,8 +191,13 @@ def _elements(name, values, default) -> tuple:
 
     A whole number among texts is one: channels may be called 405 and 488.
     """
-    numbers = bool(default) and not any(isinstance(element, str) for element in default)
-    kinds = (int, float) if numbers else (str, int)
+    holds_numbers = _holds_numbers(default)
+    kinds = Real if holds_numbers else (str, int)
     if any(isinstance(element, bool) or not isinstance(element, kinds) for element in values):
-        raise UsageError(f"config.{name}={values!r}; allowed: {'numbers' if numbers else 'texts'}, separated by commas")
-    return values if numbers else tuple(map(str, values))
+        raise UsageError(f"config.{name}={values!r}; allowed: {'numbers' if holds_numbers else 'texts'}, separated by commas")
+    return values if holds_numbers else tuple(map(str, values))
+
+
+def _holds_numbers(default: tuple) -> bool:
+    """Whether a tuple with this default is one of numbers; an empty one stands for texts."""
+    return bool(default) and not any(isinstance(element, str) for element in default)

@@ -3,7 +3,7 @@
 import math
 
 from cellcycle_jax import schema
-from data_prep import phase, review, split
+from data_prep import phase, split
 from data_prep.fields import quantity_error
 from data_prep.reading import channel_names
 from data_prep.reading.calibration import ALLOWED_UM, is_usual
@@ -52,8 +52,6 @@ def _colours(names):
 CLASSES = {"two_markers": (2, 3), "column": range(2, 100), "folder": range(2, 100)}  # how many; else two
 
 _BOUNDS = "{:g} to {:g} um".format(*ALLOWED_UM)
-LONGEST_CLASS = 60
-NO_CLASS = (review.NO_LABEL, review.REJECT, review.UNLABELLED)  # words that say that a cell has none
 FREE = f"names that begin with none of the words {', '.join(schema.FIRST_WORDS)}, as columns of the table do"
 
 # Field, what is allowed, test of the value in the whole config.
@@ -95,8 +93,6 @@ ALLOWED = (
      lambda v, c: v or c.phase.method != "column"),
     ("phase.classes", "different names: two (column, folder: two or more; two_markers: two or three)",
      lambda v, c: len(set(v)) == len(v) and len(v) in CLASSES.get(c.phase.method, (2,))),
-    ("phase.classes", f"names of 1 to {LONGEST_CLASS} letters, and none of {', '.join(NO_CLASS)}",
-     lambda v, c: all(0 < len(name.strip()) <= LONGEST_CLASS and name.strip() not in NO_CLASS for name in v)),
     ("phase.abstain", "between 0 and 0.5", lambda v, c: 0 < v < 0.5),
     ("phase.low", "two rising numbers, not negative", lambda v, c: _rising(v)),
     ("phase.high", "two rising numbers, not negative", lambda v, c: _rising(v)),

@@ -113,8 +113,7 @@ def _read(path):
     table = tables.read(path, "config.phase.table")
     if not table.columns:
         raise _unreadable(path, "it is empty")
-    names = [name for name in table.columns if name]
-    if twice := [name for name in names if names.count(name) > 1]:
+    if twice := [name for name in table.columns if table.columns.count(name) > 1]:
         raise InputRefused(f"{path}: two columns are named {twice[0]!r}; rename one of them")
     cells, numbers = [row.cells for row in table.rows], [row.number for row in table.rows]
     texts = pd.DataFrame(cells, numbers, table.columns, dtype=str)

@@ -40,6 +40,7 @@ def prepare(config, fields_dir, out_dir, labels_csv=None, overwrite=False, stric
         InputRefused: nothing usable in the fields.
     """
     gather.check(config)
+    review.refuse_class_names(config.phase.classes)
     out = pathlib.Path(out_dir)
     with locks.holding(out / ".lock"):
         return _prepare(config, fields_dir, out, labels_csv, overwrite, strict, keep)

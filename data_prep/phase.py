@@ -13,6 +13,7 @@ from sklearn.mixture import GaussianMixture
 from cellcycle_jax import schema
 from cellcycle_jax.errors import InputRefused, UsageError
 from data_prep.columns import refuse_unknown
+from data_prep.reading import tables
 
 MIN_CELLS_PER_PLATE = 30
 FLOOR = 0.01  # values below this share of the plate's median positive value are taken for noise around zero
@@ -175,17 +176,25 @@ def nothing(table, channels, phase) -> Labelled:
 
 
 def _by_words(words, phase, axis):
-    if pd.api.types.is_float_dtype(words):  # whole numbers beside empty cells are read as 1.0
-        words = words.map(lambda number: str(number).removesuffix(".0")).where(words.notna(), "")
-    words = words.fillna("").astype(str).to_numpy()
     classes = {name: i for i, name in enumerate(phase.classes)}
     pairs = [entry.rsplit("=", 1) for entry in phase.mapping]
     if wrong := [e for e, pair in zip(phase.mapping, pairs, strict=True) if len(pair) != 2 or pair[1] not in classes]:
         raise UsageError(f"config.phase.mapping: {wrong[0]!r}; allowed: 'value=class' with a class of "
                          f"{', '.join(phase.classes)}")
     place = classes | {value: classes[name] for value, name in pairs}
+    words = _texts(words, place).to_numpy()
     label = np.array([place.get(word, schema.NO_LABEL) for word in words], np.int64)
     return Labelled(label, np.where(label == schema.NO_LABEL, np.nan, label), axis, {}, words=words)
+
+
+def _texts(words, known) -> pd.Series:
+    """A column as texts, "" where it is missing; a number is written as in `known` if it is there, 0.5 also as 0.50."""
+    if pd.api.types.is_numeric_dtype(words) and not pd.api.types.is_bool_dtype(words):
+        as_known = {}
+        for text in known:
+            as_known.setdefault(tables.number(text), text)
+        words = words.map(lambda number: as_known.get(number, str(number).removesuffix(".0")), na_action="ignore")
+    return words.astype(object).where(words.notna(), "").astype(str)
 
 
 MARKERS = {"marker": (1, "one marker channel"),

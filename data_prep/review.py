@@ -15,6 +15,7 @@ from data_prep.reading import tables
 CORRECTED = "Corrected_Label"
 NO_LABEL, REJECT = "none", "reject"
 UNLABELLED = "no label"  # what cells without one are called in pictures
+LONGEST_CLASS = 60  # letters
 APPLIED = "_corrected"  # working column: the word of a human that `apply_corrections` followed, "" where there is none
 
 
@@ -32,6 +33,19 @@ def write_labels(table, tiles, path) -> None:
     rows[CORRECTED] = table[APPLIED]
     shown = rows["sheet"] != ""
     files.write_csv(pd.concat([rows[shown].sort_values(["sheet", "tile"]), rows[~shown]]), path)
+
+
+def refuse_class_names(classes) -> None:
+    """Refuse names that would not fit a picture, or that mean something else in labels.csv.
+
+    Raises:
+        UsageError: names the classes and what is allowed.
+    """
+    others = (NO_LABEL, REJECT, UNLABELLED)
+    for name in classes:
+        if not 0 < len(name.strip()) <= LONGEST_CLASS or name.strip() in others:
+            raise UsageError(f"config.phase.classes={tuple(classes)!r}; allowed: names of 1 to {LONGEST_CLASS} "
+                             f"letters, and none of {', '.join(others)}")
 
 
 def read_corrections(path, classes) -> dict[str, str]:

@@ -101,7 +101,7 @@ def _finished(out, asked) -> list[str]:
         before = _asked(before["fields"], before["preparation"], before["training"])
     except (ValueError, KeyError, TypeError, StoredStateRefused) as error:
         raise StoredStateRefused(f"{path}: damaged ({type(error).__name__}: {error}); restore it from a copy, or "
-                                 "delete it, and all is done again") from None
+                                 "name a new --out") from None
     for name in HOW:
         before["preparation"][name] = asked["preparation"][name]
     differing = [name for name in asked if before[name] != asked[name]]

@@ -327,6 +327,8 @@ def test_kept_fields_serve_another_split_and_other_labels_without_being_read_aga
 @pytest.mark.parametrize("path, value", [("source", "nowhere"), ("illumination", "magic"), ("crop.size_px", 30),
                                          ("segmentation.method", "x"), ("phase.method", "x"), ("split.by", "cell"),
                                          ("phase.abstain", 0.7), ("phase.classes", ("A", "A")),
+                                         ("phase.classes", ("none", "G2")), ("phase.classes", ("G1", "no label")),
+                                         ("phase.classes", ("G1", " ")), ("phase.classes", ("G1", "x" * 61)),
                                          ("split.fractions", (0.5, 0.5)), ("split.fractions", (0.9, 0.2, -0.1)),
                                          ("split.fractions", ("a", "b", "c")), ("phase.low", (1.2, 0.8)),
                                          ("phase.high", (2.0,)), ("phase.low", ("a", "b")), ("crop.um_per_px", -0.5),

@@ -76,14 +76,16 @@ def test_values_take_the_type_of_the_default():
 
 
 @pytest.mark.parametrize("text, names", [("405,488", ("405", "488")), ("(405, 'GFP')", ("405", "GFP")),
-                                         ("01,02", ("01", "02")), ("405", ("405",))])
+                                         ("01,02", ("01", "02")), ("405", ("405",)), ("1.5,2", ("1.5", "2")),
+                                         ("True,False", ("True", "False")), ("'GFP', 'DNA'", ("GFP", "DNA")),
+                                         ("GFP, DNA", ("GFP", "DNA"))])
 def test_names_that_are_numbers_are_texts(text, names):
     config = load(ROOT / "configs/data/nf1.py", [f"--config.channels.stains={text}"], base.preparation)
     assert config.channels.stains == names
 
 
 @pytest.mark.parametrize("kind, field, value, allowed", [
-    (base.training, "data.channels", "{}", "texts"), (base.training, "data.channels", "([1],)", "texts"),
+    (base.training, "data.channels", "([1],)", "texts"),
     (base.training, "data.cell_lines", "(1.5,)", "texts"),
     (base.preparation, "split.fractions", "('a',1,2)", "numbers"),
     (base.simulation, "cells_per_field", "('a',1)", "numbers"), (base.simulation, "nuisance.blur_um", "a,b", "numbers"),
@@ -348,6 +350,7 @@ def test_from_another_folder_defaults_are_found_and_the_next_command_can_be_type
     (["train", "--config=configs/default.py", "--data=", "--workdir=x"], "--data= is empty; write a value behind it"),
     (["evaluate", "x"], "x: evaluate takes no such argument; flags are written --name=value"),
     (["--verison"], "--verison: no such flag; nearest: --version"),
+    (["--fields=x", "prepare"], "--fields=x: flags stand behind the command: launch.py prepare --fields=x"),
     (["demo", "--config.x=1"], "demo takes no config; it has configs of its own"),
     (["evaluate", "--workdir=x", "--config.train.steps=5"], "evaluate takes no config; it works with that of the run"),
     ([], "name a command: simulate, prepare"),

@@ -182,6 +182,22 @@ def test_whole_numbers_beside_empty_cells_are_still_the_class_names():
     assert phase.label_cells(table, config.channels, config.phase).label.tolist() == [0, 1, -1]
 
 
+def test_numbers_are_the_classes_however_they_are_written():
+    config = settings("column")
+    config.phase.column, config.phase.classes, config.phase.mapping = "Dose", ("0.50", "1.0"), ("1e-3=0.50",)
+    table = pd.DataFrame({"Metadata_Dose": [0.5, 1.0, 0.001, 5.0, np.nan]})
+    found = phase.label_cells(table, config.channels, config.phase)
+    assert found.label.tolist() == [0, 1, 0, -1, -1]
+    assert found.words.tolist() == ["0.50", "1.0", "1e-3", "5", ""]
+
+
+def test_true_and_false_are_words():
+    config = settings("column")
+    config.phase.column, config.phase.classes = "Alive", ("False", "True")
+    table = pd.DataFrame({"Metadata_Alive": [True, False]})
+    assert phase.label_cells(table, config.channels, config.phase).label.tolist() == [1, 0]
+
+
 def test_a_dead_marker_labels_no_cell_and_is_warned_of_and_drawn(tmp_path, capsys):
     table, _ = marker_table()
     table.loc[table[schema.PLATE] == "p2", "Nuclei_Intensity_MeanIntensity_CENPF"] = 3.0

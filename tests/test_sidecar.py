@@ -124,7 +124,6 @@ def test_both_unicode_forms_of_a_name_are_the_same_file(tmp_path, config, row, n
 @pytest.mark.parametrize("text, word", [
     ("file,line\n", "no rows"), ("", "no rows"), ("line\nHeLa\n", "no column says which field"),
     ("file,file\na.tif,b\n", "two columns are named 'file'"), ("file,\na.tif,b\n", "row 2 has 2 cells"),
-    ("file,,x\na.tif,b,c\n", "column 2 has no name"),
     ("file,Metadata_CellID\na.tif,b\n", "column 'CellID'"),
     ("file,Background_DNA\na.tif,b\n", "column 'Background_DNA'"),
     ("file\na.tif,more\n", "row 2 has 2 cells"), ("file,pixel_um\na.tif,-1\n", "pixel_um is '-1'"),

@@ -127,6 +127,14 @@ def test_a_table_of_places_takes_what_the_sidecar_takes(tmp_path):
         assert joined[["Metadata_Dose", "Metadata_Score"]].values.tolist() == [[7, "é"]]
 
 
+def test_columns_without_a_name_are_left_out_and_told_where_they_hold_something(tmp_path, capsys):
+    path = tmp_path / "table.csv"
+    path.write_text(",well,,Value\n1,A1,,x\n2,A2,,y\n")  # as R writes the names of rows, and a spacer
+    table = tables.read(path, "config.sidecar")
+    assert table.columns == ["well", "Value"] and [row.cells for row in table.rows] == [["A1", "x"], ["A2", "y"]]
+    assert "column 1 has no name and is left out" in capsys.readouterr().err
+
+
 def test_two_columns_of_one_name_are_refused(tmp_path):
     with pytest.raises(InputRefused, match="table.csv: two columns are named 'dose'; rename one of them"):
         annotations.join(pd.DataFrame(), written(tmp_path, b"well,dose,dose\nA1,1,2\n"))

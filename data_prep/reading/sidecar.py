@@ -92,8 +92,6 @@ def _columns(names, path):
     names = [name.lower() if name.lower() in KNOWN else name for name in names]
     for i, name in enumerate(names):
         inner = name.lower()
-        if not name:
-            raise InputRefused(f"{path}: column {i + 1} has no name; name it or delete it")
         if name in names[:i]:
             raise InputRefused(f"{path}: two columns are named {name!r}; rename one of them")
         if name not in KNOWN and (inner in TAKEN or inner.startswith(("background_", "reference_"))):

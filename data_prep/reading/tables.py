@@ -35,7 +35,8 @@ class Table(NamedTuple):
 def read(path: pathlib.Path, what: str) -> Table:
     """A text table: commas, semicolons or tabs; UTF-8 or UTF-16, with or without a byte order mark, or Windows-1252.
 
-    Empty rows are left out. That a table is no Unicode is said on the terminal, since its letters are then a guess.
+    Empty rows are left out, and so are columns without a name, which is said on the terminal where they hold something.
+    That a table is no Unicode is said there too, since its letters are then a guess.
 
     Args:
         path: the file.
@@ -66,7 +67,17 @@ def read(path: pathlib.Path, what: str) -> Table:
         if any(cells):
             filled_up = cells + [""] * len(columns)
             rows.append(Row(number, filled_up[: len(columns)]))
-    return Table(columns, rows)
+    return _without_unnamed(Table(columns, rows), path)
+
+
+def _without_unnamed(table, path) -> Table:
+    named = [place for place, name in enumerate(table.columns) if name]
+    unnamed = [place for place, name in enumerate(table.columns) if not name]
+    filled = [place + 1 for place in unnamed if any(row.cells[place] for row in table.rows)]
+    if filled:
+        print(f"note: {path}: column {', '.join(map(str, filled))} has no name and is left out", file=sys.stderr)
+    columns = [table.columns[place] for place in named]
+    return Table(columns, [Row(row.number, [row.cells[place] for place in named]) for row in table.rows])
 
 
 def number(text: str) -> float:
