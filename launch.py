@@ -37,6 +37,9 @@ from cellcycle_jax.errors import EXIT_QUARANTINED, InputRefused, UsageError  # n
 from configs import base  # noqa: E402
 from configs.load import load, load_study  # noqa: E402
 
+if __name__ == "__main__":
+    terminal.outlive_readers()
+
 ROOT = pathlib.Path(__file__).resolve().parent
 SHIPPED = "pretrained/simulated_dna"  # a small model, so that predict runs at once
 
@@ -147,20 +150,22 @@ def predict(arguments):
     from data_prep import new_fields, overlay
 
     predictor = load_predictor(_folder("--workdir", _beside_launch(arguments.workdir)))
+    _folder("--fields", arguments.fields)
     withhold = predictor.verdict.withhold and not arguments.decide_anyway
     out = pathlib.Path(_new_folder(arguments.out))
     trained = predictor.preparation["config"]
     config = new_fields.reading_config(trained, arguments.config, arguments.changed)
     new_fields.say_what_is_not_read(trained, arguments.config, base.preparation())
     with holding(out / ".lock"):
+        if (out / "provenance.json").exists():
+            raise UsageError(f"--out={out} holds a data set; name another folder")
         if (out / "predict.json").exists() and not arguments.overwrite:
             raise UsageError(f"--out={out} holds finished predictions; name another folder or give --overwrite")
-        for old in [*out.glob("predict.json"), *out.glob("overlays/*.png")]:
-            old.unlink()
         gathered = new_fields.extract(config, arguments.fields, out, predictor.channels)
         cells = prediction.predict_cells(predictor, new_fields.table_of(gathered), gathered.recipe.crops,
                                          gathered.recipe.channels, withhold)
         found = alarms.judge_fields(predictor.fields, cells, gathered.fields())
+        _remove_predictions(out)
         overlay.draw_all(cells, gathered, predictor.classes, found, out / "overlays")
         summary = prediction.summarise(predictor, cells, found, gathered.fields())
         summary |= {"quarantined": gathered.quarantined, "light_not_estimated": gathered.light_not_estimated}
@@ -171,6 +176,14 @@ def predict(arguments):
     if gathered.quarantined:
         _tell_of_quarantined("predict", out / "predict.json")
     return EXIT_QUARANTINED if gathered.quarantined else 0
+
+
+def _remove_predictions(out):
+    """Remove what marks finished predictions, and their overlays, as those of other fields would stay."""
+    if (out / "predict.json").exists():
+        (out / "predict.json").unlink()
+        for overlay in out.glob("overlays/*.png"):
+            overlay.unlink()
 
 
 def sweep(arguments):
@@ -394,6 +407,8 @@ def _parsed(words):
     if empty := [word for word in words if word.startswith("--") and word.endswith("=") and word.count("=") == 1
                  and not word.startswith("--config.")]:  # fmt: skip
         raise UsageError(f"{empty[0]} is empty; write a value behind it (is a shell variable unset?), or leave it out")
+    for flag in ("out", "workdir"):
+        _refuse_undecoded(flag, _value_of(words, flag))
     arguments, rest = _parser().parse_known_args(words)
     if words and words[0].startswith("-") and arguments.command:
         raise UsageError(f"{words[0]}: flags stand behind the command: launch.py {arguments.command} {words[0]}")
@@ -415,6 +430,15 @@ def _parsed(words):
         arguments.config_file = arguments.config
         arguments.config = _config(arguments.config, rest, KINDS[arguments.command])
     return arguments
+
+
+def _refuse_undecoded(flag, path):
+    """Refuse an output of which a byte is no UTF-8: its name is written into files that are."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        shown = path.encode("utf-8", "backslashreplace").decode()
+        raise UsageError(f"--{flag}={shown}: the name is no UTF-8; give the folder another one") from None
 
 
 def _refuse_unknown(command, flags, rest):

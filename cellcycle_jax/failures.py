@@ -8,7 +8,6 @@ import shutil
 from cellcycle_jax import machine
 from cellcycle_jax.errors import ResourceMissing, UsageError, UserError
 
-FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
 UNUSABLE_PATH = (errno.EACCES, errno.EPERM, errno.EROFS, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG)
 MIB, GIB = 2**20, 2**30
 
@@ -29,15 +28,19 @@ def explained(error: BaseException, output: str = "") -> UserError | None:
     text = str(error)
     if "RESOURCE_EXHAUSTED" in text:  # of XLA; the runtime's own class may not even be imported here
         return _of_memory(text)
-    if "No space left on device" in text or "Disk quota exceeded" in text:  # libraries that write in C++
+    if "No space left on device" in text:  # of libraries that write in C++
         return _full(output)
+    if "Disk quota exceeded" in text:
+        return _quota(output)
     return None
 
 
 def _of_path(error, output):
     place = str(error.filename or output or "output")
-    if error.errno in FULL_DISK:
+    if error.errno == errno.ENOSPC:
         return _full(place)
+    if error.errno == errno.EDQUOT:
+        return _quota(place)
     if error.errno == errno.ENOMEM:
         return _of_memory("")
     if error.errno in UNUSABLE_PATH:
@@ -48,6 +51,11 @@ def _of_path(error, output):
 def _full(place):
     free = _free_bytes(place)
     return ResourceMissing(f"{place or 'output'}: the disk is full{free}; free some space and run again")
+
+
+def _quota(place):
+    return ResourceMissing(f"{place or 'output'}: your quota of this disk is used up, of bytes or of files; remove "
+                           "some of yours (the command quota says how much there is), and run again")
 
 
 def _free_bytes(place) -> str:

@@ -44,8 +44,12 @@ def _end():
         sys.stdout.flush()
     # Not by print: another thread may hold the lock of the stream, for ever.
     line = f"\n{_state['command']}: stopped by Ctrl-C; run the same command again\n"
-    os.write(sys.__stderr__.fileno(), line.encode())
-    os._exit(EXIT_INTERRUPTED)
+    try:
+        os.write(sys.__stderr__.fileno(), line.encode())
+    except (OSError, AttributeError):  # nobody reads it: Ctrl-C ends what the command is piped to as well
+        pass
+    finally:
+        os._exit(EXIT_INTERRUPTED)
 
 
 @contextlib.contextmanager

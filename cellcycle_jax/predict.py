@@ -218,7 +218,7 @@ def say(summary: dict) -> None:
 
 def _insist(summary) -> list[str]:
     """How to get decisions all the same, where the verdict withholds them."""
-    if not summary["verdict"]["withhold"] or summary["n_decided"]:
+    if WITHHELD not in summary["abstained"]:
         return []
     return [f"so no cell is decided; the table holds what it says of each all the same ({INSIST} decides nevertheless)"]
 

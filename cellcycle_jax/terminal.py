@@ -1,8 +1,9 @@
-"""Manners on the terminal: the nearest of what exists, and warnings of libraries as one sentence."""
+"""Manners on the terminal: the nearest of what exists, warnings of libraries as one sentence, readers that go away."""
 
 import collections
 import contextlib
 import difflib
+import os
 import sys
 import traceback
 import warnings
@@ -18,6 +19,46 @@ def nearest(word: str, known, head: str = "") -> str:
     """
     found = difflib.get_close_matches(word, list(known), 1, 0.4)
     return f"; nearest: {head}{found[0]}" if found else ""
+
+
+class Outliving:
+    """A text stream whose reader may go away: what is written after that is lost, and no error.
+
+    So a command whose output is piped to `head`, or to a `tee` that Ctrl-C has ended, comes to its own end.
+    """
+
+    def __init__(self, stream):
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write, if anybody reads."""
+        try:
+            return self._stream.write(text)
+        except BrokenPipeError:
+            self._let_go()
+            return len(text)
+
+    def flush(self) -> None:
+        """Flush, if anybody reads."""
+        try:
+            self._stream.flush()
+        except BrokenPipeError:
+            self._let_go()
+
+    def _let_go(self):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, self._stream.fileno())
+        os.close(nowhere)
+
+    def __getattr__(self, name):
+        """Whatever else a stream has."""
+        return getattr(self._stream, name)
+
+
+def outlive_readers() -> None:
+    """Let this process go on when nobody reads its output any more."""
+    sys.stdout = Outliving(sys.stdout) if sys.stdout else sys.stdout
+    sys.stderr = Outliving(sys.stderr) if sys.stderr else sys.stderr
 
 
 @contextlib.contextmanager

@@ -47,6 +47,8 @@ def prepare(config, fields_dir, out_dir, labels_csv=None, overwrite=False, stric
 
 
 def _prepare(config, fields_dir, out, labels_csv, overwrite, strict, keep):
+    if (out / "predict.json").exists():
+        raise UsageError(f"--out={out} holds predictions; name another folder")
     if (out / "provenance.json").exists() and not overwrite:
         raise UsageError(f"--out={out} holds a finished data set; name another folder or give --overwrite")
     if not labels_csv:

@@ -91,12 +91,22 @@ def _end_workers(pool):
 def _by_dask(task, things, shared, address):
     """Workers must see all folders under the same paths; what a lost worker had is given to another."""
     with _dask_client(address) as client:
-        from dask.distributed import as_completed
+        from dask.distributed import CancelledError, KilledWorker, as_completed
+        from distributed.comm import CommClosedError
 
-        shared = client.scatter(shared, broadcast=True)
-        jobs = {client.submit(task, thing, shared, pure=False, retries=3): thing for thing in things}
-        for job in as_completed(jobs):
-            yield jobs[job], job.result()
+        try:
+            shared = client.scatter(shared, broadcast=True)
+            jobs = {client.submit(task, thing, shared, pure=False, retries=3): thing for thing in things}
+            for job in as_completed(jobs):
+                yield jobs[job], job.result()
+        except KilledWorker:
+            raise ResourceMissing("workers of Dask were ended, again and again, at one field, most likely since memory "
+                                  "ran out; give them more (dask worker --memory-limit), and run the same command "
+                                  "again (it goes on from what is finished)") from None
+        except (CancelledError, CommClosedError) as error:
+            raise ResourceMissing(f"config.scheduler={address!r}: the scheduler went away ({type(error).__name__}); "
+                                  "start it again, and run the same command again (it goes on from what is finished)"
+                                  ) from None
 
 
 def _dask_client(address):

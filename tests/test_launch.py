@@ -372,3 +372,32 @@ def test_every_field_of_base_says_what_it_means():
     for line in (ROOT / "configs/base.py").read_text().splitlines():
         if line.strip().startswith("c.") and "ConfigDict()" not in line:
             assert "#" in line, line
+
+
+def predictions(folder):
+    """A folder with what finished predictions leave, and an overlay."""
+    write_all(folder, ["predict.json", "cells.parquet", "overlays/a.png"])
+    return {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
+
+
+def test_predictions_stay_until_there_are_new_ones(capsys, tmp_path):
+    before = predictions(tmp_path / "out")
+    code, said = run(capsys, "predict", f"--fields={tmp_path}/typo", f"--out={tmp_path}/out", "--overwrite")
+    assert code == 3 and "no such folder" in said.err
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*") if path.is_file()} == before
+
+
+def test_data_sets_and_predictions_do_not_share_a_folder(capsys, tmp_path):
+    predictions(tmp_path / "predicted")
+    write_all(tmp_path / "data", ["provenance.json", "cells.parquet"])
+    (tmp_path / "fields").mkdir()
+    code, said = run(capsys, "predict", f"--fields={tmp_path}/fields", f"--out={tmp_path}/data", "--overwrite")
+    assert code == 2 and "holds a data set" in said.err
+    code, said = run(capsys, "prepare", "--config=configs/data/simulated.py", f"--fields={tmp_path}/fields",
+                     f"--out={tmp_path}/predicted", "--overwrite")
+    assert code == 2 and "holds predictions" in said.err
+
+
+def test_an_output_whose_name_is_no_text_is_refused_before_the_work(capsys):
+    code, said = run(capsys, "simulate", "--out=/tmp/M\udcfc")
+    assert code == 2 and "/tmp/M\\udcfc: the name is no UTF-8" in said.err

@@ -21,6 +21,13 @@ with locks.holding(sys.argv[1]):
 """
 
 
+@pytest.fixture(autouse=True)
+def no_batch_job(monkeypatch):
+    """A suite that itself runs as a job of a scheduler takes no lock over by the name of that job."""
+    for name in ("SLURM_JOB_ID", "SLURM_RESTART_COUNT", "SKYPILOT_TASK_ID"):
+        monkeypatch.delenv(name, raising=False)
+
+
 def test_a_second_process_is_told_who_works_in_the_folder_until_it_is_gone(tmp_path):
     lock = tmp_path / "run" / ".lock"
     for end in ("stdin", "kill"):

@@ -23,14 +23,19 @@ def ended(thing, shared):
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def breaks(thing, shared):
-    raise ValueError(f"thing {thing}")
-
-
 def waits(thing, shared):
     """Say which process this is, and wait longer than any test."""
     pathlib.Path(shared, str(os.getpid())).touch()
     time.sleep(600)
+
+
+def breaks_beside_one_that_waits(thing, shared):
+    """The first thing raises an error once another process waits for something else."""
+    if thing:
+        waits(thing, shared)
+    while not any(pathlib.Path(shared).iterdir()):
+        time.sleep(0.05)
+    raise ValueError(f"thing {thing}")
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -47,9 +52,9 @@ def test_a_worker_that_is_ended_from_outside_is_a_lack_of_memory_and_not_a_trace
         list(processes.each(ended, range(4), None, 2))
 
 
-def test_an_error_of_a_task_is_raised_as_it_is_and_leaves_no_worker():
-    with pytest.raises(ValueError, match="thing"):
-        list(processes.each(breaks, range(4), None, 2))
+def test_an_error_of_a_task_is_raised_as_it_is_and_leaves_no_worker(tmp_path):
+    with pytest.raises(ValueError, match="thing 0"):
+        list(processes.each(breaks_beside_one_that_waits, range(4), tmp_path, 2))
     assert _gone(_children(os.getpid()))
 
 

@@ -10,10 +10,11 @@ from cellcycle_jax import runtime
 
 # Frees an array of 64 MiB and prints whether the process became smaller by it.
 FREE = """
+import os
 import numpy as np
 from cellcycle_jax import runtime
 def resident():
-    return int(open("/proc/self/statm").read().split()[1]) * 4096
+    return int(open("/proc/self/statm").read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 if {keep}:
     assert runtime.keep_freed_memory()
 array = np.ones(2**23)

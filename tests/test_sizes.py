@@ -64,6 +64,12 @@ def test_a_crop_that_could_not_be_asked_for_is_not_advised():
     assert "the pixel size is right" in said and "size_px=" not in said
 
 
+def test_a_scale_that_the_user_assumes_says_how_large_nuclei_are_by_it():
+    across_30_px = table(30, known=False, extent=[32] * 100)
+    (said,) = sizes.notes(across_30_px, config(**{"crop.assumed_um_per_px": 0.325}))
+    assert "as if one were 0.325 um, at which the median nucleus is 9.8 um across" in said
+
+
 def test_without_a_pixel_size_lengths_in_px_are_no_um():
     said = sizes.notes(table(210, known=False, extent=[32] * 100), config(**{"crop.assumed_um_per_px": 0.0762}))
     assert len(said) == 1 and "as if one were 0.0762 um" in said[0] and "Lengths are in px" in said[0]

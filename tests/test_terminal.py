@@ -1,5 +1,7 @@
 """Manners on the terminal."""
 
+import io
+import os
 import warnings
 
 import pytest
@@ -12,6 +14,18 @@ from cellcycle_jax import terminal
                                         ("xyzzy", "")])
 def test_the_nearest_name_is_named_where_one_is_near(word, said):
     assert terminal.nearest(word, ["evaluate", "report", "train"]) == said
+
+
+def test_a_stream_without_a_reader_loses_what_is_written_and_raises_nothing():
+    readable, writable = os.pipe()
+    stream = terminal.Outliving(io.TextIOWrapper(io.FileIO(writable, "w"), encoding="utf-8", line_buffering=True))
+    print("read", file=stream)
+    assert os.read(readable, 100) == b"read\n"
+    os.close(readable)
+    for _ in range(3):
+        print("lost" * 10_000, file=stream, flush=True)
+    assert stream.fileno() == writable and not stream.closed
+    stream.close()
 
 
 def test_warnings_of_a_library_become_one_sentence_and_ours_are_counted_apart(capsys):

@@ -2,10 +2,11 @@
 
 import pathlib
 
+import numpy as np
 import pandas as pd
 import pytest
 
-from cellcycle_jax import schema
+from cellcycle_jax import crop_file, schema
 from configs import base
 from data_prep import work_folder
 from data_prep.fields import FieldFile
@@ -109,6 +110,28 @@ def test_rows_come_back_in_order_with_what_is_known_now(tmp_path):
     assert set(found[schema.FIELD_LABEL]) == {"G2"} and set(found[schema.PLATE]) == {"P1"}
     assert list(found.columns).index("Metadata_Drug") == list(found.columns).index("_crop_x") + 1
     assert work_folder.read(tmp_path, files[2:]).empty
+
+
+@pytest.mark.parametrize("ending", [".parquet", ".npz", ".crops", ".json"])
+def test_a_field_of_which_a_byte_has_changed_is_not_finished(tmp_path, ending):
+    shared = crop_file.Shared(np.ones(2, np.float32), 1, np.zeros((3, 2), np.float32), 0.5)
+    pixels = np.random.default_rng(0).integers(0, 999, (2, 8, 8, 2), np.uint16)
+    crop_file.write(tmp_path, "f1", ["f1:0", "f1:1"], pixels, np.zeros((2, 8, 8), np.uint8), shared)
+    work_folder.keep(tmp_path, "f1", rows("f1", 2))
+    assert work_folder.is_kept(tmp_path, "f1")
+    path = tmp_path / f"f1{ending}"
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    assert not work_folder.is_kept(tmp_path, "f1")
+    path.unlink()
+    assert not work_folder.is_kept(tmp_path, "f1")
+
+
+def test_whether_label_images_are_masks_is_part_of_the_name(tmp_path):
+    named = [work_folder.name_of(base.preparation(), [FieldFile((tmp_path / "a.tif",), "a", labels_are_mask=masks)],
+                                 ("DNA",), False) for masks in (False, True)]
+    assert named[0] != named[1]
 
 
 def test_many_fields_are_joined_as_few_are(tmp_path, monkeypatch):
