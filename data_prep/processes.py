@@ -1,6 +1,7 @@
 """One task for each of many things, in parallel processes on this machine or on the workers of a Dask scheduler."""
 
 import concurrent.futures
+import contextlib
 import multiprocessing
 import os
 import signal
@@ -52,7 +53,8 @@ def _by_pool(task, things, shared, workers):
         workers, mp_context=context, initializer=_begin_worker, initargs=(os.getpid(),)
     )
     try:
-        jobs = {pool.submit(task, thing, shared): thing for thing in things}
+        with _deaf_children():
+            jobs = {pool.submit(task, thing, shared): thing for thing in things}
         for job in concurrent.futures.as_completed(jobs):
             yield jobs.pop(job), job.result()
     except concurrent.futures.process.BrokenProcessPool:
@@ -66,9 +68,22 @@ def _by_pool(task, things, shared, workers):
     pool.shutdown()
 
 
+@contextlib.contextmanager
+def _deaf_children():
+    """Let processes that are started here not hear Ctrl-C, from their first moment on; the command alone answers it.
+
+    A terminal signals them as well, and one that is still importing would show a traceback. What this thread blocks,
+    they inherit; other threads of the command hear the signal all the same, and this one does so at the end.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _begin_worker(parent: int) -> None:
-    """Let the command alone hear Ctrl-C, and end with it, however it ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Let a worker end with the command that started it, however that ends."""
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
 
 

@@ -19,6 +19,12 @@ def squared(thing, shared):
     return thing**2 + shared
 
 
+def is_deaf(thing, shared):
+    """Whether Ctrl-C has been kept from this process since before its own program began."""
+    mask = next(line for line in pathlib.Path("/proc/self/status").read_text().splitlines() if "SigBlk" in line)
+    return bool(int(mask.split()[1], 16) >> (signal.SIGINT - 1) & 1)
+
+
 def ended(thing, shared):
     os.kill(os.getpid(), signal.SIGKILL)
 
@@ -116,6 +122,12 @@ def test_workers_end_with_the_command_that_started_them(how, tmp_path):
     command.send_signal(how)
     command.communicate()
     assert command.returncode == -how and _gone(workers)
+
+
+@needs_proc
+def test_workers_never_hear_ctrl_c_and_the_command_still_does():
+    assert all(deaf for _, deaf in processes.each(is_deaf, range(2), None, 2))
+    assert not is_deaf(0, None)
 
 
 @needs_proc
