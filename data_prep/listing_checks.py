@@ -25,7 +25,8 @@ def refuse_before_reading(config, found: list[FieldFile], folder) -> None:
     phase.refuse_markers(config.channels, config.phase)
     columns = _columns(config, found, folder)
     if config.source == "folder":  # other sources may know more of a cell than the list says
-        split.refuse_unknown_unit(config.split.by)
+        if schema.TRACK not in columns:
+            split.refuse_unknown_unit(config.split.by)
         if config.split.column:
             refuse_unknown("split.column", config.split.column, columns)
         if config.phase.method == "column":

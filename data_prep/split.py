@@ -41,13 +41,14 @@ def groups(table, by: str):
 
 
 def refuse_unknown_unit(by: str) -> None:
-    """Refuse to split by tracks where the source knows none; of a folder of fields nothing else is missing."""
+    """Refuse to split by tracks where nothing knows any; of a folder of fields nothing else is missing."""
     if by == "track":
         raise _unknown_unit(by)
 
 
 def _unknown_unit(by):
-    return InputRefused(f"config.split.by={by!r}: the source knows no {by} of a cell; split by another unit")
+    return InputRefused(f"config.split.by={by!r}: the source knows no {by} of a cell; split by another unit, or give "
+                        "the tracks in a table (config.phase.table)")
 
 
 def refuse_same_place(fields, by: str) -> None:

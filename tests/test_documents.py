@@ -35,7 +35,7 @@ LEFT_OUT = {
     "sky jobs launch": "needs a cloud",
     "docker build": "needs Docker",
     "pip install -e '.[dask]'": "needs several machines; tests/test_gather.py runs a scheduler and workers",
-    "mkdir bbbc039": "a download",
+    "mkdir bbbc039_u2os_hoechst": "a download",
     "git clone": "a download",
     "pip download fucciphase": "a download; tests/test_published.py repacks one",
     "pip install zenodo_get": "a download",
@@ -179,13 +179,15 @@ def set_up_extending(place, fields):
 
 
 def set_up_run(place, fields):
-    """RUN, and runs/demo/run of the simulated data set; fields of four planes in DIR."""
+    """RUN, and runs/demo/run of the simulated data set; fields of four planes in DIR, and a config that adds nothing."""
     done = place.run("python launch.py simulate --out=made --config.lines=RPE1 --config.fields_per_line=10\n"
                      "python launch.py prepare --config=configs/data/simulated.py --fields=made --out=DATA\n"
                      "python launch.py train --config=configs/default.py --data=DATA --workdir=RUN\n"
                      "python launch.py evaluate --workdir=RUN\n"
                      "mkdir -p runs/demo && cp -r RUN runs/demo/run")
     assert done.returncode == 0, done.stderr
+    place.write("configs/data/mine.py",
+                "from configs import base\n\n\ndef get_config():\n    return base.preparation()\n")
     for number, planes in enumerate(fields[:3]):
         path = place.folder / "DIR" / f"{number}.ome.tif"
         path.parent.mkdir(exist_ok=True)

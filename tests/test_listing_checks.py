@@ -80,8 +80,10 @@ def test_each_cell_line_needs_its_groups():
     refused("cell line 'b' has 2 group", InputRefused, lines)
 
 
-def test_a_folder_of_fields_knows_no_tracks():
-    refused("knows no track of a cell", InputRefused, **{"split.by": "track"})
+def test_a_folder_of_fields_knows_no_tracks_but_those_of_a_table(tmp_path):
+    refused("knows no track of a cell.*config.phase.table", InputRefused, **{"split.by": "track"})
+    (tmp_path / "tracks.csv").write_text("Field,Y,X,Track\nf0,3,4,7\n")
+    accepted(folder=tmp_path, **{"split.by": "track", "phase.table": "tracks.csv"})
 
 
 def test_fields_of_one_place_at_several_times_are_not_split_by_field():
