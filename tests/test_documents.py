@@ -179,7 +179,7 @@ def set_up_extending(place, fields):
 
 
 def set_up_run(place, fields):
-    """RUN, and runs/demo/run of the simulated data set; fields of four planes in DIR, and a config that adds nothing."""
+    """RUN, runs/demo/run of the simulated data set, fields of four planes in DIR, and a config that adds nothing."""
     done = place.run("python launch.py simulate --out=made --config.lines=RPE1 --config.fields_per_line=10\n"
                      "python launch.py prepare --config=configs/data/simulated.py --fields=made --out=DATA\n"
                      "python launch.py train --config=configs/default.py --data=DATA --workdir=RUN\n"
