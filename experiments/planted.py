@@ -84,7 +84,7 @@ def plant(source, folder, shortcut: str, seed: int) -> pathlib.Path:
         shortcut: a key of `SHORTCUTS`.
         seed: of what is drawn.
     """
-    folder = pathlib.Path(folder)
+    source, folder = pathlib.Path(source), pathlib.Path(folder)
     if not (folder / "provenance.json").is_file():
         rng, splits = np.random.default_rng(seed), {}
         for split in ("train", "validation"):
@@ -95,7 +95,10 @@ def plant(source, folder, shortcut: str, seed: int) -> pathlib.Path:
         builder.write(folder / "tfds", one.image.shape[1:],
                       {n: list(v) if isinstance(v, tuple) else v for n, v in vocabulary.items()},
                       {split: _cells(crops) for split, crops in splits.items()})
-        files.write_json(folder / "provenance.json", {"shortcut": shortcut, "seed": seed, "of": data.identity(source)})
+        made = files.read_json(source / "provenance.json")
+        made.pop("sha256", None)  # of a table that the copy does not have
+        of = {"shortcut": shortcut, "seed": seed, "of": data.identity(source)}
+        files.write_json(folder / "provenance.json", made | of)
     return folder
 
 
