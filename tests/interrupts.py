@@ -41,8 +41,9 @@ def interrupts(
     for number in range(count):
         command = commands[number % len(commands)]
         where = _copied(straight, root / f"turn{number}", command)
-        began = time.monotonic()
         process = small_way.start(small_way.words(command, **where))
+        _wait_until_it_listens(process)
+        began = time.monotonic()
         time.sleep(rng.uniform(0, 8 if command in ("train", "explain") else 4))
         running = process.poll() is None
         pressed = time.monotonic()
@@ -59,6 +60,13 @@ def interrupts(
         failures += _goes_on(command, where) if process.returncode else []
         shutil.rmtree(root / f"turn{number}")
     return failures, ends, slowest
+
+
+def _wait_until_it_listens(process):
+    """Wait until the thread that hears of Ctrl-C runs; before that, Python itself is only starting."""
+    threads = pathlib.Path(f"/proc/{process.pid}/task")
+    while process.poll() is None and len(list(threads.iterdir())) < 2:
+        time.sleep(0.01)
 
 
 def _copied(straight, folder, command):
