@@ -145,6 +145,7 @@ def predict(arguments):
     _use_devices()
     from cellcycle_jax import alarms
     from cellcycle_jax import predict as prediction
+    from cellcycle_jax.data import is_data_set
     from cellcycle_jax.locks import holding
     from cellcycle_jax.predictor import load_predictor
     from data_prep import new_fields, overlay
@@ -157,7 +158,7 @@ def predict(arguments):
     config = new_fields.reading_config(trained, arguments.config, arguments.changed)
     new_fields.say_what_is_not_read(trained, arguments.config, base.preparation())
     with holding(out / ".lock"):
-        if (out / "provenance.json").exists():
+        if is_data_set(out):
             raise UsageError(f"--out={out} holds a data set; name another folder")
         if (out / "predict.json").exists() and not arguments.overwrite:
             raise UsageError(f"--out={out} holds finished predictions; name another folder or give --overwrite")

@@ -26,7 +26,8 @@ import tifffile
 
 from bench.turns import numbers, publish, table
 from cellcycle_jax import files, machine
-from data_prep.simulate import CHANNELS, field_names
+from configs import base
+from data_prep.simulate import CHANNELS, field_names, write_ome
 from data_prep.sources.simulated import NAME_PATTERN
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -34,7 +35,6 @@ SIMULATE = ("--config.field_size_px=1344", "--config.cells_per_field=315,345")
 USED_PER_FIELD = 290  # cells that are not set aside, about
 LINES = 3  # of simulated cells, with as many fields each
 MOST_FIELDS = 384  # of a line that have names
-PIXEL_UM = 0.5  # of the simulation
 ORIENTATIONS = 8  # of a picture: four quarter turns, each also mirrored
 GIB = 2**30
 LOOK_S = 0.1  # s between two looks
@@ -91,19 +91,15 @@ def _turn(path, folder) -> None:
     names = field_names(line, MOST_FIELDS)
     number = [name.field_id for name in names].index(stem)
     pixels = tifffile.imread(path)
-    folder.mkdir(parents=True, exist_ok=True)
+    pixel_um = base.simulation().pixel_um
     for orientation in range(ORIENTATIONS):
         turns, mirrored = divmod(orientation, 2)
         turned = np.rot90(pixels, turns, axes=(1, 2))
         if mirrored:
             turned = np.flip(turned, axis=2)
         name = names[number * ORIENTATIONS + orientation]
-        about = {"axes": "CYX", "Channel": {"Name": list(CHANNELS)}}
-        for axis in ("X", "Y"):
-            about[f"PhysicalSize{axis}"] = PIXEL_UM
-            about[f"PhysicalSize{axis}Unit"] = "µm"
         target = folder / f"{name.field_id}.ome.tif"
-        tifffile.imwrite(target, np.ascontiguousarray(turned), ome=True, compression="zlib", metadata=about)
+        write_ome(target, np.ascontiguousarray(turned), CHANNELS, f"{stem}, orientation {orientation}", pixel_um)
 
 
 def _whole_way(out, fields, cells, steps):

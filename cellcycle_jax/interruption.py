@@ -44,12 +44,9 @@ def _end():
         sys.stdout.flush()
     # Not by print: another thread may hold the lock of the stream, for ever.
     line = f"\n{_state['command']}: stopped by Ctrl-C; run the same command again\n"
-    try:
+    with contextlib.suppress(Exception):  # nobody may read it: Ctrl-C ends what the command is piped to as well
         os.write(sys.__stderr__.fileno(), line.encode())
-    except (OSError, AttributeError):  # nobody reads it: Ctrl-C ends what the command is piped to as well
-        pass
-    finally:
-        os._exit(EXIT_INTERRUPTED)
+    os._exit(EXIT_INTERRUPTED)
 
 
 @contextlib.contextmanager

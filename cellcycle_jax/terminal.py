@@ -57,8 +57,10 @@ class Outliving:
 
 def outlive_readers() -> None:
     """Let this process go on when nobody reads its output any more."""
-    sys.stdout = Outliving(sys.stdout) if sys.stdout else sys.stdout
-    sys.stderr = Outliving(sys.stderr) if sys.stderr else sys.stderr
+    if sys.stdout:
+        sys.stdout = Outliving(sys.stdout)
+    if sys.stderr:
+        sys.stderr = Outliving(sys.stderr)
 
 
 @contextlib.contextmanager

@@ -194,7 +194,8 @@ def _elements(name, values, default) -> tuple:
     holds_numbers = _holds_numbers(default)
     kinds = Real if holds_numbers else (str, int)
     if any(isinstance(element, bool) or not isinstance(element, kinds) for element in values):
-        raise UsageError(f"config.{name}={values!r}; allowed: {'numbers' if holds_numbers else 'texts'}, separated by commas")
+        allowed = "numbers" if holds_numbers else "texts"
+        raise UsageError(f"config.{name}={values!r}; allowed: {allowed}, separated by commas")
     return values if holds_numbers else tuple(map(str, values))
 
 

@@ -46,8 +46,7 @@ def count(table: pd.DataFrame, found, quarantined: dict[str, str]) -> pd.DataFra
 
 def write(counts: pd.DataFrame, folder) -> None:
     """Write fields.csv into a folder; an empty cell is a missing number."""
-    shown = counts.astype({"n_objects": object, "n_used": object})
-    files.write_csv(shown.where(shown.notna(), ""), folder / NAME)
+    files.write_csv(counts.astype(object).where(counts.notna(), ""), folder / NAME)
 
 
 def say_without_cells(counts: pd.DataFrame, folder) -> None:

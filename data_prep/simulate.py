@@ -100,9 +100,9 @@ def _write_field(name, shared) -> pd.DataFrame:
     image, scene = make_field(settings, name)
     text = f"plate={name.plate} well={name.well} site={name.site} line={name.cell_line}"
     pixels = image.transpose(2, 0, 1)
-    _write_ome(out_dir / "fields" / f"{name.field_id}.ome.tif", pixels, CHANNELS, text, settings.pixel_um)
+    write_ome(out_dir / "fields" / f"{name.field_id}.ome.tif", pixels, CHANNELS, text, settings.pixel_um)
     labels = scene.labels.astype(np.uint16)
-    _write_ome(out_dir / "labels" / f"{name.field_id}.tif", labels, LABEL_IMAGES, text, settings.pixel_um)
+    write_ome(out_dir / "labels" / f"{name.field_id}.tif", labels, LABEL_IMAGES, text, settings.pixel_um)
     table = scene.cells.copy()
     where = {"field_id": name.field_id, "cell_line": name.cell_line, "plate": name.plate, "well": name.well,
              "site": name.site}
@@ -111,8 +111,16 @@ def _write_field(name, shared) -> pd.DataFrame:
     return table
 
 
-def _write_ome(path, pixels, channels, text, pixel_um):
-    """Write u16 [C, H, W] as OME-TIFF with channel names, pixel size and the image's name."""
+def write_ome(path, pixels, channels, text, pixel_um):
+    """Write a field as OME-TIFF.
+
+    Args:
+        path: where to.
+        pixels: u16 [C, H, W].
+        channels: names of the C channels.
+        text: name of the picture.
+        pixel_um: um per px.
+    """
     about = {
         "axes": "CYX", "Name": text, "Channel": {"Name": list(channels)},
         "PhysicalSizeX": pixel_um, "PhysicalSizeXUnit": "µm", "PhysicalSizeY": pixel_um, "PhysicalSizeYUnit": "µm",
