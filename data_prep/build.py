@@ -60,27 +60,28 @@ def _prepare(config, fields_dir, out, labels_csv, overwrite, strict, keep):
     table, recipe, found, quarantined = gathered.table, gathered.recipe, gathered.found, gathered.quarantined
     table, labelled, made = decide(table, recipe, corrections)
     made |= {"quarantined": quarantined, "n_fields": len(found), "light_not_estimated": gathered.light_not_estimated}
-    made |= {"sizes": gathered.notes, "notes": [*gathered.notes, *made["notes"]]}
+    counts = field_counts.count(table, found, quarantined)
+    found_notes = [*gathered.notes, *field_counts.notes(counts)]
+    made |= {"sizes": gathered.notes, "notes": [*found_notes, *made["notes"]]}
 
     (out / "provenance.json").unlink(missing_ok=True)
     pack.write_dataset(table, recipe, out)
     qc.draw(table, found, recipe, labelled, out / "qc")
-    counts = field_counts.count(table, found, quarantined)
     field_counts.write(counts, out / "qc")
     pack.write_table(table, out)
     files.write_sealed_json(out / "provenance.json", pack.provenance(table, recipe, labelled, out) | made)
     gathered.discard(keep)
-    _say_what_was_found(table, gathered)
+    _say_what_was_found(table, gathered, found_notes)
     field_counts.say_without_cells(counts, out / "qc")
     return EXIT_QUARANTINED if quarantined else 0
 
 
-def _say_what_was_found(table, gathered):
+def _say_what_was_found(table, gathered, notes):
     used = table[table[schema.REJECT] == ""]
     aside = table[schema.REJECT][table[schema.REJECT] != ""].value_counts()
     reasons = ", ".join(f"{name} {n}" for name, n in aside.items())
     labels = ", ".join(f"{name or 'no label'} {n}" for name, n in used[schema.LABEL].value_counts().items())
-    for note in gathered.notes:
+    for note in notes:
         print(f"prepare: note: {note}", file=sys.stderr)
     print(f"{len(table)} objects in {len(gathered.fields())} fields, {len(used)} used ({labels})"
           + (f"; set aside: {reasons}" if reasons else ""))

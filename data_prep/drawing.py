@@ -66,8 +66,8 @@ def scale_bar(axes, size_px, um_per_px, corner=None) -> None:
     y, x = corner or (axes.get_ylim()[0], axes.get_xlim()[1])
     y, x, width = y - 0.05 * size_px, x - 0.05 * size_px, length / scale
     axes.plot([x - width, x], [y, y], color="white", lw=3, solid_capstyle="butt")
-    axes.text(x - width / 2, y - 0.03 * size_px, f"{length} {'µm' if known else 'px'}", color="white", ha="center",
-              va="bottom", fontsize=9)
+    unit = "µm" if known else "px"
+    axes.text(x, y - 0.03 * size_px, f"{length} {unit}", color="white", ha="right", va="bottom", fontsize=9)
 
 
 def outlines(image, labels, rows, title, um_per_px, path) -> None:

@@ -41,6 +41,7 @@ def extract_field(file: FieldFile, recipe: Recipe) -> pd.DataFrame:
     if hasattr(source, "objects") and len(rows):
         rows = _with_objects(rows, source.objects(file, numbers[labels], config))
     rows["_light_known"] = recipe.light_of(field) is not None
+    rows["_bit_depth"] = field.bit_depth
     if len(rows):
         columns = measure.measure_cells(signal, labels, bodies, field.channels, config.channels.nucleus, masks,
                                         field.pixel_um)

@@ -13,19 +13,20 @@ def count(table: pd.DataFrame, found, quarantined: dict[str, str]) -> pd.DataFra
     """One row per field, in the order of `found`, those without an object and those that were set aside too.
 
     Args:
-        table: all objects, with Metadata_Field and Metadata_Reject.
+        table: all objects, with Metadata_Field, Metadata_Reject and _bit_depth.
         found: the `FieldFile` of each field.
         quarantined: {field_id: why it was set aside}.
 
     Returns:
         Metadata_Field, Metadata_Plate, Metadata_Well, Metadata_CellLine; n_objects and n_used, missing where the field
-        was set aside; most_rejected, the most frequent reason why objects are not used, and set_aside_because, both ""
-        where there is none.
+        was set aside; bit_depth, missing where no object was found; most_rejected, the most frequent reason why objects
+        are not used, and set_aside_because, both "" where there is none.
     """
     objects = table.groupby(schema.FIELD).size()
     used = table[table[schema.REJECT] == ""].groupby(schema.FIELD).size()
     rejected = table[table[schema.REJECT] != ""].groupby(schema.FIELD)[schema.REJECT]
     most_rejected = rejected.agg(lambda reasons: reasons.value_counts().index[0])
+    bit_depth = table.groupby(schema.FIELD)["_bit_depth"].first()
     rows = []
     for file in found:
         name = file.field_id
@@ -37,11 +38,26 @@ def count(table: pd.DataFrame, found, quarantined: dict[str, str]) -> pd.DataFra
             schema.CELL_LINE: file.cell_line,
             "n_objects": objects.get(name, 0) if was_read else None,
             "n_used": used.get(name, 0) if was_read else None,
+            "bit_depth": bit_depth.get(name),
             "most_rejected": most_rejected.get(name, ""),
             "set_aside_because": quarantined.get(name, ""),
         })
     counts = pd.DataFrame(rows)
-    return counts.astype({"n_objects": "Int64", "n_used": "Int64"})
+    return counts.astype({"n_objects": "Int64", "n_used": "Int64", "bit_depth": "Int64"})
+
+
+def notes(counts: pd.DataFrame) -> list[str]:
+    """What the fields of a plate must share and do not: their bit depth, a sentence per plate."""
+    found = []
+    for plate, fields in counts.groupby(schema.PLATE):
+        depths = fields["bit_depth"].value_counts().sort_index()
+        if len(depths) > 1:
+            listed = ", ".join(f"{depth} bit in {n}" for depth, n in depths.items())
+            owner = f"of plate {plate} " if plate else ""
+            found.append(f"the fields {owner}differ in bit depth ({listed}; {NAME} says which): if some were exported "
+                         "with another contrast, their brightness cannot be compared; export all alike, or prepare "
+                         "them apart.")
+    return found
 
 
 def write(counts: pd.DataFrame, folder) -> None:

@@ -166,8 +166,9 @@ def _plates_without_light(table, method):
     """Plates with fields whose uneven light was to be removed and was not; said on the terminal too."""
     plates = [] if method == "none" else sorted(table.loc[~table["_light_known"].astype(bool), schema.PLATE].unique())
     if plates:
-        print(f"warning: uneven light is not removed from plate {', '.join(map(repr, plates))}: fewer than "
-              f"{illumination.MIN_FIELDS} fields of one size", file=sys.stderr)
+        named = ", ".join(f"plate {plate}" if plate else "the fields without a plate" for plate in plates)
+        print(f"warning: uneven light is not removed from {named}: fewer than {illumination.MIN_FIELDS} fields of one "
+              "size", file=sys.stderr)
     return plates
 
 

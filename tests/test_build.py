@@ -236,7 +236,7 @@ def test_too_few_fields_for_the_light_are_told_and_no_light_is_drawn(some_fields
     config = small_config()
     assert prepare(config, some_fields, tmp_path / "few") == 0
     assert files.read_json(tmp_path / "few" / "provenance.json")["light_not_estimated"] == ["HeLa-P1"]
-    assert "light is not removed from plate 'HeLa-P1'" in capsys.readouterr().err
+    assert "light is not removed from plate HeLa-P1: fewer" in capsys.readouterr().err
     assert not list((tmp_path / "few" / "qc").glob("illumination_*"))
     config.illumination = "none"
     prepare(config, some_fields, tmp_path / "none")
