@@ -521,4 +521,8 @@ def _say(what):
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        exit_code = main()
+    finally:
+        interruption.finish()
+    sys.exit(exit_code)

@@ -29,6 +29,15 @@ def end_at_once(command: str) -> None:
     threading.Thread(target=_listen, args=(readable,), name="Ctrl-C", daemon=True).start()
 
 
+def finish() -> None:
+    """From now on Ctrl-C changes nothing: all is written, and the process is about to end with the code that it has.
+
+    Python gives a signal back its first meaning while it takes itself down, which JAX makes a second long: Ctrl-C would
+    then kill a command that is done, without a word.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
 def _listen(readable):
     while heard := os.read(readable, 1):
         if heard[0] != signal.SIGINT:

@@ -18,6 +18,7 @@ from tests import small_way
 
 FULL = 7  # exit code
 MIB = 2**20
+PAGE = 4096  # bytes that a file in memory takes at least, and whole ones of which it takes
 # command -> what it writes to, and what of that it finds there
 WRITES = {"simulate": ("fields", False), "prepare": ("data", False), "train": ("run", False), "evaluate": ("run", True),
           "explain": ("run", True), "discover": ("run", True), "report": ("run", True), "predict": ("predicted", False)}
@@ -97,7 +98,12 @@ def _tried(command, straight, name, room, goes_on, scratch):
 
 
 def _size(folder) -> int:
-    return sum(path.stat().st_size for path in pathlib.Path(folder).rglob("*") if path.is_file())
+    """Bytes that the files of a folder take in memory."""
+    total = 0
+    for path in pathlib.Path(folder).rglob("*"):
+        if path.is_file():
+            total += -(-path.stat().st_size // PAGE) * PAGE
+    return total
 
 
 def main() -> int:

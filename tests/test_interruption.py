@@ -36,3 +36,29 @@ def test_ctrl_c_ends_a_command_also_if_nobody_reads_what_it_says(read):
     if read:
         assert os.read(readable, 1000).decode() == "\nwaits: stopped by Ctrl-C; run the same command again\n"
         os.close(readable)
+
+
+IS_DONE = """import os
+import time
+from cellcycle_jax import interruption
+
+class TakesLongToGo:
+    def __del__(self, write=os.write, sleep=time.sleep):
+        write(1, b"ready\\n")
+        sleep(2)
+
+interruption.end_at_once("is done")
+kept = TakesLongToGo()
+interruption.finish()
+"""
+
+
+def test_a_command_that_is_done_keeps_its_code_while_python_takes_itself_down():
+    process = subprocess.Popen([sys.executable, "-c", IS_DONE], stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=60) == 0
+    finally:
+        process.kill()
+        process.stdout.close()
