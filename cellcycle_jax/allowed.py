@@ -3,12 +3,14 @@
 import functools
 import math
 
-from cellcycle_jax import data, feed, models, optim, wandb_log
+from cellcycle_jax import data, device_memory, models, wandb_log
 from cellcycle_jax.errors import UsageError
 from cellcycle_jax.model_input import MASKS, SCALES
 
 MANY = 10**9
 DTYPES = ("float32", "bfloat16", "float64")
+OPTIMIZERS = ("adamw", "rmsprop", "sgd")
+SCHEDULES = ("cosine", "constant")
 
 # Field of the config, what it may be in words, and the test of it.
 ALLOWED = (
@@ -17,7 +19,7 @@ ALLOWED = (
     ("model.depth", "0 to 8", lambda v: 0 <= v <= 8),
     ("model.dropout", "at least 0 and below 1", lambda v: 0 <= v < 1),
     ("model.dtype", f"one of {', '.join(DTYPES)}", lambda v: v in DTYPES),
-    ("data.placement", f"one of {', '.join(feed.PLACEMENTS)}", lambda v: v in feed.PLACEMENTS),
+    ("data.placement", f"one of {', '.join(device_memory.PLACEMENTS)}", lambda v: v in device_memory.PLACEMENTS),
     ("data.mask", f"one of {', '.join(MASKS)}", lambda v: v in MASKS),
     ("data.labels", f"one of {', '.join(data.LABELS)}", lambda v: v in data.LABELS),
     ("data.scale", f"one of {', '.join(SCALES)}", lambda v: v in SCALES),
@@ -25,8 +27,8 @@ ALLOWED = (
     ("augment.shift", "0 to 0.5", lambda v: 0 <= v <= 0.5),
     ("augment.scale", "at least 0 and below 1", lambda v: 0 <= v < 1),
     ("augment.intensity", "0 to 2", lambda v: 0 <= v <= 2),
-    ("optimizer.name", f"one of {', '.join(optim.OPTIMIZERS)}", lambda v: v in optim.OPTIMIZERS),
-    ("optimizer.schedule", f"one of {', '.join(optim.SCHEDULES)}", lambda v: v in optim.SCHEDULES),
+    ("optimizer.name", f"one of {', '.join(OPTIMIZERS)}", lambda v: v in OPTIMIZERS),
+    ("optimizer.schedule", f"one of {', '.join(SCHEDULES)}", lambda v: v in SCHEDULES),
     ("optimizer.learning_rate", "above 0 and finite", lambda v: 0 < v < math.inf),
     ("optimizer.weight_decay", "at least 0 and finite", lambda v: 0 <= v < math.inf),
     ("train.batch_size", "1 to 65,536", lambda v: 1 <= v <= 65_536),

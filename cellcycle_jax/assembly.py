@@ -6,7 +6,7 @@ import functools
 import jax
 import numpy as np
 
-from cellcycle_jax import augment, cohort, data, feed, layouts, mesh, optim, programs, run, state, steps
+from cellcycle_jax import augment, cohort, data, device_memory, feed, layouts, mesh, optim, programs, run, state, steps
 from cellcycle_jax.errors import UsageError
 from cellcycle_jax.explain import taps
 from cellcycle_jax.model_input import require_compartments
@@ -53,7 +53,7 @@ def load(config, data_dir, models: int):
         InputRefused, StoredStateRefused: the data set cannot be used.
     """
     needed = sum(data.pixel_bytes(data_dir, split) for split in ("train", "validation"))
-    placement = feed.place(config.data.placement, needed)
+    placement = device_memory.place(config.data.placement, needed)
     if models > 1 and placement != "device":
         raise UsageError(f"data.placement={placement!r}: models trained as one program need their cells on the device "
                          f"({needed / 2**30:.1f} GiB); train them one by one (sweep --index)")

@@ -17,7 +17,7 @@ import shutil
 import jax
 import numpy as np
 
-from cellcycle_jax import files, manifest, mesh
+from cellcycle_jax import files, manifest, mesh, stored_config
 from cellcycle_jax.errors import StoredStateRefused
 
 KEPT = 2  # steps kept, so that one is left if the newest is damaged
@@ -119,7 +119,7 @@ def restore(folder, step: int, state, best, facts: dict | None = None):
         raise StoredStateRefused(f"{folder}: the checkpoint of step {step} is damaged ({damage})")
     stored, where = manifest.read(folder, step), f"{folder}/{step}"
     if facts is not None:
-        manifest.compare(where, manifest.flat(stored["facts"]), manifest.flat(files.plain(facts)))
+        manifest.compare(where, stored_config.flat(stored["facts"]), stored_config.flat(files.plain(facts)))
     wanted = {name: tree for name, tree in (("state", state), ("best", best)) if tree is not None}
     kinds = {name: tuple(kind) for name, kind in stored["arrays"].items() if name.split("/")[0] in wanted}
     manifest.compare(where, kinds, _kinds(wanted))

@@ -5,44 +5,11 @@ import dataclasses
 import jax
 import numpy as np
 
-from cellcycle_jax import data, machine, mesh, steps
+from cellcycle_jax import data, mesh, steps
 
-# What config.data.placement may be. 'device': all cells on every device, batches gathered there. 'host': in the memory
-# of the computer, 'disk': in the files of the data set; batches are made by Grain in the background and sent.
-PLACEMENTS = ("auto", "device", "host", "disk")
-SHARE = 0.4  # of the free memory that crops may take; the rest is for the model, its gradients and copies
 MOST_STEPS = 64  # in one dispatch
 SENT_BYTES = 64 * 2**20  # of streamed batches in one dispatch
 THREADS, AHEAD = 4, 16  # threads that make batches, and batches made before they are wanted
-
-
-def place(asked: str, needed: int) -> str:
-    """`choose_placement` by the memory that is free now, the least of all processes, which all of them call."""
-    return choose_placement(asked, needed, *mesh.smallest(*free_memory()))
-
-
-def choose_placement(asked: str, needed: int, device_free: float, host_free: float) -> str:
-    """Where crops go: what is asked for, or the fastest place that holds them.
-
-    Args:
-        asked: a name of PLACEMENTS.
-        needed: bytes of the crops.
-        device_free: bytes free on each device.
-        host_free: bytes free in the memory of the computer.
-    """
-    if asked != "auto":
-        return asked
-    if needed > SHARE * host_free:
-        return "disk"
-    return "device" if needed <= SHARE * device_free else "host"
-
-
-def free_memory() -> tuple[float, float]:
-    """Free bytes of the smallest device of this process, and of the memory that this process may take."""
-    host = float(machine.free_memory())
-    stats = [device.memory_stats() or {} for device in jax.local_devices()]
-    free = [s["bytes_limit"] - s.get("bytes_in_use", 0) for s in stats if "bytes_limit" in s]
-    return min(free, default=host), host  # devices of a CPU share its memory, and crops in it
 
 
 @dataclasses.dataclass(frozen=True)

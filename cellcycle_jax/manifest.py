@@ -87,13 +87,6 @@ def compare(where: str, stored: dict, asked: dict) -> None:
                                      "asked; use the config and the data set that the run was trained with")
 
 
-def flat(tree, prefix: str = "") -> dict:
-    """Nested dicts as one, with names joined by points."""
-    if not isinstance(tree, dict):
-        return {prefix: tree}
-    return {k: v for name, sub in tree.items() for k, v in flat(sub, f"{prefix}.{name}".lstrip(".")).items()}
-
-
 def _hashes(folder):
     return {p.relative_to(folder).as_posix(): files.sha256(p) for p in folder.rglob("*") if not p.is_dir()}
 

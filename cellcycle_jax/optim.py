@@ -6,8 +6,6 @@ import jax
 import optax
 
 WARM_UP = 0.05  # share of the steps over which the rate rises
-OPTIMIZERS = ("adamw", "rmsprop", "sgd")
-SCHEDULES = ("cosine", "constant")
 
 
 def make_schedule(name: str, steps: int):

@@ -20,7 +20,7 @@ from cellcycle_jax import (
     alarms,
     calibration,
     data,
-    feed,
+    device_memory,
     files,
     model_input,
     novelty,
@@ -33,7 +33,7 @@ from cellcycle_jax import (
     verdict,
 )
 from cellcycle_jax.errors import InputRefused, StoredStateRefused
-from cellcycle_jax.explain.passport import read_passport
+from cellcycle_jax.passport_file import read_passport
 
 FOLDER, RECORD, WEIGHTS = "predictor", "predictor.json", "weights.npz"
 NOVELTY = "novelty"  # in weights.npz, beside the variables of the model: what training cells look like to it
@@ -112,7 +112,7 @@ def crops_of(trained: run.Run, split: str, final: bool = False) -> data.Crops:
         split, final: as of `data.load_crops`.
     """
     needed = data.pixel_bytes(trained.data_dir, split, final)
-    crops = data.load_crops(trained.data_dir, split, final, pixels=feed.place("auto", needed) != "disk")
+    crops = data.load_crops(trained.data_dir, split, final, pixels=device_memory.place("auto", needed) != "disk")
     return data.take_lines(crops, trained.config.data.cell_lines)
 
 

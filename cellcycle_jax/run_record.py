@@ -10,7 +10,7 @@ import pathlib
 
 from ml_collections import ConfigDict
 
-from cellcycle_jax import data, files, manifest, stored_config
+from cellcycle_jax import data, files, stored_config
 from cellcycle_jax.allowed import check_config
 from cellcycle_jax.errors import StoredStateRefused, UsageError
 
@@ -174,7 +174,7 @@ def continued(workdir, record: dict) -> dict:
     path = pathlib.Path(workdir) / (COHORT if "members" in record else CONFIG)
     if not path.is_file():
         return record
-    stored, asked = manifest.flat(read(workdir, path.name)), manifest.flat(record)
+    stored, asked = stored_config.flat(read(workdir, path.name)), stored_config.flat(record)
     differing = [name for name in sorted(stored.keys() | asked.keys())
                  if not name.endswith(NOT_HASHED) and stored.get(name) != asked.get(name)]
     if differing:

@@ -8,7 +8,6 @@ this version does not know, a value of another type. So no code that reads a sto
 import dataclasses
 
 from cellcycle_jax.errors import StoredStateRefused
-from cellcycle_jax.manifest import flat
 
 NUMBER = (int, float)
 
@@ -193,3 +192,10 @@ def _put(tree, path, value):
     for name in path[:-1]:
         tree = tree.setdefault(name, {})
     tree[path[-1]] = value
+
+
+def flat(tree, prefix: str = "") -> dict:
+    """Nested dicts as one, with names joined by points."""
+    if not isinstance(tree, dict):
+        return {prefix: tree}
+    return {k: v for name, sub in tree.items() for k, v in flat(sub, f"{prefix}.{name}".lstrip(".")).items()}

@@ -11,7 +11,7 @@ import time
 
 import jax
 
-from cellcycle_jax import files, locks, log, loop, manifest, run_record, study, sweep_plan, sweep_scores
+from cellcycle_jax import files, locks, log, loop, run_record, stored_config, study, sweep_plan, sweep_scores
 from cellcycle_jax.errors import NonFiniteLoss, StoredStateRefused, UsageError
 from cellcycle_jax.sweep_plan import BEGUN, DIVERGED, FINISHED, NOT_BEGUN, make_plan, state_of
 
@@ -80,7 +80,7 @@ def _require_same(plan):
     try:
         found = files.read_json(path)
         found["training"] = run_record.training_of_today(found["training"], f"{path}: training")
-        stored, asked = (manifest.flat({k: one[k] for k in record}) for one in (found, files.plain(record)))
+        stored, asked = (stored_config.flat({k: one[k] for k in record}) for one in (found, files.plain(record)))
     except (ValueError, KeyError, TypeError) as error:
         raise StoredStateRefused(f"{path}: damaged ({error}); remove it if the runs beside it are those of "
                                  f"{plan.study.path}, else use a new --workdir") from None

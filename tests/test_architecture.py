@@ -76,10 +76,11 @@ LAYERS = (
      "preemption", "study"),
     ("explain.taps",),
     ("model_input",),
+    ("device_memory", "passport_file"),
     ("data", "mesh", "metrics", "optim"),
-    ("records", "stored_config", "manifest", "crop_file"),
+    ("records", "manifest", "crop_file"),
     ("models", "state", "augment"),
-    ("runtime",),
+    ("runtime", "stored_config"),
     ("locks", "interruption", "verdict", "failures"),
     ("schema", "errors", "files", "machine", "families", "terminal"),
 )

@@ -80,7 +80,7 @@ def test_every_field_of_a_config_is_known_with_its_type(kind):
     defaults = files.plain(make().to_dict())
     assert set(known.fields) == set(fields(make()))
     for name, allowed in known.fields.items():
-        value = manifest.flat(defaults)[name]
+        value = stored_config.flat(defaults)[name]
         assert isinstance(value, allowed), name
         assert isinstance(value, bool) == (allowed is bool), name
         if isinstance(value, float):
@@ -97,7 +97,7 @@ def test_a_config_of_before_a_field_is_read_or_refused_by_name(kind, name):
     known = KINDS[kind][0]
     stored = without(of_today(kind), name)
     if name in known.added:
-        found = manifest.flat(stored_config.read(stored, known, "RUN/config.json"))
+        found = stored_config.flat(stored_config.read(stored, known, "RUN/config.json"))
         assert found[name] == known.added[name]
         assert set(found) == set(known.fields)
     else:
@@ -111,7 +111,7 @@ WRONG = {bool: "yes", int: 1.5, str: 3, list: "DNA", stored_config.NUMBER: "much
 @pytest.mark.parametrize(("kind", "name"), ALL, ids=[f"{kind}.{name}" for kind, name in ALL])
 def test_a_value_of_another_type_is_refused_by_name(kind, name):
     known = KINDS[kind][0]
-    stored = manifest.flat(of_today(kind)) | {name: WRONG[known.fields[name]]}
+    stored = stored_config.flat(of_today(kind)) | {name: WRONG[known.fields[name]]}
     with pytest.raises(StoredStateRefused, match=f"x: {name} is .*; allowed: "):
         stored_config.read(nested(stored), known, "x")
 
@@ -169,7 +169,7 @@ def test_a_data_set_stored_without_a_field_is_read_or_refused(copied, name):
     made = files.read_json(folder / "provenance.json")
     files.write_json(folder / "provenance.json", made | {"config": without(made["config"], name)})
     if name in stored_config.PREPARATION.added:
-        assert manifest.flat(data.provenance(folder)["config"])[name] == stored_config.PREPARATION.added[name]
+        assert stored_config.flat(data.provenance(folder)["config"])[name] == stored_config.PREPARATION.added[name]
     else:
         with pytest.raises(StoredStateRefused, match=f"provenance.json: config: field {name} is missing"):
             data.provenance(folder)
@@ -182,13 +182,13 @@ def test_a_predictor_stored_without_a_field_is_read_or_refused(tmp_path, kind, n
     record = files.read_json(path)
     holder = record if kind == "training" else record["preparation"]
     key = "training" if kind == "training" else "config"
-    if name in manifest.flat(holder[key]):
+    if name in stored_config.flat(holder[key]):
         holder[key] = without(holder[key], name)
     files.write_json(path, record | {"sha256": predictor._digest(record)})
     if name in KINDS[kind][0].added:
         found = predictor.load_predictor(tmp_path / "old")
         config = found.training.to_dict() if kind == "training" else found.preparation["config"]
-        assert manifest.flat(files.plain(config))[name] == KINDS[kind][0].added[name]
+        assert stored_config.flat(files.plain(config))[name] == KINDS[kind][0].added[name]
     else:
         with pytest.raises(StoredStateRefused, match=f"field {name} is missing"):
             predictor.load_predictor(tmp_path / "old")

@@ -111,7 +111,7 @@ def stop_at(step):
 
 def main(asked):
     """Do the jobs of a list."""
-    from cellcycle_jax import feed, layouts, loop, mesh, runtime
+    from cellcycle_jax import device_memory, layouts, loop, mesh, runtime
 
     runtime.enable_compile_cache()
     mesh.start(**asked["mesh"])
@@ -120,7 +120,7 @@ def main(asked):
         if "stop_at" in job:
             stop_at(job["stop_at"])
         if "free" in job:
-            feed.free_memory = functools.partial(tuple, job["free"])
+            device_memory.free_memory = functools.partial(tuple, job["free"])
         by_host = False if job.get("in_program") else None
         layouts.choose_layout = functools.partial(choose_layout, by_host=by_host)
         if "members" in job:

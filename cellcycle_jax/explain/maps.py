@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from cellcycle_jax import data, files, predictor, schema
+from cellcycle_jax import data, files, passport_file, predictor, schema
 from cellcycle_jax.errors import InputRefused, UsageError
 from cellcycle_jax.explain import checks, contrast, localise, methods, passport, pictures, shortcut_checks, shortcuts
 from cellcycle_jax.explain.taps import resolve_tap, tap_names
@@ -143,7 +143,7 @@ def _write(folder, cells, found, left, about) -> None:
     parts = ("score", "channels", "faithful", "sane", "edited", "shortcuts", "words", "hint")
     files.write_sealed_json(out / "checks.json", {name: found[name] for name in parts})
     made = files.plain(passport.make_passport(found, about))
-    files.write_sealed_json(out / "passport.json", made)
+    passport_file.write_passport(folder, made)
     predictor.add_verdict(folder, made)
     head = f"Validation split: {about['n_cells']:,} cells, {about['n_groups']} groups ({about['group_by']})"
     few = f"{len(cells.few.crops)} validation cells"

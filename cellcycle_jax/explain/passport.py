@@ -1,12 +1,10 @@
 """The saliency passport: which checks an explanation passed, where the network looks, and a verdict in plain words."""
 
 import math
-import pathlib
 
 import pandas as pd
 
-from cellcycle_jax import files, statistics
-from cellcycle_jax.errors import StoredStateRefused
+from cellcycle_jax import passport_file, statistics
 from cellcycle_jax.explain import localise, named, shortcuts
 
 SCORE, SURROUNDINGS, BRIGHTNESS = ("score above chance", "reads the cell, not its surroundings",
@@ -14,15 +12,12 @@ SCORE, SURROUNDINGS, BRIGHTNESS = ("score above chance", "reads the cell, not it
 PARTS = {SURROUNDINGS: "surroundings", BRIGHTNESS: "brightness"}  # of what is asked about shortcuts
 NEEDED = SCORE, *PARTS  # checks without which the verdict is caution
 LEAST_GROUPS = statistics.LEAST_GROUPS
-EARLIER = ("With caution: an earlier version of this program made this passport, and planted shortcuts passed its "
-           "checks; run `launch.py explain` again.")
 NOT_EXCHANGED = {  # by data.mask, why surroundings were not exchanged
     "none": "the body of the cell is not known",
     "cell": "the mask blanks them, but its outline ends where a neighbour is nearer, which tells of them and was not "
             "asked about",
     "nucleus": "the mask shows the network nothing of them",
 }
-FORMAT = 2  # of passport.json; the first had the status "trusted", which its checks did not earn
 CHANCE = 0.5  # area under the ROC curve
 MOST_PLACES = 3  # named in the verdict
 LEAST_PLACE = 0.1  # share of the difference between classes from which a place is named
@@ -52,34 +47,13 @@ def make_passport(found: dict, about: dict) -> dict:
     status = _status(tests, found["channels"]["why"])
     return {
         **about,
-        "format": FORMAT,
+        "format": passport_file.FORMAT,
         "status": status,
         "verdict": _verdict(status, tests, found, about),
         "checks": tests,
         "where": found["where"].to_dict("records"),
         "places": places(found["where"], about),
     }
-
-
-def read_passport(workdir) -> dict | None:
-    """The passport in a run folder, None where there is none.
-
-    Of an earlier format only its alarms are believed: what it called "trusted" is read as caution.
-
-    Raises:
-        StoredStateRefused: the file is damaged.
-    """
-    path = pathlib.Path(workdir) / "explain" / "passport.json"
-    if not path.is_file():
-        return None
-    try:
-        passport = files.read_json(path)
-        if passport.get("format") != FORMAT and passport["status"] in ("trusted", "caution"):
-            passport |= {"status": "caution", "verdict": [EARLIER, *passport["verdict"][1:]]}
-    except (ValueError, KeyError, TypeError) as error:
-        raise StoredStateRefused(f"{path}: damaged ({type(error).__name__}: {error}); run `launch.py explain` "
-                                 "again") from None
-    return passport
 
 
 def _check(name: str, passed: bool | None, sentence: str, alarm: bool = False) -> dict:

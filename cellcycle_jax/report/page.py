@@ -15,7 +15,7 @@ import pandas as pd
 
 from cellcycle_jax import files, log, run_record, schema, table
 from cellcycle_jax.errors import StoredStateRefused
-from cellcycle_jax.explain.passport import read_passport
+from cellcycle_jax.passport_file import read_passport
 from cellcycle_jax.report import figures, words
 
 # What DATA/qc/*.png start with, in the order shown.
