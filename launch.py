@@ -27,12 +27,13 @@ import shlex
 import sys
 import traceback
 
-from cellcycle_jax import interruption
+from cellcycle_jax.command_line import interruption
 
 if __name__ == "__main__":  # before the imports below, which take a while
     interruption.end_at_once(next((word for word in sys.argv[1:] if not word.startswith("-")), "launch.py"))
 
-from cellcycle_jax import failures, files, terminal  # noqa: E402
+from cellcycle_jax import files
+from cellcycle_jax.command_line import failures, terminal  # noqa: E402
 from cellcycle_jax.errors import EXIT_QUARANTINED, InputRefused, UsageError  # noqa: E402
 from configs import base  # noqa: E402
 from configs.load import load, load_study  # noqa: E402

@@ -18,7 +18,6 @@ from cellcycle_jax import (
     checkpoint,
     cohort,
     files,
-    interruption,
     locks,
     log,
     mesh,
@@ -30,6 +29,7 @@ from cellcycle_jax import (
     state,
 )
 from cellcycle_jax.allowed import check_config
+from cellcycle_jax.command_line import interruption
 from cellcycle_jax.errors import EXIT_PREEMPTED, NonFiniteLoss, ResourceMissing, UsageError
 from cellcycle_jax.wandb_log import Wandb
 

@@ -81,8 +81,8 @@ LAYERS = (
     ("records", "manifest", "crop_file"),
     ("models", "state", "augment"),
     ("runtime", "stored_config"),
-    ("locks", "interruption", "verdict", "failures"),
-    ("schema", "errors", "files", "machine", "families", "terminal"),
+    ("locks", "command_line.interruption", "verdict", "command_line.failures"),
+    ("schema", "errors", "files", "machine", "families", "command_line.terminal"),
 )
 
 

@@ -6,7 +6,8 @@ import os
 import numpy as np
 import pytest
 
-from cellcycle_jax import failures, machine
+from cellcycle_jax import machine
+from cellcycle_jax.command_line import failures
 from cellcycle_jax.errors import InputRefused, ResourceMissing, UsageError
 
 

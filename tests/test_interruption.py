@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from cellcycle_jax.interruption import EXIT_INTERRUPTED
+from cellcycle_jax.command_line.interruption import EXIT_INTERRUPTED
 
 WAITS = """import time
 from cellcycle_jax import interruption

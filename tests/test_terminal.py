@@ -7,7 +7,7 @@ import warnings
 import pytest
 from tqdm import tqdm
 
-from cellcycle_jax import terminal
+from cellcycle_jax.command_line import terminal
 
 
 @pytest.mark.parametrize("word, said", [("reprot", "; nearest: report"), ("evalute", "; nearest: evaluate"),
