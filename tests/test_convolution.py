@@ -4,8 +4,8 @@ import pytest
 from jax.sharding import PartitionSpec
 
 from cellcycle_jax import mesh
-from cellcycle_jax.models import convolution
-from cellcycle_jax.models.convolution import _group_size, _grouped, conv_relu, conv_relu_pool, convolve
+from cellcycle_jax.models.cpu import convolution
+from cellcycle_jax.models.cpu.convolution import _group_size, _grouped, conv_relu, conv_relu_pool, convolve
 from cellcycle_jax.models.pooling import max_pool2
 
 WAYS = ("windows", "xla")  # of `conv_relu_pool`: on a CPU, and elsewhere

@@ -3,7 +3,7 @@
 import flax.linen as nn
 import jax.numpy as jnp
 
-from cellcycle_jax.models.convolution import Convolution, conv_relu, conv_relu_pool
+from cellcycle_jax.models.cpu.convolution import Convolution, conv_relu, conv_relu_pool
 from cellcycle_jax.models.pooling import max_pool2
 
 

@@ -3,7 +3,7 @@
 import flax.linen as nn
 import jax.numpy as jnp
 
-from cellcycle_jax.models.convolution import in_flax
+from cellcycle_jax.models.cpu.convolution import in_flax
 from cellcycle_jax.models.pooling import mean_pool2, space_to_depth2
 
 SMALLEST_MAP = 8  # px; maps of this size are not halved again, so that a Grad-CAM map keeps its detail

@@ -14,7 +14,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from cellcycle_jax.models import winograd
+from cellcycle_jax.models.cpu import winograd
 
 WINDOWS = 2048  # pooling windows at a time
 FEWEST_CHANNELS = 8  # of the input, for Winograd; below it the products would be too small, and patches are taken

@@ -1,0 +1,1 @@
+"""What makes convolutions quick on a CPU; an author of architectures need not open it."""
