@@ -97,7 +97,7 @@ def prepare(arguments):
 
 def train(arguments):
     """Train a model on a data set; run again to go on after an interruption."""
-    from cellcycle_jax import mesh, runtime
+    from cellcycle_jax.devices import mesh, runtime
     from cellcycle_jax.loop import train as run
 
     runtime.prepare()
@@ -190,7 +190,7 @@ def _remove_predictions(out):
 
 def sweep(arguments):
     """Train all runs of a study and show its table; those that may be one program train as one."""
-    from cellcycle_jax import mesh, runtime
+    from cellcycle_jax.devices import mesh, runtime
     from cellcycle_jax.sweep import run_sweep
 
     runtime.prepare()
@@ -470,7 +470,7 @@ def _beside_launch(path) -> pathlib.Path:
 
 def _use_devices():
     """What a command does before it computes: devices, memory, and whether the ones asked for are there."""
-    from cellcycle_jax import mesh, runtime
+    from cellcycle_jax.devices import mesh, runtime
 
     runtime.prepare()
     mesh.require_device()

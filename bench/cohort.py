@@ -4,8 +4,8 @@
 
 An item is a crop seen by a model. Models one after another see as many crops a second as one model alone does, which is
 what is timed for them; starting each is not counted. As one program the host starts step by step and model by model, or
-all models run side by side with their steps in a loop inside the program (`layouts.choose_layout`). On a GPU 35 models
-join 7. `--record` puts the tables into bench/RESULTS.md.
+all models run side by side with their steps in a loop inside the program (`model_sharding.choose_layout`). On a GPU 35
+models join 7. `--record` puts the tables into bench/RESULTS.md.
 """
 
 import pathlib

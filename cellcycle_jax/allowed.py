@@ -3,7 +3,8 @@
 import functools
 import math
 
-from cellcycle_jax import data, device_memory, models, wandb_log
+from cellcycle_jax import data, models, wandb_log
+from cellcycle_jax.devices import memory
 from cellcycle_jax.errors import UsageError
 from cellcycle_jax.model_input import MASKS, SCALES
 
@@ -19,7 +20,7 @@ ALLOWED = (
     ("model.depth", "0 to 8", lambda v: 0 <= v <= 8),
     ("model.dropout", "at least 0 and below 1", lambda v: 0 <= v < 1),
     ("model.dtype", f"one of {', '.join(DTYPES)}", lambda v: v in DTYPES),
-    ("data.placement", f"one of {', '.join(device_memory.PLACEMENTS)}", lambda v: v in device_memory.PLACEMENTS),
+    ("data.placement", f"one of {', '.join(memory.PLACEMENTS)}", lambda v: v in memory.PLACEMENTS),
     ("data.mask", f"one of {', '.join(MASKS)}", lambda v: v in MASKS),
     ("data.labels", f"one of {', '.join(data.LABELS)}", lambda v: v in data.LABELS),
     ("data.scale", f"one of {', '.join(SCALES)}", lambda v: v in SCALES),

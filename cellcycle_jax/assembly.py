@@ -6,7 +6,8 @@ import functools
 import jax
 import numpy as np
 
-from cellcycle_jax import augment, cohort, data, device_memory, feed, layouts, mesh, optim, programs, run, state, steps
+from cellcycle_jax import augment, cohort, data, feed, optim, programs, run, state, steps
+from cellcycle_jax.devices import memory, mesh, model_sharding
 from cellcycle_jax.errors import UsageError
 from cellcycle_jax.explain import taps
 from cellcycle_jax.model_input import require_compartments
@@ -16,7 +17,7 @@ from cellcycle_jax.model_input import require_compartments
 class Parts:
     """What the loop runs: compiled programs, the cells, and the models before the first step."""
 
-    layout: layouts.Layout
+    layout: model_sharding.Layout
     members: list[cohort.Member]
     shapes: list  # per member, the state it has as a model of its own, shapes only
     channels: tuple[str, ...]
@@ -53,7 +54,7 @@ def load(config, data_dir, models: int):
         InputRefused, StoredStateRefused: the data set cannot be used.
     """
     needed = sum(data.pixel_bytes(data_dir, split) for split in ("train", "validation"))
-    placement = device_memory.place(config.data.placement, needed)
+    placement = memory.place(config.data.placement, needed)
     if models > 1 and placement != "device":
         raise UsageError(f"data.placement={placement!r}: models trained as one program need their cells on the device "
                          f"({needed / 2**30:.1f} GiB); train them one by one (sweep --index)")
@@ -91,7 +92,7 @@ def assemble(members, splits, placement: str) -> Parts:
         splits: [crops of training, crops of validation], as `load` gives them.
         placement: where they go; pixels of cells that no model uses are not read.
     """
-    layout, config = layouts.choose_layout(len(members), mesh.make_mesh()), members[0].config
+    layout, config = model_sharding.choose_layout(len(members), mesh.make_mesh()), members[0].config
     train, members = _used(splits[0], members, "train")
     validation, members = _used(splits[1], members, "validation")
     if placement != "disk":

@@ -17,7 +17,8 @@ import shutil
 import jax
 import numpy as np
 
-from cellcycle_jax import files, manifest, mesh, stored_config
+from cellcycle_jax import files, manifest, stored_config
+from cellcycle_jax.devices import mesh
 from cellcycle_jax.errors import StoredStateRefused
 
 KEPT = 2  # steps kept, so that one is left if the newest is damaged

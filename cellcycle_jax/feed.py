@@ -5,7 +5,8 @@ import dataclasses
 import jax
 import numpy as np
 
-from cellcycle_jax import data, mesh, steps
+from cellcycle_jax import data, steps
+from cellcycle_jax.devices import mesh
 
 MOST_STEPS = 64  # in one dispatch
 SENT_BYTES = 64 * 2**20  # of streamed batches in one dispatch
@@ -34,7 +35,7 @@ class Resident:
             crops: `data.Crops` of all cells that any model is trained on.
             orders: an `Order` for each of R models.
             batch: cells in a batch, over all devices.
-            layout: `layouts.Layout` of the models.
+            layout: `model_sharding.Layout` of the models.
         """
         self._orders, self._batch = orders, batch
         self._size, self.most = layout.batch_size(batch), MOST_STEPS
@@ -61,7 +62,7 @@ class Streamed:
             crops: `data.Crops`, their pixels in memory or on disk.
             order: of the one model.
             batch: cells in a batch, over all devices.
-            layout: `layouts.Layout` of the model.
+            layout: `model_sharding.Layout` of the model.
             first: number of the first step that will be asked for.
             total: steps of the run.
         """

@@ -20,7 +20,6 @@ from cellcycle_jax import (
     files,
     locks,
     log,
-    mesh,
     preemption,
     progress,
     run,
@@ -30,6 +29,7 @@ from cellcycle_jax import (
 )
 from cellcycle_jax.allowed import check_config
 from cellcycle_jax.command_line import interruption
+from cellcycle_jax.devices import mesh
 from cellcycle_jax.errors import EXIT_PREEMPTED, NonFiniteLoss, ResourceMissing, UsageError
 from cellcycle_jax.wandb_log import Wandb
 

@@ -20,7 +20,6 @@ from cellcycle_jax import (
     alarms,
     calibration,
     data,
-    device_memory,
     files,
     model_input,
     novelty,
@@ -32,6 +31,7 @@ from cellcycle_jax import (
     table,
     verdict,
 )
+from cellcycle_jax.devices import memory
 from cellcycle_jax.errors import InputRefused, StoredStateRefused
 from cellcycle_jax.passport_file import read_passport
 
@@ -112,7 +112,7 @@ def crops_of(trained: run.Run, split: str, final: bool = False) -> data.Crops:
         split, final: as of `data.load_crops`.
     """
     needed = data.pixel_bytes(trained.data_dir, split, final)
-    crops = data.load_crops(trained.data_dir, split, final, pixels=device_memory.place("auto", needed) != "disk")
+    crops = data.load_crops(trained.data_dir, split, final, pixels=memory.place("auto", needed) != "disk")
     return data.take_lines(crops, trained.config.data.cell_lines)
 
 

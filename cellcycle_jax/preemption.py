@@ -9,8 +9,8 @@ import signal
 import subprocess
 import threading
 
-from cellcycle_jax import mesh
 from cellcycle_jax.command_line import interruption
+from cellcycle_jax.devices import mesh
 
 SLURM_JOB, SLURM_ARRAY, SLURM_TASK = "SLURM_JOB_ID", "SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID"
 

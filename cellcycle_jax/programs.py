@@ -10,8 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import PartitionSpec
 
-from cellcycle_jax.layouts import Layout
-from cellcycle_jax.mesh import AXIS, put, whole
+from cellcycle_jax.devices.mesh import AXIS, put, whole
+from cellcycle_jax.devices.model_sharding import Layout
 from cellcycle_jax.model_input import seen
 from cellcycle_jax.steps import SUMS
 

@@ -9,7 +9,8 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from cellcycle_jax import checkpoint, data, manifest, mesh, model_input, models, run_record, state
+from cellcycle_jax import checkpoint, data, manifest, model_input, models, run_record, state
+from cellcycle_jax.devices import mesh
 from cellcycle_jax.errors import StoredStateRefused
 
 BATCH = 64  # cells on the device at a time

@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 import tqdm
 
-from cellcycle_jax import calibration, data, device_memory, evaluate, files, log, schema, statistics, sweep_plan, table
+from cellcycle_jax import calibration, data, evaluate, files, log, schema, statistics, sweep_plan, table
+from cellcycle_jax.devices import memory
 from cellcycle_jax.errors import InputRefused, NonFiniteLoss
 from cellcycle_jax.report import figures, sweep_figures, sweep_table
 from cellcycle_jax.report.sweep_table import ALL_LINES
@@ -97,7 +98,7 @@ def predict(plan, left, split: str):
 def _read_if_they_fit(crops):
     """The crops with their pixels in memory, or as they are: then every run reads them from disk, batch by batch."""
     needed = crops.image.nbytes + crops.compartments.nbytes
-    return crops if device_memory.place("auto", needed) == "disk" else data.in_memory(crops)
+    return crops if memory.place("auto", needed) == "disk" else data.in_memory(crops)
 
 
 def score(tested: Tested, runs: dict, names, bootstraps: int, confidence: float) -> dict:

@@ -18,8 +18,9 @@ import pandas as pd
 from scipy import stats
 from tqdm import tqdm
 
-from cellcycle_jax import data, families, files, loop, metrics, ranking, run, runtime, schema, separation
+from cellcycle_jax import data, families, files, loop, metrics, ranking, run, schema, separation
 from cellcycle_jax import table as tables
+from cellcycle_jax.devices import runtime
 from cellcycle_jax.explain import checks, contrast, localise, methods, shortcut_checks, shortcuts
 from configs import base
 from experiments import planted

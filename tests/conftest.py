@@ -35,7 +35,7 @@ def own_cache(tmp_path_factory):
     import jax  # takes seconds, which tests without JAX need not wait for
     from jax.experimental.compilation_cache import compilation_cache
 
-    from cellcycle_jax import runtime
+    from cellcycle_jax.devices import runtime
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(runtime.CACHE_VARIABLE, str(tmp_path_factory.mktemp("cache")))

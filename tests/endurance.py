@@ -12,7 +12,7 @@ import sys
 import jax
 
 from bench.ours.training import Setup, Training
-from cellcycle_jax import runtime
+from cellcycle_jax.devices import runtime
 
 REFUSED = 2  # exit code, as of a wrong flag; a child that fails otherwise ends with 1 or by a signal
 

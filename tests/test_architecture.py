@@ -1,3 +1,4 @@
+# ruff: noqa: E501
 """Which part may import which, read from the source."""
 
 import ast
@@ -71,16 +72,16 @@ LAYERS = (
     ("allowed",),
     ("feed", "progress", "cohort"),
     ("programs",),
-    ("steps", "checkpoint", "layouts", "log", "wandb_log", "table", "statistics", "crossvalidation", "calibration",
+    ("steps", "checkpoint", "devices.model_sharding", "log", "wandb_log", "table", "statistics", "crossvalidation", "calibration",
      "explain.cam", "explain.pixels", "explain.edits", "explain.pieces", "explain.warp", "novelty", "alarms",
      "preemption", "study"),
     ("explain.taps",),
     ("model_input",),
-    ("device_memory", "passport_file"),
-    ("data", "mesh", "metrics", "optim"),
+    ("devices.memory", "passport_file"),
+    ("data", "devices.mesh", "metrics", "optim"),
     ("records", "manifest", "crop_file"),
     ("models", "state", "augment"),
-    ("runtime", "stored_config"),
+    ("devices.runtime", "stored_config"),
     ("locks", "command_line.interruption", "verdict", "command_line.failures"),
     ("schema", "errors", "files", "machine", "families", "command_line.terminal"),
 )

@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import pytest
 from jax.sharding import PartitionSpec
 
-from cellcycle_jax import mesh
+from cellcycle_jax.devices import mesh
 from cellcycle_jax.models.cpu import convolution
 from cellcycle_jax.models.cpu.convolution import _group_size, _grouped, conv_relu, conv_relu_pool, convolve
 from cellcycle_jax.models.pooling import max_pool2

@@ -2,7 +2,7 @@
 
 import pytest
 
-from cellcycle_jax import device_memory
+from cellcycle_jax.devices import memory
 
 GIB = 2.0**30
 
@@ -11,14 +11,14 @@ GIB = 2.0**30
     (3.9, 10, 10, "device"), (4.1, 10, 10, "disk"), (4.1, 10, 11, "host"), (3.9, 9, 10, "host"), (3.9, 10, 9, "disk"),
     (0, 0, 0, "device")])
 def test_crops_go_to_the_fastest_place_of_which_they_take_two_fifths_at_most(needed, device, host, place):
-    assert device_memory.choose_placement("auto", needed * GIB, device * GIB, host * GIB) == place
+    assert memory.choose_placement("auto", needed * GIB, device * GIB, host * GIB) == place
 
 
 @pytest.mark.parametrize("place", ["device", "host", "disk"])
 def test_crops_go_where_they_are_asked_to_go(place):
-    assert device_memory.choose_placement(place, 10 * GIB, GIB, GIB) == place
+    assert memory.choose_placement(place, 10 * GIB, GIB, GIB) == place
 
 
 def test_free_memory_is_what_this_computer_has():
-    device, host = device_memory.free_memory()
+    device, host = memory.free_memory()
     assert 2**20 < host < 2**50 and device > 2**20

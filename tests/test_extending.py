@@ -12,7 +12,8 @@ import tifffile
 from scipy import ndimage
 from skimage.draw import disk
 
-from cellcycle_jax import data, explain, families, log, loop, models, run, runtime, schema, sweep_plan
+from cellcycle_jax import data, explain, families, log, loop, models, run, schema, sweep_plan
+from cellcycle_jax.devices import runtime
 from cellcycle_jax.explain import methods
 from cellcycle_jax.explain.maps import class_maps
 from cellcycle_jax.explain.taps import resolve_tap, tap_names

@@ -4,7 +4,8 @@ import jax
 import numpy as np
 import pytest
 
-from cellcycle_jax import assembly, data, feed, layouts, loop, mesh, steps
+from cellcycle_jax import assembly, data, feed, loop, steps
+from cellcycle_jax.devices import mesh, model_sharding
 from cellcycle_jax.errors import StoredStateRefused, UsageError
 from tests import tiny
 from tests.train_process import config
@@ -23,7 +24,7 @@ def crops():
 
 def layout(members=1, devices=1):
     assert jax.device_count() >= devices
-    return layouts.choose_layout(members, mesh.make_mesh(jax.devices()[:devices]))
+    return model_sharding.choose_layout(members, mesh.make_mesh(jax.devices()[:devices]))
 
 
 @pytest.mark.parametrize("first", [0, 5])

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 import pytest
 
-from cellcycle_jax import mesh
+from cellcycle_jax.devices import mesh
 from cellcycle_jax.errors import ResourceMissing, UsageError
 
 

@@ -4,7 +4,8 @@ import jax
 import numpy as np
 import pytest
 
-from cellcycle_jax import augment, data, feed, layouts, mesh, model_input, models, optim, programs, state, steps
+from cellcycle_jax import augment, data, feed, model_input, models, optim, programs, state, steps
+from cellcycle_jax.devices import mesh, model_sharding
 from tests import tiny
 
 AUGMENT = {"flip": True, "rotate_deg": 20.0, "shift": 0.05, "scale": 0.0, "intensity": 0.1}
@@ -22,7 +23,7 @@ def step_of(name="nagao2020", augmentation=True, dropout=0.3):
 
 
 def layout(members, by_host=None):
-    return layouts.choose_layout(members, mesh.make_mesh(jax.devices()[:1]), by_host)
+    return model_sharding.choose_layout(members, mesh.make_mesh(jax.devices()[:1]), by_host)
 
 
 def traits(seed=0, dropout=0.3):

@@ -14,7 +14,7 @@ from PIL import Image
 
 from cellcycle_jax import files, schema
 from cellcycle_jax.errors import StoredStateRefused
-from cellcycle_jax.explain.passport import FORMAT
+from cellcycle_jax.passport_file import FORMAT
 from cellcycle_jax.report import figures, gallery, page, words
 from tests import tiny
 

@@ -6,7 +6,7 @@ import sys
 import jax
 import pytest
 
-from cellcycle_jax import runtime
+from cellcycle_jax.devices import runtime
 
 # Frees an array of 64 MiB and prints whether the process became smaller by it.
 FREE = """

@@ -111,18 +111,19 @@ def stop_at(step):
 
 def main(asked):
     """Do the jobs of a list."""
-    from cellcycle_jax import device_memory, layouts, loop, mesh, runtime
+    from cellcycle_jax import loop
+    from cellcycle_jax.devices import memory, mesh, model_sharding, runtime
 
     runtime.enable_compile_cache()
     mesh.start(**asked["mesh"])
-    choose_layout = layouts.choose_layout
+    choose_layout = model_sharding.choose_layout
     for job in asked["jobs"]:
         if "stop_at" in job:
             stop_at(job["stop_at"])
         if "free" in job:
-            device_memory.free_memory = functools.partial(tuple, job["free"])
+            memory.free_memory = functools.partial(tuple, job["free"])
         by_host = False if job.get("in_program") else None
-        layouts.choose_layout = functools.partial(choose_layout, by_host=by_host)
+        model_sharding.choose_layout = functools.partial(choose_layout, by_host=by_host)
         if "members" in job:
             members = {name: config(**job["changes"] | changes) for name, changes in job["members"].items()}
             folders = {name: f"{job['workdir']}-{name}" for name in members}

@@ -14,7 +14,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[2]))
 
 from bench.ours.networks import about, build, inputs_of, made_crops
 from bench.protocol import NETWORKS, serve, worker_parser
-from cellcycle_jax import run, runtime, state
+from cellcycle_jax import run, state
+from cellcycle_jax.devices import runtime
 
 
 def main():

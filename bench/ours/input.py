@@ -19,7 +19,8 @@ import tensorflow_datasets as tfds
 
 from bench.ours.networks import about, inputs_of
 from bench.protocol import NETWORKS, serve, worker_parser
-from cellcycle_jax import data, feed, layouts, mesh, model_input, runtime, steps
+from cellcycle_jax import data, feed, model_input, steps
+from cellcycle_jax.devices import mesh, model_sharding, runtime
 
 # Each reader is `(first, units)` -> arrays on the device, a unit at a time, and the number of batches in a unit.
 
@@ -59,7 +60,7 @@ def through_grain(crops, batch):
     Each call begins and ends a stream of its own: none makes batches while others are being timed.
     """
     order = feed.Order(0, np.arange(len(crops), dtype=np.int32))
-    stream_of = functools.partial(feed.Streamed, crops, order, batch, layouts.choose_layout(1, mesh.make_mesh()))
+    stream_of = functools.partial(feed.Streamed, crops, order, batch, model_sharding.choose_layout(1, mesh.make_mesh()))
     with contextlib.closing(stream_of(0, 1)) as stream:
         most = stream.most
 

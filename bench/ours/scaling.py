@@ -16,7 +16,7 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).parents[2]))
 
 from bench.protocol import NETWORKS, serve, worker_parser
-from cellcycle_jax import mesh
+from cellcycle_jax.devices import mesh
 
 COMPARED = 5  # steps whose losses are told
 

@@ -14,7 +14,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[2]))
 from bench.ours.networks import about, made_crops
 from bench.ours.training import Setup, Training
 from bench.protocol import NETWORKS, serve, worker_parser
-from cellcycle_jax import data, runtime
+from cellcycle_jax import data
+from cellcycle_jax.devices import runtime
 
 given = worker_parser(__doc__, batch=8, data=None).parse_args()
 runtime.prepare()

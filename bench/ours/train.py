@@ -17,7 +17,8 @@ import jax
 from bench.ours.networks import about, densities
 from bench.ours.training import Setup, Training
 from bench.protocol import LEARNING_RATE, NETWORKS, serve, worker_parser
-from cellcycle_jax import data, device_memory, runtime, state
+from cellcycle_jax import data, state
+from cellcycle_jax.devices import memory, runtime
 
 
 def parse():
@@ -26,7 +27,7 @@ def parse():
     parser.add_argument("--augment", action="store_true")
     parser.add_argument("--members", type=int, default=1, help="models trained as one program")
     parser.add_argument("--by-host", choices=("yes", "no"), help="by default what training does on this device")
-    parser.add_argument("--placement", choices=device_memory.PLACEMENTS[1:], default="device",
+    parser.add_argument("--placement", choices=memory.PLACEMENTS[1:], default="device",
                         help="of the crops of --data")
     parser.add_argument("--keep-memory", action="store_true", help="`runtime.keep_freed_memory`")
     return parser.parse_args()

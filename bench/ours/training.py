@@ -8,7 +8,8 @@ import numpy as np
 
 from bench.ours.networks import build, inputs_of, made_crops
 from bench.protocol import CLASSES, DROPOUT, LEARNING_RATE, NETWORKS
-from cellcycle_jax import augment, feed, layouts, mesh, optim, programs, state, steps
+from cellcycle_jax import augment, feed, optim, programs, state, steps
+from cellcycle_jax.devices import mesh, model_sharding
 
 AUGMENTED = {"flip": True, "rotate_deg": 20.0, "shift": 0.1, "scale": 0.0, "intensity": 0.0}
 UNCHANGED = {"flip": False, "rotate_deg": 0.0, "shift": 0.0, "scale": 0.0, "intensity": 0.0}
@@ -25,7 +26,7 @@ class Setup:
     learning_rate: float = LEARNING_RATE  # 0: the weights stay as they were drawn
     dtype: str = "float32"
     members: int = 1  # models trained as one program, each with its own seed
-    by_host: bool | None = None  # as in `layouts.choose_layout`
+    by_host: bool | None = None  # as in `model_sharding.choose_layout`
     resident: bool = True  # whether the cells lie on the device; else batches are made in the background, and sent
 
 
@@ -44,7 +45,7 @@ class Training:
             crops: `data.Crops` that batches are drawn from; by default made up.
         """
         self._setup, self._done = setup, 0
-        self._layout = layout = layouts.choose_layout(setup.members, mesh.make_mesh(), setup.by_host)
+        self._layout = layout = model_sharding.choose_layout(setup.members, mesh.make_mesh(), setup.by_host)
         self._crops = made_crops(NETWORKS[setup.name], CELLS) if crops is None else crops
         rows = np.arange(len(self._crops), dtype=np.int32)
         self._orders = [feed.Order(seed, rows) for seed in range(layout.models)]

@@ -15,7 +15,8 @@ import math
 import numpy as np
 from scipy.special import softmax
 
-from cellcycle_jax import mesh, metrics, statistics
+from cellcycle_jax import metrics, statistics
+from cellcycle_jax.devices import mesh
 from cellcycle_jax.errors import InputRefused, UsageError
 from cellcycle_jax.explain.methods import logits_of, margins
 

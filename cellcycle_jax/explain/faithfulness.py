@@ -20,7 +20,8 @@ import jax.numpy as jnp
 import numpy as np
 from scipy import ndimage
 
-from cellcycle_jax import mesh, statistics
+from cellcycle_jax import statistics
+from cellcycle_jax.devices import mesh
 from cellcycle_jax.explain import methods
 
 FILLS = ("zero", "mean", "blur", "road")

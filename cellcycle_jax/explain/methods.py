@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from cellcycle_jax import mesh
+from cellcycle_jax.devices import mesh
 from cellcycle_jax.explain import cam, pixels
 from cellcycle_jax.explain.taps import scores_of
 

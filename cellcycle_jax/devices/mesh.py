@@ -9,7 +9,8 @@ import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
-from cellcycle_jax import records, runtime
+from cellcycle_jax import records
+from cellcycle_jax.devices import runtime
 from cellcycle_jax.errors import ResourceMissing, StoredStateRefused, UsageError
 
 AXIS = "data"

@@ -5,7 +5,7 @@ import dataclasses
 import jax
 from jax.sharding import Mesh, NamedSharding
 
-from cellcycle_jax.mesh import divided, fill_up, padded_size, put, whole
+from cellcycle_jax.devices.mesh import divided, fill_up, padded_size, put, whole
 
 
 @dataclasses.dataclass(frozen=True)

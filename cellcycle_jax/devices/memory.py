@@ -2,7 +2,8 @@
 
 import jax
 
-from cellcycle_jax import machine, mesh
+from cellcycle_jax import machine
+from cellcycle_jax.devices import mesh
 
 # What config.data.placement may be. 'device': all cells on every device, batches gathered there. 'host': in the memory
 # of the computer, 'disk': in the files of the data set; batches are made by Grain in the background and sent.
