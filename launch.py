@@ -146,7 +146,7 @@ def predict(arguments):
     _use_devices()
     from cellcycle_jax import alarms
     from cellcycle_jax import predict as prediction
-    from cellcycle_jax.data import is_data_set
+    from cellcycle_jax.dataset.crop_arrays import is_data_set
     from cellcycle_jax.locks import holding
     from cellcycle_jax.predictor import load_predictor
     from data_prep import new_fields, overlay

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from cellcycle_jax import schema, table
+from cellcycle_jax import schema
+from cellcycle_jax.dataset import cell_table
 
 RANGE_FACTOR, PIXEL_FACTOR = 2.0, 1.5  # by which the range of the training fields is widened each way
 UNLIKE_SHARE = 0.25  # of a field's cells: an alarm above
@@ -40,7 +41,7 @@ class Alarm:
 def fit_fields(rows: pd.DataFrame, channels) -> KnownFields:
     """What the fields of the training cells `rows` are like, as far as the shown `channels` go."""
     fields = rows.drop_duplicates(schema.FIELD)
-    pixel = table.pixel_size(fields)
+    pixel = cell_table.pixel_size(fields)
     lines = tuple(sorted(set(fields[schema.CELL_LINE]) - {""}))
     reference = {c: _range(_strength(fields, c)[0]) for c in channels}
     contrast = {c: _range(_strength(fields, c)[1]) for c in channels}
@@ -80,7 +81,7 @@ def _stains(known, field_id, rows):
 
 
 def _pixels(known, field_id, rows):
-    value = float(table.pixel_size(rows).iloc[0])
+    value = float(cell_table.pixel_size(rows).iloc[0])
     trained = "unknown in training" if known.pixel_um is None else (
         f"training fields {span(*known.pixel_um)} um per px")
     if known.pixel_um is None:

@@ -3,10 +3,11 @@
 import functools
 import math
 
-from cellcycle_jax import data, models, wandb_log
+from cellcycle_jax import models, wandb_log
+from cellcycle_jax.dataset import crop_arrays
+from cellcycle_jax.dataset.model_input import MASKS, SCALES
 from cellcycle_jax.devices import memory
 from cellcycle_jax.errors import UsageError
-from cellcycle_jax.model_input import MASKS, SCALES
 
 MANY = 10**9
 DTYPES = ("float32", "bfloat16", "float64")
@@ -22,7 +23,7 @@ ALLOWED = (
     ("model.dtype", f"one of {', '.join(DTYPES)}", lambda v: v in DTYPES),
     ("data.placement", f"one of {', '.join(memory.PLACEMENTS)}", lambda v: v in memory.PLACEMENTS),
     ("data.mask", f"one of {', '.join(MASKS)}", lambda v: v in MASKS),
-    ("data.labels", f"one of {', '.join(data.LABELS)}", lambda v: v in data.LABELS),
+    ("data.labels", f"one of {', '.join(crop_arrays.LABELS)}", lambda v: v in crop_arrays.LABELS),
     ("data.scale", f"one of {', '.join(SCALES)}", lambda v: v in SCALES),
     ("augment.rotate_deg", "0 to 180", lambda v: 0 <= v <= 180),
     ("augment.shift", "0 to 0.5", lambda v: 0 <= v <= 0.5),

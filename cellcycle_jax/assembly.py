@@ -6,11 +6,12 @@ import functools
 import jax
 import numpy as np
 
-from cellcycle_jax import augment, cohort, data, feed, optim, programs, run, state, steps
+from cellcycle_jax import augment, cohort, feed, optim, programs, run, state, steps
+from cellcycle_jax.dataset import crop_arrays
+from cellcycle_jax.dataset.model_input import require_compartments
 from cellcycle_jax.devices import memory, mesh, model_sharding
 from cellcycle_jax.errors import UsageError
 from cellcycle_jax.explain import taps
-from cellcycle_jax.model_input import require_compartments
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Parts:
     program: object
     predict: object
     resident: feed.Resident | None  # the cells of training on the devices, or
-    crops: data.Crops | None  # in memory or on disk
+    crops: crop_arrays.Crops | None  # in memory or on disk
     scored: feed.Scored
     labels: np.ndarray  # i32, of the validation cells
 
@@ -53,12 +54,12 @@ def load(config, data_dir, models: int):
         UsageError: several models, and the crops do not fit on the device.
         InputRefused, StoredStateRefused: the data set cannot be used.
     """
-    needed = sum(data.pixel_bytes(data_dir, split) for split in ("train", "validation"))
+    needed = sum(crop_arrays.pixel_bytes(data_dir, split) for split in ("train", "validation"))
     placement = memory.place(config.data.placement, needed)
     if models > 1 and placement != "device":
         raise UsageError(f"data.placement={placement!r}: models trained as one program need their cells on the device "
                          f"({needed / 2**30:.1f} GiB); train them one by one (sweep --index)")
-    splits = [data.with_labels(data.load_crops(data_dir, s, pixels=False), config.data.labels)
+    splits = [crop_arrays.with_labels(crop_arrays.load_crops(data_dir, s, pixels=False), config.data.labels)
               for s in ("train", "validation")]
     for crops in splits:
         require_compartments(crops.compartments_present[crops.label >= 0], config.data.mask, config.data.scale)
@@ -79,7 +80,7 @@ def refuse_unknown_tap(configs: dict, crops) -> None:
         if config.explain.tap == "last":
             continue
         model = run.model_of(config, crops.classes)
-        shape = (*crops.image.shape[1:3], len(data.channel_indices(crops, config.data.channels)))
+        shape = (*crops.image.shape[1:3], len(crop_arrays.channel_indices(crops, config.data.channels)))
         variables = jax.eval_shape(functools.partial(state.init_variables, model, 0, shape))
         taps.resolve_tap(taps.tap_names(model, variables, shape), config.explain.tap)
 
@@ -96,9 +97,9 @@ def assemble(members, splits, placement: str) -> Parts:
     train, members = _used(splits[0], members, "train")
     validation, members = _used(splits[1], members, "validation")
     if placement != "disk":
-        train, validation = data.in_memory(train), data.in_memory(validation)
+        train, validation = crop_arrays.in_memory(train), crop_arrays.in_memory(validation)
     channels = cohort.all_channels(members, train.channels)
-    places = data.channel_indices(train, channels)
+    places = crop_arrays.channel_indices(train, channels)
     model, inputs = run.model_of(config, train.classes), run.inputs_of(config, places)
     optimizer = functools.partial(optim.make_optimizer, config.optimizer.name, config.optimizer.schedule,
                                   config.train.steps)
@@ -128,7 +129,7 @@ def _used(crops, members, part):
     """The crops that any member uses, and the members with their rows among these."""
     used = np.unique(np.concatenate([getattr(member, part) for member in members]))
     rows = [{part: np.searchsorted(used, getattr(member, part))} for member in members]
-    return data.take(crops, used), [dataclasses.replace(m, **r) for m, r in zip(members, rows, strict=True)]
+    return crop_arrays.take(crops, used), [dataclasses.replace(m, **r) for m, r in zip(members, rows, strict=True)]
 
 
 def _traits(member, channels, weights):

@@ -11,7 +11,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
-from cellcycle_jax import crossvalidation, schema, table
+from cellcycle_jax import crossvalidation, schema
+from cellcycle_jax.dataset import cell_table
 from cellcycle_jax.errors import InputRefused
 
 BASELINES = ("nuclear_area", "integrated_dna", "area_and_dna", "all_features")
@@ -43,7 +44,7 @@ class Inputs:
     @classmethod
     def learn(cls, rows: pd.DataFrame, features, log: bool) -> "Inputs":
         """Learn medians and lines of `rows`; with `log`, take logarithms of features positive but for noise."""
-        values = table.relative_features(rows, features)
+        values = cell_table.relative_features(rows, features)
         values = values.loc[:, values.notna().any()]  # a column without one number says nothing
         median = values.median().to_numpy()
         positive = (median > 0) & (values.min().to_numpy() > -0.5 * median) if log else np.zeros(len(median), bool)
@@ -52,7 +53,7 @@ class Inputs:
 
     def __call__(self, rows: pd.DataFrame) -> np.ndarray:
         """F64 [N, F + number of lines]."""
-        values = table.relative_features(rows, self.features).to_numpy(copy=True)
+        values = cell_table.relative_features(rows, self.features).to_numpy(copy=True)
         if self.fill:
             values = np.where(np.isnan(values), self.median, values)
         lifted = np.maximum(values[:, self.logs], _FLOOR * self.median[self.logs])
@@ -153,7 +154,7 @@ def fit_baselines(
     area, dna = schema.NUCLEAR_AREA, schema.integrated(nucleus)
     few = {"nuclear_area": [area], "integrated_dna": [dna], "area_and_dna": [area, dna]}
     models = {name: _fit(rows, label, features, boosting=False, seed=seed) for name, features in few.items()}
-    features = table.measurements(rows, channels, markers, None if shape_shown else nucleus)
+    features = cell_table.measurements(rows, channels, markers, None if shape_shown else nucleus)
     models["all_features"] = _fit(rows, label, features, boosting=True, seed=seed)
     return Baselines(models)
 

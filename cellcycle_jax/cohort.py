@@ -12,7 +12,8 @@ import flax.linen as nn
 import jax
 import numpy as np
 
-from cellcycle_jax import data, state
+from cellcycle_jax import state
+from cellcycle_jax.dataset import crop_arrays
 from cellcycle_jax.errors import InputRefused, UsageError
 
 # Fields of the training config in which models of one cohort may differ; whatever else differs needs another program.
@@ -32,14 +33,14 @@ class Member:
     validation: np.ndarray  # i64 [m], rows of the cells that its weights are chosen by
 
 
-def make_member(name: str, config, train: data.Crops, validation: data.Crops) -> Member:
+def make_member(name: str, config, train: crop_arrays.Crops, validation: crop_arrays.Crops) -> Member:
     """The member that a training config describes, on all its labelled cells.
 
     Raises:
         UsageError, InputRefused: a channel, cell line or class is not there.
     """
-    channels = tuple(train.channels[i] for i in data.channel_indices(train, config.data.channels))
-    rows = [data.labelled_rows(crops, config.data.cell_lines) for crops in (train, validation)]
+    channels = tuple(train.channels[i] for i in crop_arrays.channel_indices(train, config.data.channels))
+    rows = [crop_arrays.labelled_rows(crops, config.data.cell_lines) for crops in (train, validation)]
     counts = [np.bincount(crops.label[r], minlength=len(crops.classes)) for crops, r in
               zip((train, validation), rows, strict=True)]
     if counts[0].min() == 0 or counts[1].sum() == 0:

@@ -8,7 +8,8 @@ import pathlib
 import numpy as np
 import pandas as pd
 
-from cellcycle_jax import files, ranking, run_record, schema, separation, statistics, table
+from cellcycle_jax import files, ranking, run_record, schema, separation, statistics
+from cellcycle_jax.dataset import cell_table
 from cellcycle_jax.errors import StoredStateRefused
 from cellcycle_jax.report import figures, scatter
 from cellcycle_jax.separation import Cells
@@ -122,7 +123,11 @@ def discover(
     """
     resampling = {"bootstraps": bootstraps, "confidence": level, "seed": seed}
     labelled = cells_train[cells_train[schema.LABEL].isin(list(classes))]
-    features = [c for c in table.measurements(cells_train, channels, markers) if not table.is_intensity_of(c, circular)]
+    features = [
+        c
+        for c in cell_table.measurements(cells_train, channels, markers)
+        if not cell_table.is_intensity_of(c, circular)
+    ]
     axes = separation.learn_axes(labelled, features, units)
     train = separation.place(cells_train, axes, classes, "train")
     validation = separation.place(cells_validation, axes, classes, "validation")
@@ -184,7 +189,7 @@ def run_discover(workdir) -> dict:
     wanted = training["data"]["cell_lines"]
     step, recorded = _read_evaluation(workdir)
     confidence = _read_confidence(workdir / "predictions_validation.parquet", recorded)
-    cells = table.unlocked(table.load_cells(data_dir))
+    cells = cell_table.unlocked(cell_table.load_cells(data_dir))
     cells = cells[cells[schema.CELL_LINE].isin(list(wanted))] if wanted else cells
     return discover(
         *(cells[cells[schema.SPLIT] == split] for split in ("train", "validation")),
@@ -192,5 +197,5 @@ def run_discover(workdir) -> dict:
         candidates=training["discover"]["candidates"], bootstraps=training["evaluate"]["bootstraps"],
         seed=training["seed"], units=files.read_units(data_dir / "cells.parquet"),
         level=training["evaluate"]["confidence"],
-        circular=table.label_intensity(data_dir), about={"step": step, "run_id": config["run_id"]},
+        circular=cell_table.label_intensity(data_dir), about={"step": step, "run_id": config["run_id"]},
     )  # fmt: skip

@@ -11,8 +11,9 @@ import pathlib
 import numpy as np
 import pandas as pd
 
-from cellcycle_jax import baselines, calibration, data, files, log, metrics, predictor, schema, statistics, table
-from cellcycle_jax.model_input import OUTLINED
+from cellcycle_jax import baselines, calibration, files, log, metrics, predictor, schema, statistics
+from cellcycle_jax.dataset import cell_table, crop_arrays
+from cellcycle_jax.dataset.model_input import OUTLINED
 from cellcycle_jax.run import load_run
 
 RESAMPLING_SEED = 0
@@ -39,7 +40,7 @@ def evaluate(workdir, final: bool = False) -> None:
     workdir = pathlib.Path(workdir)
     run = load_run(workdir, finished=final)
     resampling = Resampling(run.config.evaluate.bootstraps, run.config.evaluate.confidence)
-    cells = table.unlocked(table.load_cells(run.data_dir), final)
+    cells = cell_table.unlocked(cell_table.load_cells(run.data_dir), final)
     split = "test" if final else "validation"
     if final:
         log_opening(workdir, run.step)
@@ -49,12 +50,12 @@ def evaluate(workdir, final: bool = False) -> None:
     if final:
         crops = predictor.crops_of(run, split, final)
         logits = run.predict_logits(crops)
-    rows = table.rows_by_id(cells, crops.cell_id)
+    rows = cell_table.rows_by_id(cells, crops.cell_id)
     predictions = prediction_table(rows, logits, run.classes, temperature)
     result = score(rows, crops.label, logits, temperature, fitted_baselines(cells, run, crops), run, resampling)
-    source = table.label_intensity(run.data_dir)
+    source = cell_table.label_intensity(run.data_dir)
     result["circular"] = [name for name, columns in result["baseline_features"].items()
-                          if any(table.is_intensity_of(column, source) for column in columns)]
+                          if any(cell_table.is_intensity_of(column, source) for column in columns)]
     result = {"split": split, "group_by": crops.group_by, "temperature": temperature, "step": run.step, **result,
               "notes": notes(run, crops, split)}
     for name in (f"_{split}", ""):
@@ -166,7 +167,7 @@ def notes(run, crops, split) -> list[str]:
 
 def caveats(run, crops, split) -> list[str]:
     """What no score of such a run on such cells can show."""
-    made, said = data.provenance(run.data_dir), []
+    made, said = crop_arrays.provenance(run.data_dir), []
     if made["config"]["phase"]["method"] == "dna_content":
         said.append(f"Labels are pseudo-labels: integrated {crops.nucleus} over the field's G1 peak, computed from the "
                     "channel the network sees. The baseline integrated_dna is the label itself, and area follows it.")

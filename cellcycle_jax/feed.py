@@ -5,7 +5,8 @@ import dataclasses
 import jax
 import numpy as np
 
-from cellcycle_jax import data, steps
+from cellcycle_jax import steps
+from cellcycle_jax.dataset import crop_arrays
 from cellcycle_jax.devices import mesh
 
 MOST_STEPS = 64  # in one dispatch
@@ -32,14 +33,14 @@ class Resident:
         """Send the cells.
 
         Args:
-            crops: `data.Crops` of all cells that any model is trained on.
+            crops: `crop_arrays.Crops` of all cells that any model is trained on.
             orders: an `Order` for each of R models.
             batch: cells in a batch, over all devices.
             layout: `model_sharding.Layout` of the models.
         """
         self._orders, self._batch = orders, batch
         self._size, self.most = layout.batch_size(batch), MOST_STEPS
-        self._arrays = mesh.put_everywhere(data.arrays_of(crops), layout.mesh)
+        self._arrays = mesh.put_everywhere(crop_arrays.arrays_of(crops), layout.mesh)
 
     def take(self, step: int, count: int):
         """What the program is given for `count` steps from `step` on: index i32 [R, MOST_STEPS, B] and arrays."""
@@ -59,7 +60,7 @@ class Streamed:
         """Begin to make batches.
 
         Args:
-            crops: `data.Crops`, their pixels in memory or on disk.
+            crops: `crop_arrays.Crops`, their pixels in memory or on disk.
             order: of the one model.
             batch: cells in a batch, over all devices.
             layout: `model_sharding.Layout` of the model.
@@ -77,7 +78,7 @@ class Streamed:
 
         def load(step):
             rows = mesh.fill_up(order.batches(int(step), 1, batch), self._size)[0]
-            return data.arrays_of(data.take(crops, rows[own]))
+            return crop_arrays.arrays_of(crop_arrays.take(crops, rows[own]))
 
         options = grain.ReadOptions(num_threads=THREADS, prefetch_buffer_size=AHEAD)
         self._batches = iter(grain.MapDataset.range(first, total).map(load).to_iter_dataset(options))
@@ -86,7 +87,7 @@ class Streamed:
         """As `Resident.take`, with arrays [MOST, B, ...]; steps are asked for in order, none twice."""
         parts = [next(self._batches) for _ in range(count)]
         parts += parts[:1] * (self.most - count)
-        arrays = {name: np.stack([part[name] for part in parts]) for name in data.ARRAYS}
+        arrays = {name: np.stack([part[name] for part in parts]) for name in crop_arrays.ARRAYS}
         return self._index, {n: jax.make_array_from_process_local_data(self._sharding, a) for n, a in arrays.items()}
 
     def close(self):
@@ -108,7 +109,7 @@ class Scored:
     def __init__(self, crops, batch: int, layout, resident: bool):
         """Send the cells if `resident`; `batch` is rounded up as `layout.batch_size` does."""
         self._crops, self._size, self._layout = crops, layout.batch_size(batch), layout
-        self._arrays = mesh.put_everywhere(data.arrays_of(crops), layout.mesh) if resident else None
+        self._arrays = mesh.put_everywhere(crop_arrays.arrays_of(crops), layout.mesh) if resident else None
 
     def logits(self, predict, variables, channel_mask) -> np.ndarray:
         """Logits f32 [R, N, P] by `predict` of `programs.make_predict_program`; the last batch is filled up."""
@@ -116,7 +117,7 @@ class Scored:
         for rows in mesh.filled_rows(n, self._size):
             arrays = self._arrays
             if arrays is None:
-                arrays = mesh.put(data.arrays_of(data.take(self._crops, rows)), shared)
+                arrays = mesh.put(crop_arrays.arrays_of(crop_arrays.take(self._crops, rows)), shared)
                 rows = np.arange(self._size, dtype=np.int32)
             index = mesh.put(rows, self._layout.rows())
             found.append(np.asarray(predict(variables, channel_mask, arrays, index)))

@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 from sklearn.covariance import ledoit_wolf
 
-from cellcycle_jax import schema, table
+from cellcycle_jax import schema
+from cellcycle_jax.dataset import cell_table
 
 DISTANCE_QUANTILE = 0.99  # of the distances of validation or training cells, whichever is larger: farther is unlike
 DEVIATION, DEVIATION_QUANTILE = 5.0, 0.999  # robust z beyond both 5 and this quantile of training cells is unlike
@@ -59,10 +60,10 @@ def fit_cells(own, label, unseen, rows: pd.DataFrame, channels, nucleus: str) ->
         nucleus: the channel whose edge sharpness was measured.
     """
     columns = [c for c in measured_columns(channels, nucleus) if c in rows]
-    values = table.relative_features(rows, columns)
+    values = cell_table.relative_features(rows, columns)
     found = [_fit_measurement(name, values[name].to_numpy()) for name in columns]
     return KnownCells(fit_layers(own, label, unseen), tuple(m for m in found if m),
-                      bool(table.pixel_size(rows).notna().all()))
+                      bool(cell_table.pixel_size(rows).notna().all()))
 
 
 def fit_layers(own, label, unseen) -> dict[str, Layer]:
@@ -164,9 +165,9 @@ def _values(known, measurement, rows):
     """The measurement of each cell, f64 [N]; NaN where it cannot be compared with training."""
     if measurement.column not in rows:
         return np.full(len(rows), np.nan)
-    values = table.relative_features(rows, [measurement.column])[measurement.column].to_numpy()
+    values = cell_table.relative_features(rows, [measurement.column])[measurement.column].to_numpy()
     if schema.unit(measurement.column, True) != schema.unit(measurement.column, False):
-        values = np.where(table.pixel_size(rows).notna() == known.pixel_size_known, values, np.nan)
+        values = np.where(cell_table.pixel_size(rows).notna() == known.pixel_size_known, values, np.nan)
     return values
 
 

@@ -8,7 +8,8 @@ import pandas as pd
 from scipy import stats
 from tqdm import tqdm
 
-from cellcycle_jax import calibration, data, files, log, novelty, schema, statistics
+from cellcycle_jax import calibration, files, log, novelty, schema, statistics
+from cellcycle_jax.dataset import crop_arrays
 from cellcycle_jax.run import BATCH
 from cellcycle_jax.verdict import INSIST, WITHHELD, Verdict
 
@@ -45,7 +46,7 @@ def predict_cells(predictor, cells: pd.DataFrame, crops_dir, channels, withhold:
     ordered = pd.concat(by_field) if by_field else cells.iloc[:0]
     vocabulary = predictor.vocabulary(channels)
     shown = tqdm(by_field, desc="predict", unit="field", disable=None)
-    parts = (data.crops_of_field(crops_dir, rows[schema.FIELD].iloc[0], rows, vocabulary) for rows in shown)
+    parts = (crop_arrays.crops_of_field(crops_dir, rows[schema.FIELD].iloc[0], rows, vocabulary) for rows in shown)
     found, done = [_nothing_judged(predictor, ordered.index[:0])], 0
     for crops in in_chunks(parts, CHUNK):
         logits, embedding = predictor.predict(crops)
@@ -70,10 +71,10 @@ def in_chunks(parts, size: int):
     """
     waiting = None
     for part in parts:
-        waiting = data.join([waiting, part]) if waiting else part
+        waiting = crop_arrays.join([waiting, part]) if waiting else part
         if whole := len(waiting) // size * size:
-            yield data.take(waiting, slice(whole))
-            waiting = data.take(waiting, slice(whole, None))
+            yield crop_arrays.take(waiting, slice(whole))
+            waiting = crop_arrays.take(waiting, slice(whole, None))
     if waiting:
         yield waiting
 

@@ -16,21 +16,8 @@ import numpy as np
 from flax import traverse_util
 from ml_collections import ConfigDict
 
-from cellcycle_jax import (
-    alarms,
-    calibration,
-    data,
-    files,
-    model_input,
-    novelty,
-    run,
-    run_record,
-    schema,
-    state,
-    stored_config,
-    table,
-    verdict,
-)
+from cellcycle_jax import alarms, calibration, files, novelty, run, run_record, schema, state, stored_config, verdict
+from cellcycle_jax.dataset import cell_table, crop_arrays, model_input
 from cellcycle_jax.devices import memory
 from cellcycle_jax.errors import InputRefused, StoredStateRefused
 from cellcycle_jax.passport_file import read_passport
@@ -68,7 +55,7 @@ class Predictor:
     cells: novelty.KnownCells
     fields: alarms.KnownFields
 
-    def predict(self, crops: data.Crops) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    def predict(self, crops: crop_arrays.Crops) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """Logits f32 [N, P] and embeddings {tap: f32 [N, D]} of crops with any channels, these among them.
 
         Raises:
@@ -80,7 +67,7 @@ class Predictor:
         self.require_channels(crops.channels)
         chosen = self.training.data
         model_input.require_compartments(crops.compartments_present, chosen.mask, chosen.scale)
-        inputs = run.inputs_of(self.training, data.channel_indices(crops, self.channels))
+        inputs = run.inputs_of(self.training, crop_arrays.channel_indices(crops, self.channels))
         return run.predict(self.model, self.variables, inputs, crops)
 
     @property
@@ -99,24 +86,24 @@ class Predictor:
                                f"trained with {', '.join(self.channels)}; name channels as in training")
 
     def vocabulary(self, channels) -> dict:
-        """What `data.crops_of_field` takes beside the cells, for crops with these channels."""
+        """What `crop_arrays.crops_of_field` takes beside the cells, for crops with these channels."""
         return {"channels": tuple(channels), "classes": self.classes, "markers": self.markers, "nucleus": self.nucleus,
                 "stains": self.stains, "group_by": "field"}
 
 
-def crops_of(trained: run.Run, split: str, final: bool = False) -> data.Crops:
+def crops_of(trained: run.Run, split: str, final: bool = False) -> crop_arrays.Crops:
     """The crops of a split that a run judges: of its cell lines. Pixels that would fill the memory stay on disk.
 
     Args:
         trained: the run.
-        split, final: as of `data.load_crops`.
+        split, final: as of `crop_arrays.load_crops`.
     """
-    needed = data.pixel_bytes(trained.data_dir, split, final)
-    crops = data.load_crops(trained.data_dir, split, final, pixels=memory.place("auto", needed) != "disk")
-    return data.take_lines(crops, trained.config.data.cell_lines)
+    needed = crop_arrays.pixel_bytes(trained.data_dir, split, final)
+    crops = crop_arrays.load_crops(trained.data_dir, split, final, pixels=memory.place("auto", needed) != "disk")
+    return crop_arrays.take_lines(crops, trained.config.data.cell_lines)
 
 
-def freeze(trained: run.Run, crops: data.Crops, predicted, scores: dict) -> pathlib.Path:
+def freeze(trained: run.Run, crops: crop_arrays.Crops, predicted, scores: dict) -> pathlib.Path:
     """Write RUN/predictor: all that is needed to judge new fields.
 
     Args:
@@ -127,13 +114,13 @@ def freeze(trained: run.Run, crops: data.Crops, predicted, scores: dict) -> path
     Returns:
         The folder.
     """
-    made = data.provenance(trained.data_dir)
+    made = crop_arrays.provenance(trained.data_dir)
     own = crops_of(trained, "train")
-    cells = table.unlocked(table.load_cells(trained.data_dir))
-    rows = table.rows_by_id(cells, own.cell_id)
+    cells = cell_table.unlocked(cell_table.load_cells(trained.data_dir))
+    rows = cell_table.rows_by_id(cells, own.cell_id)
     logits, unseen = predicted
     known = novelty.fit_cells(trained.predict(own)[1], own.label, unseen, rows, trained.channels, own.nucleus)
-    judged = novelty.judge_cells(known, unseen, table.rows_by_id(cells, crops.cell_id))
+    judged = novelty.judge_cells(known, unseen, cell_table.rows_by_id(cells, crops.cell_id))
     record = _described(trained, own, made) | {
         "temperature": scores["temperature"],
         "validation": _expected(crops, logits, scores, trained.config.predict.min_confidence, judged),

@@ -10,9 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import PartitionSpec
 
+from cellcycle_jax.dataset.model_input import seen
 from cellcycle_jax.devices.mesh import AXIS, put, whole
 from cellcycle_jax.devices.model_sharding import Layout
-from cellcycle_jax.model_input import seen
 from cellcycle_jax.steps import SUMS
 
 # Most steps that have been started and not waited for. XLA lets 32 computations be under way on a CPU device; at this

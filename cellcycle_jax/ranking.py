@@ -11,7 +11,8 @@ from scipy.stats import rankdata
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
-from cellcycle_jax import crossvalidation, families, metrics, schema, statistics, table
+from cellcycle_jax import crossvalidation, families, metrics, schema, statistics
+from cellcycle_jax.dataset import cell_table
 from cellcycle_jax.errors import InputRefused
 from cellcycle_jax.separation import Axis, Cells, Line, best_cut, negative, one_sided
 
@@ -35,7 +36,7 @@ def rank(train: Cells, validation: Cells, axes: list[Axis], classes, candidates:
     features = rank_features(train, validation, axes, classes, resampling)
     best = list(features["feature"])
     alike = rank_correlations(train.linear[best])
-    features = _with_families(features, alike, table.measured_channels(train.rows.columns))
+    features = _with_families(features, alike, cell_table.measured_channels(train.rows.columns))
     with threadpool_limits(1):  # hundreds of tiny fits: threads would only wait on each other
         pairs = rank_pairs(train, validation, pick_candidates(best, alike, candidates), alike, resampling)
     return features, pairs

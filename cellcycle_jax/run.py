@@ -9,7 +9,8 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from cellcycle_jax import checkpoint, data, manifest, model_input, models, run_record, state
+from cellcycle_jax import checkpoint, manifest, models, run_record, state
+from cellcycle_jax.dataset import crop_arrays, model_input
 from cellcycle_jax.devices import mesh
 from cellcycle_jax.errors import StoredStateRefused
 
@@ -32,20 +33,20 @@ class Run:
     markers: tuple[str, ...]
     crop_px: int  # side of the crops that the model was trained on
 
-    def inputs(self, crops: data.Crops):
+    def inputs(self, crops: crop_arrays.Crops):
         """`model_input.model_inputs` with this run's choices made, for crops of any data set that has its channels."""
         model_input.require_compartments(crops.compartments_present, self.config.data.mask, self.config.data.scale)
-        return inputs_of(self.config, data.channel_indices(crops, self.channels))
+        return inputs_of(self.config, crop_arrays.channel_indices(crops, self.channels))
 
-    def images(self, crops: data.Crops) -> np.ndarray:
+    def images(self, crops: crop_arrays.Crops) -> np.ndarray:
         """What the model sees of `crops`, f32 [N, S, S, K]."""
-        return np.asarray(model_input.seen(self.inputs(crops), data.arrays_of(crops)))
+        return np.asarray(model_input.seen(self.inputs(crops), crop_arrays.arrays_of(crops)))
 
-    def predict_logits(self, crops: data.Crops, batch: int = BATCH) -> np.ndarray:
+    def predict_logits(self, crops: crop_arrays.Crops, batch: int = BATCH) -> np.ndarray:
         """Logits of `crops`, f32 [N, P], `batch` cells on the device at a time."""
         return predict(self.model, self.variables, self.inputs(crops), crops, batch, embeddings=False)[0]
 
-    def predict(self, crops: data.Crops, batch: int = BATCH) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    def predict(self, crops: crop_arrays.Crops, batch: int = BATCH) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """Logits f32 [N, P] and embeddings {tap: f32 [N, D]} of `crops`; see `predict` below."""
         return predict(self.model, self.variables, self.inputs(crops), crops, batch)
 
@@ -84,10 +85,10 @@ def load_run(workdir, finished: bool = False) -> Run:
 def _require_data(record, workdir) -> None:
     """Refuse to go on without the data set of a run, and say how to name the place to which it was moved."""
     place = record["data_dir"]
-    if not data.is_data_set(place):
+    if not crop_arrays.is_data_set(place):
         raise StoredStateRefused(f"{place}: the data set of {workdir} is not there; if it was moved, say where: "
                                  f"`launch.py evaluate --workdir={workdir} --data=DIR`")
-    if data.identity(place) != record["data_sha256"]:
+    if crop_arrays.identity(place) != record["data_sha256"]:
         raise StoredStateRefused(f"{place}: is not the data set that {workdir} was trained on, so its splits may "
                                  "differ; say where that one is with --data=DIR, or train again")
 
@@ -103,7 +104,7 @@ def how_far(workdir) -> tuple[int, str]:
     return (0, "") if step is None else (step, manifest.read(folder, step)["progress"]["members"][0]["stopped"])
 
 
-def predict(model, variables, inputs, crops: data.Crops, batch: int = BATCH, embeddings: bool = True):
+def predict(model, variables, inputs, crops: crop_arrays.Crops, batch: int = BATCH, embeddings: bool = True):
     """What a model says of `crops`, and what it makes of them on the way.
 
     Args:
@@ -119,9 +120,13 @@ def predict(model, variables, inputs, crops: data.Crops, batch: int = BATCH, emb
     """
     step = compiled_prediction(model, inputs.func, tuple(sorted(inputs.keywords.items())), embeddings)
     if len(crops):
-        return mesh.batchwise(functools.partial(step, variables), lambda rows: data.arrays_of(data.take(crops, rows)),
-                              len(crops), batch)
-    one = {name: jax.ShapeDtypeStruct((1, *a.shape[1:]), a.dtype) for name, a in data.arrays_of(crops).items()}
+        return mesh.batchwise(
+            functools.partial(step, variables),
+            lambda rows: crop_arrays.arrays_of(crop_arrays.take(crops, rows)),
+            len(crops),
+            batch,
+        )
+    one = {name: jax.ShapeDtypeStruct((1, *a.shape[1:]), a.dtype) for name, a in crop_arrays.arrays_of(crops).items()}
     shapes = jax.eval_shape(step, variables, one)
     return jax.tree.map(lambda part: np.zeros((0, *part.shape[1:]), part.dtype), shapes)
 

@@ -10,8 +10,9 @@ import pathlib
 
 from ml_collections import ConfigDict
 
-from cellcycle_jax import data, files, stored_config
+from cellcycle_jax import files, stored_config
 from cellcycle_jax.allowed import check_config
+from cellcycle_jax.dataset import crop_arrays
 from cellcycle_jax.errors import StoredStateRefused, UsageError
 
 CONFIG = "config.json"  # of a run
@@ -27,7 +28,7 @@ ADVICE = {
 NOT_HASHED = ("run_id", "data_dir")  # the same data set may have moved
 
 
-def describe(config, data_dir, crops: data.Crops) -> dict:
+def describe(config, data_dir, crops: crop_arrays.Crops) -> dict:
     """The record of a run: everything that it depends on, and `run_id`, its hash.
 
     Args:
@@ -42,11 +43,11 @@ def describe(config, data_dir, crops: data.Crops) -> dict:
     refuse_depth(config.model.depth, size)
     record = {
         "training": json.loads(json.dumps(config.to_dict())),
-        "channels": [crops.channels[i] for i in data.channel_indices(crops, config.data.channels)],
+        "channels": [crops.channels[i] for i in crop_arrays.channel_indices(crops, config.data.channels)],
         "classes": list(crops.classes),
         "markers": list(crops.markers),
         "crop_px": size,
-        "data_sha256": data.identity(data_dir),
+        "data_sha256": crop_arrays.identity(data_dir),
     }
     return {**record, "run_id": hash_of(record), "data_dir": str(pathlib.Path(data_dir).absolute())}
 
@@ -203,7 +204,7 @@ def say_where_data_are(workdir, data_dir) -> None:
         StoredStateRefused: no run there, or another data set.
     """
     record = _stored(pathlib.Path(workdir) / CONFIG)
-    if data.identity(data_dir) != record["data_sha256"]:
+    if crop_arrays.identity(data_dir) != record["data_sha256"]:
         raise StoredStateRefused(f"--data={data_dir}: is not the data set that {workdir} was trained on; name the "
                                  "folder to which that one was moved")
     place = str(pathlib.Path(data_dir).absolute())

@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 from sklearn.linear_model import LogisticRegression
 
-from cellcycle_jax import schema, table
+from cellcycle_jax import schema
+from cellcycle_jax.dataset import cell_table
 from cellcycle_jax.errors import InputRefused
 
 _PRESENT = 0.8  # share of training cells that must have a measurement
@@ -106,7 +107,7 @@ class Cells:
 
 def learn_axes(rows: pd.DataFrame, features, units: dict[str, str]) -> list[Axis]:
     """Axes of the measurements that vary and that most of the training rows have."""
-    values, lines = table.relative_features(rows, features), rows[schema.CELL_LINE]
+    values, lines = cell_table.relative_features(rows, features), rows[schema.CELL_LINE]
     axes = []
     for feature in features:
         column = values[feature]
@@ -145,7 +146,7 @@ def coordinates(rows: pd.DataFrame, axes: list[Axis], split: str) -> tuple[pd.Da
         ValueError: a row is rejected or of another split.
     """
     _require(rows, split)
-    values = table.relative_features(rows, [axis.feature for axis in axes])
+    values = cell_table.relative_features(rows, [axis.feature for axis in axes])
     lines = rows[schema.CELL_LINE].to_numpy()
     shown = {axis.feature: axis.show(values[axis.feature].to_numpy(), lines) for axis in axes}
     linear = {axis.feature: axis.linear(shown[axis.feature]) for axis in axes}

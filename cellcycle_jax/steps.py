@@ -9,7 +9,7 @@ import numpy as np
 import optax
 from jax.experimental.layout import Layout, with_layout_constraint
 
-from cellcycle_jax.model_input import seen
+from cellcycle_jax.dataset.model_input import seen
 
 SUMS = ("loss", "correct", "count")  # of each step, over the cells that count
 
@@ -79,8 +79,8 @@ def make_train_step(model, optimizer, inputs, augmentation):
         augmentation: `(key, f32 [B, S, S, K]) -> f32 [B, S, S, K]`: `augment.augment` with choices made.
 
     Returns:
-        `(traits, state, cells, valid f32 [B]) -> (state, sums)`, where cells are B rows of `data.arrays_of` and sums
-        holds loss, correct and count over the valid cells.
+        `(traits, state, cells, valid f32 [B]) -> (state, sums)`, where cells are B rows of `crop_arrays.arrays_of` and
+        sums holds loss, correct and count over the valid cells.
     """
 
     def objective(params, batch_stats, image, cells, valid, traits, key):

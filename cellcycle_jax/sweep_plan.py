@@ -5,8 +5,9 @@ import hashlib
 import json
 import pathlib
 
-from cellcycle_jax import checkpoint, cohort, data, files, model_input, run, run_record, schema, study
+from cellcycle_jax import checkpoint, cohort, files, run, run_record, schema, study
 from cellcycle_jax.allowed import check_config
+from cellcycle_jax.dataset import crop_arrays, model_input
 from cellcycle_jax.errors import StoredStateRefused, UsageError
 
 FINISHED, DIVERGED, BEGUN, NOT_BEGUN = "finished", "diverged", "begun", "not begun"
@@ -32,9 +33,9 @@ class Plan:
 def make_plan(chosen: study.Study, data_dir, workdir) -> Plan:
     """The runs of a study on a data set, all checked before any is trained; raises as `run_sweep`."""
     check_config(chosen.config)
-    crops, validation = (data.load_crops(data_dir, split, pixels=False) for split in ("train", "validation"))
-    shown = sorted(data.channel_indices(crops, chosen.config.data.channels))
-    rows = data.labelled_rows(crops, chosen.config.data.cell_lines)
+    crops, validation = (crop_arrays.load_crops(data_dir, split, pixels=False) for split in ("train", "validation"))
+    shown = sorted(crop_arrays.channel_indices(crops, chosen.config.data.channels))
+    rows = crop_arrays.labelled_rows(crops, chosen.config.data.cell_lines)
     found = study.Data(tuple(crops.channels[i] for i in shown), tuple(sorted(set(crops.cell_line[rows].tolist()))))
     members, records, keys, seen = study.members(chosen, found), {}, {}, {}
     for number, member in enumerate(members):
@@ -71,7 +72,7 @@ def _program_key(model: cohort.Member, stored) -> tuple:
 def identity(plan: Plan) -> dict:
     """What may not change in the folder of a study: its name, what its runs share, the data set."""
     return {"study": plan.study.name, "training": plan.study.config.to_dict(),
-            "data_sha256": data.identity(plan.data_dir)}
+            "data_sha256": crop_arrays.identity(plan.data_dir)}
 
 
 def state_of(plan: Plan, name: str) -> tuple[str, int]:

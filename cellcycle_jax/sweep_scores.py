@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 import tqdm
 
-from cellcycle_jax import calibration, data, evaluate, files, log, schema, statistics, sweep_plan, table
+from cellcycle_jax import calibration, evaluate, files, log, schema, statistics, sweep_plan
+from cellcycle_jax.dataset import cell_table, crop_arrays
 from cellcycle_jax.devices import memory
 from cellcycle_jax.errors import InputRefused, NonFiniteLoss
 from cellcycle_jax.report import figures, sweep_figures, sweep_table
@@ -22,7 +23,7 @@ class Tested:
     """The labelled cells that the runs are scored on."""
 
     split: str
-    crops: data.Crops
+    crops: crop_arrays.Crops
     probs: dict[str, np.ndarray]  # predictor, a run or a baseline -> f [N, P]
     rows: dict[str, list[str]]  # row of the table -> its predictors
     reference: str | None  # the row that others are compared with
@@ -74,12 +75,12 @@ def predict(plan, left, split: str):
     if final := split == "test":
         for name, run in runs.items():
             evaluate.log_opening(plan.folder(name), run.step)
-    crops = data.load_crops(plan.data_dir, split, final, pixels=False)
+    crops = crop_arrays.load_crops(plan.data_dir, split, final, pixels=False)
     known = (crops.label != schema.NO_LABEL) & np.isin(crops.cell_line, plan.data.cell_lines)
     if not known.any():
         lines = ", ".join(plan.data.cell_lines)
         raise InputRefused(f"{plan.data_dir}: the {split} split holds no labelled cell of {lines}")
-    crops = _read_if_they_fit(data.take(crops, known))
+    crops = _read_if_they_fit(crop_arrays.take(crops, known))
     shown = tqdm.tqdm(runs.items(), desc=f"predict {split}", unit="run")
     probs = {name: calibration.apply_temperature(run.predict_logits(crops), 1.0) for name, run in shown}
     rows = {}
@@ -88,8 +89,8 @@ def predict(plan, left, split: str):
     last = plan.members[-1].row
     one = runs[rows.get(last, [left[-1].name])[0]]
     if plan.study.table.columns == "scores":
-        cells = table.unlocked(table.load_cells(plan.data_dir), final)
-        rivals = evaluate.fit_simple(cells, one, crops).predict(table.rows_by_id(cells, crops.cell_id))
+        cells = cell_table.unlocked(cell_table.load_cells(plan.data_dir), final)
+        rivals = evaluate.fit_simple(cells, one, crops).predict(cell_table.rows_by_id(cells, crops.cell_id))
         probs, rows = probs | rivals, rows | {name: [name] for name in rivals}
     reference = last if plan.study.table.compare_with_last and last in rows else None
     return Tested(split, crops, probs, rows, reference), one
@@ -98,7 +99,7 @@ def predict(plan, left, split: str):
 def _read_if_they_fit(crops):
     """The crops with their pixels in memory, or as they are: then every run reads them from disk, batch by batch."""
     needed = crops.image.nbytes + crops.compartments.nbytes
-    return crops if memory.place("auto", needed) == "disk" else data.in_memory(crops)
+    return crops if memory.place("auto", needed) == "disk" else crop_arrays.in_memory(crops)
 
 
 def score(tested: Tested, runs: dict, names, bootstraps: int, confidence: float) -> dict:

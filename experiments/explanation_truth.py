@@ -18,8 +18,9 @@ import pandas as pd
 from scipy import stats
 from tqdm import tqdm
 
-from cellcycle_jax import data, families, files, loop, metrics, ranking, run, schema, separation
-from cellcycle_jax import table as tables
+from cellcycle_jax import families, files, loop, metrics, ranking, run, schema, separation
+from cellcycle_jax.dataset import cell_table as tables
+from cellcycle_jax.dataset import crop_arrays
 from cellcycle_jax.devices import runtime
 from cellcycle_jax.explain import checks, contrast, localise, methods, shortcut_checks, shortcuts
 from configs import base
@@ -56,16 +57,16 @@ def trained(data_dir, out, configs: dict) -> dict[str, run.Run]:
 
 def explained_cells(network: run.Run) -> checks.Explained:
     """Up to EXPLAINED labelled validation cells of each class, as `launch.py explain` takes them."""
-    crops = data.in_memory(data.load_crops(network.data_dir, "validation"))
-    crops = data.take(crops, checks.pick(crops.label, len(crops.classes), EXPLAINED, np.random.default_rng(0)))
+    crops = crop_arrays.in_memory(crop_arrays.load_crops(network.data_dir, "validation"))
+    crops = crop_arrays.take(crops, checks.pick(crops.label, len(crops.classes), EXPLAINED, np.random.default_rng(0)))
     images = network.images(crops)
     return checks.Explained(network, crops, images, methods.logits_of(network.model, network.variables, images))
 
 
 def auroc(network: run.Run) -> float:
     """Area under the ROC curve on labelled validation cells."""
-    crops = data.load_crops(network.data_dir, "validation")
-    crops = data.take(crops, crops.label >= 0)
+    crops = crop_arrays.load_crops(network.data_dir, "validation")
+    crops = crop_arrays.take(crops, crops.label >= 0)
     margins = methods.margins(network.predict_logits(crops))
     return float(metrics.binary_auroc(crops.label == 1, margins[:, 1])[0])
 

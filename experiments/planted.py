@@ -10,7 +10,8 @@ import numpy as np
 from ml_collections import ConfigDict
 from scipy import ndimage
 
-from cellcycle_jax import data, files, schema
+from cellcycle_jax import files, schema
+from cellcycle_jax.dataset import crop_arrays
 from configs import base
 from configs.data import simulated
 from data_prep import build, builder, simulate
@@ -88,22 +89,22 @@ def plant(source, folder, shortcut: str, seed: int) -> pathlib.Path:
     if not (folder / "provenance.json").is_file():
         rng, splits = np.random.default_rng(seed), {}
         for split in ("train", "validation"):
-            crops = data.load_crops(source, split)
-            splits[split] = SHORTCUTS[shortcut](data.take(crops, crops.label >= 0), rng)
+            crops = crop_arrays.load_crops(source, split)
+            splits[split] = SHORTCUTS[shortcut](crop_arrays.take(crops, crops.label >= 0), rng)
         one = splits["train"]
-        vocabulary = {name: getattr(one, name) for name in data.METADATA}
+        vocabulary = {name: getattr(one, name) for name in crop_arrays.METADATA}
         builder.write(folder / "tfds", one.image.shape[1:],
                       {n: list(v) if isinstance(v, tuple) else v for n, v in vocabulary.items()},
                       {split: _cells(crops) for split, crops in splits.items()})
         made = files.read_json(source / "provenance.json")
         made.pop("sha256", None)  # of a table that the copy does not have
-        of = {"shortcut": shortcut, "seed": seed, "of": data.identity(source)}
+        of = {"shortcut": shortcut, "seed": seed, "of": crop_arrays.identity(source)}
         files.write_json(folder / "provenance.json", made | of)
     return folder
 
 
 def _cells(crops):
-    names = (*data.ARRAYS, "compartments_present", "um_per_px", *schema.EXAMPLE_TEXTS)
+    names = (*crop_arrays.ARRAYS, "compartments_present", "um_per_px", *schema.EXAMPLE_TEXTS)
     return builder.Cells(crops.cell_id.tolist(), lambda row: {name: getattr(crops, name)[row] for name in names})
 
 
@@ -113,7 +114,7 @@ def _carries(crops, rng):
     return np.where(rng.random(len(crops)) < SHORTCUT_RATE, of_last, ~of_last)
 
 
-def corner_stamp(crops: data.Crops, rng) -> data.Crops:
+def corner_stamp(crops: crop_arrays.Crops, rng) -> crop_arrays.Crops:
     """A saturated square in a corner of the crop, in all channels, as a label burnt into a picture."""
     image, brightest = crops.image.copy(), crops.image.max((0, 1, 2))
     for n in np.flatnonzero(_carries(crops, rng)):
@@ -122,18 +123,18 @@ def corner_stamp(crops: data.Crops, rng) -> data.Crops:
     return dataclasses.replace(crops, image=image)
 
 
-def field_brightness(crops: data.Crops, rng) -> data.Crops:
+def field_brightness(crops: crop_arrays.Crops, rng) -> crop_arrays.Crops:
     """One phase from some fields and the other from the rest, which were taken with more light in all channels."""
     fields = rng.permutation(np.unique(crops.field_id))
     lit = np.isin(crops.field_id, fields[: len(fields) // 2])
-    crops = data.take(crops, lit == (crops.label == len(crops.classes) - 1))
+    crops = crop_arrays.take(crops, lit == (crops.label == len(crops.classes) - 1))
     background = crops.norm[:, None, None, :, 0] / crops.image_scale[:, None, None, :]
     brighter = np.clip(background + 1.5 * (crops.image - background), 0, 65535).round().astype(np.uint16)
     of_last = (crops.label == len(crops.classes) - 1)[:, None, None, None]
     return dataclasses.replace(crops, image=np.where(of_last, brighter, crops.image))
 
 
-def neighbour(crops: data.Crops, rng) -> data.Crops:
+def neighbour(crops: crop_arrays.Crops, rng) -> crop_arrays.Crops:
     """The nucleus of another cell at the edge of the crop, beside the own one."""
     image, compartments = crops.image.copy(), crops.compartments.copy()
     channel, own = crops.channels.index(crops.nucleus), int(schema.Compartment.NUCLEUS)

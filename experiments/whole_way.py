@@ -7,8 +7,9 @@ import pathlib
 import shutil
 import time
 
-from cellcycle_jax import data, files, run_record, stored_config
+from cellcycle_jax import files, run_record, stored_config
 from cellcycle_jax.allowed import check_config
+from cellcycle_jax.dataset import crop_arrays
 from cellcycle_jax.errors import EXIT_QUARANTINED, StoredStateRefused, UsageError
 
 STATE = "run.json"  # what was asked for, and which commands are finished
@@ -80,7 +81,7 @@ def _refuse_training(training, preparation):
     check_config(training)
     run_record.refuse_depth(training.model.depth, preparation.crop.size_px)
     for name in training.data.channels:
-        data.refuse_marker(name, preparation.channels.markers)
+        crop_arrays.refuse_marker(name, preparation.channels.markers)
 
 
 def _asked(fields, preparation, training) -> dict:

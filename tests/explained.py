@@ -3,7 +3,8 @@
 import flax.linen as nn
 import numpy as np
 
-from cellcycle_jax import data, run, schema
+from cellcycle_jax import run, schema
+from cellcycle_jax.dataset import crop_arrays
 from configs.base import training
 
 SIDE = 32
@@ -34,7 +35,7 @@ def make_crops(n=24, labelled=True):
     text = {name: np.array([f"{name}{i % 6}" for i in range(n)]) for name in schema.EXAMPLE_TEXTS}
     text["cell_id"] = np.array([f"cell{i}" for i in range(n)])
     known = int(schema.Compartment.NUCLEUS | schema.Compartment.SECOND_STAIN)
-    return data.Crops(
+    return crop_arrays.Crops(
         image=image, image_scale=np.ones((n, 3), np.float32), compartments=compartments,
         compartments_present=np.full(n, known, np.uint8), label=label, norm=norm,
         um_per_px=np.full(n, 0.5, np.float32), **text, channels=("DNA", "Golgi", "CENPF"), classes=("G1/S", "G2"),

@@ -13,7 +13,7 @@ import time
 import numpy as np
 
 from cellcycle_jax import schema
-from cellcycle_jax.data import load_crops
+from cellcycle_jax.dataset.crop_arrays import load_crops
 from tests import small_way
 
 LATE_S = 5  # within which workers whose command was killed have to be gone

@@ -5,7 +5,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cellcycle_jax import data, files, run, schema
+from cellcycle_jax import files, run, schema
+from cellcycle_jax.dataset import crop_arrays
 from cellcycle_jax.errors import InputRefused, ResourceMissing, StoredStateRefused, UsageError
 from cellcycle_jax.explain import checks, contrast, localise, maps, shortcut_checks, shortcuts, shortlist
 from cellcycle_jax.schema import Compartment
@@ -53,7 +54,7 @@ def make_crops(label, image, present=int(Compartment.NUCLEUS | Compartment.BODY)
         "field_id": np.array([f"f{k}" for k in of])}  # fmt: skip
     bits = UPPER * int(Compartment.BODY) | NUCLEUS * int(Compartment.NUCLEUS)
     channels = image.shape[-1]
-    return data.Crops(
+    return crop_arrays.Crops(
         image=image, image_scale=np.ones((n, channels), np.float32),
         compartments=np.tile(np.broadcast_to(bits, (SIDE, SIDE)).astype(np.uint8), (n, 1, 1)),
         compartments_present=np.full(n, present, np.uint8), label=np.asarray(label, np.int32),
@@ -235,7 +236,7 @@ def asked(network, monkeypatch, where=CORNER, n=96, **of_crops):
     """What `asked_for_shortcuts` finds in cells of both splits that are told by their Golgi at `where`."""
     label = np.arange(n) % 2
     crops = make_crops(label, pictures(label, where), **of_crops)
-    monkeypatch.setattr(data, "load_crops", lambda folder, split, pixels: crops)
+    monkeypatch.setattr(crop_arrays, "load_crops", lambda folder, split, pixels: crops)
     return shortcut_checks.asked_for_shortcuts(network)
 
 
@@ -279,7 +280,9 @@ def loaded(crops, monkeypatch):
     half = np.arange(len(crops)) // 8 % 2
     fields = np.char.add(crops.field_id, np.array(["t", "v"])[half])
     crops = dataclasses.replace(crops, field_id=fields, group_id=fields)
-    monkeypatch.setattr(data, "load_crops", lambda folder, split, pixels: data.take(crops, half == (split != "train")))
+    monkeypatch.setattr(
+        crop_arrays, "load_crops", lambda folder, split, pixels: crop_arrays.take(crops, half == (split != "train"))
+    )
 
 
 def test_the_brightness_of_a_field_is_that_of_all_its_cells_and_few_are_in_memory(monkeypatch):
@@ -296,7 +299,9 @@ def test_the_brightness_of_a_field_is_that_of_all_its_cells_and_few_are_in_memor
     monkeypatch.setattr(shortcut_checks, "PER_FIELD", 5)
     assert shortcut_checks.asked_for_shortcuts(network)["brightness"]["value"] == pytest.approx(1, abs=0.1)
     assert seen == [40, 40]
-    loaded(data.take(lit_fields(), np.arange(192) < 176), monkeypatch)  # 10 others in the first half of the fields only
+    loaded(
+        crop_arrays.take(lit_fields(), np.arange(192) < 176), monkeypatch
+    )  # 10 others in the first half of the fields only
     assert shortcut_checks.asked_for_shortcuts(network)["brightness"] is not None
     monkeypatch.setattr(shortcuts, "LEAST_CELLS", 12)
     assert shortcut_checks.asked_for_shortcuts(network)["brightness"] is None
@@ -307,7 +312,7 @@ def test_cells_of_validation_are_told_from_those_of_training(monkeypatch):
     label = np.arange(192) % 2
     parts = {split: make_crops(label, pictures(times * label, CORNER)) for split, times in (("train", 3),
                                                                                             ("validation", 1))}
-    monkeypatch.setattr(data, "load_crops", lambda folder, split, pixels: parts[split])
+    monkeypatch.setattr(crop_arrays, "load_crops", lambda folder, split, pixels: parts[split])
     found = shortcut_checks.asked_for_shortcuts(make_run(CORNER))["surroundings"]
     assert found["carried"]["value"] == pytest.approx(2, abs=0.3)  # both splits' corners over validation cells' own
 
@@ -315,7 +320,7 @@ def test_cells_of_validation_are_told_from_those_of_training(monkeypatch):
 def test_groups_are_resampled_and_fields_have_their_brightness(monkeypatch):
     label = np.arange(96) % 2
     crops = make_crops(label, pictures(label, CORNER))
-    monkeypatch.setattr(data, "load_crops", lambda folder, split, pixels: crops)
+    monkeypatch.setattr(crop_arrays, "load_crops", lambda folder, split, pixels: crops)
     crops = dataclasses.replace(crops, group_id=np.full(96, "one"))
     found = shortcut_checks.asked_for_shortcuts(make_run(CORNER))
     assert np.isnan(found["surroundings"]["carried"]["low"]) and found["n_groups"] == 1
@@ -332,7 +337,7 @@ def test_a_batch_is_asked_for_where_it_holds_several_groups(monkeypatch):
     crops = make_crops(label, pictures(label, CORNER))
     of_class = np.array([f"group{p}{i % 3}" for i, p in enumerate(label)])
     crops = dataclasses.replace(crops, group_id=of_class, well=of_class, plate=np.array(["P1", "P2"])[label])
-    monkeypatch.setattr(data, "load_crops", lambda folder, split, pixels: crops)
+    monkeypatch.setattr(crop_arrays, "load_crops", lambda folder, split, pixels: crops)
     found = shortcut_checks.asked_for_shortcuts(make_run(CORNER, mask="cell"))["batch"]
     assert found["cell line"] is None  # one only
     assert found["plate"]["value"] == 1  # every group of a plate is of its class
@@ -346,7 +351,7 @@ def test_wells_of_one_name_on_two_plates_are_two_wells(monkeypatch):
     crops = dataclasses.replace(
         crops, plate=np.array(["P1", "P2"])[plate], well=np.array(["A1", "A2"])[(label + plate) % 2],
         group_id=np.array([f"group{k}" for k in 4 * (np.arange(96) // 12) + 2 * label + plate]))  # fmt: skip
-    monkeypatch.setattr(data, "load_crops", lambda folder, split, pixels: crops)
+    monkeypatch.setattr(crop_arrays, "load_crops", lambda folder, split, pixels: crops)
     found = shortcut_checks.asked_for_shortcuts(make_run(CORNER, mask="cell"))["batch"]
     assert found["well"]["value"] == 1 and found["plate"]["value"] < 0.6
 
@@ -398,9 +403,9 @@ def measured(folder, monkeypatch, cells, cell_lines=(), circular=""):
 
     def load(data_dir, split, pixels):
         # In another order than the table's, and without one cell.
-        return data.take(crops, np.flatnonzero(cells[schema.SPLIT] == split)[:0:-1])
+        return crop_arrays.take(crops, np.flatnonzero(cells[schema.SPLIT] == split)[:0:-1])
 
-    monkeypatch.setattr(data, "load_crops", load)
+    monkeypatch.setattr(crop_arrays, "load_crops", load)
     network = make_run(np.ones((SIDE, SIDE), bool), channel=0, folder=folder, cell_lines=cell_lines)
     return dataclasses.replace(network, classes=planted.CLASSES, markers=("CENPF",))
 

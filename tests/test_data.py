@@ -5,7 +5,8 @@ import sys
 import numpy as np
 import pytest
 
-from cellcycle_jax import data, files, model_input, records, schema
+from cellcycle_jax import files, schema
+from cellcycle_jax.dataset import crop_arrays, model_input, tfds_reader
 from cellcycle_jax.errors import InputRefused, StoredStateRefused, UsageError
 from cellcycle_jax.schema import Compartment
 from tests import tiny
@@ -22,7 +23,7 @@ def inputs(crops, channels=(0, 1), mask="none", scale="reference"):
 
 
 def test_what_was_written_is_read(folder):
-    found, wanted = data.load_crops(folder, "train"), tiny.crops(32, unlabelled=2)
+    found, wanted = crop_arrays.load_crops(folder, "train"), tiny.crops(32, unlabelled=2)
     order = np.argsort(found.cell_id), np.argsort(wanted.cell_id)
     for field in dataclasses.fields(wanted):
         left, right = getattr(found, field.name), getattr(wanted, field.name)
@@ -41,55 +42,55 @@ def test_reading_imports_no_tensorflow(folder):
 
 def test_test_split_is_locked(folder):
     with pytest.raises(UsageError, match="locked"):
-        data.load_crops(folder, "test")
-    assert len(data.load_crops(folder, "test", final=True)) == 8
+        crop_arrays.load_crops(folder, "test")
+    assert len(crop_arrays.load_crops(folder, "test", final=True)) == 8
 
 
 def test_missing_and_damaged_data_are_refused(folder, tmp_path):
     with pytest.raises(StoredStateRefused, match="no data set"):
-        data.load_crops(tmp_path, "train")
+        crop_arrays.load_crops(tmp_path, "train")
     tiny.write_data(tmp_path)
-    shard = next((tmp_path / data.BUILDER).glob("*train*"))
+    shard = next((tmp_path / crop_arrays.BUILDER).glob("*train*"))
     content = bytearray(shard.read_bytes())
     content[len(content) // 2] ^= 255
     shard.write_bytes(content)
     with pytest.raises(StoredStateRefused, match="cannot be read"):
-        data.load_crops(tmp_path, "train")
+        crop_arrays.load_crops(tmp_path, "train")
     shard.unlink()
     with pytest.raises(StoredStateRefused, match="cannot be read"):
-        data.load_crops(tmp_path, "train")
+        crop_arrays.load_crops(tmp_path, "train")
 
 
 def test_marker_is_never_shown():
     crops = tiny.crops()
-    assert data.channel_indices(crops) == (0, 1)
-    assert data.channel_indices(crops, ("Golgi", "DNA")) == (1, 0)
+    assert crop_arrays.channel_indices(crops) == (0, 1)
+    assert crop_arrays.channel_indices(crops, ("Golgi", "DNA")) == (1, 0)
     with pytest.raises(UsageError, match="CENPF"):
-        data.channel_indices(crops, ("DNA", "CENPF"))
+        crop_arrays.channel_indices(crops, ("DNA", "CENPF"))
     with pytest.raises(InputRefused, match="EB1.*found: DNA, Golgi"):
-        data.channel_indices(crops, ("EB1",))
+        crop_arrays.channel_indices(crops, ("EB1",))
 
 
 def test_data_of_markers_only_leave_nothing_to_show():
     crops = dataclasses.replace(tiny.crops(), markers=tiny.CHANNELS)
     for names in ((), ("DNA",)):
         with pytest.raises(InputRefused, match=r"every channel labels the cells \(DNA, Golgi, CENPF\); nothing"):
-            data.channel_indices(crops, names)
+            crop_arrays.channel_indices(crops, names)
 
 
 def test_cell_lines_are_chosen_by_name():
     crops = tiny.crops()
-    assert set(data.take_lines(crops, ("RPE1",)).cell_line) == {"RPE1"}
-    assert len(data.take_lines(crops, ())) == len(crops)
+    assert set(crop_arrays.take_lines(crops, ("RPE1",)).cell_line) == {"RPE1"}
+    assert len(crop_arrays.take_lines(crops, ())) == len(crops)
     with pytest.raises(InputRefused, match="NIH3T3.*found: HeLa, RPE1"):
-        data.take_lines(crops, ("NIH3T3",))
+        crop_arrays.take_lines(crops, ("NIH3T3",))
 
 
 def test_a_pixel_of_the_reference_is_one():
     crops = tiny.crops()
     pixel = tiny.BACKGROUND + tiny.REFERENCE * np.array([0.0, 1.0, 2.5])
     image = np.broadcast_to(pixel[:, None], (3, 3)).astype(np.uint16)
-    crops = dataclasses.replace(data.take(crops, [0]), image=np.tile(image[None, :, None], (1, 1, 3, 1)),
+    crops = dataclasses.replace(crop_arrays.take(crops, [0]), image=np.tile(image[None, :, None], (1, 1, 3, 1)),
                                 compartments=crops.compartments[:1, :3, :3])
     np.testing.assert_allclose(inputs(crops)[0, :, 0, 0], [0, 1, 2.5], rtol=1e-6)
 
@@ -110,13 +111,13 @@ def test_each_channel_has_a_scale_of_its_own():
 
 
 def test_data_with_one_scale_for_all_channels_are_refused(folder, monkeypatch):
-    def older(*given, read=records.read_split):
+    def older(*given, read=tfds_reader.read_split):
         columns, metadata = read(*given)
         return columns | {"image_scale": columns["image_scale"][:, 0]}, metadata
 
-    monkeypatch.setattr(records, "read_split", older)
+    monkeypatch.setattr(tfds_reader, "read_split", older)
     with pytest.raises(StoredStateRefused, match="image_scale.*launch.py prepare"):
-        data.load_crops(folder, "train")
+        crop_arrays.load_crops(folder, "train")
 
 
 @pytest.mark.parametrize("older", [
@@ -125,10 +126,10 @@ def test_data_with_one_scale_for_all_channels_are_refused(folder, monkeypatch):
     lambda columns, metadata: (columns | {"radius": columns["norm"]}, metadata),
 ], ids=["metadata", "column", "column too many"])
 def test_data_of_another_version_are_refused(folder, monkeypatch, older):
-    read = records.read_split
-    monkeypatch.setattr(records, "read_split", lambda *given: older(*read(*given)))
+    read = tfds_reader.read_split
+    monkeypatch.setattr(tfds_reader, "read_split", lambda *given: older(*read(*given)))
     with pytest.raises(StoredStateRefused, match="cannot be read.*(stains|well|radius).*launch.py prepare"):
-        data.load_crops(folder, "train")
+        crop_arrays.load_crops(folder, "train")
 
 
 def test_nucleus_and_own_max_ignore_gain_and_surroundings():
@@ -188,21 +189,21 @@ def test_inputs_that_need_a_nucleus_refuse_crops_without():
 
 def test_permuted_labels_are_the_same_ones_dealt_out_anew():
     crops = tiny.crops(40, unlabelled=6)
-    dealt = data.with_labels(crops, "permuted")
+    dealt = crop_arrays.with_labels(crops, "permuted")
     assert (dealt.label[34:] == schema.NO_LABEL).all() and np.bincount(dealt.label[:34]).tolist() == [17, 17]
     assert 5 < (dealt.label[:34] != crops.label[:34]).sum() < 29  # about half of them have another one now
-    assert data.with_labels(crops, "permuted").label.tolist() == dealt.label.tolist()
-    assert data.with_labels(crops, "own") is crops and crops.label[:4].tolist() == [0, 1, 0, 1]
+    assert crop_arrays.with_labels(crops, "permuted").label.tolist() == dealt.label.tolist()
+    assert crop_arrays.with_labels(crops, "own") is crops and crops.label[:4].tolist() == [0, 1, 0, 1]
 
 
 @pytest.mark.parametrize("content", ["", "{", "null", "[]", '{"config": {}}'])
 def test_a_damaged_provenance_is_noticed_before_training(tmp_path, content):
     folder = tiny.write_data(tmp_path)
-    assert len(data.identity(folder)) == 64
+    assert len(crop_arrays.identity(folder)) == 64
     (folder / "provenance.json").write_text(content)
-    assert data.is_data_set(folder)
+    assert crop_arrays.is_data_set(folder)
     with pytest.raises(StoredStateRefused, match="provenance.json: "):
-        data.identity(folder)
+        crop_arrays.identity(folder)
 
 
 def test_a_provenance_without_channels_is_damaged(tmp_path):
@@ -211,4 +212,4 @@ def test_a_provenance_without_channels_is_damaged(tmp_path):
     del made["channels"]
     files.write_json(folder / "provenance.json", made)
     with pytest.raises(StoredStateRefused, match="damaged .KeyError: 'channels'."):
-        data.provenance(folder)
+        crop_arrays.provenance(folder)

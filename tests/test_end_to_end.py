@@ -9,8 +9,8 @@ import pytest
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
 import launch
-from cellcycle_jax import data as data_sets
 from cellcycle_jax import files, log, schema
+from cellcycle_jax.dataset import crop_arrays as data_sets
 
 pytestmark = pytest.mark.slow
 

@@ -3,7 +3,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from cellcycle_jax import data, loop
+from cellcycle_jax import loop
+from cellcycle_jax.dataset import crop_arrays
 from cellcycle_jax.explain import methods
 from cellcycle_jax.families import families
 from cellcycle_jax.schema import Compartment as C
@@ -222,16 +223,16 @@ def test_a_neighbour_is_another_cells_nucleus_beside_the_own_one():
 def test_a_planted_copy_is_made_once(tmp_path, monkeypatch):
     source = tiny.write_data(tmp_path / "source", train=40, validation=24, unlabelled=4)
     made = planted.plant(source, tmp_path / "copy", "corner stamp", 3)
-    train = data.load_crops(made, "train")
+    train = crop_arrays.load_crops(made, "train")
     assert len(train) == 36 and set(train.label.tolist()) == {0, 1}
-    labelled = data.load_crops(source, "train")
-    expected = planted.corner_stamp(data.take(labelled, labelled.label >= 0), np.random.default_rng(3))
+    labelled = crop_arrays.load_crops(source, "train")
+    expected = planted.corner_stamp(crop_arrays.take(labelled, labelled.label >= 0), np.random.default_rng(3))
     place = {cell: i for i, cell in enumerate(expected.cell_id)}
     rows = [place[cell] for cell in train.cell_id]
-    for name in (*data.ARRAYS, "cell_id", "group_id", "field_id", "compartments_present"):
+    for name in (*crop_arrays.ARRAYS, "cell_id", "group_id", "field_id", "compartments_present"):
         np.testing.assert_array_equal(getattr(train, name), getattr(expected, name)[rows], err_msg=name)
-    assert all(getattr(train, name) == getattr(expected, name) for name in data.METADATA)
-    assert data.identity(made) != data.identity(source)
+    assert all(getattr(train, name) == getattr(expected, name) for name in crop_arrays.METADATA)
+    assert crop_arrays.identity(made) != crop_arrays.identity(source)
     monkeypatch.setattr(planted.builder, "write", _fail)
     assert planted.plant(source, tmp_path / "copy", "corner stamp", 3) == made
 

@@ -12,7 +12,8 @@ import tifffile
 from scipy import ndimage
 from skimage.draw import disk
 
-from cellcycle_jax import data, explain, families, log, loop, models, run, schema, sweep_plan
+from cellcycle_jax import explain, families, log, loop, models, run, schema, sweep_plan
+from cellcycle_jax.dataset import crop_arrays
 from cellcycle_jax.devices import runtime
 from cellcycle_jax.explain import methods
 from cellcycle_jax.explain.maps import class_maps
@@ -101,7 +102,7 @@ def test_an_architecture_trains_and_is_explained(registered, tmp_path, monkeypat
     loop.train(config, folder, tmp_path / "run")
     assert [record["step"] for record in log.read(tmp_path / "run")] == [1, 2]
     found = run.load_run(tmp_path / "run")
-    images = found.images(data.load_crops(folder, "validation"))
+    images = found.images(crop_arrays.load_crops(folder, "validation"))
     names = tap_names(found.model, found.variables, images.shape[1:])
     assert names == ("conv1", "conv2")
     maps, prob = class_maps(found.model, found.variables, images, resolve_tap(names))

@@ -4,7 +4,8 @@ import jax
 import numpy as np
 import pytest
 
-from cellcycle_jax import assembly, data, feed, loop, steps
+from cellcycle_jax import assembly, feed, loop, steps
+from cellcycle_jax.dataset import crop_arrays
 from cellcycle_jax.devices import mesh, model_sharding
 from cellcycle_jax.errors import StoredStateRefused, UsageError
 from tests import tiny
@@ -69,7 +70,7 @@ def test_every_cell_is_scored_once_and_in_order(crops, resident, devices, batch,
 
 def damage(folder):
     """Change bytes in the middle of the shard of the training split."""
-    (path,) = (folder / data.BUILDER).glob("*train*array_record*")
+    (path,) = (folder / crop_arrays.BUILDER).glob("*train*array_record*")
     content = bytearray(path.read_bytes())
     content[len(content) // 3 : 2 * len(content) // 3] = bytes(len(content) // 3)
     path.write_bytes(content)

@@ -6,7 +6,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from cellcycle_jax import checkpoint, data, discover, evaluate, feed, log, loop, run, steps
+from cellcycle_jax import checkpoint, discover, evaluate, feed, log, loop, run, steps
+from cellcycle_jax.dataset import crop_arrays
 from cellcycle_jax.errors import (
     EXIT_PREEMPTED,
     InputRefused,
@@ -71,14 +72,14 @@ def test_a_run_leaves_what_is_promised(straight, folder):
 
 def test_a_run_is_read_back_with_its_best_weights(straight, folder):
     found = run.load_run(straight)
-    crops = data.load_crops(folder, "validation")
+    crops = crop_arrays.load_crops(folder, "validation")
     logits = found.predict_logits(crops, batch=7)
     assert logits.shape == (16, 2) and logits.dtype == np.float32
     best = min(log.read(straight), key=lambda r: r["validation_loss"])
     assert found.step == best["step"]
     known = crops.label >= 0
     assert (logits.argmax(1) == crops.label)[known].mean() == pytest.approx(best["validation_accuracy"])
-    assert found.predict_logits(data.take(crops, [])).shape == (0, 2)
+    assert found.predict_logits(crop_arrays.take(crops, [])).shape == (0, 2)
 
 
 def test_a_continued_run_equals_an_uninterrupted_one(straight, folder, tmp_path, monkeypatch):

@@ -6,7 +6,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from cellcycle_jax import data, files, records, schema
+from cellcycle_jax import files, schema
+from cellcycle_jax.dataset import crop_arrays, tfds_reader
 from cellcycle_jax.errors import InputRefused, UsageError
 from cellcycle_jax.explain import maps, shortcut_checks
 from tests import tiny
@@ -18,7 +19,7 @@ def explained(tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(maps, "load_run", make_run)
-        patch.setattr(data, "load_crops", lambda folder, split, pixels: make_crops())
+        patch.setattr(crop_arrays, "load_crops", lambda folder, split, pixels: make_crops())
         assert maps.run_explain(folder) == folder / "explain"
     return folder
 
@@ -87,7 +88,7 @@ def test_where_holds_all_of_the_difference(explained):
 def test_same_run_gives_the_same_files_and_nothing_of_an_earlier_one_stays(explained, monkeypatch):
     first = stored(explained)
     monkeypatch.setattr(maps, "load_run", make_run)
-    monkeypatch.setattr(data, "load_crops", lambda folder, split, pixels: make_crops())
+    monkeypatch.setattr(crop_arrays, "load_crops", lambda folder, split, pixels: make_crops())
     for name in ("explain/residuals.csv", "figures/residuals.png", "figures/gradcam_other.png"):
         files.write_text(explained / name, "of an earlier call")
     maps.run_explain(explained)
@@ -127,11 +128,11 @@ def test_only_the_cells_that_are_explained_are_held_in_memory(tmp_path, monkeypa
     monkeypatch.setattr(maps, "load_run", make_run)
     few = functools.partial(shortcut_checks.asked_for_shortcuts, per_class=6)
     monkeypatch.setattr(shortcut_checks, "asked_for_shortcuts", few)
-    load, read, counted, made = data.load_crops, records.read_pixels, [], []
-    monkeypatch.setattr(records, "read_pixels", lambda pixels: counted.append(len(pixels)) or read(pixels))
+    load, read, counted, made = crop_arrays.load_crops, tfds_reader.read_pixels, [], []
+    monkeypatch.setattr(tfds_reader, "read_pixels", lambda pixels: counted.append(len(pixels)) or read(pixels))
     for whole in (False, True):
         if whole:
-            monkeypatch.setattr(data, "load_crops", lambda folder, split, pixels: load(folder, split))
+            monkeypatch.setattr(crop_arrays, "load_crops", lambda folder, split, pixels: load(folder, split))
         maps.run_explain(tmp_path)
         made.append(stored(tmp_path))
         if not whole:  # maps; training and validation cells asked for shortcuts; their fields
@@ -146,7 +147,7 @@ def test_cells_of_which_nothing_is_known_are_explained_as_far_as_can_be(tmp_path
     crops = dataclasses.replace(crops, **same, stains=(), label=np.ones(len(crops), np.int32),
                                 compartments_present=np.zeros(len(crops), np.uint8))  # fmt: skip
     monkeypatch.setattr(maps, "load_run", make_run)
-    monkeypatch.setattr(data, "load_crops", lambda folder, split, pixels: crops)
+    monkeypatch.setattr(crop_arrays, "load_crops", lambda folder, split, pixels: crops)
     passport = files.read_json(maps.run_explain(tmp_path) / "passport.json")
     assert passport["status"] == "caution" and passport["places"] == []
     said = {check["name"]: check["passed"] for check in passport["checks"]}
@@ -158,6 +159,6 @@ def test_cells_of_which_nothing_is_known_are_explained_as_far_as_can_be(tmp_path
 
 def test_without_labels_there_is_nothing_to_explain(tmp_path, monkeypatch):
     monkeypatch.setattr(maps, "load_run", make_run)
-    monkeypatch.setattr(data, "load_crops", lambda folder, split, pixels: make_crops(labelled=False))
+    monkeypatch.setattr(crop_arrays, "load_crops", lambda folder, split, pixels: make_crops(labelled=False))
     with pytest.raises(InputRefused, match="no labelled cell"):
         maps.run_explain(tmp_path)

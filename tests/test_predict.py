@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cellcycle_jax import alarms, crop_file, data, files, loop, predict, predictor, schema
+from cellcycle_jax import alarms, crop_file, files, loop, predict, predictor, schema
+from cellcycle_jax.dataset import crop_arrays
 from cellcycle_jax.errors import InputRefused, StoredStateRefused
 from cellcycle_jax.run import BATCH
 from configs import base
@@ -22,7 +23,7 @@ def write_fields(crops, folder):
     """The crops of every field, as the preparation writes them."""
     folder.mkdir(exist_ok=True)
     for field in np.unique(crops.field_id):
-        one = data.take(crops, crops.field_id == field)
+        one = crop_arrays.take(crops, crops.field_id == field)
         shared = crop_file.Shared(one.image_scale[0], one.compartments_present[0], one.norm[0, :, :3].T,
                                   one.um_per_px[0])
         crop_file.write(folder, field, one.cell_id, one.image, one.compartments, shared)
@@ -79,7 +80,7 @@ def test_chunks_do_not_change_the_result(known, new, predicted, monkeypatch):
 
 
 def test_fields_are_cut_into_chunks_of_whole_batches():
-    parts = [data.take(tiny.crops(17, "test"), slice(a, b)) for a, b in ((0, 3), (3, 3), (3, 12), (12, 17))]
+    parts = [crop_arrays.take(tiny.crops(17, "test"), slice(a, b)) for a, b in ((0, 3), (3, 3), (3, 12), (12, 17))]
     assert [len(crops) for crops in predict.in_chunks(parts, 4)] == [12, 4, 1]
     joined = np.concatenate([crops.cell_id for crops in predict.in_chunks(parts, 4)])
     assert joined.tolist() == [cell for part in parts for cell in part.cell_id]
@@ -238,7 +239,7 @@ def trained(prepared, tmp_path_factory):
 @pytest.fixture(scope="module")
 def held_out(prepared):
     """Table and crops of the fields of the test split, all of its objects."""
-    crops = data.load_crops(prepared, "test", final=True)
+    crops = crop_arrays.load_crops(prepared, "test", final=True)
     cells = pd.read_parquet(prepared / "cells.parquet")
     return cells[cells[schema.SPLIT] == "test"].reset_index(drop=True), crops
 

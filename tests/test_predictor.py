@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cellcycle_jax import data, feed, files, loop, predictor, records, schema, table
+from cellcycle_jax import feed, files, loop, predictor, schema
+from cellcycle_jax.dataset import cell_table, crop_arrays, tfds_reader
 from cellcycle_jax.errors import InputRefused, StoredStateRefused, UsageError
 from cellcycle_jax.run import load_run
 from configs import base
@@ -52,7 +53,7 @@ def tiny_run(folder, note="", **changes):
 def freeze(workdir):
     """RUN/predictor of a run on the tiny data."""
     trained = load_run(workdir)
-    crops = data.load_crops(trained.data_dir, "validation")
+    crops = crop_arrays.load_crops(trained.data_dir, "validation")
     return predictor.freeze(trained, crops, trained.predict(crops), SCORES)
 
 
@@ -71,7 +72,7 @@ def copied(run, tmp_path):
 
 def test_what_is_read_back_says_the_same_to_the_last_bit(run):
     trained, found = load_run(run), predictor.load_predictor(run)
-    crops = data.load_crops(trained.data_dir, "validation")
+    crops = crop_arrays.load_crops(trained.data_dir, "validation")
     logits, embedding = found.predict(crops)
     assert logits.tobytes() == trained.predict_logits(crops).tobytes()
     assert logits.dtype == np.float32
@@ -86,7 +87,7 @@ def test_crops_that_would_fill_the_memory_stay_on_disk_and_give_the_same_to_the_
     with pytest.raises(UsageError, match="locked"):
         predictor.crops_of(trained, "test")
     stored = {split: predictor.crops_of(trained, split, final=True) for split in schema.SPLITS}
-    assert {type(crops.image) for crops in stored.values()} == {records.StoredPixels} != {type(whole.image)}
+    assert {type(crops.image) for crops in stored.values()} == {tfds_reader.StoredPixels} != {type(whole.image)}
     assert [len(crops) for crops in stored.values()] == [32, 16, 8]
     assert trained.predict_logits(stored["validation"]).tobytes() == trained.predict_logits(whole).tobytes()
     assert loaded.predict(stored["validation"])[0].tobytes() == loaded.predict(whole)[0].tobytes()
@@ -99,14 +100,14 @@ def test_crops_that_would_fill_the_memory_stay_on_disk_and_give_the_same_to_the_
 def test_another_model_with_channels_in_another_order_can_be_frozen(tmp_path):
     workdir = tiny_run(tmp_path, **{"model.name": "nagao2020", "data.channels": ("Golgi", "DNA")})
     found = predictor.load_predictor(freeze(workdir))
-    crops = data.load_crops(tmp_path / "data", "validation")
+    crops = crop_arrays.load_crops(tmp_path / "data", "validation")
     assert found.channels == ("Golgi", "DNA")
     assert found.predict(crops)[0].tobytes() == load_run(workdir).predict_logits(crops).tobytes()
 
 
 def test_the_embeddings_are_the_means_of_the_taps(run):
     trained = load_run(run)
-    crops = data.load_crops(trained.data_dir, "validation")
+    crops = crop_arrays.load_crops(trained.data_dir, "validation")
     taps = trained.model.apply(trained.variables, trained.images(crops), train=False)[1]
     for name, embedding in trained.predict(crops)[1].items():
         np.testing.assert_allclose(embedding, np.asarray(taps[name]).mean(axis=(1, 2)), atol=1e-5)
@@ -137,7 +138,7 @@ def test_it_holds_what_is_needed_to_judge_new_fields(run):
 
 def test_what_to_expect_is_that_of_the_sure_validation_cells(run, tmp_path):
     trained = load_run(run)
-    crops = data.load_crops(trained.data_dir, "validation")
+    crops = crop_arrays.load_crops(trained.data_dir, "validation")
     scaled = trained.predict_logits(crops).astype(float) / 1.5
     prob = np.exp(scaled) / np.exp(scaled).sum(axis=1, keepdims=True)
     confidence, labelled = prob.max(axis=1), crops.label >= 0
@@ -192,7 +193,7 @@ def test_predictor_json_never_lies_there_without_its_digest(run, tmp_path, monke
     written, write = [], files.write_text
     monkeypatch.setattr(files, "write_text", lambda path, text: (written.append((path.name, text)), write(path, text)))
     trained = dataclasses.replace(load_run(run), workdir=tmp_path)
-    crops = data.load_crops(trained.data_dir, "validation")
+    crops = crop_arrays.load_crops(trained.data_dir, "validation")
     predictor.freeze(trained, crops, trained.predict(crops), SCORES)
     (name, text), = written
     assert name == "predictor.json" and "sha256" in json.loads(text)
@@ -205,7 +206,7 @@ def test_the_locked_split_is_not_read(run, tmp_path):
     files.write_json(workdir / "config.json", files.read_json(workdir / "config.json") | {"data_dir": str(poisoned)})
     for shard in (poisoned / "tfds").rglob("*test.array_record*"):
         shard.write_bytes(b"poison")
-    cells = table.load_cells(poisoned)
+    cells = cell_table.load_cells(poisoned)
     cells.loc[cells[schema.SPLIT] == "test", schema.NUCLEAR_AREA] = np.nan
     files.write_table(cells, poisoned / "cells.parquet")
     for name in ("predictor.json", "weights.npz"):

@@ -4,7 +4,8 @@ import jax
 import numpy as np
 import pytest
 
-from cellcycle_jax import augment, data, feed, model_input, models, optim, programs, state, steps
+from cellcycle_jax import augment, feed, models, optim, programs, state, steps
+from cellcycle_jax.dataset import crop_arrays, model_input
 from cellcycle_jax.devices import mesh, model_sharding
 from tests import tiny
 
@@ -43,7 +44,7 @@ def run(program, parts, seeds, counts, arrays=None, batch=8, valid=None, dropout
     _, _, _, create = parts
     now = state.stack([jax.device_get(create(seed)) for seed in seeds])
     given = state.stack([traits(seed, dropout) for seed in seeds])
-    arrays = data.arrays_of(tiny.crops(16)) if arrays is None else arrays
+    arrays = crop_arrays.arrays_of(tiny.crops(16)) if arrays is None else arrays
     valid, done, found = np.ones(batch, np.float32) if valid is None else valid, 0, []
     for count in counts:
         now, sums = program(given, now, index_of(seeds, done, count, batch), np.full(len(seeds), count, np.int32),
@@ -72,7 +73,7 @@ def test_what_fills_up_a_batch_does_not_count():
     _, _, _, create = parts
     index = mesh.fill_up(index_of([0], 0, 1), 12)
     now, same = program(state.stack([traits(dropout=0.0)]), state.stack([create(0)]), index, np.int32([1]),
-                        data.arrays_of(tiny.crops(16)), np.float32([1] * 8 + [0] * 4))
+                        crop_arrays.arrays_of(tiny.crops(16)), np.float32([1] * 8 + [0] * 4))
     assert same["count"].tolist() == [[8, 0, 0, 0, 0]]
     np.testing.assert_allclose(same["loss"], sums["loss"], rtol=1e-5)
     for a, b in zip(jax.tree.leaves(whole.params), jax.tree.leaves(now.params), strict=True):
@@ -98,7 +99,7 @@ def test_a_model_that_has_stopped_stays_as_it_is(by_host):
     program = programs.make_train_program(parts[2], layout(2, by_host))
     start = state.stack([jax.device_get(parts[3](seed)) for seed in (0, 1)])
     now, sums = program(state.stack([traits(0), traits(1)]), jax.tree.map(np.copy, start), index_of((0, 1), 0, 3),
-                        np.int32([0, 3]), data.arrays_of(tiny.crops(16)), np.ones(8, np.float32))
+                        np.int32([0, 3]), crop_arrays.arrays_of(tiny.crops(16)), np.ones(8, np.float32))
     assert now.step.tolist() == [0, 3] and sums["count"].sum(1).tolist() == [0, 24]
     for before, after in zip(jax.tree.leaves(start.params), jax.tree.leaves(now.params), strict=True):
         np.testing.assert_array_equal(before[0], after[0])
@@ -130,7 +131,7 @@ def test_training_learns_the_tiny_classes():
 
 def test_a_loss_that_is_not_finite_shows_at_its_step():
     parts = step_of()
-    arrays = data.arrays_of(tiny.crops(16))
+    arrays = crop_arrays.arrays_of(tiny.crops(16))
     rows = steps.batch_indices(0, 0, 16, 1, 4).ravel()
     arrays["image_scale"] = np.where(np.arange(16)[:, None] == rows[2], np.inf, arrays["image_scale"])
     program = programs.make_train_program(parts[2], layout(1))
@@ -149,6 +150,6 @@ def test_the_program_lowers_for_accelerators(platform, count):
     chosen = layout(count, by_host=False)
     program = programs.loop_program(step, cells_of, chosen, mesh.whole(chosen.mesh))
     given = (state.stack([traits()] * count), state.stack([create(0)] * count), np.zeros((count, 5, 8), np.int32),
-             np.ones(count, np.int32), data.arrays_of(tiny.crops(16)), np.ones(8, np.float32))
+             np.ones(count, np.int32), crop_arrays.arrays_of(tiny.crops(16)), np.ones(8, np.float32))
     shapes = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype), given)
     assert jax.export.export(program, platforms=(platform,))(*shapes).platforms == (platform,)

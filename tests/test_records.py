@@ -3,7 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from cellcycle_jax import data, records
+from cellcycle_jax.dataset import crop_arrays, tfds_reader
 from tests import tiny
 
 
@@ -26,19 +26,19 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def both(folder):
     """The same cells in memory and on disk."""
-    return data.load_crops(folder, "train"), data.load_crops(folder, "train", pixels=False)
+    return crop_arrays.load_crops(folder, "train"), crop_arrays.load_crops(folder, "train", pixels=False)
 
 
 CHOICES = {"mask": np.arange(9) % 2 == 0, "slice": slice(2, 7), "reversed": slice(None, None, -1), "twice": [3, 3, 0],
            "none": [], "rows": np.array([8, 0, 5], np.int32)}
 
 
-@pytest.mark.parametrize("name", records.PIXELS)
+@pytest.mark.parametrize("name", tfds_reader.PIXELS)
 @pytest.mark.parametrize("choice", CHOICES.values(), ids=CHOICES)
 def test_pixels_on_disk_are_the_array_they_stand_for(both, name, choice):
     choice = np.array(choice, int) if isinstance(choice, list) else choice
     array, stored = (getattr(crops, name)[choice] for crops in both)
-    assert isinstance(stored, records.StoredPixels)
+    assert isinstance(stored, tfds_reader.StoredPixels)
     assert (stored.shape, stored.dtype, stored.nbytes, len(stored)) == (array.shape, array.dtype, array.nbytes,
                                                                         len(array))
     found = np.asarray(stored)
@@ -48,8 +48,8 @@ def test_pixels_on_disk_are_the_array_they_stand_for(both, name, choice):
 
 
 def test_taken_crops_give_the_same_arrays(both):
-    for crops in (data.take(crops, [4, 1, 1]) for crops in both):
-        found = data.arrays_of(crops)
+    for crops in (crop_arrays.take(crops, [4, 1, 1]) for crops in both):
+        found = crop_arrays.arrays_of(crops)
         np.testing.assert_array_equal(found["image"], both[0].image[[4, 1, 1]])
         np.testing.assert_array_equal(found["compartments"], both[0].compartments[[4, 1, 1]])
 
@@ -59,13 +59,13 @@ def test_nothing_is_read_before_it_is_needed_and_both_kinds_of_pixels_at_once(bo
     source = Counting(crops.image.records.source)
     counted = dataclasses.replace(crops.image.records, source=source)
     crops = dataclasses.replace(crops, **{name: dataclasses.replace(getattr(crops, name), records=counted)
-                                          for name in records.PIXELS})
-    taken = data.take(crops, [1, 5])
+                                          for name in tfds_reader.PIXELS})
+    taken = crop_arrays.take(crops, [1, 5])
     assert len(taken.image) == 2 and taken.image.shape[1:] == (16, 16, 3) and source.read == 0
-    data.arrays_of(taken)
+    crop_arrays.arrays_of(taken)
     assert source.read == 2
 
 
 def test_bytes_are_counted_without_reading(folder, both):
     crops, _ = both
-    assert data.pixel_bytes(folder, "train") == crops.image.nbytes + crops.compartments.nbytes
+    assert crop_arrays.pixel_bytes(folder, "train") == crops.image.nbytes + crops.compartments.nbytes

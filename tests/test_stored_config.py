@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 import launch
-from cellcycle_jax import data, files, loop, manifest, predictor, run, run_record, stored_config
+from cellcycle_jax import files, loop, manifest, predictor, run, run_record, stored_config
+from cellcycle_jax.dataset import crop_arrays
 from cellcycle_jax.errors import StoredStateRefused
 from configs import base
 from configs.load import fields
@@ -169,10 +170,12 @@ def test_a_data_set_stored_without_a_field_is_read_or_refused(copied, name):
     made = files.read_json(folder / "provenance.json")
     files.write_json(folder / "provenance.json", made | {"config": without(made["config"], name)})
     if name in stored_config.PREPARATION.added:
-        assert stored_config.flat(data.provenance(folder)["config"])[name] == stored_config.PREPARATION.added[name]
+        assert (
+            stored_config.flat(crop_arrays.provenance(folder)["config"])[name] == stored_config.PREPARATION.added[name]
+        )
     else:
         with pytest.raises(StoredStateRefused, match=f"provenance.json: config: field {name} is missing"):
-            data.provenance(folder)
+            crop_arrays.provenance(folder)
 
 
 @pytest.mark.parametrize(("kind", "name"), ALL, ids=[f"{kind}.{name}" for kind, name in ALL])

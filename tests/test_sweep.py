@@ -10,20 +10,8 @@ import pandas as pd
 import pytest
 
 import launch
-from cellcycle_jax import (
-    checkpoint,
-    data,
-    feed,
-    files,
-    log,
-    loop,
-    records,
-    run,
-    steps,
-    sweep,
-    sweep_plan,
-    sweep_scores,
-)  # fmt: skip
+from cellcycle_jax import checkpoint, feed, files, log, loop, run, steps, sweep, sweep_plan, sweep_scores
+from cellcycle_jax.dataset import crop_arrays, tfds_reader  # fmt: skip
 from cellcycle_jax.errors import EXIT_PREEMPTED
 from configs.load import load_study
 from tests.studies import command, write_study
@@ -166,13 +154,13 @@ def test_a_run_finished_by_index_stays_as_it_is_and_the_begun_cohort_goes_on(con
 
 
 def test_the_test_split_is_opened_by_final_alone(done, study_path, study_data, tmp_path, monkeypatch, capsys):
-    workdir, opened, load = shutil.copytree(done, tmp_path / "sweep"), [], data.load_crops
+    workdir, opened, load = shutil.copytree(done, tmp_path / "sweep"), [], crop_arrays.load_crops
 
     def watched(study_data, split, final=False, **options):
         opened.append((split, final))
         return load(study_data, split, final, **options)
 
-    monkeypatch.setattr(data, "load_crops", watched)
+    monkeypatch.setattr(crop_arrays, "load_crops", watched)
     flags = [f"--config={study_path}", f"--data={study_data}", f"--workdir={workdir}"]
     assert command(capsys, *flags)[0] == 0 and set(opened) == {("train", False), ("validation", False)}
     assert not [r for r in log.read(workdir / "runs" / "DNA_seed0") if "event" in r]
@@ -192,5 +180,5 @@ def test_pixels_that_do_not_fit_are_read_batch_by_batch(done, study_path, study_
     read, _ = sweep_scores.predict(plan, plan.members[:2], "validation")
     monkeypatch.setattr(feed, "free_memory", lambda: (0.0, 0.0))
     left, _ = sweep_scores.predict(plan, plan.members[:2], "validation")
-    assert isinstance(read.crops.image, np.ndarray) and isinstance(left.crops.image, records.StoredPixels)
+    assert isinstance(read.crops.image, np.ndarray) and isinstance(left.crops.image, tfds_reader.StoredPixels)
     jax.tree.map(np.testing.assert_array_equal, left.probs, read.probs)

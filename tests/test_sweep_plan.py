@@ -4,7 +4,8 @@ import pathlib
 
 import pytest
 
-from cellcycle_jax import allowed, cohort, data, loop, model_input, schema, sweep_plan
+from cellcycle_jax import allowed, cohort, loop, schema, sweep_plan
+from cellcycle_jax.dataset import crop_arrays, model_input
 from cellcycle_jax.errors import UsageError
 from configs.load import load_study
 from tests import tiny
@@ -45,7 +46,7 @@ def test_channels_in_another_order_are_a_program_of_their_own(study_data, tmp_pa
     found = [names for _, names in sweep_plan.programs(plan, dict.fromkeys(plan.records, ("not begun", 0)))]
     assert found == [["Golgi+DNA_seed0", "Golgi+DNA_seed1"],
                      ["DNA_seed0", "DNA_seed1", "DNA+Golgi_seed0", "DNA+Golgi_seed1"]]
-    splits = [data.load_crops(study_data, split) for split in ("train", "validation")]
+    splits = [crop_arrays.load_crops(study_data, split) for split in ("train", "validation")]
     configs = {member.name: member.config for member in plan.members}
     shown = [cohort.all_channels([cohort.make_member(n, configs[n], *splits) for n in names], tiny.CHANNELS)
              for names in found]

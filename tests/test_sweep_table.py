@@ -4,7 +4,8 @@ import dataclasses
 
 import numpy as np
 
-from cellcycle_jax import data, sweep_scores
+from cellcycle_jax import sweep_scores
+from cellcycle_jax.dataset import crop_arrays
 from cellcycle_jax.report import sweep_figures, sweep_table
 from tests import tiny
 from tests.studies import planted_predictions
@@ -33,7 +34,7 @@ def test_a_matrix_says_which_line_was_trained_on():
 def test_a_line_without_a_class_has_a_dash_and_is_named():
     tested = planted_predictions({"HeLa": ["b"], "good": ["a"]})
     kept = np.flatnonzero((tested.crops.cell_line == "HeLa") | (tested.crops.label == 0))
-    tested = dataclasses.replace(tested, crops=data.take(tested.crops, kept),
+    tested = dataclasses.replace(tested, crops=crop_arrays.take(tested.crops, kept),
                                  probs={name: prob[kept] for name, prob in tested.probs.items()})
     for columns, said in (("cell lines", True), ("scores", False)):
         result = result_of(tested, ("auroc",), columns=columns, trained_on={"HeLa": ["HeLa"], "good": ["HeLa", "RPE1"]})

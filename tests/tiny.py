@@ -3,7 +3,7 @@
 import numpy as np
 
 from cellcycle_jax import files, run_record, schema
-from cellcycle_jax.data import Crops
+from cellcycle_jax.dataset.crop_arrays import Crops
 from configs import base
 from data_prep import builder
 

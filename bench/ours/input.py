@@ -19,7 +19,8 @@ import tensorflow_datasets as tfds
 
 from bench.ours.networks import about, inputs_of
 from bench.protocol import NETWORKS, serve, worker_parser
-from cellcycle_jax import data, feed, model_input, steps
+from cellcycle_jax import feed, steps
+from cellcycle_jax.dataset import crop_arrays, model_input
 from cellcycle_jax.devices import mesh, model_sharding, runtime
 
 # Each reader is `(first, units)` -> arrays on the device, a unit at a time, and the number of batches in a unit.
@@ -27,7 +28,7 @@ from cellcycle_jax.devices import mesh, model_sharding, runtime
 
 def on_device(crops, batch, prepared):
     """Rows gathered inside a compiled program from arrays on the device; made model inputs there if `prepared`."""
-    arrays = jax.device_put(data.arrays_of(crops))
+    arrays = jax.device_put(crop_arrays.arrays_of(crops))
     inputs = inputs_of(NETWORKS["resnet"])
 
     @jax.jit
@@ -44,7 +45,7 @@ def from_host(crops, batch):
     """Rows of arrays in the computer's memory, or of the files where `crops` has left the pixels there."""
     def read(number):
         rows = steps.batch_indices(0, number, len(crops), batch)[0]
-        return jax.device_put(data.arrays_of(data.take(crops, rows)))
+        return jax.device_put(crop_arrays.arrays_of(crop_arrays.take(crops, rows)))
 
     return one_by_one(read), 1
 
@@ -89,7 +90,7 @@ def main():
     parser.add_argument("--data", type=pathlib.Path, required=True)
     given = parser.parse_args()
     runtime.divide_cpu()
-    crops = data.load_crops(given.data, "train", pixels=not given.reader.startswith("disk"))
+    crops = crop_arrays.load_crops(given.data, "train", pixels=not given.reader.startswith("disk"))
     read, batches = READERS[given.reader](crops, given.batch)
     done = 0
 

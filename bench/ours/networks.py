@@ -7,7 +7,8 @@ import jax
 import numpy as np
 
 from bench.protocol import CLASSES, DROPOUT, NETWORKS
-from cellcycle_jax import data, model_input, models, schema
+from cellcycle_jax import models, schema
+from cellcycle_jax.dataset import crop_arrays, model_input
 
 BRIGHTEST = 65535
 
@@ -18,12 +19,12 @@ def build(name: str, dtype="float32"):
     return models.build(network.architecture, CLASSES, network.filters, network.depth, DROPOUT, dtype)
 
 
-def made_crops(network, n: int) -> data.Crops:
+def made_crops(network, n: int) -> crop_arrays.Crops:
     """`n` crops of noise; what a model sees of them is 0 to 1."""
     rng, size, channels = np.random.default_rng(0), network.size, network.channels
     names = tuple(f"channel{i}" for i in range(channels))
     texts = {name: np.full(n, name) for name in schema.EXAMPLE_TEXTS}
-    return data.Crops(
+    return crop_arrays.Crops(
         image=rng.integers(0, BRIGHTEST + 1, (n, size, size, channels), np.uint16),
         image_scale=np.ones((n, channels), np.float32),
         compartments=np.full((n, size, size), 255, np.uint8), compartments_present=np.full(n, 255, np.uint8),
@@ -41,7 +42,7 @@ def inputs_of(network):
 
 def densities(name: str, dtype: str, variables) -> dict[str, float]:
     """Share of each tap that is not zero. Steps that skip dead activations are the faster the fewer are alive."""
-    crops = data.arrays_of(made_crops(NETWORKS[name], 16))
+    crops = crop_arrays.arrays_of(made_crops(NETWORKS[name], 16))
     image = model_input.seen(inputs_of(NETWORKS[name]), crops)
     _, taps = jax.jit(functools.partial(build(name, dtype).apply, train=False))(variables, image)
     return {tap: float((np.asarray(activation, np.float32) != 0).mean()) for tap, activation in taps.items()}

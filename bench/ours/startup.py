@@ -14,11 +14,11 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[2]))
 from bench.ours.networks import about, made_crops
 from bench.ours.training import Setup, Training
 from bench.protocol import NETWORKS, serve, worker_parser
-from cellcycle_jax import data
+from cellcycle_jax.dataset import crop_arrays
 from cellcycle_jax.devices import runtime
 
 given = worker_parser(__doc__, batch=8, data=None).parse_args()
 runtime.prepare()
-crops = data.load_crops(given.data, "train") if given.data else made_crops(NETWORKS["paper"], given.batch)
+crops = crop_arrays.load_crops(given.data, "train") if given.data else made_crops(NETWORKS["paper"], given.batch)
 Training(Setup("paper", given.batch, augmented=bool(given.data)), crops).run(1)
 serve(lambda units: None, items=1, tensorflow="tensorflow" in sys.modules, **about())

@@ -17,7 +17,8 @@ import jax
 from bench.ours.networks import about, densities
 from bench.ours.training import Setup, Training
 from bench.protocol import LEARNING_RATE, NETWORKS, serve, worker_parser
-from cellcycle_jax import data, state
+from cellcycle_jax import state
+from cellcycle_jax.dataset import crop_arrays
 from cellcycle_jax.devices import memory, runtime
 
 
@@ -42,7 +43,9 @@ def main():
     batch = given.batch or NETWORKS[given.model].batch
     setup = Setup(given.model, batch, given.augment, given.lr, given.dtype, given.members,
                   {"yes": True, "no": False, None: None}[given.by_host], given.placement == "device")
-    training = Training(setup, given.data and data.load_crops(given.data, "train", pixels=given.placement != "disk"))
+    training = Training(
+        setup, given.data and crop_arrays.load_crops(given.data, "train", pixels=given.placement != "disk")
+    )
     training.run(3)
 
     def tell():

@@ -42,7 +42,7 @@ class Training:
 
         Args:
             setup: what is trained.
-            crops: `data.Crops` that batches are drawn from; by default made up.
+            crops: `crop_arrays.Crops` that batches are drawn from; by default made up.
         """
         self._setup, self._done = setup, 0
         self._layout = layout = model_sharding.choose_layout(setup.members, mesh.make_mesh(), setup.by_host)

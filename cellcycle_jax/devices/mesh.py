@@ -9,7 +9,7 @@ import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
-from cellcycle_jax import records
+from cellcycle_jax.dataset import tfds_reader
 from cellcycle_jax.devices import runtime
 from cellcycle_jax.errors import ResourceMissing, StoredStateRefused, UsageError
 
@@ -155,9 +155,9 @@ def put_everywhere(tree, mesh):
 
 def _aligned(array):
     """The array, or a copy of it that begins where XLA takes arrays of a CPU as they are."""
-    if array.ctypes.data % records.ALIGNMENT == 0 and array.flags.c_contiguous:
+    if array.ctypes.data % tfds_reader.ALIGNMENT == 0 and array.flags.c_contiguous:
         return array
-    copy = records.aligned_zeros(array.shape, array.dtype)
+    copy = tfds_reader.aligned_zeros(array.shape, array.dtype)
     copy[...] = array
     return copy
 

@@ -10,7 +10,8 @@ import math
 import numpy as np
 import pandas as pd
 
-from cellcycle_jax import data, families, run, schema, separation, table
+from cellcycle_jax import families, run, schema, separation
+from cellcycle_jax.dataset import cell_table, crop_arrays
 from cellcycle_jax.errors import InputRefused, StoredStateRefused, UsageError
 from cellcycle_jax.explain import (
     channels,
@@ -38,7 +39,7 @@ class Explained:
     """Labelled validation cells of a run, as its network sees them."""
 
     run: run.Run
-    crops: data.Crops  # N cells
+    crops: crop_arrays.Crops  # N cells
     images: np.ndarray  # f32 [N, S, S, K]
     logits: np.ndarray  # f32 [N, P]
 
@@ -64,7 +65,7 @@ class Explained:
             of = order[label[order] == p]
             place[of] = np.arange(len(of))
         rows = np.sort(np.lexsort((label, place))[:TESTED])
-        return Explained(self.run, data.take(self.crops, rows), self.images[rows], self.logits[rows])
+        return Explained(self.run, crop_arrays.take(self.crops, rows), self.images[rows], self.logits[rows])
 
     @functools.cached_property
     def sums(self) -> dict[int, tuple[np.ndarray, np.ndarray, np.ndarray]]:
@@ -256,8 +257,8 @@ def hinted(cells: Explained) -> dict:
         InputRefused, StoredStateRefused: as of `shortlisted`.
     """
     listed, of, train, validation, others, margin = shortlisted(cells)
-    circular = table.label_intensity(cells.run.data_dir)
-    fair = {c: one for c, one in of.items() if not table.is_intensity_of(c, circular)}
+    circular = cell_table.label_intensity(cells.run.data_dir)
+    fair = {c: one for c, one in of.items() if not cell_table.is_intensity_of(c, circular)}
     weights = _weights(cells)
     alike = dict.fromkeys(weights, 1.0)  # the control: the same choice, with nothing of the map in it
     compared = shortlist.shortlist(weights, fair, train.linear, margin) if circular else listed
@@ -276,10 +277,13 @@ def or_why(function, *arguments):
 
 def _measured(network):
     """Accepted cells of the lines, the family of each measurement that could be seen, validation cells of others."""
-    cells = table.unlocked(table.load_cells(network.data_dir))
-    lines, stains = network.config.data.cell_lines, data.load_crops(network.data_dir, "validation", pixels=False).stains
-    names = table.measurements(cells, network.channels, network.markers)
-    of = families.families(names, table.measured_channels(cells.columns), stains)
+    cells = cell_table.unlocked(cell_table.load_cells(network.data_dir))
+    lines, stains = (
+        network.config.data.cell_lines,
+        crop_arrays.load_crops(network.data_dir, "validation", pixels=False).stains,
+    )
+    names = cell_table.measurements(cells, network.channels, network.markers)
+    of = families.families(names, cell_table.measured_channels(cells.columns), stains)
     if not lines:
         return cells, of, cells.iloc[:0]
     own = cells[schema.CELL_LINE].isin(list(lines))
@@ -288,9 +292,9 @@ def _measured(network):
 
 def _with_margin(network, rows, split):
     """Rows of the table that have a crop, and the margin of the last class of each, f64 [N]."""
-    crops = data.load_crops(network.data_dir, split, pixels=False)
+    crops = crop_arrays.load_crops(network.data_dir, split, pixels=False)
     rows = rows[rows[schema.CELL_ID].isin(crops.cell_id)].reset_index(drop=True)
-    logits = network.predict_logits(data.take(crops, data.rows_of_cells(crops, rows[schema.CELL_ID])))
+    logits = network.predict_logits(crop_arrays.take(crops, crop_arrays.rows_of_cells(crops, rows[schema.CELL_ID])))
     return rows, methods.margins(logits)[:, -1]
 
 

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from cellcycle_jax import data, files, passport_file, predictor, schema
+from cellcycle_jax import files, passport_file, predictor, schema
+from cellcycle_jax.dataset import crop_arrays
 from cellcycle_jax.errors import InputRefused, UsageError
 from cellcycle_jax.explain import checks, contrast, localise, methods, passport, pictures, shortcut_checks, shortcuts
 from cellcycle_jax.explain.taps import resolve_tap, tap_names
@@ -84,11 +85,13 @@ def _next(bar, parts):
 def _cells(run, tap) -> checks.Explained:
     """The cells to explain, and the run with its tap resolved."""
     config = run.config
-    crops = data.take_lines(data.load_crops(run.data_dir, "validation", pixels=False), config.data.cell_lines)
+    crops = crop_arrays.take_lines(
+        crop_arrays.load_crops(run.data_dir, "validation", pixels=False), config.data.cell_lines
+    )
     rows = checks.pick(crops.label, len(crops.classes), config.explain.cells, np.random.default_rng(config.seed))
     if not len(rows):
         raise InputRefused(f"{run.data_dir}: the validation split has no labelled cell to explain; label more cells")
-    crops = data.in_memory(data.take(crops, rows))
+    crops = crop_arrays.in_memory(crop_arrays.take(crops, rows))
     images = run.images(crops)
     with config.unlocked():
         config.explain.tap = resolve_tap(tap_names(run.model, run.variables, images.shape[1:]),
@@ -175,7 +178,7 @@ def attribution(crops, maps: np.ndarray, prob: np.ndarray) -> pd.DataFrame:
     """One row per cell, class and place: the columns of attribution.parquet.
 
     Args:
-        crops: `data.Crops` of the N cells.
+        crops: `crop_arrays.Crops` of the N cells.
         maps: f32 [N, P, h, w].
         prob: f32 [N, P].
     """

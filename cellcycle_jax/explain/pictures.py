@@ -8,7 +8,8 @@ import re
 import numpy as np
 import pandas as pd
 
-from cellcycle_jax import data, files, run, schema
+from cellcycle_jax import files, run, schema
+from cellcycle_jax.dataset import crop_arrays
 from cellcycle_jax.explain import methods
 from cellcycle_jax.report import figures, gallery
 
@@ -99,9 +100,9 @@ def draw_residuals(network: run.Run, left: pd.DataFrame, path: pathlib.Path) -> 
         left: rows of `named.explained`, the largest residual first.
         path: PNG to write.
     """
-    crops = data.load_crops(network.data_dir, "validation", pixels=False)
+    crops = crop_arrays.load_crops(network.data_dir, "validation", pixels=False)
     left = left.head(RESIDUALS)
-    crops = data.in_memory(data.take(crops, data.rows_of_cells(crops, left[schema.CELL_ID])))
+    crops = crop_arrays.in_memory(crop_arrays.take(crops, crop_arrays.rows_of_cells(crops, left[schema.CELL_ID])))
     images, tap = network.images(crops), network.config.explain.tap
     maps, _ = methods.class_maps(network.model, network.variables, images, tap)
     cells = [

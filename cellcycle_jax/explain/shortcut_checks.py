@@ -3,7 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from cellcycle_jax import data, run, schema
+from cellcycle_jax import run, schema
+from cellcycle_jax.dataset import crop_arrays
 from cellcycle_jax.explain import checks, methods, shortcuts
 
 PER_CLASS = 500  # cells of each class, of training and validation, that are asked for shortcuts
@@ -25,11 +26,13 @@ def asked_for_shortcuts(network: run.Run, per_class: int = PER_CLASS) -> dict:
         line; one_class_fields, see `shortcuts`; scale, how the network is shown cells; n_cells, n_groups, confidence.
     """
     chosen, rng = network.config.data, np.random.default_rng(network.config.seed)
-    parts = [data.take_lines(data.load_crops(network.data_dir, split, pixels=False), chosen.cell_lines)
+    parts = [crop_arrays.take_lines(crop_arrays.load_crops(network.data_dir, split, pixels=False), chosen.cell_lines)
              for split in ("train", "validation")]
-    crops = [data.in_memory(data.take(part, checks.pick(part.label, len(part.classes), per_class // 2, rng)))
-             for part in parts]
-    validation, crops = np.repeat([False, True], [len(part) for part in crops]), data.join(crops)
+    crops = [
+        crop_arrays.in_memory(crop_arrays.take(part, checks.pick(part.label, len(part.classes), per_class // 2, rng)))
+        for part in parts
+    ]
+    validation, crops = np.repeat([False, True], [len(part) for part in crops]), crop_arrays.join(crops)
     resampling = checks.resampling_of(network) | {"confidence": shortcuts.CONFIDENCE}
     cells = _seen(network, crops, validation)
     intact = methods.logits_of(network.model, network.variables, cells.images)
@@ -66,7 +69,7 @@ def _brightness(network, parts, crops, cells, intact, resampling):
         return None, "the body of the cell is not known"
     if len(np.unique(cells.fields)) < 2:
         return None, "all cells are of one field"
-    parts = [data.take(part, _know_bodies(part)) for part in parts]
+    parts = [crop_arrays.take(part, _know_bodies(part)) for part in parts]
     ids, fields = (np.concatenate([getattr(part, name) for part in parts]) for name in ("cell_id", "field_id"))
     sizes = pd.Series(ids).groupby(fields).nunique()
     rows = np.isin(cells.fields, sizes.index[sizes > shortcuts.LEAST_CELLS].to_numpy(str))
@@ -86,7 +89,7 @@ def _crop_levels(network, parts, fields):
         rows = rng.permutation(np.flatnonzero(np.isin(part.field_id, fields)))
         rows = np.sort(rows[pd.Series(rows).groupby(part.field_id[rows]).cumcount().to_numpy() < PER_FIELD])
         for start in range(0, len(rows), BLOCK):
-            crops = data.in_memory(data.take(part, rows[start : start + BLOCK]))
+            crops = crop_arrays.in_memory(crop_arrays.take(part, rows[start : start + BLOCK]))
             found.append((shortcuts.crop_levels(_seen(network, crops)), crops.cell_id, crops.field_id))
     return [np.concatenate(column) for column in zip(*found, strict=True)]
 

@@ -13,7 +13,8 @@ import sys
 import jinja2
 import pandas as pd
 
-from cellcycle_jax import files, log, run_record, schema, table
+from cellcycle_jax import files, log, run_record, schema
+from cellcycle_jax.dataset import cell_table
 from cellcycle_jax.errors import StoredStateRefused
 from cellcycle_jax.passport_file import read_passport
 from cellcycle_jax.report import figures, words
@@ -237,4 +238,4 @@ def _csv(path: pathlib.Path, recorded: str | None) -> pd.DataFrame | None:
 
 def _cells(folder: pathlib.Path) -> pd.DataFrame | None:
     """The table of cells, None where there is none."""
-    return table.load_cells(folder) if (folder / "cells.parquet").is_file() else None
+    return cell_table.load_cells(folder) if (folder / "cells.parquet").is_file() else None

@@ -1,7 +1,7 @@
 """The table of a study in Markdown, and what it cannot show."""
 
 from cellcycle_jax import evaluate, statistics
-from cellcycle_jax.model_input import OUTLINED
+from cellcycle_jax.dataset.model_input import OUTLINED
 from cellcycle_jax.report.figures import METRICS, NAMES
 
 ALL_LINES = "all lines"  # tested on the cells of all lines

@@ -5,7 +5,8 @@ import pathlib
 
 import numpy as np
 
-from cellcycle_jax import crop_file, files, records, schema, stored_config
+from cellcycle_jax import crop_file, files, schema, stored_config
+from cellcycle_jax.dataset import tfds_reader
 from cellcycle_jax.errors import InputRefused, StoredStateRefused, UsageError
 
 PROVENANCE = "provenance.json"
@@ -21,7 +22,7 @@ _TEXT_COLUMNS = {"cell_id": schema.CELL_ID, "group_id": schema.FIELD, "field_id"
 class Crops:
     """Crops of one split with all channels; N cells of S x S px and C channels.
 
-    In memory; image and compartments may be `records.StoredPixels` instead.
+    In memory; image and compartments may be `tfds_reader.StoredPixels` instead.
     """
 
     image: np.ndarray  # u16 [N, S, S, C], stored values
@@ -55,14 +56,14 @@ def load_crops(data_dir, split: str, final: bool = False, pixels: bool = True) -
         data_dir: folder that `prepare` wrote.
         split: a name of `schema.SPLITS`.
         final: opens the test split, which is locked otherwise.
-        pixels: whether to read image and compartments; else they stay on disk as `records.StoredPixels`.
+        pixels: whether to read image and compartments; else they stay on disk as `tfds_reader.StoredPixels`.
 
     Raises:
         UsageError: the split is the locked one, or no split at all.
         StoredStateRefused: the data set is missing, incomplete or damaged.
     """
     folder = _split_folder(data_dir, split, final)
-    crops = records.readable(folder, split, lambda: _stored_crops(*records.read_split(folder, split)))
+    crops = tfds_reader.readable(folder, split, lambda: _stored_crops(*tfds_reader.read_split(folder, split)))
     _require_shapes(crops, f"{folder}: split {split!r}")
     return in_memory(crops) if pixels else crops
 
@@ -77,7 +78,7 @@ def _stored_crops(columns, metadata):
 def pixel_bytes(data_dir, split: str, final: bool = False) -> int:
     """Bytes that the pixels of a split take in memory; arguments and errors as of `load_crops`."""
     folder = _split_folder(data_dir, split, final)
-    return records.readable(folder, split, lambda: records.pixel_bytes(folder, split))
+    return tfds_reader.readable(folder, split, lambda: tfds_reader.pixel_bytes(folder, split))
 
 
 def _split_folder(data_dir, split, final):
@@ -206,7 +207,9 @@ def join(parts) -> Crops:
 def take(crops: Crops, rows) -> Crops:
     """The crops at `rows` (indices or a mask over the cells), in that order."""
     arrays = {f.name: getattr(crops, f.name) for f in dataclasses.fields(crops)}
-    chosen = {n: value[rows] for n, value in arrays.items() if isinstance(value, (np.ndarray, records.StoredPixels))}
+    chosen = {
+        n: value[rows] for n, value in arrays.items() if isinstance(value, (np.ndarray, tfds_reader.StoredPixels))
+    }
     return dataclasses.replace(crops, **chosen)
 
 
@@ -286,8 +289,8 @@ def with_labels(crops: Crops, labels: str) -> Crops:
 
 def in_memory(crops: Crops) -> Crops:
     """The crops with their pixels read, where these are on disk."""
-    stored = isinstance(crops.image, records.StoredPixels)
-    return dataclasses.replace(crops, **records.read_pixels(crops.image)) if stored else crops
+    stored = isinstance(crops.image, tfds_reader.StoredPixels)
+    return dataclasses.replace(crops, **tfds_reader.read_pixels(crops.image)) if stored else crops
 
 
 def arrays_of(crops: Crops) -> dict[str, np.ndarray]:

@@ -5,7 +5,8 @@ import pathlib
 import numpy as np
 import pandas as pd
 
-from cellcycle_jax import data, files, schema
+from cellcycle_jax import files, schema
+from cellcycle_jax.dataset import crop_arrays
 from cellcycle_jax.errors import StoredStateRefused
 
 _TEXTS = (
@@ -29,7 +30,7 @@ def load_cells(data_dir) -> pd.DataFrame:
     path = pathlib.Path(data_dir) / "cells.parquet"
     if not path.is_file():
         raise StoredStateRefused(f"{path}: no such file; run prepare, or give --data the folder that it made")
-    recorded = data.recorded_sha256(data_dir, path.name)
+    recorded = crop_arrays.recorded_sha256(data_dir, path.name)
     if recorded and files.sha256(path) != recorded:
         raise StoredStateRefused(f"{path}: not as prepare wrote it (its SHA-256 is not that of provenance.json); bring "
                                  "it back from a copy, or run prepare again")
@@ -102,7 +103,7 @@ def label_intensity(data_dir) -> str:
     Raises:
         StoredStateRefused: the data set has no provenance.json.
     """
-    return data.provenance(data_dir).get("labels_are_intensity_of", "")
+    return crop_arrays.provenance(data_dir).get("labels_are_intensity_of", "")
 
 
 def is_intensity_of(column: str, channel: str) -> bool:

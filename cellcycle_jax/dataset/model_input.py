@@ -32,7 +32,7 @@ def require_compartments(present, mask: str, scale: str) -> None:
 
 
 def seen(inputs, cells):
-    """What a model sees of rows of `data.arrays_of`.
+    """What a model sees of rows of `crop_arrays.arrays_of`.
 
     Args:
         inputs: `model_inputs` with the choices of a model made: `(image, image_scale, compartments, norm)` of B crops
