@@ -11,9 +11,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
-from cellcycle_jax import crossvalidation, schema
+from cellcycle_jax import schema
 from cellcycle_jax.dataset import cell_table
 from cellcycle_jax.errors import InputRefused
+from cellcycle_jax.scoring import crossvalidation
 
 BASELINES = ("nuclear_area", "integrated_dna", "area_and_dna", "all_features")
 

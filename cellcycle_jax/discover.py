@@ -8,10 +8,11 @@ import pathlib
 import numpy as np
 import pandas as pd
 
-from cellcycle_jax import files, ranking, run_record, schema, separation, statistics
+from cellcycle_jax import files, ranking, run_record, schema, separation
 from cellcycle_jax.dataset import cell_table
 from cellcycle_jax.errors import StoredStateRefused
 from cellcycle_jax.report import figures, scatter
+from cellcycle_jax.scoring import intervals
 from cellcycle_jax.separation import Cells
 
 
@@ -56,7 +57,7 @@ def _summarise(best: pd.Series, train: Cells, validation: Cells, axes: dict, con
                                  "confidence; run evaluate again on the data set of this run")  # fmt: skip
     summary = {
         **ranking.score(line.decision(there), positive, groups, resampling),
-        "spearman": statistics.spearman_with_interval(sure, line.distance(there), groups, **resampling),
+        "spearman": intervals.spearman_with_interval(sure, line.distance(there), groups, **resampling),
         "classes": [separation.negative(classes), classes[-1]],
         "n_cells": int(seen.sum()),
         "n_groups": len(np.unique(groups)),

@@ -11,10 +11,11 @@ import pathlib
 import numpy as np
 import pandas as pd
 
-from cellcycle_jax import baselines, calibration, files, log, metrics, predictor, schema, statistics
+from cellcycle_jax import baselines, files, log, predictor, schema
 from cellcycle_jax.dataset import cell_table, crop_arrays
 from cellcycle_jax.dataset.model_input import OUTLINED
 from cellcycle_jax.run import load_run
+from cellcycle_jax.scoring import calibration, intervals, metrics
 
 RESAMPLING_SEED = 0
 
@@ -136,7 +137,7 @@ def score(rows, label, logits, temperature, fitted, run, resampling) -> dict:
 
 def compare(rows, known, label, prob, rivals, resampling) -> dict:
     """Scores of the model and its rivals on the cells `known`, and the model's lead over each, all with intervals."""
-    lead = {name: statistics.differences_with_intervals(
+    lead = {name: intervals.differences_with_intervals(
         label[known], prob[known], p[known], rows[schema.GROUP].to_numpy()[known], resampling.bootstraps,
         resampling.confidence, RESAMPLING_SEED, ("balanced_accuracy", "auroc")) for name, p in rivals.items()}
     return {
@@ -150,7 +151,7 @@ def compare(rows, known, label, prob, rivals, resampling) -> dict:
 
 def _scores(label, prob, rows, known, resampling, names=tuple(metrics.METRICS)):
     groups = rows[schema.GROUP].to_numpy()[known]
-    return statistics.scores_with_intervals(label[known], prob[known], groups, resampling.bootstraps,
+    return intervals.scores_with_intervals(label[known], prob[known], groups, resampling.bootstraps,
                                             resampling.confidence, RESAMPLING_SEED, names)
 
 
@@ -181,7 +182,7 @@ def caveats(run, crops, split) -> list[str]:
         said.append("The baselines weigh the classes alike and the network was trained without, so their balanced "
                     "accuracies do not compare; AUROC does.")
     labelled = crops.group_id[crops.label != schema.NO_LABEL]
-    if few := statistics.caveat(len(set(labelled.tolist()))):
+    if few := intervals.caveat(len(set(labelled.tolist()))):
         said.append(few)
     if run.config.data.mask == "ring":
         said.append("A control: the network sees the outer ring of the crops and no cell, so any score above chance is "

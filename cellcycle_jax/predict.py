@@ -8,9 +8,10 @@ import pandas as pd
 from scipy import stats
 from tqdm import tqdm
 
-from cellcycle_jax import calibration, files, log, novelty, schema, statistics
+from cellcycle_jax import files, log, novelty, schema
 from cellcycle_jax.dataset import crop_arrays
 from cellcycle_jax.run import BATCH
+from cellcycle_jax.scoring import calibration, intervals
 from cellcycle_jax.verdict import INSIST, WITHHELD, Verdict
 
 CHUNK = 8 * BATCH  # cells in memory at once, beside one field
@@ -172,7 +173,7 @@ def shares(rows: pd.DataFrame, classes, bootstraps: int, confidence: float) -> d
     def score(weights):
         return dict(zip(classes, (weights @ counts).T / (weights @ counts.sum(axis=1)), strict=True))
 
-    found = statistics.bootstrap_intervals(score, fields, bootstraps, confidence, SEED)
+    found = intervals.bootstrap_intervals(score, fields, bootstraps, confidence, SEED)
     found = {name: {key: one[key] for key in ("value", "low", "high")} for name, one in found.items()}
     return result | {"shares": found, "interval": "fields"}
 

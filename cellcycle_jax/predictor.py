@@ -16,11 +16,12 @@ import numpy as np
 from flax import traverse_util
 from ml_collections import ConfigDict
 
-from cellcycle_jax import alarms, calibration, files, novelty, run, run_record, schema, state, stored_config, verdict
+from cellcycle_jax import alarms, files, novelty, run, run_record, schema, state, stored_config, verdict
 from cellcycle_jax.dataset import cell_table, crop_arrays, model_input
 from cellcycle_jax.devices import memory
 from cellcycle_jax.errors import InputRefused, StoredStateRefused
 from cellcycle_jax.passport_file import read_passport
+from cellcycle_jax.scoring import calibration
 
 FOLDER, RECORD, WEIGHTS = "predictor", "predictor.json", "weights.npz"
 NOVELTY = "novelty"  # in weights.npz, beside the variables of the model: what training cells look like to it

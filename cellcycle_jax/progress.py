@@ -6,7 +6,7 @@ import operator
 
 import numpy as np
 
-from cellcycle_jax import metrics
+from cellcycle_jax.scoring import metrics
 from cellcycle_jax.steps import SUMS
 
 EARLY, DIVERGED = "early", "diverged"  # why a model stopped before the last step

@@ -11,9 +11,10 @@ from scipy.stats import rankdata
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
-from cellcycle_jax import crossvalidation, families, metrics, schema, statistics
+from cellcycle_jax import families, schema
 from cellcycle_jax.dataset import cell_table
 from cellcycle_jax.errors import InputRefused
+from cellcycle_jax.scoring import crossvalidation, intervals, metrics
 from cellcycle_jax.separation import Axis, Cells, Line, best_cut, negative, one_sided
 
 DUPLICATE = 0.9  # |Spearman| from which two measurements count as the same one measured twice
@@ -28,7 +29,7 @@ def rank(train: Cells, validation: Cells, axes: list[Axis], classes, candidates:
         axes: of the measurements, learnt on training cells.
         classes: names of the classes; the last is the positive one.
         candidates: number of single measurements that form pairs.
-        resampling: how intervals are made, as `statistics.bootstrap_intervals` takes it.
+        resampling: how intervals are made, as `intervals.bootstrap_intervals` takes it.
 
     Raises:
         InputRefused: fewer than two measurements vary.
@@ -45,7 +46,7 @@ def rank(train: Cells, validation: Cells, axes: list[Axis], classes, candidates:
 def score(decision, positive, groups, resampling) -> dict:
     """AUROC of `decision` f64 [N] and balanced accuracy of calling the cells above 0 positive, with intervals."""
     called = np.eye(2)[(decision > 0).astype(int)]
-    return statistics.bootstrap_intervals(
+    return intervals.bootstrap_intervals(
         lambda w: {"auroc": metrics.binary_auroc(positive, decision, w),
                    "balanced_accuracy": metrics.balanced_accuracy(positive.astype(int), called, w)},
         groups, **resampling,

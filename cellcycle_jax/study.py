@@ -7,8 +7,8 @@ import pathlib
 import re
 from collections.abc import Callable
 
-from cellcycle_jax import metrics
 from cellcycle_jax.errors import UsageError
+from cellcycle_jax.scoring import metrics
 
 COLUMNS = ("scores", "cell lines")
 LONGEST = 80  # characters of a run's name; of a longer one the rest becomes a hash

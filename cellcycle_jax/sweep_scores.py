@@ -7,13 +7,14 @@ import numpy as np
 import pandas as pd
 import tqdm
 
-from cellcycle_jax import calibration, evaluate, files, log, schema, statistics, sweep_plan
+from cellcycle_jax import evaluate, files, log, schema, sweep_plan
 from cellcycle_jax.dataset import cell_table, crop_arrays
 from cellcycle_jax.devices import memory
 from cellcycle_jax.errors import InputRefused, NonFiniteLoss
 from cellcycle_jax.report import figures, sweep_figures, sweep_table
 from cellcycle_jax.report.sweep_table import ALL_LINES
 from cellcycle_jax.run import load_run
+from cellcycle_jax.scoring import calibration, intervals
 
 SCORES = ("auroc", "balanced_accuracy")  # in scores.parquet, whatever the table shows
 
@@ -114,7 +115,7 @@ def score(tested: Tested, runs: dict, names, bootstraps: int, confidence: float)
         label, groups = tested.crops.label[cells], tested.crops.group_id[cells]
         rows = {("run", name): of for name, of in runs.items()}
         rows |= {("row", row): of for row, of in tested.rows.items()}
-        found = statistics.means_with_intervals(
+        found = intervals.means_with_intervals(
             label, {name: prob[cells] for name, prob in tested.probs.items()}, rows, groups, bootstraps, confidence,
             evaluate.RESAMPLING_SEED, names, ("row", tested.reference) if tested.reference else None)
         absent = [name for number, name in enumerate(tested.crops.classes) if number not in label]

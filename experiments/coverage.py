@@ -5,7 +5,7 @@
 Fields of 25 to 55 cells are drawn, one cell in seven of the second class. What a network says of a cell is its class
 times `CLASS_EFFECT`, a shift that all cells of a field share, and noise. The intra-class correlation is the share of
 the variance within a class that the shift makes up. Everything is normal, so the score of infinitely many fields has a
-closed form, and the intervals of `cellcycle_jax.statistics` can be held against it.
+closed form, and the intervals of `cellcycle_jax.scoring.intervals` can be held against it.
 """
 
 import argparse
@@ -14,7 +14,7 @@ import numpy as np
 from scipy import special, stats
 from tqdm import tqdm
 
-from cellcycle_jax import statistics
+from cellcycle_jax.scoring import intervals
 
 GROUPS = (2, 4, 6, 10, 15, 27)
 CORRELATIONS = (0.02, 0.10, 0.25)  # between two cells of one class and field
@@ -54,13 +54,13 @@ def draw_cells(n_groups: int, correlation: float, rng) -> tuple[np.ndarray, np.n
 def covered(n_groups: int, correlation: float, repeats: int, seed: int) -> dict[str, float]:
     """Share of intervals that hold the truth, by score.
 
-    Drawn as `statistics.bootstrap_intervals` draws them, but also for fewer groups than it accepts.
+    Drawn as `intervals.bootstrap_intervals` draws them, but also for fewer groups than it accepts.
     """
     known, held = truth(correlation), {name: [] for name in SCORES}
     for repeat in range(repeats):
         rng = np.random.default_rng((seed, n_groups, repeat))
         label, prob, group = draw_cells(n_groups, correlation, rng)
-        found = statistics.scores_with_intervals(
+        found = intervals.scores_with_intervals(
             label, prob, group, BOOTSTRAPS, CONFIDENCE, repeat, SCORES, least_groups=2
         )
         for name in SCORES:

@@ -18,11 +18,12 @@ import pandas as pd
 from scipy import stats
 from tqdm import tqdm
 
-from cellcycle_jax import families, files, loop, metrics, ranking, run, schema, separation
+from cellcycle_jax import families, files, loop, ranking, run, schema, separation
 from cellcycle_jax.dataset import cell_table as tables
 from cellcycle_jax.dataset import crop_arrays
 from cellcycle_jax.devices import runtime
 from cellcycle_jax.explain import checks, contrast, localise, methods, shortcut_checks, shortcuts
+from cellcycle_jax.scoring import metrics
 from configs import base
 from experiments import planted
 

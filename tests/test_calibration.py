@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from cellcycle_jax import calibration, metrics
+from cellcycle_jax.scoring import calibration, metrics
 
 
 def test_a_known_temperature_is_found():

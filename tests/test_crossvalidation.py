@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from cellcycle_jax.crossvalidation import balanced_accuracy
+from cellcycle_jax.scoring.crossvalidation import balanced_accuracy
 
 
 def test_nothing_is_predicted_by_a_fit_that_saw_its_group():

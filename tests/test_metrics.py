@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from sklearn import metrics as sk
 
-from cellcycle_jax import metrics
+from cellcycle_jax.scoring import metrics
 
 
 def make(classes, seed=0, n=300, resamples=5, levels=0):

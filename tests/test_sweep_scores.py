@@ -2,7 +2,8 @@
 
 import pytest
 
-from cellcycle_jax import metrics, statistics, sweep_scores
+from cellcycle_jax import sweep_scores
+from cellcycle_jax.scoring import intervals, metrics
 from tests.studies import planted_predictions
 
 
@@ -24,9 +25,9 @@ def test_means_and_differences_are_of_the_same_resamples():
     tested = planted_predictions({})
     label, groups = tested.crops.label, tested.crops.group_id
     rows = {"mixed": ["b", "c"], "good": ["a"]}
-    found = statistics.means_with_intervals(label, tested.probs, rows, groups, 60, 0.9, 3, ("auroc",), "good")
-    counts, member = statistics.cluster_bootstrap_counts(groups, 60, 3)
+    found = intervals.means_with_intervals(label, tested.probs, rows, groups, 60, 0.9, 3, ("auroc",), "good")
+    counts, member = intervals.cluster_bootstrap_counts(groups, 60, 3)
     drawn = [metrics.auroc(label, tested.probs[name], counts[:, member]) for name in "abc"]
-    expected = statistics.interval((drawn[1] + drawn[2]) / 2 - drawn[0], 0.9)
+    expected = intervals.interval((drawn[1] + drawn[2]) / 2 - drawn[0], 0.9)
     lead = found["difference", "mixed", "auroc"]
     assert (lead["low"], lead["high"]) == pytest.approx(expected) and lead["low"] < lead["value"] < lead["high"]

@@ -15,10 +15,10 @@ import math
 import numpy as np
 from scipy.special import softmax
 
-from cellcycle_jax import metrics, statistics
 from cellcycle_jax.devices import mesh
 from cellcycle_jax.errors import InputRefused, UsageError
 from cellcycle_jax.explain.methods import logits_of, margins
+from cellcycle_jax.scoring import intervals, metrics
 
 MOST = 8  # channels: 256 subsets
 SCORES = ("balanced_accuracy", "auroc")
@@ -135,7 +135,7 @@ def channel_shapley(logits, label, groups, bootstraps: int, confidence: float, s
         values = {name: _subset_scores(name, label, prob, weights) for name in SCORES}
         return {(name, k): one for name, value in values.items() for k, one in enumerate(shapley(value))}
 
-    found = statistics.bootstrap_intervals(score, groups, bootstraps, confidence, seed)
+    found = intervals.bootstrap_intervals(score, groups, bootstraps, confidence, seed)
     result = {}
     for name in SCORES:
         each = [found[name, k] for k in range(channels)]

@@ -9,8 +9,8 @@ to the margin, so their differences add up to the difference between the classes
 import numpy as np
 import pandas as pd
 
-from cellcycle_jax import statistics
 from cellcycle_jax.explain import localise
+from cellcycle_jax.scoring import intervals
 
 COLUMNS = ("class", "method", "channel", "compartment", "share", "low", "high", "area_share", "ratio", "ratio_low",
            "ratio_high", "n_cells", "n_groups")  # fmt: skip
@@ -46,7 +46,7 @@ def difference(sums, areas, of_class, groups, resampling: dict) -> pd.DataFrame:
         sums, areas: as `contributions` returns them.
         of_class: bool [N], whether a cell is of the explained class.
         groups: text [N].
-        resampling: as `statistics.bootstrap_intervals` takes it.
+        resampling: as `intervals.bootstrap_intervals` takes it.
 
     Returns:
         One row per channel and place that any cell has: channel (0..C-1), compartment, share of the difference (it can
@@ -71,7 +71,7 @@ def difference(sums, areas, of_class, groups, resampling: dict) -> pd.DataFrame:
         share = np.divide(gap, total, out=np.full(gap.shape, np.nan), where=total > 0)
         return {i: share[:, i] for i in range(flat.shape[1])}
 
-    found = statistics.bootstrap_intervals(score, groups, **resampling)
+    found = intervals.bootstrap_intervals(score, groups, **resampling)
     rows = []
     for i, one in found.items():
         channel, place = divmod(i, sums.shape[2])

@@ -11,9 +11,9 @@ import math
 import numpy as np
 from scipy.special import softmax
 
-from cellcycle_jax import statistics
 from cellcycle_jax.explain import methods
 from cellcycle_jax.explain.edits import EDITS, NUCLEUS, Cell
+from cellcycle_jax.scoring import intervals
 
 DOSES = (-0.2, -0.1, 0.0, 0.1, 0.2)
 UNIT = 0.1  # slopes are per so much relative change
@@ -120,7 +120,7 @@ def _summary(doses, realised, change, groups, bootstraps, confidence, seed):
         return {"slope": mean(slope)} | {(key, d): mean(value[d]) for key, value in change.items()
                                          for d in range(len(doses))}
 
-    found = statistics.bootstrap_intervals(score, groups, bootstraps, confidence, seed)
+    found = intervals.bootstrap_intervals(score, groups, bootstraps, confidence, seed)
     steps = [{"dose": float(dose), "realised": float(realised[d].mean()), "margin": found["margin", d],
               "probability": found["probability", d]} for d, dose in enumerate(doses)]
     one = found["slope"]

@@ -20,9 +20,9 @@ import jax.numpy as jnp
 import numpy as np
 from scipy import ndimage
 
-from cellcycle_jax import statistics
 from cellcycle_jax.devices import mesh
 from cellcycle_jax.explain import methods
+from cellcycle_jax.scoring import intervals
 
 FILLS = ("zero", "mean", "blur", "road")
 MEASURES = ("deletion", "insertion")
@@ -72,7 +72,7 @@ def faithfulness(model, variables, images, maps, class_index, groups, *, fills=F
             area = {order: np.trapezoid(curve, fractions, axis=1) for order, curve in found.items()}
             gain = area["control"] - area["map"] if measure == "deletion" else area["map"] - area["control"]
             means = {"area": float(area["map"].mean()), "control": float(area["control"].mean())}
-            own = statistics.mean_with_interval(gain, groups, bootstraps, confidence, seed)
+            own = intervals.mean_with_interval(gain, groups, bootstraps, confidence, seed)
             rows.append({"fill": fill, "measure": measure, **own, **means})
             points += [{"fill": fill, "measure": measure, "order": order, "fraction": f, "probability": float(p)}
                        for order, curve in found.items() for f, p in zip(fractions, curve.mean(0), strict=True)]

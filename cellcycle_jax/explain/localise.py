@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 from scipy import ndimage
 
-from cellcycle_jax import schema, statistics
+from cellcycle_jax import schema
+from cellcycle_jax.scoring import intervals
 
 RIM, STAIN, OUTLINE = "nuclear rim", "second stain", "second stain outline"
 COMPARTMENTS = ("nucleus", RIM, STAIN, OUTLINE, "cell body", "other nuclei", "background")  # they divide a crop
@@ -201,7 +202,7 @@ def summarise(table: pd.DataFrame, bootstraps: int, confidence: float, seed: int
     for of, part in own.groupby(list(SUMMARY[:4]), sort=False):
         if part["area_share"].sum() <= 0:
             continue
-        found = statistics.bootstrap_intervals(_ratios(part), part["group"], bootstraps, confidence, seed)
+        found = intervals.bootstrap_intervals(_ratios(part), part["group"], bootstraps, confidence, seed)
         both = [found[name][bound] for name in ("ratio", "hit_ratio") for bound in ("value", "low", "high")]
         rows.append((*of, *both, len(part), part["group"].nunique()))
     return pd.DataFrame(rows, columns=list(SUMMARY))

@@ -18,9 +18,10 @@ from sklearn.linear_model import RidgeCV
 from sklearn.model_selection import GroupKFold
 from threadpoolctl import threadpool_limits
 
-from cellcycle_jax import crossvalidation, ranking, schema, separation, statistics
+from cellcycle_jax import ranking, schema, separation
 from cellcycle_jax.errors import InputRefused
 from cellcycle_jax.families import Family
+from cellcycle_jax.scoring import crossvalidation, intervals
 
 GROWTH = 0.02  # least R2 that a family must add
 _TAILS = (1, 99)  # percentiles that the logit is held to
@@ -158,7 +159,7 @@ def _scorer(target, groups, resampling):
             own = r2(target, predicted, weights)
             return {"r2": own if less is None else own - r2(target, less, weights)}
 
-        found = statistics.bootstrap_intervals(difference, groups, **resampling)["r2"]
+        found = intervals.bootstrap_intervals(difference, groups, **resampling)["r2"]
         return {key: found[key] for key in ("value", "low", "high")}
 
     return score

@@ -4,14 +4,15 @@ import math
 
 import pandas as pd
 
-from cellcycle_jax import passport_file, statistics
+from cellcycle_jax import passport_file
 from cellcycle_jax.explain import localise, named, shortcuts
+from cellcycle_jax.scoring import intervals
 
 SCORE, SURROUNDINGS, BRIGHTNESS = ("score above chance", "reads the cell, not its surroundings",
                                    "does not read the brightness of the field")
 PARTS = {SURROUNDINGS: "surroundings", BRIGHTNESS: "brightness"}  # of what is asked about shortcuts
 NEEDED = SCORE, *PARTS  # checks without which the verdict is caution
-LEAST_GROUPS = statistics.LEAST_GROUPS
+LEAST_GROUPS = intervals.LEAST_GROUPS
 NOT_EXCHANGED = {  # by data.mask, why surroundings were not exchanged
     "none": "the body of the cell is not known",
     "cell": "the mask blanks them, but its outline ends where a neighbour is nearer, which tells of them and was not "

@@ -16,9 +16,9 @@ import numpy as np
 from scipy import ndimage, stats
 from skimage.metrics import structural_similarity
 
-from cellcycle_jax import statistics
 from cellcycle_jax.explain import methods
 from cellcycle_jax.explain.faithfulness import TIE, without_rounding
+from cellcycle_jax.scoring import intervals
 from cellcycle_jax.state import init_variables
 
 _draw = jax.jit(init_variables, static_argnums=(0, 2))  # one program for all seeds
@@ -212,7 +212,7 @@ def _mean_over(each) -> dict[str, np.ndarray]:
 
 
 def _intervals(found, groups, bootstraps, confidence, seed) -> list[dict]:
-    return [{"measure": name, **statistics.mean_with_interval(values, groups, bootstraps, confidence, seed)}
+    return [{"measure": name, **intervals.mean_with_interval(values, groups, bootstraps, confidence, seed)}
             for name, values in found.items()]
 
 

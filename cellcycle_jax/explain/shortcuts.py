@@ -12,8 +12,9 @@ import functools
 import numpy as np
 from scipy import ndimage, special, stats
 
-from cellcycle_jax import schema, statistics
+from cellcycle_jax import schema
 from cellcycle_jax.explain.methods import logits_of, margins
+from cellcycle_jax.scoring import intervals
 
 DONORS = 8  # donors of each cell
 CONFIDENCE = 0.99  # of the intervals: several properties are asked for, and an alarm should mean something
@@ -220,7 +221,7 @@ def carried(given, own, donors, intact, cells: Cells, resampling: dict) -> dict:
 
     if classes > 2:
         resampling = resampling | {"confidence": 1 - (1 - resampling["confidence"]) / classes}
-    each = statistics.bootstrap_intervals(score, groups, **resampling)
+    each = intervals.bootstrap_intervals(score, groups, **resampling)
     for one_class in each.values():
         if not np.isfinite(one_class["value"]):
             one_class |= {"low": np.nan, "high": np.nan}
@@ -275,14 +276,14 @@ def surroundings(model, variables, cells: Cells, intact, resampling: dict) -> di
         "cell": told_by(given, own, as_own),
         "around": told_by(given, donors, as_donor),
         "carried": carried(given, own, donors, intact, cells, resampling),
-        "changed": statistics.mean_with_interval(changed[as_own], cells.groups[own[as_own]], **resampling),
+        "changed": intervals.mean_with_interval(changed[as_own], cells.groups[own[as_own]], **resampling),
     }
 
 
 def told(logits, label, groups, resampling: dict) -> dict:
     """Area under the ROC curve of logits f32 [N, P] against labels, with an interval clustered by group."""
     prob = special.softmax(np.asarray(logits, np.float64), axis=1)
-    return statistics.scores_with_intervals(label, prob, groups, names=("auroc",), **resampling)["auroc"]
+    return intervals.scores_with_intervals(label, prob, groups, names=("auroc",), **resampling)["auroc"]
 
 
 def brightness(model, variables, cells: Cells, levels, intact, resampling: dict) -> dict:
@@ -310,7 +311,7 @@ def batch(label, batches, groups, resampling: dict) -> dict | None:
         for group in np.unique(groups[inside]):
             others = inside & (groups != group)
             prob[inside & (groups == group)] = one[others].mean(0) if others.any() else one.mean(0)
-    return statistics.scores_with_intervals(label, prob, groups, names=("auroc",), **resampling)["auroc"]
+    return intervals.scores_with_intervals(label, prob, groups, names=("auroc",), **resampling)["auroc"]
 
 
 def is_shortcut(name: str, share: dict) -> bool:

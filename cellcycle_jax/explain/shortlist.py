@@ -14,8 +14,9 @@ import pandas as pd
 from scipy import stats
 from threadpoolctl import threadpool_limits
 
-from cellcycle_jax import metrics, ranking, statistics
+from cellcycle_jax import ranking
 from cellcycle_jax.families import Family
+from cellcycle_jax.scoring import intervals, metrics
 from cellcycle_jax.separation import Cells, Line, one_sided
 
 MOST = 5  # measurements of a shortlist
@@ -194,7 +195,7 @@ def _scores(pairs, lines: dict, train: Cells, cells: Cells, resampling: dict) ->
         differences = {f"map - {name}": scores["map"] - scores[name] for name in RIVALS}
         return scores | differences
 
-    found = statistics.bootstrap_intervals(score, cells.groups, **resampling)
+    found = intervals.bootstrap_intervals(score, cells.groups, **resampling)
     of_draws = [
         (right[cells.positive, i].mean() + right[~cells.positive, i].mean()) / 2 for i in range(len(NAMED), len(pairs))
     ]

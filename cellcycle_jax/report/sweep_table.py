@@ -1,8 +1,9 @@
 """The table of a study in Markdown, and what it cannot show."""
 
-from cellcycle_jax import evaluate, statistics
+from cellcycle_jax import evaluate
 from cellcycle_jax.dataset.model_input import OUTLINED
 from cellcycle_jax.report.figures import METRICS, NAMES
+from cellcycle_jax.scoring import intervals
 
 ALL_LINES = "all lines"  # tested on the cells of all lines
 UNKNOWN = "-"  # instead of a score that needs a class without cells
@@ -124,7 +125,7 @@ def notes(plan, tested, one) -> list[str]:
     else:
         smallest = min(len(set(crops.group_id[rows].tolist())) for rows in tested.places().values())
         said.append("An asterisk: the line was not trained on, and chose no weights.")
-        if few := statistics.caveat(smallest, " in a column"):
+        if few := intervals.caveat(smallest, " in a column"):
             said.append(few)
     hidden = any(m.config.data.channels and crops.nucleus not in m.config.data.channels for m in plan.members)
     if hidden and one.config.data.mask in OUTLINED:

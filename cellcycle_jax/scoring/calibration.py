@@ -4,7 +4,8 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
 
-from cellcycle_jax import metrics, schema
+from cellcycle_jax import schema
+from cellcycle_jax.scoring import metrics
 
 # Where every cell is right the likelihood rises without end as the temperature falls; these bounds end it.
 TEMPERATURES = (0.05, 20.0)

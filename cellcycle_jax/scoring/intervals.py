@@ -10,7 +10,7 @@ Below `LEAST_GROUPS` there is none.
 
 import numpy as np
 
-from cellcycle_jax import metrics
+from cellcycle_jax.scoring import metrics
 
 LEAST_GROUPS = 6  # fewer groups say too little about how groups differ; there is no interval then
 MANY_GROUPS = 20  # with fewer an interval called 95 % holds the truth in less than about 92 of 100 cases (coverage.py)

@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.model_selection import GroupKFold
 
-from cellcycle_jax import metrics
+from cellcycle_jax.scoring import metrics
 
 FOLDS = 5
 

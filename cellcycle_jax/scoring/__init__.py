@@ -1,0 +1,1 @@
+"""How good predictions are: scores, their intervals over groups, calibration of probabilities, cross-validation."""
