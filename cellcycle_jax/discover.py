@@ -11,7 +11,7 @@ import pandas as pd
 from cellcycle_jax import files, ranking, run_record, schema, separation
 from cellcycle_jax.dataset import cell_table
 from cellcycle_jax.errors import StoredStateRefused
-from cellcycle_jax.report import figures, scatter
+from cellcycle_jax.figures import scatter, style
 from cellcycle_jax.scoring import intervals
 from cellcycle_jax.separation import Cells
 
@@ -145,7 +145,7 @@ def _write(folder: pathlib.Path, features: pd.DataFrame, pairs: pd.DataFrame, su
     files.write_csv(features, folder / "ranking.csv")
     files.write_csv(pairs, folder / "pairs.csv")
     summary = summary | {"sha256": {name: files.sha256(folder / name) for name in ("ranking.csv", "pairs.csv")}}
-    figures.save(picture, folder / "pair.png")
+    style.save(picture, folder / "pair.png")
     files.write_sealed_json(folder / "pair.json", summary)
 
 

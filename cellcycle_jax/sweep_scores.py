@@ -11,7 +11,8 @@ from cellcycle_jax import evaluate, files, log, schema, sweep_plan
 from cellcycle_jax.dataset import cell_table, crop_arrays
 from cellcycle_jax.devices import memory
 from cellcycle_jax.errors import InputRefused, NonFiniteLoss
-from cellcycle_jax.report import figures, sweep_figures, sweep_table
+from cellcycle_jax.figures import style
+from cellcycle_jax.report import sweep_figures, sweep_table
 from cellcycle_jax.report.sweep_table import ALL_LINES
 from cellcycle_jax.run import load_run
 from cellcycle_jax.scoring import calibration, intervals
@@ -149,7 +150,7 @@ def write(plan, left, tested: Tested, result: dict) -> None:
         files.write_csv(pd.DataFrame(lines), workdir / f"scores{ending}.csv")
         files.write_text(workdir / f"table{ending}.md", text)
     for metric, figure in sweep_figures.draw(result).items():
-        figures.save(figure, workdir / "figures" / f"{metric}_{result['split']}.png")
+        style.save(figure, workdir / "figures" / f"{metric}_{result['split']}.png")
     files.write_json(workdir / "sweep.json", {
         **sweep_plan.identity(plan), "data_dir": str(pathlib.Path(plan.data_dir).absolute()),
         "runs": {member.name: {"index": i, "row": member.row, "changes": member.changes,

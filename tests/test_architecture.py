@@ -65,8 +65,8 @@ LAYERS = (
     ("explain.shortlist",),
     ("ranking", "report.words", "assembly", "explain.faithfulness", "explain.sanity",
      "explain.doses", "explain.shortcuts", "explain.named"),
-    ("run", "separation", "explain.localise", "explain.channels", "explain.contrast", "baselines", "report.scatter",
-     "report.gallery", "report.figures", "report.explain_figures"),
+    ("run", "separation", "explain.localise", "explain.channels", "explain.contrast", "baselines", "figures.scatter",
+     "figures.gallery", "figures.style", "figures.explain_figures"),
     ("explain.methods",),
     ("run_record",),
     ("allowed",),
@@ -115,7 +115,7 @@ def test_each_module_has_a_layer(path):
 
 # Named by their folder: one file per data set or architecture, and parts of one thing.
 BY_FOLDER = ("data_prep/sources", "data_prep/simulation", "data_prep/segmentation", "cellcycle_jax/models",
-             "cellcycle_jax/report")
+             "cellcycle_jax/report", "cellcycle_jax/figures", "cellcycle_jax/studies")
 
 
 @pytest.mark.parametrize("path", modules("cellcycle_jax", "data_prep"), ids=lambda p: str(p.relative_to(ROOT)))

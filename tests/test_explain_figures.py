@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from cellcycle_jax.report import explain_figures, figures
+from cellcycle_jax.figures import explain_figures, style
 
 DOSES = (-0.2, 0.0, 0.2)
 
@@ -48,8 +48,8 @@ def test_panels_share_a_scale_and_say_how_many_cells_and_what_slope(figure):
 
 def test_what_is_not_told_from_none_differs_in_colour_and_in_marker(figure):
     sure, unsure = (figure.axes[i].lines[-1] for i in (0, 1))
-    assert (sure.get_color(), sure.get_marker()) == (figures.RED, "o")
-    assert (unsure.get_color(), unsure.get_marker()) == (figures.BLUE, "s")
+    assert (sure.get_color(), sure.get_marker()) == (style.RED, "o")
+    assert (unsure.get_color(), unsure.get_marker()) == (style.BLUE, "s")
 
 
 def test_more_edits_than_fit_a_row_wrap():

@@ -14,8 +14,9 @@ from PIL import Image
 
 from cellcycle_jax import files, schema
 from cellcycle_jax.errors import StoredStateRefused
+from cellcycle_jax.figures import gallery, style
 from cellcycle_jax.passport_file import FORMAT
-from cellcycle_jax.report import figures, gallery, page, words
+from cellcycle_jax.report import page, words
 from tests import tiny
 
 CLASSES = ["G1/S", "G2"]
@@ -92,7 +93,7 @@ def _picture(path, title):
     ax.plot(np.random.default_rng(len(title)).normal(size=60).cumsum())
     ax.set_title(title)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(figures.png(figure, dpi=90))
+    path.write_bytes(style.png(figure, dpi=90))
 
 
 def make_gallery_cells(rng, n=8, side=64):
@@ -384,8 +385,8 @@ def test_unknown_scores_are_dashes(tmp_path):
 @pytest.mark.parametrize("classes", [2, 4])
 def test_figures_take_any_number_of_classes(classes):
     names = [f"class {i}" for i in range(classes)]
-    assert figures.confusion(np.eye(classes, dtype=int) * 7, names, "title").axes[0].texts[0].get_text() == "7\n100 %"
-    left = figures.scores({"model": _scores(0.9)}, classes, "title", 0.95).axes[0].get_xlim()[0]
+    assert style.confusion(np.eye(classes, dtype=int) * 7, names, "title").axes[0].texts[0].get_text() == "7\n100 %"
+    left = style.scores({"model": _scores(0.9)}, classes, "title", 0.95).axes[0].get_xlim()[0]
     assert left < 1 / classes
 
 
@@ -398,8 +399,8 @@ def test_a_score_of_both_splits_is_a_row_for_each_curve():
 
 def test_best_step_has_the_lowest_validation_loss():
     rows = [{"step": 10, "loss": 0.5}, {"step": 20, "loss": 0.3}, {"step": 30, "loss": 0.4}, {"step": 40, "loss": None}]
-    assert figures.best_step(rows) == 20
-    assert figures.best_step([]) is None
+    assert style.best_step(rows) == 20
+    assert style.best_step([]) is None
 
 
 def test_scale_bar_is_ten_um_where_the_pixel_size_is_known():

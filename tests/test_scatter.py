@@ -1,6 +1,6 @@
 import numpy as np
 
-from cellcycle_jax.report import scatter
+from cellcycle_jax.figures import scatter
 
 
 def test_the_drawn_line_ends_at_the_edges_of_the_box():

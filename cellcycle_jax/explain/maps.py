@@ -13,7 +13,7 @@ from cellcycle_jax.dataset import crop_arrays
 from cellcycle_jax.errors import InputRefused, UsageError
 from cellcycle_jax.explain import checks, contrast, localise, methods, passport, pictures, shortcut_checks, shortcuts
 from cellcycle_jax.explain.taps import resolve_tap, tap_names
-from cellcycle_jax.report import explain_figures, figures
+from cellcycle_jax.figures import explain_figures, style
 from cellcycle_jax.run import load_run
 
 STAGES = ("maps", "channels", "faithfulness", "sanity", "edits", "shortcuts", "measurements")
@@ -151,11 +151,11 @@ def _write(folder, cells, found, left, about) -> None:
     head = f"Validation split: {about['n_cells']:,} cells, {about['n_groups']} groups ({about['group_by']})"
     few = f"{len(cells.few.crops)} validation cells"
     if len(found["where"]):
-        figures.save(explain_figures.where(found["where"].to_dict("records"), about, head), drawn / "where.png")
+        style.save(explain_figures.where(found["where"].to_dict("records"), about, head), drawn / "where.png")
     if found["edited"]["rows"]:
-        figures.save(explain_figures.dose_response(found["edited"]["rows"], found["edited"]["class"], few,
+        style.save(explain_figures.dose_response(found["edited"]["rows"], found["edited"]["class"], few,
                                                    about["confidence"]), drawn / "edits.png")
-    figures.save(explain_figures.curves(found["faithful"], few), drawn / "faithfulness.png")
+    style.save(explain_figures.curves(found["faithful"], few), drawn / "faithfulness.png")
 
 
 def class_maps(model, variables, images: np.ndarray, tap: str) -> tuple[np.ndarray, np.ndarray]:

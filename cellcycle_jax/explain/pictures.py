@@ -11,7 +11,7 @@ import pandas as pd
 from cellcycle_jax import files, run, schema
 from cellcycle_jax.dataset import crop_arrays
 from cellcycle_jax.explain import methods
-from cellcycle_jax.report import figures, gallery
+from cellcycle_jax.figures import gallery, style
 
 RIGHT, DOUBTFUL = 6, 2  # rows of a gallery: sure and right, then wrong or least sure
 RESIDUALS = 12  # cells whose answer no measurement explains
@@ -55,7 +55,7 @@ def draw_galleries(folder, crops, images, maps, prob, channels) -> None:
         if len(rows := choose_rows(crops.label, prob, p)):
             cells = [_cell(crops, images, maps, prob, n) for n in rows]
             figure = gallery.gallery(cells, channels, names, f"Cells labelled {name}")
-            figures.save(figure, folder / f"gradcam_{part}.png")
+            style.save(figure, folder / f"gradcam_{part}.png")
     given = [p for p in range(len(names)) if np.isfinite(mean_map(maps[predicted == p, p])).all()]
     if given:
         mean = np.stack([mean_map(maps[predicted == p, p]) for p in given])
@@ -63,7 +63,7 @@ def draw_galleries(folder, crops, images, maps, prob, channels) -> None:
         shown = resized(mean[:, None], images.shape[1])[:, 0]
         counts = [int((predicted == p).sum()) for p in given]
         figure = gallery.mean_maps(pictures, shown, counts, [names[p] for p in given], um_per_px(crops))
-        figures.save(figure, folder / "gradcam_mean.png")
+        style.save(figure, folder / "gradcam_mean.png")
 
 
 def slug(name: str) -> str:
@@ -111,4 +111,4 @@ def draw_residuals(network: run.Run, left: pd.DataFrame, path: pathlib.Path) -> 
         for n, row in enumerate(left.to_dict("records"))
     ]  # fmt: skip
     title = f"Cells whose answer the measurements explain least (margin of {crops.classes[-1]}, logits)"
-    figures.save(gallery.gallery(cells, list(network.channels), list(crops.classes), title), path)
+    style.save(gallery.gallery(cells, list(network.channels), list(crops.classes), title), path)

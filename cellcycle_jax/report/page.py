@@ -16,8 +16,9 @@ import pandas as pd
 from cellcycle_jax import files, log, run_record, schema
 from cellcycle_jax.dataset import cell_table
 from cellcycle_jax.errors import StoredStateRefused
+from cellcycle_jax.figures import style
 from cellcycle_jax.passport_file import read_passport
-from cellcycle_jax.report import figures, words
+from cellcycle_jax.report import words
 
 # What DATA/qc/*.png start with, in the order shown.
 QUALITY = ("outlines", "contact", "marker", "label", "illumination")
@@ -67,7 +68,7 @@ def gather(run: pathlib.Path) -> dict:
     ranking, pairs = (_csv(run / "features" / name, hashes.get(name)) for name in ("ranking.csv", "pairs.csv"))
     return {
         "workdir": str(run), "data_folder": str(folder), "tell_where": tell_where,
-        "metrics": figures.METRICS, "names": figures.NAMES,
+        "metrics": style.METRICS, "names": style.NAMES,
         "classes": record["classes"], "channels": record["channels"], "run": run.name,
         "warnings": words.warnings(made, record),
         "answer": words.answer(found[0] if found else None, read_passport(run), pairs),
@@ -98,13 +99,13 @@ def _evaluation(run: pathlib.Path, e: dict) -> dict:
     """What the template shows of one evaluation, with its figures made from it."""
     split, classes = e["split"], e["classes"]
     head = f"{split.capitalize()} split: {words.counts(e)}"
-    curve = figures.reliability(e.get("reliability") or {}, e.get("temperature"), len(classes), head)
+    curve = style.reliability(e.get("reliability") or {}, e.get("temperature"), len(classes), head)
     columns = {name: [schema.readable(c) for c in found] for name, found in (e.get("baseline_features") or {}).items()}
     return {
         **_scored(run, e, e, f"scores_{split}", head), "split": split, "head": head, "group_by": e["group_by"],
         "percent": f"{100 * e['confidence']:g} %", "baseline_features": columns,
         "errors": {name: (e.get(part) or {}).get("ece") for name, part in CALIBRATION.items()},
-        "confusion": _draw(run, f"confusion_{split}", figures.confusion(e["confusion"], classes, head)),
+        "confusion": _draw(run, f"confusion_{split}", style.confusion(e["confusion"], classes, head)),
         "reliability": _draw(run, f"reliability_{split}", curve),
         "truth": e.get("truth") and _truth(run, e, e["truth"]),
     }  # fmt: skip
@@ -115,7 +116,7 @@ def _truth(run: pathlib.Path, e: dict, truth: dict) -> dict:
     head = f"True phase, {e['split']} split: {truth['n_cells']:,} cells from {truth['n_fields']} fields"
     shown = _scored(run, e, truth, f"scores_{e['split']}_truth", head)
     if truth.get("confusion"):
-        figure = figures.confusion(truth["confusion"], e["classes"], head)
+        figure = style.confusion(truth["confusion"], e["classes"], head)
         shown["confusion"] = _draw(run, f"confusion_{e['split']}_truth", figure)
     labels = {"agreement": truth.get("label_agreement"), "abstained": truth.get("label_abstained")}
     return {"confusion": None, **labels, **shown}
@@ -125,9 +126,9 @@ def _scored(run: pathlib.Path, e: dict, part: dict, name: str, head: str) -> dic
     """Scores of `part` (the evaluation itself, or its truth) for a table, and drawn."""
     oracle = {"oracle": part["oracle"]} if part.get("oracle") else {}
     known = {"model": part["model"], **part.get("baselines", {}), **oracle}
-    order = list(figures.NAMES)  # the keys of a JSON file are sorted by the alphabet
+    order = list(style.NAMES)  # the keys of a JSON file are sorted by the alphabet
     entries = dict(sorted(known.items(), key=lambda item: order.index(item[0]) if item[0] in order else len(order)))
-    figure = figures.scores(entries, len(e["classes"]), head, e["confidence"])
+    figure = style.scores(entries, len(e["classes"]), head, e["confidence"])
     return {"entries": entries, "differences": part.get("differences") or {}, "scores": _draw(run, name, figure)}
 
 
@@ -136,7 +137,7 @@ def _explain(run: pathlib.Path, explain: dict) -> dict:
     if explain.get("rows"):
         head = f"Validation split: {explain['n_cells']:,} cells, {explain['n_groups']} groups ({explain['group_by']})"
         looks = explain["rows"], explain["classes"], explain["confidence"], explain["stain"]
-        shown["localisation"] = _draw(run, "localisation", figures.localisation(*looks, head))
+        shown["localisation"] = _draw(run, "localisation", style.localisation(*looks, head))
     return shown
 
 
@@ -166,7 +167,7 @@ def _quality(folder: pathlib.Path) -> dict:
 
 
 def curve_rows(events: list[dict]) -> list[dict]:
-    """Rows of metrics.jsonl as `figures.learning_curves` wants them: one row an event, "train" or "validation".
+    """Rows of metrics.jsonl as `style.learning_curves` wants them: one row an event, "train" or "validation".
 
     Training writes both scores of a step into one row, as train_loss, validation_loss and so on.
     """
@@ -181,7 +182,7 @@ def curve_rows(events: list[dict]) -> list[dict]:
 
 def _outdated(sections: dict, events: list[dict], run_id: str | None) -> dict:
     """Section -> sentences about those of its results that are not of the run's best weights."""
-    best = figures.best_step([row for row in curve_rows(events) if row["event"] == "validation"])
+    best = style.best_step([row for row in curve_rows(events) if row["event"] == "validation"])
     return {section: [said for made in results if (said := words.outdated(made, best, run_id))]
             for section, results in sections.items()}
 
@@ -191,7 +192,7 @@ def _learning(run: pathlib.Path, events: list[dict], cells: pd.DataFrame | None)
     if not rows:
         return None
     title = "Training" if cells is None else words.training_title(cells)
-    return _draw(run, "learning_curves", figures.learning_curves(rows, title))
+    return _draw(run, "learning_curves", style.learning_curves(rows, title))
 
 
 def _provenance(run: pathlib.Path, record: dict, events: list[dict], made: dict) -> dict:
@@ -208,7 +209,7 @@ def _provenance(run: pathlib.Path, record: dict, events: list[dict], made: dict)
 def _draw(run: pathlib.Path, name: str, figure) -> str:
     """Save a figure to RUN/figures/ and return it as a data address."""
     path = run / "figures" / f"{name}.png"
-    figures.save(figure, path)
+    style.save(figure, path)
     return _embed(path)
 
 

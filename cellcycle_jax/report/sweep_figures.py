@@ -4,7 +4,7 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
-from cellcycle_jax.report.figures import BLUE, GREY, INK, METRICS, RED, STYLE
+from cellcycle_jax.figures.style import BLUE, GREY, INK, METRICS, RED, STYLE
 from cellcycle_jax.report.sweep_table import ALL_LINES, CHANCE, row_name
 
 

@@ -2,7 +2,7 @@
 
 from cellcycle_jax import evaluate
 from cellcycle_jax.dataset.model_input import OUTLINED
-from cellcycle_jax.report.figures import METRICS, NAMES
+from cellcycle_jax.figures.style import METRICS, NAMES
 from cellcycle_jax.scoring import intervals
 
 ALL_LINES = "all lines"  # tested on the cells of all lines

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from cellcycle_jax import schema
-from cellcycle_jax.report import figures
+from cellcycle_jax.figures import style
 
 ABSTAINED = "no label (abstained)"
 PASSED = {True: "yes", False: "no", None: "not tested"}  # a check of the passport
@@ -65,7 +65,7 @@ def _answer_score(e: dict) -> str:
     if not scored:
         return f"{words}."
     best = max(scored, key=lambda name: scored[name]["value"])
-    words += f"; the best baseline ({figures.NAMES.get(best, best)}) reaches {interval_words(scored[best])}"
+    words += f"; the best baseline ({style.NAMES.get(best, best)}) reaches {interval_words(scored[best])}"
     gap = (e.get("differences") or {}).get(best, {}).get(key) or {}
     if gap.get("low") is None:
         return f"{words}."

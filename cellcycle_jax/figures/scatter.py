@@ -5,7 +5,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from cellcycle_jax.report.figures import BLUE, INK, ORANGE, STYLE
+from cellcycle_jax.figures.style import BLUE, INK, ORANGE, STYLE
 
 _MARKERS = ("o", "^")
 _STEPS = ((1,), (1, 3), (1, 2, 5), (1, 1.5, 2, 3, 5, 7), (1, 1.2, 1.4, 1.6, 1.8, 2, 2.5, 3, 3.5, 4, 5, 6, 7, 8, 9))

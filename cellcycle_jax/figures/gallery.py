@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from cellcycle_jax.report.figures import GREEN, ORANGE, PINK, RED, SKY, STYLE
+from cellcycle_jax.figures.style import GREEN, ORANGE, PINK, RED, SKY, STYLE
 
 CHANNEL_COLOURS = (SKY, ORANGE, GREEN, PINK, RED)  # on black; the first two add up to white
 HEAT = matplotlib.colormaps["inferno"]

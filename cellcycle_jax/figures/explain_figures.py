@@ -6,7 +6,7 @@ import matplotlib
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from cellcycle_jax.report.figures import BLUE, GREEN, GREY, ORANGE, PINK, RED, SKY, STYLE
+from cellcycle_jax.figures.style import BLUE, GREEN, GREY, ORANGE, PINK, RED, SKY, STYLE
 
 COLUMNS = 4  # panels beside one another
 MOST = 14  # bars
