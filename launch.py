@@ -490,7 +490,7 @@ def _run_folder(arguments):
     folder = _folder("--workdir", arguments.workdir)
     files.require_writable(folder)
     if arguments.data:
-        from cellcycle_jax import run_record
+        from cellcycle_jax.runs import run_record
 
         run_record.say_where_data_are(folder, _folder("--data", arguments.data))
     return folder

@@ -6,12 +6,13 @@ import functools
 import jax
 import numpy as np
 
-from cellcycle_jax import augment, cohort, feed, optim, programs, run, state, steps
+from cellcycle_jax import augment, cohort, feed, optim, programs, steps
 from cellcycle_jax.dataset import crop_arrays
 from cellcycle_jax.dataset.model_input import require_compartments
 from cellcycle_jax.devices import memory, mesh, model_sharding
 from cellcycle_jax.errors import UsageError
 from cellcycle_jax.explain import taps
+from cellcycle_jax.runs import state, trained_run
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,7 +80,7 @@ def refuse_unknown_tap(configs: dict, crops) -> None:
     for config in configs.values():
         if config.explain.tap == "last":
             continue
-        model = run.model_of(config, crops.classes)
+        model = trained_run.model_of(config, crops.classes)
         shape = (*crops.image.shape[1:3], len(crop_arrays.channel_indices(crops, config.data.channels)))
         variables = jax.eval_shape(functools.partial(state.init_variables, model, 0, shape))
         taps.resolve_tap(taps.tap_names(model, variables, shape), config.explain.tap)
@@ -100,7 +101,7 @@ def assemble(members, splits, placement: str) -> Parts:
         train, validation = crop_arrays.in_memory(train), crop_arrays.in_memory(validation)
     channels = cohort.all_channels(members, train.channels)
     places = crop_arrays.channel_indices(train, channels)
-    model, inputs = run.model_of(config, train.classes), run.inputs_of(config, places)
+    model, inputs = trained_run.model_of(config, train.classes), trained_run.inputs_of(config, places)
     optimizer = functools.partial(optim.make_optimizer, config.optimizer.name, config.optimizer.schedule,
                                   config.train.steps)
     augmentation = functools.partial(augment.augment, channels=places, stored=len(train.channels),

@@ -12,9 +12,9 @@ import flax.linen as nn
 import jax
 import numpy as np
 
-from cellcycle_jax import state
 from cellcycle_jax.dataset import crop_arrays
 from cellcycle_jax.errors import InputRefused, UsageError
+from cellcycle_jax.runs import state
 
 # Fields of the training config in which models of one cohort may differ; whatever else differs needs another program.
 FREE = ("seed", "data.channels", "data.cell_lines", "optimizer.learning_rate", "optimizer.weight_decay",

@@ -8,10 +8,11 @@ import pathlib
 import numpy as np
 import pandas as pd
 
-from cellcycle_jax import files, ranking, run_record, schema, separation
+from cellcycle_jax import files, ranking, schema, separation
 from cellcycle_jax.dataset import cell_table
 from cellcycle_jax.errors import StoredStateRefused
 from cellcycle_jax.figures import scatter, style
+from cellcycle_jax.runs import run_record
 from cellcycle_jax.scoring import intervals
 from cellcycle_jax.separation import Cells
 

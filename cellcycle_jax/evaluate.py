@@ -11,10 +11,11 @@ import pathlib
 import numpy as np
 import pandas as pd
 
-from cellcycle_jax import baselines, files, log, predictor, schema
+from cellcycle_jax import baselines, files, predictor, schema
 from cellcycle_jax.dataset import cell_table, crop_arrays
 from cellcycle_jax.dataset.model_input import OUTLINED
-from cellcycle_jax.run import load_run
+from cellcycle_jax.runs import metric_log
+from cellcycle_jax.runs.trained_run import load_run
 from cellcycle_jax.scoring import calibration, intervals, metrics
 
 RESAMPLING_SEED = 0
@@ -70,7 +71,7 @@ def evaluate(workdir, final: bool = False) -> None:
 
 def log_opening(workdir, step: int) -> None:
     """Write down in a run's metrics.jsonl that the locked test split is opened for its weights of `step`."""
-    log.append(workdir, {"event": "final_opened", "split": "test", "time": _now(), "step": step})
+    metric_log.append(workdir, {"event": "final_opened", "split": "test", "time": _now(), "step": step})
 
 
 def prediction_table(rows, logits, classes, temperature) -> pd.DataFrame:

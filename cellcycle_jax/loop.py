@@ -13,25 +13,13 @@ import jax
 import numpy as np
 import tqdm
 
-from cellcycle_jax import (
-    assembly,
-    checkpoint,
-    cohort,
-    files,
-    locks,
-    log,
-    preemption,
-    progress,
-    run,
-    run_record,
-    schema,
-    state,
-)
-from cellcycle_jax.allowed import check_config
+from cellcycle_jax import assembly, cohort, files, locks, preemption, progress, schema
 from cellcycle_jax.command_line import interruption
 from cellcycle_jax.devices import mesh
 from cellcycle_jax.errors import EXIT_PREEMPTED, NonFiniteLoss, ResourceMissing, UsageError
-from cellcycle_jax.wandb_log import Wandb
+from cellcycle_jax.runs import checkpoint, metric_log, run_record, state, trained_run
+from cellcycle_jax.runs.config_checks import check_config
+from cellcycle_jax.runs.wandb_log import Wandb
 
 DISPATCH_SECONDS = 1.0  # how long the devices work before the loop looks up, e.g. for a signal
 
@@ -85,7 +73,7 @@ def _train(configs, data_dir, workdir, folders):
     for config in configs.values():
         check_config(config)
     shared = next(iter(configs.values()))
-    run.choose_precision(shared)
+    trained_run.choose_precision(shared)
     with locks.holding(workdir / ".lock") if mesh.first_process() else contextlib.nullcontext():
         try:
             parts, records, record = _prepare(configs, data_dir, workdir, alone=not folders)
@@ -113,7 +101,7 @@ def _prepare(configs, data_dir, workdir, alone):
     mesh.require_equal(f"{record['run_id']} {placement}", "config or data set")
     if mesh.first_process():
         run_record.write(workdir, record)
-        environment = log.environment()
+        environment = metric_log.environment()
         files.write_json(workdir / "env.json", environment)
         _say(environment, members, placement)
         _say_what_is_learnt(records, splits)
@@ -228,7 +216,7 @@ def _resume(parts, workdir, record):
     folder = workdir / "checkpoints"
     step = checkpoint.newest_step(folder)
     if mesh.first_process():
-        log.rewind(workdir, step or 0)
+        metric_log.rewind(workdir, step or 0)
     now, best = parts.start, jax.tree.map(np.array, parts.start.variables)
     reached = {"step": 0, "members": [progress.fresh() for _ in parts.members]}
     if step is not None:
@@ -289,7 +277,7 @@ def _replaced(best, variables, better):
 def _log(workdir, wandb, bar, lines, began):
     for line in lines:
         line["seconds"] = round(time.monotonic() - began, 3)
-        log.append(workdir, line)
+        metric_log.append(workdir, line)
     wandb.log({f"{line['member']}/{k}" if "member" in line and k != "step" else k: v
                for line in lines for k, v in line.items() if k != "member"})
     if lines:
@@ -299,7 +287,7 @@ def _log(workdir, wandb, bar, lines, began):
 
 def _write_runs(parts, records, now, best, reached, workdir, folders):
     """A run folder for every member that has not diverged: what `train` would have left, but for rounding."""
-    environment, lines = files.read_json(workdir / "env.json"), log.read(workdir)
+    environment, lines = files.read_json(workdir / "env.json"), metric_log.read(workdir)
     for r, (member, record) in enumerate(zip(parts.members, records, strict=True)):
         if reached["members"][r]["stopped"] == progress.DIVERGED:
             continue
@@ -312,7 +300,7 @@ def _write_runs(parts, records, now, best, reached, workdir, folders):
         record = run_record.continued(folder, record)
         run_record.write(folder, record)
         files.write_json(folder / "env.json", environment)
-        log.rewrite(folder, [{k: v for k, v in line.items() if k != "member"} for line in lines
+        metric_log.rewrite(folder, [{k: v for k, v in line.items() if k != "member"} for line in lines
                              if line.get("member") == member.name])
         checkpoint.save(folder / "checkpoints", step, alone(now, parts.shapes[r]),
                         alone(best, parts.shapes[r].variables), {"step": step, "members": [reached["members"][r]]},

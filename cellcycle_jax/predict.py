@@ -8,9 +8,10 @@ import pandas as pd
 from scipy import stats
 from tqdm import tqdm
 
-from cellcycle_jax import files, log, novelty, schema
+from cellcycle_jax import files, novelty, schema
 from cellcycle_jax.dataset import crop_arrays
-from cellcycle_jax.run import BATCH
+from cellcycle_jax.runs import metric_log
+from cellcycle_jax.runs.trained_run import BATCH
 from cellcycle_jax.scoring import calibration, intervals
 from cellcycle_jax.verdict import INSIST, WITHHELD, Verdict
 
@@ -113,7 +114,7 @@ def summarise(predictor, cells: pd.DataFrame, alarms, fields=()) -> dict:
         alarms: what `alarms.judge_fields` said of them.
         fields: names of all fields, those without any object too.
     """
-    environment = log.environment()
+    environment = metric_log.environment()
     usable = cells[cells[schema.REJECT] == ""]
     confidence = predictor.training.evaluate.confidence
     resampling = (predictor.training.evaluate.bootstraps, confidence)

@@ -16,11 +16,12 @@ import numpy as np
 from flax import traverse_util
 from ml_collections import ConfigDict
 
-from cellcycle_jax import alarms, files, novelty, run, run_record, schema, state, stored_config, verdict
+from cellcycle_jax import alarms, files, novelty, schema, stored_config, verdict
 from cellcycle_jax.dataset import cell_table, crop_arrays, model_input
 from cellcycle_jax.devices import memory
 from cellcycle_jax.errors import InputRefused, StoredStateRefused
-from cellcycle_jax.passport_file import read_passport
+from cellcycle_jax.runs import run_record, state, trained_run
+from cellcycle_jax.runs.passport_file import read_passport
 from cellcycle_jax.scoring import calibration
 
 FOLDER, RECORD, WEIGHTS = "predictor", "predictor.json", "weights.npz"
@@ -68,8 +69,8 @@ class Predictor:
         self.require_channels(crops.channels)
         chosen = self.training.data
         model_input.require_compartments(crops.compartments_present, chosen.mask, chosen.scale)
-        inputs = run.inputs_of(self.training, crop_arrays.channel_indices(crops, self.channels))
-        return run.predict(self.model, self.variables, inputs, crops)
+        inputs = trained_run.inputs_of(self.training, crop_arrays.channel_indices(crops, self.channels))
+        return trained_run.predict(self.model, self.variables, inputs, crops)
 
     @property
     def verdict(self) -> verdict.Verdict:
@@ -92,7 +93,7 @@ class Predictor:
                 "stains": self.stains, "group_by": "field"}
 
 
-def crops_of(trained: run.Run, split: str, final: bool = False) -> crop_arrays.Crops:
+def crops_of(trained: trained_run.Run, split: str, final: bool = False) -> crop_arrays.Crops:
     """The crops of a split that a run judges: of its cell lines. Pixels that would fill the memory stay on disk.
 
     Args:
@@ -104,7 +105,7 @@ def crops_of(trained: run.Run, split: str, final: bool = False) -> crop_arrays.C
     return crop_arrays.take_lines(crops, trained.config.data.cell_lines)
 
 
-def freeze(trained: run.Run, crops: crop_arrays.Crops, predicted, scores: dict) -> pathlib.Path:
+def freeze(trained: trained_run.Run, crops: crop_arrays.Crops, predicted, scores: dict) -> pathlib.Path:
     """Write RUN/predictor: all that is needed to judge new fields.
 
     Args:
@@ -269,7 +270,7 @@ def _of_today(record, where) -> dict:
 
 def _predictor(record, arrays) -> Predictor:
     training, size = ConfigDict(record["training"]), record["crop_px"]
-    model = run.model_of(training, record["classes"])
+    model = trained_run.model_of(training, record["classes"])
     shape = (size, size, len(record["channels"]))
     wanted = jax.eval_shape(lambda: state.init_variables(model, 0, shape))
     variables = {"batch_stats": {}, **traverse_util.unflatten_dict(arrays, sep="/")}

@@ -11,8 +11,9 @@ import time
 
 import jax
 
-from cellcycle_jax import files, locks, log, loop, run_record, stored_config, study, sweep_plan, sweep_scores
+from cellcycle_jax import files, locks, loop, stored_config, study, sweep_plan, sweep_scores
 from cellcycle_jax.errors import NonFiniteLoss, StoredStateRefused, UsageError
+from cellcycle_jax.runs import metric_log, run_record
 from cellcycle_jax.sweep_plan import BEGUN, DIVERGED, FINISHED, NOT_BEGUN, make_plan, state_of
 
 ALL = "all"  # --index: every run
@@ -157,4 +158,6 @@ def _timed(plan, names):
     try:
         yield
     finally:
-        log.append(plan.workdir, {"event": "trained", "runs": names, "seconds": round(time.monotonic() - start, 1)})
+        metric_log.append(
+            plan.workdir, {"event": "trained", "runs": names, "seconds": round(time.monotonic() - start, 1)}
+        )

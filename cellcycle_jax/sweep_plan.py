@@ -5,10 +5,11 @@ import hashlib
 import json
 import pathlib
 
-from cellcycle_jax import checkpoint, cohort, files, run, run_record, schema, study
-from cellcycle_jax.allowed import check_config
+from cellcycle_jax import cohort, files, schema, study
 from cellcycle_jax.dataset import crop_arrays, model_input
 from cellcycle_jax.errors import StoredStateRefused, UsageError
+from cellcycle_jax.runs import checkpoint, run_record, trained_run
+from cellcycle_jax.runs.config_checks import check_config
 
 FINISHED, DIVERGED, BEGUN, NOT_BEGUN = "finished", "diverged", "begun", "not begun"
 
@@ -87,7 +88,7 @@ def state_of(plan: Plan, name: str) -> tuple[str, int]:
     if not (folder / "config.json").is_file():
         return NOT_BEGUN, 0
     run_record.continued(folder, record)  # refuses another run, and says what differs
-    step, stopped = run.how_far(folder)
+    step, stopped = trained_run.how_far(folder)
     if stopped or step >= record["training"]["train"]["steps"]:
         return FINISHED, step
     return (BEGUN, step) if step else (NOT_BEGUN, 0)

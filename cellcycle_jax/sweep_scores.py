@@ -7,14 +7,15 @@ import numpy as np
 import pandas as pd
 import tqdm
 
-from cellcycle_jax import evaluate, files, log, schema, sweep_plan
+from cellcycle_jax import evaluate, files, schema, sweep_plan
 from cellcycle_jax.dataset import cell_table, crop_arrays
 from cellcycle_jax.devices import memory
 from cellcycle_jax.errors import InputRefused, NonFiniteLoss
 from cellcycle_jax.figures import style
 from cellcycle_jax.report import sweep_figures, sweep_table
 from cellcycle_jax.report.sweep_table import ALL_LINES
-from cellcycle_jax.run import load_run
+from cellcycle_jax.runs import metric_log
+from cellcycle_jax.runs.trained_run import load_run
 from cellcycle_jax.scoring import calibration, intervals
 
 SCORES = ("auroc", "balanced_accuracy")  # in scores.parquet, whatever the table shows
@@ -59,14 +60,22 @@ def score_sweep(plan, states: dict, final: bool) -> None:
     names = tuple(dict.fromkeys([*SCORES, *plan.study.table.scores]))
     found = score(tested, {m.name: [m.name] for m in left}, names, chosen.bootstraps, chosen.confidence)
     result = {
-        "split": split, "rows": plan.study.table.rows, "columns": plan.study.table.columns,
-        "scores": plan.study.table.scores, "reference": tested.reference, "confidence": chosen.confidence,
-        "classes": tested.crops.classes, "group_by": tested.crops.group_by, "results": found,
+        "split": split,
+        "rows": plan.study.table.rows,
+        "columns": plan.study.table.columns,
+        "scores": plan.study.table.scores,
+        "reference": tested.reference,
+        "confidence": chosen.confidence,
+        "classes": tested.crops.classes,
+        "group_by": tested.crops.group_by,
+        "results": found,
         "members": {row: of for row, of in tested.rows.items() if of[0] in states},
         "trained_on": {m.row: list(m.config.data.cell_lines or plan.data.cell_lines) for m in left},
         "diverged": {name: step for name, (state, step) in states.items() if state == "diverged"},
         "notes": sweep_table.notes(plan, tested, one),
-        "seconds": round(sum(line["seconds"] for line in log.read(plan.workdir) if line["event"] == "trained"), 1),
+        "seconds": round(
+            sum(line["seconds"] for line in metric_log.read(plan.workdir) if line["event"] == "trained"), 1
+        ),
     }
     write(plan, left, tested, result)
 

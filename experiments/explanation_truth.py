@@ -18,11 +18,12 @@ import pandas as pd
 from scipy import stats
 from tqdm import tqdm
 
-from cellcycle_jax import families, files, loop, ranking, run, schema, separation
+from cellcycle_jax import families, files, loop, ranking, schema, separation
 from cellcycle_jax.dataset import cell_table as tables
 from cellcycle_jax.dataset import crop_arrays
 from cellcycle_jax.devices import runtime
 from cellcycle_jax.explain import checks, contrast, localise, methods, shortcut_checks, shortcuts
+from cellcycle_jax.runs import trained_run
 from cellcycle_jax.scoring import metrics
 from configs import base
 from experiments import planted
@@ -48,15 +49,15 @@ def training(seed: int, channels_shown=()):
     return c
 
 
-def trained(data_dir, out, configs: dict) -> dict[str, run.Run]:
+def trained(data_dir, out, configs: dict) -> dict[str, trained_run.Run]:
     """Networks trained as one program, by name; those that are finished are read back."""
     folders = {name: out / name for name in configs}
     if not all((folder / "config.json").is_file() for folder in folders.values()):
         loop.train_cohort(configs, data_dir, out / "cohort", folders)
-    return {name: run.load_run(folder) for name, folder in folders.items()}
+    return {name: trained_run.load_run(folder) for name, folder in folders.items()}
 
 
-def explained_cells(network: run.Run) -> checks.Explained:
+def explained_cells(network: trained_run.Run) -> checks.Explained:
     """Up to EXPLAINED labelled validation cells of each class, as `launch.py explain` takes them."""
     crops = crop_arrays.in_memory(crop_arrays.load_crops(network.data_dir, "validation"))
     crops = crop_arrays.take(crops, checks.pick(crops.label, len(crops.classes), EXPLAINED, np.random.default_rng(0)))
@@ -64,7 +65,7 @@ def explained_cells(network: run.Run) -> checks.Explained:
     return checks.Explained(network, crops, images, methods.logits_of(network.model, network.variables, images))
 
 
-def auroc(network: run.Run) -> float:
+def auroc(network: trained_run.Run) -> float:
     """Area under the ROC curve on labelled validation cells."""
     crops = crop_arrays.load_crops(network.data_dir, "validation")
     crops = crop_arrays.take(crops, crops.label >= 0)
@@ -139,7 +140,7 @@ def _by_relevance(name, cells, maps) -> dict:
     return _firsts(told, by_channel)
 
 
-def alarms(network: run.Run) -> dict:
+def alarms(network: trained_run.Run) -> dict:
     """Shares of the difference between classes that go with surroundings and with the field's brightness."""
     asked = shortcut_checks.asked_for_shortcuts(network, ASKED)
     return files.plain({"surroundings": asked["surroundings"]["carried"], "brightness": asked["brightness"]})

@@ -7,10 +7,11 @@ import pathlib
 import shutil
 import time
 
-from cellcycle_jax import files, run_record, stored_config
-from cellcycle_jax.allowed import check_config
+from cellcycle_jax import files, stored_config
 from cellcycle_jax.dataset import crop_arrays
 from cellcycle_jax.errors import EXIT_QUARANTINED, StoredStateRefused, UsageError
+from cellcycle_jax.runs import run_record
+from cellcycle_jax.runs.config_checks import check_config
 
 STATE = "run.json"  # what was asked for, and which commands are finished
 ABOUT_RUN = ("evaluate", "explain", "discover", "report")

@@ -10,8 +10,8 @@ import jax
 import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
 
-from cellcycle_jax import checkpoint
 from cellcycle_jax.errors import StoredStateRefused
+from cellcycle_jax.runs import checkpoint
 
 SHAPES = {"kernel": ((64, 48), np.float32), "bias": ((48,), np.float32), "count": ((), np.int32)}
 FACTS = {"classes": ["G1", "G2"], "data": {"mask": "cell", "scale": "field"}}

@@ -3,8 +3,9 @@
 import flax.linen as nn
 import numpy as np
 
-from cellcycle_jax import run, schema
+from cellcycle_jax import schema
 from cellcycle_jax.dataset import crop_arrays
+from cellcycle_jax.runs import trained_run
 from configs.base import training
 
 SIDE = 32
@@ -51,5 +52,5 @@ def make_run(folder, seen=("DNA", "Golgi")):
     config = training()
     config.data.mask = "none"  # the crops above know no cell body
     config.explain.cells, config.evaluate.bootstraps = 10, 200
-    return run.Run(folder, config, model, variables, 30, "a1b2c3", folder, seen, ("G1/S", "G2"), ("CENPF",),
+    return trained_run.Run(folder, config, model, variables, 30, "a1b2c3", folder, seen, ("G1/S", "G2"), ("CENPF",),
                    SIDE)

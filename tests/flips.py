@@ -10,8 +10,8 @@ import tempfile
 import jax
 import numpy as np
 
-from cellcycle_jax import checkpoint
 from cellcycle_jax.errors import StoredStateRefused
+from cellcycle_jax.runs import checkpoint
 from tests.checkpoint_process import FACTS, tree
 
 

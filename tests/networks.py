@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from cellcycle_jax.models import build
-from cellcycle_jax.state import init_variables
+from cellcycle_jax.runs.state import init_variables
 
 
 class Averaged(nn.Module):

@@ -9,8 +9,8 @@ import time
 
 import numpy as np
 
-from cellcycle_jax import checkpoint
 from cellcycle_jax.errors import StoredStateRefused
+from cellcycle_jax.runs import checkpoint
 from tests.checkpoint_process import tree
 
 ROOT = pathlib.Path(__file__).parents[1]

@@ -12,8 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from cellcycle_jax import checkpoint, manifest
 from cellcycle_jax.errors import StoredStateRefused
+from cellcycle_jax.runs import checkpoint, checkpoint_manifest
 from tests import soak_checkpoint
 from tests.checkpoint_process import FACTS, tree
 from tests.flips import flips
@@ -66,26 +66,26 @@ def change_orbax_metadata(folder, step):
 
 
 def space_in_manifest(folder, step):
-    path = manifest.path_of(folder, step)
+    path = checkpoint_manifest.path_of(folder, step)
     path.write_bytes(path.read_bytes() + b" ")
     return path
 
 
 def other_fact(folder, step):
-    path = manifest.path_of(folder, step)
+    path = checkpoint_manifest.path_of(folder, step)
     path.write_bytes(path.read_bytes().replace(b'"G1"', b'"S"'))
     return path
 
 
 def no_text(folder, step):
-    path = manifest.path_of(folder, step)
+    path = checkpoint_manifest.path_of(folder, step)
     path.write_bytes(b"\xff" + path.read_bytes()[1:])
     return path
 
 
 def another_list(folder, step):
     """A manifest from before it was sealed."""
-    path = manifest.path_of(folder, step)
+    path = checkpoint_manifest.path_of(folder, step)
     path.write_text(json.dumps(json.loads(path.read_text())["files"], indent=1, sort_keys=True) + "\n")
     return path
 
@@ -164,7 +164,7 @@ def test_a_damaged_step_is_gone_once_training_has_gone_on_from_an_older_one(tmp_
     folder = saved(tmp_path, (2, 4))
     flip(folder, 4)
     saved(folder, (3,))
-    assert manifest.steps(folder) == [3, 2] and not (folder / "4").exists()
+    assert checkpoint_manifest.steps(folder) == [3, 2] and not (folder / "4").exists()
     assert checkpoint.verified_step(folder) == 3
 
 
@@ -227,7 +227,7 @@ def test_a_manifest_that_cannot_be_written_leaves_the_older_step_and_no_rest(tmp
         raise OSError(errno.ENOSPC, "No space left on device", str(path))
 
     folder = saved(tmp_path, (1,))
-    monkeypatch.setattr(manifest.files, "write_text", full)
+    monkeypatch.setattr(checkpoint_manifest.files, "write_text", full)
     with pytest.raises(OSError, match="No space left"):
         saved(folder, (2,))
     assert sorted(p.name for p in folder.iterdir()) == ["1", "sha256-1.json"]
@@ -269,7 +269,7 @@ def test_every_changed_byte_is_noticed(tmp_path):
 
 def test_a_changed_byte_does_harm_where_nothing_looks_for_it(tmp_path, monkeypatch):
     """So the test above can fail."""
-    monkeypatch.setattr(manifest, "damage", lambda folder, step: None)
+    monkeypatch.setattr(checkpoint_manifest, "damage", lambda folder, step: None)
     assert len(flips(saved(tmp_path), tree(0), tree(0), seed=0, count=6)) == 6
 
 
@@ -280,5 +280,5 @@ def test_a_kill_while_saving_costs_no_step_that_was_saved(tmp_path):
 
 
 def test_a_run_without_checkpoints_to_read_waits_for_no_import_of_orbax():
-    code = "import sys, cellcycle_jax.checkpoint; print('orbax' in sys.modules)"
+    code = "import sys, cellcycle_jax.runs.checkpoint; print('orbax' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True).stdout == "False\n"

@@ -5,10 +5,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cellcycle_jax import files, run, schema
+from cellcycle_jax import files, schema
 from cellcycle_jax.dataset import crop_arrays
 from cellcycle_jax.errors import InputRefused, ResourceMissing, StoredStateRefused, UsageError
 from cellcycle_jax.explain import checks, contrast, localise, maps, shortcut_checks, shortcuts, shortlist
+from cellcycle_jax.runs import trained_run
 from cellcycle_jax.schema import Compartment
 from configs.base import training
 from tests import planted, tiny
@@ -42,7 +43,7 @@ def make_run(where, channel=1, channels=2, classes=2, folder="", **of_data):
     config.data.mask, config.evaluate.bootstraps = "none", 100
     config.data.update(of_data)
     names = CHANNELS[:channels] if channels < 4 else tuple(f"C{k}" for k in range(channels))
-    return run.Run(folder, config, Weighed(classes), variables, 30, "a1b2c3", folder, names,
+    return trained_run.Run(folder, config, Weighed(classes), variables, 30, "a1b2c3", folder, names,
                    tuple(f"class{p}" for p in range(classes)), (), SIDE)  # fmt: skip
 
 

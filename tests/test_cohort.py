@@ -5,9 +5,10 @@ import jax
 import numpy as np
 import pytest
 
-from cellcycle_jax import checkpoint, cohort, loop, models, optim, run, state
+from cellcycle_jax import cohort, loop, models, optim
 from cellcycle_jax.errors import InputRefused, NonFiniteLoss, UsageError
 from cellcycle_jax.models.pooling import space_to_depth2
+from cellcycle_jax.runs import checkpoint, state, trained_run
 from tests import tiny, train_process
 from tests.train_process import config, content, scores
 
@@ -42,7 +43,7 @@ def test_the_four_pixels_of_a_window_hold_their_channels_in_the_order_of_space_t
 @pytest.mark.parametrize("name", models.MODELS)
 def test_what_was_widened_is_narrowed_to_the_same_bits(name):
     config_of = config(**{"model.name": name})
-    small, large = (jax.eval_shape(lambda count=count: state.init_variables(run.model_of(config_of, "ab"), 0, (
+    small, large = (jax.eval_shape(lambda count=count: state.init_variables(trained_run.model_of(config_of, "ab"), 0, (
         16, 16, count))) for count in (2, 5))
     rng = np.random.default_rng(0)
     small = jax.tree.map(lambda a: rng.normal(size=a.shape), small)

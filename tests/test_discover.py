@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cellcycle_jax import discover, files, run_record, schema
+from cellcycle_jax import discover, files, schema
 from cellcycle_jax.errors import StoredStateRefused
+from cellcycle_jax.runs import run_record
 from configs import base
 from tests import tiny
 from tests.planted import CLASSES, DNA, GOLGI, UNITS, make_cells, split, sureness

@@ -9,8 +9,9 @@ import pytest
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
 import launch
-from cellcycle_jax import files, log, schema
+from cellcycle_jax import files, schema
 from cellcycle_jax.dataset import crop_arrays as data_sets
+from cellcycle_jax.runs import metric_log
 
 pytestmark = pytest.mark.slow
 
@@ -50,7 +51,7 @@ def test_only_final_reads_the_test_split_and_the_log_says_so(run, opened, cells)
     test = pd.read_parquet(opened / "predictions_test.parquet")
     for split, table in (("validation", validation), ("test", test)):
         assert set(table[schema.CELL_ID]) == set(cells[cells[schema.SPLIT] == split][schema.CELL_ID])
-    events = [r for r in log.read(opened) if r.get("event") == "final_opened"]
+    events = [r for r in metric_log.read(opened) if r.get("event") == "final_opened"]
     assert [e["split"] for e in events] == ["test"]
     for made in (opened / "explain" / "attribution.parquet",):
         shown = set(pd.read_parquet(made)[schema.CELL_ID])

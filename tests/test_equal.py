@@ -8,8 +8,8 @@ import shutil
 import numpy as np
 import pytest
 
-from cellcycle_jax import run
 from cellcycle_jax.dataset import crop_arrays
+from cellcycle_jax.runs import trained_run
 from tests import tiny
 from tests.train_process import content, finish, pair, scores, start
 
@@ -177,5 +177,5 @@ def test_a_run_is_read_back_in_its_own_precision(one, folder):
     """Whatever was read before it in the same process."""
     crops = crop_arrays.load_crops(folder, "validation")
     for name, kind in (("first-1", np.float32), ("resnet-all", np.float64), ("first-1", np.float32)):
-        logits = run.load_run(one / name).predict_logits(crops)
+        logits = trained_run.load_run(one / name).predict_logits(crops)
         assert logits.dtype == kind and logits.shape == (14, 2)

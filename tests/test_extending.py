@@ -12,12 +12,13 @@ import tifffile
 from scipy import ndimage
 from skimage.draw import disk
 
-from cellcycle_jax import explain, families, log, loop, models, run, schema, sweep_plan
+from cellcycle_jax import explain, families, loop, models, schema, sweep_plan
 from cellcycle_jax.dataset import crop_arrays
 from cellcycle_jax.devices import runtime
 from cellcycle_jax.explain import methods
 from cellcycle_jax.explain.maps import class_maps
 from cellcycle_jax.explain.taps import resolve_tap, tap_names
+from cellcycle_jax.runs import metric_log, trained_run
 from configs import base
 from configs.load import load, load_study
 from data_prep import allowed, build, gather, measure
@@ -100,8 +101,8 @@ def test_an_architecture_trains_and_is_explained(registered, tmp_path, monkeypat
     config.update_from_flattened_dict({"model.name": "mine", "model.filters": 4, "model.depth": 1,
                                        "train.batch_size": 8, "train.steps": 2, "train.eval_every": 1})
     loop.train(config, folder, tmp_path / "run")
-    assert [record["step"] for record in log.read(tmp_path / "run")] == [1, 2]
-    found = run.load_run(tmp_path / "run")
+    assert [record["step"] for record in metric_log.read(tmp_path / "run")] == [1, 2]
+    found = trained_run.load_run(tmp_path / "run")
     images = found.images(crop_arrays.load_crops(folder, "validation"))
     names = tap_names(found.model, found.variables, images.shape[1:])
     assert names == ("conv1", "conv2")

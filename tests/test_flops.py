@@ -6,7 +6,8 @@ import pytest
 
 from bench import flops
 from bench.protocol import CLASSES, DROPOUT, NETWORKS
-from cellcycle_jax import models, state
+from cellcycle_jax import models
+from cellcycle_jax.runs import state
 
 
 def test_the_papers_network_by_hand():

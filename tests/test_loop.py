@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from cellcycle_jax import checkpoint, discover, evaluate, feed, log, loop, run, steps
+from cellcycle_jax import discover, evaluate, feed, loop, steps
 from cellcycle_jax.dataset import crop_arrays
 from cellcycle_jax.errors import (
     EXIT_PREEMPTED,
@@ -16,6 +16,7 @@ from cellcycle_jax.errors import (
     StoredStateRefused,
     UsageError,
 )
+from cellcycle_jax.runs import checkpoint, metric_log, trained_run
 from configs import base
 from tests import tiny
 
@@ -44,7 +45,7 @@ def config(**changes):
 
 
 def scores(workdir):
-    return [{name: value for name, value in record.items() if name != "seconds"} for record in log.read(workdir)]
+    return [{name: value for name, value in record.items() if name != "seconds"} for record in metric_log.read(workdir)]
 
 
 def interrupt(monkeypatch, at):
@@ -66,16 +67,16 @@ def test_a_run_leaves_what_is_promised(straight, folder):
     assert record["training"] == json.loads(json.dumps(config().to_dict()))
     assert record["channels"] == ["DNA", "Golgi"] and record["classes"] == ["G1/S", "G2"]
     assert record["markers"] == ["CENPF"] and record["data_dir"] == str(folder)
-    assert [r["step"] for r in log.read(straight)] == [3, 6, 9, 12]
+    assert [r["step"] for r in metric_log.read(straight)] == [3, 6, 9, 12]
     assert json.loads((straight / "env.json").read_text())["platform"] == "cpu"
 
 
 def test_a_run_is_read_back_with_its_best_weights(straight, folder):
-    found = run.load_run(straight)
+    found = trained_run.load_run(straight)
     crops = crop_arrays.load_crops(folder, "validation")
     logits = found.predict_logits(crops, batch=7)
     assert logits.shape == (16, 2) and logits.dtype == np.float32
-    best = min(log.read(straight), key=lambda r: r["validation_loss"])
+    best = min(metric_log.read(straight), key=lambda r: r["validation_loss"])
     assert found.step == best["step"]
     known = crops.label >= 0
     assert (logits.argmax(1) == crops.label)[known].mean() == pytest.approx(best["validation_accuracy"])
@@ -88,7 +89,7 @@ def test_a_continued_run_equals_an_uninterrupted_one(straight, folder, tmp_path,
         loop.train(config(), folder, tmp_path)
     assert stop.value.code == EXIT_PREEMPTED and checkpoint.newest_step(tmp_path / "checkpoints") == 7
     monkeypatch.undo()
-    log.append(tmp_path, {"step": 9, "validation_loss": -1.0})  # of a part that was not saved
+    metric_log.append(tmp_path, {"step": 9, "validation_loss": -1.0})  # of a part that was not saved
     loop.train(config(), folder, tmp_path)
     assert scores(tmp_path) == scores(straight)
     for path in ("state", "best"):
@@ -115,7 +116,7 @@ def test_another_config_in_the_same_folder_is_refused(straight, folder):
 
 def test_training_stops_when_the_validation_loss_no_longer_falls(folder, tmp_path):
     loop.train(config(**{"train.patience": 1, "train.steps": 60, "optimizer.learning_rate": 0.5}), folder, tmp_path)
-    last = log.read(tmp_path)[-1]["step"]
+    last = metric_log.read(tmp_path)[-1]["step"]
     assert last < 60 and checkpoint.newest_step(tmp_path / "checkpoints") == last
 
 
@@ -164,20 +165,20 @@ def test_a_folder_that_another_process_trains_in_is_refused(folder, tmp_path):
 
 
 def test_a_run_is_finished_at_its_last_step_and_not_before(straight, folder, tmp_path, monkeypatch):
-    assert run.load_run(straight, finished=True).step and not (straight / ".lock").exists()
+    assert trained_run.load_run(straight, finished=True).step and not (straight / ".lock").exists()
     interrupt(monkeypatch, at=6)
     with pytest.raises(SystemExit):
         loop.train(config(), folder, tmp_path)
-    assert run.load_run(tmp_path).step and not (tmp_path / ".lock").exists()
+    assert trained_run.load_run(tmp_path).step and not (tmp_path / ".lock").exists()
     with pytest.raises(StoredStateRefused, match=r"step 7 of 12; run `launch.py train` to its end"):
         evaluate.evaluate(tmp_path, final=True)
-    assert not [record for record in log.read(tmp_path) if "event" in record]
+    assert not [record for record in metric_log.read(tmp_path) if "event" in record]
 
 
 @pytest.mark.parametrize("content", ['{"training": {"seed', "[]", "null", '{"training": {}}', "\udcff"])
 def test_a_damaged_record_of_a_run_is_refused_by_every_command(straight, folder, tmp_path, content):
     (tmp_path / "config.json").write_bytes(content.encode("utf-8", "surrogateescape"))
-    for act in (lambda: run.load_run(tmp_path), lambda: loop.train(config(), folder, tmp_path),
+    for act in (lambda: trained_run.load_run(tmp_path), lambda: loop.train(config(), folder, tmp_path),
                 lambda: discover.run_discover(tmp_path)):
         with pytest.raises(StoredStateRefused, match="config.json: damaged"):
             act()
@@ -185,4 +186,4 @@ def test_a_damaged_record_of_a_run_is_refused_by_every_command(straight, folder,
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path):
     with pytest.raises(StoredStateRefused, match="no run folder"):
-        run.load_run(tmp_path)
+        trained_run.load_run(tmp_path)

@@ -6,7 +6,7 @@ import pytest
 from cellcycle_jax.explain.taps import tap_names
 from cellcycle_jax.models import MODELS, build
 from cellcycle_jax.models.pooling import max_pool2, mean_pool2, space_to_depth2
-from cellcycle_jax.state import init_variables
+from cellcycle_jax.runs.state import init_variables
 
 
 def made(name, size=16, filters=4, depth=2, channels=2):

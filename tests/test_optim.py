@@ -3,7 +3,8 @@ import numpy as np
 import optax
 import pytest
 
-from cellcycle_jax import allowed, optim
+from cellcycle_jax import optim
+from cellcycle_jax.runs import config_checks
 
 
 def test_cosine_rises_over_five_percent_and_ends_at_zero():
@@ -14,7 +15,7 @@ def test_cosine_rises_over_five_percent_and_ends_at_zero():
     assert float(optim.make_schedule("constant", 200)(150)) == 1
 
 
-@pytest.mark.parametrize("name", allowed.OPTIMIZERS)
+@pytest.mark.parametrize("name", config_checks.OPTIMIZERS)
 @pytest.mark.parametrize("steps", [1, 300])
 def test_every_optimizer_goes_downhill(name, steps):
     optimizer = optim.make_optimizer(name, "cosine", steps, 1e-2, 0.0)
@@ -26,7 +27,7 @@ def test_every_optimizer_goes_downhill(name, steps):
     assert 0 <= float(abs(params["kernel"]).max()) < (1 if steps == 1 else 0.3)
 
 
-@pytest.mark.parametrize("name", allowed.OPTIMIZERS)
+@pytest.mark.parametrize("name", config_checks.OPTIMIZERS)
 def test_decay_is_decoupled_and_spares_biases_and_scales(name):
     optimizer = optim.make_optimizer(name, "constant", 10, 0.1, 0.5)
     params = {"kernel": jnp.ones((2, 2)), "bias": jnp.ones(2), "scale": jnp.ones(2)}

@@ -8,7 +8,7 @@ import pytest
 from cellcycle_jax import files
 from cellcycle_jax.explain import contrast, shortcuts
 from cellcycle_jax.explain.passport import make_passport, percent
-from cellcycle_jax.passport_file import read_passport
+from cellcycle_jax.runs.passport_file import read_passport
 
 METHOD = "integrated_gradients"
 NAN = math.nan

@@ -9,7 +9,7 @@ import pytest
 from cellcycle_jax import alarms, crop_file, files, loop, predict, predictor, schema
 from cellcycle_jax.dataset import crop_arrays
 from cellcycle_jax.errors import InputRefused, StoredStateRefused
-from cellcycle_jax.run import BATCH
+from cellcycle_jax.runs.trained_run import BATCH
 from configs import base
 from tests import tiny
 from tests.test_predictor import freeze, tiny_run, tiny_table

@@ -10,7 +10,7 @@ import pytest
 from cellcycle_jax import feed, files, loop, predictor, schema
 from cellcycle_jax.dataset import cell_table, crop_arrays, tfds_reader
 from cellcycle_jax.errors import InputRefused, StoredStateRefused, UsageError
-from cellcycle_jax.run import load_run
+from cellcycle_jax.runs.trained_run import load_run
 from configs import base
 from tests import tiny
 

@@ -4,9 +4,10 @@ import jax
 import numpy as np
 import pytest
 
-from cellcycle_jax import augment, feed, models, optim, programs, state, steps
+from cellcycle_jax import augment, feed, models, optim, programs, steps
 from cellcycle_jax.dataset import crop_arrays, model_input
 from cellcycle_jax.devices import mesh, model_sharding
+from cellcycle_jax.runs import state
 from tests import tiny
 
 AUGMENT = {"flip": True, "rotate_deg": 20.0, "shift": 0.05, "scale": 0.0, "intensity": 0.1}

@@ -15,8 +15,8 @@ from PIL import Image
 from cellcycle_jax import files, schema
 from cellcycle_jax.errors import StoredStateRefused
 from cellcycle_jax.figures import gallery, style
-from cellcycle_jax.passport_file import FORMAT
 from cellcycle_jax.report import page, words
+from cellcycle_jax.runs.passport_file import FORMAT
 from tests import tiny
 
 CLASSES = ["G1/S", "G2"]

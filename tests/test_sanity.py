@@ -7,7 +7,7 @@ from cellcycle_jax import models
 from cellcycle_jax.explain import methods, sanity
 from cellcycle_jax.explain.faithfulness import faithfulness
 from cellcycle_jax.explain.localise import localise
-from cellcycle_jax.state import init_variables
+from cellcycle_jax.runs.state import init_variables
 
 SHAPE = (16, 16, 2)
 INTERVALS = {"bootstraps": 300, "confidence": 0.95, "seed": 0}

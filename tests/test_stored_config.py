@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 
 import launch
-from cellcycle_jax import files, loop, manifest, predictor, run, run_record, stored_config
+from cellcycle_jax import files, loop, predictor, stored_config
 from cellcycle_jax.dataset import crop_arrays
 from cellcycle_jax.errors import StoredStateRefused
+from cellcycle_jax.runs import checkpoint_manifest, run_record, trained_run
 from configs import base
 from configs.load import fields
 from tests import tiny
@@ -68,10 +69,10 @@ def store_training(workdir, training):
     record = files.read_json(workdir / "config.json") | {"training": training}
     record["run_id"] = run_record.hash_of(record)
     run_record.write(workdir, record)
-    for step in manifest.steps(workdir / "checkpoints"):
-        kept = manifest.read(workdir / "checkpoints", step)
+    for step in checkpoint_manifest.steps(workdir / "checkpoints"):
+        kept = checkpoint_manifest.read(workdir / "checkpoints", step)
         facts = kept["facts"] | {"run_id": record["run_id"]}
-        manifest.write(workdir / "checkpoints", step, kept["arrays"], facts, kept["progress"])
+        checkpoint_manifest.write(workdir / "checkpoints", step, kept["arrays"], facts, kept["progress"])
     return record["run_id"]
 
 
@@ -155,7 +156,7 @@ def test_a_run_stored_without_a_field_is_read_or_refused_with_code_5(copied, nam
     whole = files.read_json(copied / "config.json")["training"]
     run_id = store_training(copied, without(whole, name))
     if name in stored_config.TRAINING.added:
-        found = run.load_run(copied)
+        found = trained_run.load_run(copied)
         assert found.run_id == run_id
         assert files.plain(found.config.to_dict()) == whole
     else:
@@ -219,8 +220,8 @@ def test_a_run_that_an_earlier_version_began_goes_on(copied):
     loop.train(config, copied.parent / "data", copied)
     stored = files.read_json(copied / "config.json")
     assert stored["run_id"] == run_id and stored["training"] == old
-    assert run.load_run(copied, finished=True).run_id == run_id
-    assert run.how_far(copied)[0] == 6
+    assert trained_run.load_run(copied, finished=True).run_id == run_id
+    assert trained_run.how_far(copied)[0] == 6
 
 
 def test_a_record_that_was_changed_is_noticed(copied):
@@ -228,7 +229,7 @@ def test_a_record_that_was_changed_is_noticed(copied):
     record["training"]["train"]["batch_size"] = 16
     files.write_json(copied / "config.json", record)
     with pytest.raises(StoredStateRefused, match="config.json: damaged or changed .run_id is"):
-        run.load_run(copied)
+        trained_run.load_run(copied)
 
 
 def test_code_as_the_name_of_a_model_is_refused(copied, capsys):
@@ -247,7 +248,7 @@ def test_a_data_set_that_was_moved_is_found_by_the_flag_that_the_error_names(cop
     advice = f"launch.py evaluate --workdir={copied} --data=DIR"
     assert advice in said and len(said.splitlines()) == 1
     run_record.say_where_data_are(copied, moved)
-    assert run.load_run(copied).data_dir == moved
+    assert trained_run.load_run(copied).data_dir == moved
 
 
 def test_another_data_set_is_not_taken_for_the_moved_one(copied, tmp_path, capsys):

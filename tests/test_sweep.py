@@ -10,9 +10,10 @@ import pandas as pd
 import pytest
 
 import launch
-from cellcycle_jax import checkpoint, feed, files, log, loop, run, steps, sweep, sweep_plan, sweep_scores
+from cellcycle_jax import feed, files, loop, steps, sweep, sweep_plan, sweep_scores
 from cellcycle_jax.dataset import crop_arrays, tfds_reader  # fmt: skip
 from cellcycle_jax.errors import EXIT_PREEMPTED
+from cellcycle_jax.runs import checkpoint, metric_log, trained_run
 from configs.load import load_study
 from tests.studies import command, write_study
 
@@ -31,7 +32,7 @@ def test_a_sweep_leaves_what_is_promised(done):
     names = [f"{c}_seed{s}" for c in ("DNA", "Golgi", "DNA+Golgi") for s in (0, 1)]
     assert sorted(p.name for p in (done / "runs").iterdir()) == sorted(names)
     for name in names:
-        assert run.load_run(done / "runs" / name, finished=True).step
+        assert trained_run.load_run(done / "runs" / name, finished=True).step
     table = pd.read_parquet(done / "scores.parquet")
     assert table["run"].tolist() == [name for name in names for _ in range(3)]
     assert set(table["tested_on"]) == {"all lines", "HeLa", "RPE1"} and table["auroc"].notna().all()
@@ -44,7 +45,7 @@ def test_a_sweep_leaves_what_is_promised(done):
     assert (done / "figures" / "scores_validation.png").stat().st_size > 10_000
     stored = files.read_json(done / "sweep.json")
     assert list(stored["runs"]) == sorted(names) and stored["result"]["seconds"] > 0
-    assert len([r for r in log.read(done) if r["event"] == "trained"]) == 1
+    assert len([r for r in metric_log.read(done) if r["event"] == "trained"]) == 1
     assert not list(done.glob("cohorts/*/checkpoints")) and not list(done.rglob(".lock"))
 
 
@@ -91,7 +92,7 @@ def test_a_run_by_index_equals_that_of_the_cohort(done, study_path, study_data, 
     flags = [f"--config={study_path}", f"--data={study_data}", f"--workdir={tmp_path}"]
     assert command(capsys, *flags, "--index=2")[0] == 0
     assert [p.name for p in (tmp_path / "runs").iterdir()] == ["Golgi_seed0"] and not (tmp_path / "scores.csv").exists()
-    alone, together = (run.load_run(folder / "runs" / "Golgi_seed0") for folder in (tmp_path, done))
+    alone, together = (trained_run.load_run(folder / "runs" / "Golgi_seed0") for folder in (tmp_path, done))
     assert alone.step == together.step and alone.run_id == together.run_id
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-4), alone.variables, together.variables)
 
@@ -132,7 +133,7 @@ def continued(study_data, study_path, tmp_path_factory):
     (cohort,) = workdir.glob("cohorts/*")
     assert checkpoint.newest_step(cohort / "checkpoints") == 7 and not list(workdir.glob("runs/*"))
     assert launch.main([*flags, f"--workdir={workdir}", "--index=2"]) == 0
-    log.append(workdir / "runs" / "Golgi_seed0", {"event": "mine", "step": 0})
+    metric_log.append(workdir / "runs" / "Golgi_seed0", {"event": "mine", "step": 0})
     listed = sweep_plan.listing(sweep_plan.make_plan(load_study(study_path), study_data, workdir))
     assert launch.main([*flags, f"--workdir={workdir}"]) == 0
     return workdir, listed
@@ -140,7 +141,7 @@ def continued(study_data, study_path, tmp_path_factory):
 
 def test_a_sweep_goes_on_to_the_same_bits(continued, done):
     for name in ("DNA_seed0", "DNA+Golgi_seed1"):
-        one, other = (run.load_run(folder / "runs" / name).variables for folder in (continued[0], done))
+        one, other = (trained_run.load_run(folder / "runs" / name).variables for folder in (continued[0], done))
         jax.tree.map(np.testing.assert_array_equal, one, other)
 
 
@@ -148,8 +149,8 @@ def test_a_run_finished_by_index_stays_as_it_is_and_the_begun_cohort_goes_on(con
     workdir, listed = continued
     assert listed.count("begun") == 5 and "Golgi_seed0      finished at step 12" in listed
     assert [p.name for p in workdir.glob("cohorts/*")] == [p.name for p in done.glob("cohorts/*")]
-    assert {"event": "mine", "step": 0} in log.read(workdir / "runs" / "Golgi_seed0")
-    trained = [(len(r["runs"]), r["seconds"] > 0) for r in log.read(workdir) if r["event"] == "trained"]
+    assert {"event": "mine", "step": 0} in metric_log.read(workdir / "runs" / "Golgi_seed0")
+    trained = [(len(r["runs"]), r["seconds"] > 0) for r in metric_log.read(workdir) if r["event"] == "trained"]
     assert trained == [(6, True), (1, True), (6, True)]
 
 
@@ -163,12 +164,12 @@ def test_the_test_split_is_opened_by_final_alone(done, study_path, study_data, t
     monkeypatch.setattr(crop_arrays, "load_crops", watched)
     flags = [f"--config={study_path}", f"--data={study_data}", f"--workdir={workdir}"]
     assert command(capsys, *flags)[0] == 0 and set(opened) == {("train", False), ("validation", False)}
-    assert not [r for r in log.read(workdir / "runs" / "DNA_seed0") if "event" in r]
+    assert not [r for r in metric_log.read(workdir / "runs" / "DNA_seed0") if "event" in r]
     code, said = command(capsys, *flags, "--final", "--index=0")
     assert code == 2 and "without --index" in said.err
     assert command(capsys, *flags, "--final")[0] == 0 and ("test", True) in opened
     for folder in (workdir / "runs").iterdir():
-        (event,) = [r for r in log.read(folder) if "event" in r]
+        (event,) = [r for r in metric_log.read(folder) if "event" in r]
         assert event["event"] == "final_opened" and event["split"] == "test" and event["step"]
     assert set(pd.read_parquet(workdir / "scores.parquet")["split"]) == {"test"}
     assert (workdir / "table_validation.md").read_text() == (done / "table.md").read_text()

@@ -4,9 +4,10 @@ import pathlib
 
 import pytest
 
-from cellcycle_jax import allowed, cohort, loop, schema, sweep_plan
+from cellcycle_jax import cohort, loop, schema, sweep_plan
 from cellcycle_jax.dataset import crop_arrays, model_input
 from cellcycle_jax.errors import UsageError
+from cellcycle_jax.runs import config_checks
 from configs.load import load_study
 from tests import tiny
 from tests.studies import command, write_study
@@ -63,7 +64,7 @@ def test_what_a_late_program_cannot_do_is_refused_before_the_first(study_data, t
     assert "--index" in said.err and command(capsys, *flags, "--list")[0] == 0
     body = "return [{'data.mask': mask} for mask in ('none', 'own')]"
     monkeypatch.setitem(model_input.MASKS, "own", schema.Compartment(4))  # crops of tests do not know it
-    monkeypatch.setattr(allowed, "ALLOWED", [one for one in allowed.ALLOWED if one[0] != "data.mask"])
+    monkeypatch.setattr(config_checks, "ALLOWED", [one for one in config_checks.ALLOWED if one[0] != "data.mask"])
     code, said = command(capsys, f"--config={write_study(tmp_path, body)}", *flags[1:])
     assert code == 3 and "data.mask='own'" in said.err
 

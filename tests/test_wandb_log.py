@@ -7,7 +7,7 @@ import types
 
 import pytest
 
-from cellcycle_jax import wandb_log
+from cellcycle_jax.runs import wandb_log
 
 RECORD = {"run_id": "a1b2c3", "training": {"seed": 0}, "data_dir": "/home/somebody/secret"}
 

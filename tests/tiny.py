@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from cellcycle_jax import files, run_record, schema
+from cellcycle_jax import files, schema
 from cellcycle_jax.dataset.crop_arrays import Crops
+from cellcycle_jax.runs import run_record
 from configs import base
 from data_prep import builder
 

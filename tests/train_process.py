@@ -78,7 +78,7 @@ def content(folder, step=None) -> dict:
     import jax
     import orbax.checkpoint as ocp
 
-    from cellcycle_jax import checkpoint
+    from cellcycle_jax.runs import checkpoint
 
     folder = pathlib.Path(folder).absolute() / "checkpoints"
     step = checkpoint.newest_step(folder) if step is None else step
@@ -90,9 +90,9 @@ def content(folder, step=None) -> dict:
 
 def scores(workdir) -> list[dict]:
     """The lines of metrics.jsonl without what a clock wrote."""
-    from cellcycle_jax import log
+    from cellcycle_jax.runs import metric_log
 
-    return [{name: value for name, value in line.items() if name != "seconds"} for line in log.read(workdir)]
+    return [{name: value for name, value in line.items() if name != "seconds"} for line in metric_log.read(workdir)]
 
 
 def stop_at(step):

@@ -14,8 +14,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[2]))
 
 from bench.ours.networks import about, build, inputs_of, made_crops
 from bench.protocol import NETWORKS, serve, worker_parser
-from cellcycle_jax import run, state
 from cellcycle_jax.devices import runtime
+from cellcycle_jax.runs import state, trained_run
 
 
 def main():
@@ -27,7 +27,9 @@ def main():
     network, model = NETWORKS[given.model], build(given.model, given.dtype)
     crops, inputs = made_crops(network, given.batch), inputs_of(network)
     variables = state.init_variables(model, 0, (network.size, network.size, network.channels))
-    once = functools.partial(run.predict, model, variables, inputs, crops, given.batch, embeddings=not given.logits)
+    once = functools.partial(
+        trained_run.predict, model, variables, inputs, crops, given.batch, embeddings=not given.logits
+    )
 
     def work(batches):
         for _ in range(batches):

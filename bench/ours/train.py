@@ -17,9 +17,9 @@ import jax
 from bench.ours.networks import about, densities
 from bench.ours.training import Setup, Training
 from bench.protocol import LEARNING_RATE, NETWORKS, serve, worker_parser
-from cellcycle_jax import state
 from cellcycle_jax.dataset import crop_arrays
 from cellcycle_jax.devices import memory, runtime
+from cellcycle_jax.runs import state
 
 
 def parse():

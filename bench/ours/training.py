@@ -8,8 +8,9 @@ import numpy as np
 
 from bench.ours.networks import build, inputs_of, made_crops
 from bench.protocol import CLASSES, DROPOUT, LEARNING_RATE, NETWORKS
-from cellcycle_jax import augment, feed, optim, programs, state, steps
+from cellcycle_jax import augment, feed, optim, programs, steps
 from cellcycle_jax.devices import mesh, model_sharding
+from cellcycle_jax.runs import state
 
 AUGMENTED = {"flip": True, "rotate_deg": 20.0, "shift": 0.1, "scale": 0.0, "intensity": 0.0}
 UNCHANGED = {"flip": False, "rotate_deg": 0.0, "shift": 0.0, "scale": 0.0, "intensity": 0.0}

@@ -10,7 +10,7 @@ import math
 import numpy as np
 import pandas as pd
 
-from cellcycle_jax import families, run, schema, separation
+from cellcycle_jax import families, schema, separation
 from cellcycle_jax.dataset import cell_table, crop_arrays
 from cellcycle_jax.errors import InputRefused, StoredStateRefused, UsageError
 from cellcycle_jax.explain import (
@@ -24,6 +24,7 @@ from cellcycle_jax.explain import (
     sanity,
     shortlist,
 )
+from cellcycle_jax.runs import trained_run
 
 DEFAULT, COARSE = "integrated_gradients", "grad_cam"  # experiments/README.md says why
 STEPS = 64  # of integrated gradients, from the mean of the explained cells
@@ -38,7 +39,7 @@ MOST_NAMED = 3000  # validation cells whose answers are explained by measurement
 class Explained:
     """Labelled validation cells of a run, as its network sees them."""
 
-    run: run.Run
+    run: trained_run.Run
     crops: crop_arrays.Crops  # N cells
     images: np.ndarray  # f32 [N, S, S, K]
     logits: np.ndarray  # f32 [N, P]
@@ -156,7 +157,10 @@ def sane(cells: Explained, others=()) -> dict:
     """
     few, found = cells.few, {}
     called, shape = few.logits.argmax(1), few.images.shape[1:]
-    permuted, seeds = ([run for run in others if (run.config.data.labels == "permuted") == p] for p in (True, False))
+    permuted, seeds = (
+        [run for run in others if (run.config.data.labels == "permuted") == p]
+        for p in (True, False)
+    )
     for name in (DEFAULT, COARSE):
         def maps_of(variables, name=name):
             return few.maps(name, called, variables)
@@ -199,7 +203,7 @@ def pick(label: np.ndarray, classes: int, most: int, rng) -> np.ndarray:
     return np.sort(np.concatenate(drawn))
 
 
-def in_words(network: run.Run) -> tuple[dict, pd.DataFrame]:
+def in_words(network: trained_run.Run) -> tuple[dict, pd.DataFrame]:
     """How much of the network's answer named measurements explain, on validation cells; see `named.explained`.
 
     Raises:
@@ -298,7 +302,7 @@ def _with_margin(network, rows, split):
     return rows, methods.margins(logits)[:, -1]
 
 
-def resampling_of(network: run.Run) -> dict:
+def resampling_of(network: trained_run.Run) -> dict:
     """How a run's config has intervals made: bootstraps, confidence and seed."""
     chosen = network.config.evaluate
     return {"bootstraps": chosen.bootstraps, "confidence": chosen.confidence, "seed": network.config.seed}

@@ -4,8 +4,8 @@ import math
 
 import pandas as pd
 
-from cellcycle_jax import passport_file
 from cellcycle_jax.explain import localise, named, shortcuts
+from cellcycle_jax.runs import passport_file
 from cellcycle_jax.scoring import intervals
 
 SCORE, SURROUNDINGS, BRIGHTNESS = ("score above chance", "reads the cell, not its surroundings",

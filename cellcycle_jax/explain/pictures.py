@@ -8,10 +8,11 @@ import re
 import numpy as np
 import pandas as pd
 
-from cellcycle_jax import files, run, schema
+from cellcycle_jax import files, schema
 from cellcycle_jax.dataset import crop_arrays
 from cellcycle_jax.explain import methods
 from cellcycle_jax.figures import gallery, style
+from cellcycle_jax.runs import trained_run
 
 RIGHT, DOUBTFUL = 6, 2  # rows of a gallery: sure and right, then wrong or least sure
 RESIDUALS = 12  # cells whose answer no measurement explains
@@ -92,7 +93,7 @@ def um_per_px(crops) -> float:
     return float(known[0]) if len(known) else math.nan
 
 
-def draw_residuals(network: run.Run, left: pd.DataFrame, path: pathlib.Path) -> None:
+def draw_residuals(network: trained_run.Run, left: pd.DataFrame, path: pathlib.Path) -> None:
     """Contact sheet of the validation cells whose answer the measurements explain least, with their Grad-CAM maps.
 
     Args:

@@ -18,8 +18,8 @@ from skimage.metrics import structural_similarity
 
 from cellcycle_jax.explain import methods
 from cellcycle_jax.explain.faithfulness import TIE, without_rounding
+from cellcycle_jax.runs.state import init_variables
 from cellcycle_jax.scoring import intervals
-from cellcycle_jax.state import init_variables
 
 _draw = jax.jit(init_variables, static_argnums=(0, 2))  # one program for all seeds
 THRESHOLD = 0.5  # maps of which the strength of the rank correlation is surely less have changed

@@ -3,16 +3,17 @@
 import numpy as np
 import pandas as pd
 
-from cellcycle_jax import run, schema
+from cellcycle_jax import schema
 from cellcycle_jax.dataset import crop_arrays
 from cellcycle_jax.explain import checks, methods, shortcuts
+from cellcycle_jax.runs import trained_run
 
 PER_CLASS = 500  # cells of each class, of training and validation, that are asked for shortcuts
 PER_FIELD = 48  # cells of a field from which its brightness is known
 BLOCK = 256  # cells in memory at a time where few numbers of many are wanted
 
 
-def asked_for_shortcuts(network: run.Run, per_class: int = PER_CLASS) -> dict:
+def asked_for_shortcuts(network: trained_run.Run, per_class: int = PER_CLASS) -> dict:
     """What the network reads in surroundings, in the brightness of the field and in the batch; see `shortcuts`.
 
     Cells of training and validation are asked, since a donor's class is unknown to the network in both.

@@ -13,12 +13,13 @@ import sys
 import jinja2
 import pandas as pd
 
-from cellcycle_jax import files, log, run_record, schema
+from cellcycle_jax import files, schema
 from cellcycle_jax.dataset import cell_table
 from cellcycle_jax.errors import StoredStateRefused
 from cellcycle_jax.figures import style
-from cellcycle_jax.passport_file import read_passport
 from cellcycle_jax.report import words
+from cellcycle_jax.runs import metric_log, run_record
+from cellcycle_jax.runs.passport_file import read_passport
 
 # What DATA/qc/*.png start with, in the order shown.
 QUALITY = ("outlines", "contact", "marker", "label", "illumination")
@@ -55,7 +56,7 @@ def write_report(workdir) -> pathlib.Path:
 
 def gather(run: pathlib.Path) -> dict:
     """Everything that the template shows; what is absent is None or empty."""
-    record, events = run_record.read(run), log.read(run)
+    record, events = run_record.read(run), metric_log.read(run)
     folder = pathlib.Path(record["data_dir"])
     tell_where = f"launch.py report --workdir={shlex.quote(str(run))} --data=DIR"
     if not (folder / "cells.parquet").is_file():

@@ -3,11 +3,12 @@
 import functools
 import math
 
-from cellcycle_jax import models, wandb_log
+from cellcycle_jax import models
 from cellcycle_jax.dataset import crop_arrays
 from cellcycle_jax.dataset.model_input import MASKS, SCALES
 from cellcycle_jax.devices import memory
 from cellcycle_jax.errors import UsageError
+from cellcycle_jax.runs import wandb_log
 
 MANY = 10**9
 DTYPES = ("float32", "bfloat16", "float64")

@@ -17,9 +17,10 @@ import shutil
 import jax
 import numpy as np
 
-from cellcycle_jax import files, manifest, stored_config
+from cellcycle_jax import files, stored_config
 from cellcycle_jax.devices import mesh
 from cellcycle_jax.errors import StoredStateRefused
+from cellcycle_jax.runs import checkpoint_manifest
 
 KEPT = 2  # steps kept, so that one is left if the newest is damaged
 TEMPORARY = ".orbax-checkpoint-tmp"  # in the name of each folder that orbax has not finished
@@ -49,7 +50,7 @@ def save(folder, step: int, state, best, progress: dict, facts: dict | None = No
     try:
         _write(folder / str(step), trees)
         if mesh.first_process():
-            manifest.write(folder, step, _kinds(trees), facts or {}, progress)
+            checkpoint_manifest.write(folder, step, _kinds(trees), facts or {}, progress)
     except Exception as error:
         if mesh.first_process():
             _sweep(folder)  # what is half written may be what fills the disk
@@ -58,7 +59,7 @@ def save(folder, step: int, state, best, progress: dict, facts: dict | None = No
             raise OSError(int(code[1]), os.strerror(int(code[1])), str(folder)) from error
         raise
     if mesh.first_process():
-        finished = manifest.steps(folder)
+        finished = checkpoint_manifest.steps(folder)
         kept = [done for done in finished if done <= step][:KEPT]
         for old in set(finished) - set(kept):
             _remove(folder, old)
@@ -72,7 +73,7 @@ def newest_step(folder) -> int | None:
         StoredStateRefused: there are finished steps, and all of them are damaged; or processes see different steps.
     """
     folder = pathlib.Path(folder).absolute()
-    whole, damaged = manifest.newest_whole(folder)
+    whole, damaged = checkpoint_manifest.newest_whole(folder)
     _require_agreement(folder, -2 if whole is None and damaged else -1 if whole is None else whole)
     for step, damage in damaged.items():
         logging.warning("checkpoint of step %d in %s is damaged (%s); looking for an older one", step, folder, damage)
@@ -88,7 +89,7 @@ def verified_step(folder) -> int | None:
         StoredStateRefused: it is damaged. An older one would be read without a word of what is lost.
     """
     folder = pathlib.Path(folder).absolute()
-    whole, damaged = manifest.newest_whole(folder)
+    whole, damaged = checkpoint_manifest.newest_whole(folder)
     if damaged and whole is None:
         raise _all_damaged(folder, damaged)
     if damaged:
@@ -115,15 +116,15 @@ def restore(folder, step: int, state, best, facts: dict | None = None):
         StoredStateRefused: the step is damaged, or was saved with other facts, names, shapes or dtypes.
     """
     folder = pathlib.Path(folder).absolute()
-    damage = manifest.damage(folder, step)
+    damage = checkpoint_manifest.damage(folder, step)
     if damage:
         raise StoredStateRefused(f"{folder}: the checkpoint of step {step} is damaged ({damage})")
-    stored, where = manifest.read(folder, step), f"{folder}/{step}"
+    stored, where = checkpoint_manifest.read(folder, step), f"{folder}/{step}"
     if facts is not None:
-        manifest.compare(where, stored_config.flat(stored["facts"]), stored_config.flat(files.plain(facts)))
+        checkpoint_manifest.compare(where, stored_config.flat(stored["facts"]), stored_config.flat(files.plain(facts)))
     wanted = {name: tree for name, tree in (("state", state), ("best", best)) if tree is not None}
     kinds = {name: tuple(kind) for name, kind in stored["arrays"].items() if name.split("/")[0] in wanted}
-    manifest.compare(where, kinds, _kinds(wanted))
+    checkpoint_manifest.compare(where, kinds, _kinds(wanted))
     # Numpy leaves ask for numpy arrays; jax ones would ask for the devices that the step was saved on.
     found = _read(folder / str(step), jax.tree.map(lambda leaf: np.empty(leaf.shape, leaf.dtype), wanted))
     return found.get("state"), found.get("best"), stored["progress"]
@@ -164,19 +165,19 @@ def _read(path, wanted):
 
 def _sweep(folder):
     """Remove what a save that was killed has left: unfinished folders, and steps that have no manifest."""
-    finished = manifest.steps(folder)
+    finished = checkpoint_manifest.steps(folder)
     for path in sorted(folder.iterdir()) if folder.is_dir() else ():
         unfinished = path.name.isdecimal() and int(path.name) not in finished
         if path.is_dir() and (unfinished or TEMPORARY in path.name):
             logging.warning("%s: left by a save that did not finish; removed", path)
             shutil.rmtree(path)
-        elif path.name.startswith(f".{manifest.PREFIX}"):
+        elif path.name.startswith(f".{checkpoint_manifest.PREFIX}"):
             path.unlink()
 
 
 def _remove(folder, step):
     """Remove a step, its manifest first: a kill in between leaves a step that was never finished, not a damaged one."""
-    manifest.path_of(folder, step).unlink(missing_ok=True)
+    checkpoint_manifest.path_of(folder, step).unlink(missing_ok=True)
     if (folder / str(step)).is_dir():
         shutil.rmtree(folder / str(step))
 

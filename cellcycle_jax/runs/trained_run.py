@@ -9,10 +9,11 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from cellcycle_jax import checkpoint, manifest, models, run_record, state
+from cellcycle_jax import models
 from cellcycle_jax.dataset import crop_arrays, model_input
 from cellcycle_jax.devices import mesh
 from cellcycle_jax.errors import StoredStateRefused
+from cellcycle_jax.runs import checkpoint, checkpoint_manifest, run_record, state
 
 BATCH = 64  # cells on the device at a time
 
@@ -101,7 +102,9 @@ def how_far(workdir) -> tuple[int, str]:
     """
     folder = pathlib.Path(workdir).absolute() / "checkpoints"
     step = checkpoint.newest_step(folder)
-    return (0, "") if step is None else (step, manifest.read(folder, step)["progress"]["members"][0]["stopped"])
+    return (
+        (0, "") if step is None else (step, checkpoint_manifest.read(folder, step)["progress"]["members"][0]["stopped"])
+    )
 
 
 def predict(model, variables, inputs, crops: crop_arrays.Crops, batch: int = BATCH, embeddings: bool = True):

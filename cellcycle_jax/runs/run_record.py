@@ -11,9 +11,9 @@ import pathlib
 from ml_collections import ConfigDict
 
 from cellcycle_jax import files, stored_config
-from cellcycle_jax.allowed import check_config
 from cellcycle_jax.dataset import crop_arrays
 from cellcycle_jax.errors import StoredStateRefused, UsageError
+from cellcycle_jax.runs.config_checks import check_config
 
 CONFIG = "config.json"  # of a run
 COHORT = "cohort.json"  # of several that are trained as one program
