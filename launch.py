@@ -98,7 +98,7 @@ def prepare(arguments):
 def train(arguments):
     """Train a model on a data set; run again to go on after an interruption."""
     from cellcycle_jax.devices import mesh, runtime
-    from cellcycle_jax.loop import train as run
+    from cellcycle_jax.training.loop import train as run
 
     runtime.prepare()
     mesh.start(arguments.require_accelerator, arguments.coordinator, arguments.processes, arguments.process)

@@ -18,13 +18,14 @@ import pandas as pd
 from scipy import stats
 from tqdm import tqdm
 
-from cellcycle_jax import families, files, loop, ranking, schema, separation
+from cellcycle_jax import families, files, ranking, schema, separation
 from cellcycle_jax.dataset import cell_table as tables
 from cellcycle_jax.dataset import crop_arrays
 from cellcycle_jax.devices import runtime
 from cellcycle_jax.explain import checks, contrast, localise, methods, shortcut_checks, shortcuts
 from cellcycle_jax.runs import trained_run
 from cellcycle_jax.scoring import metrics
+from cellcycle_jax.training import loop
 from configs import base
 from experiments import planted
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from cellcycle_jax.augment import MATRIX_BITS, PIXEL_BITS, augment, random_affine, warp
+from cellcycle_jax.training.augment import MATRIX_BITS, PIXEL_BITS, augment, random_affine, warp
 
 OFF = {"flip": False, "rotate_deg": 0.0, "shift": 0.0, "scale": 0.0, "intensity": 0.0, "channels": (0, 1, 2),
        "stored": 3}

@@ -5,10 +5,11 @@ import jax
 import numpy as np
 import pytest
 
-from cellcycle_jax import cohort, loop, models, optim
+from cellcycle_jax import models
 from cellcycle_jax.errors import InputRefused, NonFiniteLoss, UsageError
 from cellcycle_jax.models.pooling import space_to_depth2
 from cellcycle_jax.runs import checkpoint, state, trained_run
+from cellcycle_jax.training import cohort, loop, optimizers
 from tests import tiny, train_process
 from tests.train_process import config, content, scores
 
@@ -114,7 +115,7 @@ class ChannelsLast(nn.Module):
 
 def start(model):
     members = [member("both", ("DNA", "Golgi")), member("dna")]
-    return cohort.make_start(model, optim.make_optimizer("adamw", "constant", 1, 1.0, 0.0), members,
+    return cohort.make_start(model, optimizers.make_optimizer("adamw", "constant", 1, 1.0, 0.0), members,
                              ("DNA", "Golgi"), 4)
 
 
@@ -225,7 +226,7 @@ class FixedDropout(nn.Module):
 
 def test_dropout_that_is_not_the_configs_alone_may_not_differ():
     members = [member("a", ("DNA", "Golgi")), member("b", ("DNA", "Golgi"), **{"model.dropout": 0.5})]
-    adam = optim.make_optimizer("adamw", "constant", 1, 1.0, 0.0)
+    adam = optimizers.make_optimizer("adamw", "constant", 1, 1.0, 0.0)
     cohort.make_start(models.build("resnet", 2, 4, 1, 0.3), adam, members, ("DNA", "Golgi"), 16)
     with pytest.raises(UsageError, match=r"FixedDropout drops \[0.15\] where the config says 0.3; .*one by one"):
         cohort.make_start(FixedDropout(), adam, members, ("DNA", "Golgi"), 4)

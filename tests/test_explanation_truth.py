@@ -3,11 +3,11 @@ import dataclasses
 import numpy as np
 import pytest
 
-from cellcycle_jax import loop
 from cellcycle_jax.dataset import crop_arrays
 from cellcycle_jax.explain import methods
 from cellcycle_jax.families import families
 from cellcycle_jax.schema import Compartment as C
+from cellcycle_jax.training import loop
 from experiments import explanation_truth as study
 from experiments import planted
 from tests import tiny

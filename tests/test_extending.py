@@ -12,13 +12,14 @@ import tifffile
 from scipy import ndimage
 from skimage.draw import disk
 
-from cellcycle_jax import explain, families, loop, models, schema, sweep_plan
+from cellcycle_jax import explain, families, models, schema, sweep_plan
 from cellcycle_jax.dataset import crop_arrays
 from cellcycle_jax.devices import runtime
 from cellcycle_jax.explain import methods
 from cellcycle_jax.explain.maps import class_maps
 from cellcycle_jax.explain.taps import resolve_tap, tap_names
 from cellcycle_jax.runs import metric_log, trained_run
+from cellcycle_jax.training import loop
 from configs import base
 from configs.load import load, load_study
 from data_prep import allowed, build, gather, measure

@@ -4,10 +4,10 @@ import jax
 import numpy as np
 import pytest
 
-from cellcycle_jax import assembly, feed, loop, steps
 from cellcycle_jax.dataset import crop_arrays
 from cellcycle_jax.devices import mesh, model_sharding
 from cellcycle_jax.errors import StoredStateRefused, UsageError
+from cellcycle_jax.training import batches, loop, setup, train_step
 from tests import tiny
 from tests.train_process import config
 
@@ -33,12 +33,12 @@ def layout(members=1, devices=1):
     (1, 4, range(10), 4), (2, 4, range(10), 4), (1, 7, [8, 1, 3, 9, 2], 7), (2, 7, [8, 1, 3, 9, 2], 8)])
 def test_streamed_batches_are_those_of_the_order(crops, first, devices, batch, rows, size):
     """Also begun later, from some of the cells, and where an epoch ends within a batch; filled up with the first."""
-    order, rows = feed.Order(3, np.array(rows, np.int32)), np.array(rows)
-    cells = feed.Streamed(crops, order, batch, layout(devices=devices), first, 12)
+    order, rows = batches.Order(3, np.array(rows, np.int32)), np.array(rows)
+    cells = batches.Streamed(crops, order, batch, layout(devices=devices), first, 12)
     done = first
     for count in (1, 4, 2):
         _, arrays = cells.take(done, count)
-        wanted = rows[steps.batch_indices(3, done, len(rows), batch, count)]
+        wanted = rows[train_step.batch_indices(3, done, len(rows), batch, count)]
         wanted = np.concatenate([wanted, wanted[:, : size - batch]], axis=1)
         assert arrays["label"].shape == (cells.most, size) and len(arrays["label"].sharding.device_set) == devices
         np.testing.assert_array_equal(arrays["label"][:count], wanted)
@@ -48,8 +48,8 @@ def test_streamed_batches_are_those_of_the_order(crops, first, devices, batch, r
 
 
 def test_resident_batches_are_those_of_the_orders(crops):
-    orders = [feed.Order(seed, np.arange(10, dtype=np.int32)[::step]) for seed, step in ((0, 1), (1, 2))]
-    index, arrays = feed.Resident(crops, orders, 4, layout(2)).take(6, 3)
+    orders = [batches.Order(seed, np.arange(10, dtype=np.int32)[::step]) for seed, step in ((0, 1), (1, 2))]
+    index, arrays = batches.Resident(crops, orders, 4, layout(2)).take(6, 3)
     for row, order in zip(np.asarray(index), orders, strict=True):
         np.testing.assert_array_equal(row[:3], order.batches(6, 3, 4))
     np.testing.assert_array_equal(arrays["image"], crops.image)
@@ -63,7 +63,7 @@ def test_every_cell_is_scored_once_and_in_order(crops, resident, devices, batch,
         assert index.shape == (size,) and len(index.sharding.device_set) == devices
         return jax.numpy.stack([arrays["label"][index], arrays["image"][index].sum((1, 2, 3))], -1)[None] + variables
 
-    logits = feed.Scored(crops, batch, layout(devices=devices), resident).logits(predict, 1, np.ones((1, 2), bool))
+    logits = batches.Scored(crops, batch, layout(devices=devices), resident).logits(predict, 1, np.ones((1, 2), bool))
     wanted = np.stack([crops.label, crops.image.sum((1, 2, 3))], -1) + 1
     np.testing.assert_array_equal(logits, wanted[None])
 
@@ -77,13 +77,13 @@ def damage(folder):
 
 
 def test_a_record_that_is_damaged_while_training_reads_it_is_told_in_one_line(tmp_path, monkeypatch, own_cache):
-    def load(*given, load=assembly.load):
+    def load(*given, load=setup.load):
         found = load(*given)
         damage(folder)
         return found
 
     folder = tiny.write_data(tmp_path / "data", train=128, size=32)
-    monkeypatch.setattr(assembly, "load", load)
+    monkeypatch.setattr(setup, "load", load)
     with pytest.raises(StoredStateRefused, match=r"split 'train' cannot be read \(.*launch.py prepare") as refused:
         loop.train(config(**{"data.placement": "disk"}), folder, tmp_path / "run")
     assert refused.value.exit_code == 5 and "\n" not in str(refused.value)

@@ -167,7 +167,7 @@ def test_what_the_disk_refuses_is_one_line_and_anything_else_stays_a_bug(capsys,
 
 
 def test_a_file_in_the_place_of_the_run_folder_is_refused_before_any_compute(capsys, tmp_path, monkeypatch):
-    from cellcycle_jax import loop
+    from cellcycle_jax.training import loop
 
     monkeypatch.setattr(loop, "_train", lambda *_: pytest.fail("computed"))
     (tmp_path / "file").write_text("mine")

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from cellcycle_jax import discover, evaluate, feed, loop, steps
+from cellcycle_jax import discover, evaluate
 from cellcycle_jax.dataset import crop_arrays
 from cellcycle_jax.errors import (
     EXIT_PREEMPTED,
@@ -17,6 +17,7 @@ from cellcycle_jax.errors import (
     UsageError,
 )
 from cellcycle_jax.runs import checkpoint, metric_log, trained_run
+from cellcycle_jax.training import batches, loop, train_step
 from configs import base
 from tests import tiny
 
@@ -50,7 +51,7 @@ def scores(workdir):
 
 def interrupt(monkeypatch, at):
     """Dispatch steps one by one, and send SIGTERM to this process when the batch of step `at` is drawn."""
-    drawn = steps.batch_indices
+    drawn = train_step.batch_indices
 
     def draw(seed, step, n, batch, count):
         assert count == 1
@@ -58,7 +59,7 @@ def interrupt(monkeypatch, at):
             os.kill(os.getpid(), signal.SIGTERM)
         return drawn(seed, step, n, batch, count)
 
-    monkeypatch.setattr(steps, "batch_indices", draw)
+    monkeypatch.setattr(train_step, "batch_indices", draw)
     monkeypatch.setattr(loop, "DISPATCH_SECONDS", 0.0)
 
 
@@ -141,7 +142,7 @@ def test_memory_that_does_not_suffice_is_told_with_what_to_do(folder, tmp_path, 
     def ask_for_too_much(self, step, count):
         return jnp.zeros(1 << 47).block_until_ready()
 
-    monkeypatch.setattr(feed.Resident, "take", ask_for_too_much)
+    monkeypatch.setattr(batches.Resident, "take", ask_for_too_much)
     with pytest.raises(ResourceMissing, match="562949953421312 bytes.*train.batch_size=8.*data.placement=host"):
         loop.train(config(), folder, tmp_path)
 

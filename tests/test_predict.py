@@ -6,10 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cellcycle_jax import alarms, crop_file, files, loop, predict, predictor, schema
+from cellcycle_jax import alarms, crop_file, files, predict, predictor, schema
 from cellcycle_jax.dataset import crop_arrays
 from cellcycle_jax.errors import InputRefused, StoredStateRefused
 from cellcycle_jax.runs.trained_run import BATCH
+from cellcycle_jax.training import loop
 from configs import base
 from tests import tiny
 from tests.test_predictor import freeze, tiny_run, tiny_table

@@ -7,10 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cellcycle_jax import feed, files, loop, predictor, schema
+from cellcycle_jax import files, predictor, schema
 from cellcycle_jax.dataset import cell_table, crop_arrays, tfds_reader
 from cellcycle_jax.errors import InputRefused, StoredStateRefused, UsageError
 from cellcycle_jax.runs.trained_run import load_run
+from cellcycle_jax.training import batches, loop
 from configs import base
 from tests import tiny
 
@@ -83,7 +84,7 @@ def test_what_is_read_back_says_the_same_to_the_last_bit(run):
 def test_crops_that_would_fill_the_memory_stay_on_disk_and_give_the_same_to_the_last_bit(run, tmp_path, monkeypatch):
     trained, loaded = load_run(run), predictor.load_predictor(run)
     whole = predictor.crops_of(trained, "validation")
-    monkeypatch.setattr(feed, "free_memory", lambda: (0, 0))
+    monkeypatch.setattr(batches, "free_memory", lambda: (0, 0))
     with pytest.raises(UsageError, match="locked"):
         predictor.crops_of(trained, "test")
     stored = {split: predictor.crops_of(trained, split, final=True) for split in schema.SPLITS}

@@ -9,8 +9,8 @@ import time
 
 import pytest
 
-from cellcycle_jax import loop, preemption
 from cellcycle_jax.runs import checkpoint
+from cellcycle_jax.training import loop, preemption
 from tests import tiny
 from tests.train_process import ROOT, content, free_port, launch, scores
 

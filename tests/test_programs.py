@@ -4,10 +4,11 @@ import jax
 import numpy as np
 import pytest
 
-from cellcycle_jax import augment, feed, models, optim, programs, steps
+from cellcycle_jax import models
 from cellcycle_jax.dataset import crop_arrays, model_input
 from cellcycle_jax.devices import mesh, model_sharding
 from cellcycle_jax.runs import state
+from cellcycle_jax.training import augment, batches, compiled_steps, optimizers, train_step
 from tests import tiny
 
 AUGMENT = {"flip": True, "rotate_deg": 20.0, "shift": 0.05, "scale": 0.0, "intensity": 0.1}
@@ -17,10 +18,10 @@ SEEDS = (0, 1, 2)
 def step_of(name="nagao2020", augmentation=True, dropout=0.3):
     """A model, what it sees, the step of one model, and its start by seed."""
     model = models.build(name, 2, 4, 1, dropout)
-    optimizer = functools.partial(optim.make_optimizer, "adamw", "constant", 100)
+    optimizer = functools.partial(optimizers.make_optimizer, "adamw", "constant", 100)
     inputs = functools.partial(model_input.model_inputs, channels=(0, 1), mask="none", scale="reference")
     change = functools.partial(augment.augment, channels=(0, 1), stored=3, **AUGMENT)
-    step = steps.make_train_step(model, optimizer, inputs, change if augmentation else lambda key, image: image)
+    step = train_step.make_train_step(model, optimizer, inputs, change if augmentation else lambda key, image: image)
     return model, inputs, step, state.make_create(model, optimizer(1.0, 0.0), (16, 16, 2))
 
 
@@ -36,7 +37,7 @@ def index_of(seeds, first, count, batch=8, most=5):
     """Rows i32 [R, most, batch] of `count` steps from `first` on."""
     index = np.zeros((len(seeds), most, batch), np.int32)
     for row, seed in zip(index, seeds, strict=True):
-        row[:count] = steps.batch_indices(seed, first, 16, batch, count)
+        row[:count] = train_step.batch_indices(seed, first, 16, batch, count)
     return index
 
 
@@ -58,7 +59,7 @@ def run(program, parts, seeds, counts, arrays=None, batch=8, valid=None, dropout
 @pytest.mark.parametrize("by_host", [True, False])
 def test_dispatches_of_any_length_give_the_same_bits(by_host):
     parts = step_of("resnet")
-    program = programs.make_train_program(parts[2], layout(1, by_host))
+    program = compiled_steps.make_train_program(parts[2], layout(1, by_host))
     for other in ([5, 1], [1, 1, 1, 1, 1, 1], [2, 4]):
         (whole, sums), (pieces, many) = run(program, parts, [0], [3, 3]), run(program, parts, [0], other)
         for a, b in zip(jax.tree.leaves(whole), jax.tree.leaves(pieces), strict=True):
@@ -69,7 +70,7 @@ def test_dispatches_of_any_length_give_the_same_bits(by_host):
 
 def test_what_fills_up_a_batch_does_not_count():
     parts = step_of(augmentation=False, dropout=0.0)
-    program = programs.make_train_program(parts[2], layout(1))
+    program = compiled_steps.make_train_program(parts[2], layout(1))
     whole, (sums,) = run(program, parts, [0], [1], batch=8, dropout=0.0)
     _, _, _, create = parts
     index = mesh.fill_up(index_of([0], 0, 1), 12)
@@ -84,8 +85,8 @@ def test_what_fills_up_a_batch_does_not_count():
 @pytest.mark.parametrize("by_host, name", [(True, "nagao2020"), (False, "nagao2020"), (False, "resnet")])
 def test_models_side_by_side_are_the_models_alone(by_host, name):
     parts = step_of(name)
-    together, sums = run(programs.make_train_program(parts[2], layout(len(SEEDS), by_host)), parts, SEEDS, [3])
-    one = programs.make_train_program(parts[2], layout(1))
+    together, sums = run(compiled_steps.make_train_program(parts[2], layout(len(SEEDS), by_host)), parts, SEEDS, [3])
+    one = compiled_steps.make_train_program(parts[2], layout(1))
     for r, seed in enumerate(SEEDS):
         alone, own = run(one, parts, [seed], [3])
         np.testing.assert_allclose(sums[0]["loss"][r], own[0]["loss"][0], rtol=1e-4)
@@ -97,7 +98,7 @@ def test_models_side_by_side_are_the_models_alone(by_host, name):
 @pytest.mark.parametrize("by_host", [True, False])
 def test_a_model_that_has_stopped_stays_as_it_is(by_host):
     parts = step_of("resnet")
-    program = programs.make_train_program(parts[2], layout(2, by_host))
+    program = compiled_steps.make_train_program(parts[2], layout(2, by_host))
     start = state.stack([jax.device_get(parts[3](seed)) for seed in (0, 1)])
     now, sums = program(state.stack([traits(0), traits(1)]), jax.tree.map(np.copy, start), index_of((0, 1), 0, 3),
                         np.int32([0, 3]), crop_arrays.arrays_of(tiny.crops(16)), np.ones(8, np.float32))
@@ -111,21 +112,21 @@ def test_a_model_that_has_stopped_stays_as_it_is(by_host):
 def test_dropout_is_a_number_of_the_program():
     """A model built with another rate drops what its traits say, as flax's own layer of that rate does."""
     built, own = step_of(dropout=0.9), step_of(dropout=0.5)
-    found = [run(programs.make_train_program(parts[2], layout(1)), parts, [0], [4], dropout=0.5)[0]
+    found = [run(compiled_steps.make_train_program(parts[2], layout(1)), parts, [0], [4], dropout=0.5)[0]
              for parts in (built, own)]
     for a, b in zip(*map(jax.tree.leaves, found), strict=True):
         np.testing.assert_array_equal(a, b)
-    none = run(programs.make_train_program(own[2], layout(1)), own, [0], [4], dropout=0.0)[0]
+    none = run(compiled_steps.make_train_program(own[2], layout(1)), own, [0], [4], dropout=0.0)[0]
     assert any((a != b).any() for a, b in zip(jax.tree.leaves(none), jax.tree.leaves(found[0]), strict=True))
 
 
 def test_training_learns_the_tiny_classes():
     model, inputs, step, _ = parts = step_of("resnet")
     crops = tiny.crops(16)
-    now, _ = run(programs.make_train_program(step, layout(1)), parts, [0], [5] * 12)
-    predict = programs.make_predict_program(model, inputs, layout(1))
+    now, _ = run(compiled_steps.make_train_program(step, layout(1)), parts, [0], [5] * 12)
+    predict = compiled_steps.make_predict_program(model, inputs, layout(1))
     for resident in (True, False):
-        logits = feed.Scored(crops, 5, layout(1), resident).logits(predict, now.variables, np.ones((1, 2), bool))
+        logits = batches.Scored(crops, 5, layout(1), resident).logits(predict, now.variables, np.ones((1, 2), bool))
         assert logits.shape == (1, 16, 2) and (logits[0].argmax(1) == crops.label).all()
     assert now.step.tolist() == [60]
 
@@ -133,9 +134,9 @@ def test_training_learns_the_tiny_classes():
 def test_a_loss_that_is_not_finite_shows_at_its_step():
     parts = step_of()
     arrays = crop_arrays.arrays_of(tiny.crops(16))
-    rows = steps.batch_indices(0, 0, 16, 1, 4).ravel()
+    rows = train_step.batch_indices(0, 0, 16, 1, 4).ravel()
     arrays["image_scale"] = np.where(np.arange(16)[:, None] == rows[2], np.inf, arrays["image_scale"])
-    program = programs.make_train_program(parts[2], layout(1))
+    program = compiled_steps.make_train_program(parts[2], layout(1))
     _, (sums,) = run(program, parts, [0], [4], arrays, batch=1)
     assert np.isfinite(sums["loss"][0]).tolist() == [True, True, False, False, True]
 
@@ -149,7 +150,7 @@ def test_the_program_lowers_for_accelerators(platform, count):
         return {name: a[rows] for name, a in arrays.items()}
 
     chosen = layout(count, by_host=False)
-    program = programs.loop_program(step, cells_of, chosen, mesh.whole(chosen.mesh))
+    program = compiled_steps.loop_program(step, cells_of, chosen, mesh.whole(chosen.mesh))
     given = (state.stack([traits()] * count), state.stack([create(0)] * count), np.zeros((count, 5, 8), np.int32),
              np.ones(count, np.int32), crop_arrays.arrays_of(tiny.crops(16)), np.ones(8, np.float32))
     shapes = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype), given)

@@ -10,10 +10,11 @@ import pandas as pd
 import pytest
 
 import launch
-from cellcycle_jax import feed, files, loop, steps, sweep, sweep_plan, sweep_scores
+from cellcycle_jax import files, sweep, sweep_plan, sweep_scores
 from cellcycle_jax.dataset import crop_arrays, tfds_reader  # fmt: skip
 from cellcycle_jax.errors import EXIT_PREEMPTED
 from cellcycle_jax.runs import checkpoint, metric_log, trained_run
+from cellcycle_jax.training import batches, loop, train_step
 from configs.load import load_study
 from tests.studies import command, write_study
 
@@ -110,14 +111,14 @@ def test_another_study_or_data_set_is_refused(done, study_path, study_data, tmp_
 
 def interrupt(monkeypatch, at):
     """Dispatch steps one by one, and send SIGTERM to this process when the first batch of step `at` is drawn."""
-    drawn, sent = steps.batch_indices, []
+    drawn, sent = train_step.batch_indices, []
 
     def draw(seed, step, n, batch, count):
         if step == at and not sent:
             sent.append(os.kill(os.getpid(), signal.SIGTERM))
         return drawn(seed, step, n, batch, count)
 
-    monkeypatch.setattr(steps, "batch_indices", draw)
+    monkeypatch.setattr(train_step, "batch_indices", draw)
     monkeypatch.setattr(loop, "DISPATCH_SECONDS", 0.0)
 
 
@@ -179,7 +180,7 @@ def test_the_test_split_is_opened_by_final_alone(done, study_path, study_data, t
 def test_pixels_that_do_not_fit_are_read_batch_by_batch(done, study_path, study_data, monkeypatch):
     plan = sweep_plan.make_plan(load_study(study_path), study_data, done)
     read, _ = sweep_scores.predict(plan, plan.members[:2], "validation")
-    monkeypatch.setattr(feed, "free_memory", lambda: (0.0, 0.0))
+    monkeypatch.setattr(batches, "free_memory", lambda: (0.0, 0.0))
     left, _ = sweep_scores.predict(plan, plan.members[:2], "validation")
     assert isinstance(read.crops.image, np.ndarray) and isinstance(left.crops.image, tfds_reader.StoredPixels)
     jax.tree.map(np.testing.assert_array_equal, left.probs, read.probs)

@@ -4,7 +4,8 @@ import pandas as pd
 import pytest
 
 import launch
-from cellcycle_jax import files, loop
+from cellcycle_jax import files
+from cellcycle_jax.training import loop
 from tests.studies import command, write_study
 
 pytestmark = pytest.mark.usefixtures("own_cache")

@@ -97,7 +97,7 @@ def scores(workdir) -> list[dict]:
 
 def stop_at(step):
     """Dispatch steps one by one, and send SIGTERM to this process once `step` are done."""
-    from cellcycle_jax import loop
+    from cellcycle_jax.training import loop
 
     until_next = loop._until_next
 
@@ -111,8 +111,8 @@ def stop_at(step):
 
 def main(asked):
     """Do the jobs of a list."""
-    from cellcycle_jax import loop
     from cellcycle_jax.devices import memory, mesh, model_sharding, runtime
+    from cellcycle_jax.training import loop
 
     runtime.enable_compile_cache()
     mesh.start(**asked["mesh"])

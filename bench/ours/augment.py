@@ -10,7 +10,7 @@ import jax
 from bench.ours.networks import about
 from bench.ours.training import AUGMENTED
 from bench.protocol import NETWORKS, serve
-from cellcycle_jax.augment import augment
+from cellcycle_jax.training.augment import augment
 
 
 def main():

@@ -19,9 +19,9 @@ import tensorflow_datasets as tfds
 
 from bench.ours.networks import about, inputs_of
 from bench.protocol import NETWORKS, serve, worker_parser
-from cellcycle_jax import feed, steps
 from cellcycle_jax.dataset import crop_arrays, model_input
 from cellcycle_jax.devices import mesh, model_sharding, runtime
+from cellcycle_jax.training import batches, train_step
 
 # Each reader is `(first, units)` -> arrays on the device, a unit at a time, and the number of batches in a unit.
 
@@ -38,13 +38,13 @@ def on_device(crops, batch, prepared):
             return cells
         return model_input.seen(inputs, cells), cells["label"]
 
-    return one_by_one(lambda number: gather(arrays, steps.batch_indices(0, number, len(crops), batch)[0])), 1
+    return one_by_one(lambda number: gather(arrays, train_step.batch_indices(0, number, len(crops), batch)[0])), 1
 
 
 def from_host(crops, batch):
     """Rows of arrays in the computer's memory, or of the files where `crops` has left the pixels there."""
     def read(number):
-        rows = steps.batch_indices(0, number, len(crops), batch)[0]
+        rows = train_step.batch_indices(0, number, len(crops), batch)[0]
         return jax.device_put(crop_arrays.arrays_of(crop_arrays.take(crops, rows)))
 
     return one_by_one(read), 1
@@ -60,8 +60,10 @@ def through_grain(crops, batch):
 
     Each call begins and ends a stream of its own: none makes batches while others are being timed.
     """
-    order = feed.Order(0, np.arange(len(crops), dtype=np.int32))
-    stream_of = functools.partial(feed.Streamed, crops, order, batch, model_sharding.choose_layout(1, mesh.make_mesh()))
+    order = batches.Order(0, np.arange(len(crops), dtype=np.int32))
+    stream_of = functools.partial(
+        batches.Streamed, crops, order, batch, model_sharding.choose_layout(1, mesh.make_mesh())
+    )
     with contextlib.closing(stream_of(0, 1)) as stream:
         most = stream.most
 

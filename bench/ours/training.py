@@ -8,9 +8,9 @@ import numpy as np
 
 from bench.ours.networks import build, inputs_of, made_crops
 from bench.protocol import CLASSES, DROPOUT, LEARNING_RATE, NETWORKS
-from cellcycle_jax import augment, feed, optim, programs, steps
 from cellcycle_jax.devices import mesh, model_sharding
 from cellcycle_jax.runs import state
+from cellcycle_jax.training import augment, batches, compiled_steps, optimizers, train_step
 
 AUGMENTED = {"flip": True, "rotate_deg": 20.0, "shift": 0.1, "scale": 0.0, "intensity": 0.0}
 UNCHANGED = {"flip": False, "rotate_deg": 0.0, "shift": 0.0, "scale": 0.0, "intensity": 0.0}
@@ -49,16 +49,16 @@ class Training:
         self._layout = layout = model_sharding.choose_layout(setup.members, mesh.make_mesh(), setup.by_host)
         self._crops = made_crops(NETWORKS[setup.name], CELLS) if crops is None else crops
         rows = np.arange(len(self._crops), dtype=np.int32)
-        self._orders = [feed.Order(seed, rows) for seed in range(layout.models)]
+        self._orders = [batches.Order(seed, rows) for seed in range(layout.models)]
         self._program, self._traits, self.state = _assembled(setup, layout)
         size = layout.batch_size(setup.batch)
         self._valid = mesh.put((np.arange(size) < setup.batch).astype(np.float32), layout.rows())
-        self._resident = setup.resident and feed.Resident(self._crops, self._orders, setup.batch, layout)
+        self._resident = setup.resident and batches.Resident(self._crops, self._orders, setup.batch, layout)
 
     def run(self, number: int) -> np.ndarray:
         """Do so many steps and wait for the devices; the mean loss of each step, f32 [setup.members, number]."""
         models, found, end = self._layout.models, [], self._done + number
-        cells = self._resident or feed.Streamed(self._crops, self._orders[0], self._setup.batch, self._layout,
+        cells = self._resident or batches.Streamed(self._crops, self._orders[0], self._setup.batch, self._layout,
                                                 self._done, end)
         while self._done < end:
             count = min(end - self._done, cells.most)
@@ -77,11 +77,11 @@ class Training:
 def _assembled(setup, layout):
     """The program, the traits of all models, and their state before the first step."""
     network, model = NETWORKS[setup.name], build(setup.name, setup.dtype)
-    optimizer = functools.partial(optim.make_optimizer, "rmsprop", "constant", 1)
+    optimizer = functools.partial(optimizers.make_optimizer, "rmsprop", "constant", 1)
     changes = functools.partial(augment.augment, channels=tuple(range(network.channels)), stored=network.channels,
                                 **(AUGMENTED if setup.augmented else UNCHANGED))
-    step = steps.make_train_step(model, optimizer, inputs_of(network), changes)
-    program = programs.make_train_program(step, layout, streamed=not setup.resident)
+    step = train_step.make_train_step(model, optimizer, inputs_of(network), changes)
+    program = compiled_steps.make_train_program(step, layout, streamed=not setup.resident)
     create = state.make_create(model, optimizer(setup.learning_rate, 0.0),
                                (network.size, network.size, network.channels))
     traits = state.stack([

@@ -1,8 +1,8 @@
 """Checkpoints of a run: what to continue from and the best weights so far, in one step folder, checked by SHA-256.
 
 The only file that touches orbax. Orbax makes a step appear whole or not at all, but restores flipped bytes silently, so
-a manifest (manifest.py) is written after it. A step without one was never finished; a step that differs from it in any
-byte, or by a file more or less, is damaged and never used.
+a manifest (checkpoint_manifest.py) is written after it. A step without one was never finished; a step that differs from
+it in any byte, or by a file more or less, is damaged and never used.
 
 With several processes all of them call `save`, `newest_step` and `restore`, on one folder that all see; the first one
 writes and removes, the others wait for it.

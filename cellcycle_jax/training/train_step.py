@@ -70,7 +70,7 @@ def weighted_loss(logits, label, valid, weights):
 
 
 def make_train_step(model, optimizer, inputs, augmentation):
-    """One step of one model, to be put into a program by `programs.make_train_program`.
+    """One step of one model, to be put into a program by `compiled_steps.make_train_program`.
 
     Args:
         model: Flax module, `(image, train) -> (logits, taps)`.

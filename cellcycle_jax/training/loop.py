@@ -13,13 +13,14 @@ import jax
 import numpy as np
 import tqdm
 
-from cellcycle_jax import assembly, cohort, files, locks, preemption, progress, schema
+from cellcycle_jax import files, locks, schema
 from cellcycle_jax.command_line import interruption
 from cellcycle_jax.devices import mesh
 from cellcycle_jax.errors import EXIT_PREEMPTED, NonFiniteLoss, ResourceMissing, UsageError
 from cellcycle_jax.runs import checkpoint, metric_log, run_record, state, trained_run
 from cellcycle_jax.runs.config_checks import check_config
 from cellcycle_jax.runs.wandb_log import Wandb
+from cellcycle_jax.training import cohort, early_stopping, preemption, setup
 
 DISPATCH_SECONDS = 1.0  # how long the devices work before the loop looks up, e.g. for a signal
 
@@ -87,13 +88,13 @@ def _train(configs, data_dir, workdir, folders):
         if folders:
             _write_runs(parts, records, now, best, reached, workdir, folders)
     return {member.name: own["diverged_step"] for member, own in zip(parts.members, reached["members"], strict=True)
-            if own["stopped"] == progress.DIVERGED}
+            if own["stopped"] == early_stopping.DIVERGED}
 
 
 def _prepare(configs, data_dir, workdir, alone):
     """What the loop runs, the record of each run, and that of the folder, which it claims."""
-    placement, splits = assembly.load(next(iter(configs.values())), data_dir, len(configs))
-    assembly.refuse_unknown_tap(configs, splits[0])
+    placement, splits = setup.load(next(iter(configs.values())), data_dir, len(configs))
+    setup.refuse_unknown_tap(configs, splits[0])
     members = [cohort.make_member(name, config, *splits) for name, config in configs.items()]
     records = [run_record.describe(member.config, data_dir, splits[0]) for member in members]
     record = records[0] if alone else run_record.describe_cohort(dict(zip(configs, records, strict=True)))
@@ -105,7 +106,7 @@ def _prepare(configs, data_dir, workdir, alone):
         files.write_json(workdir / "env.json", environment)
         _say(environment, members, placement)
         _say_what_is_learnt(records, splits)
-    return assembly.assemble(members, splits, placement), records, record
+    return setup.assemble(members, splits, placement), records, record
 
 
 def _explained(error, config, models):
@@ -140,7 +141,7 @@ def _run(parts, workdir, record, wandb):
     """Train until all steps are done or every member has stopped; the state and best weights in host memory."""
     now, best, reached = _resume(parts, workdir, record)
     config, first, began_at = parts.members[0].config.train, mesh.first_process(), reached["step"]
-    cells, valid = assembly.make_feed(parts, reached["step"])
+    cells, valid = setup.make_feed(parts, reached["step"])
     pace, began = _Pace(cells.most), time.monotonic()
     with contextlib.closing(cells), preemption.Interruptible() as stop, tqdm.tqdm(
             total=config.steps, initial=reached["step"], desc="train", unit="step", disable=not first) as bar:
@@ -218,7 +219,7 @@ def _resume(parts, workdir, record):
     if mesh.first_process():
         metric_log.rewind(workdir, step or 0)
     now, best = parts.start, jax.tree.map(np.array, parts.start.variables)
-    reached = {"step": 0, "members": [progress.fresh() for _ in parts.members]}
+    reached = {"step": 0, "members": [early_stopping.fresh() for _ in parts.members]}
     if step is not None:
         now, best, reached = checkpoint.restore(folder, step, now, best, run_record.facts(record))
     return parts.layout.filled_up(now), best, reached
@@ -230,10 +231,10 @@ def _collect(parts, reached, sums, done):
     for r, (member, old) in enumerate(zip(parts.members, reached["members"], strict=True)):
         finite = np.isfinite(sums["loss"][r])
         if finite.all():  # of a model that has stopped all are zero
-            members.append(progress.added(old, {name: values[r] for name, values in sums.items()}))
+            members.append(early_stopping.added(old, {name: values[r] for name, values in sums.items()}))
         else:
             step = reached["step"] + int(finite.argmin()) + 1
-            members.append(progress.diverged(old, step))
+            members.append(early_stopping.diverged(old, step))
             _tell_of_divergence(parts, member, f"the loss of step {step} is not finite", step)
     return {"step": done, "members": members}
 
@@ -252,9 +253,9 @@ def _score(parts, now, best, reached, patience):
     for r, (member, old) in enumerate(zip(parts.members, reached["members"], strict=True)):
         if not old["stopped"]:
             rows = member.validation
-            scores = progress.validation_scores(logits[r][rows], parts.labels[rows], parts.weights[r])
-            old, line = progress.scored(old, reached["step"], scores, patience)
-            if old["stopped"] == progress.DIVERGED:
+            scores = early_stopping.validation_scores(logits[r][rows], parts.labels[rows], parts.weights[r])
+            old, line = early_stopping.scored(old, reached["step"], scores, patience)
+            if old["stopped"] == early_stopping.DIVERGED:
                 step = reached["step"]
                 _tell_of_divergence(parts, member, f"the validation loss after step {step} is not finite", step)
             else:
@@ -289,7 +290,7 @@ def _write_runs(parts, records, now, best, reached, workdir, folders):
     """A run folder for every member that has not diverged: what `train` would have left, but for rounding."""
     environment, lines = files.read_json(workdir / "env.json"), metric_log.read(workdir)
     for r, (member, record) in enumerate(zip(parts.members, records, strict=True)):
-        if reached["members"][r]["stopped"] == progress.DIVERGED:
+        if reached["members"][r]["stopped"] == early_stopping.DIVERGED:
             continue
         kept = [parts.channels.index(name) for name in member.channels]
 

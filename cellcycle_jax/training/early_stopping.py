@@ -7,7 +7,7 @@ import operator
 import numpy as np
 
 from cellcycle_jax.scoring import metrics
-from cellcycle_jax.steps import SUMS
+from cellcycle_jax.training.train_step import SUMS
 
 EARLY, DIVERGED = "early", "diverged"  # why a model stopped before the last step
 

@@ -5,9 +5,9 @@ import dataclasses
 import jax
 import numpy as np
 
-from cellcycle_jax import steps
 from cellcycle_jax.dataset import crop_arrays
 from cellcycle_jax.devices import mesh
+from cellcycle_jax.training import train_step
 
 MOST_STEPS = 64  # in one dispatch
 SENT_BYTES = 64 * 2**20  # of streamed batches in one dispatch
@@ -23,7 +23,7 @@ class Order:
 
     def batches(self, step: int, count: int, batch: int) -> np.ndarray:
         """Rows i32 [count, batch] of the batches of `count` steps from `step` on."""
-        return self.rows[steps.batch_indices(self.seed, step, len(self.rows), batch, count)].astype(np.int32)
+        return self.rows[train_step.batch_indices(self.seed, step, len(self.rows), batch, count)].astype(np.int32)
 
 
 class Resident:
@@ -112,7 +112,7 @@ class Scored:
         self._arrays = mesh.put_everywhere(crop_arrays.arrays_of(crops), layout.mesh) if resident else None
 
     def logits(self, predict, variables, channel_mask) -> np.ndarray:
-        """Logits f32 [R, N, P] by `predict` of `programs.make_predict_program`; the last batch is filled up."""
+        """Logits f32 [R, N, P] by `predict` of `compiled_steps.make_predict_program`; the last batch is filled up."""
         n, found, shared = len(self._crops), [], mesh.whole(self._layout.mesh)
         for rows in mesh.filled_rows(n, self._size):
             arrays = self._arrays

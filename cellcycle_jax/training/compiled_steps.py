@@ -13,7 +13,7 @@ from jax.sharding import PartitionSpec
 from cellcycle_jax.dataset.model_input import seen
 from cellcycle_jax.devices.mesh import AXIS, put, whole
 from cellcycle_jax.devices.model_sharding import Layout
-from cellcycle_jax.steps import SUMS
+from cellcycle_jax.training.train_step import SUMS
 
 # Most steps that have been started and not waited for. XLA lets 32 computations be under way on a CPU device; at this
 # limit one device can wait, in a sum over devices, for another whose step is never started.
@@ -27,7 +27,7 @@ def make_train_program(step, layout: Layout, streamed: bool = False):
     (by scores, checkpoints, an interruption).
 
     Args:
-        step: what `steps.make_train_step` returned.
+        step: what `train_step.make_train_step` returned.
         layout: of the models.
         streamed: whether arrays hold the batches themselves, [T, B, ...], in the order of the steps (one model only);
             else they hold all cells, [N, ...], and rows of them are gathered by index.
@@ -88,7 +88,7 @@ def loop_program(step, cells_of, layout, cells):
     """One compiled program of all steps of all models.
 
     Args:
-        step: what `steps.make_train_step` returned.
+        step: what `train_step.make_train_step` returned.
         cells_of: `(arrays, rows i32 [B], step i32 []) -> cells` of a batch.
         layout: of the models.
         cells: sharding of the arrays.
@@ -121,7 +121,7 @@ def make_predict_program(model, inputs, layout: Layout):
 
     Args:
         model: Flax module, `(image, train) -> (logits, taps)`.
-        inputs: as in `steps.make_train_step`.
+        inputs: as in `train_step.make_train_step`.
         layout: of the models.
 
     Returns:

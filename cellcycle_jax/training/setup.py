@@ -6,13 +6,13 @@ import functools
 import jax
 import numpy as np
 
-from cellcycle_jax import augment, cohort, feed, optim, programs, steps
 from cellcycle_jax.dataset import crop_arrays
 from cellcycle_jax.dataset.model_input import require_compartments
 from cellcycle_jax.devices import memory, mesh, model_sharding
 from cellcycle_jax.errors import UsageError
 from cellcycle_jax.explain import taps
 from cellcycle_jax.runs import state, trained_run
+from cellcycle_jax.training import augment, batches, cohort, compiled_steps, optimizers, train_step
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,9 +28,9 @@ class Parts:
     weights: list[np.ndarray]  # per member, f32 [P], weight of each class
     program: object
     predict: object
-    resident: feed.Resident | None  # the cells of training on the devices, or
+    resident: batches.Resident | None  # the cells of training on the devices, or
     crops: crop_arrays.Crops | None  # in memory or on disk
-    scored: feed.Scored
+    scored: batches.Scored
     labels: np.ndarray  # i32, of the validation cells
 
     def of_members(self, tree):
@@ -102,28 +102,30 @@ def assemble(members, splits, placement: str) -> Parts:
     channels = cohort.all_channels(members, train.channels)
     places = crop_arrays.channel_indices(train, channels)
     model, inputs = trained_run.model_of(config, train.classes), trained_run.inputs_of(config, places)
-    optimizer = functools.partial(optim.make_optimizer, config.optimizer.name, config.optimizer.schedule,
+    optimizer = functools.partial(optimizers.make_optimizer, config.optimizer.name, config.optimizer.schedule,
                                   config.train.steps)
     augmentation = functools.partial(augment.augment, channels=places, stored=len(train.channels),
                                      **config.augment.to_dict())
     start, shapes = cohort.make_start(model, optimizer(1.0, 0.0), members, channels, train.image.shape[1])
-    weights = [steps.class_weights(train.label[m.train], len(train.classes), config.train.balance) for m in members]
+    weights = [
+        train_step.class_weights(train.label[m.train], len(train.classes), config.train.balance) for m in members
+    ]
     traits = state.stack([_traits(m, channels, w) for m, w in zip(members, weights, strict=True)])
     resident = placement == "device"
-    step = steps.make_train_step(model, optimizer, inputs, augmentation)
+    step = train_step.make_train_step(model, optimizer, inputs, augmentation)
     return Parts(
         layout, members, shapes, channels, start, layout.filled_up(traits), weights,
-        program=programs.make_train_program(step, layout, streamed=not resident),
-        predict=programs.make_predict_program(model, inputs, layout),
+        program=compiled_steps.make_train_program(step, layout, streamed=not resident),
+        predict=compiled_steps.make_predict_program(model, inputs, layout),
         resident=_resident(train, members, layout) if resident else None, crops=None if resident else train,
-        scored=feed.Scored(validation, config.train.batch_size, layout, resident), labels=validation.label,
+        scored=batches.Scored(validation, config.train.batch_size, layout, resident), labels=validation.label,
     )
 
 
 def _resident(crops, members, layout):
-    orders = [feed.Order(member.config.seed, member.train) for member in members]
+    orders = [batches.Order(member.config.seed, member.train) for member in members]
     orders += orders[:1] * (layout.models - len(orders))
-    return feed.Resident(crops, orders, members[0].config.train.batch_size, layout)
+    return batches.Resident(crops, orders, members[0].config.train.batch_size, layout)
 
 
 def _used(crops, members, part):
@@ -147,5 +149,5 @@ def make_feed(parts: Parts, first: int):
     valid = mesh.put(valid, layout.rows())
     if parts.resident:
         return parts.resident, valid
-    order = feed.Order(parts.members[0].config.seed, parts.members[0].train)
-    return feed.Streamed(parts.crops, order, config.batch_size, layout, first, config.steps), valid
+    order = batches.Order(parts.members[0].config.seed, parts.members[0].train)
+    return batches.Streamed(parts.crops, order, config.batch_size, layout, first, config.steps), valid
