@@ -127,7 +127,7 @@ def explain(arguments):
 
 def discover(arguments):
     """Rank measured features and pairs that separate the classes."""
-    from cellcycle_jax.discover import run_discover
+    from cellcycle_jax.features.discover import run_discover
 
     run_discover(_run_folder(arguments))
     _say(f"wrote {arguments.workdir}/features")

@@ -18,11 +18,12 @@ import pandas as pd
 from scipy import stats
 from tqdm import tqdm
 
-from cellcycle_jax import families, files, ranking, schema, separation
+from cellcycle_jax import files, schema
 from cellcycle_jax.dataset import cell_table as tables
 from cellcycle_jax.dataset import crop_arrays
 from cellcycle_jax.devices import runtime
 from cellcycle_jax.explain import checks, contrast, localise, methods, shortcut_checks, shortcuts
+from cellcycle_jax.features import families, feature_axes, ranking
 from cellcycle_jax.runs import trained_run
 from cellcycle_jax.scoring import metrics
 from cellcycle_jax.training import loop
@@ -164,8 +165,8 @@ def discovered(data_dir) -> str:
     names = tables.measurements(cells, planted.CHANNELS, ("CENPF",))
     of = families.families(names, tables.measured_channels(cells.columns), planted.CHANNELS[1:])
     train, validation = (cells[cells[schema.SPLIT] == split] for split in ("train", "validation"))
-    axes = separation.learn_axes(train[train[schema.LABEL].isin(planted.CLASSES)], names, {})
-    train, validation = (separation.place(rows, axes, planted.CLASSES, split)
+    axes = feature_axes.learn_axes(train[train[schema.LABEL].isin(planted.CLASSES)], names, {})
+    train, validation = (feature_axes.place(rows, axes, planted.CLASSES, split)
                          for rows, split in ((train, "train"), (validation, "validation")))
     found = ranking.rank_features(train, validation, axes, planted.CLASSES, RESAMPLING)
     return of[found["feature"].iloc[0]].name

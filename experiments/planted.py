@@ -29,7 +29,7 @@ class Cue:
     effects: dict[str, float]  # of configs.base.simulation; all others are 0
     channels: tuple[str, ...]  # in which it is written
     places: tuple[str, ...]  # of `localise`, its two parts of the nucleus and of the second stain taken as one
-    families: tuple[str, ...]  # of measurements, see `cellcycle_jax.families`
+    families: tuple[str, ...]  # of measurements, see `cellcycle_jax.features.families`
 
 
 # A larger nucleus is a larger hole in the other channels. Plus ends lie all over the cytoplasm, so also where the Golgi

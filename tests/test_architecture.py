@@ -58,14 +58,14 @@ def test_the_package_itself_imports_nothing():
 # From the command inwards; a file imports only from rows below its own (or its own row's folder).
 LAYERS = (
     ("sweep", "sweep_plan", "sweep_scores", "report.sweep_table", "report.sweep_figures"),
-    ("evaluate", "training.loop", "discover", "predict", "explain.maps", "report.page"),
+    ("evaluate", "training.loop", "features.discover", "predict", "explain.maps", "report.page"),
     ("predictor",),
     ("explain.shortcut_checks", "explain.pictures", "explain.passport"),
     ("explain.checks",),
     ("explain.shortlist",),
-    ("ranking", "report.words", "training.setup", "explain.faithfulness", "explain.sanity",
+    ("features.ranking", "report.words", "training.setup", "explain.faithfulness", "explain.sanity",
      "explain.doses", "explain.shortcuts", "explain.named"),
-    ("runs.trained_run", "separation", "explain.localise", "explain.channels", "explain.contrast", "baselines", "figures.scatter",
+    ("runs.trained_run", "features.feature_axes", "explain.localise", "explain.channels", "explain.contrast", "baselines", "figures.scatter",
      "figures.gallery", "figures.style", "figures.explain_figures"),
     ("explain.methods",),
     ("runs.run_record",),
@@ -83,7 +83,7 @@ LAYERS = (
     ("models", "runs.state", "training.augment"),
     ("devices.runtime", "stored_config"),
     ("locks", "command_line.interruption", "verdict", "command_line.failures"),
-    ("schema", "errors", "files", "machine", "families", "command_line.terminal"),
+    ("schema", "errors", "files", "machine", "features.families", "command_line.terminal"),
 )
 
 

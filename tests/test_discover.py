@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cellcycle_jax import discover, files, schema
+from cellcycle_jax import files, schema
 from cellcycle_jax.errors import StoredStateRefused
+from cellcycle_jax.features import discover
 from cellcycle_jax.runs import run_record
 from configs import base
 from tests import tiny

@@ -5,7 +5,7 @@ import pytest
 
 from cellcycle_jax.dataset import crop_arrays
 from cellcycle_jax.explain import methods
-from cellcycle_jax.families import families
+from cellcycle_jax.features.families import families
 from cellcycle_jax.schema import Compartment as C
 from cellcycle_jax.training import loop
 from experiments import explanation_truth as study

@@ -12,12 +12,13 @@ import tifffile
 from scipy import ndimage
 from skimage.draw import disk
 
-from cellcycle_jax import explain, families, models, schema, sweep_plan
+from cellcycle_jax import explain, models, schema, sweep_plan
 from cellcycle_jax.dataset import crop_arrays
 from cellcycle_jax.devices import runtime
 from cellcycle_jax.explain import methods
 from cellcycle_jax.explain.maps import class_maps
 from cellcycle_jax.explain.taps import resolve_tap, tap_names
+from cellcycle_jax.features import families
 from cellcycle_jax.runs import metric_log, trained_run
 from cellcycle_jax.training import loop
 from configs import base

@@ -4,7 +4,7 @@ import pytest
 
 from cellcycle_jax import schema
 from cellcycle_jax.explain import localise
-from cellcycle_jax.families import Family, families, family
+from cellcycle_jax.features.families import Family, families, family
 from data_prep import measure
 
 CHANNELS, STAINS = ("DNA", "Golgi", "EB1", "CENPF"), ("Golgi", "EB1")

@@ -2,9 +2,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cellcycle_jax import families, schema
+from cellcycle_jax import schema
 from cellcycle_jax.errors import InputRefused
 from cellcycle_jax.explain import named
+from cellcycle_jax.features import families
 from tests.planted import DNA, GOLGI, make_cells, split
 
 CHANNELS, STAINS = ("DNA", "Golgi", "EB1"), ("Golgi",)

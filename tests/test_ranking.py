@@ -2,16 +2,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cellcycle_jax import ranking, schema, separation
+from cellcycle_jax import schema
 from cellcycle_jax.dataset import cell_table
+from cellcycle_jax.features import feature_axes, ranking
 from tests.planted import CLASSES, DNA, GOLGI, UNITS, make_cells, split
 
 
 def rank(cells):
     """The tables of features and of pairs of planted cells."""
     train, validation = split(cells, "train"), split(cells, "validation")
-    axes = separation.learn_axes(train, cell_table.measurements(train, ("DNA", "Golgi"), "CENPF"), UNITS)
-    placed = (separation.place(rows, axes, CLASSES, rows[schema.SPLIT].iloc[0]) for rows in (train, validation))
+    axes = feature_axes.learn_axes(train, cell_table.measurements(train, ("DNA", "Golgi"), "CENPF"), UNITS)
+    placed = (feature_axes.place(rows, axes, CLASSES, rows[schema.SPLIT].iloc[0]) for rows in (train, validation))
     return ranking.rank(*placed, axes, CLASSES, 4, {"bootstraps": 200, "confidence": 0.95, "seed": 0})
 
 

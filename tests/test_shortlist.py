@@ -2,8 +2,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cellcycle_jax import families, schema, separation
+from cellcycle_jax import schema
 from cellcycle_jax.explain import shortlist
+from cellcycle_jax.features import families, feature_axes
 from tests.planted import CLASSES, DNA, GOLGI, make_cells, split
 
 CHANNELS, STAINS = ("DNA", "Golgi", "EB1"), ("Golgi",)
@@ -18,8 +19,8 @@ PIECES = "Golgi_Number_Pieces"
 def place(cells, columns):
     """Planted cells of both splits in linear coordinates, and the families of `columns`."""
     train = split(cells, "train")
-    axes = separation.learn_axes(train, columns, {})
-    placed = [separation.place(split(cells, name), axes, CLASSES, name) for name in ("train", "validation")]
+    axes = feature_axes.learn_axes(train, columns, {})
+    placed = [feature_axes.place(split(cells, name), axes, CLASSES, name) for name in ("train", "validation")]
     return (*placed, families.families([axis.feature for axis in axes], CHANNELS, STAINS))
 
 
@@ -182,7 +183,7 @@ def test_where_nothing_separates_the_verdict_says_so():
 
 def test_the_pair_is_chosen_without_validation_cells():
     train, validation, known = place(noisy_cells(), [DNA, GOLGI, *NOISE])
-    turned = separation.Cells(validation.rows, validation.shown, validation.linear, ~validation.positive)
+    turned = feature_axes.Cells(validation.rows, validation.shown, validation.linear, ~validation.positive)
     by_map = [DNA, GOLGI, NOISE[0]]
     right, wrong = (compare(by_map, known, train, cells) for cells in (validation, turned))
     assert right["map"]["pair"] == wrong["map"]["pair"]
@@ -199,10 +200,10 @@ def test_other_lines_are_scored_with_the_same_lines():
 
 def test_missing_measurements_are_scored_as_the_training_median():
     train, validation, known = place(noisy_cells(), [DNA, GOLGI])
-    blind = separation.Cells(validation.rows, validation.shown, validation.linear.assign(**{GOLGI: np.nan}),
+    blind = feature_axes.Cells(validation.rows, validation.shown, validation.linear.assign(**{GOLGI: np.nan}),
                              validation.positive)  # fmt: skip
     found = compare([DNA, GOLGI], known, train, blind)
-    line = separation.Line.fit(train.linear[[DNA, GOLGI]].to_numpy(), train.positive)
+    line = feature_axes.Line.fit(train.linear[[DNA, GOLGI]].to_numpy(), train.positive)
     middle = np.full(len(blind.rows), train.linear[GOLGI].median())
     right = (line.decision(np.stack([blind.linear[DNA], middle], axis=1)) > 0) == blind.positive
     expected = (right[blind.positive].mean() + right[~blind.positive].mean()) / 2
@@ -218,7 +219,7 @@ def test_too_few_families_make_no_pair():
 def test_too_few_groups_have_no_interval_and_no_claim():
     train, validation, known = place(noisy_cells(), [DNA, GOLGI, *NOISE])
     groups = validation.rows[schema.GROUP].astype("category").cat.codes % 5
-    few = separation.Cells(validation.rows.assign(**{schema.GROUP: groups.astype(str)}), *(
+    few = feature_axes.Cells(validation.rows.assign(**{schema.GROUP: groups.astype(str)}), *(
         getattr(validation, name) for name in ("shown", "linear", "positive")))  # fmt: skip
     found = compare([DNA, NOISE[0]], known, train, few)
     assert found["verdict"].count("too few groups for an interval, so nothing follows") == 2

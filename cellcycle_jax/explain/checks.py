@@ -10,7 +10,7 @@ import math
 import numpy as np
 import pandas as pd
 
-from cellcycle_jax import families, schema, separation
+from cellcycle_jax import schema
 from cellcycle_jax.dataset import cell_table, crop_arrays
 from cellcycle_jax.errors import InputRefused, StoredStateRefused, UsageError
 from cellcycle_jax.explain import (
@@ -24,6 +24,7 @@ from cellcycle_jax.explain import (
     sanity,
     shortlist,
 )
+from cellcycle_jax.features import families, feature_axes
 from cellcycle_jax.runs import trained_run
 
 DEFAULT, COARSE = "integrated_gradients", "grad_cam"  # experiments/README.md says why
@@ -224,7 +225,7 @@ def shortlisted(cells: Explained) -> tuple:
 
     Returns:
         listed: as `shortlist.shortlist`; of: measurement -> its family, of all that may enter; train, validation:
-        labelled `separation.Cells`; others: those of cell lines that training did not hold, None without a class;
+        labelled `feature_axes.Cells`; others: those of cell lines that training did not hold, None without a class;
         margin: f64 [N] of the network for the N cells of `train`.
 
     Raises:
@@ -235,10 +236,10 @@ def shortlisted(cells: Explained) -> tuple:
     rows, of, away = _measured(network)
     classes, split = list(network.classes), rows[schema.SPLIT]
     learnt, margin = _with_margin(network, rows[(split == "train") & rows[schema.LABEL].isin(classes)], "train")
-    axes = separation.learn_axes(learnt, list(of), {})
-    train = separation.place(learnt, axes, classes, "train")
-    validation = separation.place(rows[split == "validation"], axes, classes, "validation")
-    others, _ = or_why(separation.place, away, axes, classes, "validation")
+    axes = feature_axes.learn_axes(learnt, list(of), {})
+    train = feature_axes.place(learnt, axes, classes, "train")
+    validation = feature_axes.place(rows[split == "validation"], axes, classes, "validation")
+    others, _ = or_why(feature_axes.place, away, axes, classes, "validation")
     return shortlist.shortlist(_weights(cells), of, train.linear, margin), of, train, validation, others, margin
 
 

@@ -18,9 +18,10 @@ from sklearn.linear_model import RidgeCV
 from sklearn.model_selection import GroupKFold
 from threadpoolctl import threadpool_limits
 
-from cellcycle_jax import ranking, schema, separation
+from cellcycle_jax import schema
 from cellcycle_jax.errors import InputRefused
-from cellcycle_jax.families import Family
+from cellcycle_jax.features import feature_axes, ranking
+from cellcycle_jax.features.families import Family
 from cellcycle_jax.scoring import crossvalidation, intervals
 
 GROWTH = 0.02  # least R2 that a family must add
@@ -34,7 +35,7 @@ def explained(
     """R2 of the network's logit by named measurements, the families that matter, and what is left of each cell.
 
     Args:
-        train_rows: accepted cells of the training split, from which only the axes are learnt (`separation.learn_axes`)
+        train_rows: accepted cells of the training split, from which only the axes are learnt (`feature_axes.learn_axes`)
             and which measurements repeat each other.
         rows: accepted cells of the validation split, labelled or not.
         logit: f64 [N], one number for each of `rows`: the log odds of the class, its logit less the other's.
@@ -55,11 +56,11 @@ def explained(
     """
     groups = rows[schema.GROUP].to_numpy().astype(str)
     target, level = _target(np.asarray(logit, np.float64), rows[schema.CELL_LINE].to_numpy())
-    axes = separation.learn_axes(train_rows, list(families), {})
+    axes = feature_axes.learn_axes(train_rows, list(families), {})
     if len(np.unique(groups)) < 2 or not axes or np.ptp(target) == 0:
         raise InputRefused("validation cells: to explain the network's answer takes two groups, an answer that varies "
                            "and a measurement that varies; add fields or look at the run")  # fmt: skip
-    train, here = (separation.coordinates(r, axes, s)[1] for r, s in ((train_rows, "train"), (rows, "validation")))
+    train, here = (feature_axes.coordinates(r, axes, s)[1] for r, s in ((train_rows, "train"), (rows, "validation")))
     scaled = _standardise(here, train)
     score = _scorer(target, groups, resampling)
     with threadpool_limits(1):

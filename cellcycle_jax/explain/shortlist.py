@@ -14,10 +14,10 @@ import pandas as pd
 from scipy import stats
 from threadpoolctl import threadpool_limits
 
-from cellcycle_jax import ranking
-from cellcycle_jax.families import Family
+from cellcycle_jax.features import ranking
+from cellcycle_jax.features.families import Family
+from cellcycle_jax.features.feature_axes import Cells, Line, one_sided
 from cellcycle_jax.scoring import intervals, metrics
-from cellcycle_jax.separation import Cells, Line, one_sided
 
 MOST = 5  # measurements of a shortlist
 LEAST = 0.1  # semipartial rank correlation with the logit from which a measurement is listed
@@ -44,7 +44,7 @@ def shortlist(weights: dict, families: dict[str, Family], values: pd.DataFrame, 
         weights: (channel, place) -> weight of the map there, 0 or more; channel None or "" where the map does
             not tell channels apart. A place that is not named, or whose weight is not finite, has none.
         families: measurement -> its family.
-        values: f64 [N, F], measurements of training cells (`separation.coordinates`), NaN where missing, which counts
+        values: f64 [N, F], measurements of training cells (`feature_axes.coordinates`), NaN where missing, which counts
             as the median; columns that `families` does not hold are left out.
         logit: f64 [N], of the network for the same cells.
         most: how many.

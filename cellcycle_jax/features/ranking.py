@@ -11,11 +11,12 @@ from scipy.stats import rankdata
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
-from cellcycle_jax import families, schema
+from cellcycle_jax import schema
 from cellcycle_jax.dataset import cell_table
 from cellcycle_jax.errors import InputRefused
+from cellcycle_jax.features import families
+from cellcycle_jax.features.feature_axes import Axis, Cells, Line, best_cut, negative, one_sided
 from cellcycle_jax.scoring import crossvalidation, intervals, metrics
-from cellcycle_jax.separation import Axis, Cells, Line, best_cut, negative, one_sided
 
 DUPLICATE = 0.9  # |Spearman| from which two measurements count as the same one measured twice
 

@@ -8,13 +8,14 @@ import pathlib
 import numpy as np
 import pandas as pd
 
-from cellcycle_jax import files, ranking, schema, separation
+from cellcycle_jax import files, schema
 from cellcycle_jax.dataset import cell_table
 from cellcycle_jax.errors import StoredStateRefused
+from cellcycle_jax.features import feature_axes, ranking
+from cellcycle_jax.features.feature_axes import Cells
 from cellcycle_jax.figures import scatter, style
 from cellcycle_jax.runs import run_record
 from cellcycle_jax.scoring import intervals
-from cellcycle_jax.separation import Cells
 
 
 def _range(score: dict, percent: bool) -> str:
@@ -49,7 +50,7 @@ def _summarise(best: pd.Series, train: Cells, validation: Cells, axes: dict, con
     """The best pair as a record, and what `scatter.draw_pair` needs beside it."""
     pair = (best["feature_x"], best["feature_y"])
     points, known = train.points(pair)
-    line = separation.Line.fit(points, train.positive[known])
+    line = feature_axes.Line.fit(points, train.positive[known])
     there, seen = validation.points(pair)
     groups, positive = validation.groups[seen], validation.positive[seen]
     sure = confidence.reindex(validation.rows.loc[seen, schema.CELL_ID]).to_numpy(np.float64)
@@ -59,7 +60,7 @@ def _summarise(best: pd.Series, train: Cells, validation: Cells, axes: dict, con
     summary = {
         **ranking.score(line.decision(there), positive, groups, resampling),
         "spearman": intervals.spearman_with_interval(sure, line.distance(there), groups, **resampling),
-        "classes": [separation.negative(classes), classes[-1]],
+        "classes": [feature_axes.negative(classes), classes[-1]],
         "n_cells": int(seen.sum()),
         "n_groups": len(np.unique(groups)),
         "confidence": resampling["confidence"],
@@ -130,9 +131,9 @@ def discover(
         for c in cell_table.measurements(cells_train, channels, markers)
         if not cell_table.is_intensity_of(c, circular)
     ]
-    axes = separation.learn_axes(labelled, features, units)
-    train = separation.place(cells_train, axes, classes, "train")
-    validation = separation.place(cells_validation, axes, classes, "validation")
+    axes = feature_axes.learn_axes(labelled, features, units)
+    train = feature_axes.place(cells_train, axes, classes, "train")
+    validation = feature_axes.place(cells_validation, axes, classes, "validation")
     features, pairs = ranking.rank(train, validation, axes, classes, candidates, resampling)
     summary, cells = _summarise(
         pairs.iloc[0], train, validation, {axis.feature: axis for axis in axes}, confidence, classes, resampling
