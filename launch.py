@@ -144,11 +144,11 @@ def report(arguments):
 def predict(arguments):
     """Apply a trained run to new fields: a row per cell, an overlay per field, and what is unlike training."""
     _use_devices()
-    from cellcycle_jax import alarms
-    from cellcycle_jax import predict as prediction
     from cellcycle_jax.dataset.crop_arrays import is_data_set
     from cellcycle_jax.locks import holding
-    from cellcycle_jax.predictor import load_predictor
+    from cellcycle_jax.prediction import field_alarms
+    from cellcycle_jax.prediction import predict as prediction
+    from cellcycle_jax.prediction.predictor import load_predictor
     from data_prep import new_fields, overlay
 
     predictor = load_predictor(_folder("--workdir", _beside_launch(arguments.workdir)))
@@ -166,7 +166,7 @@ def predict(arguments):
         gathered = new_fields.extract(config, arguments.fields, out, predictor.channels)
         cells = prediction.predict_cells(predictor, new_fields.table_of(gathered), gathered.recipe.crops,
                                          gathered.recipe.channels, withhold)
-        found = alarms.judge_fields(predictor.fields, cells, gathered.fields())
+        found = field_alarms.judge_fields(predictor.fields, cells, gathered.fields())
         _remove_predictions(out)
         overlay.draw_all(cells, gathered, predictor.classes, found, out / "overlays")
         summary = prediction.summarise(predictor, cells, found, gathered.fields())

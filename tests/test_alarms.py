@@ -3,20 +3,21 @@ import dataclasses
 import numpy as np
 import pytest
 
-from cellcycle_jax import alarms, schema
+from cellcycle_jax import schema
+from cellcycle_jax.prediction import field_alarms
 from tests.test_novelty import CHANNELS, objects
 
 
 @pytest.fixture(scope="module")
 def fields():
-    return alarms.fit_fields(objects(), CHANNELS)
+    return field_alarms.fit_fields(objects(), CHANNELS)
 
 
 def judged(rows, fields, unlike=()):
     """Alarms of a table in which the cells at `unlike` are unlike training."""
     rows = rows.reset_index(drop=True).assign(novelty=0.5, novelty_cause="")
     rows.loc[list(unlike), ["novelty", "novelty_cause"]] = 2.0, "nuclear area"
-    return alarms.judge_fields(fields, rows)
+    return field_alarms.judge_fields(fields, rows)
 
 
 def test_fields_like_those_of_training_raise_nothing(fields):
@@ -44,7 +45,7 @@ def test_what_is_not_known_is_a_note(fields):
 
 
 def test_a_pixel_size_that_training_did_not_know_is_an_alarm():
-    unknown = alarms.fit_fields(objects().drop(columns=schema.PIXEL_SIZE), CHANNELS)
+    unknown = field_alarms.fit_fields(objects().drop(columns=schema.PIXEL_SIZE), CHANNELS)
     (alarm,) = judged(objects(20, fields=1), unknown)
     assert alarm.sentence == "pixel size: 0.5 um per px, unknown in training"
     assert judged(objects(20, fields=1, **{schema.PIXEL_SIZE: np.nan}), unknown) == []
@@ -73,10 +74,10 @@ def test_fields_of_which_no_reference_is_known_raise_no_alarm_of_stain(fields):
 
 
 def test_only_shown_channels_are_compared():
-    assert set(alarms.fit_fields(objects(100), ("Golgi",)).reference) == {"Golgi"}
+    assert set(field_alarms.fit_fields(objects(100), ("Golgi",)).reference) == {"Golgi"}
 
 
 def test_a_field_without_any_object_is_not_overlooked(fields):
     rows = objects(20, fields=1).assign(novelty=0.5, novelty_cause="")
-    (alarm,) = alarms.judge_fields(fields, rows, ("f00", "empty"))
+    (alarm,) = field_alarms.judge_fields(fields, rows, ("f00", "empty"))
     assert (alarm.field_id, alarm.value, alarm.note) == ("empty", 0, True)

@@ -58,8 +58,8 @@ def test_the_package_itself_imports_nothing():
 # From the command inwards; a file imports only from rows below its own (or its own row's folder).
 LAYERS = (
     ("sweep", "sweep_plan", "sweep_scores", "report.sweep_table", "report.sweep_figures"),
-    ("evaluate", "training.loop", "features.discover", "predict", "explain.maps", "report.page"),
-    ("predictor",),
+    ("evaluate", "training.loop", "features.discover", "prediction.predict", "explain.maps", "report.page"),
+    ("prediction.predictor",),
     ("explain.shortcut_checks", "explain.pictures", "explain.passport"),
     ("explain.checks",),
     ("explain.shortlist",),
@@ -73,7 +73,7 @@ LAYERS = (
     ("training.batches", "training.early_stopping", "training.cohort"),
     ("training.compiled_steps",),
     ("training.train_step", "runs.checkpoint", "devices.model_sharding", "runs.metric_log", "runs.wandb_log", "dataset.cell_table", "scoring.intervals", "scoring.crossvalidation", "scoring.calibration",
-     "explain.cam", "explain.pixels", "explain.edits", "explain.pieces", "explain.warp", "novelty", "alarms",
+     "explain.cam", "explain.pixels", "explain.edits", "explain.pieces", "explain.warp", "prediction.novelty", "prediction.field_alarms",
      "training.preemption", "study"),
     ("explain.taps",),
     ("dataset.model_input",),
@@ -82,7 +82,7 @@ LAYERS = (
     ("dataset.tfds_reader", "runs.checkpoint_manifest", "crop_file"),
     ("models", "runs.state", "training.augment"),
     ("devices.runtime", "stored_config"),
-    ("locks", "command_line.interruption", "verdict", "command_line.failures"),
+    ("locks", "command_line.interruption", "prediction.verdict", "command_line.failures"),
     ("schema", "errors", "files", "machine", "features.families", "command_line.terminal"),
 )
 

@@ -3,7 +3,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cellcycle_jax import novelty, schema
+from cellcycle_jax import schema
+from cellcycle_jax.prediction import novelty
 
 CHANNELS = ("DNA", "Golgi")
 SHARPNESS = "Nuclei_Texture_EdgeSharpness_DNA"

@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cellcycle_jax import alarms, crop_file, files, predict, predictor, schema
+from cellcycle_jax import crop_file, files, schema
 from cellcycle_jax.dataset import crop_arrays
 from cellcycle_jax.errors import InputRefused, StoredStateRefused
+from cellcycle_jax.prediction import field_alarms, predict, predictor
 from cellcycle_jax.runs.trained_run import BATCH
 from cellcycle_jax.training import loop
 from configs import base
@@ -110,7 +111,7 @@ def test_a_table_without_usable_objects_is_predicted_too(known, new, tmp_path):
     cells = new[0].head(3).assign(**{schema.REJECT: "small"})
     found = predict.predict_cells(known, cells, tmp_path, tiny.CHANNELS)
     assert found["abstained_because"].tolist() == ["rejected: small"] * 3
-    summary = predict.summarise(known, found, alarms.judge_fields(known.fields, found))
+    summary = predict.summarise(known, found, field_alarms.judge_fields(known.fields, found))
     predict.write_predictions(found, summary, tmp_path)
     predict.say(summary)
     assert summary["n_usable"] == 0 and summary["all"]["shares"] == {}
@@ -172,7 +173,7 @@ def test_shares_of_many_fields_have_intervals_that_resample_fields():
 def test_what_is_written_is_what_was_found(known, new, predicted, tmp_path):
     cells = predicted.copy()
     cells.loc[0, schema.PLATE], cells.loc[1, "novelty"] = "=1+1", np.nan
-    summary = predict.summarise(known, cells, alarms.judge_fields(known.fields, cells))
+    summary = predict.summarise(known, cells, field_alarms.judge_fields(known.fields, cells))
     predict.write_predictions(cells, summary, tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["cells.csv", "cells.parquet", "predict.json"]
     pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "cells.parquet"), cells)
@@ -190,7 +191,7 @@ def test_what_is_written_is_what_was_found(known, new, predicted, tmp_path):
 
 def test_the_terminal_names_what_is_unlike_first_and_stays_short(known, predicted, capsys):
     cells = predicted.assign(**{schema.PIXEL_SIZE: 1.0, schema.CELL_LINE: [f"line {i % 9}" for i in range(150)]})
-    predict.say(predict.summarise(known, cells, alarms.judge_fields(known.fields, cells)))
+    predict.say(predict.summarise(known, cells, field_alarms.judge_fields(known.fields, cells)))
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("verdict on this network: not explained. Whether it reads the cell was not asked")
     assert lines[1] == ("look here first: pixel size: 1 um per px, training fields 0.5 um per px (test-0; 38 of 38 "
@@ -247,7 +248,7 @@ def held_out(prepared):
 
 def judge(known, cells, crops, folder):
     found = predict.predict_cells(known, cells, write_fields(crops, folder), crops.channels)
-    return found[found[schema.REJECT] == ""], [a for a in alarms.judge_fields(known.fields, found) if not a.note]
+    return found[found[schema.REJECT] == ""], [a for a in field_alarms.judge_fields(known.fields, found) if not a.note]
 
 
 @pytest.mark.slow

@@ -7,9 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cellcycle_jax import files, predictor, schema
+from cellcycle_jax import files, schema
 from cellcycle_jax.dataset import cell_table, crop_arrays, tfds_reader
 from cellcycle_jax.errors import InputRefused, StoredStateRefused, UsageError
+from cellcycle_jax.prediction import predictor
 from cellcycle_jax.runs.trained_run import load_run
 from cellcycle_jax.training import batches, loop
 from configs import base

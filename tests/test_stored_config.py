@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 
 import launch
-from cellcycle_jax import files, predictor, stored_config
+from cellcycle_jax import files, stored_config
 from cellcycle_jax.dataset import crop_arrays
 from cellcycle_jax.errors import StoredStateRefused
+from cellcycle_jax.prediction import predictor
 from cellcycle_jax.runs import checkpoint_manifest, run_record, trained_run
 from cellcycle_jax.training import loop
 from configs import base

@@ -2,7 +2,7 @@
 
 import pytest
 
-from cellcycle_jax.verdict import summary_of, verdict_of
+from cellcycle_jax.prediction.verdict import summary_of, verdict_of
 
 CLASSES = ("G1/S", "G2")
 

@@ -8,12 +8,13 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from cellcycle_jax import files, predictor, schema
+from cellcycle_jax import files, schema
 from cellcycle_jax.dataset import crop_arrays
 from cellcycle_jax.errors import InputRefused, UsageError
 from cellcycle_jax.explain import checks, contrast, localise, methods, passport, pictures, shortcut_checks, shortcuts
 from cellcycle_jax.explain.taps import resolve_tap, tap_names
 from cellcycle_jax.figures import explain_figures, style
+from cellcycle_jax.prediction import predictor
 from cellcycle_jax.runs import passport_file
 from cellcycle_jax.runs.trained_run import load_run
 

@@ -35,8 +35,8 @@ def explained(
     """R2 of the network's logit by named measurements, the families that matter, and what is left of each cell.
 
     Args:
-        train_rows: accepted cells of the training split, from which only the axes are learnt (`feature_axes.learn_axes`)
-            and which measurements repeat each other.
+        train_rows: accepted cells of the training split, from which only the axes are learnt
+            (`feature_axes.learn_axes`) and which measurements repeat each other.
         rows: accepted cells of the validation split, labelled or not.
         logit: f64 [N], one number for each of `rows`: the log odds of the class, its logit less the other's.
         families: measurement -> its family, of all measurements that may explain.

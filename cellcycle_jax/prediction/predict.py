@@ -8,12 +8,13 @@ import pandas as pd
 from scipy import stats
 from tqdm import tqdm
 
-from cellcycle_jax import files, novelty, schema
+from cellcycle_jax import files, schema
 from cellcycle_jax.dataset import crop_arrays
+from cellcycle_jax.prediction import novelty
+from cellcycle_jax.prediction.verdict import INSIST, WITHHELD, Verdict
 from cellcycle_jax.runs import metric_log
 from cellcycle_jax.runs.trained_run import BATCH
 from cellcycle_jax.scoring import calibration, intervals
-from cellcycle_jax.verdict import INSIST, WITHHELD, Verdict
 
 CHUNK = 8 * BATCH  # cells in memory at once, beside one field
 MANY_FIELDS = 10  # from here on intervals resample fields; fewer fields would give too narrow ones
@@ -111,7 +112,7 @@ def summarise(predictor, cells: pd.DataFrame, alarms, fields=()) -> dict:
     Args:
         predictor: `predictor.Predictor`.
         cells: what `predict_cells` returned.
-        alarms: what `alarms.judge_fields` said of them.
+        alarms: what `field_alarms.judge_fields` said of them.
         fields: names of all fields, those without any object too.
     """
     environment = metric_log.environment()

@@ -16,10 +16,11 @@ import numpy as np
 from flax import traverse_util
 from ml_collections import ConfigDict
 
-from cellcycle_jax import alarms, files, novelty, schema, stored_config, verdict
+from cellcycle_jax import files, schema, stored_config
 from cellcycle_jax.dataset import cell_table, crop_arrays, model_input
 from cellcycle_jax.devices import memory
 from cellcycle_jax.errors import InputRefused, StoredStateRefused
+from cellcycle_jax.prediction import field_alarms, novelty, verdict
 from cellcycle_jax.runs import run_record, state, trained_run
 from cellcycle_jax.runs.passport_file import read_passport
 from cellcycle_jax.scoring import calibration
@@ -55,7 +56,7 @@ class Predictor:
     explained: dict | None  # what the passport said of these weights, see `verdict.summary_of`; None: nothing
     note: str  # said with every prediction, "" for nothing
     cells: novelty.KnownCells
-    fields: alarms.KnownFields
+    fields: field_alarms.KnownFields
 
     def predict(self, crops: crop_arrays.Crops) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """Logits f32 [N, P] and embeddings {tap: f32 [N, D]} of crops with any channels, these among them.
@@ -126,7 +127,7 @@ def freeze(trained: trained_run.Run, crops: crop_arrays.Crops, predicted, scores
     record = _described(trained, own, made) | {
         "temperature": scores["temperature"],
         "validation": _expected(crops, logits, scores, trained.config.predict.min_confidence, judged),
-        "fields": dataclasses.asdict(alarms.fit_fields(rows, trained.channels)),
+        "fields": dataclasses.asdict(field_alarms.fit_fields(rows, trained.channels)),
         "cells": {"thresholds": {name: layer.threshold for name, layer in known.layers.items()},
                   "measurements": [dataclasses.asdict(m) for m in known.measurements],
                   "pixel_size_known": known.pixel_size_known},
@@ -288,7 +289,7 @@ def _predictor(record, arrays) -> Predictor:
         cells=novelty.KnownCells({name: novelty.Layer(**layers[name], threshold=threshold)
                                   for name, threshold in cells["thresholds"].items()},
                                  measurements, cells["pixel_size_known"]),
-        fields=alarms.KnownFields(
+        fields=field_alarms.KnownFields(
             **{kind: {c: tuple(r) for c, r in fields[kind].items()} for kind in ("reference", "contrast")},
             pixel_um=fields["pixel_um"] and tuple(fields["pixel_um"]), cell_lines=tuple(fields["cell_lines"])))
 

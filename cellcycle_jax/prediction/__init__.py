@@ -1,0 +1,1 @@
+"""A trained network on new fields: the predictor that leaves a run, its decisions, and what is unlike training."""
