@@ -109,7 +109,7 @@ def train(arguments):
 def evaluate(arguments):
     """Score a run on its validation split, or with --final on the locked test split."""
     _use_devices()
-    from cellcycle_jax.evaluate import evaluate as run
+    from cellcycle_jax.evaluation.evaluate import evaluate as run
 
     run(_run_folder(arguments), final=arguments.final)
     _say(f"wrote {arguments.workdir}/evaluation.json, predictions.parquet")

@@ -7,10 +7,11 @@ import numpy as np
 import pandas as pd
 import tqdm
 
-from cellcycle_jax import evaluate, files, schema, sweep_plan
+from cellcycle_jax import files, schema, sweep_plan
 from cellcycle_jax.dataset import cell_table, crop_arrays
 from cellcycle_jax.devices import memory
 from cellcycle_jax.errors import InputRefused, NonFiniteLoss
+from cellcycle_jax.evaluation import evaluate
 from cellcycle_jax.figures import style
 from cellcycle_jax.report import sweep_figures, sweep_table
 from cellcycle_jax.report.sweep_table import ALL_LINES

@@ -58,14 +58,14 @@ def test_the_package_itself_imports_nothing():
 # From the command inwards; a file imports only from rows below its own (or its own row's folder).
 LAYERS = (
     ("sweep", "sweep_plan", "sweep_scores", "report.sweep_table", "report.sweep_figures"),
-    ("evaluate", "training.loop", "features.discover", "prediction.predict", "explain.maps", "report.page"),
+    ("evaluation.evaluate", "training.loop", "features.discover", "prediction.predict", "explain.maps", "report.page"),
     ("prediction.predictor",),
     ("explain.shortcut_checks", "explain.pictures", "explain.passport"),
     ("explain.checks",),
     ("explain.shortlist",),
     ("features.ranking", "report.words", "training.setup", "explain.faithfulness", "explain.sanity",
      "explain.doses", "explain.shortcuts", "explain.named"),
-    ("runs.trained_run", "features.feature_axes", "explain.localise", "explain.channels", "explain.contrast", "baselines", "figures.scatter",
+    ("runs.trained_run", "features.feature_axes", "explain.localise", "explain.channels", "explain.contrast", "evaluation.baselines", "figures.scatter",
      "figures.gallery", "figures.style", "figures.explain_figures"),
     ("explain.methods",),
     ("runs.run_record",),

@@ -2,8 +2,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cellcycle_jax import baselines, schema
+from cellcycle_jax import schema
 from cellcycle_jax.errors import InputRefused
+from cellcycle_jax.evaluation import baselines
 from cellcycle_jax.scoring import metrics
 
 CLASSES = ("G1/S", "G2")

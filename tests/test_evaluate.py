@@ -2,7 +2,7 @@
 
 import types
 
-from cellcycle_jax import evaluate
+from cellcycle_jax.evaluation import evaluate
 from configs import base
 from tests import tiny
 

@@ -6,7 +6,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from cellcycle_jax import evaluate
 from cellcycle_jax.dataset import crop_arrays
 from cellcycle_jax.errors import (
     EXIT_PREEMPTED,
@@ -16,6 +15,7 @@ from cellcycle_jax.errors import (
     StoredStateRefused,
     UsageError,
 )
+from cellcycle_jax.evaluation import evaluate
 from cellcycle_jax.features import discover
 from cellcycle_jax.runs import checkpoint, metric_log, trained_run
 from cellcycle_jax.training import batches, loop, train_step

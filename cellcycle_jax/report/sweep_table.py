@@ -1,7 +1,7 @@
 """The table of a study in Markdown, and what it cannot show."""
 
-from cellcycle_jax import evaluate
 from cellcycle_jax.dataset.model_input import OUTLINED
+from cellcycle_jax.evaluation import evaluate
 from cellcycle_jax.figures.style import METRICS, NAMES
 from cellcycle_jax.scoring import intervals
 

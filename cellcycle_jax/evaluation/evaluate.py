@@ -11,9 +11,10 @@ import pathlib
 import numpy as np
 import pandas as pd
 
-from cellcycle_jax import baselines, files, schema
+from cellcycle_jax import files, schema
 from cellcycle_jax.dataset import cell_table, crop_arrays
 from cellcycle_jax.dataset.model_input import OUTLINED
+from cellcycle_jax.evaluation import baselines
 from cellcycle_jax.prediction import predictor
 from cellcycle_jax.runs import metric_log
 from cellcycle_jax.runs.trained_run import load_run

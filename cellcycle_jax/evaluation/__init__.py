@@ -1,0 +1,1 @@
+"""How good a run is on a split, beside the baselines that a network has to beat."""
