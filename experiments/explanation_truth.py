@@ -22,7 +22,8 @@ from cellcycle_jax import files, schema
 from cellcycle_jax.dataset import cell_table as tables
 from cellcycle_jax.dataset import crop_arrays
 from cellcycle_jax.devices import runtime
-from cellcycle_jax.explain import checks, contrast, localise, methods, shortcut_checks, shortcuts
+from cellcycle_jax.explain import checks, contrast, localise, shortcut_checks, shortcuts
+from cellcycle_jax.explain.attribution import methods
 from cellcycle_jax.features import families, feature_axes, ranking
 from cellcycle_jax.runs import trained_run
 from cellcycle_jax.scoring import metrics

@@ -3,8 +3,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from cellcycle_jax.explain import cam, methods
-from cellcycle_jax.explain.taps import tap_shapes
+from cellcycle_jax.explain.attribution import cam, methods
+from cellcycle_jax.explain.attribution.activations import tap_shapes
 from tests import numpy_network
 from tests.networks import Averaged, network, pictures, with_weights
 

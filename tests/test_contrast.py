@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from cellcycle_jax.explain import contrast, localise, methods
+from cellcycle_jax.explain import contrast, localise
+from cellcycle_jax.explain.attribution import methods
 from cellcycle_jax.schema import Compartment as C
 from tests.networks import Weighed
 

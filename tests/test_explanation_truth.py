@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from cellcycle_jax.dataset import crop_arrays
-from cellcycle_jax.explain import methods
+from cellcycle_jax.explain.attribution import methods
 from cellcycle_jax.features.families import families
 from cellcycle_jax.schema import Compartment as C
 from cellcycle_jax.training import loop

@@ -15,9 +15,9 @@ from skimage.draw import disk
 from cellcycle_jax import explain, models, schema, sweep_plan
 from cellcycle_jax.dataset import crop_arrays
 from cellcycle_jax.devices import runtime
-from cellcycle_jax.explain import methods
+from cellcycle_jax.explain.attribution import methods
+from cellcycle_jax.explain.attribution.activations import resolve_tap, tap_names
 from cellcycle_jax.explain.maps import class_maps
-from cellcycle_jax.explain.taps import resolve_tap, tap_names
 from cellcycle_jax.features import families
 from cellcycle_jax.runs import metric_log, trained_run
 from cellcycle_jax.training import loop
@@ -68,14 +68,24 @@ def with_function(path, above):
 
 
 def test_every_block_is_followed():
-    assert sorted(EXAMPLES) == sorted([
-        "configs/data/ki67.py", "cellcycle_jax/models/mine.py", "cellcycle_jax/models/__init__.py",
-        "data_prep/sources/mine.py", "data_prep/sources/__init__.py", "data_prep/segment.py, above SEGMENTERS",
-        "data_prep/segment.py", "data_prep/measure.py, above measure_cells",
-        "data_prep/measure.py, in measure_cells before it returns", "data_prep/phase.py, above METHODS",
-        "data_prep/phase.py", "experiments/masks.py", "cellcycle_jax/explain/pixels.py, above gradient_x_input",
-        "cellcycle_jax/explain/methods.py",
-    ])
+    assert sorted(EXAMPLES) == sorted(
+        [
+            "configs/data/ki67.py",
+            "cellcycle_jax/models/mine.py",
+            "cellcycle_jax/models/__init__.py",
+            "data_prep/sources/mine.py",
+            "data_prep/sources/__init__.py",
+            "data_prep/segment.py, above SEGMENTERS",
+            "data_prep/segment.py",
+            "data_prep/measure.py, above measure_cells",
+            "data_prep/measure.py, in measure_cells before it returns",
+            "data_prep/phase.py, above METHODS",
+            "data_prep/phase.py",
+            "experiments/masks.py",
+            "cellcycle_jax/explain/attribution/pixels.py, above gradient_x_input",
+            "cellcycle_jax/explain/attribution/methods.py",
+        ]
+    )
 
 
 def test_another_question_is_a_config(tmp_path):
@@ -114,10 +124,12 @@ def test_an_architecture_trains_and_is_explained(registered, tmp_path, monkeypat
 
 
 def test_a_method_of_attribution_explains(monkeypatch):
-    module = new_module("cellcycle_jax/explain/pixels.py", with_function("cellcycle_jax/explain/pixels.py",
-                                                                         "gradient_x_input"))
+    module = new_module(
+        "cellcycle_jax/explain/attribution/pixels.py",
+        with_function("cellcycle_jax/explain/attribution/pixels.py", "gradient_x_input"),
+    )
     monkeypatch.setattr(explain, "pixels", module)
-    mine = changed("cellcycle_jax/explain/methods.py")
+    mine = changed("cellcycle_jax/explain/attribution/methods.py")
     assert mine.METHODS.keys() - methods.METHODS.keys() == {"gradient"} and mine.METHODS["gradient"].by_channel
     images = networks.pictures(3, 16)
     variables = networks.with_weights(networks.Weighed(), images.shape[1:])

@@ -3,7 +3,8 @@ import numpy as np
 import pytest
 
 from cellcycle_jax.errors import UsageError
-from cellcycle_jax.explain.methods import (
+from cellcycle_jax.explain.attribution.activations import tap_names
+from cellcycle_jax.explain.attribution.methods import (
     METHODS,
     at_resolution,
     attribute,
@@ -12,7 +13,6 @@ from cellcycle_jax.explain.methods import (
     margins,
     resized,
 )
-from cellcycle_jax.explain.taps import tap_names
 from cellcycle_jax.models import MODELS
 from tests.networks import network, pictures
 

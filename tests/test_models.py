@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from cellcycle_jax.explain.taps import tap_names
+from cellcycle_jax.explain.attribution.activations import tap_names
 from cellcycle_jax.models import MODELS, build
 from cellcycle_jax.models.pooling import max_pool2, mean_pool2, space_to_depth2
 from cellcycle_jax.runs.state import init_variables

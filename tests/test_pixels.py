@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from cellcycle_jax.explain.methods import attribute, logits_of, resized
+from cellcycle_jax.explain.attribution.methods import attribute, logits_of, resized
 from tests.networks import Squared, Weighed, network, pictures, with_weights
 
 SIDE = 16

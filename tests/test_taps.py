@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from cellcycle_jax.errors import UsageError
-from cellcycle_jax.explain.taps import (
+from cellcycle_jax.explain.attribution.activations import (
     activation_and_gradient,
     activation_and_gradients,
     resolve_tap,

@@ -20,7 +20,7 @@ from bench.ours.networks import about, build
 from bench.ours.torch_weights import in_torch
 from bench.protocol import NETWORKS, serve, worker_parser
 from cellcycle_jax.devices import mesh, runtime
-from cellcycle_jax.explain import methods
+from cellcycle_jax.explain.attribution import methods
 from cellcycle_jax.runs import state
 
 SMALL = 1e-7  # as in pytorch-grad-cam's scale_cam_image

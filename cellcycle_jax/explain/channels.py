@@ -17,7 +17,7 @@ from scipy.special import softmax
 
 from cellcycle_jax.devices import mesh
 from cellcycle_jax.errors import InputRefused, UsageError
-from cellcycle_jax.explain.methods import logits_of, margins
+from cellcycle_jax.explain.attribution.methods import logits_of, margins
 from cellcycle_jax.scoring import intervals, metrics
 
 MOST = 8  # channels: 256 subsets

@@ -13,17 +13,8 @@ import pandas as pd
 from cellcycle_jax import schema
 from cellcycle_jax.dataset import cell_table, crop_arrays
 from cellcycle_jax.errors import InputRefused, StoredStateRefused, UsageError
-from cellcycle_jax.explain import (
-    channels,
-    contrast,
-    doses,
-    edits,
-    faithfulness,
-    methods,
-    named,
-    sanity,
-    shortlist,
-)
+from cellcycle_jax.explain import channels, contrast, doses, edits, faithfulness, named, sanity, shortlist
+from cellcycle_jax.explain.attribution import methods
 from cellcycle_jax.features import families, feature_axes
 from cellcycle_jax.runs import trained_run
 

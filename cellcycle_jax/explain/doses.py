@@ -11,7 +11,7 @@ import math
 import numpy as np
 from scipy.special import softmax
 
-from cellcycle_jax.explain import methods
+from cellcycle_jax.explain.attribution import methods
 from cellcycle_jax.explain.edits import EDITS, NUCLEUS, Cell
 from cellcycle_jax.scoring import intervals
 

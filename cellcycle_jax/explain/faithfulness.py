@@ -21,7 +21,7 @@ import numpy as np
 from scipy import ndimage
 
 from cellcycle_jax.devices import mesh
-from cellcycle_jax.explain import methods
+from cellcycle_jax.explain.attribution import methods
 from cellcycle_jax.scoring import intervals
 
 FILLS = ("zero", "mean", "blur", "road")

@@ -11,8 +11,9 @@ from tqdm import tqdm
 from cellcycle_jax import files, schema
 from cellcycle_jax.dataset import crop_arrays
 from cellcycle_jax.errors import InputRefused, UsageError
-from cellcycle_jax.explain import checks, contrast, localise, methods, passport, pictures, shortcut_checks, shortcuts
-from cellcycle_jax.explain.taps import resolve_tap, tap_names
+from cellcycle_jax.explain import checks, contrast, localise, passport, pictures, shortcut_checks, shortcuts
+from cellcycle_jax.explain.attribution import methods
+from cellcycle_jax.explain.attribution.activations import resolve_tap, tap_names
 from cellcycle_jax.figures import explain_figures, style
 from cellcycle_jax.prediction import predictor
 from cellcycle_jax.runs import passport_file

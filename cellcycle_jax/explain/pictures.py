@@ -10,7 +10,7 @@ import pandas as pd
 
 from cellcycle_jax import files, schema
 from cellcycle_jax.dataset import crop_arrays
-from cellcycle_jax.explain import methods
+from cellcycle_jax.explain.attribution import methods
 from cellcycle_jax.figures import gallery, style
 from cellcycle_jax.runs import trained_run
 

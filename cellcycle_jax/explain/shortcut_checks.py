@@ -5,7 +5,8 @@ import pandas as pd
 
 from cellcycle_jax import schema
 from cellcycle_jax.dataset import crop_arrays
-from cellcycle_jax.explain import checks, methods, shortcuts
+from cellcycle_jax.explain import checks, shortcuts
+from cellcycle_jax.explain.attribution import methods
 from cellcycle_jax.runs import trained_run
 
 PER_CLASS = 500  # cells of each class, of training and validation, that are asked for shortcuts

@@ -13,7 +13,7 @@ import numpy as np
 from scipy import ndimage, special, stats
 
 from cellcycle_jax import schema
-from cellcycle_jax.explain.methods import logits_of, margins
+from cellcycle_jax.explain.attribution.methods import logits_of, margins
 from cellcycle_jax.scoring import intervals
 
 DONORS = 8  # donors of each cell

@@ -2,7 +2,7 @@
 
 Of `(model, variables, image f32 [B, S, S, K], class_index i32 [B] or int, tap)` each makes maps f32 [B, h, w, 1] at the
 size of the tap, signed and not normalised: the published cut at zero is left to whoever draws or measures them. Pure;
-model, tap and `against_others` (see `taps.score_of`) are fixed inside jit.
+model, tap and `against_others` (see `activations.score_of`) are fixed inside jit.
 
 Where neighbours that are max-pooled together are equal, as zeros after a relu are, jax.numpy divides the gradient
 between them and other libraries give it to one of them. Only Grad-CAM++ notices. So it is at the tap; behind it a model
@@ -12,7 +12,7 @@ may pool as it does in training, where the first gets it.
 import jax
 import jax.numpy as jnp
 
-from cellcycle_jax.explain.taps import (
+from cellcycle_jax.explain.attribution.activations import (
     activation_and_gradient,
     activation_and_gradients,
     resolve_tap,

@@ -1,15 +1,15 @@
 """Attribution to the pixels of every channel of the image, so that the channels can be told apart.
 
 Of `(model, variables, image f32 [B, S, S, K], class_index i32 [B] or int)` each makes maps f32 [B, h, w, K], signed, in
-units of the score (a logit, or see `taps.score_of`). `tap` is taken as all methods take it, and not used. Pure; model
-and options are fixed inside jit. A map does not depend on what else is in the batch.
+units of the score (a logit, or see `activations.score_of`). `tap` is taken as all methods take it, and not used. Pure;
+model and options are fixed inside jit. A map does not depend on what else is in the batch.
 """
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from cellcycle_jax.explain.taps import no_change, score_of
+from cellcycle_jax.explain.attribution.activations import no_change, score_of
 
 PATCH = 1 / 8  # side of what occlusion covers, share of the image's
 

@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from cellcycle_jax.devices import mesh
-from cellcycle_jax.explain import cam, pixels
-from cellcycle_jax.explain.taps import scores_of
+from cellcycle_jax.explain.attribution import cam, pixels
+from cellcycle_jax.explain.attribution.activations import scores_of
 
 BATCH = 64  # images on the devices at a time
 GROUP = 8  # fewer images than a batch are filled up to a multiple of this
