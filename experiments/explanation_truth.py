@@ -22,8 +22,9 @@ from cellcycle_jax import files, schema
 from cellcycle_jax.dataset import cell_table as tables
 from cellcycle_jax.dataset import crop_arrays
 from cellcycle_jax.devices import runtime
-from cellcycle_jax.explain import checks, contrast, localise, shortcut_checks, shortcuts
+from cellcycle_jax.explain import checks, shortcut_checks, shortcuts
 from cellcycle_jax.explain.attribution import methods
+from cellcycle_jax.explain.regions import class_difference, localisation
 from cellcycle_jax.features import families, feature_axes, ranking
 from cellcycle_jax.runs import trained_run
 from cellcycle_jax.scoring import metrics
@@ -106,8 +107,8 @@ def explained(cells: checks.Explained, every_method: bool) -> dict:
 def _difference(cells, maps) -> pd.DataFrame:
     """As `checks.where`, of any maps; without intervals."""
     crops = cells.crops
-    sums = contrast.contributions(np.asarray(maps), crops.compartments, crops.compartments_present)
-    told = contrast.difference(*sums, crops.label == 1, cells.groups, cells.resampling | {"bootstraps": 0})
+    sums = class_difference.contributions(np.asarray(maps), crops.compartments, crops.compartments_present)
+    told = class_difference.difference(*sums, crops.label == 1, cells.groups, cells.resampling | {"bootstraps": 0})
     return told.assign(channel=np.array(cells.run.channels)[told["channel"].to_numpy(int)])
 
 
@@ -115,13 +116,13 @@ def _firsts(told: pd.DataFrame, tells_channels: bool) -> dict:
     """What comes first; nothing where a method finds no more for the class in its cells than in others."""
     if told.empty:
         return dict.fromkeys(WHERE if tells_channels else WHERE[1:], "")
-    share, area = contrast.by_place(told, coarse=True), _areas(told)
+    share, area = class_difference.by_place(told, coarse=True), _areas(told)
     first = {"place": share.idxmax(), "place over its area": (share / area).idxmax()}
-    return first | ({"channel": contrast.by_channel(told).idxmax()} if tells_channels else {})
+    return first | ({"channel": class_difference.by_channel(told).idxmax()} if tells_channels else {})
 
 
 def _areas(told):
-    return told.groupby(told["compartment"].map(localise.coarse), sort=False)["area_share"].sum()
+    return told.groupby(told["compartment"].map(localisation.coarse), sort=False)["area_share"].sum()
 
 
 def _by_relevance(name, cells, maps) -> dict:
@@ -132,11 +133,11 @@ def _by_relevance(name, cells, maps) -> dict:
     else:  # of two classes one's margin is the other's with another sign, and so is its map
         maps = maps * np.where(called == 1, 1, -1)[:, None, None, None]
     maps = np.asarray(methods.resized(maps, cells.images.shape[1]))
-    found = localise.localise_all(maps, cells.crops.compartments, cells.crops.compartments_present)
-    channel, place = np.divmod(np.arange(found["relevance_share"][0].size), len(localise.COMPARTMENTS))
+    found = localisation.localise_all(maps, cells.crops.compartments, cells.crops.compartments_present)
+    channel, place = np.divmod(np.arange(found["relevance_share"][0].size), len(localisation.COMPARTMENTS))
     told = pd.DataFrame({
         "channel": np.array(cells.run.channels)[channel] if by_channel else "",
-        "compartment": np.array(localise.COMPARTMENTS)[place],
+        "compartment": np.array(localisation.COMPARTMENTS)[place],
         "share": np.nanmean(found["relevance_share"], axis=0).ravel(),
         "area_share": np.nanmean(found["area_share"], axis=0).ravel(),
     })  # fmt: skip

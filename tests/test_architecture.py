@@ -65,7 +65,7 @@ LAYERS = (
     ("explain.shortlist",),
     ("features.ranking", "report.words", "training.setup", "explain.faithfulness", "explain.sanity",
      "explain.doses", "explain.shortcuts", "explain.named"),
-    ("runs.trained_run", "features.feature_axes", "explain.localise", "explain.channels", "explain.contrast", "evaluation.baselines", "figures.scatter",
+    ("runs.trained_run", "features.feature_axes", "explain.regions.localisation", "explain.channels", "explain.regions.class_difference", "evaluation.baselines", "figures.scatter",
      "figures.gallery", "figures.style", "figures.explain_figures"),
     ("explain.attribution.methods",),
     ("runs.run_record",),

@@ -8,7 +8,8 @@ import pytest
 from cellcycle_jax import files, schema
 from cellcycle_jax.dataset import crop_arrays
 from cellcycle_jax.errors import InputRefused, ResourceMissing, StoredStateRefused, UsageError
-from cellcycle_jax.explain import checks, contrast, localise, maps, shortcut_checks, shortcuts, shortlist
+from cellcycle_jax.explain import checks, maps, shortcut_checks, shortcuts, shortlist
+from cellcycle_jax.explain.regions import class_difference, localisation
 from cellcycle_jax.runs import trained_run
 from cellcycle_jax.schema import Compartment
 from configs.base import training
@@ -129,7 +130,7 @@ def test_what_one_channel_tells_in_one_half_is_found_there_alone(classes):
     table = checks.where(cells)
     told = {f"class{p}" for p in checks.explained_classes(range(classes))}
     assert told - ({"class1"} if classes == 3 else set()) <= set(table["class"]) <= told
-    assert set(table["channel"]) == {"DNA", "Golgi"} and list(table.columns) == list(contrast.COLUMNS)
+    assert set(table["channel"]) == {"DNA", "Golgi"} and list(table.columns) == list(class_difference.COLUMNS)
     for name, part in table.groupby("class"):
         if classes == 3 and name == "class1":
             continue  # its margin is that of no weight: 1 less the mean of 0 and 2
@@ -213,13 +214,13 @@ def test_nine_channels_are_too_many_for_shapley_but_not_for_the_rest():
     found = checks.of_channels(make_cells(network, np.arange(24) % 2, channel=4))
     assert found["shapley"] is None and "9 channels" in found["why"]
     assert np.argmax(found["occlusion"]["shuffle"]["auroc"]) == 4 and len(found["occlusion"]["mean"]["margin"]) == 9
-    assert maps._shares(pd.DataFrame(columns=list(contrast.COLUMNS)), found, "class1") == {}
+    assert maps._shares(pd.DataFrame(columns=list(class_difference.COLUMNS)), found, "class1") == {}
 
 
 def test_cells_of_one_class_have_no_difference_to_share_out():
     cells = make_cells(make_run(UPPER), np.ones(12, int))
     table, found = checks.where(cells), checks.of_channels(cells)
-    assert table.empty and list(table.columns) == list(contrast.COLUMNS)
+    assert table.empty and list(table.columns) == list(class_difference.COLUMNS)
     assert np.isnan(found["shapley"]["auroc"]["value"]).all()
     assert maps._shares(table, found, "class1") == {}  # not a number leads no channel
 
@@ -380,11 +381,11 @@ LOOKS = {"DNA": ("DNA", "nucleus"), "Golgi": ("Golgi", "second stain")}
 
 def looking(network, monkeypatch, at=""):
     """Cells without labels whose maps hold more at one thing the higher their margin; "": nowhere."""
-    margin, places = np.random.default_rng(0).normal(size=20), len(localise.COMPARTMENTS)
+    margin, places = np.random.default_rng(0).normal(size=20), len(localisation.COMPARTMENTS)
     sums = np.ones((20, len(network.channels), places))
     if at:
         channel, place = LOOKS[at]
-        sums[:, network.channels.index(channel), localise.COMPARTMENTS.index(place)] += margin
+        sums[:, network.channels.index(channel), localisation.COMPARTMENTS.index(place)] += margin
     monkeypatch.setattr(checks.Explained, "sums", {1: (sums, np.full((20, places), 1 / places), sums.sum(2))})
     crops = make_crops(np.full(20, schema.NO_LABEL), np.zeros((20, SIDE, SIDE, len(network.channels)), np.uint16))
     return checks.Explained(network, crops, crops.image.astype(np.float32), np.stack([-margin, margin], axis=1))

@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
 
-from cellcycle_jax.explain import contrast, localise
 from cellcycle_jax.explain.attribution import methods
+from cellcycle_jax.explain.regions import class_difference, localisation
 from cellcycle_jax.schema import Compartment as C
 from tests.networks import Weighed
 
-PLACES, SIDE = localise.COMPARTMENTS, 16
+PLACES, SIDE = localisation.COMPARTMENTS, 16
 KNOWN = int(C.NUCLEUS | C.OTHER_NUCLEI | C.BODY)
 RESAMPLING = {"bootstraps": 300, "confidence": 0.95, "seed": 0}
 AREAS = np.array([0.2, 0.1, 0.05, 0.05, 0.3, 0.0, 0.3])  # no other nuclei
@@ -36,7 +36,7 @@ def made(of_class, **evidence):
 
 def told(of_class, groups=None, resampling=RESAMPLING, **evidence):
     groups = np.arange(len(of_class)) % 6 if groups is None else groups
-    return contrast.difference(*made(of_class, **evidence), of_class, groups, resampling)
+    return class_difference.difference(*made(of_class, **evidence), of_class, groups, resampling)
 
 
 def shares(table):
@@ -45,7 +45,7 @@ def shares(table):
 
 def test_contributions_are_sums_over_drawn_places():
     maps = np.random.default_rng(0).integers(-9, 9, (1, SIDE, SIDE, 2)).astype(np.float32)
-    sums, areas = contrast.contributions(maps, compartments()[None], np.array([KNOWN]))
+    sums, areas = class_difference.contributions(maps, compartments()[None], np.array([KNOWN]))
     inner, one = np.s_[6:10, 4:8], maps[0]
     expected = {"nucleus": one[inner].sum((0, 1)), "other nuclei": one[:2, 12:].sum((0, 1)),
                 "background": one[2:, 12:].sum((0, 1))}  # the rim ends where the body does
@@ -60,10 +60,10 @@ def test_contributions_are_sums_over_drawn_places():
 def test_a_cell_of_which_no_place_is_known_counts_nowhere():
     maps = np.ones((3, SIDE, SIDE, 1), np.float32)
     maps[1] = 100
-    given = contrast.contributions(maps, np.stack([compartments()] * 3), np.array([KNOWN, int(C.BODY), KNOWN]))
+    given = class_difference.contributions(maps, np.stack([compartments()] * 3), np.array([KNOWN, int(C.BODY), KNOWN]))
     assert np.isnan(given[0][1]).all() and np.isnan(given[1][1]).all() and np.isfinite(given[0][[0, 2]]).all()
     given[0][0, 0, place("nucleus")] += 2
-    found = contrast.difference(*given, np.array([True, True, False]), ["a", "b", "b"], RESAMPLING)
+    found = class_difference.difference(*given, np.array([True, True, False]), ["a", "b", "b"], RESAMPLING)
     assert shares(found)[0, "nucleus"] == 1 and set(found["n_cells"]) == {2} and set(found["n_groups"]) == {2}
 
 
@@ -80,16 +80,17 @@ def test_shares_are_those_of_the_difference_between_classes(a, b):
     assert found["share"].sum() == pytest.approx(1)
     names = [name for name in PLACES if name != "other nuclei"]  # which no cell has
     assert list(found["compartment"]) == names * 2 and list(found["channel"]) == [0] * 6 + [1] * 6
-    assert tuple(found.columns) == contrast.COLUMNS[2:]
+    assert tuple(found.columns) == class_difference.COLUMNS[2:]
 
 
 def test_evidence_that_all_cells_share_tells_nothing_apart():
     of_class = np.arange(24) % 2 == 0
     sums, areas = made(of_class, c0_nucleus=1.0)
     groups = np.arange(24) % 6
-    loud = contrast.difference(sums + 1000, areas, of_class, groups, RESAMPLING)
-    np.testing.assert_allclose(loud["share"], contrast.difference(sums, areas, of_class, groups, RESAMPLING)["share"],
-                               atol=1e-9)
+    loud = class_difference.difference(sums + 1000, areas, of_class, groups, RESAMPLING)
+    np.testing.assert_allclose(
+        loud["share"], class_difference.difference(sums, areas, of_class, groups, RESAMPLING)["share"], atol=1e-9
+    )
     assert shares(loud)[0, "nucleus"] == pytest.approx(1)
 
 
@@ -107,8 +108,8 @@ def test_intervals_resample_groups_not_cells():
     sums, areas = made(of_class, c0_nucleus=4.0, c1_nucleus=4.0)
     # What a field adds to the evidence of its cells of the class: 40 cells of a field say it once.
     sums[:, 0, place("nucleus")] += of_class * rng.normal(0, 1, 10)[groups] + rng.normal(0, 0.2, 400)
-    by_field = contrast.difference(sums, areas, of_class, groups, RESAMPLING)
-    by_cell = contrast.difference(sums, areas, of_class, np.arange(400), RESAMPLING)
+    by_field = class_difference.difference(sums, areas, of_class, groups, RESAMPLING)
+    by_cell = class_difference.difference(sums, areas, of_class, np.arange(400), RESAMPLING)
     np.testing.assert_allclose(by_field["share"], by_cell["share"])
     width = [(one["high"] - one["low"]).iloc[0] for one in (by_field, by_cell)]
     assert width[0] > 3 * width[1] > 0
@@ -124,12 +125,12 @@ def test_one_group_has_no_interval():
 @pytest.mark.parametrize("of_class", [[True] * 4, [False] * 4])
 def test_without_cells_of_both_classes_there_is_no_difference(of_class):
     found = told(np.array(of_class))
-    assert found.empty and tuple(found.columns) == contrast.COLUMNS[2:]
+    assert found.empty and tuple(found.columns) == class_difference.COLUMNS[2:]
 
 
 def test_classes_that_are_answered_alike_share_nothing_out():
     found = told(np.arange(8) % 2 == 0)
-    assert found.empty and tuple(found.columns) == contrast.COLUMNS[2:]
+    assert found.empty and tuple(found.columns) == class_difference.COLUMNS[2:]
 
 
 @pytest.mark.parametrize(("a", "b"), [(-2.0, -6.0), (1.0, -3.0)])
@@ -143,7 +144,7 @@ def test_resamples_that_have_the_class_backwards_are_left_out():
     sums = np.zeros((24, 2, len(PLACES)))
     sums[of_class & (groups < 5), 0, place("nucleus")] = 3
     sums[of_class & (groups == 5), 1, place("background")] = -12
-    found = contrast.difference(sums, np.tile(AREAS, (24, 1)), of_class, groups, RESAMPLING)
+    found = class_difference.difference(sums, np.tile(AREAS, (24, 1)), of_class, groups, RESAMPLING)
     rows = found.set_index(["channel", "compartment"])
     assert (rows.loc[(0, "nucleus"), "share"], rows.loc[(1, "background"), "share"]) == pytest.approx((5, -4))
     # Drawn twice the backward group leaves 12 - 24 < 0: what is kept has it once (5) or not at all (1).
@@ -159,8 +160,8 @@ def test_resamples_without_a_class_are_left_out():
 def test_shares_by_channel_and_by_place():
     found = told(np.arange(24) % 2 == 0, c0_nucleus=1.0, c0_nuclear_rim=2.0, c1_second_stain_outline=4.0,
                  c1_second_stain=1.0, c1_nucleus=2.0)
-    np.testing.assert_allclose(contrast.by_channel(found), [0.3, 0.7], atol=1e-9)
-    fine, coarse = contrast.by_place(found), contrast.by_place(found, coarse=True)
+    np.testing.assert_allclose(class_difference.by_channel(found), [0.3, 0.7], atol=1e-9)
+    fine, coarse = class_difference.by_place(found), class_difference.by_place(found, coarse=True)
     assert (fine["nucleus"], fine["nuclear rim"], fine["second stain outline"]) == pytest.approx((0.3, 0.2, 0.4))
     assert set(coarse.index) == {"nucleus", "second stain", "cell body", "background"}
     assert (coarse["nucleus"], coarse["second stain"], coarse["background"]) == pytest.approx((0.5, 0.5, 0), abs=1e-9)
@@ -181,11 +182,11 @@ def test_integrated_gradients_of_a_linear_network_share_out_its_difference():
     maps = methods.attribute("integrated_gradients", Weighed(), variables, images, 1, steps=4, against_others=True,
                              baseline=images.mean(0))
     bits = np.stack([compartments()] * n)
-    given = contrast.contributions(np.asarray(maps), bits, np.full(n, KNOWN))
-    found = shares(contrast.difference(*given, label == 1, np.arange(n) % 6, RESAMPLING))
+    given = class_difference.contributions(np.asarray(maps), bits, np.full(n, KNOWN))
+    found = shares(class_difference.difference(*given, label == 1, np.arange(n) % 6, RESAMPLING))
     weight = kernel[..., 1] - kernel[..., [0, 2]].mean(-1)
     gap = (images[label == 1].mean(0) - images[label != 1].mean(0)) * weight
-    masks = localise.compartment_masks(compartments(), KNOWN)
+    masks = localisation.compartment_masks(compartments(), KNOWN)
     for (channel, name), share in found.items():
         assert share == pytest.approx(gap[masks[name]][:, channel].sum() / gap.sum(), abs=1e-4), (channel, name)
     logits = images.reshape(n, -1) @ head["kernel"] + head["bias"]

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from cellcycle_jax import schema
-from cellcycle_jax.explain import localise
+from cellcycle_jax.explain.regions import localisation
 from cellcycle_jax.features.families import Family, families, family
 from data_prep import measure
 
@@ -24,7 +24,7 @@ def measured():
 
 def test_every_measurement_has_a_family_with_a_place(measured):
     assert len(measured) == 72
-    assert all(found.places and set(found.places) <= set(localise.COMPARTMENTS) for found in measured.values())
+    assert all(found.places and set(found.places) <= set(localisation.COMPARTMENTS) for found in measured.values())
     names = pd.Series({column: found.name for column, found in measured.items()})
     sizes = names.value_counts()
     assert len(sizes) == 23 and sizes["size of the nucleus"] == 5 and sizes["shape of the nucleus"] == 4

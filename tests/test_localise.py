@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from cellcycle_jax import schema
-from cellcycle_jax.explain import localise
+from cellcycle_jax.explain.regions import localisation
 
 C = schema.Compartment
 EVERY = int(C.NUCLEUS | C.OTHER_NUCLEI | C.SECOND_STAIN | C.BODY | C.DEBRIS)
@@ -41,24 +41,24 @@ def _near(mask, reach):
 
 
 def _areas(crop, present=EVERY):
-    return {name: int(mask.sum()) for name, mask in localise.compartment_masks(crop, present).items()}
+    return {name: int(mask.sum()) for name, mask in localisation.compartment_masks(crop, present).items()}
 
 
 def _shares(saliency, masks, part="positive"):
-    return {row["compartment"]: row for row in localise.localise(saliency, masks, part)}
+    return {row["compartment"]: row for row in localisation.localise(saliency, masks, part)}
 
 
 def test_every_pixel_belongs_to_one_place():
     crops = [_crop(), np.random.default_rng(0).integers(0, 32, (SIDE, SIDE)).astype(np.uint8)]
     for crop in crops:
         for present in range(1, 32, 2):
-            masks = localise.compartment_masks(crop, present)
+            masks = localisation.compartment_masks(crop, present)
             assert (sum(mask.astype(int) for mask in masks.values()) == 1).all()
-    assert tuple(masks) == localise.COMPARTMENTS
+    assert tuple(masks) == localisation.COMPARTMENTS
 
 
 def test_discs_are_divided_as_drawn():
-    masks = localise.compartment_masks(_crop(), EVERY)
+    masks = localisation.compartment_masks(_crop(), EVERY)
     nucleus, golgi, other = MIDDLE < 12, GOLGI < 4, NEIGHBOUR < 6
     rim, outline = _near(nucleus, 2), _near(golgi, 1)
     expected = {
@@ -87,7 +87,7 @@ def test_areas_counted_by_hand():
 def test_a_stain_that_runs_on_over_the_nucleus_has_no_outline_there():
     crop = _squares(NUCLEUS=(2, 10))
     crop[4:8, 6:16] |= int(C.SECOND_STAIN)
-    masks = localise.compartment_masks(crop, EVERY)
+    masks = localisation.compartment_masks(crop, EVERY)
     assert masks["second stain"][5, 10:15].all() and masks["second stain outline"][5, 15:17].all()
     assert not (masks["second stain"] | masks["second stain outline"])[:, :10].any()
     assert masks["second stain outline"][[3, 4, 7, 8], 12].all()
@@ -99,19 +99,19 @@ def test_a_stain_that_runs_on_over_the_nucleus_has_no_outline_there():
 def test_neighbours_come_before_the_stain_and_the_rim():
     crop = _squares(NUCLEUS=(2, 10), OTHER_NUCLEI=(10, 16))
     crop[9:13, 10:14] |= int(C.SECOND_STAIN)
-    masks = localise.compartment_masks(crop, EVERY)
+    masks = localisation.compartment_masks(crop, EVERY)
     assert masks["other nuclei"].sum() == 36 and masks["other nuclei"][10:16, 10:16].all()
 
 
 def test_unknown_places_are_left_out_and_belong_to_the_next():
     crop = _crop()
-    masks = localise.compartment_masks(crop, int(C.NUCLEUS | C.SECOND_STAIN))
+    masks = localisation.compartment_masks(crop, int(C.NUCLEUS | C.SECOND_STAIN))
     assert list(masks) == ["nucleus", "nuclear rim", "second stain", "second stain outline", "background"]
-    whole = localise.compartment_masks(crop, EVERY)
+    whole = localisation.compartment_masks(crop, EVERY)
     rest = whole["background"] | whole["cell body"] | whole["other nuclei"]
     np.testing.assert_array_equal(masks["background"], rest)
-    assert localise.compartment_masks(crop, int(C.BODY)) == {}
-    assert localise.localise(np.ones((SIDE, SIDE)), {}) == []
+    assert localisation.compartment_masks(crop, int(C.BODY)) == {}
+    assert localisation.localise(np.ones((SIDE, SIDE)), {}) == []
 
 
 def test_a_crop_that_is_all_nucleus_has_no_rim():
@@ -123,17 +123,17 @@ def test_a_crop_that_is_all_nucleus_has_no_rim():
 def test_rim_is_as_wide_on_both_sides_of_a_straight_outline():
     half = np.zeros((8, 8), np.uint8)
     half[:, :4] = int(C.NUCLEUS)
-    rim = localise.compartment_masks(half, int(C.NUCLEUS), rim_px=2)[localise.RIM]
+    rim = localisation.compartment_masks(half, int(C.NUCLEUS), rim_px=2)[localisation.RIM]
     assert rim[0].tolist() == [False, False, True, True, True, True, False, False]
 
 
 def test_parts_belong_to_coarse_places():
     coarse = ["nucleus", "nucleus", "second stain", "second stain", "cell body", "other nuclei", "background"]
-    assert [localise.coarse(place) for place in localise.COMPARTMENTS] == coarse
+    assert [localisation.coarse(place) for place in localisation.COMPARTMENTS] == coarse
 
 
 def test_map_on_one_place_has_all_its_relevance_there():
-    masks = localise.compartment_masks(_crop(), EVERY)
+    masks = localisation.compartment_masks(_crop(), EVERY)
     for name, mask in masks.items():
         found = _shares(mask.astype(np.float32), masks)
         assert found[name]["relevance_share"] == found[name]["hit"] == 1
@@ -142,13 +142,13 @@ def test_map_on_one_place_has_all_its_relevance_there():
 
 
 def test_uniform_map_has_ratio_one_everywhere():
-    found = _shares(np.full((SIDE, SIDE), 0.3), localise.compartment_masks(_crop(), EVERY))
+    found = _shares(np.full((SIDE, SIDE), 0.3), localisation.compartment_masks(_crop(), EVERY))
     assert [row["ratio"] for row in found.values()] == pytest.approx([1.0] * 7)
     assert [row["hit"] / row["area_share"] for row in found.values()] == pytest.approx([1.0] * 7)
 
 
 def test_negative_relevance_counts_only_where_it_is_asked_for():
-    masks = localise.compartment_masks(_crop(), EVERY)
+    masks = localisation.compartment_masks(_crop(), EVERY)
     saliency = np.where(masks["second stain"], 1.0, 0.0) - 3.0 * masks["nucleus"]
     assert _shares(saliency, masks)["second stain"]["relevance_share"] == 1
     stain, nucleus = masks["second stain"].sum(), masks["nucleus"].sum()
@@ -156,11 +156,11 @@ def test_negative_relevance_counts_only_where_it_is_asked_for():
     assert found["second stain"]["relevance_share"] == pytest.approx(stain / (stain + 3 * nucleus))
     assert (found["second stain"]["hit"], found["nucleus"]["hit"]) == (0, 1)
     with pytest.raises(ValueError, match="negative"):
-        localise.localise(saliency, masks, "negative")
+        localisation.localise(saliency, masks, "negative")
 
 
 def test_pixels_that_are_equally_high_share_the_hit():
-    masks = localise.compartment_masks(_crop(), EVERY)
+    masks = localisation.compartment_masks(_crop(), EVERY)
     saliency = np.zeros((SIDE, SIDE))
     saliency[8, 8] = saliency[31, 31] = saliency[31, 32] = saliency[32, 32] = 7
     saliency[48:] = 6  # more relevance, but nowhere higher
@@ -169,7 +169,7 @@ def test_pixels_that_are_equally_high_share_the_hit():
 
 
 def test_empty_map_points_nowhere():
-    rows = localise.localise(-np.ones((SIDE, SIDE)), localise.compartment_masks(_crop(), EVERY))
+    rows = localisation.localise(-np.ones((SIDE, SIDE)), localisation.compartment_masks(_crop(), EVERY))
     assert all(np.isnan(row["relevance_share"]) and np.isnan(row["hit"]) for row in rows)
 
 
@@ -177,23 +177,23 @@ def test_many_cells_are_localised_as_one_by_one():
     rng = np.random.default_rng(0)
     maps = rng.normal(size=(3, SIDE, SIDE, 1)).astype(np.float32)
     crops, present = np.stack([_crop(), _crop()[::-1], _crop()]), [EVERY, EVERY, int(C.NUCLEUS | C.BODY)]
-    found = localise.localise_all(maps, crops, np.array(present, np.uint8))
+    found = localisation.localise_all(maps, crops, np.array(present, np.uint8))
     assert found["ratio"].shape == (3, 1, 7)
     for n in range(3):
-        each = _shares(maps[n, ..., 0], localise.compartment_masks(crops[n], present[n]))
-        for q, name in enumerate(localise.COMPARTMENTS):
-            for measure in localise.MEASURES:
+        each = _shares(maps[n, ..., 0], localisation.compartment_masks(crops[n], present[n]))
+        for q, name in enumerate(localisation.COMPARTMENTS):
+            for measure in localisation.MEASURES:
                 one = each[name][measure] if name in each else np.nan
                 np.testing.assert_allclose(found[measure][n, 0, q], one, err_msg=f"{name} {measure}")
 
 
 def test_channels_are_compared_within_the_cell():
-    masks = localise.compartment_masks(_crop(), EVERY)
+    masks = localisation.compartment_masks(_crop(), EVERY)
     maps = np.zeros((1, SIDE, SIDE, 2), np.float32)
     maps[0, masks["nucleus"], 0] = 1
     maps[0, masks["second stain"], 1] = 3
     maps[0, masks["cell body"], 1] = -9  # counts for nothing
-    found = localise.localise_all(maps, _crop()[None], np.array([EVERY]))
+    found = localisation.localise_all(maps, _crop()[None], np.array([EVERY]))
     share, area = found["relevance_share"][0], found["area_share"][0]
     nucleus, stain = masks["nucleus"].sum(), masks["second stain"].sum()
     whole = nucleus + 3 * stain
@@ -201,7 +201,7 @@ def test_channels_are_compared_within_the_cell():
     assert share.sum() == pytest.approx(1) and area.sum() == pytest.approx(1)
     assert found["ratio"][0, 1, 2] == pytest.approx(3 * stain / whole / (stain / SIDE**2 / 2))
     assert found["hit"][0].tolist() == [[0] * 7, [0, 0, 1, 0, 0, 0, 0]]
-    even = localise.localise_all(np.ones((1, SIDE, SIDE, 3)), _crop()[None], np.array([EVERY]))
+    even = localisation.localise_all(np.ones((1, SIDE, SIDE, 3)), _crop()[None], np.array([EVERY]))
     np.testing.assert_allclose(even["ratio"], 1)
 
 
@@ -213,9 +213,9 @@ def _cells(groups, predicted="G2"):
 def test_table_has_a_row_per_cell_channel_and_known_place():
     maps, crops = np.ones((2, SIDE, SIDE, 2)), np.stack([_crop()] * 2)
     maps[1, ..., 1] = 3
-    found = localise.localise_all(maps, crops, np.array([EVERY, int(C.NUCLEUS)]))
-    table = localise.tabulate(found, _cells(["f1", "f2"]), "G1/S", "integrated_gradients", ("DNA", "Golgi"))
-    assert tuple(table) == localise.COLUMNS and len(table) == 2 * 7 + 2 * 3
+    found = localisation.localise_all(maps, crops, np.array([EVERY, int(C.NUCLEUS)]))
+    table = localisation.tabulate(found, _cells(["f1", "f2"]), "G1/S", "integrated_gradients", ("DNA", "Golgi"))
+    assert tuple(table) == localisation.COLUMNS and len(table) == 2 * 7 + 2 * 3
     assert set(table["class"]) == {"G1/S"} and set(table["method"]) == {"integrated_gradients"}
     of = (table[schema.CELL_ID] == "cell1") & (table["channel"] == "Golgi") & (table["compartment"] == "background")
     row = table[of].iloc[0]
@@ -230,7 +230,7 @@ def _table(relevance, area, groups, name="G2", place="nucleus", hit=0.0):
 
 
 def _summary(table, bootstraps=500):
-    return localise.summarise(table, bootstraps, confidence=0.95, seed=0)
+    return localisation.summarise(table, bootstraps, confidence=0.95, seed=0)
 
 
 def test_ratio_is_of_sums_and_constant_ratios_have_no_width():
@@ -274,13 +274,13 @@ def test_methods_and_channels_are_summarised_apart():
 def test_map_on_the_edge_of_the_golgi_names_its_outline():
     groups = np.repeat(["f1", "f2", "f3", "f4", "f5", "f6"], 2)
     maps = np.tile(_near(GOLGI < 4, 1).astype(np.float32)[..., None], (12, 1, 1, 1))
-    found = localise.localise_all(maps, np.stack([_crop()] * 12), np.full(12, EVERY))
-    summary = _summary(localise.tabulate(found, _cells(groups), "G2", "grad_cam"), 100)
+    found = localisation.localise_all(maps, np.stack([_crop()] * 12), np.full(12, EVERY))
+    summary = _summary(localisation.tabulate(found, _cells(groups), "G2", "grad_cam"), 100)
     ratio = SIDE**2 / _near(GOLGI < 4, 1).sum()
     words = (f"For G2 the model looks {ratio:.1f} times as much as by chance at the outline of the Golgi "
              f"(95 % interval {ratio:.1f} to {ratio:.1f}).")  # fmt: skip
-    assert localise.sentence("G2", summary, 0.95, "grad_cam", "Golgi") == words
-    assert "at the outline of the second stain" in localise.sentence("G2", summary, 0.95, "grad_cam")
+    assert localisation.sentence("G2", summary, 0.95, "grad_cam", "Golgi") == words
+    assert "at the outline of the second stain" in localisation.sentence("G2", summary, 0.95, "grad_cam")
 
 
 def _rows(*rows, method="grad_cam"):
@@ -294,21 +294,23 @@ def test_sentence_names_stain_interval_and_channel():
                          _rows(("nucleus", 9.0, 0.9, 20.0, "DNA"), ("nuclear rim", 3.04, 2.0, 4.0, "Golgi"),
                                method="occlusion")])  # fmt: skip
     words = "For G2 the model looks 2.3 times as much as by chance at the Golgi (95 % interval 2.0 to 2.6)."
-    assert localise.sentence("G2", summary, 0.95, "grad_cam", "Golgi") == words
+    assert localisation.sentence("G2", summary, 0.95, "grad_cam", "Golgi") == words
     words = ("For G2 the model looks 3.0 times as much as by chance at the rim of the nucleus (95 % interval 2.0 to "
              "4.0), channel Golgi.")  # fmt: skip
-    assert localise.sentence("G2", summary, 0.95, "occlusion", "Golgi") == words
+    assert localisation.sentence("G2", summary, 0.95, "occlusion", "Golgi") == words
 
 
 def test_sentence_without_a_place_above_chance():
     summary = _rows(("nucleus", 1.5, 0.9, 1.8, ""))
-    assert localise.sentence("G2", summary, 0.95, "grad_cam") == "For G2 the model looks nowhere more than by chance."
-    assert "nothing can be said" in localise.sentence("G1/S", summary, 0.95, "grad_cam")
+    assert (
+        localisation.sentence("G2", summary, 0.95, "grad_cam") == "For G2 the model looks nowhere more than by chance."
+    )
+    assert "nothing can be said" in localisation.sentence("G1/S", summary, 0.95, "grad_cam")
 
 
 def test_sentence_of_one_group_has_no_interval():
     summary = _summary(_table([0.2, 0.4], 0.1, ["a", "a"]))
-    assert "too few groups for an interval" in localise.sentence("G2", summary, 0.95, "grad_cam")
+    assert "too few groups for an interval" in localisation.sentence("G2", summary, 0.95, "grad_cam")
 
 
 @pytest.mark.parametrize(
@@ -316,6 +318,6 @@ def test_sentence_of_one_group_has_no_interval():
     [("none", ""), ("cell", "nb"), ("nucleus", "soCnb"), ("ring", "NrsoC")],
 )
 def test_a_place_that_the_mask_blanks_is_said_to_be_blank(mask, blank):
-    for letter, place in zip("NrsoCnb", localise.COMPARTMENTS, strict=True):
-        words = localise.sentence("G2", _rows((place, 2.0, 1.8, 2.2, "")), 0.95, "grad_cam", mask=mask)
+    for letter, place in zip("NrsoCnb", localisation.COMPARTMENTS, strict=True):
+        words = localisation.sentence("G2", _rows((place, 2.0, 1.8, 2.2, "")), 0.95, "grad_cam", mask=mask)
         assert ("blanked" in words) == (letter in blank), place

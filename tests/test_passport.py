@@ -6,8 +6,9 @@ import pandas as pd
 import pytest
 
 from cellcycle_jax import files
-from cellcycle_jax.explain import contrast, shortcuts
+from cellcycle_jax.explain import shortcuts
 from cellcycle_jax.explain.passport import make_passport, percent
+from cellcycle_jax.explain.regions import class_difference
 from cellcycle_jax.runs.passport_file import read_passport
 
 METHOD = "integrated_gradients"
@@ -34,7 +35,7 @@ def place(compartment, share, channel="DNA", low=None, of="G2", area=0.1):
 
 
 def where(*rows):
-    return pd.DataFrame(rows, columns=list(contrast.COLUMNS))
+    return pd.DataFrame(rows, columns=list(class_difference.COLUMNS))
 
 
 def curves(*lows):

@@ -7,7 +7,7 @@ from cellcycle_jax import models
 from cellcycle_jax.explain import sanity
 from cellcycle_jax.explain.attribution import methods
 from cellcycle_jax.explain.faithfulness import faithfulness
-from cellcycle_jax.explain.localise import localise
+from cellcycle_jax.explain.regions.localisation import localise
 from cellcycle_jax.runs.state import init_variables
 
 SHAPE = (16, 16, 2)

@@ -13,8 +13,9 @@ import pandas as pd
 from cellcycle_jax import schema
 from cellcycle_jax.dataset import cell_table, crop_arrays
 from cellcycle_jax.errors import InputRefused, StoredStateRefused, UsageError
-from cellcycle_jax.explain import channels, contrast, doses, edits, faithfulness, named, sanity, shortlist
+from cellcycle_jax.explain import channels, doses, edits, faithfulness, named, sanity, shortlist
 from cellcycle_jax.explain.attribution import methods
+from cellcycle_jax.explain.regions import class_difference
 from cellcycle_jax.features import families, feature_axes
 from cellcycle_jax.runs import trained_run
 
@@ -62,11 +63,11 @@ class Explained:
 
     @functools.cached_property
     def sums(self) -> dict[int, tuple[np.ndarray, np.ndarray, np.ndarray]]:
-        """Sums of the maps of each explained class: the two of `contrast.contributions`, and of channels f32 [N, K]."""
+        """Sums of the maps of each explained class: the two of `class_difference.contributions`, and of channels f32 [N, K]."""
         found, crops = {}, self.crops
         for p in explained_classes(crops.classes):
             maps = np.asarray(methods.resized(self.maps(DEFAULT, p), self.images.shape[1]))
-            places = contrast.contributions(maps, crops.compartments, crops.compartments_present)
+            places = class_difference.contributions(maps, crops.compartments, crops.compartments_present)
             found[p] = *places, channels.integrated_gradients_by_channel(maps)
         return found
 
@@ -87,9 +88,9 @@ def where(cells: Explained) -> pd.DataFrame:
     """Which part of the difference between the classes is read in which channel and place; see `contrast`."""
     parts, crops = [], cells.crops
     for p, (sums, areas, _) in cells.sums.items():
-        told = contrast.difference(sums, areas, crops.label == p, cells.groups, cells.resampling)
+        told = class_difference.difference(sums, areas, crops.label == p, cells.groups, cells.resampling)
         told["channel"] = np.array(cells.run.channels, object)[told["channel"].to_numpy(int)]
-        parts.append(told.assign(**{"class": crops.classes[p], "method": DEFAULT})[list(contrast.COLUMNS)])
+        parts.append(told.assign(**{"class": crops.classes[p], "method": DEFAULT})[list(class_difference.COLUMNS)])
     return pd.concat(parts, ignore_index=True)
 
 
@@ -238,7 +239,7 @@ def _weights(cells) -> dict:
     """(channel, place) -> share, 0 or more, of what sets cells of the higher margin apart from those of the lower."""
     sums, areas, _ = cells.sums[len(cells.crops.classes) - 1]
     margin = methods.margins(cells.logits)[:, -1]
-    told = contrast.difference(sums, areas, margin > np.median(margin), cells.groups,
+    told = class_difference.difference(sums, areas, margin > np.median(margin), cells.groups,
                                cells.resampling | {"bootstraps": 0})
     return {(cells.run.channels[row["channel"]], row["compartment"]): max(row["share"], 0.0)
             for row in told.to_dict("records")}  # fmt: skip

@@ -11,9 +11,10 @@ from tqdm import tqdm
 from cellcycle_jax import files, schema
 from cellcycle_jax.dataset import crop_arrays
 from cellcycle_jax.errors import InputRefused, UsageError
-from cellcycle_jax.explain import checks, contrast, localise, passport, pictures, shortcut_checks, shortcuts
+from cellcycle_jax.explain import checks, passport, pictures, shortcut_checks, shortcuts
 from cellcycle_jax.explain.attribution import methods
 from cellcycle_jax.explain.attribution.activations import resolve_tap, tap_names
+from cellcycle_jax.explain.regions import class_difference, localisation
 from cellcycle_jax.figures import explain_figures, style
 from cellcycle_jax.prediction import predictor
 from cellcycle_jax.runs import passport_file
@@ -124,7 +125,7 @@ def _shares(where: pd.DataFrame, found: dict, name: str) -> dict[str, float]:
     A share that is not known, such as that of a score of one class alone, is left out.
     """
     if len(where):
-        shares = contrast.by_channel(where[where["class"] == name]).to_dict()
+        shares = class_difference.by_channel(where[where["class"] == name]).to_dict()
     else:
         shapley = found["shapley"]
         shares = dict(zip(found["channels"], shapley["auroc"]["value"], strict=True)) if shapley else {}
@@ -188,22 +189,22 @@ def attribution(crops, maps: np.ndarray, prob: np.ndarray) -> pd.DataFrame:
     names, sized = np.array(crops.classes), pictures.resized(maps, crops.image.shape[1])
     cells = pd.DataFrame({schema.CELL_ID: crops.cell_id, "group": crops.group_id, "label": names[crops.label],
                           "predicted": names[prob.argmax(1)]})  # fmt: skip
-    each = [localise.localise_all(sized[:, p, ..., None], crops.compartments, crops.compartments_present)
+    each = [localisation.localise_all(sized[:, p, ..., None], crops.compartments, crops.compartments_present)
             for p in range(len(names))]  # fmt: skip
-    tables = [localise.tabulate(found, cells, name, checks.COARSE) for found, name in zip(each, names, strict=True)]
+    tables = [localisation.tabulate(found, cells, name, checks.COARSE) for found, name in zip(each, names, strict=True)]
     return pd.concat(tables, ignore_index=True)
 
 
 def summarise(table: pd.DataFrame, crops, maps: np.ndarray, mask: str, resampling, seed: int) -> dict:
     """What the report says about where the model looks; written as summary.json."""
     confidence = resampling.confidence
-    found = localise.summarise(table, resampling.bootstraps, confidence, seed)
+    found = localisation.summarise(table, resampling.bootstraps, confidence, seed)
     stain = crops.stains[0] if crops.stains else ""
     side, step = crops.image.shape[1], crops.image.shape[1] / maps.shape[-1]
     size = pictures.um_per_px(crops) * step
     coarse = f"One pixel of a map covers {step:g} of the {side} px of the crop"
     notes = [coarse + (f", {size:.1f} µm; finer than that nothing can be told apart." if math.isfinite(size) else ".")]
-    if blank := [place for place in localise.BLANK[mask] if place in set(found.get("compartment", ()))]:
+    if blank := [place for place in localisation.BLANK[mask] if place in set(found.get("compartment", ()))]:
         notes.append(f"The model sees zeros in these places: {', '.join(blank)}. Relevance there is a constant of the "
                      "network, not something it saw.")
     if table.empty:
@@ -214,7 +215,7 @@ def summarise(table: pd.DataFrame, crops, maps: np.ndarray, mask: str, resamplin
     return {
         "classes": list(crops.classes), "confidence": confidence, "stain": stain, "n_cells": len(crops),
         "n_groups": len(set(crops.group_id.tolist())), "group_by": crops.group_by, "rows": found.to_dict("records"),
-        "sentences": {c: localise.sentence(c, found, confidence, checks.COARSE, stain, mask) for c in crops.classes},
+        "sentences": {c: localisation.sentence(c, found, confidence, checks.COARSE, stain, mask) for c in crops.classes},
         "notes": notes,
     }  # fmt: skip
 
@@ -227,5 +228,5 @@ def _write_maps(folder, cells, maps, prob, table, summary) -> None:
               "tap": np.array(cells.run.config.explain.tap)}  # fmt: skip
     with files.replacing(folder / "maps.npz") as temporary:
         np.savez_compressed(temporary, **arrays)
-    files.write_table(table, folder / "attribution.parquet", dict.fromkeys(localise.MEASURES, "1"))
+    files.write_table(table, folder / "attribution.parquet", dict.fromkeys(localisation.MEASURES, "1"))
     files.write_sealed_json(folder / "summary.json", summary)

@@ -4,7 +4,8 @@ import math
 
 import pandas as pd
 
-from cellcycle_jax.explain import localise, named, shortcuts
+from cellcycle_jax.explain import named, shortcuts
+from cellcycle_jax.explain.regions import localisation
 from cellcycle_jax.runs import passport_file
 from cellcycle_jax.scoring import intervals
 
@@ -251,8 +252,8 @@ def places(where: pd.DataFrame, about: dict) -> list[str]:
     for row in (named.drop_duplicates("class") if several else named.head(MOST_PLACES)).to_dict("records"):
         channel = f", channel {row['channel']}" if len(about["channels"]) > 1 else ""
         share = percent({"value": row["share"], "low": row["low"], "high": row["high"]})
-        place = localise.named_place(row["compartment"], about["stain"])
-        if row["compartment"] in localise.BLANK[about["mask"]]:
+        place = localisation.named_place(row["compartment"], about["stain"])
+        if row["compartment"] in localisation.BLANK[about["mask"]]:
             place += " (where the mask shows nothing, so how far the cell reaches)"
         of = f" of what tells {row['class']} from the rest" if several else ""
         found.append(f"{place}{channel}: {share}{of}, {row['ratio']:.1f} times its share of the picture")

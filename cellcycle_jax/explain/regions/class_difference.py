@@ -9,7 +9,7 @@ to the margin, so their differences add up to the difference between the classes
 import numpy as np
 import pandas as pd
 
-from cellcycle_jax.explain import localise
+from cellcycle_jax.explain.regions import localisation
 from cellcycle_jax.scoring import intervals
 
 COLUMNS = ("class", "method", "channel", "compartment", "share", "low", "high", "area_share", "ratio", "ratio_low",
@@ -25,16 +25,16 @@ def contributions(maps: np.ndarray, compartments: np.ndarray, present: np.ndarra
         present: u8 [N], which bits are known.
 
     Returns:
-        f64 [N, C, Q] with the places in the order of `localise.COMPARTMENTS`, zero where a place is not known, and the
+        f64 [N, C, Q] with the places in the order of `localisation.COMPARTMENTS`, zero where a place is not known, and the
         share of the crop's area that each place has, f64 [N, Q]. A cell of which no place is known is NaN.
     """
-    sums = np.full((len(maps), maps.shape[-1], len(localise.COMPARTMENTS)), np.nan)
-    areas = np.full((len(maps), len(localise.COMPARTMENTS)), np.nan)
+    sums = np.full((len(maps), maps.shape[-1], len(localisation.COMPARTMENTS)), np.nan)
+    areas = np.full((len(maps), len(localisation.COMPARTMENTS)), np.nan)
     for n, (saliency, bits) in enumerate(zip(maps, compartments, strict=True)):
-        if masks := localise.compartment_masks(bits, int(present[n])):
+        if masks := localisation.compartment_masks(bits, int(present[n])):
             sums[n], areas[n] = 0, 0
             for name, mask in masks.items():
-                place = localise.COMPARTMENTS.index(name)
+                place = localisation.COMPARTMENTS.index(name)
                 sums[n, :, place], areas[n, place] = saliency[mask].sum(0, dtype=np.float64), mask.mean()
     return sums, areas
 
@@ -77,7 +77,7 @@ def difference(sums, areas, of_class, groups, resampling: dict) -> pd.DataFrame:
         channel, place = divmod(i, sums.shape[2])
         if area[i] > 0 and np.isfinite(one["value"]):
             bounds = [one[b] for b in ("value", "low", "high")]
-            rows.append((channel, localise.COMPARTMENTS[place], *bounds, area[i], *(b / area[i] for b in bounds),
+            rows.append((channel, localisation.COMPARTMENTS[place], *bounds, area[i], *(b / area[i] for b in bounds),
                          len(sums), len(set(groups.tolist()))))
     return pd.DataFrame(rows, columns=list(COLUMNS[2:]))
 
@@ -88,6 +88,6 @@ def by_channel(table: pd.DataFrame) -> pd.Series:
 
 
 def by_place(table: pd.DataFrame, coarse: bool = False) -> pd.Series:
-    """Share of each place, over all channels; `coarse` takes parts of a thing together, see `localise.coarse`."""
-    names = table["compartment"].map(localise.coarse) if coarse else table["compartment"]
+    """Share of each place, over all channels; `coarse` takes parts of a thing together, see `localisation.coarse`."""
+    names = table["compartment"].map(localisation.coarse) if coarse else table["compartment"]
     return table.groupby(names, sort=False)["share"].sum()
