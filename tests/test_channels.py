@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cellcycle_jax.errors import InputRefused, UsageError
-from cellcycle_jax.explain import channels
+from cellcycle_jax.explain.checks import channel_importance
 
 SIDE = 8
 
@@ -53,13 +53,13 @@ def study(weight, cells=240, per_field=12, noise=0.3, seed=0):
 
 
 def scored(images, label, groups, weight, repeats=3):
-    logits = channels.subset_logits(OfMeans(weight), {}, images, groups, repeats, seed=0)
-    return channels.channel_shapley(logits, label, groups, 200, 0.95, seed=0)
+    logits = channel_importance.subset_logits(OfMeans(weight), {}, images, groups, repeats, seed=0)
+    return channel_importance.channel_shapley(logits, label, groups, 200, 0.95, seed=0)
 
 
 def test_shapley_is_the_mean_over_all_orders():
     value = np.random.default_rng(0).normal(size=(16, 3))
-    found = channels.shapley(value)
+    found = channel_importance.shapley(value)
     assert found.shape == (4, 3)
     for j in range(3):
         np.testing.assert_allclose(found[:, j], by_orders(value[:, j], 4), rtol=1e-12)
@@ -68,39 +68,39 @@ def test_shapley_is_the_mean_over_all_orders():
 def test_symmetric_players_share_and_one_without_effect_gets_nothing():
     # 0 and 1 earn 6 only together; 2 adds nothing; 3 adds 5 to anything.
     value = [6.0 * (s & 3 == 3) + 5.0 * (s >> 3 & 1) + 1 for s in range(16)]
-    np.testing.assert_allclose(channels.shapley(value), [3, 3, 0, 5], atol=1e-12)
+    np.testing.assert_allclose(channel_importance.shapley(value), [3, 3, 0, 5], atol=1e-12)
     with pytest.raises(ValueError, match="3 values"):
-        channels.shapley([0, 1, 2])
+        channel_importance.shapley([0, 1, 2])
 
 
 def test_each_cell_gets_another_one_of_its_field_once():
     fields = np.array(list("abcabcabca"))
-    other = channels.shuffled_within(fields, np.random.default_rng(0))
-    assert sorted(other.tolist()) == list(range(10)) and channels.alone(fields) == 0
+    other = channel_importance.shuffled_within(fields, np.random.default_rng(0))
+    assert sorted(other.tolist()) == list(range(10)) and channel_importance.alone(fields) == 0
     assert (other != np.arange(10)).all() and (fields[other] == fields).all()
 
 
 def test_another_cell_is_any_of_its_field_equally_often():
     rng = np.random.default_rng(0)
-    drawn = [channels.shuffled_within(["x"] * 4, rng)[0] for _ in range(3000)]
+    drawn = [channel_importance.shuffled_within(["x"] * 4, rng)[0] for _ in range(3000)]
     np.testing.assert_allclose(np.bincount(drawn, minlength=4) / 3000, [0, 1 / 3, 1 / 3, 1 / 3], atol=0.03)
 
 
 def test_a_cell_alone_in_its_field_gets_a_cell_of_another_and_is_counted():
     fields = np.array(["a", "b", "b", "c"])
-    assert channels.alone(fields) == 2 and channels.alone(["a"]) == 1
+    assert channel_importance.alone(fields) == 2 and channel_importance.alone(["a"]) == 1
     for seed in range(20):
-        other = channels.shuffled_within(fields, np.random.default_rng(seed))
+        other = channel_importance.shuffled_within(fields, np.random.default_rng(seed))
         assert (other != np.arange(4)).all() and other[1:3].tolist() == [2, 1]
     with pytest.raises(InputRefused, match="more cells"):
-        channels.shuffled_within(["a"], np.random.default_rng(0))
+        channel_importance.shuffled_within(["a"], np.random.default_rng(0))
 
 
 def test_all_channels_are_the_plain_logits_and_none_are_those_of_another_cell():
     images, _, groups = study((1.0, 0.5, 0.2), cells=12, per_field=6)
     model = OfMeans((1.0, -2.0, 3.0), 0.7)
     plain = np.asarray(model.apply({}, images, False)[0])
-    logits = channels.subset_logits(model, {}, images, groups, repeats=2, seed=3, batch=5)
+    logits = channel_importance.subset_logits(model, {}, images, groups, repeats=2, seed=3, batch=5)
     assert logits.shape == (8, 2, 12, 2) and logits.dtype == np.float32
     np.testing.assert_allclose(logits[-1], [plain, plain], rtol=1e-5)
     for field in (slice(0, 6), slice(6, 12)):
@@ -112,7 +112,7 @@ def test_all_channels_are_the_plain_logits_and_none_are_those_of_another_cell():
 
 def test_a_subset_shows_its_channels_and_the_other_cells_channels():
     means = np.array([[1.0, 10, 100], [2, 20, 200]])  # digits say which channel is whose
-    logits = channels.subset_logits(OfMeans((1.0, 1.0, 1.0)), {}, pictures(means), ["f", "f"], 1, seed=0)
+    logits = channel_importance.subset_logits(OfMeans((1.0, 1.0, 1.0)), {}, pictures(means), ["f", "f"], 1, seed=0)
     np.testing.assert_allclose(logits[:, 0, 0, 1], [222, 221, 212, 211, 122, 121, 112, 111], rtol=1e-4)
 
 
@@ -120,8 +120,8 @@ def test_an_interaction_is_shared_by_hand():
     # Against a cell of zeros: half of c m0 m1 goes to each of the two channels that make it together.
     a, b, c, m0, m1 = 2.0, 1.0, 4.0, 0.5, 0.75
     images = np.ones((2, SIDE, SIDE, 3), np.float32) * np.float32([[m0, m1, 9], [0, 0, 0]])[:, None, None]
-    logits = channels.subset_logits(OfMeans((a, b, 0.0), c), {}, images, ["f", "f"], repeats=2, seed=0)
-    found = channels.shapley((logits[..., 1] - logits[..., 0]).mean(1))[:, 0]
+    logits = channel_importance.subset_logits(OfMeans((a, b, 0.0), c), {}, images, ["f", "f"], repeats=2, seed=0)
+    found = channel_importance.shapley((logits[..., 1] - logits[..., 0]).mean(1))[:, 0]
     by_hand = [a * m0 + c * m0 * m1 / 2, b * m1 + c * m0 * m1 / 2, 0]
     np.testing.assert_allclose(found, by_hand, atol=1e-5)
 
@@ -147,9 +147,9 @@ def test_the_score_is_shared_out_completely_and_lies_within_its_interval():
 def test_intervals_resample_fields():
     """Twelve equal copies of one cell of each class make no field surer than one cell would."""
     images, label, _ = study((0.4, 0.4), cells=40, noise=0.6)
-    logits = channels.subset_logits(OfMeans((1.0, 1.0)), {}, images, np.arange(40) // 10, 1, seed=0)
+    logits = channel_importance.subset_logits(OfMeans((1.0, 1.0)), {}, images, np.arange(40) // 10, 1, seed=0)
     copies = [np.repeat(logits, 12, axis=2), np.repeat(label, 12)]
-    once, copied = (channels.channel_shapley(*of, group, 300, 0.95, 0)["auroc"] for of, group in
+    once, copied = (channel_importance.channel_shapley(*of, group, 300, 0.95, 0)["auroc"] for of, group in
                     (((logits, label), np.arange(40)), (copies, np.repeat(np.arange(40), 12))))
     np.testing.assert_allclose(once["low"], copied["low"], atol=1e-9)
     np.testing.assert_allclose(once["high"], copied["high"], atol=1e-9)
@@ -170,25 +170,25 @@ def test_a_channel_that_differs_only_between_fields_gets_no_credit():
 
 def test_no_channel_above_zero_has_no_shares():
     logits = np.zeros((4, 1, 6, 2), np.float32)
-    found = channels.channel_shapley(logits, np.array([0, 1] * 3), list("aabbcc"), 50, 0.95, 0)
+    found = channel_importance.channel_shapley(logits, np.array([0, 1] * 3), list("aabbcc"), 50, 0.95, 0)
     assert found["auroc"]["value"].tolist() == [0, 0] and np.isnan(found["auroc"]["share"]).all()
 
 
 def test_nine_channels_are_refused():
     images = np.zeros((4, SIDE, SIDE, 9), np.float32)
     with pytest.raises(UsageError, match="512 subsets.*cohort over combinations of channels"):
-        channels.subset_logits(OfMeans((1.0,) * 9), {}, images, list("aaaa"), 1, 0)
+        channel_importance.subset_logits(OfMeans((1.0,) * 9), {}, images, list("aaaa"), 1, 0)
 
 
 def test_occlusion_by_the_mean_takes_off_what_the_channel_adds():
     means = np.array([[3.0, 1.0], [2.0, 0.5], [-1.0, -0.5], [-4.0, -3.0]])
-    found = channels.occlusion_by_mean(OfMeans((2.0, 1.0)), {}, pictures(means), np.array([1, 1, 0, 0]))
+    found = channel_importance.occlusion_by_mean(OfMeans((2.0, 1.0)), {}, pictures(means), np.array([1, 1, 0, 0]))
     sign = np.array([1, 1, -1, -1])[:, None]  # the margin of class 0 is that of class 1 with the sign turned
     np.testing.assert_allclose(found["margin"], sign * np.array([2.0, 1.0]) * (means - means.mean(0)), atol=1e-5)
     # Each channel alone still orders the classes; with a model of one channel nothing is left of the order.
     np.testing.assert_allclose(found["auroc"], [0, 0], atol=1e-9)
     flat = np.broadcast_to(means[:, None, None], (4, SIDE, SIDE, 2)).astype(np.float32)
-    one = channels.occlusion_by_mean(OfMeans((2.0, 0.0)), {}, flat, np.array([1, 1, 0, 0]))
+    one = channel_importance.occlusion_by_mean(OfMeans((2.0, 0.0)), {}, flat, np.array([1, 1, 0, 0]))
     np.testing.assert_allclose(one["auroc"], [0.5, 0])
     assert one["margin"][:, 1].tolist() == [0] * 4
 
@@ -196,8 +196,8 @@ def test_occlusion_by_the_mean_takes_off_what_the_channel_adds():
 def test_occlusion_by_shuffling_is_the_last_step_of_the_game():
     images, label, groups = study((0.5, 0.3), cells=40, per_field=10)
     model = OfMeans((1.0, 1.0), 0.5)
-    logits = channels.subset_logits(model, {}, images, groups, repeats=2, seed=5)
-    found = channels.occlusion_by_shuffle(model, {}, images, groups, label, repeats=2, seed=5)
+    logits = channel_importance.subset_logits(model, {}, images, groups, repeats=2, seed=5)
+    found = channel_importance.occlusion_by_shuffle(model, {}, images, groups, label, repeats=2, seed=5)
     called = logits[-1, 0].argmax(1)
     for k in (0, 1):
         fall = (2 * called - 1) * np.diff(logits[3] - logits[3 ^ 1 << k], axis=-1)[..., 0]
@@ -208,10 +208,10 @@ def test_occlusion_by_shuffling_is_the_last_step_of_the_game():
 def test_occlusion_serves_more_channels_than_the_game():
     images = pictures(np.tile([[1.0] + [0.5] * 8, [-1.0] + [0.5] * 8], (6, 1)))
     label = np.array([1, 0] * 6)
-    found = channels.occlusion_by_shuffle(OfMeans((1.0,) + (0.0,) * 8), {}, images, ["f"] * 12, label, 4, 0)
+    found = channel_importance.occlusion_by_shuffle(OfMeans((1.0,) + (0.0,) * 8), {}, images, ["f"] * 12, label, 4, 0)
     assert found["auroc"].shape == (9,) and found["auroc"][0] > 0.3 and (found["auroc"][1:] == 0).all()
 
 
 def test_maps_are_summed_over_pixels():
     maps = np.arange(2 * 4 * 3, dtype=np.float32).reshape(2, 2, 2, 3) - 10
-    assert channels.integrated_gradients_by_channel(maps).tolist() == [[-22, -18, -14], [26, 30, 34]]
+    assert channel_importance.integrated_gradients_by_channel(maps).tolist() == [[-22, -18, -14], [26, 30, 34]]

@@ -8,7 +8,8 @@ import pytest
 from cellcycle_jax import files, schema
 from cellcycle_jax.dataset import crop_arrays
 from cellcycle_jax.errors import InputRefused, ResourceMissing, StoredStateRefused, UsageError
-from cellcycle_jax.explain import checks, maps, shortcut_checks, shortcuts, shortlist
+from cellcycle_jax.explain import maps, shortlist
+from cellcycle_jax.explain.checks import all_checks, shortcut_check, shortcuts
 from cellcycle_jax.explain.regions import class_difference, localisation
 from cellcycle_jax.runs import trained_run
 from cellcycle_jax.schema import Compartment
@@ -79,15 +80,17 @@ def make_cells(network, label, where=UPPER, channel=1, **of_crops):
     crops = make_crops(label, pictures(label, where, channel, len(network.channels)),
                        classes=len(network.classes), **of_crops)
     images = network.images(crops)
-    return checks.Explained(network, crops, images, checks.methods.logits_of(network.model, network.variables, images))
+    return all_checks.Explained(
+        network, crops, images, all_checks.methods.logits_of(network.model, network.variables, images)
+    )
 
 
 def test_cells_are_drawn_per_class_and_repeatably():
     label = np.array([0] * 50 + [1] * 3 + [schema.NO_LABEL] * 9)
-    rows = checks.pick(label, 2, 10, np.random.default_rng(1))
+    rows = all_checks.pick(label, 2, 10, np.random.default_rng(1))
     assert np.bincount(label[rows]).tolist() == [10, 3] and (np.diff(rows) > 0).all()
-    assert rows.tolist() == checks.pick(label, 2, 10, np.random.default_rng(1)).tolist()
-    assert rows.tolist() != checks.pick(label, 2, 10, np.random.default_rng(2)).tolist()
+    assert rows.tolist() == all_checks.pick(label, 2, 10, np.random.default_rng(1)).tolist()
+    assert rows.tolist() != all_checks.pick(label, 2, 10, np.random.default_rng(2)).tolist()
 
 
 def test_the_few_are_balanced_and_no_class_is_left_out():
@@ -95,7 +98,7 @@ def test_the_few_are_balanced_and_no_class_is_left_out():
     cells = make_cells(network, [0] * 70 + [1] * 25 + [2] * 5)
     few = cells.few
     assert sorted(np.bincount(few.crops.label).tolist()) == [5, 17, 18]
-    assert len(few.crops) == checks.TESTED and len(set(few.crops.cell_id)) == checks.TESTED
+    assert len(few.crops) == all_checks.TESTED and len(set(few.crops.cell_id)) == all_checks.TESTED
     at = [cells.crops.cell_id.tolist().index(name) for name in few.crops.cell_id]
     np.testing.assert_array_equal(few.images, cells.images[at])
     np.testing.assert_array_equal(few.logits, cells.logits[at])
@@ -112,23 +115,23 @@ def test_runs_on_permuted_labels_are_told_from_other_seeds():
     cells = make_cells(make_run(UPPER), [0, 1] * 8)
     permuted, seed = make_run(~UPPER, labels="permuted"), make_run(UPPER)
     seed.config.seed = 1
-    found = checks.sane(cells, [permuted, seed])["integrated_gradients"]
+    found = all_checks.sane(cells, [permuted, seed])["integrated_gradients"]
     assert next(row for row in found["seeds"] if row["measure"] == "spearman")["value"] == pytest.approx(1)
     assert len(found["labels"]) == 1 and found["labels"][0]["strength"]["value"] < 0.9
-    alone = checks.sane(cells)["integrated_gradients"]
+    alone = all_checks.sane(cells)["integrated_gradients"]
     assert alone["seeds"] is None and alone["labels"] is None
 
 
 def test_of_two_classes_the_last_is_explained_and_of_more_each():
-    assert checks.explained_classes(("G1/S", "G2")) == [1]
-    assert checks.explained_classes(("G1", "S", "G2")) == [0, 1, 2]
+    assert all_checks.explained_classes(("G1/S", "G2")) == [1]
+    assert all_checks.explained_classes(("G1", "S", "G2")) == [0, 1, 2]
 
 
 @pytest.mark.parametrize("classes", [2, 3])
 def test_what_one_channel_tells_in_one_half_is_found_there_alone(classes):
     cells = make_cells(make_run(UPPER, classes=classes), np.arange(48) % classes)
-    table = checks.where(cells)
-    told = {f"class{p}" for p in checks.explained_classes(range(classes))}
+    table = all_checks.where(cells)
+    told = {f"class{p}" for p in all_checks.explained_classes(range(classes))}
     assert told - ({"class1"} if classes == 3 else set()) <= set(table["class"]) <= told
     assert set(table["channel"]) == {"DNA", "Golgi"} and list(table.columns) == list(class_difference.COLUMNS)
     for name, part in table.groupby("class"):
@@ -145,14 +148,14 @@ def test_what_one_channel_tells_in_one_half_is_found_there_alone(classes):
 def test_the_network_and_not_the_picture_says_where_it_is_read():
     label = np.arange(48) % 2
     network = make_run(NUCLEUS, channel=0)
-    table = checks.where(make_cells(network, label, np.ones((SIDE, SIDE), bool), channel=0))  # bright all over
+    table = all_checks.where(make_cells(network, label, np.ones((SIDE, SIDE), bool), channel=0))  # bright all over
     dna = table[table["channel"] == "DNA"].set_index("compartment")["share"]
     assert dna["background"] == pytest.approx(0, abs=1e-6) and dna["cell body"] == pytest.approx(0, abs=1e-6)
     assert dna["nucleus"] + dna["nuclear rim"] == pytest.approx(1)
 
 
 def test_the_score_is_that_channels():
-    found = checks.of_channels(make_cells(make_run(UPPER), np.arange(48) % 2))
+    found = all_checks.of_channels(make_cells(make_run(UPPER), np.arange(48) % 2))
     auroc = found["shapley"]["auroc"]
     assert found["channels"] == ["DNA", "Golgi"] and found["why"] == ""
     assert auroc["value"][0] == pytest.approx(0, abs=1e-9)
@@ -168,7 +171,9 @@ def test_integrated_gradients_of_channels_add_up_to_the_margin_of_each_class():
     margin = cells.logits[:, 1] - cells.logits[:, 0]
     means = [margin[cells.crops.label == p].mean() - margin.mean() for p in (0, 1)]
     assert means[0] < -0.2 < 0.4 < means[1]
-    np.testing.assert_allclose(checks.of_channels(cells)["integrated_gradients"], [[0, m] for m in means], atol=1e-4)
+    np.testing.assert_allclose(
+        all_checks.of_channels(cells)["integrated_gradients"], [[0, m] for m in means], atol=1e-4
+    )
 
 
 def test_channels_are_shuffled_within_fields_and_groups_are_resampled():
@@ -176,42 +181,42 @@ def test_channels_are_shuffled_within_fields_and_groups_are_resampled():
     label = np.arange(48) // 6 % 2
     cells = make_cells(make_run(UPPER), label)
     crops = dataclasses.replace(cells.crops, group_id=np.full(48, "well"))
-    found = checks.of_channels(dataclasses.replace(cells, crops=crops))
+    found = all_checks.of_channels(dataclasses.replace(cells, crops=crops))
     assert found["alone"] == 0 and found["shapley"] is None
     assert "under the ROC curve 1.00 without any channel of the cell's own, 1.00 with all" in found["why"]
     assert found["occlusion"]["shuffle"]["auroc"] == pytest.approx([0, 0], abs=1e-9)
     field = crops.field_id.copy()
     field[0] = "own"
     crops = dataclasses.replace(crops, field_id=field)
-    assert checks.of_channels(dataclasses.replace(cells, crops=crops))["alone"] == 1
+    assert all_checks.of_channels(dataclasses.replace(cells, crops=crops))["alone"] == 1
 
 
 def test_shapley_values_of_one_group_have_no_interval():
     cells = make_cells(make_run(UPPER), np.arange(48) % 2)
     crops = dataclasses.replace(cells.crops, group_id=np.full(48, "well"))
-    auroc = checks.of_channels(dataclasses.replace(cells, crops=crops))["shapley"]["auroc"]
+    auroc = all_checks.of_channels(dataclasses.replace(cells, crops=crops))["shapley"]["auroc"]
     assert auroc["value"][1] == pytest.approx(0.5, abs=0.15) and np.isnan(auroc["low"]).all()
 
 
 def test_of_one_cell_no_channel_can_be_shuffled_and_the_rest_is_told():
-    found = checks.of_channels(make_cells(make_run(UPPER), [1]))
+    found = all_checks.of_channels(make_cells(make_run(UPPER), [1]))
     assert found["shapley"] is None and found["occlusion"]["shuffle"] is None and found["alone"] == 1
     assert found["why"].count("one cell alone") == 1 and len(found["occlusion"]["mean"]["margin"]) == 2
     assert np.isnan(found["integrated_gradients"][0]).all() and np.isfinite(found["integrated_gradients"][1]).all()
-    found = checks.of_channels(make_cells(make_run(UPPER, channel=4, channels=9), [1], channel=4))
+    found = all_checks.of_channels(make_cells(make_run(UPPER, channel=4, channels=9), [1], channel=4))
     assert "9 channels" in found["why"] and "one cell alone" in found["why"]
 
 
 def test_one_channel_has_it_all():
     cells = make_cells(make_run(UPPER, channel=0, channels=1), np.arange(48) % 2, channel=0)
-    auroc = checks.of_channels(cells)["shapley"]["auroc"]
+    auroc = all_checks.of_channels(cells)["shapley"]["auroc"]
     assert auroc["value"] == pytest.approx([auroc["all"] - auroc["none"]])
-    assert checks.where(cells)["share"].sum() == pytest.approx(1)
+    assert all_checks.where(cells)["share"].sum() == pytest.approx(1)
 
 
 def test_nine_channels_are_too_many_for_shapley_but_not_for_the_rest():
     network = make_run(UPPER, channel=4, channels=9)
-    found = checks.of_channels(make_cells(network, np.arange(24) % 2, channel=4))
+    found = all_checks.of_channels(make_cells(network, np.arange(24) % 2, channel=4))
     assert found["shapley"] is None and "9 channels" in found["why"]
     assert np.argmax(found["occlusion"]["shuffle"]["auroc"]) == 4 and len(found["occlusion"]["mean"]["margin"]) == 9
     assert maps._shares(pd.DataFrame(columns=list(class_difference.COLUMNS)), found, "class1") == {}
@@ -219,7 +224,7 @@ def test_nine_channels_are_too_many_for_shapley_but_not_for_the_rest():
 
 def test_cells_of_one_class_have_no_difference_to_share_out():
     cells = make_cells(make_run(UPPER), np.ones(12, int))
-    table, found = checks.where(cells), checks.of_channels(cells)
+    table, found = all_checks.where(cells), all_checks.of_channels(cells)
     assert table.empty and list(table.columns) == list(class_difference.COLUMNS)
     assert np.isnan(found["shapley"]["auroc"]["value"]).all()
     assert maps._shares(table, found, "class1") == {}  # not a number leads no channel
@@ -239,7 +244,7 @@ def asked(network, monkeypatch, where=CORNER, n=96, **of_crops):
     label = np.arange(n) % 2
     crops = make_crops(label, pictures(label, where), **of_crops)
     monkeypatch.setattr(crop_arrays, "load_crops", lambda folder, split, pixels: crops)
-    return shortcut_checks.asked_for_shortcuts(network)
+    return shortcut_check.asked_for_shortcuts(network)
 
 
 def test_surroundings_that_tell_the_class_are_found_and_those_that_do_not_are_not(monkeypatch):
@@ -291,22 +296,22 @@ def test_the_brightness_of_a_field_is_that_of_all_its_cells_and_few_are_in_memor
     network, seen, levels = make_run(NUCLEUS), [], shortcuts.crop_levels
     monkeypatch.setattr(shortcuts, "crop_levels", lambda cells: seen.append(len(cells.label)) or levels(cells))
     loaded(lit_fields(), monkeypatch)  # 12 cells in each of 16 fields, one of them labelled
-    found = shortcut_checks.asked_for_shortcuts(network)
+    found = shortcut_check.asked_for_shortcuts(network)
     assert found["n_cells"] == 16 and seen == [96, 96] and found["one_class_fields"] is None
     assert found["brightness"]["value"] == pytest.approx(1, abs=0.1) and found["brightness"]["low"] > 0.7
     seen.clear()
-    monkeypatch.setattr(shortcut_checks, "BLOCK", 60)
-    assert shortcut_checks.asked_for_shortcuts(network)["brightness"] == found["brightness"] and seen == [60, 36] * 2
+    monkeypatch.setattr(shortcut_check, "BLOCK", 60)
+    assert shortcut_check.asked_for_shortcuts(network)["brightness"] == found["brightness"] and seen == [60, 36] * 2
     seen.clear()
-    monkeypatch.setattr(shortcut_checks, "PER_FIELD", 5)
-    assert shortcut_checks.asked_for_shortcuts(network)["brightness"]["value"] == pytest.approx(1, abs=0.1)
+    monkeypatch.setattr(shortcut_check, "PER_FIELD", 5)
+    assert shortcut_check.asked_for_shortcuts(network)["brightness"]["value"] == pytest.approx(1, abs=0.1)
     assert seen == [40, 40]
     loaded(
         crop_arrays.take(lit_fields(), np.arange(192) < 176), monkeypatch
     )  # 10 others in the first half of the fields only
-    assert shortcut_checks.asked_for_shortcuts(network)["brightness"] is not None
+    assert shortcut_check.asked_for_shortcuts(network)["brightness"] is not None
     monkeypatch.setattr(shortcuts, "LEAST_CELLS", 12)
-    assert shortcut_checks.asked_for_shortcuts(network)["brightness"] is None
+    assert shortcut_check.asked_for_shortcuts(network)["brightness"] is None
 
 
 def test_cells_of_validation_are_told_from_those_of_training(monkeypatch):
@@ -315,7 +320,7 @@ def test_cells_of_validation_are_told_from_those_of_training(monkeypatch):
     parts = {split: make_crops(label, pictures(times * label, CORNER)) for split, times in (("train", 3),
                                                                                             ("validation", 1))}
     monkeypatch.setattr(crop_arrays, "load_crops", lambda folder, split, pixels: parts[split])
-    found = shortcut_checks.asked_for_shortcuts(make_run(CORNER))["surroundings"]
+    found = shortcut_check.asked_for_shortcuts(make_run(CORNER))["surroundings"]
     assert found["carried"]["value"] == pytest.approx(2, abs=0.3)  # both splits' corners over validation cells' own
 
 
@@ -324,14 +329,14 @@ def test_groups_are_resampled_and_fields_have_their_brightness(monkeypatch):
     crops = make_crops(label, pictures(label, CORNER))
     monkeypatch.setattr(crop_arrays, "load_crops", lambda folder, split, pixels: crops)
     crops = dataclasses.replace(crops, group_id=np.full(96, "one"))
-    found = shortcut_checks.asked_for_shortcuts(make_run(CORNER))
+    found = shortcut_check.asked_for_shortcuts(make_run(CORNER))
     assert np.isnan(found["surroundings"]["carried"]["low"]) and found["n_groups"] == 1
     assert found["brightness"] is not None and np.isnan(found["brightness"]["low"])
 
 
 def test_no_more_cells_are_asked_than_are_wanted(monkeypatch):
     asked(make_run(CORNER), monkeypatch)
-    assert shortcut_checks.asked_for_shortcuts(make_run(CORNER, mask="cell"), 20)["n_cells"] == 40  # of two classes
+    assert shortcut_check.asked_for_shortcuts(make_run(CORNER, mask="cell"), 20)["n_cells"] == 40  # of two classes
 
 
 def test_a_batch_is_asked_for_where_it_holds_several_groups(monkeypatch):
@@ -340,7 +345,7 @@ def test_a_batch_is_asked_for_where_it_holds_several_groups(monkeypatch):
     of_class = np.array([f"group{p}{i % 3}" for i, p in enumerate(label)])
     crops = dataclasses.replace(crops, group_id=of_class, well=of_class, plate=np.array(["P1", "P2"])[label])
     monkeypatch.setattr(crop_arrays, "load_crops", lambda folder, split, pixels: crops)
-    found = shortcut_checks.asked_for_shortcuts(make_run(CORNER, mask="cell"))["batch"]
+    found = shortcut_check.asked_for_shortcuts(make_run(CORNER, mask="cell"))["batch"]
     assert found["cell line"] is None  # one only
     assert found["plate"]["value"] == 1  # every group of a plate is of its class
     assert found["well"] is None  # each is a group of its own, so nothing is known of it
@@ -354,7 +359,7 @@ def test_wells_of_one_name_on_two_plates_are_two_wells(monkeypatch):
         crops, plate=np.array(["P1", "P2"])[plate], well=np.array(["A1", "A2"])[(label + plate) % 2],
         group_id=np.array([f"group{k}" for k in 4 * (np.arange(96) // 12) + 2 * label + plate]))  # fmt: skip
     monkeypatch.setattr(crop_arrays, "load_crops", lambda folder, split, pixels: crops)
-    found = shortcut_checks.asked_for_shortcuts(make_run(CORNER, mask="cell"))["batch"]
+    found = shortcut_check.asked_for_shortcuts(make_run(CORNER, mask="cell"))["batch"]
     assert found["well"]["value"] == 1 and found["plate"]["value"] < 0.6
 
 
@@ -363,8 +368,8 @@ def test_a_check_that_cannot_be_made_has_a_reason(error):
     def refused(what):
         raise error(f"no {what}")
 
-    assert checks.or_why(refused, "cells") == (None, "no cells")
-    assert checks.or_why(len, "cells") == (5, "")
+    assert all_checks.or_why(refused, "cells") == (None, "no cells")
+    assert all_checks.or_why(len, "cells") == (5, "")
 
 
 def test_other_errors_are_not_hidden():
@@ -373,7 +378,7 @@ def test_other_errors_are_not_hidden():
 
     for error in (ValueError("bug"), ResourceMissing("no memory")):
         with pytest.raises(type(error)):
-            checks.or_why(broken, error)
+            all_checks.or_why(broken, error)
 
 
 LOOKS = {"DNA": ("DNA", "nucleus"), "Golgi": ("Golgi", "second stain")}
@@ -386,9 +391,9 @@ def looking(network, monkeypatch, at=""):
     if at:
         channel, place = LOOKS[at]
         sums[:, network.channels.index(channel), localisation.COMPARTMENTS.index(place)] += margin
-    monkeypatch.setattr(checks.Explained, "sums", {1: (sums, np.full((20, places), 1 / places), sums.sum(2))})
+    monkeypatch.setattr(all_checks.Explained, "sums", {1: (sums, np.full((20, places), 1 / places), sums.sum(2))})
     crops = make_crops(np.full(20, schema.NO_LABEL), np.zeros((20, SIDE, SIDE, len(network.channels)), np.uint16))
-    return checks.Explained(network, crops, crops.image.astype(np.float32), np.stack([-margin, margin], axis=1))
+    return all_checks.Explained(network, crops, crops.image.astype(np.float32), np.stack([-margin, margin], axis=1))
 
 
 def measured(folder, monkeypatch, cells, cell_lines=(), circular=""):
@@ -414,7 +419,7 @@ def measured(folder, monkeypatch, cells, cell_lines=(), circular=""):
 
 def test_the_answer_is_explained_by_the_measurement_that_it_follows(tmp_path, monkeypatch):
     cells = planted.make_cells(300)
-    found, left = checks.in_words(measured(tmp_path, monkeypatch, cells))
+    found, left = all_checks.in_words(measured(tmp_path, monkeypatch, cells))
     assert found["steps"][0]["measurement"] == planted.DNA and len(found["steps"]) == 1
     assert found["r2"]["value"] > 0.97
     validation = cells[cells[schema.SPLIT] == "validation"][schema.CELL_ID]
@@ -424,7 +429,7 @@ def test_the_answer_is_explained_by_the_measurement_that_it_follows(tmp_path, mo
 @pytest.mark.parametrize(("at", "first"), [("DNA", planted.DNA), ("Golgi", planted.GOLGI)])
 def test_the_hint_is_what_can_be_measured_where_the_map_points(tmp_path, monkeypatch, at, first):
     network = measured(tmp_path, monkeypatch, planted.make_cells(300))
-    found = checks.hinted(looking(network, monkeypatch, at))
+    found = all_checks.hinted(looking(network, monkeypatch, at))
     names = [one["measurement"] for one in found["shortlist"]]
     assert names[0] == first and not any("EB1" in name or "CENPF" in name for name in names)
     assert found["other_lines"] is None
@@ -434,7 +439,7 @@ def test_the_hint_is_what_can_be_measured_where_the_map_points(tmp_path, monkeyp
 def test_the_weights_of_the_hint_hold_no_label(classes):
     label = np.arange(48) % classes
     cells = make_cells(make_run(NUCLEUS, channel=0, classes=classes), label, NUCLEUS, channel=0)
-    weights = checks._weights(cells)
+    weights = all_checks._weights(cells)
     assert set(weights) == {(c, q) for c in ("DNA", "Golgi") for q in ("nucleus", "nuclear rim", "cell body",
                                                                       "background")}  # fmt: skip
     read = {("DNA", "nucleus"), ("DNA", "nuclear rim")}
@@ -442,30 +447,30 @@ def test_the_weights_of_the_hint_hold_no_label(classes):
     assert max(weights[at] for at in set(weights) - read) < 1e-6
     for other in (np.zeros(48, np.int32), np.roll(cells.crops.label, 5)):
         crops = dataclasses.replace(cells.crops, label=other)
-        assert checks._weights(dataclasses.replace(cells, crops=crops)) == weights
+        assert all_checks._weights(dataclasses.replace(cells, crops=crops)) == weights
 
 
 def test_cells_that_are_answered_alike_give_the_hint_no_weights():
     cells = make_cells(make_run(UPPER), [0, 1] * 8)
-    assert checks._weights(dataclasses.replace(cells, logits=np.ones_like(cells.logits))) == {}
+    assert all_checks._weights(dataclasses.replace(cells, logits=np.ones_like(cells.logits))) == {}
 
 
 def test_the_brightness_that_made_the_labels_is_no_hint(tmp_path, monkeypatch):
     cells = planted.make_cells(300)
     runs = (measured(tmp_path, monkeypatch, cells, circular=channel) for channel in ("", "DNA"))
     at = {("DNA", "nucleus"): 1.0, ("Golgi", "second stain"): 1.0}
-    monkeypatch.setattr(checks, "_weights", lambda cells: at)
-    plain, circular = (checks.hinted(looking(network, monkeypatch, "DNA")) for network in runs)
+    monkeypatch.setattr(all_checks, "_weights", lambda cells: at)
+    plain, circular = (all_checks.hinted(looking(network, monkeypatch, "DNA")) for network in runs)
     for found in (plain, circular):  # pointed at in both
         assert found["shortlist"][0]["measurement"] == planted.DNA
     assert (plain["circular"], circular["circular"]) == ("", "DNA")
     lists = {}
     monkeypatch.setattr(shortlist, "compare", lambda listed, of, *rest: lists.update(by_map=listed, of=of) or {})
     for network, kept in ((measured(tmp_path, monkeypatch, cells, circular=c), c == "") for c in ("", "DNA")):
-        checks.hinted(looking(network, monkeypatch, "DNA"))
+        all_checks.hinted(looking(network, monkeypatch, "DNA"))
         assert (planted.DNA in lists["by_map"], planted.DNA in lists["of"]) == (kept, kept)
         assert lists["by_map"]  # without the DNA something else follows the answer, though nothing beyond the DNA does
-    words, _ = checks.in_words(measured(tmp_path, monkeypatch, cells, circular="DNA"))
+    words, _ = all_checks.in_words(measured(tmp_path, monkeypatch, cells, circular="DNA"))
     assert words["steps"][0]["measurement"] == planted.DNA  # no label enters there
 
 
@@ -473,17 +478,17 @@ def test_other_cell_lines_are_scored_where_they_hold_both_classes(tmp_path, monk
     monkeypatch.setattr(shortlist, "LEAST", 0.0)  # the network follows the DNA alone, and a pair takes two
     cells = planted.make_cells(900, lines=("HeLa", "RPE1"))
     network = measured(tmp_path, monkeypatch, cells, ("HeLa",))
-    found = checks.hinted(looking(network, monkeypatch, "DNA"))
+    found = all_checks.hinted(looking(network, monkeypatch, "DNA"))
     assert found["other_lines"]["map"]["value"] == 0.5  # three times as large: all are called one class
     cells.loc[(cells[schema.CELL_LINE] == "RPE1") & (cells[schema.LABEL] == "G2"), schema.LABEL] = ""
     network = measured(tmp_path, monkeypatch, cells, ("HeLa",))
-    without = checks.hinted(looking(network, monkeypatch, "DNA"))
+    without = all_checks.hinted(looking(network, monkeypatch, "DNA"))
     assert without["other_lines"] is None and without["map"] is not None
 
 
 def test_a_map_that_names_no_place_hints_at_nothing(tmp_path, monkeypatch):
     network = measured(tmp_path, monkeypatch, planted.make_cells(300))
-    found = checks.hinted(looking(network, monkeypatch))
+    found = all_checks.hinted(looking(network, monkeypatch))
     assert found["shortlist"] == [] and "fewer than two families" in found["verdict"] and found["map"] is None
 
 
@@ -492,8 +497,8 @@ def test_area_alone_explains_little_and_makes_no_pair(tmp_path, monkeypatch):
     kept = [c for c in whole if c.startswith("Metadata") or c == schema.NUCLEAR_AREA]
     network = measured(tmp_path, monkeypatch, whole)
     files.write_table(whole[kept], tmp_path / "cells.parquet")
-    assert checks.in_words(network)[0]["r2"]["value"] < 0.5
-    found = checks.hinted(looking(network, monkeypatch, "DNA"))
+    assert all_checks.in_words(network)[0]["r2"]["value"] < 0.5
+    found = all_checks.hinted(looking(network, monkeypatch, "DNA"))
     assert [one["measurement"] for one in found["shortlist"]] in ([], [schema.NUCLEAR_AREA])
     assert "fewer than two families" in found["verdict"]
 
@@ -502,17 +507,17 @@ def test_validation_cells_of_one_group_and_absent_tables_are_reasons(tmp_path, m
     cells = planted.make_cells(300)
     cells.loc[cells[schema.SPLIT] == "validation", schema.GROUP] = "one"
     network = measured(tmp_path, monkeypatch, cells)
-    found, why = checks.or_why(checks.in_words, network)
+    found, why = all_checks.or_why(all_checks.in_words, network)
     assert found is None and "two groups" in why
     (tmp_path / "cells.parquet").unlink()
-    found, why = checks.or_why(checks.hinted, looking(network, monkeypatch, "DNA"))
+    found, why = all_checks.or_why(all_checks.hinted, looking(network, monkeypatch, "DNA"))
     assert found is None and "cells.parquet: no such file" in why
 
 
 def test_tiny_data_set_has_crops_that_can_be_asked(tmp_path):
     tiny.write_data(tmp_path, train=24, validation=16, size=SIDE)
     network = dataclasses.replace(make_run(NUCLEUS, channel=0, folder=tmp_path), classes=tiny.CLASSES)
-    found = shortcut_checks.asked_for_shortcuts(network)
+    found = shortcut_check.asked_for_shortcuts(network)
     assert found["n_cells"] == 40 and found["n_groups"] == 10
     assert found["surroundings"]["intact"]["value"] == 1
     assert found["surroundings"]["carried"]["value"] == pytest.approx(0, abs=0.1)

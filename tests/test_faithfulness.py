@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
-from cellcycle_jax.explain import faithfulness as f
+from cellcycle_jax.explain.checks import faithfulness as f
 
 SIDE = 16
 FRACTIONS = (0.0, 0.125, 0.25, 0.5, 0.75, 0.875, 1.0)

@@ -9,7 +9,8 @@ from PIL import Image
 from cellcycle_jax import files, schema
 from cellcycle_jax.dataset import crop_arrays, tfds_reader
 from cellcycle_jax.errors import InputRefused, UsageError
-from cellcycle_jax.explain import maps, shortcut_checks
+from cellcycle_jax.explain import maps
+from cellcycle_jax.explain.checks import shortcut_check
 from tests import tiny
 from tests.explained import SIDE, make_crops, make_run
 
@@ -126,8 +127,8 @@ def test_another_seed_and_permuted_labels_are_compared(changed):
 def test_only_the_cells_that_are_explained_are_held_in_memory(tmp_path, monkeypatch):
     tiny.write_data(tmp_path, train=8, validation=40)
     monkeypatch.setattr(maps, "load_run", make_run)
-    few = functools.partial(shortcut_checks.asked_for_shortcuts, per_class=6)
-    monkeypatch.setattr(shortcut_checks, "asked_for_shortcuts", few)
+    few = functools.partial(shortcut_check.asked_for_shortcuts, per_class=6)
+    monkeypatch.setattr(shortcut_check, "asked_for_shortcuts", few)
     load, read, counted, made = crop_arrays.load_crops, tfds_reader.read_pixels, [], []
     monkeypatch.setattr(tfds_reader, "read_pixels", lambda pixels: counted.append(len(pixels)) or read(pixels))
     for whole in (False, True):

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from cellcycle_jax import files
-from cellcycle_jax.explain import shortcuts
+from cellcycle_jax.explain.checks import shortcuts
 from cellcycle_jax.explain.passport import make_passport, percent
 from cellcycle_jax.explain.regions import class_difference
 from cellcycle_jax.runs.passport_file import read_passport

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from cellcycle_jax import models
-from cellcycle_jax.explain import sanity
 from cellcycle_jax.explain.attribution import methods
-from cellcycle_jax.explain.faithfulness import faithfulness
+from cellcycle_jax.explain.checks import randomisation
+from cellcycle_jax.explain.checks.faithfulness import faithfulness
 from cellcycle_jax.explain.regions.localisation import localise
 from cellcycle_jax.runs.state import init_variables
 
@@ -53,11 +53,11 @@ def by_measure(rows):
 @pytest.mark.parametrize("name", LAYERS)
 def test_layers_stand_in_the_order_of_the_network(name):
     model = models.build(name, 2, 2, 1, 0.3)
-    assert sanity.layer_order(model, trained(model), SHAPE) == LAYERS[name]
+    assert randomisation.layer_order(model, trained(model), SHAPE) == LAYERS[name]
 
 
 def test_the_order_is_that_of_the_calls():
-    assert sanity.layer_order(Upside(), trained(Upside()), SHAPE) == ("b", "c", "a")
+    assert randomisation.layer_order(Upside(), trained(Upside()), SHAPE) == ("b", "c", "a")
 
 
 @pytest.mark.parametrize("name", LAYERS)
@@ -67,7 +67,7 @@ def test_the_cascade_replaces_what_it_says_and_keeps_it_replaced(name):
     before = jax.tree.map(np.array, first)
     fresh = draw(model, 5, SHAPE)
     replaced = set()
-    for layer, variables in sanity.randomised_cascade(model, first, SHAPE, 5):
+    for layer, variables in randomisation.randomised_cascade(model, first, SHAPE, 5):
         replaced.add(layer)
         assert set(variables["params"]) == set(LAYERS[name])
         for other, weights in variables["params"].items():
@@ -81,19 +81,19 @@ def test_the_cascade_replaces_what_it_says_and_keeps_it_replaced(name):
 
 def test_the_cascade_goes_from_the_output_to_the_input():
     model = models.build("nagao2020", 2, 2, 1, 0.3)
-    layers = [layer for layer, _ in sanity.randomised_cascade(model, trained(model), SHAPE, 0)]
+    layers = [layer for layer, _ in randomisation.randomised_cascade(model, trained(model), SHAPE, 0)]
     assert layers == ["head", "hidden", "convs_1", "convs_0"]
 
 
 def test_similarity_with_itself_its_negative_and_noise():
     maps = noise(0)
-    own = by_measure(sanity.similarity(maps, 3 * maps, GROUPS, **INTERVALS))
+    own = by_measure(randomisation.similarity(maps, 3 * maps, GROUPS, **INTERVALS))
     assert [own[m]["value"] for m in ("spearman", "strength", "ssim")] == pytest.approx([1, 1, 1])
     assert own["spearman"]["n_cells"] == 40
-    negative = by_measure(sanity.similarity(maps, -maps, GROUPS, **INTERVALS))
+    negative = by_measure(randomisation.similarity(maps, -maps, GROUPS, **INTERVALS))
     assert [negative[m]["value"] for m in ("spearman", "strength")] == pytest.approx([-1, 1])
     assert negative["ssim"]["value"] < -0.5
-    other = by_measure(sanity.similarity(maps, noise(1), GROUPS, **INTERVALS))
+    other = by_measure(randomisation.similarity(maps, noise(1), GROUPS, **INTERVALS))
     assert other["spearman"]["low"] < 0 < other["spearman"]["high"]
     # Of n independent pixels the mean strength is that of a normal number, sqrt(2 / (pi n)).
     assert other["strength"]["value"] == pytest.approx(np.sqrt(2 / np.pi / 128), rel=0.4)
@@ -105,16 +105,18 @@ def test_half_of_the_order_kept_is_known():
     values = np.arange(64.0)
     mirrored = np.concatenate([values[:32][::-1], values[32:]])
     rho = 1 - 6 * ((values - mirrored) ** 2).sum() / (64 * (64**2 - 1))
-    found = sanity.alike(values.reshape(1, 8, 8, 1) ** 3, mirrored.reshape(1, 8, 8, 1))
+    found = randomisation.alike(values.reshape(1, 8, 8, 1) ** 3, mirrored.reshape(1, 8, 8, 1))
     assert found["spearman"][0] == pytest.approx(rho)
 
 
 def test_maps_of_other_size_or_channels_can_be_compared():
     small = noise(0, size=4)
     large = np.asarray(methods.resized(small, 16))
-    assert by_measure(sanity.similarity(small, large, GROUPS, **INTERVALS))["spearman"]["value"] == pytest.approx(1)
+    assert by_measure(randomisation.similarity(small, large, GROUPS, **INTERVALS))["spearman"][
+        "value"
+    ] == pytest.approx(1)
     summed = large.sum(-1, keepdims=True)
-    found = by_measure(sanity.similarity(summed, small, GROUPS, **INTERVALS))
+    found = by_measure(randomisation.similarity(summed, small, GROUPS, **INTERVALS))
     assert [found[m]["value"] for m in ("spearman", "ssim")] == pytest.approx([1, 1], abs=1e-4)
 
 
@@ -122,14 +124,14 @@ def test_flat_maps_are_left_out_and_counted():
     maps = noise(0)
     other = -maps
     other[:10] = 0.3 + 1e-8 * noise(1)[:10]
-    found = sanity.similarity(maps, other, GROUPS, **INTERVALS)
+    found = randomisation.similarity(maps, other, GROUPS, **INTERVALS)
     assert [row["n_cells"] for row in found] == [30, 30, 30]
     assert by_measure(found)["spearman"]["value"] == pytest.approx(-1)
 
 
 def test_repeatability_is_the_mean_over_pairs():
     maps = noise(0)
-    found = by_measure(sanity.repeatability([maps, 2 * maps, -maps], GROUPS, **INTERVALS))
+    found = by_measure(randomisation.repeatability([maps, 2 * maps, -maps], GROUPS, **INTERVALS))
     assert found["spearman"]["value"] == pytest.approx(-1 / 3)
     assert found["strength"]["value"] == pytest.approx(1)
 
@@ -137,23 +139,23 @@ def test_repeatability_is_the_mean_over_pairs():
 def test_labels_that_change_nothing_fail_and_other_maps_pass():
     maps = noise(0)
     for same in (maps, -maps):
-        found = sanity.label_randomisation(maps, same, GROUPS, **INTERVALS)
+        found = randomisation.label_randomisation(maps, same, GROUPS, **INTERVALS)
         assert (found["passes"], found["strength"]["value"]) == (False, pytest.approx(1))
-    assert sanity.label_randomisation(maps, noise(1), GROUPS, **INTERVALS)["passes"]
-    assert not sanity.label_randomisation(maps, noise(1), GROUPS, threshold=0.01, **INTERVALS)["passes"]
+    assert randomisation.label_randomisation(maps, noise(1), GROUPS, **INTERVALS)["passes"]
+    assert not randomisation.label_randomisation(maps, noise(1), GROUPS, threshold=0.01, **INTERVALS)["passes"]
 
 
 def test_the_upper_bound_decides():
     maps, half = noise(0), noise(1)
     half[:19] = maps[:19]  # the mean is below the threshold, its bound is not
-    found = sanity.label_randomisation(maps, half, GROUPS, threshold=0.55, **INTERVALS)
+    found = randomisation.label_randomisation(maps, half, GROUPS, threshold=0.55, **INTERVALS)
     assert found["strength"]["value"] < 0.55 < found["strength"]["high"]
     assert not found["passes"]
 
 
 def test_flat_maps_prove_nothing():
     maps = noise(0)
-    assert not sanity.label_randomisation(maps, np.zeros_like(maps), GROUPS, **INTERVALS)["passes"]
+    assert not randomisation.label_randomisation(maps, np.zeros_like(maps), GROUPS, **INTERVALS)["passes"]
 
 
 @pytest.fixture(scope="module")
@@ -163,10 +165,11 @@ def images():
 
 def test_a_map_that_asks_no_network_fails(images):
     model = models.build("nagao2020", 2, 2, 1, 0.3)
-    found = sanity.weight_randomisation(lambda variables: sanity.edges(images), model, trained(model), SHAPE, GROUPS,
-                                        **INTERVALS)  # fmt: skip
+    found = randomisation.weight_randomisation(
+        lambda variables: randomisation.edges(images), model, trained(model), SHAPE, GROUPS, **INTERVALS
+    )
     layers = list(dict.fromkeys(row["layer"] for row in found["rows"]))
-    assert layers == ["head", "hidden", "convs_1", "convs_0", sanity.FLOOR]
+    assert layers == ["head", "hidden", "convs_1", "convs_0", randomisation.FLOOR]
     assert {row["measure"] for row in found["rows"]} == {"spearman", "strength", "ssim"}
     assert [row["value"] for row in found["rows"]] == pytest.approx([1] * 15)
     assert not found["passes"]
@@ -179,11 +182,11 @@ def test_gradient_times_input_of_a_linear_model_passes(images):
     def maps_of(variables):
         return methods.attribute("gradient_x_input", Linear(), variables, images, index, "image")
 
-    found = sanity.weight_randomisation(maps_of, Linear(), variables, SHAPE, GROUPS, **INTERVALS)
+    found = randomisation.weight_randomisation(maps_of, Linear(), variables, SHAPE, GROUPS, **INTERVALS)
     assert found["passes"]
     assert found["strength"]["high"] < 0.2
     assert found["floor"]["value"] < 0.2
-    assert found["threshold"] == sanity.THRESHOLD
+    assert found["threshold"] == randomisation.THRESHOLD
 
 
 def test_the_verdict_is_about_the_last_stage_and_the_floor_about_random_networks():
@@ -196,45 +199,45 @@ def test_the_verdict_is_about_the_last_stage_and_the_floor_about_random_networks
     def maps_of(changed):
         return noise(0) if np.array_equal(changed["params"]["convs_0"]["bias"], first) else noise(1)
 
-    found = sanity.weight_randomisation(maps_of, model, variables, SHAPE, GROUPS, draws=3, **INTERVALS)
+    found = randomisation.weight_randomisation(maps_of, model, variables, SHAPE, GROUPS, draws=3, **INTERVALS)
     strength = {row["layer"]: row["value"] for row in found["rows"] if row["measure"] == "strength"}
     assert [strength[layer] for layer in ("head", "hidden", "convs_1")] == pytest.approx([1, 1, 1])
     assert found["strength"]["value"] == strength["convs_0"] < 0.1
-    assert found["floor"]["value"] == strength[sanity.FLOOR] == pytest.approx(1)
+    assert found["floor"]["value"] == strength[randomisation.FLOOR] == pytest.approx(1)
     assert found["passes"]
 
 
 def test_edges_are_the_slope_of_the_summed_channels():
     y, x = np.mgrid[:16, :16].astype(np.float32)
     one = np.stack([3 * x, 4 * y], axis=-1)
-    found = sanity.edges(np.stack([one, 0 * one, 2 * one]))[:, 1:-1, 1:-1, 0]
+    found = randomisation.edges(np.stack([one, 0 * one, 2 * one]))[:, 1:-1, 1:-1, 0]
     for cell, slope in zip(found, (5, 0, 10), strict=True):  # Sobel weights add up to 8 times the slope, (3, 4)
         np.testing.assert_allclose(cell, 8 * slope, rtol=1e-5)
-    assert not sanity.edges(np.ones((2, *SHAPE), np.float32)).any()
+    assert not randomisation.edges(np.ones((2, *SHAPE), np.float32)).any()
 
 
 def test_intensity_and_centre():
     images = noise(0, size=16)
-    np.testing.assert_allclose(sanity.intensity(images)[..., 0], images[..., 0] + images[..., 1], atol=1e-6)
-    middle = sanity.centre(images)
+    np.testing.assert_allclose(randomisation.intensity(images)[..., 0], images[..., 0] + images[..., 1], atol=1e-6)
+    middle = randomisation.centre(images)
     assert middle.shape == (40, 16, 16, 1)
     assert middle[3, 7, 8, 0] == middle.max()
     np.testing.assert_allclose(middle, middle[:, ::-1, ::-1])
     assert middle[0, 7, 5, 0] / middle[0, 7, 7, 0] == pytest.approx(np.exp(-(2.5**2 - 0.5**2) / 2 / 2**2))
-    assert set(sanity.TRIVIAL) == {"edges", "intensity", "centre"}
+    assert set(randomisation.TRIVIAL) == {"edges", "intensity", "centre"}
 
 
 def test_trivial_maps_are_scored_as_any_other(images):
-    weight = 4 * np.repeat(sanity.centre(images[:1])[0], 2, -1).reshape(-1, 1) * [[1, -1]]
+    weight = 4 * np.repeat(randomisation.centre(images[:1])[0], 2, -1).reshape(-1, 1) * [[1, -1]]
     variables = {"params": {"head": {"kernel": np.float32(weight) / len(weight), "bias": np.zeros(2, np.float32)}}}
     index = np.zeros(len(images), np.int32)
     values = {}
-    for name, trivial in sanity.TRIVIAL.items():
+    for name, trivial in randomisation.TRIVIAL.items():
         maps = trivial(images)
         rows, _ = faithfulness(Linear(), variables, images, maps, index, GROUPS, fills=("zero",), **INTERVALS)
         values[name] = rows[0]
     assert values["centre"]["low"] > 0  # the network sums up the middle of the crop
     assert values["centre"]["low"] > max(values["edges"]["high"], values["intensity"]["high"])
-    nucleus = sanity.centre(images)[0, :, :, 0] > 0.5
-    place, = localise(sanity.centre(images)[0, :, :, 0], {"nucleus": nucleus})
+    nucleus = randomisation.centre(images)[0, :, :, 0] > 0.5
+    place, = localise(randomisation.centre(images)[0, :, :, 0], {"nucleus": nucleus})
     assert place["ratio"] > 5

@@ -4,8 +4,8 @@ import flax.linen as nn
 import numpy as np
 import pytest
 
-from cellcycle_jax.explain import shortcuts
-from cellcycle_jax.explain.shortcuts import DONORS, Cells
+from cellcycle_jax.explain.checks import shortcuts
+from cellcycle_jax.explain.checks.shortcuts import DONORS, Cells
 from cellcycle_jax.schema import Compartment as C
 
 SIDE, CHANNELS = 16, 2

@@ -11,9 +11,10 @@ from tqdm import tqdm
 from cellcycle_jax import files, schema
 from cellcycle_jax.dataset import crop_arrays
 from cellcycle_jax.errors import InputRefused, UsageError
-from cellcycle_jax.explain import checks, passport, pictures, shortcut_checks, shortcuts
+from cellcycle_jax.explain import passport, pictures
 from cellcycle_jax.explain.attribution import methods
 from cellcycle_jax.explain.attribution.activations import resolve_tap, tap_names
+from cellcycle_jax.explain.checks import all_checks, shortcut_check, shortcuts
 from cellcycle_jax.explain.regions import class_difference, localisation
 from cellcycle_jax.figures import explain_figures, style
 from cellcycle_jax.prediction import predictor
@@ -54,22 +55,22 @@ def run_explain(workdir, tap: str = "", others=()) -> pathlib.Path:
     _write_maps(folder / "explain", cells, maps, prob, table, summary | {"step": cells.run.step,
                                                                          "run_id": cells.run.run_id})
     pictures.draw_galleries(folder / "figures", crops, cells.images, maps, prob, list(cells.run.channels))
-    found = {"where": checks.where(cells),
+    found = {"where": all_checks.where(cells),
              "score": shortcuts.told(cells.logits, crops.label, cells.groups, cells.resampling)}
     _next(bar, parts)
-    found["channels"] = checks.of_channels(cells)
+    found["channels"] = all_checks.of_channels(cells)
     _next(bar, parts)
-    found["faithful"] = checks.faithful(cells)
+    found["faithful"] = all_checks.faithful(cells)
     _next(bar, parts)
-    found["sane"] = checks.sane(cells, others)
+    found["sane"] = all_checks.sane(cells, others)
     _next(bar, parts)
-    found["edited"] = checks.edited(cells, _shares(found["where"], found["channels"], crops.classes[-1]))
+    found["edited"] = all_checks.edited(cells, _shares(found["where"], found["channels"], crops.classes[-1]))
     _next(bar, parts)
-    found["shortcuts"] = shortcut_checks.asked_for_shortcuts(cells.run)
+    found["shortcuts"] = shortcut_check.asked_for_shortcuts(cells.run)
     _next(bar, parts)
-    words, found["words_why"] = checks.or_why(checks.in_words, cells.run)
+    words, found["words_why"] = all_checks.or_why(all_checks.in_words, cells.run)
     found["words"], left = words or (None, None)
-    found["hint"], found["hint_why"] = checks.or_why(checks.hinted, cells)
+    found["hint"], found["hint_why"] = all_checks.or_why(all_checks.hinted, cells)
     next(parts, None)
     _write(folder, cells, found, left, _about(cells, summary))
     return folder / "explain"
@@ -86,13 +87,13 @@ def _next(bar, parts):
     bar.set_postfix_str(next(parts))
 
 
-def _cells(run, tap) -> checks.Explained:
+def _cells(run, tap) -> all_checks.Explained:
     """The cells to explain, and the run with its tap resolved."""
     config = run.config
     crops = crop_arrays.take_lines(
         crop_arrays.load_crops(run.data_dir, "validation", pixels=False), config.data.cell_lines
     )
-    rows = checks.pick(crops.label, len(crops.classes), config.explain.cells, np.random.default_rng(config.seed))
+    rows = all_checks.pick(crops.label, len(crops.classes), config.explain.cells, np.random.default_rng(config.seed))
     if not len(rows):
         raise InputRefused(f"{run.data_dir}: the validation split has no labelled cell to explain; label more cells")
     crops = crop_arrays.in_memory(crop_arrays.take(crops, rows))
@@ -100,7 +101,7 @@ def _cells(run, tap) -> checks.Explained:
     with config.unlocked():
         config.explain.tap = resolve_tap(tap_names(run.model, run.variables, images.shape[1:]),
                                          tap or config.explain.tap)
-    return checks.Explained(run, crops, images, methods.logits_of(run.model, run.variables, images))
+    return all_checks.Explained(run, crops, images, methods.logits_of(run.model, run.variables, images))
 
 
 def _comparable(other, run, name):
@@ -136,7 +137,7 @@ def _about(cells, summary) -> dict:
     """What every part of the passport stands on."""
     shared = ("classes", "confidence", "stain", "n_cells", "n_groups", "group_by")
     return {**{name: summary[name] for name in shared}, "channels": list(cells.run.channels),
-            "mask": cells.run.config.data.mask, "method": checks.DEFAULT, "step": cells.run.step,
+            "mask": cells.run.config.data.mask, "method": all_checks.DEFAULT, "step": cells.run.step,
             "run_id": cells.run.run_id}  # fmt: skip
 
 
@@ -191,7 +192,9 @@ def attribution(crops, maps: np.ndarray, prob: np.ndarray) -> pd.DataFrame:
                           "predicted": names[prob.argmax(1)]})  # fmt: skip
     each = [localisation.localise_all(sized[:, p, ..., None], crops.compartments, crops.compartments_present)
             for p in range(len(names))]  # fmt: skip
-    tables = [localisation.tabulate(found, cells, name, checks.COARSE) for found, name in zip(each, names, strict=True)]
+    tables = [
+        localisation.tabulate(found, cells, name, all_checks.COARSE) for found, name in zip(each, names, strict=True)
+    ]
     return pd.concat(tables, ignore_index=True)
 
 
@@ -215,7 +218,9 @@ def summarise(table: pd.DataFrame, crops, maps: np.ndarray, mask: str, resamplin
     return {
         "classes": list(crops.classes), "confidence": confidence, "stain": stain, "n_cells": len(crops),
         "n_groups": len(set(crops.group_id.tolist())), "group_by": crops.group_by, "rows": found.to_dict("records"),
-        "sentences": {c: localisation.sentence(c, found, confidence, checks.COARSE, stain, mask) for c in crops.classes},
+        "sentences": {
+            name: localisation.sentence(name, found, confidence, all_checks.COARSE, stain, mask) for name in crops.classes
+        },
         "notes": notes,
     }  # fmt: skip
 

@@ -4,7 +4,8 @@ import math
 
 import pandas as pd
 
-from cellcycle_jax.explain import named, shortcuts
+from cellcycle_jax.explain import named
+from cellcycle_jax.explain.checks import shortcuts
 from cellcycle_jax.explain.regions import localisation
 from cellcycle_jax.runs import passport_file
 from cellcycle_jax.scoring import intervals

@@ -25,8 +25,8 @@ def contributions(maps: np.ndarray, compartments: np.ndarray, present: np.ndarra
         present: u8 [N], which bits are known.
 
     Returns:
-        f64 [N, C, Q] with the places in the order of `localisation.COMPARTMENTS`, zero where a place is not known, and the
-        share of the crop's area that each place has, f64 [N, Q]. A cell of which no place is known is NaN.
+        f64 [N, C, Q] with the places in the order of `localisation.COMPARTMENTS`, zero where a place is not known, and
+        the share of the crop's area that each place has, f64 [N, Q]. A cell of which no place is known is NaN.
     """
     sums = np.full((len(maps), maps.shape[-1], len(localisation.COMPARTMENTS)), np.nan)
     areas = np.full((len(maps), len(localisation.COMPARTMENTS)), np.nan)

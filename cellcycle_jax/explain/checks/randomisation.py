@@ -17,7 +17,7 @@ from scipy import ndimage, stats
 from skimage.metrics import structural_similarity
 
 from cellcycle_jax.explain.attribution import methods
-from cellcycle_jax.explain.faithfulness import TIE, without_rounding
+from cellcycle_jax.explain.checks.faithfulness import TIE, without_rounding
 from cellcycle_jax.runs.state import init_variables
 from cellcycle_jax.scoring import intervals
 

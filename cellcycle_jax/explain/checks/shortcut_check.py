@@ -5,8 +5,8 @@ import pandas as pd
 
 from cellcycle_jax import schema
 from cellcycle_jax.dataset import crop_arrays
-from cellcycle_jax.explain import checks, shortcuts
 from cellcycle_jax.explain.attribution import methods
+from cellcycle_jax.explain.checks import all_checks, shortcuts
 from cellcycle_jax.runs import trained_run
 
 PER_CLASS = 500  # cells of each class, of training and validation, that are asked for shortcuts
@@ -31,11 +31,13 @@ def asked_for_shortcuts(network: trained_run.Run, per_class: int = PER_CLASS) ->
     parts = [crop_arrays.take_lines(crop_arrays.load_crops(network.data_dir, split, pixels=False), chosen.cell_lines)
              for split in ("train", "validation")]
     crops = [
-        crop_arrays.in_memory(crop_arrays.take(part, checks.pick(part.label, len(part.classes), per_class // 2, rng)))
+        crop_arrays.in_memory(
+            crop_arrays.take(part, all_checks.pick(part.label, len(part.classes), per_class // 2, rng))
+        )
         for part in parts
     ]
     validation, crops = np.repeat([False, True], [len(part) for part in crops]), crop_arrays.join(crops)
-    resampling = checks.resampling_of(network) | {"confidence": shortcuts.CONFIDENCE}
+    resampling = all_checks.resampling_of(network) | {"confidence": shortcuts.CONFIDENCE}
     cells = _seen(network, crops, validation)
     intact = methods.logits_of(network.model, network.variables, cells.images)
     asked = {"surroundings": None, "n_cells": len(crops), "n_groups": len(set(crops.group_id.tolist())),

@@ -13,8 +13,9 @@ import pandas as pd
 from cellcycle_jax import schema
 from cellcycle_jax.dataset import cell_table, crop_arrays
 from cellcycle_jax.errors import InputRefused, StoredStateRefused, UsageError
-from cellcycle_jax.explain import channels, doses, edits, faithfulness, named, sanity, shortlist
+from cellcycle_jax.explain import doses, edits, named, shortlist
 from cellcycle_jax.explain.attribution import methods
+from cellcycle_jax.explain.checks import channel_importance, faithfulness, randomisation
 from cellcycle_jax.explain.regions import class_difference
 from cellcycle_jax.features import families, feature_axes
 from cellcycle_jax.runs import trained_run
@@ -63,12 +64,12 @@ class Explained:
 
     @functools.cached_property
     def sums(self) -> dict[int, tuple[np.ndarray, np.ndarray, np.ndarray]]:
-        """Sums of the maps of each explained class: the two of `class_difference.contributions`, and of channels f32 [N, K]."""
+        """Sums of the maps of each class: the two of `class_difference.contributions`, and of channels f32 [N, K]."""
         found, crops = {}, self.crops
         for p in explained_classes(crops.classes):
             maps = np.asarray(methods.resized(self.maps(DEFAULT, p), self.images.shape[1]))
             places = class_difference.contributions(maps, crops.compartments, crops.compartments_present)
-            found[p] = *places, channels.integrated_gradients_by_channel(maps)
+            found[p] = *places, channel_importance.integrated_gradients_by_channel(maps)
         return found
 
     def maps(self, name: str, class_index, variables=None) -> np.ndarray:
@@ -107,10 +108,10 @@ def of_channels(cells: Explained) -> dict:
     model, crops = (cells.run.model, cells.run.variables, cells.images), cells.crops
     label, seed = crops.label, cells.run.config.seed
     found, why = or_why(_shapley, cells)
-    shuffled, none = or_why(channels.occlusion_by_shuffle, *model, crops.field_id, label, REPEATS, seed)
-    lost = {"mean": channels.occlusion_by_mean(*model, label), "shuffle": shuffled}
+    shuffled, none = or_why(channel_importance.occlusion_by_shuffle, *model, crops.field_id, label, REPEATS, seed)
+    lost = {"mean": channel_importance.occlusion_by_mean(*model, label), "shuffle": shuffled}
     added = cells.sums[len(crops.classes) - 1][2]
-    return {"channels": list(cells.run.channels), "alone": channels.alone(crops.field_id), "shapley": found,
+    return {"channels": list(cells.run.channels), "alone": channel_importance.alone(crops.field_id), "shapley": found,
             "why": "; ".join(dict.fromkeys(filter(None, (why, none)))),
             "occlusion": {by: one and {"margin": one["margin"].mean(0).tolist(), "auroc": one["auroc"].tolist()}
                           for by, one in lost.items()},
@@ -119,9 +120,10 @@ def of_channels(cells: Explained) -> dict:
 
 
 def _shapley(cells):
-    logits = channels.subset_logits(cells.run.model, cells.run.variables, cells.images, cells.crops.field_id, REPEATS,
-                                    cells.run.config.seed)
-    found = channels.channel_shapley(logits, cells.crops.label, cells.groups, **cells.resampling)
+    logits = channel_importance.subset_logits(
+        cells.run.model, cells.run.variables, cells.images, cells.crops.field_id, REPEATS, cells.run.config.seed
+    )
+    found = channel_importance.channel_shapley(logits, cells.crops.label, cells.groups, **cells.resampling)
     none, whole = found["auroc"]["none"], found["auroc"]["all"]
     if none - CHANCE > LEFT * (whole - CHANCE) > 0:
         raise InputRefused("channels of other cells of a field tell the class too, as where fields hold one class: "
@@ -159,15 +161,16 @@ def sane(cells: Explained, others=()) -> dict:
             return few.maps(name, called, variables)
 
         maps = maps_of(None)
-        weights = sanity.weight_randomisation(maps_of, few.run.model, few.run.variables, shape, few.groups,
-                                              **few.resampling)
-        trivial = {what: sanity.similarity(maps, one(few.images), few.groups, **few.resampling)
-                   for what, one in sanity.TRIVIAL.items()}
-        labels = [sanity.label_randomisation(maps, maps_of(run.variables), few.groups, **few.resampling)
+        weights = randomisation.weight_randomisation(
+            maps_of, few.run.model, few.run.variables, shape, few.groups, **few.resampling
+        )
+        trivial = {what: randomisation.similarity(maps, one(few.images), few.groups, **few.resampling)
+                   for what, one in randomisation.TRIVIAL.items()}
+        labels = [randomisation.label_randomisation(maps, maps_of(run.variables), few.groups, **few.resampling)
                   for run in permuted]
         each = [maps, *(maps_of(run.variables) for run in seeds)]
         found[name] = {"weights": weights, "trivial": trivial, "labels": labels or None,
-                       "seeds": sanity.repeatability(each, few.groups, **few.resampling) if seeds else None}
+                       "seeds": randomisation.repeatability(each, few.groups, **few.resampling) if seeds else None}
     return found
 
 
