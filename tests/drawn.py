@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from cellcycle_jax.explain.edits import Cell
+from cellcycle_jax.explain.edits.edits import Cell
 from cellcycle_jax.schema import Compartment as C
 
 EVERY = int(C.NUCLEUS | C.OTHER_NUCLEI | C.SECOND_STAIN | C.BODY | C.DEBRIS)

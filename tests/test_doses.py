@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from cellcycle_jax.explain import doses
+from cellcycle_jax.explain.edits import dose_response
 from cellcycle_jax.schema import Compartment as C
 from tests.drawn import EVERY, PIECES, cell
 
@@ -35,7 +35,9 @@ def population(places=(PIECES,) * 6):
 
 
 def respond(model, cells, names=NAMES, class_index=1, **options):
-    rows = doses.dose_response(model, {}, *cells, class_index, names, CHANNELS, "DNA", "Golgi", **OPTIONS | options)
+    rows = dose_response.dose_response(
+        model, {}, *cells, class_index, names, CHANNELS, "DNA", "Golgi", **OPTIONS | options
+    )
     return {row["edit"]: row for row in rows}
 
 
@@ -102,8 +104,10 @@ def test_the_probability_is_that_of_the_softmax():
 
 
 def test_slopes_are_per_realised_dose(of_dna, monkeypatch):
-    whole = doses.EDITS["dna_brightness"]
-    monkeypatch.setitem(doses.EDITS, "half", dataclasses.replace(whole, apply=lambda c, dose: whole.apply(c, dose / 2)))
+    whole = dose_response.EDITS["dna_brightness"]
+    monkeypatch.setitem(
+        dose_response.EDITS, "half", dataclasses.replace(whole, apply=lambda c, dose: whole.apply(c, dose / 2))
+    )
     row = respond(Total(0), population(), ("half",))["half"]
     assert row["doses"][-1]["realised"] == pytest.approx(0.1, abs=1e-5)
     assert row["slope"]["value"] == pytest.approx(of_dna["dna_brightness"]["slope"]["value"], rel=1e-4)
@@ -135,8 +139,20 @@ def test_cells_that_cannot_be_edited_are_counted_by_reason():
 def test_an_edit_that_no_cell_allows_has_no_slope():
     images, bits, present, groups = population()
     options = {"bootstraps": 10, "confidence": 0.9, "seed": 0}
-    row, = doses.dose_response(Total(0), {}, images[..., 1:], bits, present, groups, 1, ("dna_brightness",),
-                               ("Golgi", "EB1"), "DNA", "Golgi", **options)
+    (row,) = dose_response.dose_response(
+        Total(0),
+        {},
+        images[..., 1:],
+        bits,
+        present,
+        groups,
+        1,
+        ("dna_brightness",),
+        ("Golgi", "EB1"),
+        "DNA",
+        "Golgi",
+        **options,
+    )
     assert (row["n_cells"], row["n_groups"], row["doses"], row["slope"], row["channel"]) == (0, 0, [], None, "")
     assert row["left_out"] == {"the model does not see the nuclear channel": 6}
 
@@ -148,17 +164,17 @@ def made(edit, channel, slope, sure=True):
 def test_agreement_compares_the_strongest_edit_of_each_channel_with_the_shares():
     rows = [made("nuclear_area", "DNA", 0.2), made("dna_brightness", "DNA", -0.9), made("stain_area", "Golgi", 0.5),
             made("stain_spread", "Golgi", None)]
-    found = doses.agreement(rows, {"DNA": 0.7, "Golgi": 0.3})
+    found = dose_response.agreement(rows, {"DNA": 0.7, "Golgi": 0.3})
     assert found["effects"] == {"DNA": 0.9, "Golgi": 0.5} and found["by_edits"] == "DNA" and found["agree"] is True
     assert found["edits"] == {"DNA": "dna_brightness", "Golgi": "stain_area"}
     assert "-0.900" in found["sentence"] and "DNA 70 %" in found["sentence"]
-    assert doses.agreement(rows, {"DNA": 0.4, "Golgi": 0.6})["agree"] is False
+    assert dose_response.agreement(rows, {"DNA": 0.4, "Golgi": 0.6})["agree"] is False
 
 
 def test_agreement_is_not_claimed_where_it_cannot_be_known():
     rows = [made("dna_brightness", "DNA", 0.9), made("stain_area", "Golgi", 0.5)]
-    assert doses.agreement(rows[:1], {"DNA": 0.7, "Golgi": 0.3})["agree"] is None
-    assert doses.agreement(rows, {"DNA": 0.2, "Golgi": 0.3, "EB1": 0.5})["agree"] is None
+    assert dose_response.agreement(rows[:1], {"DNA": 0.7, "Golgi": 0.3})["agree"] is None
+    assert dose_response.agreement(rows, {"DNA": 0.2, "Golgi": 0.3, "EB1": 0.5})["agree"] is None
     unsure = [made("dna_brightness", "DNA", 0.9, sure=False), rows[1]]
-    assert doses.agreement(unsure, {"DNA": 0.7, "Golgi": 0.3})["agree"] is None
-    assert doses.agreement([], {"DNA": 1.0})["sentence"] == "No edit of a channel could be made."
+    assert dose_response.agreement(unsure, {"DNA": 0.7, "Golgi": 0.3})["agree"] is None
+    assert dose_response.agreement([], {"DNA": 1.0})["sentence"] == "No edit of a channel could be made."

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from cellcycle_jax.explain.edits import EDITS, Cell, dna_brightness, nuclear_area, stain_area, stain_spread
+from cellcycle_jax.explain.edits.edits import EDITS, Cell, dna_brightness, nuclear_area, stain_area, stain_spread
 from cellcycle_jax.schema import Compartment as C
 from tests.drawn import CYTOPLASM, EVERY, NUCLEUS, PIECES, STAIN, cell
 

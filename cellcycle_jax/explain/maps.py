@@ -219,7 +219,7 @@ def summarise(table: pd.DataFrame, crops, maps: np.ndarray, mask: str, resamplin
         "classes": list(crops.classes), "confidence": confidence, "stain": stain, "n_cells": len(crops),
         "n_groups": len(set(crops.group_id.tolist())), "group_by": crops.group_by, "rows": found.to_dict("records"),
         "sentences": {
-            name: localisation.sentence(name, found, confidence, all_checks.COARSE, stain, mask) for name in crops.classes
+            c: localisation.sentence(c, found, confidence, all_checks.COARSE, stain, mask) for c in crops.classes
         },
         "notes": notes,
     }  # fmt: skip

@@ -13,9 +13,10 @@ import pandas as pd
 from cellcycle_jax import schema
 from cellcycle_jax.dataset import cell_table, crop_arrays
 from cellcycle_jax.errors import InputRefused, StoredStateRefused, UsageError
-from cellcycle_jax.explain import doses, edits, named, shortlist
+from cellcycle_jax.explain import named, shortlist
 from cellcycle_jax.explain.attribution import methods
 from cellcycle_jax.explain.checks import channel_importance, faithfulness, randomisation
+from cellcycle_jax.explain.edits import dose_response, edits
 from cellcycle_jax.explain.regions import class_difference
 from cellcycle_jax.features import families, feature_axes
 from cellcycle_jax.runs import trained_run
@@ -178,11 +179,11 @@ def edited(cells: Explained, shares: dict[str, float]) -> dict:
     """How the margin follows edits of single properties, and whether that agrees with `shares` of the channels."""
     few, crops = cells.few, cells.few.crops
     names = [name for name, edit in edits.EDITS.items() if _can_show(cells, edit, name)]
-    rows = doses.dose_response(
+    rows = dose_response.dose_response(
         few.run.model, few.run.variables, few.images, crops.compartments, crops.compartments_present, few.groups,
         len(crops.classes) - 1, names, few.run.channels, crops.nucleus, crops.stains[0] if crops.stains else "",
         **few.resampling)  # fmt: skip
-    return {"class": crops.classes[-1], "rows": rows, "agreement": doses.agreement(rows, shares)}
+    return {"class": crops.classes[-1], "rows": rows, "agreement": dose_response.agreement(rows, shares)}
 
 
 def _can_show(cells, edit, name) -> bool:

@@ -17,7 +17,7 @@ from collections.abc import Callable
 import numpy as np
 from scipy import ndimage
 
-from cellcycle_jax.explain import pieces, warp
+from cellcycle_jax.explain.edits import local_zoom, stain_objects
 from cellcycle_jax.schema import Compartment
 
 NUCLEUS, STAIN = "nucleus", "stain"
@@ -56,11 +56,11 @@ class Cell:
         return body & ~self.mask(Compartment.OTHER_NUCLEI)
 
     @functools.cached_property
-    def pieces(self) -> pieces.Pieces:
+    def pieces(self) -> stain_objects.Pieces:
         """The pieces of the second stain."""
         channel = self.image[..., self.stain]
         shown = self.mask(Compartment.SECOND_STAIN) & (channel != 0)  # `data.mask` may blank where pieces are
-        return pieces.find(channel, shown, self.body, self.mask(Compartment.NUCLEUS))
+        return stain_objects.find(channel, shown, self.body, self.mask(Compartment.NUCLEUS))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,18 +104,18 @@ def nuclear_area(cell: Cell, dose: float, channels=None):
     if dose == 0:
         return image, compartments
     shown = range(image.shape[-1]) if channels is None else channels
-    weight, at = warp.zoom(cell.mask(Compartment.NUCLEUS), ~cell.body, np.sqrt(1 + dose))
+    weight, at = local_zoom.zoom(cell.mask(Compartment.NUCLEUS), ~cell.body, np.sqrt(1 + dose))
     moved = weight > 0
     for k in shown:
-        image[..., k][moved] = warp.read(cell.image[..., k], at)[moved]
+        image[..., k][moved] = local_zoom.read(cell.image[..., k], at)[moved]
     if cell.nucleus in shown:
         _keep_light(image[..., cell.nucleus], cell.image[..., cell.nucleus], weight)
-    there = ndimage.map_coordinates(warp.soft(cell.mask(Compartment.NUCLEUS)), at, order=1, mode="nearest") > 0.5
+    there = ndimage.map_coordinates(local_zoom.soft(cell.mask(Compartment.NUCLEUS)), at, order=1, mode="nearest") > 0.5
     _set(compartments, Compartment.NUCLEUS, there & cell.body)
     if cell.stain in shown and not _too_few_pieces(cell):
-        ground = np.where(moved, warp.read(cell.pieces.ground, at), cell.pieces.ground)
-        way = pieces.held(cell.pieces, warp.carried(cell.pieces.centre, at))
-        image[..., cell.stain], mask = pieces.placed(dataclasses.replace(cell.pieces, ground=ground), way=way)
+        ground = np.where(moved, local_zoom.read(cell.pieces.ground, at), cell.pieces.ground)
+        way = stain_objects.held(cell.pieces, local_zoom.carried(cell.pieces.centre, at))
+        image[..., cell.stain], mask = stain_objects.placed(dataclasses.replace(cell.pieces, ground=ground), way=way)
         _set_stain(compartments, cell, mask)
     return image, compartments
 
@@ -151,7 +151,7 @@ def stain_area(cell: Cell, dose: float):
     """
     if dose == 0:
         return cell.image.copy(), cell.compartments.copy()
-    return _with_stain(cell, *pieces.placed(cell.pieces, zoom=np.sqrt(1 + dose)))
+    return _with_stain(cell, *stain_objects.placed(cell.pieces, zoom=np.sqrt(1 + dose)))
 
 
 def stain_spread(cell: Cell, dose: float):
@@ -162,8 +162,8 @@ def stain_spread(cell: Cell, dose: float):
     """
     if dose == 0:
         return cell.image.copy(), cell.compartments.copy()
-    way = pieces.scatter(cell.pieces, dose)
-    return _with_stain(cell, *pieces.placed(cell.pieces, way=way)) if way.any() else None
+    way = stain_objects.scatter(cell.pieces, dose)
+    return _with_stain(cell, *stain_objects.placed(cell.pieces, way=way)) if way.any() else None
 
 
 def _with_stain(cell, channel, mask):
@@ -213,7 +213,7 @@ def _area(cell, image, compartments):
     if _no_dna(cell) or not nucleus.any():
         return float(nucleus.sum())
     channel, near = image[..., cell.nucleus], ndimage.binary_dilation(nucleus, iterations=2) & cell.body
-    return pieces.area_above(np.where(near, channel, 0), np.median(channel[nucleus]) / 2)
+    return stain_objects.area_above(np.where(near, channel, 0), np.median(channel[nucleus]) / 2)
 
 
 EDITS: dict[str, Edit] = {
@@ -226,9 +226,9 @@ EDITS: dict[str, Edit] = {
     "stain_area": Edit(
         "{stain} area", "relative change of the area of the pieces, at the same brightness per pixel",
         STAIN, _too_few_pieces, stain_area,
-        lambda cell, image, compartments: pieces.area(cell.pieces, image[..., cell.stain])),
+        lambda cell, image, compartments: stain_objects.area(cell.pieces, image[..., cell.stain])),
     "stain_spread": Edit(
         "{stain} scattering", "relative change of the pieces' distances from their common centre",
         STAIN, lambda cell: _too_few_pieces(cell, 2), stain_spread,
-        lambda cell, image, compartments: pieces.spread(cell.pieces, image[..., cell.stain])),
+        lambda cell, image, compartments: stain_objects.spread(cell.pieces, image[..., cell.stain])),
 }

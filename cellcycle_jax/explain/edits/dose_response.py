@@ -12,7 +12,7 @@ import numpy as np
 from scipy.special import softmax
 
 from cellcycle_jax.explain.attribution import methods
-from cellcycle_jax.explain.edits import EDITS, NUCLEUS, Cell
+from cellcycle_jax.explain.edits.edits import EDITS, NUCLEUS, Cell
 from cellcycle_jax.scoring import intervals
 
 DOSES = (-0.2, -0.1, 0.0, 0.1, 0.2)
