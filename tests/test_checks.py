@@ -8,8 +8,9 @@ import pytest
 from cellcycle_jax import files, schema
 from cellcycle_jax.dataset import crop_arrays
 from cellcycle_jax.errors import InputRefused, ResourceMissing, StoredStateRefused, UsageError
-from cellcycle_jax.explain import maps, shortlist
+from cellcycle_jax.explain import maps
 from cellcycle_jax.explain.checks import all_checks, shortcut_check, shortcuts
+from cellcycle_jax.explain.measurements import shortlist
 from cellcycle_jax.explain.regions import class_difference, localisation
 from cellcycle_jax.runs import trained_run
 from cellcycle_jax.schema import Compartment

@@ -4,7 +4,7 @@ import pytest
 
 from cellcycle_jax import schema
 from cellcycle_jax.errors import InputRefused
-from cellcycle_jax.explain import named
+from cellcycle_jax.explain.measurements import surrogate
 from cellcycle_jax.features import families
 from tests.planted import DNA, GOLGI, make_cells, split
 
@@ -21,10 +21,10 @@ def signal(cells, dna=2.0, golgi=1.0):
 
 
 def explain(cells, logit, columns=MEASURED, **changes):
-    """`named.explained` of validation cells whose logit is given for all `cells`."""
+    """`surrogate.explained` of validation cells whose logit is given for all `cells`."""
     train, held = split(cells, "train"), (cells[schema.SPLIT] == "validation").to_numpy()
     known = families.families(columns, CHANNELS, STAINS)
-    return named.explained(train, cells[held], np.asarray(logit)[held], known, {**RESAMPLING, **changes})
+    return surrogate.explained(train, cells[held], np.asarray(logit)[held], known, {**RESAMPLING, **changes})
 
 
 @pytest.fixture(scope="module")
@@ -176,7 +176,7 @@ def test_cells_of_other_splits_are_turned_away():
     for train, held in (("train", "test"), ("validation", "validation")):
         rows = split(cells, held)
         with pytest.raises(ValueError, match="only accepted"):
-            named.explained(split(cells, train), rows, signal(rows), known, RESAMPLING)
+            surrogate.explained(split(cells, train), rows, signal(rows), known, RESAMPLING)
 
 
 def test_what_cannot_be_explained_says_what_it_takes():
@@ -191,4 +191,4 @@ def test_what_cannot_be_explained_says_what_it_takes():
 def test_r2_by_hand():
     target, predicted = np.array([0.0, 1.0, 2.0, 9.0]), np.array([0.0, 1.0, 1.0, 0.0])
     weights = np.array([[1.0, 1, 1, 0], [2, 0, 0, 0]])  # total sum of squares 2, residual 1; one cell does not vary
-    np.testing.assert_allclose(named.r2(target, predicted, weights), [0.5, np.nan])
+    np.testing.assert_allclose(surrogate.r2(target, predicted, weights), [0.5, np.nan])

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from cellcycle_jax import schema
-from cellcycle_jax.explain import shortlist
+from cellcycle_jax.explain.measurements import shortlist
 from cellcycle_jax.features import families, feature_axes
 from tests.planted import CLASSES, DNA, GOLGI, make_cells, split
 

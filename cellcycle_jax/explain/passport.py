@@ -4,8 +4,8 @@ import math
 
 import pandas as pd
 
-from cellcycle_jax.explain import named
 from cellcycle_jax.explain.checks import shortcuts
+from cellcycle_jax.explain.measurements import surrogate
 from cellcycle_jax.explain.regions import localisation
 from cellcycle_jax.runs import passport_file
 from cellcycle_jax.scoring import intervals
@@ -247,10 +247,10 @@ def places(where: pd.DataFrame, about: dict) -> list[str]:
     Of more than two classes, each of which is told from the rest by places of its own, the best place of each.
     """
     unsure = where["low"] <= 0  # cells of one group have no interval, which the words say
-    named = where[(where["share"] >= LEAST_PLACE) & ~unsure].sort_values("share", ascending=False)
+    surrogate = where[(where["share"] >= LEAST_PLACE) & ~unsure].sort_values("share", ascending=False)
     several = len(about["classes"]) > 2
     found = []
-    for row in (named.drop_duplicates("class") if several else named.head(MOST_PLACES)).to_dict("records"):
+    for row in (surrogate.drop_duplicates("class") if several else surrogate.head(MOST_PLACES)).to_dict("records"):
         channel = f", channel {row['channel']}" if len(about["channels"]) > 1 else ""
         share = percent({"value": row["share"], "low": row["low"], "high": row["high"]})
         place = localisation.named_place(row["compartment"], about["stain"])
@@ -311,7 +311,7 @@ def _named(found, about):
     last = words["steps"][-1]  # R2 with all before it
     rest = ("; the rest of that is not told apart by one measurement at a time"
             if words["r2"]["value"] - last["r2"] > SMALL_GAP else
-            f", so no other single measurement adds {100 * named.GROWTH:.0f} points that are told from none")
+            f", so no other single measurement adds {100 * surrogate.GROWTH:.0f} points that are told from none")
     alone = percent({"value": last["r2"], "low": last["low"], "high": last["high"]})
     return (f"{_capital(answer)} follows {told}, which {'explain' if names[1:] else 'explains'} {alone} of it on "
             f"held-out groups; all measurements together explain {percent(words['r2'])}{rest}.")

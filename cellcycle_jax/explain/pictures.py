@@ -98,7 +98,7 @@ def draw_residuals(network: trained_run.Run, left: pd.DataFrame, path: pathlib.P
 
     Args:
         network: the run.
-        left: rows of `named.explained`, the largest residual first.
+        left: rows of `surrogate.explained`, the largest residual first.
         path: PNG to write.
     """
     crops = crop_arrays.load_crops(network.data_dir, "validation", pixels=False)

@@ -13,10 +13,10 @@ import pandas as pd
 from cellcycle_jax import schema
 from cellcycle_jax.dataset import cell_table, crop_arrays
 from cellcycle_jax.errors import InputRefused, StoredStateRefused, UsageError
-from cellcycle_jax.explain import named, shortlist
 from cellcycle_jax.explain.attribution import methods
 from cellcycle_jax.explain.checks import channel_importance, faithfulness, randomisation
 from cellcycle_jax.explain.edits import dose_response, edits
+from cellcycle_jax.explain.measurements import shortlist, surrogate
 from cellcycle_jax.explain.regions import class_difference
 from cellcycle_jax.features import families, feature_axes
 from cellcycle_jax.runs import trained_run
@@ -201,7 +201,7 @@ def pick(label: np.ndarray, classes: int, most: int, rng) -> np.ndarray:
 
 
 def in_words(network: trained_run.Run) -> tuple[dict, pd.DataFrame]:
-    """How much of the network's answer named measurements explain, on validation cells; see `named.explained`.
+    """How much of the network's answer named measurements explain, on validation cells; see `surrogate.explained`.
 
     Raises:
         InputRefused: there are too few groups or measurements.
@@ -210,7 +210,7 @@ def in_words(network: trained_run.Run) -> tuple[dict, pd.DataFrame]:
     rows = cells[cells[schema.SPLIT] == "validation"]
     rows = rows.sample(min(len(rows), MOST_NAMED), random_state=network.config.seed)
     rows, margin = _with_margin(network, rows, "validation")
-    return named.explained(cells[cells[schema.SPLIT] == "train"], rows, margin, of, resampling_of(network))
+    return surrogate.explained(cells[cells[schema.SPLIT] == "train"], rows, margin, of, resampling_of(network))
 
 
 def shortlisted(cells: Explained) -> tuple:
