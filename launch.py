@@ -118,7 +118,7 @@ def evaluate(arguments):
 def explain(arguments):
     """Where a run looks and whether that is true: maps, checks and the passport of its validation cells."""
     _use_devices()
-    from cellcycle_jax.explain.maps import run_explain
+    from cellcycle_jax.explain.command import run_explain
 
     others = [_folder("--others", other) for other in arguments.others.split(",") if other]
     run_explain(_run_folder(arguments), arguments.tap, others)

@@ -58,9 +58,9 @@ def test_the_package_itself_imports_nothing():
 # From the command inwards; a file imports only from rows below its own (or its own row's folder).
 LAYERS = (
     ("sweep", "sweep_plan", "sweep_scores", "report.sweep_table", "report.sweep_figures"),
-    ("evaluation.evaluate", "training.loop", "features.discover", "prediction.predict", "explain.maps", "report.page"),
+    ("evaluation.evaluate", "training.loop", "features.discover", "prediction.predict", "explain.command", "report.page"),
     ("prediction.predictor",),
-    ("explain.checks.shortcut_check", "explain.pictures", "explain.passport"),
+    ("explain.checks.shortcut_check", "explain.galleries", "explain.passport"),
     ("explain.checks.all_checks",),
     ("explain.measurements.shortlist",),
     ("features.ranking", "report.words", "training.setup", "explain.checks.faithfulness", "explain.checks.randomisation",

@@ -8,7 +8,7 @@ import pytest
 from cellcycle_jax import files, schema
 from cellcycle_jax.dataset import crop_arrays
 from cellcycle_jax.errors import InputRefused, ResourceMissing, StoredStateRefused, UsageError
-from cellcycle_jax.explain import maps
+from cellcycle_jax.explain import command
 from cellcycle_jax.explain.checks import all_checks, shortcut_check, shortcuts
 from cellcycle_jax.explain.measurements import shortlist
 from cellcycle_jax.explain.regions import class_difference, localisation
@@ -220,7 +220,7 @@ def test_nine_channels_are_too_many_for_shapley_but_not_for_the_rest():
     found = all_checks.of_channels(make_cells(network, np.arange(24) % 2, channel=4))
     assert found["shapley"] is None and "9 channels" in found["why"]
     assert np.argmax(found["occlusion"]["shuffle"]["auroc"]) == 4 and len(found["occlusion"]["mean"]["margin"]) == 9
-    assert maps._shares(pd.DataFrame(columns=list(class_difference.COLUMNS)), found, "class1") == {}
+    assert command._shares(pd.DataFrame(columns=list(class_difference.COLUMNS)), found, "class1") == {}
 
 
 def test_cells_of_one_class_have_no_difference_to_share_out():
@@ -228,16 +228,16 @@ def test_cells_of_one_class_have_no_difference_to_share_out():
     table, found = all_checks.where(cells), all_checks.of_channels(cells)
     assert table.empty and list(table.columns) == list(class_difference.COLUMNS)
     assert np.isnan(found["shapley"]["auroc"]["value"]).all()
-    assert maps._shares(table, found, "class1") == {}  # not a number leads no channel
+    assert command._shares(table, found, "class1") == {}  # not a number leads no channel
 
 
 def test_shares_are_those_of_the_class_that_is_asked_for():
     table = pd.DataFrame({"class": ["a", "a", "b", "b", "b"], "channel": ["DNA", "Golgi", "DNA", "Golgi", "DNA"],
                           "share": [0.9, 0.1, 0.25, 0.25, 0.5]})  # fmt: skip
-    assert maps._shares(table, {}, "b") == {"DNA": 0.75, "Golgi": 0.25}
-    assert maps._shares(table, {}, "c") == {}  # those of another class would say nothing of it
+    assert command._shares(table, {}, "b") == {"DNA": 0.75, "Golgi": 0.25}
+    assert command._shares(table, {}, "c") == {}  # those of another class would say nothing of it
     found = {"channels": ["DNA", "Golgi"], "shapley": {"auroc": {"value": [0.1, 0.3]}}}
-    assert maps._shares(table.iloc[:0], found, "b") == {"DNA": 0.1, "Golgi": 0.3}
+    assert command._shares(table.iloc[:0], found, "b") == {"DNA": 0.1, "Golgi": 0.3}
 
 
 def asked(network, monkeypatch, where=CORNER, n=96, **of_crops):

@@ -17,7 +17,7 @@ from cellcycle_jax.dataset import crop_arrays
 from cellcycle_jax.devices import runtime
 from cellcycle_jax.explain.attribution import methods
 from cellcycle_jax.explain.attribution.activations import resolve_tap, tap_names
-from cellcycle_jax.explain.maps import class_maps
+from cellcycle_jax.explain.command import class_maps
 from cellcycle_jax.features import families
 from cellcycle_jax.runs import metric_log, trained_run
 from cellcycle_jax.training import loop

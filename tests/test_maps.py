@@ -9,7 +9,7 @@ from PIL import Image
 from cellcycle_jax import files, schema
 from cellcycle_jax.dataset import crop_arrays, tfds_reader
 from cellcycle_jax.errors import InputRefused, UsageError
-from cellcycle_jax.explain import maps
+from cellcycle_jax.explain import command
 from cellcycle_jax.explain.checks import shortcut_check
 from tests import tiny
 from tests.explained import SIDE, make_crops, make_run
@@ -19,9 +19,9 @@ from tests.explained import SIDE, make_crops, make_run
 def explained(tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(maps, "load_run", make_run)
+        patch.setattr(command, "load_run", make_run)
         patch.setattr(crop_arrays, "load_crops", lambda folder, split, pixels: make_crops())
-        assert maps.run_explain(folder) == folder / "explain"
+        assert command.run_explain(folder) == folder / "explain"
     return folder
 
 
@@ -88,11 +88,11 @@ def test_where_holds_all_of_the_difference(explained):
 
 def test_same_run_gives_the_same_files_and_nothing_of_an_earlier_one_stays(explained, monkeypatch):
     first = stored(explained)
-    monkeypatch.setattr(maps, "load_run", make_run)
+    monkeypatch.setattr(command, "load_run", make_run)
     monkeypatch.setattr(crop_arrays, "load_crops", lambda folder, split, pixels: make_crops())
     for name in ("explain/residuals.csv", "figures/residuals.png", "figures/gradcam_other.png"):
         files.write_text(explained / name, "of an earlier call")
-    maps.run_explain(explained)
+    command.run_explain(explained)
     again = stored(explained)
     assert set(again) == set(first) and len(first) == 12
     assert [name for name in first if first[name] != again[name]] == []
@@ -115,18 +115,18 @@ def other(seed=1, run_id="b2c3d4", crop_px=SIDE, seen=("DNA", "Golgi"), **of_dat
 ])  # fmt: skip
 def test_another_run_that_tells_nothing_of_seed_or_labels_is_refused(changed, why):
     with pytest.raises(UsageError, match=f"--others=x: {why}.* give a run that differs in its seed or labels only"):
-        maps._comparable(other(**changed), make_run("y"), "x")
+        command._comparable(other(**changed), make_run("y"), "x")
 
 
 @pytest.mark.parametrize("changed", [{}, {"labels": "permuted"}, {"seed": 0, "labels": "permuted"}])
 def test_another_seed_and_permuted_labels_are_compared(changed):
     found = other(**changed)
-    assert maps._comparable(found, make_run("y"), "x") is found
+    assert command._comparable(found, make_run("y"), "x") is found
 
 
 def test_only_the_cells_that_are_explained_are_held_in_memory(tmp_path, monkeypatch):
     tiny.write_data(tmp_path, train=8, validation=40)
-    monkeypatch.setattr(maps, "load_run", make_run)
+    monkeypatch.setattr(command, "load_run", make_run)
     few = functools.partial(shortcut_check.asked_for_shortcuts, per_class=6)
     monkeypatch.setattr(shortcut_check, "asked_for_shortcuts", few)
     load, read, counted, made = crop_arrays.load_crops, tfds_reader.read_pixels, [], []
@@ -134,7 +134,7 @@ def test_only_the_cells_that_are_explained_are_held_in_memory(tmp_path, monkeypa
     for whole in (False, True):
         if whole:
             monkeypatch.setattr(crop_arrays, "load_crops", lambda folder, split, pixels: load(folder, split))
-        maps.run_explain(tmp_path)
+        command.run_explain(tmp_path)
         made.append(stored(tmp_path))
         if not whole:  # maps; training and validation cells asked for shortcuts; their fields
             assert counted == [20, 6, 6, 8, 16]
@@ -147,9 +147,9 @@ def test_cells_of_which_nothing_is_known_are_explained_as_far_as_can_be(tmp_path
     same = {name: np.full(len(crops), "one") for name in ("group_id", "field_id", "well", "plate", "cell_line")}
     crops = dataclasses.replace(crops, **same, stains=(), label=np.ones(len(crops), np.int32),
                                 compartments_present=np.zeros(len(crops), np.uint8))  # fmt: skip
-    monkeypatch.setattr(maps, "load_run", make_run)
+    monkeypatch.setattr(command, "load_run", make_run)
     monkeypatch.setattr(crop_arrays, "load_crops", lambda folder, split, pixels: crops)
-    passport = files.read_json(maps.run_explain(tmp_path) / "passport.json")
+    passport = files.read_json(command.run_explain(tmp_path) / "passport.json")
     assert passport["status"] == "caution" and passport["places"] == []
     said = {check["name"]: check["passed"] for check in passport["checks"]}
     assert said["score above chance"] is None and said["the answer falls where the map says"] is None
@@ -159,7 +159,7 @@ def test_cells_of_which_nothing_is_known_are_explained_as_far_as_can_be(tmp_path
 
 
 def test_without_labels_there_is_nothing_to_explain(tmp_path, monkeypatch):
-    monkeypatch.setattr(maps, "load_run", make_run)
+    monkeypatch.setattr(command, "load_run", make_run)
     monkeypatch.setattr(crop_arrays, "load_crops", lambda folder, split, pixels: make_crops(labelled=False))
     with pytest.raises(InputRefused, match="no labelled cell"):
-        maps.run_explain(tmp_path)
+        command.run_explain(tmp_path)

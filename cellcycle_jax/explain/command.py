@@ -11,7 +11,7 @@ from tqdm import tqdm
 from cellcycle_jax import files, schema
 from cellcycle_jax.dataset import crop_arrays
 from cellcycle_jax.errors import InputRefused, UsageError
-from cellcycle_jax.explain import passport, pictures
+from cellcycle_jax.explain import galleries, passport
 from cellcycle_jax.explain.attribution import methods
 from cellcycle_jax.explain.attribution.activations import resolve_tap, tap_names
 from cellcycle_jax.explain.checks import all_checks, shortcut_check, shortcuts
@@ -54,7 +54,7 @@ def run_explain(workdir, tap: str = "", others=()) -> pathlib.Path:
     _clear(folder)
     _write_maps(folder / "explain", cells, maps, prob, table, summary | {"step": cells.run.step,
                                                                          "run_id": cells.run.run_id})
-    pictures.draw_galleries(folder / "figures", crops, cells.images, maps, prob, list(cells.run.channels))
+    galleries.draw_galleries(folder / "figures", crops, cells.images, maps, prob, list(cells.run.channels))
     found = {"where": all_checks.where(cells),
              "score": shortcuts.told(cells.logits, crops.label, cells.groups, cells.resampling)}
     _next(bar, parts)
@@ -147,7 +147,7 @@ def _write(folder, cells, found, left, about) -> None:
     files.write_csv(found["where"], out / "where.csv")
     if left is not None:
         files.write_csv(left, out / "residuals.csv")
-        pictures.draw_residuals(cells.run, left, drawn / "residuals.png")
+        galleries.draw_residuals(cells.run, left, drawn / "residuals.png")
     parts = ("score", "channels", "faithful", "sane", "edited", "shortcuts", "words", "hint")
     files.write_sealed_json(out / "checks.json", {name: found[name] for name in parts})
     made = files.plain(passport.make_passport(found, about))
@@ -187,7 +187,7 @@ def attribution(crops, maps: np.ndarray, prob: np.ndarray) -> pd.DataFrame:
         maps: f32 [N, P, h, w].
         prob: f32 [N, P].
     """
-    names, sized = np.array(crops.classes), pictures.resized(maps, crops.image.shape[1])
+    names, sized = np.array(crops.classes), galleries.resized(maps, crops.image.shape[1])
     cells = pd.DataFrame({schema.CELL_ID: crops.cell_id, "group": crops.group_id, "label": names[crops.label],
                           "predicted": names[prob.argmax(1)]})  # fmt: skip
     each = [localisation.localise_all(sized[:, p, ..., None], crops.compartments, crops.compartments_present)
@@ -204,7 +204,7 @@ def summarise(table: pd.DataFrame, crops, maps: np.ndarray, mask: str, resamplin
     found = localisation.summarise(table, resampling.bootstraps, confidence, seed)
     stain = crops.stains[0] if crops.stains else ""
     side, step = crops.image.shape[1], crops.image.shape[1] / maps.shape[-1]
-    size = pictures.um_per_px(crops) * step
+    size = galleries.um_per_px(crops) * step
     coarse = f"One pixel of a map covers {step:g} of the {side} px of the crop"
     notes = [coarse + (f", {size:.1f} µm; finer than that nothing can be told apart." if math.isfinite(size) else ".")]
     if blank := [place for place in localisation.BLANK[mask] if place in set(found.get("compartment", ()))]:
@@ -227,7 +227,7 @@ def summarise(table: pd.DataFrame, crops, maps: np.ndarray, mask: str, resamplin
 
 def _write_maps(folder, cells, maps, prob, table, summary) -> None:
     crops, predicted = cells.crops, prob.argmax(1)
-    means = np.stack([pictures.mean_map(maps[predicted == p, p]) for p in range(maps.shape[1])])
+    means = np.stack([galleries.mean_map(maps[predicted == p, p]) for p in range(maps.shape[1])])
     arrays = {"maps": maps, "mean": means, "prob": prob, "cell_id": crops.cell_id, "label": crops.label,
               "predicted": predicted, "classes": np.array(crops.classes),
               "tap": np.array(cells.run.config.explain.tap)}  # fmt: skip
