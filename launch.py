@@ -191,7 +191,7 @@ def _remove_predictions(out):
 def sweep(arguments):
     """Train all runs of a study and show its table; those that may be one program train as one."""
     from cellcycle_jax.devices import mesh, runtime
-    from cellcycle_jax.sweep import run_sweep
+    from cellcycle_jax.studies.sweep import run_sweep
 
     runtime.prepare()
     mesh.start(arguments.require_accelerator)

@@ -11,8 +11,8 @@ from numbers import Real
 
 from ml_collections import ConfigDict
 
-from cellcycle_jax import study
 from cellcycle_jax.errors import UsageError
+from cellcycle_jax.studies import study
 from configs import base
 
 KINDS = (base.simulation, base.preparation, base.training)

@@ -5,7 +5,7 @@
 --config.data.cell_lines=HeLa,RPE1 narrows what is chosen from. README.md holds question, command, cost and result.
 """
 
-from cellcycle_jax.study import Table
+from cellcycle_jax.studies.study import Table
 from configs.demo import train
 
 SEEDS = (0, 1, 2)

@@ -7,7 +7,7 @@
 
 import itertools
 
-from cellcycle_jax.study import Table
+from cellcycle_jax.studies.study import Table
 from configs.demo import train
 
 SEEDS = (0, 1, 2)

@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 
 import launch
-from cellcycle_jax import files, schema, sweep_scores
+from cellcycle_jax import files, schema
+from cellcycle_jax.studies import sweep_scores
 from tests import tiny
 
 STUDY = """

@@ -57,7 +57,7 @@ def test_the_package_itself_imports_nothing():
 
 # From the command inwards; a file imports only from rows below its own (or its own row's folder).
 LAYERS = (
-    ("sweep", "sweep_plan", "sweep_scores", "report.sweep_table", "report.sweep_figures"),
+    ("studies.sweep", "studies.sweep_plan", "studies.sweep_scores", "studies.sweep_table", "studies.sweep_figures"),
     ("evaluation.evaluate", "training.loop", "features.discover", "prediction.predict", "explain.command", "report.page"),
     ("prediction.predictor",),
     ("explain.checks.shortcut_check", "explain.galleries", "explain.passport"),
@@ -74,7 +74,7 @@ LAYERS = (
     ("training.compiled_steps",),
     ("training.train_step", "runs.checkpoint", "devices.model_sharding", "runs.metric_log", "runs.wandb_log", "dataset.cell_table", "scoring.intervals", "scoring.crossvalidation", "scoring.calibration",
      "explain.attribution.cam", "explain.attribution.pixels", "explain.edits.edits", "explain.edits.stain_objects", "explain.edits.local_zoom", "prediction.novelty", "prediction.field_alarms",
-     "training.preemption", "study"),
+     "training.preemption", "studies.study"),
     ("explain.attribution.activations",),
     ("dataset.model_input",),
     ("devices.memory", "runs.passport_file"),

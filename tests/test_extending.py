@@ -12,7 +12,7 @@ import tifffile
 from scipy import ndimage
 from skimage.draw import disk
 
-from cellcycle_jax import explain, models, schema, sweep_plan
+from cellcycle_jax import explain, models, schema
 from cellcycle_jax.dataset import crop_arrays
 from cellcycle_jax.devices import runtime
 from cellcycle_jax.explain.attribution import methods
@@ -20,6 +20,7 @@ from cellcycle_jax.explain.attribution.activations import resolve_tap, tap_names
 from cellcycle_jax.explain.command import class_maps
 from cellcycle_jax.features import families
 from cellcycle_jax.runs import metric_log, trained_run
+from cellcycle_jax.studies import sweep_plan
 from cellcycle_jax.training import loop
 from configs import base
 from configs.load import load, load_study

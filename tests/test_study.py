@@ -4,7 +4,7 @@ import pathlib
 
 import pytest
 
-from cellcycle_jax import study
+from cellcycle_jax.studies import study
 from configs.load import load_study
 from tests.studies import STUDY, command, write_data, write_study
 

@@ -10,10 +10,11 @@ import pandas as pd
 import pytest
 
 import launch
-from cellcycle_jax import files, sweep, sweep_plan, sweep_scores
+from cellcycle_jax import files
 from cellcycle_jax.dataset import crop_arrays, tfds_reader  # fmt: skip
 from cellcycle_jax.errors import EXIT_PREEMPTED
 from cellcycle_jax.runs import checkpoint, metric_log, trained_run
+from cellcycle_jax.studies import sweep, sweep_plan, sweep_scores
 from cellcycle_jax.training import batches, loop, train_step
 from configs.load import load_study
 from tests.studies import command, write_study

@@ -6,7 +6,8 @@ import threading
 
 import pytest
 
-from cellcycle_jax import files, sweep, sweep_plan
+from cellcycle_jax import files
+from cellcycle_jax.studies import sweep, sweep_plan
 from configs.load import load_study
 from tests.studies import command
 

@@ -4,10 +4,11 @@ import pathlib
 
 import pytest
 
-from cellcycle_jax import schema, sweep_plan
+from cellcycle_jax import schema
 from cellcycle_jax.dataset import crop_arrays, model_input
 from cellcycle_jax.errors import UsageError
 from cellcycle_jax.runs import config_checks
+from cellcycle_jax.studies import sweep_plan
 from cellcycle_jax.training import cohort, loop
 from configs.load import load_study
 from tests import tiny

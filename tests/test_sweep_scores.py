@@ -2,8 +2,8 @@
 
 import pytest
 
-from cellcycle_jax import sweep_scores
 from cellcycle_jax.scoring import intervals, metrics
+from cellcycle_jax.studies import sweep_scores
 from tests.studies import planted_predictions
 
 

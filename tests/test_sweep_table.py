@@ -4,9 +4,8 @@ import dataclasses
 
 import numpy as np
 
-from cellcycle_jax import sweep_scores
 from cellcycle_jax.dataset import crop_arrays
-from cellcycle_jax.report import sweep_figures, sweep_table
+from cellcycle_jax.studies import sweep_figures, sweep_scores, sweep_table
 from tests import tiny
 from tests.studies import planted_predictions
 

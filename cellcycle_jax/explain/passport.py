@@ -247,10 +247,10 @@ def places(where: pd.DataFrame, about: dict) -> list[str]:
     Of more than two classes, each of which is told from the rest by places of its own, the best place of each.
     """
     unsure = where["low"] <= 0  # cells of one group have no interval, which the words say
-    surrogate = where[(where["share"] >= LEAST_PLACE) & ~unsure].sort_values("share", ascending=False)
+    named = where[(where["share"] >= LEAST_PLACE) & ~unsure].sort_values("share", ascending=False)
     several = len(about["classes"]) > 2
     found = []
-    for row in (surrogate.drop_duplicates("class") if several else surrogate.head(MOST_PLACES)).to_dict("records"):
+    for row in (named.drop_duplicates("class") if several else named.head(MOST_PLACES)).to_dict("records"):
         channel = f", channel {row['channel']}" if len(about["channels"]) > 1 else ""
         share = percent({"value": row["share"], "low": row["low"], "high": row["high"]})
         place = localisation.named_place(row["compartment"], about["stain"])

@@ -11,10 +11,11 @@ import time
 
 import jax
 
-from cellcycle_jax import files, locks, stored_config, study, sweep_plan, sweep_scores
+from cellcycle_jax import files, locks, stored_config
 from cellcycle_jax.errors import NonFiniteLoss, StoredStateRefused, UsageError
 from cellcycle_jax.runs import metric_log, run_record
-from cellcycle_jax.sweep_plan import BEGUN, DIVERGED, FINISHED, NOT_BEGUN, make_plan, state_of
+from cellcycle_jax.studies import study, sweep_plan, sweep_scores
+from cellcycle_jax.studies.sweep_plan import BEGUN, DIVERGED, FINISHED, NOT_BEGUN, make_plan, state_of
 from cellcycle_jax.training import loop
 
 ALL = "all"  # --index: every run

@@ -5,7 +5,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from cellcycle_jax.figures.style import BLUE, GREY, INK, METRICS, RED, STYLE
-from cellcycle_jax.report.sweep_table import ALL_LINES, CHANCE, row_name
+from cellcycle_jax.studies.sweep_table import ALL_LINES, CHANCE, row_name
 
 
 def draw(result: dict) -> dict[str, Figure]:

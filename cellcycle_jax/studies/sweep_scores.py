@@ -7,17 +7,17 @@ import numpy as np
 import pandas as pd
 import tqdm
 
-from cellcycle_jax import files, schema, sweep_plan
+from cellcycle_jax import files, schema
 from cellcycle_jax.dataset import cell_table, crop_arrays
 from cellcycle_jax.devices import memory
 from cellcycle_jax.errors import InputRefused, NonFiniteLoss
 from cellcycle_jax.evaluation import evaluate
 from cellcycle_jax.figures import style
-from cellcycle_jax.report import sweep_figures, sweep_table
-from cellcycle_jax.report.sweep_table import ALL_LINES
 from cellcycle_jax.runs import metric_log
 from cellcycle_jax.runs.trained_run import load_run
 from cellcycle_jax.scoring import calibration, intervals
+from cellcycle_jax.studies import sweep_figures, sweep_plan, sweep_table
+from cellcycle_jax.studies.sweep_table import ALL_LINES
 
 SCORES = ("auroc", "balanced_accuracy")  # in scores.parquet, whatever the table shows
 

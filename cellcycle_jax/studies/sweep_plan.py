@@ -5,11 +5,12 @@ import hashlib
 import json
 import pathlib
 
-from cellcycle_jax import files, schema, study
+from cellcycle_jax import files, schema
 from cellcycle_jax.dataset import crop_arrays, model_input
 from cellcycle_jax.errors import StoredStateRefused, UsageError
 from cellcycle_jax.runs import checkpoint, run_record, trained_run
 from cellcycle_jax.runs.config_checks import check_config
+from cellcycle_jax.studies import study
 from cellcycle_jax.training import cohort
 
 FINISHED, DIVERGED, BEGUN, NOT_BEGUN = "finished", "diverged", "begun", "not begun"
