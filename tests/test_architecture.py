@@ -63,7 +63,7 @@ LAYERS = (
     ("explain.checks.shortcut_check", "explain.galleries", "explain.passport"),
     ("explain.checks.all_checks",),
     ("explain.measurements.shortlist",),
-    ("features.ranking", "report.words", "training.setup", "explain.checks.faithfulness", "explain.checks.randomisation",
+    ("features.ranking", "report.sentences", "training.setup", "explain.checks.faithfulness", "explain.checks.randomisation",
      "explain.edits.dose_response", "explain.checks.shortcuts", "explain.measurements.surrogate"),
     ("runs.trained_run", "features.feature_axes", "explain.regions.localisation", "explain.checks.channel_importance", "explain.regions.class_difference", "evaluation.baselines", "figures.scatter",
      "figures.gallery", "figures.style", "figures.explain_figures"),

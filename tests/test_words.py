@@ -2,7 +2,7 @@ import pandas as pd
 import pytest
 
 from cellcycle_jax import schema
-from cellcycle_jax.report import words
+from cellcycle_jax.report import sentences
 
 KEY = "balanced_accuracy"
 
@@ -30,21 +30,21 @@ def table():
     ("value", "shown"), [(0.93174, "0.932"), (-0.5, "\N{MINUS SIGN}0.500"), (None, "–"), (float("nan"), "–")]
 )
 def test_a_score_has_three_decimals_or_is_a_dash(value, shown):
-    assert words.number(value) == shown
+    assert sentences.number(value) == shown
 
 
 def test_a_result_of_other_weights_is_named_and_one_of_unknown_weights_is_not():
-    assert words.outdated({"step": 30}, 60, "a") == (
+    assert sentences.outdated({"step": 30}, 60, "a") == (
         "Caution: this is of the weights after step 30, but the best weights of the run are those after step 60.")
-    assert words.outdated({"step": 60, "run_id": "b"}, 60, "a") == "Caution: this was made in another run (b)."
+    assert sentences.outdated({"step": 60, "run_id": "b"}, 60, "a") == "Caution: this was made in another run (b)."
     for made, best in (({"step": 60, "run_id": "a"}, 60), ({"step": 60}, None), ({}, 60), (None, 60)):
-        assert words.outdated(made, best, "a") is None
+        assert sentences.outdated(made, best, "a") is None
 
 
 def test_an_interval_stands_in_brackets_unless_there_is_none():
-    assert words.interval_words(score(0.9, 0.88, 0.92)) == "0.900 (0.880 to 0.920)"
-    assert words.interval_words(score(0.9, 0.88, 0.92), 0.95) == "0.900 (95 % interval 0.880 to 0.920)"
-    assert words.interval_words(score(0.9, None, None)) == "0.900 (too few groups for an interval)"
+    assert sentences.interval_words(score(0.9, 0.88, 0.92)) == "0.900 (0.880 to 0.920)"
+    assert sentences.interval_words(score(0.9, 0.88, 0.92), 0.95) == "0.900 (95 % interval 0.880 to 0.920)"
+    assert sentences.interval_words(score(0.9, None, None)) == "0.900 (too few groups for an interval)"
 
 
 @pytest.mark.parametrize(
@@ -53,48 +53,48 @@ def test_an_interval_stands_in_brackets_unless_there_is_none():
      (score(0.1, -0.1, 0.2), "the two cannot be told apart")],
 )  # fmt: skip
 def test_the_verdict_is_what_the_interval_of_the_difference_allows(gap, verdict):
-    sentence = words.answer(evaluation(gap), None, None)[0]
+    sentence = sentences.answer(evaluation(gap), None, None)[0]
     assert "On 1,812 cells from 18 fields of the validation split" in sentence
     assert "the best baseline (Nuclear area) reaches 0.800 (0.780 to 0.820)" in sentence
     assert sentence.endswith(f"says that {verdict}.")
 
 
 def test_what_is_not_known_yet_is_said_to_be_so():
-    assert [sentence.split()[-1] for sentence in words.answer(None, None, None)] == ["yet."] * 3
+    assert [sentence.split()[-1] for sentence in sentences.answer(None, None, None)] == ["yet."] * 3
 
 
 def test_groups_are_named_where_they_are_not_the_fields():
-    assert words.counts(evaluation(None)) == "1,812 cells from 18 fields"
-    assert words.counts({**evaluation(None), "group_by": "well"}) == "1,812 cells from 18 fields (4 groups: well)"
+    assert sentences.counts(evaluation(None)) == "1,812 cells from 18 fields"
+    assert sentences.counts({**evaluation(None), "group_by": "well"}) == "1,812 cells from 18 fields (4 groups: well)"
 
 
 def test_cells_are_counted_by_class_line_and_split():
-    found = words.cell_tables(table(), quarantined=2)
+    found = sentences.cell_tables(table(), quarantined=2)
     assert [found[name] for name in ("objects", "fields", "used", "labelled", "aside")] == [4, 2, 3, 2, 2]
     assert found["classes"]["columns"] == ["Class", "train", "test", "all"]
-    assert found["classes"]["rows"] == [("G1/S", 0, 1, 1), ("G2", 1, 0, 1), (words.ABSTAINED, 1, 0, 1)]
+    assert found["classes"]["rows"] == [("G1/S", 0, 1, 1), ("G2", 1, 0, 1), (sentences.ABSTAINED, 1, 0, 1)]
     assert found["lines"]["rows"] == [("HeLa", 2, 0, 2), ("not named", 0, 1, 1)]
     assert found["rejected"] == [("out of focus", 1, "25.0 %")]
 
 
 def test_the_title_of_training_counts_labelled_cells_of_the_splits_it_uses():
-    assert words.training_title(table()) == "Train: 1 labelled cells in 1 groups"
+    assert sentences.training_title(table()) == "Train: 1 labelled cells in 1 groups"
 
 
 def test_a_feature_row_has_a_readable_name_and_unit():
     row = {"feature": schema.NUCLEAR_AREA, "cut": 151.31, "unit": "um^2", "higher_in": "G2", "n_validation": 8,
            "validation_auroc": 0.9, "low": 0.8, "high": float("nan"), "validation_balanced_accuracy": 0.7}  # fmt: skip
-    shown = words.feature_row(row)
+    shown = sentences.feature_row(row)
     assert (shown["name"], shown["cut"], shown["n"]) == (schema.readable(schema.NUCLEAR_AREA), "151.3 µm²", 8)
     assert shown["auroc"] == {"value": 0.9, "low": 0.8, "high": None}
-    assert words.feature_row({"feature": schema.NUCLEAR_AREA})["cut"] == "–"
+    assert sentences.feature_row({"feature": schema.NUCLEAR_AREA})["cut"] == "–"
 
 
 def test_a_pair_row_keeps_both_names_and_both_scores():
     row = {"feature_x": schema.NUCLEAR_AREA, "feature_y": "Golgi_AreaShape_Area", "abs_spearman": 0.2,
            "validation_auroc": 0.9, "auroc_low": 0.8, "auroc_high": 0.95, f"validation_{KEY}": 0.7,
            f"{KEY}_low": 0.6, f"{KEY}_high": 0.8}  # fmt: skip
-    shown = words.pair_row(row)
+    shown = sentences.pair_row(row)
     assert shown["y"] == "Golgi area" and shown["spearman"] == 0.2
     assert shown["auroc"] == score(0.9, 0.8, 0.95) and shown["accuracy"] == score(0.7, 0.6, 0.8)
 
@@ -102,22 +102,22 @@ def test_a_pair_row_keeps_both_names_and_both_scores():
 def test_baselines_that_are_the_label_itself_are_not_the_rival():
     whole = evaluation(score(0.1, 0.05, 0.15))
     whole["baselines"]["integrated_dna"] = {KEY: score(1.0, 1.0, 1.0)}
-    assert "1.000" in words.answer(whole, None, None)[0]
-    said = words.answer(whole | {"circular": ["integrated_dna"]}, None, None)[0]
+    assert "1.000" in sentences.answer(whole, None, None)[0]
+    said = sentences.answer(whole | {"circular": ["integrated_dna"]}, None, None)[0]
     assert "1.000" not in said and "0.800" in said and "not counted" in said
 
 
 def test_of_the_passport_the_first_three_sentences_are_told():
     verdict = ["Trust it.", "It looks there.", "It follows size.", "A hint.", "A flaw."]
-    said = words.answer(None, {"verdict": verdict}, None)
+    said = sentences.answer(None, {"verdict": verdict}, None)
     assert said[1] == "Trust it. It looks there. It follows size."
-    assert words.answer(None, {"verdict": ["Nothing to explain."]}, None)[1] == "Nothing to explain."
+    assert sentences.answer(None, {"verdict": ["Nothing to explain."]}, None)[1] == "Nothing to explain."
 
 
 def test_without_an_interval_the_answer_begins_with_that_and_compares_nothing():
     few = evaluation(score(-0.4, None, None)) | {"n_groups": 3}
     few["model"] = {KEY: score(0.5, None, None)}
-    sentence = words.answer(few, None, None)[0]
+    sentence = sentences.answer(few, None, None)[0]
     assert sentence.startswith("Too few groups to say how good the network is. On 1,812 cells")
     assert "baseline" not in sentence and "better" not in sentence and "worse" not in sentence
 
@@ -127,10 +127,10 @@ def test_without_an_interval_the_answer_begins_with_that_and_compares_nothing():
     ("DNA", ["DNA"], "own_max", False), ("", ["DNA"], "reference", False)])
 def test_labels_made_of_a_brightness_that_the_network_sees_are_said_first(source, shown, scale, warned):
     record = {"channels": shown, "training": {"data": {"scale": scale}}}
-    said = words.warnings({"sizes": ["Small."], "labels_are_intensity_of": source}, record)
+    said = sentences.warnings({"sizes": ["Small."], "labels_are_intensity_of": source}, record)
     assert said[0] == "Small." and (len(said) == 2) == warned
     assert not warned or "made from the brightness of DNA" in said[1]
 
 
 def test_without_a_data_set_nothing_is_warned_of():
-    assert words.warnings({}, {"channels": ["DNA"], "training": {"data": {"scale": "reference"}}}) == []
+    assert sentences.warnings({}, {"channels": ["DNA"], "training": {"data": {"scale": "reference"}}}) == []

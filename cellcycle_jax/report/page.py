@@ -17,7 +17,7 @@ from cellcycle_jax import files, schema
 from cellcycle_jax.dataset import cell_table
 from cellcycle_jax.errors import StoredStateRefused
 from cellcycle_jax.figures import style
-from cellcycle_jax.report import words
+from cellcycle_jax.report import sentences
 from cellcycle_jax.runs import metric_log, run_record
 from cellcycle_jax.runs.passport_file import read_passport
 
@@ -48,7 +48,7 @@ def write_report(workdir) -> pathlib.Path:
         raise StoredStateRefused(f"{run}: no config.json there; give the folder that `launch.py train` wrote")
     loader = jinja2.FileSystemLoader(pathlib.Path(__file__).parent)
     environment = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True, undefined=jinja2.StrictUndefined)
-    environment.filters["number"] = words.number
+    environment.filters["number"] = sentences.number
     page = environment.get_template("template.html").render(gather(run))
     files.write_text(run / "report.html", page)
     return run / "report.html"
@@ -71,17 +71,17 @@ def gather(run: pathlib.Path) -> dict:
         "workdir": str(run), "data_folder": str(folder), "tell_where": tell_where,
         "metrics": style.METRICS, "names": style.NAMES,
         "classes": record["classes"], "channels": record["channels"], "run": run.name,
-        "warnings": words.warnings(made, record),
-        "answer": words.answer(found[0] if found else None, read_passport(run), pairs),
-        "data": cells is not None and words.cell_tables(cells, len(made.get("quarantined") or [])),
+        "warnings": sentences.warnings(made, record),
+        "answer": sentences.answer(found[0] if found else None, read_passport(run), pairs),
+        "data": cells is not None and sentences.cell_tables(cells, len(made.get("quarantined") or [])),
         "simulated": cells is not None and _simulated(cells),
         "quality": _quality(folder / "qc"), "learning": _learning(run, events, cells),
         "evaluations": [_evaluation(run, e) for e in found],
         "outdated": _outdated({"scores": found, "where": [explain], "features": [pair]}, events, record.get("run_id")),
         "explain": explain and _explain(run, explain), "passport": _passport(run),
         "mean_map": _embed(run / "figures" / "gradcam_mean.png"), "galleries": _galleries(run),
-        "ranking": _rows(ranking, words.feature_row, MOST_FEATURES),
-        "pairs": _rows(pairs, words.pair_row, MOST_PAIRS),
+        "ranking": _rows(ranking, sentences.feature_row, MOST_FEATURES),
+        "pairs": _rows(pairs, sentences.pair_row, MOST_PAIRS),
         "scatter": _embed(run / "features" / "pair.png"),
         "notes": list(dict.fromkeys(note for e in found for note in e.get("notes", []))),
         **_provenance(run, record, events, made),
@@ -99,7 +99,7 @@ def _simulated(cells: pd.DataFrame) -> bool:
 def _evaluation(run: pathlib.Path, e: dict) -> dict:
     """What the template shows of one evaluation, with its figures made from it."""
     split, classes = e["split"], e["classes"]
-    head = f"{split.capitalize()} split: {words.counts(e)}"
+    head = f"{split.capitalize()} split: {sentences.counts(e)}"
     curve = style.reliability(e.get("reliability") or {}, e.get("temperature"), len(classes), head)
     columns = {name: [schema.readable(c) for c in found] for name, found in (e.get("baseline_features") or {}).items()}
     return {
@@ -147,7 +147,7 @@ def _passport(run: pathlib.Path) -> dict | None:
     found = read_passport(run)
     if found is None:
         return None
-    rows = [(check["name"], words.PASSED[check["passed"]], check["sentence"]) for check in found["checks"]]
+    rows = [(check["name"], sentences.PASSED[check["passed"]], check["sentence"]) for check in found["checks"]]
     pictures = {name: _embed(run / "figures" / f"{name}.png") for name in PASSPORT_PICTURES}
     return {"verdict": found["verdict"], "rows": rows, **pictures}
 
@@ -184,7 +184,7 @@ def curve_rows(events: list[dict]) -> list[dict]:
 def _outdated(sections: dict, events: list[dict], run_id: str | None) -> dict:
     """Section -> sentences about those of its results that are not of the run's best weights."""
     best = style.best_step([row for row in curve_rows(events) if row["event"] == "validation"])
-    return {section: [said for made in results if (said := words.outdated(made, best, run_id))]
+    return {section: [said for made in results if (said := sentences.outdated(made, best, run_id))]
             for section, results in sections.items()}
 
 
@@ -192,7 +192,7 @@ def _learning(run: pathlib.Path, events: list[dict], cells: pd.DataFrame | None)
     rows = curve_rows(events)
     if not rows:
         return None
-    title = "Training" if cells is None else words.training_title(cells)
+    title = "Training" if cells is None else sentences.training_title(cells)
     return _draw(run, "learning_curves", style.learning_curves(rows, title))
 
 
