@@ -6,7 +6,7 @@ import pandas as pd
 from cellcycle_jax import crop_file, schema
 from data_prep import crop, intensity, measure, quality, sizes
 from data_prep.columns import Columns, beside, refuse_twice
-from data_prep.fields import Field, FieldFile
+from data_prep.reading.field import Field, FieldFile
 from data_prep.recipe import Recipe
 from data_prep.regions import Regions
 from data_prep.shape import boxes, centres

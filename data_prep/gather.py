@@ -14,11 +14,12 @@ from tqdm import tqdm
 
 from cellcycle_jax import schema
 from cellcycle_jax.errors import InputRefused
-from data_prep import allowed, illumination, intensity, memory, processes, quality, sizes, work_folder
+from data_prep import allowed, illumination, intensity, quality, sizes, work_folder
 from data_prep.extract import extract_field
-from data_prep.fields import FieldFile, quantity_error
+from data_prep.reading.field import FieldFile, quantity_error
 from data_prep.recipe import Recipe, add_light, find_channels
 from data_prep.sources import SOURCES, source_of
+from data_prep.workers import memory, parallel
 
 
 @dataclasses.dataclass(frozen=True)
@@ -177,12 +178,12 @@ def _extract_all(found, recipe) -> dict[str, str]:
     quarantined = {}
     config = recipe.config
     left = [file for file in found if not work_folder.is_kept(recipe.crops, file.field_id)]
-    workers = processes.count(config.workers, len(left))
+    workers = parallel.count(config.workers, len(left))
     if left and not config.scheduler:
         memory.refuse_lack(recipe.pixels, recipe.folder)
         workers = memory.workers_that_fit(workers, recipe.pixels)
     with tqdm(total=len(found), initial=len(found) - len(left), desc="fields to cells", unit="field") as bar:
-        for file, reason in processes.each(_extract, left, recipe, workers, config.scheduler):
+        for file, reason in parallel.each(_extract, left, recipe, workers, config.scheduler):
             bar.update()
             if reason:
                 quarantined[file.field_id] = reason

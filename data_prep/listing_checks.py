@@ -6,7 +6,7 @@ from cellcycle_jax import schema
 from cellcycle_jax.errors import InputRefused
 from data_prep import annotations, phase, split, work_folder
 from data_prep.columns import refuse_unknown
-from data_prep.fields import FieldFile
+from data_prep.reading.field import FieldFile
 
 
 def refuse_before_reading(config, found: list[FieldFile], folder) -> None:

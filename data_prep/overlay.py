@@ -11,7 +11,9 @@ import numpy as np  # noqa: E402
 from tqdm import tqdm  # noqa: E402
 
 from cellcycle_jax import schema  # noqa: E402
-from data_prep import drawing, numbering, processes  # noqa: E402
+from data_prep import drawing
+from data_prep.reading import label_numbers
+from data_prep.workers import parallel  # noqa: E402
 
 UNSURE, SET_ASIDE = "#FFFFFF", "#F0E442"
 WIDTH_IN, DPI = 9.0, 120
@@ -38,7 +40,7 @@ def draw_all(cells, gathered, classes, alarms, folder) -> None:
     jobs = [(file, rows.get(file.field_id, cells.iloc[:0]), warnings.get(file.field_id, ""))
             for file in gathered.found if file.field_id not in gathered.quarantined]
     with tqdm(total=len(jobs), desc="overlays", unit="field") as bar:
-        for _ in processes.each(_draw, jobs, (gathered.recipe, classes, folder), gathered.recipe.config.workers):
+        for _ in parallel.each(_draw, jobs, (gathered.recipe, classes, folder), gathered.recipe.config.workers):
             bar.update()
 
 
@@ -63,7 +65,7 @@ def overlay(image, labels, rows, classes, title, warning, um_per_px, path) -> No
     """
     number = rows[schema.CELL_ID].astype(str).str.rsplit(":", n=1).str[1].astype(labels.dtype).to_numpy()
     place = {name: i for i, name in enumerate(classes)}
-    labels, numbers = numbering.small(labels)
+    labels, numbers = label_numbers.small(labels)
     kind = np.zeros(len(numbers), int)  # 0 nothing, then the classes, then unsure, then set aside
     said = rows["decision"].map(place).fillna(len(classes)).astype(int).to_numpy()
     kind[np.searchsorted(numbers, number)] = 1 + np.where(rows[schema.REJECT] != "", len(classes) + 1, said)

@@ -12,9 +12,10 @@ from tqdm import tqdm
 
 from cellcycle_jax import schema
 from cellcycle_jax.errors import InputRefused
-from data_prep import illumination, numbering, segment
-from data_prep.fields import Field, FieldFile, in_order
+from data_prep import illumination, segment
+from data_prep.reading import label_numbers
 from data_prep.reading.channel_names import disagree, renames
+from data_prep.reading.field import Field, FieldFile, in_order
 from data_prep.sources import source_of
 
 MAX_LIGHT_FIELDS = 64  # fields per plate from which the light is estimated
@@ -63,17 +64,19 @@ class Recipe:
         return self.numbered(file, field, image)[0]
 
     def numbered(self, file: FieldFile, field: Field, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Labels of the nuclei, and the numbers that they stand for in ids; see `numbering.small`."""
+        """Labels of the nuclei, and the numbers that they stand for in ids; see `label_numbers.small`."""
         source = source_of(self.config.source)
         made = source.labels(file, self.config) if hasattr(source, "labels") else None
         if made is not None:
             if made.shape != image.shape[:2]:
                 raise InputRefused(f"{file.labels_path or file.path}: labels of {made.shape} px for a field of "
                                    f"{image.shape[:2]} px; give labels of the field's size")
-            return numbering.small(made)
+            return label_numbers.small(made)
         nucleus = image[..., self.channels.index(self.config.channels.nucleus)]
         chosen = self.config.segmentation
-        return numbering.small(segment.segment_nuclei(nucleus, field.pixel_um, chosen.nucleus_diameter, chosen.method))
+        return label_numbers.small(
+            segment.segment_nuclei(nucleus, field.pixel_um, chosen.nucleus_diameter, chosen.method)
+        )
 
 
 class Seen(NamedTuple):

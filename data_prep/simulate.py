@@ -12,12 +12,12 @@ from tqdm import tqdm
 
 from cellcycle_jax import files
 from cellcycle_jax.errors import UsageError
-from data_prep import processes
 from data_prep.simulation.camera import expose
 from data_prep.simulation.lines import LINES
 from data_prep.simulation.population import CHANNELS
 from data_prep.simulation.scene import LABEL_IMAGES, draw_scene
 from data_prep.simulation.settings import Settings, checked
+from data_prep.workers import parallel
 
 SITES_PER_WELL = 4
 WELLS_PER_ROW = 12
@@ -57,7 +57,7 @@ def simulate(config, out_dir) -> None:
     settings, out_dir = checked(config), pathlib.Path(out_dir)
     names = [name for line in settings.lines for name in field_names(line, settings.fields_per_line)]
     _refuse_foreign_fields(out_dir, names)
-    done = processes.each(_write_field, names, (settings, out_dir), config.workers)
+    done = parallel.each(_write_field, names, (settings, out_dir), config.workers)
     tables = dict(tqdm(done, total=len(names), desc="simulate", unit="field"))
     truth = pd.concat([tables[name] for name in names], ignore_index=True)
     files.write_table(truth, out_dir / "truth.parquet", TRUTH_UNITS)

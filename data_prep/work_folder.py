@@ -15,7 +15,7 @@ import shutil
 import pandas as pd
 
 from cellcycle_jax import crop_file, files, schema
-from data_prep.fields import FieldFile
+from data_prep.reading.field import FieldFile
 
 CODE = pathlib.Path(__file__).parent
 PREFIX = ".work-"

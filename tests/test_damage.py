@@ -8,8 +8,7 @@ import pytest
 import tifffile
 
 from cellcycle_jax.errors import InputRefused, UsageError
-from data_prep import fields
-from data_prep.reading import damage, formats, picture, raster, tiff
+from data_prep.reading import damage, field, formats, picture, raster, tiff
 
 
 def raised(function, *arguments):
@@ -28,7 +27,7 @@ def test_what_a_decoding_package_raises_is_damage(function, content):
 @pytest.mark.parametrize("function, arguments", [
     (tiff._check_kind, (object(), "a.tif")),  # AttributeError
     (picture.refuse_large, (None, "a.tif")),  # TypeError
-    (fields.field_of, (None, [[1, "a"]], (), None)),  # raised by NumPy, which our own code called
+    (field.field_of, (None, [[1, "a"]], (), None)),  # raised by NumPy, which our own code called
 ])
 def test_what_our_own_code_raises_is_none(function, arguments):
     assert not damage.is_damage(raised(function, *arguments))

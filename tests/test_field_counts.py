@@ -6,7 +6,7 @@ import pandas as pd
 
 from cellcycle_jax import schema
 from data_prep import field_counts
-from data_prep.fields import FieldFile
+from data_prep.reading.field import FieldFile
 
 BIT_DEPTH = {"a": 16, "c": 8}
 REJECTED = {"a": ["", "border", "", "small", "border"], "c": ["border"]}

@@ -6,7 +6,7 @@ import pytest
 import tifffile
 
 from cellcycle_jax.errors import InputRefused
-from data_prep.fields import FieldFile, read_field
+from data_prep.reading.field import FieldFile, read_field
 
 NAMES = ("DNA", "Golgi", "CENPF")
 

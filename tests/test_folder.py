@@ -11,8 +11,8 @@ import tifffile
 
 from cellcycle_jax.errors import InputRefused, UsageError
 from configs import base
-from data_prep import allowed, fields
-from data_prep.reading import names
+from data_prep import allowed
+from data_prep.reading import field, names
 from data_prep.sources import folder
 from tests import foreign_writers as programs
 
@@ -76,7 +76,7 @@ def test_a_field_that_lacks_a_channel_is_refused_alone_with_what_it_lacks(tmp_pa
     one, two = folder.find_fields(tmp_path, config)
     channels = folder.read(one, config).channels
     with pytest.raises(InputRefused, match="field 'P1_B03_s2' has no Golgi, only DNA; most fields have DNA, Golgi"):
-        fields.in_order(folder.read(two, config), channels)
+        field.in_order(folder.read(two, config), channels)
 
 
 def test_a_missing_plane_and_planes_of_another_size_are_refused(tmp_path, config):

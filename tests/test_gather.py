@@ -13,8 +13,9 @@ import tifffile
 from cellcycle_jax.errors import InputRefused, ResourceMissing
 from configs import base
 from configs.data import simulated
-from data_prep import gather, processes
-from data_prep.fields import FieldFile
+from data_prep import gather
+from data_prep.reading.field import FieldFile
+from data_prep.workers import parallel
 
 
 def config_for(scheduler=""):
@@ -63,7 +64,7 @@ def test_a_killed_worker_costs_nothing(simulated_fields, straight, cluster, tmp_
 
 def test_a_scheduler_that_does_not_answer_is_named(simulated_fields, tmp_path, monkeypatch):
     pytest.importorskip("distributed", reason="Dask is not installed (pip install -e '.[dask]')")
-    monkeypatch.setattr(processes, "DASK_TIMEOUT_S", 1)
+    monkeypatch.setattr(parallel, "DASK_TIMEOUT_S", 1)
     with pytest.raises(ResourceMissing, match="tcp://127.0.0.1:9.*no Dask scheduler answers"):
         gather.gather(config_for("tcp://127.0.0.1:9"), simulated_fields, tmp_path)
 
@@ -71,7 +72,7 @@ def test_a_scheduler_that_does_not_answer_is_named(simulated_fields, tmp_path, m
 def test_without_dask_it_is_said_how_to_get_it(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "dask.distributed", None)
     with pytest.raises(ResourceMissing, match=r"pip install -e '.\[dask\]'"):
-        processes._dask_client("tcp://127.0.0.1:9")
+        parallel._dask_client("tcp://127.0.0.1:9")
 
 
 def test_workers_get_absolute_paths_since_they_may_run_in_another_folder(simulated_fields, tmp_path, monkeypatch):

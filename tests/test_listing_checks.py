@@ -7,8 +7,8 @@ import pytest
 from cellcycle_jax.errors import InputRefused, UsageError
 from configs import base
 from data_prep import build, gather
-from data_prep.fields import FieldFile
 from data_prep.listing_checks import refuse_before_reading
+from data_prep.reading.field import FieldFile
 
 
 def config(**changes):

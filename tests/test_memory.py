@@ -6,8 +6,8 @@ import tifffile
 
 from cellcycle_jax import machine
 from cellcycle_jax.errors import ResourceMissing
-from data_prep import memory
 from data_prep.reading import tiff
+from data_prep.workers import memory
 
 GIB = 2**30
 FIELD = 4096 * 4096 * 4

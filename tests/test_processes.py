@@ -10,7 +10,7 @@ import time
 import pytest
 
 from cellcycle_jax.errors import ResourceMissing
-from data_prep import processes
+from data_prep.workers import parallel
 
 ROOT = pathlib.Path(__file__).parents[1]
 
@@ -46,21 +46,21 @@ def breaks_beside_one_that_waits(thing, shared):
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_each_thing_comes_back_once_with_its_result(workers):
-    assert sorted(processes.each(squared, range(5), 10, workers)) == [(n, n**2 + 10) for n in range(5)]
+    assert sorted(parallel.each(squared, range(5), 10, workers)) == [(n, n**2 + 10) for n in range(5)]
 
 
 def test_no_things_need_no_process():
-    assert list(processes.each(squared, [], 0, 4)) == []
+    assert list(parallel.each(squared, [], 0, 4)) == []
 
 
 def test_a_worker_that_is_ended_from_outside_is_a_lack_of_memory_and_not_a_traceback():
     with pytest.raises(ResourceMissing, match="ended from outside, most likely since memory ran out.*workers=1"):
-        list(processes.each(ended, range(4), None, 2))
+        list(parallel.each(ended, range(4), None, 2))
 
 
 def test_an_error_of_a_task_is_raised_as_it_is_and_leaves_no_worker(tmp_path):
     with pytest.raises(ValueError, match="thing 0"):
-        list(processes.each(breaks_beside_one_that_waits, range(4), tmp_path, 2))
+        list(parallel.each(breaks_beside_one_that_waits, range(4), tmp_path, 2))
     assert _gone(_children(os.getpid()))
 
 
@@ -126,7 +126,7 @@ def test_workers_end_with_the_command_that_started_them(how, tmp_path):
 
 @needs_proc
 def test_workers_never_hear_ctrl_c_and_the_command_still_does():
-    assert all(deaf for _, deaf in processes.each(is_deaf, range(2), None, 2))
+    assert all(deaf for _, deaf in parallel.each(is_deaf, range(2), None, 2))
     assert not is_deaf(0, None)
 
 

@@ -106,8 +106,8 @@ def make_gallery_cells(rng, n=8, side=64):
         spots = [np.exp(-((x - sx) ** 2 + (y - sy) ** 2) / 5) for sx, sy in rng.normal((14, 6), 4, (9, 2))]
         image = np.stack([dna, np.sum(spots, 0) + rng.normal(0, 0.03, (side, side))], -1).astype(np.float32)
         maps = np.stack([np.exp(-((x - 14) ** 2 + (y - 6) ** 2) / 90), 0.4 * np.exp(-(x**2 + y**2) / 120)])
-        sentences = f"G1/S, called {CLASSES[i > 5]}\np = {0.99 - 0.05 * i:.2f}"
-        cells.append(gallery.Cell(image, nucleus, maps, sentences, i > 5, 0.5))
+        words = f"G1/S, called {CLASSES[i > 5]}\np = {0.99 - 0.05 * i:.2f}"
+        cells.append(gallery.Cell(image, nucleus, maps, words, i > 5, 0.5))
     return cells
 
 
@@ -140,14 +140,14 @@ def _explained(run, rng):
     rows = [{"class": c, "compartment": p, "ratio": r, "low": r * 0.9, "high": r * 1.1}
             for c, ratios in zip(CLASSES, ((1.4, 0.5, 2.3, 1.0, 0.4, 1.7), (2.1, 0.4, 1.9, 0.9, 0.3, 1.5)), strict=True)
             for p, r in zip(places, ratios, strict=True)]  # fmt: skip
-    sentences = {
+    words = {
         c: f"For {c} the model looks 2.3 times as much as by chance at the Golgi (95 % interval 2.1 to 2.5)."
         for c in CLASSES
     }
     size = {"step": BEST_STEP, "run_id": RUN_ID, "n_cells": 312, "n_groups": 18, "group_by": "field",
             "confidence": 0.95, "classes": CLASSES}  # fmt: skip
     notes = ["One pixel of the map covers 4 by 4 pixels of the crop."]
-    summary = {**size, "stain": "Golgi", "rows": rows, "sentences": sentences, "notes": notes}
+    summary = {**size, "stain": "Golgi", "rows": rows, "sentences": words, "notes": notes}
     files.write_json(run / "explain" / "summary.json", summary)
     _passport(run)
     cells = make_gallery_cells(rng)

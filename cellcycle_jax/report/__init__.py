@@ -1,1 +1,1 @@
-"""Figures and the page of a run: arrays and tables in, pictures out."""
+"""One self-contained page about a run, and what it says in words."""

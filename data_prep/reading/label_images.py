@@ -10,8 +10,8 @@ import numpy as np
 from skimage.measure import label as connected
 
 from cellcycle_jax.errors import InputRefused
-from data_prep.fields import FieldFile
 from data_prep.reading import listing
+from data_prep.reading.field import FieldFile
 from data_prep.reading.formats import read_picture, stem
 from data_prep.reading.listing import readable, text_of
 

@@ -8,8 +8,8 @@ import unicodedata
 from typing import NamedTuple
 
 from cellcycle_jax.errors import InputRefused, UsageError
-from data_prep.fields import FieldFile
 from data_prep.reading import ome_sets
+from data_prep.reading.field import FieldFile
 from data_prep.reading.formats import TIFF, stem
 from data_prep.reading.listing import text_of
 

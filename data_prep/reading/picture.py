@@ -7,7 +7,7 @@ import logging
 import numpy as np
 
 from cellcycle_jax.errors import InputRefused
-from data_prep import memory
+from data_prep.workers import memory
 
 MAX_BYTES = 2 << 30  # a file, or all files of a field, that declare more than this are refused before decoding
 MAX_VALUE = np.iinfo(np.uint16).max

@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 from cellcycle_jax import schema
 from cellcycle_jax.errors import InputRefused
-from data_prep.fields import FieldFile
 from data_prep.reading import tables
 from data_prep.reading.calibration import ALLOWED_UM, is_usual
+from data_prep.reading.field import FieldFile
 from data_prep.reading.listing import readable, text_of
 
 KEYS = ("plate", "well", "site")

@@ -7,7 +7,7 @@ is no cell-cycle marker; the phase is read from the integrated DNA of each nucle
 
 import pathlib
 
-from data_prep.fields import Field, FieldFile
+from data_prep.reading.field import Field, FieldFile
 from data_prep.sources import folder
 
 NAME_PATTERN = r"IXMtest_(?P<well>[A-P]\d\d)_s(?P<site>\d+)_"

@@ -12,7 +12,7 @@ import pathlib
 
 import imageio.v3 as iio
 
-from data_prep.fields import Field, FieldFile
+from data_prep.reading.field import Field, FieldFile
 from data_prep.sources import folder
 
 

@@ -14,8 +14,8 @@ import sys
 import numpy as np
 
 from cellcycle_jax.errors import InputRefused, UsageError
-from data_prep.fields import Field, FieldFile, read_field
 from data_prep.reading import channel_files, formats, label_images, listing, names, sidecar
+from data_prep.reading.field import Field, FieldFile, read_field
 from data_prep.reading.listing import say_left_out, text_of
 
 ENDINGS = (*formats.TIFF, *formats.RASTER)
@@ -58,7 +58,7 @@ def set_unset(config, **values) -> None:
 
 
 def read(file: FieldFile, config) -> Field:
-    """The field in `file`; see `data_prep.fields.read_field`."""
+    """The field in `file`; see `data_prep.reading.field.read_field`."""
     with listing.readable_errors():
         return read_field(file, config.channel_names, config.pixel_um or None, config.projection, config.rgb)
 

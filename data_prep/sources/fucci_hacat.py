@@ -19,7 +19,7 @@ from scipy.spatial import cKDTree
 
 from cellcycle_jax import schema
 from cellcycle_jax.errors import InputRefused
-from data_prep.fields import Field, FieldFile, field_of
+from data_prep.reading.field import Field, FieldFile, field_of
 from data_prep.reading.tiff import read_pixels
 
 STACK, LABELS, SPOTS = "hacat_fucci_T121_C2.tif", "labels_T121.tif", "spots.csv"

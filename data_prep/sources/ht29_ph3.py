@@ -6,7 +6,7 @@ is not stated. PH3 labels mitosis, so the question is M or not M, another one th
 are positive.
 """
 
-from data_prep.fields import Field, FieldFile
+from data_prep.reading.field import Field, FieldFile
 from data_prep.sources import folder
 
 NAME_PATTERN = r"(?P<plate>[^/]+)_(?P<well>[A-P]\d\d)f(?P<site>\d\d)d(?P<channel>\d)"

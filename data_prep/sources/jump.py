@@ -7,7 +7,7 @@ germ agglutinin and phalloidin) shows Golgi, plasma membrane and actin together:
 stand-in for the Golgi, no more. There is no cell-cycle marker.
 """
 
-from data_prep.fields import Field, FieldFile
+from data_prep.reading.field import Field, FieldFile
 from data_prep.sources import folder
 
 NAME_PATTERN = r"(?:(?P<plate>[^/]+)/)?[^/]*(?P<well>r\d\dc\d\d)f(?P<site>\d\d)p(?P<z>\d\d)-ch(?P<channel>\d+)"

@@ -20,7 +20,7 @@ import pandas as pd
 from scipy import ndimage
 
 from cellcycle_jax.errors import InputRefused
-from data_prep.fields import Field, FieldFile, field_of
+from data_prep.reading.field import Field, FieldFile, field_of
 from data_prep.reading.tiff import read_pixels
 
 TILE = 40  # px, height and width

@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 
 from cellcycle_jax.errors import InputRefused
-from data_prep.fields import Field, FieldFile, field_of
+from data_prep.reading.field import Field, FieldFile, field_of
 
 COPIES = 3  # augmented copies that follow each original
 CROP_PX = 135

@@ -8,7 +8,7 @@ compared by brightness. There is no cell-cycle marker.
 
 import pathlib
 
-from data_prep.fields import Field, FieldFile
+from data_prep.reading.field import Field, FieldFile
 from data_prep.sources import folder
 
 NAME_PATTERN = r"(?P<well>[A-H]\d+)_01_\d_(?P<site>\d+)_(?P<channel>DAPI|GFP|RFP)_\d+\."  # no masks

@@ -8,7 +8,7 @@ import pandas as pd
 import tifffile
 
 from cellcycle_jax.errors import InputRefused
-from data_prep.fields import Field, FieldFile
+from data_prep.reading.field import Field, FieldFile
 from data_prep.sources import folder
 
 NAME_PATTERN = r"(?P<line>[^_/]+)_(?P<well>[A-P]\d\d)_s(?P<site>\d+)"

@@ -1,0 +1,1 @@
+"""Parallel processes, and whether there is memory for them."""
