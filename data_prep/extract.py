@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 
 from cellcycle_jax import crop_file, schema
-from data_prep import crop, intensity, measure, quality, sizes
+from data_prep import crop, measure, quality, sizes
 from data_prep.columns import Columns, beside, refuse_twice
+from data_prep.intensity import scaling
 from data_prep.reading.field import Field, FieldFile
 from data_prep.recipe import Recipe
 from data_prep.regions import Regions
@@ -32,7 +33,7 @@ def extract_field(file: FieldFile, recipe: Recipe) -> pd.DataFrame:
     regions = Regions.of(labels)
     scale = sizes.scale_of(field.pixel_um, config.crop)
     bodies = measure.cell_bodies(labels, scale.reach_px)
-    background = intensity.field_background(image, bodies)
+    background = scaling.field_background(image, bodies)
     signal = image - background
     diameter = measure.typical_diameter(labels)
     masks = {c: measure.stain_mask(signal[..., field.channels.index(c)], bodies, diameter)

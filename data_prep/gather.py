@@ -14,8 +14,9 @@ from tqdm import tqdm
 
 from cellcycle_jax import schema
 from cellcycle_jax.errors import InputRefused
-from data_prep import allowed, illumination, intensity, quality, sizes, work_folder
+from data_prep import allowed, quality, sizes, work_folder
 from data_prep.extract import extract_field
+from data_prep.intensity import illumination, scaling
 from data_prep.reading.field import FieldFile, quantity_error
 from data_prep.recipe import Recipe, add_light, find_channels
 from data_prep.sources import SOURCES, source_of
@@ -210,7 +211,7 @@ def _add_references(table, usable, channels, config):
     if usable.empty:
         return table.assign(**{schema.reference_column(name): np.nan for name in channels})
     chosen = config.reference
-    found = intensity.references(usable, channels, config.channels.nucleus, chosen.by, chosen.nucleus == "g1_peak")
+    found = scaling.references(usable, channels, config.channels.nucleus, chosen.by, chosen.nucleus == "g1_peak")
     for name in channels:
         column = table[schema.FIELD].map({f: r[name] for f, r in found.items()}).astype(float)
         middle = column.groupby(table[schema.PLATE]).transform("median").fillna(column.median())

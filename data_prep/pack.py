@@ -9,7 +9,8 @@ import pandas as pd
 from tqdm import tqdm
 
 from cellcycle_jax import crop_file, files, schema
-from data_prep import builder, intensity
+from data_prep import builder
+from data_prep.intensity import scaling
 
 # Text of an example -> the column of the table that it comes from.
 TEXTS = {"cell_id": schema.CELL_ID, "group_id": schema.GROUP, "field_id": schema.FIELD, "well": schema.WELL,
@@ -108,7 +109,7 @@ def provenance(table, recipe, labelled, out) -> dict:
         "by_split": {s: by_split.loc[s].to_dict() for s in by_split.index},
         "groups": {s: sorted(g.unique()) for s, g in used.groupby(schema.SPLIT)[schema.GROUP]},
         "abstained": float((used[schema.LABEL] == "").mean()), "cuts": labelled.cuts, "labelled_by": labelled.axis,
-        "fields_without_g1_peak": sorted(few[few < intensity.MIN_CELLS_FOR_PEAK].index) if own_peak else [],
+        "fields_without_g1_peak": sorted(few[few < scaling.MIN_CELLS_FOR_PEAK].index) if own_peak else [],
         "config": json.loads(config.to_json()), "sha256": {"cells.parquet": files.sha256(out / "cells.parquet")},
         "versions": {"python": platform.python_version(), **{p: metadata.version(p) for p in packages}},
     }

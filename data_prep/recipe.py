@@ -12,7 +12,8 @@ from tqdm import tqdm
 
 from cellcycle_jax import schema
 from cellcycle_jax.errors import InputRefused
-from data_prep import illumination, segment
+from data_prep import segment
+from data_prep.intensity import illumination
 from data_prep.reading import label_numbers
 from data_prep.reading.channel_names import disagree, renames
 from data_prep.reading.field import Field, FieldFile, in_order

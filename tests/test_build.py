@@ -14,8 +14,9 @@ from cellcycle_jax import crop_file, files, schema
 from cellcycle_jax.errors import EXIT_QUARANTINED, InputRefused, UsageError
 from configs import base
 from configs.data import simulated
-from data_prep import build, extract, gather, illumination
+from data_prep import build, extract, gather
 from data_prep.build import prepare
+from data_prep.intensity import illumination
 from data_prep.recipe import Recipe
 from data_prep.sources import source_of
 

@@ -1,6 +1,6 @@
 import numpy as np
 
-from data_prep import illumination
+from data_prep.intensity import illumination
 
 
 def estimate(images):

@@ -1,0 +1,1 @@
+"""What makes intensities of fields comparable: uneven illumination removed, background and reference measured."""
