@@ -75,7 +75,7 @@ def preparation() -> ConfigDict:
     c.illumination = "surface"  # 'surface': second-order surface through the mean of a plate's fields; 'none'
 
     c.segmentation = ConfigDict()
-    c.segmentation.method = "watershed"  # a name in data_prep.segment.SEGMENTERS
+    c.segmentation.method = "watershed"  # a name in data_prep.segmentation.segment.SEGMENTERS
     c.segmentation.nucleus_diameter = 0.0  # typical diameter, um (px where the pixel size is unknown); 0: measured per field
 
     c.reference = ConfigDict()  # what one unit of intensity is

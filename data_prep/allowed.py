@@ -8,7 +8,7 @@ from data_prep.reading import channel_names
 from data_prep.reading.calibration import ALLOWED_UM, is_usual
 from data_prep.reading.field import quantity_error
 from data_prep.reading.projection import PROJECTIONS
-from data_prep.segment import SEGMENTERS
+from data_prep.segmentation.segment import SEGMENTERS
 from data_prep.sizes import LARGEST_CROP_PX
 
 

@@ -12,11 +12,11 @@ from tqdm import tqdm
 
 from cellcycle_jax import schema
 from cellcycle_jax.errors import InputRefused
-from data_prep import segment
 from data_prep.intensity import illumination
 from data_prep.reading import label_numbers
 from data_prep.reading.channel_names import disagree, renames
 from data_prep.reading.field import Field, FieldFile, in_order
+from data_prep.segmentation import segment
 from data_prep.sources import source_of
 
 MAX_LIGHT_FIELDS = 64  # fields per plate from which the light is estimated

@@ -13,7 +13,7 @@ from tqdm import tqdm
 from cellcycle_jax import schema
 from cellcycle_jax.errors import InputRefused
 from data_prep.measure import typical_diameter
-from data_prep.segment import TYPICAL_DIAMETER_UM
+from data_prep.segmentation.segment import TYPICAL_DIAMETER_UM
 
 SAMPLED = 8  # fields whose nuclei are measured before the others are treated
 OLD_PX_PER_UM = 2.0  # what was assumed of fields without a pixel size before their nuclei were measured

@@ -9,7 +9,7 @@ from skimage.measure import label
 from cellcycle_jax import files, schema
 from configs.data import bbbc039
 from data_prep.build import prepare
-from data_prep.segment import segment_nuclei
+from data_prep.segmentation.segment import segment_nuclei
 
 pytestmark = pytest.mark.slow
 

@@ -76,8 +76,8 @@ def test_every_block_is_followed():
             "cellcycle_jax/models/__init__.py",
             "data_prep/sources/mine.py",
             "data_prep/sources/__init__.py",
-            "data_prep/segment.py, above SEGMENTERS",
-            "data_prep/segment.py",
+            "data_prep/segmentation/segment.py, above SEGMENTERS",
+            "data_prep/segmentation/segment.py",
             "data_prep/measure.py, above measure_cells",
             "data_prep/measure.py, in measure_cells before it returns",
             "data_prep/phase.py, above METHODS",
@@ -166,8 +166,8 @@ def test_a_source_knows_labels_and_tracks(tmp_path, monkeypatch):
 
 @pytest.fixture(scope="module")
 def segment():
-    """`data_prep.segment` with the document's segmenter."""
-    path = "data_prep/segment.py"
+    """`data_prep.segmentation.segment` with the document's segmenter."""
+    path = "data_prep/segmentation/segment.py"
     module = new_module(path, added(with_function(path, "SEGMENTERS"), EXAMPLES[path]))
     assert module.SEGMENTERS.keys() - allowed.SEGMENTERS.keys() == {"local"}
     return module

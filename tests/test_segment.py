@@ -4,8 +4,8 @@ from scipy import ndimage
 from skimage.draw import disk, ellipse
 
 from bench import segmentation
-from data_prep import segment
-from data_prep.segment import measure_diameter, segment_nuclei
+from data_prep.segmentation import segment
+from data_prep.segmentation.segment import measure_diameter, segment_nuclei
 
 
 def drawn(shapes, size=200, noise=8.0):
