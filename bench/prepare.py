@@ -34,11 +34,11 @@ from bench.turns import in_turns, machine, record, table, times
 from configs import base
 from configs.data import simulated
 from data_prep import crop, extract
-from data_prep.measure import intensity
+from data_prep.measurement.measure import intensity
+from data_prep.measurement.regions import Regions
+from data_prep.measurement.shape import centres, shape
 from data_prep.recipe import Recipe
-from data_prep.regions import Regions
 from data_prep.segmentation import segment
-from data_prep.shape import centres, shape
 from data_prep.simulate import simulate
 from data_prep.sources import source_of
 

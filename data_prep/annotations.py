@@ -16,7 +16,7 @@ from scipy.spatial import cKDTree
 
 from cellcycle_jax import schema
 from cellcycle_jax.errors import InputRefused
-from data_prep.columns import beside
+from data_prep.measurement.columns import beside
 from data_prep.reading import sidecar, tables
 
 # Column of the table, without Metadata_ and in any case -> column of the cells.

@@ -4,13 +4,14 @@ import numpy as np
 import pandas as pd
 
 from cellcycle_jax import crop_file, schema
-from data_prep import crop, measure, quality, sizes
-from data_prep.columns import Columns, beside, refuse_twice
+from data_prep import crop, quality, sizes
 from data_prep.intensity import scaling
+from data_prep.measurement import measure
+from data_prep.measurement.columns import Columns, beside, refuse_twice
+from data_prep.measurement.regions import Regions
+from data_prep.measurement.shape import boxes, centres
 from data_prep.reading.field import Field, FieldFile
 from data_prep.recipe import Recipe
-from data_prep.regions import Regions
-from data_prep.shape import boxes, centres
 from data_prep.sources import source_of
 
 DEBRIS_AREA = 0.4  # what is smaller, relative to the field's median nucleus, is debris to the crops beside it

@@ -5,7 +5,7 @@ import pandas as pd
 from cellcycle_jax import schema
 from cellcycle_jax.errors import InputRefused
 from data_prep import annotations, phase, split, work_folder
-from data_prep.columns import refuse_unknown
+from data_prep.measurement.columns import refuse_unknown
 from data_prep.reading.field import FieldFile
 
 

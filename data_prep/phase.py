@@ -12,7 +12,7 @@ from sklearn.mixture import GaussianMixture
 
 from cellcycle_jax import schema
 from cellcycle_jax.errors import InputRefused, UsageError
-from data_prep.columns import refuse_unknown
+from data_prep.measurement.columns import refuse_unknown
 from data_prep.reading import tables
 
 MIN_CELLS_PER_PLATE = 30

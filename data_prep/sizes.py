@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from cellcycle_jax import schema
 from cellcycle_jax.errors import InputRefused
-from data_prep.measure import typical_diameter
+from data_prep.measurement.measure import typical_diameter
 from data_prep.segmentation.segment import TYPICAL_DIAMETER_UM
 
 SAMPLED = 8  # fields whose nuclei are measured before the others are treated

@@ -2,7 +2,7 @@ import pandas as pd
 import pytest
 
 from cellcycle_jax.errors import InputRefused
-from data_prep.columns import Columns, beside
+from data_prep.measurement.columns import Columns, beside
 
 
 def test_columns_grow_and_keep_their_order():

@@ -4,7 +4,8 @@ from scipy import ndimage
 from skimage.draw import disk
 
 from cellcycle_jax.schema import Compartment
-from data_prep import crop, measure
+from data_prep import crop
+from data_prep.measurement import measure
 
 
 def scene():

@@ -174,7 +174,7 @@ def set_up_extending(place, fields):
         place.write(path, EXAMPLES[path])
     path = "cellcycle_jax/models/__init__.py"
     place.write(path, added((ROOT / path).read_text(), EXAMPLES[path]))
-    path = "data_prep/measure.py"
+    path = "data_prep/measurement/measure.py"
     place.write(path, with_function(path, "measure_cells"))
 
 

@@ -24,7 +24,8 @@ from cellcycle_jax.studies import sweep_plan
 from cellcycle_jax.training import loop
 from configs import base
 from configs.load import load, load_study
-from data_prep import allowed, build, gather, measure
+from data_prep import allowed, build, gather
+from data_prep.measurement import measure
 from tests import networks, tiny
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -78,8 +79,8 @@ def test_every_block_is_followed():
             "data_prep/sources/__init__.py",
             "data_prep/segmentation/segment.py, above SEGMENTERS",
             "data_prep/segmentation/segment.py",
-            "data_prep/measure.py, above measure_cells",
-            "data_prep/measure.py, in measure_cells before it returns",
+            "data_prep/measurement/measure.py, above measure_cells",
+            "data_prep/measurement/measure.py, in measure_cells before it returns",
             "data_prep/phase.py, above METHODS",
             "data_prep/phase.py",
             "experiments/masks.py",
@@ -190,7 +191,7 @@ def test_a_segmenter_tells_apart_what_another_leaves_together(segment):
 
 
 def test_a_feature_has_the_known_value():
-    path = "data_prep/measure.py"
+    path = "data_prep/measurement/measure.py"
     line = EXAMPLES[f"{path}, in measure_cells before it returns"]
     head, body = with_function(path, "measure_cells").split("def measure_cells", 1)
     body = body.replace("    return columns\n", f"{line}    return columns\n", 1)

@@ -5,7 +5,7 @@ import pytest
 from cellcycle_jax import schema
 from cellcycle_jax.explain.regions import localisation
 from cellcycle_jax.features.families import Family, families, family
-from data_prep import measure
+from data_prep.measurement import measure
 
 CHANNELS, STAINS = ("DNA", "Golgi", "EB1", "CENPF"), ("Golgi", "EB1")
 WHOLE_CELL = ("cell body", "second stain", "second stain outline", "nuclear rim", "nucleus")

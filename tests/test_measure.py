@@ -6,8 +6,8 @@ from skimage.io import imread
 from skimage.measure import label, regionprops_table
 
 from cellcycle_jax.errors import InputRefused
-from data_prep import measure
-from data_prep.regions import Regions
+from data_prep.measurement import measure
+from data_prep.measurement.regions import Regions
 
 # what scikit-image has too: {its property: (our column, power of the pixel size)}
 SAME = {

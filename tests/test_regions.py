@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from data_prep.regions import Regions
+from data_prep.measurement.regions import Regions
 
 
 @pytest.fixture

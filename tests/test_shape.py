@@ -4,8 +4,8 @@ from skimage.draw import disk, polygon
 from skimage.io import imread
 from skimage.measure import label, regionprops_table
 
-from data_prep import shape
-from data_prep.regions import Regions
+from data_prep.measurement import shape
+from data_prep.measurement.regions import Regions
 
 # {property of regionprops_table: column of ours}
 SAME = {"area": "Area", "perimeter": "Perimeter", "eccentricity": "Eccentricity", "solidity": "Solidity",

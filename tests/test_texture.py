@@ -6,8 +6,8 @@ from skimage.feature import graycomatrix, graycoprops
 from skimage.io import imread
 from skimage.measure import label
 
-from data_prep import texture
-from data_prep.regions import Regions
+from data_prep.measurement import texture
+from data_prep.measurement.regions import Regions
 
 
 @pytest.fixture

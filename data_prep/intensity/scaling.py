@@ -59,7 +59,7 @@ def references(table, channels, nucleus: str, by: str, peak: bool) -> dict[str, 
     (bright field) the mean says nothing; there it is the median root mean square of a cell.
 
     Args:
-        table: rows of usable cells with the columns of `data_prep.measure` and an area in px, `_area_px`.
+        table: rows of usable cells with the columns of `data_prep.measurement.measure` and an area in px, `_area_px`.
         channels: names of all channels.
         nucleus: the one in which nuclei were found.
         by: 'field': each field has references of its own cells; 'plate': all fields of a plate share those of its

@@ -7,7 +7,7 @@ import itertools
 
 import numpy as np
 
-from data_prep.regions import Regions, Runs
+from data_prep.measurement.regions import Regions, Runs
 
 
 def shape(regions: Regions, scale: float) -> dict[str, np.ndarray]:

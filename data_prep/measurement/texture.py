@@ -4,8 +4,8 @@ import numpy as np
 from scipy import ndimage
 from skimage import feature
 
-from data_prep.regions import Regions
-from data_prep.shape import outline
+from data_prep.measurement.regions import Regions
+from data_prep.measurement.shape import outline
 
 _GREY_LEVELS = 16
 _TEXTURES = ("contrast", "homogeneity", "energy", "correlation")

@@ -7,10 +7,10 @@ import numpy as np
 from scipy import ndimage
 from skimage import filters, segmentation
 
-from data_prep.columns import Columns
-from data_prep.regions import Regions
-from data_prep.shape import centres, shape
-from data_prep.texture import edge, texture
+from data_prep.measurement.columns import Columns
+from data_prep.measurement.regions import Regions
+from data_prep.measurement.shape import centres, shape
+from data_prep.measurement.texture import edge, texture
 
 
 def typical_diameter(labels: np.ndarray) -> float:
