@@ -33,7 +33,8 @@ from skimage import filters, io, measure
 from bench.turns import in_turns, machine, record, table, times
 from configs import base
 from configs.data import simulated
-from data_prep import crop, extract
+from data_prep import extract
+from data_prep.cells import crop
 from data_prep.measurement.measure import intensity
 from data_prep.measurement.regions import Regions
 from data_prep.measurement.shape import centres, shape

@@ -4,12 +4,12 @@ import math
 
 from cellcycle_jax import schema
 from data_prep import phase, split
+from data_prep.cells.sizes import LARGEST_CROP_PX
 from data_prep.reading import channel_names
 from data_prep.reading.calibration import ALLOWED_UM, is_usual
 from data_prep.reading.field import quantity_error
 from data_prep.reading.projection import PROJECTIONS
 from data_prep.segmentation.segment import SEGMENTERS
-from data_prep.sizes import LARGEST_CROP_PX
 
 
 def _size(value):

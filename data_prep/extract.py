@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from cellcycle_jax import crop_file, schema
-from data_prep import crop, quality, sizes
+from data_prep.cells import crop, quality, sizes
 from data_prep.intensity import scaling
 from data_prep.measurement import measure
 from data_prep.measurement.columns import Columns, beside, refuse_twice

@@ -14,7 +14,8 @@ from tqdm import tqdm
 
 from cellcycle_jax import schema
 from cellcycle_jax.errors import InputRefused
-from data_prep import allowed, quality, sizes, work_folder
+from data_prep import allowed, work_folder
+from data_prep.cells import quality, sizes
 from data_prep.extract import extract_field
 from data_prep.intensity import illumination, scaling
 from data_prep.reading.field import FieldFile, quantity_error

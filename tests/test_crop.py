@@ -4,7 +4,7 @@ from scipy import ndimage
 from skimage.draw import disk
 
 from cellcycle_jax.schema import Compartment
-from data_prep import crop
+from data_prep.cells import crop
 from data_prep.measurement import measure
 
 

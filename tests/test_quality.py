@@ -4,7 +4,7 @@ import pytest
 
 from cellcycle_jax import schema
 from configs import base
-from data_prep import quality
+from data_prep.cells import quality
 
 NORMAL = {schema.PLATE: "p", schema.FIELD: "f", schema.NUCLEAR_AREA: 200.0,
           "Nuclei_Intensity_MeanIntensity_DNA": 100.0, "Nuclei_Texture_EdgeSharpness_DNA": 0.2,

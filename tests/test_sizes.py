@@ -7,8 +7,9 @@ import tifffile
 
 from cellcycle_jax import crop_file, files, schema
 from configs import base
-from data_prep import gather, sizes
+from data_prep import gather
 from data_prep.build import prepare
+from data_prep.cells import sizes
 
 
 def config(**changes):
