@@ -12,8 +12,7 @@ import tifffile
 from cellcycle_jax import schema
 from cellcycle_jax.errors import InputRefused
 from configs import base
-from data_prep import published
-from data_prep.sources import dsb2018, fucci_hacat
+from data_prep.sources import dsb2018, fucci_hacat, published
 
 TRACKMATE = """<TrackMate><Model><AllSpots>
 <SpotsInFrame frame="0"><Spot ID="7" FRAME="0" POSITION_X="5.44" POSITION_Y="2.72"/>
@@ -68,7 +67,7 @@ def test_the_data_science_bowl_without_what_is_bright_coloured_or_from_bbbc039(t
 
 
 def test_a_folder_that_is_no_archive_is_one_line(tmp_path):
-    done = subprocess.run([sys.executable, "-m", "data_prep.published", "dsb2018", tmp_path, tmp_path / "out"],
+    done = subprocess.run([sys.executable, "-m", "data_prep.sources.published", "dsb2018", tmp_path, tmp_path / "out"],
                           capture_output=True, text=True)
     assert done.returncode == 3 and "name the folder stage1_train" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1

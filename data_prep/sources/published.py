@@ -1,7 +1,7 @@
 """Published archives -> the folders that our sources read, where the two differ.
 
-    python -m data_prep.published fucci_hacat ARCHIVE OUT
-    python -m data_prep.published dsb2018 ARCHIVE OUT
+    python -m data_prep.sources.published fucci_hacat ARCHIVE OUT
+    python -m data_prep.sources.published dsb2018 ARCHIVE OUT
 
 ARCHIVE is the folder as unpacked: of fucciphase 0.1.0 its examples/reproducibility/inputs, of the Data Science Bowl its
 stage1_train. docs/data.md says where they are. Pixels are not changed.
