@@ -97,7 +97,7 @@ def preparation() -> ConfigDict:
     c.crop.body_um = 8.0  # the cell's body: this far around the nucleus, um
 
     c.phase = ConfigDict()
-    c.phase.method = "marker"  # a name in data_prep.phase.METHODS: marker, two_markers, dna_content, column, folder, none
+    c.phase.method = "marker"  # a name in data_prep.labelling.methods.METHODS: marker, two_markers, dna_content, column, folder, none
     c.phase.classes = ("G1/S", "G2")  # low first, high last
     c.phase.abstain = 0.05  # marker, two_markers: abstain where the posterior of the likelier class is below 1 minus this
     c.phase.low = (0.8, 1.2)  # dna_content: range of the first class, relative to the field's G1 peak

@@ -3,8 +3,9 @@
 import math
 
 from cellcycle_jax import schema
-from data_prep import phase, split
+from data_prep import split
 from data_prep.cells.sizes import LARGEST_CROP_PX
+from data_prep.labelling import methods
 from data_prep.reading import channel_names
 from data_prep.reading.calibration import ALLOWED_UM, is_usual
 from data_prep.reading.field import quantity_error
@@ -86,7 +87,7 @@ ALLOWED = (
     ("crop.um_per_px", f"0 for the field's pixels, or {_BOUNDS}", lambda v, c: _size(v)),
     ("crop.assumed_um_per_px", f"-1, 0, or {_BOUNDS}", lambda v, c: v == -1 or _size(v)),
     ("crop.body_um", "0 to 1,000 um", lambda v, c: 0 <= v <= 1_000),
-    ("phase.method", ", ".join(phase.METHODS), lambda v, c: v in phase.METHODS),
+    ("phase.method", ", ".join(methods.METHODS), lambda v, c: v in methods.METHODS),
     ("reference.nucleus", "g1_peak, where phase.method is 'dna_content'",
      lambda v, c: v == "g1_peak" or c.phase.method != "dna_content"),
     ("phase.column", "the name of a column, where phase.method is 'column'",

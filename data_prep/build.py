@@ -12,7 +12,8 @@ import pandas as pd
 
 from cellcycle_jax import files, locks, schema
 from cellcycle_jax.errors import EXIT_QUARANTINED, InputRefused, UsageError
-from data_prep import annotations, field_counts, gather, listing_checks, pack, phase, qc, review, split
+from data_prep import field_counts, gather, listing_checks, pack, qc, split
+from data_prep.labelling import external_table, manual_corrections, methods
 from data_prep.sources import source_of
 
 MOST_SHOWN = 8  # values of a column in a message
@@ -40,7 +41,7 @@ def prepare(config, fields_dir, out_dir, labels_csv=None, overwrite=False, stric
         InputRefused: nothing usable in the fields.
     """
     gather.check(config)
-    review.refuse_class_names(config.phase.classes)
+    manual_corrections.refuse_class_names(config.phase.classes)
     out = pathlib.Path(out_dir)
     with locks.holding(out / ".lock"):
         return _prepare(config, fields_dir, out, labels_csv, overwrite, strict, keep)
@@ -52,8 +53,8 @@ def _prepare(config, fields_dir, out, labels_csv, overwrite, strict, keep):
     if (out / "provenance.json").exists() and not overwrite:
         raise UsageError(f"--out={out} holds a finished data set; name another folder or give --overwrite")
     if not labels_csv:
-        review.refuse_to_erase(out / "qc" / "labels.csv")
-    corrections = review.read_corrections(labels_csv, config.phase.classes) if labels_csv else {}
+        manual_corrections.refuse_to_erase(out / "qc" / "labels.csv")
+    corrections = manual_corrections.read_corrections(labels_csv, config.phase.classes) if labels_csv else {}
     gathered = gather.gather(
         config, fields_dir, out, strict=strict, before_reading=listing_checks.refuse_before_reading
     )
@@ -104,10 +105,10 @@ def decide(table, recipe, corrections):
     """
     config, source = recipe.config, source_of(recipe.config.source)
     if config.phase.table:
-        table = annotations.join(table, config.phase.table, recipe.folder)
+        table = external_table.join(table, config.phase.table, recipe.folder)
     table, labelled = add_labels(table, config)
     warn_of_one_hump(labelled.cuts)
-    made = {"labels_corrected_by_hand": review.apply_corrections(table, corrections)}
+    made = {"labels_corrected_by_hand": manual_corrections.apply_corrections(table, corrections)}
     if config.phase.method != "none":
         split.refuse_same_place(table.drop_duplicates(schema.FIELD), config.split.by)
     table[schema.GROUP] = split.groups(table, config.split.by)
@@ -129,7 +130,7 @@ def add_labels(table, config):
     """The table with Metadata_Label, Metadata_Marker and what was read, and the record of the labelling."""
     usable = table.index[table[schema.REJECT] == ""]
     cells = table.loc[usable].reset_index(drop=True)
-    labelled = phase.label_cells(cells, config.channels, config.phase)
+    labelled = methods.label_cells(cells, config.channels, config.phase)
     names = np.array([*config.phase.classes, ""])
     table[schema.LABEL], table[schema.MARKER] = "", np.nan
     table.loc[usable, schema.LABEL] = names[labelled.label]
@@ -154,7 +155,7 @@ def given_splits(table, chosen):
 def warn_of_one_hump(cuts):
     """Say so on the terminal where a plate's marker does not fall into two groups, so that its labels mean little."""
     for plate, cut in cuts.items():
-        if cut.get("separation", np.inf) < phase.MIN_SEPARATION:
+        if cut.get("separation", np.inf) < methods.MIN_SEPARATION:
             print(f"prepare: warning: the marker of plate {plate!r} shows no two humps ({cut['separation']:.1f} sd "
                   "apart); look at qc/marker_cuts.png before trusting its labels", file=sys.stderr)
 

@@ -136,7 +136,7 @@ def labelling(table, labelled, classes, path) -> None:
     Args:
         table: usable cells with Metadata_Plate, Metadata_Marker, Metadata_Label, and what was read (_word; _first,
             _second).
-        labelled: `data_prep.phase.Labelled`; classes: names; path: PNG to write.
+        labelled: `data_prep.labelling.methods.Labelled`; classes: names; path: PNG to write.
     """
     plates = sorted(labelled.cuts or set(table[schema.PLATE]))[:6]
     shared = labelled.words is None

@@ -4,7 +4,8 @@ import pandas as pd
 
 from cellcycle_jax import schema
 from cellcycle_jax.errors import InputRefused
-from data_prep import annotations, phase, split, work_folder
+from data_prep import split, work_folder
+from data_prep.labelling import external_table, methods
 from data_prep.measurement.columns import refuse_unknown
 from data_prep.reading.field import FieldFile
 
@@ -22,7 +23,7 @@ def refuse_before_reading(config, found: list[FieldFile], folder) -> None:
             that the fields do not have.
         InputRefused: a table that cannot be read; fewer groups than splits; a class that no field has.
     """
-    phase.refuse_markers(config.channels, config.phase)
+    methods.refuse_markers(config.channels, config.phase)
     columns = _columns(config, found, folder)
     if config.source == "folder":  # other sources may know more of a cell than the list says
         if schema.TRACK not in columns:
@@ -45,7 +46,7 @@ def _columns(config, found, folder) -> set[str]:
     columns = {schema.FIELD, *work_folder.SAID.values()}
     columns |= {f"Metadata_{name}" for file in found for name, _ in file.extra}
     if config.phase.table:
-        columns |= annotations.columns_of(config.phase.table, folder)
+        columns |= external_table.columns_of(config.phase.table, folder)
     return columns
 
 
@@ -64,7 +65,7 @@ def _table(found) -> pd.DataFrame:
 
 def _refuse_absent_classes(fields, chosen) -> None:
     """Every class must be said by the name of some field."""
-    labels = phase.by_folder(fields, None, chosen).label
+    labels = methods.by_folder(fields, None, chosen).label
     absent = [name for number, name in enumerate(chosen.classes) if number not in labels]
     if absent:
         said = ", ".join(sorted(set(fields[schema.FIELD_LABEL]))) or "nothing"

@@ -5,7 +5,8 @@ import pathlib
 import numpy as np
 
 from cellcycle_jax import crop_file, files, schema
-from data_prep import drawing, review
+from data_prep import drawing
+from data_prep.labelling import manual_corrections
 
 TILES = 60  # cells on a contact sheet
 MAX_PLATES = 6  # plates whose outlines and light are drawn
@@ -37,12 +38,12 @@ def draw(table, found, recipe, labelled, folder) -> None:
                                  folder / f"illumination_{name}{ending}.png")
     tiles = {}
     labels = (*recipe.config.phase.classes, "")
-    sheets = files.distinct([_slug(label or review.UNLABELLED) for label in labels])
+    sheets = files.distinct([_slug(label or manual_corrections.UNLABELLED) for label in labels])
     for label, sheet in zip(labels, sheets, strict=True):
         cells = used[used[schema.LABEL] == label]
-        tiles |= _contact_sheet(cells, label or review.UNLABELLED, f"contact_{sheet}", recipe, folder)
-    listed = (table[schema.REJECT] == "") | (table[review.APPLIED] != "")
-    review.write_labels(table[listed], tiles, folder / "labels.csv")
+        tiles |= _contact_sheet(cells, label or manual_corrections.UNLABELLED, f"contact_{sheet}", recipe, folder)
+    listed = (table[schema.REJECT] == "") | (table[manual_corrections.APPLIED] != "")
+    manual_corrections.write_labels(table[listed], tiles, folder / "labels.csv")
 
 
 def _outlines(table, members, recipe, path):

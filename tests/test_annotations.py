@@ -5,7 +5,7 @@ import pytest
 
 from cellcycle_jax import schema
 from cellcycle_jax.errors import InputRefused
-from data_prep import annotations
+from data_prep.labelling import external_table
 
 
 @pytest.fixture
@@ -22,30 +22,30 @@ def write(folder, text, name="table.csv"):
 
 
 def test_by_cell_id(cells, tmp_path):
-    joined = annotations.join(cells, write(tmp_path, "Metadata_CellID,Stage\nf2:3,G2\nf1:1,G1\n"))
+    joined = external_table.join(cells, write(tmp_path, "Metadata_CellID,Stage\nf2:3,G2\nf1:1,G1\n"))
     assert joined["Metadata_Stage"].fillna("").tolist() == ["G1", "", "", "", "", "G2"]
     assert joined.index.equals(cells.index)
 
 
 def test_by_well_and_text_stays_text(cells, tmp_path):
-    joined = annotations.join(cells, write(tmp_path, "well;site;dose\nA01;01;5\nA02;01;10\n"))
+    joined = external_table.join(cells, write(tmp_path, "well;site;dose\nA01;01;5\nA02;01;10\n"))
     assert joined["Metadata_dose"].tolist() == [5, 5, 5, 10, 10, 10]
 
 
 def test_by_place_finds_the_nearest_cell_within_its_radius(cells, tmp_path):
     table = write(tmp_path, "Field,Y,X,Score\nf1,11.5,51,a\nf1,26,50,b\nf2,90,90,far\nf9,10,50,nowhere\n")
-    joined = annotations.join(cells, table)  # radius 5 px; 26 lies 4 px from the third and 6 px from the second
+    joined = external_table.join(cells, table)  # radius 5 px; 26 lies 4 px from the third and 6 px from the second
     assert joined["Metadata_Score"].fillna("").tolist() == ["a", "", "b", "", "", ""]
 
 
 def test_two_rows_near_one_cell_give_it_the_nearer(cells, tmp_path):
-    joined = annotations.join(cells, write(tmp_path, "field,y,x,score\nf1,13,50,far\nf1,9,50,near\n"))
+    joined = external_table.join(cells, write(tmp_path, "field,y,x,score\nf1,13,50,far\nf1,9,50,near\n"))
     assert joined["Metadata_score"].fillna("").tolist()[0] == "near"
 
 
 def test_parquet(cells, tmp_path):
     pd.DataFrame({"Metadata_CellID": ["f1:2"], "Stage": ["G2"]}).to_parquet(tmp_path / "t.parquet")
-    assert annotations.join(cells, tmp_path / "t.parquet")["Metadata_Stage"].notna().sum() == 1
+    assert external_table.join(cells, tmp_path / "t.parquet")["Metadata_Stage"].notna().sum() == 1
 
 
 @pytest.mark.parametrize("text, words", [
@@ -57,27 +57,27 @@ def test_parquet(cells, tmp_path):
 ])
 def test_a_table_that_does_not_fit_is_refused(cells, tmp_path, text, words):
     with pytest.raises(InputRefused, match=words):
-        annotations.join(cells, write(tmp_path, text))
+        external_table.join(cells, write(tmp_path, text))
 
 
 def test_a_column_that_is_there_already_is_not_overwritten(cells, tmp_path):
     with pytest.raises(InputRefused, match="have a column Metadata_Marker already"):
-        annotations.join(cells.assign(Metadata_Marker=1.0), write(tmp_path, "well,Marker\nA01,3\n"))
+        external_table.join(cells.assign(Metadata_Marker=1.0), write(tmp_path, "well,Marker\nA01,3\n"))
 
 
 def test_a_name_that_later_steps_write_is_refused(cells, tmp_path):
     with pytest.raises(InputRefused, match="have a column Metadata_Split already"):
-        annotations.join(cells, write(tmp_path, "well,Split\nA01,train\n"))
+        external_table.join(cells, write(tmp_path, "well,Split\nA01,train\n"))
 
 
 def test_a_table_beside_the_fields_is_found(cells, tmp_path):
     write(tmp_path, "line,dose\nHeLa,5\n")
-    assert annotations.join(cells, "table.csv", tmp_path)["Metadata_dose"].tolist() == [5] * 6
+    assert external_table.join(cells, "table.csv", tmp_path)["Metadata_dose"].tolist() == [5] * 6
 
 
 def test_a_missing_table_is_named(cells, tmp_path):
     with pytest.raises(InputRefused, match="nowhere.csv: cannot be read"):
-        annotations.join(cells, tmp_path / "nowhere.csv")
+        external_table.join(cells, tmp_path / "nowhere.csv")
 
 
 @pytest.mark.parametrize("texts, read", [
@@ -87,30 +87,30 @@ def test_a_missing_table_is_named(cells, tmp_path):
 ])
 def test_only_what_is_written_as_a_number_becomes_one(cells, tmp_path, texts, read):
     table = write(tmp_path, f"well,Value\nA01,{texts[0]}\nA02,{texts[1]}\n")
-    assert annotations.join(cells, table)["Metadata_Value"].tolist() == [read[0]] * 3 + [read[1]] * 3
+    assert external_table.join(cells, table)["Metadata_Value"].tolist() == [read[0]] * 3 + [read[1]] * 3
 
 
 def test_a_class_called_none_is_not_missing(cells, tmp_path):
-    joined = annotations.join(cells, write(tmp_path, "well,Treatment\nA01,None\nA02,NA\n"))
+    joined = external_table.join(cells, write(tmp_path, "well,Treatment\nA01,None\nA02,NA\n"))
     assert joined["Metadata_Treatment"].tolist() == ["None"] * 3 + ["NA"] * 3
 
 
 def test_an_empty_cell_is_missing(cells, tmp_path):
-    joined = annotations.join(cells, write(tmp_path, "well,dose\nA01,5\nA02,\n"))
+    joined = external_table.join(cells, write(tmp_path, "well,dose\nA01,5\nA02,\n"))
     assert joined["Metadata_dose"].isna().tolist() == [False] * 3 + [True] * 3
 
 
 def test_wells_and_sites_are_the_same_with_and_without_zeros(cells, tmp_path):
-    joined = annotations.join(cells, write(tmp_path, "Plate,Well,Site,Drug\np1,a1,1,x\nP1,A2,001,y\n"))
+    joined = external_table.join(cells, write(tmp_path, "Plate,Well,Site,Drug\np1,a1,1,x\nP1,A2,001,y\n"))
     assert joined["Metadata_Drug"].tolist() == ["x"] * 3 + ["y"] * 3
     with pytest.raises(InputRefused, match="a1 stands there twice"):
-        annotations.join(cells, write(tmp_path, "Well,Drug\nA01,x\na1,y\n"))
+        external_table.join(cells, write(tmp_path, "Well,Drug\nA01,x\na1,y\n"))
 
 
 @pytest.mark.parametrize("site", [[1, 7], [1.0, None]])
 def test_numbers_of_a_parquet_file_are_texts(cells, tmp_path, site):
     pd.DataFrame({"Site": site, "Drug": ["x", "y"]}).to_parquet(tmp_path / "t.parquet")
-    assert annotations.join(cells, tmp_path / "t.parquet")["Metadata_Drug"].tolist() == ["x"] * 6
+    assert external_table.join(cells, tmp_path / "t.parquet")["Metadata_Drug"].tolist() == ["x"] * 6
 
 
 @pytest.mark.parametrize(("text", "words"), [
@@ -122,7 +122,7 @@ def test_numbers_of_a_parquet_file_are_texts(cells, tmp_path, site):
 ])
 def test_what_is_no_table_of_places_is_refused_in_one_line(cells, tmp_path, text, words):
     with pytest.raises(InputRefused, match=f"table.csv: {words}") as caught:
-        annotations.join(cells, write(tmp_path, text))
+        external_table.join(cells, write(tmp_path, text))
     assert "\n" not in str(caught.value)
 
 
@@ -133,20 +133,20 @@ def test_what_is_no_table_of_places_is_refused_in_one_line(cells, tmp_path, text
 ])
 def test_rows_without_a_cell_are_counted(cells, tmp_path, capsys, text, words):
     path = write(tmp_path, text)
-    annotations.join(cells, path)
+    external_table.join(cells, path)
     assert capsys.readouterr().err == words.replace("PATH", str(path))
 
 
 def test_the_index_of_a_parquet_file_may_be_a_key_and_places_may_be_nullable(cells, tmp_path):
     pd.DataFrame({"Drug": ["x"]}, index=pd.Index(["A1"], name="Well")).to_parquet(tmp_path / "t.parquet")
-    assert annotations.join(cells, tmp_path / "t.parquet")["Metadata_Drug"].notna().sum() == 3
+    assert external_table.join(cells, tmp_path / "t.parquet")["Metadata_Drug"].notna().sum() == 3
     place = {"field": ["f1", "f1"], "y": pd.array([10, None], "Int64"), "x": [50, 50], "score": ["a", "b"]}
     pd.DataFrame(place, index=[0, 0]).to_parquet(tmp_path / "p.parquet")
     with pytest.raises(InputRefused, match="p.parquet: column y, row 3"):
-        annotations.join(cells, tmp_path / "p.parquet")
+        external_table.join(cells, tmp_path / "p.parquet")
 
 
 def test_a_table_without_rows_fits_nothing(cells, tmp_path):
     for header in ("well,dose", "field,y,x,score"):
         with pytest.raises(InputRefused, match="no row fits a cell by .*: nothing there"):
-            annotations.join(cells, write(tmp_path, f"{header}\n"))
+            external_table.join(cells, write(tmp_path, f"{header}\n"))

@@ -81,8 +81,8 @@ def test_every_block_is_followed():
             "data_prep/segmentation/segment.py",
             "data_prep/measurement/measure.py, above measure_cells",
             "data_prep/measurement/measure.py, in measure_cells before it returns",
-            "data_prep/phase.py, above METHODS",
-            "data_prep/phase.py",
+            "data_prep/labelling/methods.py, above METHODS",
+            "data_prep/labelling/methods.py",
             "experiments/masks.py",
             "cellcycle_jax/explain/attribution/pixels.py, above gradient_x_input",
             "cellcycle_jax/explain/attribution/methods.py",
@@ -210,7 +210,7 @@ def test_a_feature_has_the_known_value():
 
 
 def test_a_labelling_method_labels_a_table():
-    path = "data_prep/phase.py"
+    path = "data_prep/labelling/methods.py"
     module = new_module(path, added(with_function(path, "METHODS"), EXAMPLES[path]))
     rng = np.random.default_rng(0)
     high = np.arange(80) % 4 == 0

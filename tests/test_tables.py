@@ -10,7 +10,7 @@ import pytest
 from cellcycle_jax import schema
 from cellcycle_jax.errors import InputRefused
 from configs import base
-from data_prep import annotations, review
+from data_prep.labelling import external_table, manual_corrections
 from data_prep.reading import sidecar, tables
 
 ROWS = [["file", "line", "dose"], ["a.tif", "HéLa", "0,5"], ["b.tif", 'say "x"; y', ""]]
@@ -110,11 +110,16 @@ def test_the_sidecar_takes_them_all(tmp_path, kind):
 
 
 def test_the_corrected_labels_take_what_the_sidecar_takes(tmp_path):
-    rows = [["sheet", schema.CELL_ID, review.CORRECTED], ["", "f:1", "reject"], ["", "f:2", ""], ["", "f:3", " G2 "]]
+    rows = [
+        ["sheet", schema.CELL_ID, manual_corrections.CORRECTED],
+        ["", "f:1", "reject"],
+        ["", "f:2", ""],
+        ["", "f:3", " G2 "],
+    ]
     assert base.preparation().phase.classes == ("G1/S", "G2")
     for content in (as_text(rows, ";").encode("utf-8-sig"), as_text(rows, "\t").encode("utf-16"),
                     b"sep=;\n" + as_text(rows, ";").encode()):
-        found = review.read_corrections(written(tmp_path, content), ("G1/S", "G2"))
+        found = manual_corrections.read_corrections(written(tmp_path, content), ("G1/S", "G2"))
         assert found == {"f:1": "reject", "f:3": "G2"}
 
 
@@ -123,7 +128,7 @@ def test_a_table_of_places_takes_what_the_sidecar_takes(tmp_path):
                           schema.CENTRE_X: [50.0], "_area_px": [78.5]})
     rows = [["Field", "Y", "X", "Dose", "Score"], ["f1", "10,5", "50,25", "7", "é"]]
     for content in (as_text(rows, ";").encode("cp1252"), as_text(rows, "\t").encode("utf-16")):
-        joined = annotations.join(cells, written(tmp_path, content))
+        joined = external_table.join(cells, written(tmp_path, content))
         assert joined[["Metadata_Dose", "Metadata_Score"]].values.tolist() == [[7, "é"]]
 
 
@@ -137,4 +142,4 @@ def test_columns_without_a_name_are_left_out_and_told_where_they_hold_something(
 
 def test_two_columns_of_one_name_are_refused(tmp_path):
     with pytest.raises(InputRefused, match="table.csv: two columns are named 'dose'; rename one of them"):
-        annotations.join(pd.DataFrame(), written(tmp_path, b"well,dose,dose\nA1,1,2\n"))
+        external_table.join(pd.DataFrame(), written(tmp_path, b"well,dose,dose\nA1,1,2\n"))
