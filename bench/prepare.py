@@ -33,12 +33,12 @@ from skimage import filters, io, measure
 from bench.turns import in_turns, machine, record, table, times
 from configs import base
 from configs.data import simulated
-from data_prep import extract
 from data_prep.cells import crop
+from data_prep.fields_to_cells import one_field
+from data_prep.fields_to_cells.preprocessing import Recipe
 from data_prep.measurement.measure import intensity
 from data_prep.measurement.regions import Regions
 from data_prep.measurement.shape import centres, shape
-from data_prep.recipe import Recipe
 from data_prep.segmentation import segment
 from data_prep.simulate import simulate
 from data_prep.sources import source_of
@@ -197,10 +197,10 @@ def stages(n, rounds):
         source = source_of(config.source)
         found = source.find_fields(folder, config)
         recipe = Recipe(config, folder, folder, source.read(found[0], config).channels, {})
-        seconds = in_turns({"all": extract.extract_field}, [(file, recipe) for file in found], rounds)["all"]
+        seconds = in_turns({"all": one_field.extract_field}, [(file, recipe) for file in found], rounds)["all"]
         profile = cProfile.Profile(time.process_time)
         for file in found:
-            profile.runcall(extract.extract_field, file, recipe)
+            profile.runcall(one_field.extract_field, file, recipe)
     calls = sorted((values[3], where[2]) for where, values in pstats.Stats(profile).stats.items()
                    if "data_prep" in where[0] and where[2] in (*STAGES, "extract_field"))
     spent = {name: seconds for seconds, name in calls}  # of functions of one name the outermost

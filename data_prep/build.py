@@ -12,7 +12,8 @@ import pandas as pd
 
 from cellcycle_jax import files, locks, schema
 from cellcycle_jax.errors import EXIT_QUARANTINED, InputRefused, UsageError
-from data_prep import field_counts, gather, listing_checks, pack, qc, split
+from data_prep import field_counts, listing_checks, pack, qc, split
+from data_prep.fields_to_cells import all_fields
 from data_prep.labelling import external_table, manual_corrections, methods
 from data_prep.sources import source_of
 
@@ -40,7 +41,7 @@ def prepare(config, fields_dir, out_dir, labels_csv=None, overwrite=False, stric
             another process works in it.
         InputRefused: nothing usable in the fields.
     """
-    gather.check(config)
+    all_fields.check(config)
     manual_corrections.refuse_class_names(config.phase.classes)
     out = pathlib.Path(out_dir)
     with locks.holding(out / ".lock"):
@@ -55,7 +56,7 @@ def _prepare(config, fields_dir, out, labels_csv, overwrite, strict, keep):
     if not labels_csv:
         manual_corrections.refuse_to_erase(out / "qc" / "labels.csv")
     corrections = manual_corrections.read_corrections(labels_csv, config.phase.classes) if labels_csv else {}
-    gathered = gather.gather(
+    gathered = all_fields.gather(
         config, fields_dir, out, strict=strict, before_reading=listing_checks.refuse_before_reading
     )
     table, recipe, found, quarantined = gathered.table, gathered.recipe, gathered.found, gathered.quarantined

@@ -4,7 +4,8 @@ import pandas as pd
 
 from cellcycle_jax import schema
 from cellcycle_jax.errors import InputRefused
-from data_prep import split, work_folder
+from data_prep import split
+from data_prep.fields_to_cells import work_folder
 from data_prep.labelling import external_table, methods
 from data_prep.measurement.columns import refuse_unknown
 from data_prep.reading.field import FieldFile

@@ -5,7 +5,7 @@ import sys
 import pandas as pd
 
 from cellcycle_jax.errors import UsageError
-from data_prep import gather
+from data_prep.fields_to_cells import all_fields
 
 # Fields of the config that say where and how new fields are stored; all else is what the model was trained with.
 READING = ("source", "name_pattern", "channel_names", "channel_codes", "rgb", "pixel_um", "cell_line", "sidecar",
@@ -65,7 +65,7 @@ def _take_over(config, values):
             config[name] = tuple(value) if isinstance(value, list) else value
 
 
-def extract(config, fields_dir, out, shown) -> gather.Gathered:
+def extract(config, fields_dir, out, shown) -> all_fields.Gathered:
     """Cells of new fields: table, work folder with crops, files set aside.
 
     Args:
@@ -74,9 +74,9 @@ def extract(config, fields_dir, out, shown) -> gather.Gathered:
         shown: channels that the model sees; others may be missing, and a stain that is missing is not measured.
 
     Raises:
-        as `gather.gather`; also where a shown channel is missing.
+        as `all_fields.gather`; also where a shown channel is missing.
     """
-    return gather.gather(config, fields_dir, out, shown, only_needed=True)
+    return all_fields.gather(config, fields_dir, out, shown, only_needed=True)
 
 
 def table_of(gathered) -> pd.DataFrame:

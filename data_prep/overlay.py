@@ -24,7 +24,7 @@ def draw_all(cells, gathered, classes, alarms, folder) -> None:
 
     Args:
         cells: all objects with Metadata_CellID, _Field, _Reject, _CentreY, _CentreX and decision, "" where abstained.
-        gathered: `data_prep.gather.Gathered` of the same fields.
+        gathered: `data_prep.fields_to_cells.all_fields.Gathered` of the same fields.
         classes: names, in order.
         alarms: what is unlike training about a field: field_id, sentence, note (True: no alarm, only not known).
         folder: receives the pictures; it is made.

@@ -15,7 +15,8 @@ from tqdm import tqdm
 
 from cellcycle_jax import files, schema
 from configs.data import bbbc039
-from data_prep import build, gather
+from data_prep import build
+from data_prep.fields_to_cells import all_fields
 
 SAME = 0.5  # intersection over union above which two outlines are of the same nucleus
 INSIDE = 0.5  # share of an object that has to lie in another one to count as part of it
@@ -25,7 +26,7 @@ def labelled(fields, out, masks=""):
     """Objects of all fields with their labels, and the recipe that finds them again."""
     config = bbbc039.get_config()
     config.labels_folder = str(masks)
-    found = gather.gather(config, fields, out)
+    found = all_fields.gather(config, fields, out)
     table, _, _ = build.decide(found.table, found.recipe, {})
     return table.set_index(schema.CELL_ID), found
 

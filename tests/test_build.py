@@ -14,10 +14,11 @@ from cellcycle_jax import crop_file, files, schema
 from cellcycle_jax.errors import EXIT_QUARANTINED, InputRefused, UsageError
 from configs import base
 from configs.data import simulated
-from data_prep import build, extract, gather
+from data_prep import build
 from data_prep.build import prepare
+from data_prep.fields_to_cells import all_fields, one_field
+from data_prep.fields_to_cells.preprocessing import Recipe
 from data_prep.intensity import illumination
-from data_prep.recipe import Recipe
 from data_prep.sources import source_of
 
 
@@ -139,7 +140,7 @@ def test_a_dim_channel_beside_a_bright_one_keeps_its_grey_levels(tmp_path):
     config.crop.assumed_um_per_px = 0.5
     recipe = Recipe(config, tmp_path, tmp_path, tuple(names), {})
     file, = source_of(config.source).find_fields(tmp_path, config)
-    rows = extract.extract_field(file, recipe)
+    rows = one_field.extract_field(file, recipe)
     found = crop_file.index(tmp_path, rows[schema.FIELD].iloc[0])
     image, _ = found.read([0])
     size, (y, x) = config.crop.size_px, np.round(rows[["_crop_y", "_crop_x"]].to_numpy()[0]).astype(int)
@@ -260,7 +261,7 @@ def test_the_same_picture_under_two_names_is_refused(some_fields, tmp_path):
 
 
 def test_interrupted_run_goes_on_where_it_was(some_fields, tmp_path, monkeypatch):
-    calls, real = [], gather.extract_field
+    calls, real = [], all_fields.extract_field
 
     def failing(file, recipe):
         calls.append(file.field_id)
@@ -268,7 +269,7 @@ def test_interrupted_run_goes_on_where_it_was(some_fields, tmp_path, monkeypatch
             raise KeyboardInterrupt
         return real(file, recipe)
 
-    monkeypatch.setattr(gather, "extract_field", failing)
+    monkeypatch.setattr(all_fields, "extract_field", failing)
     with pytest.raises(KeyboardInterrupt):
         prepare(small_config(), some_fields, tmp_path / "out")
     assert not (tmp_path / "out" / "provenance.json").exists()
@@ -315,7 +316,7 @@ def test_kept_fields_serve_another_split_and_other_labels_without_being_read_aga
     prepare(small_config(), some_fields, out, keep=True)
     first = pd.read_parquet(out / "cells.parquet")
     assert len(list(out.glob(".work-*"))) == 1
-    monkeypatch.setattr(extract.measure, "measure_cells", lambda *_: pytest.fail("a field was measured again"))
+    monkeypatch.setattr(one_field.measure, "measure_cells", lambda *_: pytest.fail("a field was measured again"))
     changed = small_config()
     changed.split.seed, changed.phase.abstain, changed.quality.min_solidity = 5, 0.2, 0.95
     prepare(changed, some_fields, out, overwrite=True)

@@ -6,7 +6,7 @@ import pytest
 
 from cellcycle_jax.errors import InputRefused, UsageError
 from configs import base
-from data_prep import allowed
+from data_prep.fields_to_cells import config_checks
 from data_prep.reading.channel_names import named
 
 OWN = ("DAPI", "GFP", "RFP")
@@ -63,7 +63,7 @@ def test_values_of_the_config_field_that_cannot_work_are_named(value):
     config = base.preparation()
     config.channel_names = value
     with pytest.raises(UsageError, match=re.escape(f"config.channel_names={value!r}; allowed: ")):
-        allowed.refuse_values(config)
+        config_checks.refuse_values(config)
 
 
 @pytest.mark.parametrize("value", [(), ("DNA", "Golgi"), ("DAPI=DNA", "GFP=Golgi"), ("ex=488=Golgi",),
@@ -71,4 +71,4 @@ def test_values_of_the_config_field_that_cannot_work_are_named(value):
 def test_values_of_the_config_field_that_can_work(value):
     config = base.preparation()
     config.channel_names = value
-    allowed.refuse_values(config)
+    config_checks.refuse_values(config)

@@ -24,7 +24,8 @@ from cellcycle_jax.studies import sweep_plan
 from cellcycle_jax.training import loop
 from configs import base
 from configs.load import load, load_study
-from data_prep import allowed, build, gather
+from data_prep import build
+from data_prep.fields_to_cells import all_fields, config_checks
 from data_prep.measurement import measure
 from tests import networks, tiny
 
@@ -93,7 +94,7 @@ def test_every_block_is_followed():
 def test_another_question_is_a_config(tmp_path):
     (tmp_path / "ki67.py").write_text(EXAMPLES["configs/data/ki67.py"])
     config = load(tmp_path / "ki67.py")
-    gather.check(config)
+    all_fields.check(config)
     assert set(config.channels.markers) <= set(config.channel_names)
     assert config.phase.classes == ("resting", "proliferating")
 
@@ -145,8 +146,8 @@ def test_a_source_knows_labels_and_tracks(tmp_path, monkeypatch):
     module = new_module(path, EXAMPLES[path])
     monkeypatch.setitem(sys.modules, "data_prep.sources.mine", module)
     listed = changed("data_prep/sources/__init__.py").SOURCES
-    assert set(listed) - set(gather.SOURCES) == {"mine"}
-    monkeypatch.setattr(gather, "SOURCES", listed)
+    assert set(listed) - set(all_fields.SOURCES) == {"mine"}
+    monkeypatch.setattr(all_fields, "SOURCES", listed)
     config = base.preparation()
     config.update_from_flattened_dict({"source": "mine", "channel_names": ("DNA", "Golgi"), "pixel_um": 0.5,
                                        "illumination": "none", "workers": 1})
@@ -157,7 +158,7 @@ def test_a_source_knows_labels_and_tracks(tmp_path, monkeypatch):
     for site in (1, 2):
         np.savez(tmp_path / f"P7_B03_s{site}.npz", image=image + site, labels=labels, tracks=["", "a", "", "b"])
     (tmp_path / "P7_B03_s3.npz").write_bytes(b"cut short")
-    found = gather.gather(config, tmp_path, tmp_path / "out")
+    found = all_fields.gather(config, tmp_path, tmp_path / "out")
     assert [(f.field_id, f.plate, f.well, f.site) for f in found.found[:2]] == [("P7_B03_s1", "P7", "B03", "1"),
                                                                              ("P7_B03_s2", "P7", "B03", "2")]
     assert "no readable 'image'" in found.quarantined["P7_B03_s3"] and found.recipe.channels == ("DNA", "Golgi")
@@ -170,7 +171,7 @@ def segment():
     """`data_prep.segmentation.segment` with the document's segmenter."""
     path = "data_prep/segmentation/segment.py"
     module = new_module(path, added(with_function(path, "SEGMENTERS"), EXAMPLES[path]))
-    assert module.SEGMENTERS.keys() - allowed.SEGMENTERS.keys() == {"local"}
+    assert module.SEGMENTERS.keys() - config_checks.SEGMENTERS.keys() == {"local"}
     return module
 
 

@@ -11,7 +11,7 @@ import tifffile
 
 from cellcycle_jax.errors import InputRefused, UsageError
 from configs import base
-from data_prep import allowed
+from data_prep.fields_to_cells import config_checks
 from data_prep.reading import field, names
 from data_prep.sources import folder
 from tests import foreign_writers as programs
@@ -183,7 +183,7 @@ def test_channels_named_twice_are_refused(tmp_path, config):
 def test_values_that_cannot_work_are_named(config, path, value):
     config.update({path: value})
     with pytest.raises(UsageError, match=re.escape(f"config.{path}={value!r}; allowed: ")):
-        allowed.refuse_values(config)
+        config_checks.refuse_values(config)
 
 
 def test_two_fields_of_one_name_are_refused(tmp_path, config):

@@ -5,7 +5,7 @@ import pytest
 
 from cellcycle_jax.errors import InputRefused
 from configs import base
-from data_prep import allowed, gather
+from data_prep.fields_to_cells import all_fields, config_checks
 from data_prep.reading.formats import read_picture
 from data_prep.sources import folder
 from tests import foreign_writers as programs
@@ -35,7 +35,7 @@ def test_a_folder_with_a_file_of_another_program_is_a_field(tmp_path, file):
     file.write(tmp_path)
     config = base.preparation()
     config.channel_names = tuple(f"stain{i}" for i in range(len(file.stack)))
-    allowed.refuse_values(config)
+    config_checks.refuse_values(config)
     (found,) = folder.find_fields(tmp_path, config)
     field = folder.read(found, config)
     np.testing.assert_array_equal(field.image, file.stack.max(axis=1).transpose(1, 2, 0))
@@ -100,5 +100,5 @@ def test_fields_of_several_programs_are_one_data_set(tmp_path):
     config = base.preparation()
     config.update_from_flattened_dict({"channel_names": ("DNA",), "pixel_um": 0.5, "illumination": "none", "workers": 1,
                                        "phase.method": "none"})
-    table = gather.gather(config, tmp_path / "fields", tmp_path / "out").table
+    table = all_fields.gather(config, tmp_path / "fields", tmp_path / "out").table
     assert table.groupby("Metadata_Plate").size().to_dict() == {"imagej": 3, "palette": 3, "stk": 3}

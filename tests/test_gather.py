@@ -13,7 +13,7 @@ import tifffile
 from cellcycle_jax.errors import InputRefused, ResourceMissing
 from configs import base
 from configs.data import simulated
-from data_prep import gather
+from data_prep.fields_to_cells import all_fields
 from data_prep.reading.field import FieldFile
 from data_prep.workers import parallel
 
@@ -26,7 +26,7 @@ def config_for(scheduler=""):
 
 @pytest.fixture(scope="module")
 def straight(simulated_fields, tmp_path_factory):
-    return gather.gather(config_for(), simulated_fields, tmp_path_factory.mktemp("straight")).table
+    return all_fields.gather(config_for(), simulated_fields, tmp_path_factory.mktemp("straight")).table
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def cluster():
 
 @pytest.mark.slow
 def test_dask_gives_the_same_rows_as_one_process(simulated_fields, straight, cluster, tmp_path):
-    found = gather.gather(config_for(cluster.scheduler_address), simulated_fields, tmp_path)
+    found = all_fields.gather(config_for(cluster.scheduler_address), simulated_fields, tmp_path)
     pd.testing.assert_frame_equal(found.table, straight)
     assert not found.quarantined and len(list(found.recipe.crops.glob("*.npz"))) == 20
 
@@ -56,7 +56,7 @@ def test_a_killed_worker_costs_nothing(simulated_fields, straight, cluster, tmp_
 
     watcher = threading.Thread(target=kill_when_at_work, daemon=True)
     watcher.start()
-    found = gather.gather(config_for(cluster.scheduler_address), simulated_fields, tmp_path)
+    found = all_fields.gather(config_for(cluster.scheduler_address), simulated_fields, tmp_path)
     watcher.join(timeout=10)
     assert killed
     pd.testing.assert_frame_equal(found.table, straight)
@@ -66,7 +66,7 @@ def test_a_scheduler_that_does_not_answer_is_named(simulated_fields, tmp_path, m
     pytest.importorskip("distributed", reason="Dask is not installed (pip install -e '.[dask]')")
     monkeypatch.setattr(parallel, "DASK_TIMEOUT_S", 1)
     with pytest.raises(ResourceMissing, match="tcp://127.0.0.1:9.*no Dask scheduler answers"):
-        gather.gather(config_for("tcp://127.0.0.1:9"), simulated_fields, tmp_path)
+        all_fields.gather(config_for("tcp://127.0.0.1:9"), simulated_fields, tmp_path)
 
 
 def test_without_dask_it_is_said_how_to_get_it(monkeypatch):
@@ -84,9 +84,9 @@ def test_workers_get_absolute_paths_since_they_may_run_in_another_folder(simulat
         seen.extend([*file.paths, recipe.folder, recipe.crops])
         return "as if damaged"
 
-    monkeypatch.setattr(gather, "_extract", extract)
+    monkeypatch.setattr(all_fields, "_extract", extract)
     with pytest.raises(InputRefused, match="as if damaged"):
-        gather.gather(config, simulated_fields.name, os.path.relpath(tmp_path))
+        all_fields.gather(config, simulated_fields.name, os.path.relpath(tmp_path))
     assert len(seen) == 3 and all(path.is_absolute() for path in seen)
 
 
@@ -100,17 +100,17 @@ def test_pixel_sizes_of_some_fields_only_are_refused(simulated_fields, tmp_path)
     config = base.preparation()
     config.workers, config.channel_names = 1, ("DNA",)
     with pytest.raises(InputRefused, match="2 of 3 fields do not say how large a pixel is .first: HeLa"):
-        gather.gather(config, folder, tmp_path)
+        all_fields.gather(config, folder, tmp_path)
 
 
 def test_the_folder_inside_of_simulated_data_is_refused_and_its_parent_named(simulated_fields, tmp_path):
     with pytest.raises(InputRefused, match=f"inside of what `simulate` wrote; name {simulated_fields}, which"):
-        gather.gather(config_for(), simulated_fields / "fields", tmp_path)
+        all_fields.gather(config_for(), simulated_fields / "fields", tmp_path)
 
 
 def test_a_limit_on_fields_is_shared_out_among_lines_and_plates():
     found = [FieldFile((pathlib.Path(f"{line}{plate}{n}"),), f"{line}{plate}{n}", line, plate)
              for line, plate, count in (("A", "1", 5), ("A", "2", 1), ("B", "1", 4)) for n in range(count)]
-    names = [file.field_id for file in gather.spread(found, 6)]
+    names = [file.field_id for file in all_fields.spread(found, 6)]
     assert names == ["A10", "A11", "A12", "A20", "B10", "B11"]
-    assert gather.spread(found, 0) is found and gather.spread(found, 10) is found
+    assert all_fields.spread(found, 0) is found and all_fields.spread(found, 10) is found

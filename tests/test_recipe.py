@@ -8,7 +8,7 @@ import tifffile
 
 from cellcycle_jax.errors import InputRefused, UsageError
 from configs import base
-from data_prep import allowed, recipe
+from data_prep.fields_to_cells import config_checks, preprocessing
 from data_prep.sources import folder
 from tests import foreign_writers as programs
 
@@ -29,8 +29,8 @@ def ome(path, names, um=None):
 
 
 def channels_of(place, config, **asked):
-    allowed.refuse_values(config)
-    return recipe.find_channels(folder.find_fields(place, config), config, **asked)[0]
+    config_checks.refuse_values(config)
+    return preprocessing.find_channels(folder.find_fields(place, config), config, **asked)[0]
 
 
 def test_names_that_the_config_overrules_are_said_once(tmp_path, config, capsys):
@@ -83,7 +83,7 @@ def test_a_channel_called_as_our_columns_begin_is_refused_until_it_is_renamed(tm
 def test_a_reserved_name_in_the_config_is_refused_before_any_file_is_read(config, field, value):
     config[field] = value
     with pytest.raises(UsageError, match=f"config.{field}=.*begin with none of the words Nuclei, Cells"):
-        allowed.refuse_values(config)
+        config_checks.refuse_values(config)
 
 
 def test_files_that_name_their_channels_otherwise_than_most_are_not_swapped_by_position(tmp_path, config):
@@ -95,8 +95,8 @@ def test_files_that_name_their_channels_otherwise_than_most_are_not_swapped_by_p
 
     def read_all():
         found = folder.find_fields(tmp_path, config)
-        seen = recipe.find_channels(found, config)
-        made = recipe.Recipe(config, tmp_path, tmp_path, seen.channels, {}, own_channels=seen.own_channels)
+        seen = preprocessing.find_channels(found, config)
+        made = preprocessing.Recipe(config, tmp_path, tmp_path, seen.channels, {}, own_channels=seen.own_channels)
         pixels = {}
         for file in found:
             try:

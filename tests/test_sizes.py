@@ -7,9 +7,9 @@ import tifffile
 
 from cellcycle_jax import crop_file, files, schema
 from configs import base
-from data_prep import gather
 from data_prep.build import prepare
 from data_prep.cells import sizes
+from data_prep.fields_to_cells import all_fields
 
 
 def config(**changes):
@@ -94,7 +94,7 @@ def write_fields(folder, radius, n=4, side=700, **of_file):
 def test_where_um_are_unknown_crops_show_the_cell_as_the_default_does(radius, tmp_path):
     write_fields(tmp_path / "fields", radius, side=max(700, 16 * radius))
     chosen = config(**{"channel_names": ("DNA",)})
-    found = gather.gather(chosen, tmp_path / "fields", tmp_path)
+    found = all_fields.gather(chosen, tmp_path / "fields", tmp_path)
     assumed = found.recipe.config.crop.assumed_um_per_px
     assert assumed == pytest.approx(sizes.TYPICAL_DIAMETER_UM / (2 * radius), rel=0.05)
     assert chosen.crop.assumed_um_per_px == 0  # the caller's config is its own

@@ -8,7 +8,7 @@ import pytest
 
 from cellcycle_jax import crop_file, schema
 from configs import base
-from data_prep import work_folder
+from data_prep.fields_to_cells import work_folder
 from data_prep.reading.field import FieldFile
 
 CHANNELS = ("DNA", "Golgi", "CENPF")

@@ -17,7 +17,7 @@ import pandas as pd
 from cellcycle_jax import crop_file, files, schema
 from data_prep.reading.field import FieldFile
 
-CODE = pathlib.Path(__file__).parent
+CODE = pathlib.Path(__file__).parents[1]
 PREFIX = ".work-"
 ENDINGS = (".parquet", ".npz", ".crops")  # of the files of a field
 # Fields of the config that decide what is found, measured and cut in a field; all others come after.

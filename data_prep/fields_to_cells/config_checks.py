@@ -1,4 +1,4 @@
-"""What the fields of a prepare config may be; the sources, which grow, are checked in `gather.check`."""
+"""What the fields of a prepare config may be; the sources, which grow, are checked in `all_fields.check`."""
 
 import math
 

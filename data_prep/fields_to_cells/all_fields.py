@@ -14,12 +14,12 @@ from tqdm import tqdm
 
 from cellcycle_jax import schema
 from cellcycle_jax.errors import InputRefused
-from data_prep import allowed, work_folder
 from data_prep.cells import quality, sizes
-from data_prep.extract import extract_field
+from data_prep.fields_to_cells import config_checks, work_folder
+from data_prep.fields_to_cells.one_field import extract_field
+from data_prep.fields_to_cells.preprocessing import Recipe, add_light, find_channels
 from data_prep.intensity import illumination, scaling
 from data_prep.reading.field import FieldFile, quantity_error
-from data_prep.recipe import Recipe, add_light, find_channels
 from data_prep.sources import SOURCES, source_of
 from data_prep.workers import memory, parallel
 
@@ -48,7 +48,7 @@ def check(config) -> None:
     """Refuse config values out of range, before any file is read."""
     if config.source not in SOURCES:
         raise quantity_error("source", config.source, ", ".join(SOURCES))
-    allowed.refuse_values(config)
+    config_checks.refuse_values(config)
 
 
 def gather(

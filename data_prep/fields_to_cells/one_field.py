@@ -5,13 +5,13 @@ import pandas as pd
 
 from cellcycle_jax import crop_file, schema
 from data_prep.cells import crop, quality, sizes
+from data_prep.fields_to_cells.preprocessing import Recipe
 from data_prep.intensity import scaling
 from data_prep.measurement import measure
 from data_prep.measurement.columns import Columns, beside, refuse_twice
 from data_prep.measurement.regions import Regions
 from data_prep.measurement.shape import boxes, centres
 from data_prep.reading.field import Field, FieldFile
-from data_prep.recipe import Recipe
 from data_prep.sources import source_of
 
 DEBRIS_AREA = 0.4  # what is smaller, relative to the field's median nucleus, is debris to the crops beside it
