@@ -5,7 +5,7 @@ import pathlib
 import numpy as np
 
 from cellcycle_jax import files, schema
-from data_prep import builder
+from data_prep.dataset import tfds_builder
 
 METADATA = {"classes": ["G1/S", "G2"], "markers": [], "group_by": "field"}
 
@@ -22,13 +22,17 @@ def write_made(folder, network, counts) -> pathlib.Path:
     files.write_json(folder / "provenance.json", {"made_by": "bench"})
     names = [f"channel{i}" for i in range(network.channels)]
     metadata = METADATA | {"channels": names, "nucleus": names[0], "stains": names[1:]}
-    builder.write(folder / "tfds", (network.size, network.size, network.channels), metadata,
-                  {split: _cells(network, split, n) for split, n in counts.items()})
+    tfds_builder.write(
+        folder / "tfds",
+        (network.size, network.size, network.channels),
+        metadata,
+        {split: _cells(network, split, n) for split, n in counts.items()},
+    )
     return folder
 
 
 def _cells(network, split, n):
-    return builder.Cells([f"{split}-{i}" for i in range(n)], lambda i: _cell(network, split, i))
+    return tfds_builder.Cells([f"{split}-{i}" for i in range(n)], lambda i: _cell(network, split, i))
 
 
 def _cell(network, split, i):

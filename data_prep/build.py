@@ -12,7 +12,8 @@ import pandas as pd
 
 from cellcycle_jax import files, locks, schema
 from cellcycle_jax.errors import EXIT_QUARANTINED, InputRefused, UsageError
-from data_prep import field_counts, listing_checks, pack, qc, split
+from data_prep import listing_checks, qc
+from data_prep.dataset import field_counts, split, write
 from data_prep.fields_to_cells import all_fields
 from data_prep.labelling import external_table, manual_corrections, methods
 from data_prep.sources import source_of
@@ -67,11 +68,11 @@ def _prepare(config, fields_dir, out, labels_csv, overwrite, strict, keep):
     made |= {"sizes": gathered.notes, "notes": [*found_notes, *made["notes"]]}
 
     (out / "provenance.json").unlink(missing_ok=True)
-    pack.write_dataset(table, recipe, out)
+    write.write_dataset(table, recipe, out)
     qc.draw(table, found, recipe, labelled, out / "qc")
     field_counts.write(counts, out / "qc")
-    pack.write_table(table, out)
-    files.write_sealed_json(out / "provenance.json", pack.provenance(table, recipe, labelled, out) | made)
+    write.write_table(table, out)
+    files.write_sealed_json(out / "provenance.json", write.provenance(table, recipe, labelled, out) | made)
     gathered.discard(keep)
     _say_what_was_found(table, gathered, found_notes)
     field_counts.say_without_cells(counts, out / "qc")

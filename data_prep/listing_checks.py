@@ -4,7 +4,7 @@ import pandas as pd
 
 from cellcycle_jax import schema
 from cellcycle_jax.errors import InputRefused
-from data_prep import split
+from data_prep.dataset import split
 from data_prep.fields_to_cells import work_folder
 from data_prep.labelling import external_table, methods
 from data_prep.measurement.columns import refuse_unknown

@@ -14,7 +14,8 @@ from cellcycle_jax import files, schema
 from cellcycle_jax.dataset import crop_arrays
 from configs import base
 from configs.data import simulated
-from data_prep import build, builder, simulate
+from data_prep import build, simulate
+from data_prep.dataset import tfds_builder
 
 CHANNELS, CLASSES = ("DNA", "Golgi", "EB1"), ("G1/S", "G2")
 FIELDS = 20  # of a data set
@@ -93,9 +94,12 @@ def plant(source, folder, shortcut: str, seed: int) -> pathlib.Path:
             splits[split] = SHORTCUTS[shortcut](crop_arrays.take(crops, crops.label >= 0), rng)
         one = splits["train"]
         vocabulary = {name: getattr(one, name) for name in crop_arrays.METADATA}
-        builder.write(folder / "tfds", one.image.shape[1:],
-                      {n: list(v) if isinstance(v, tuple) else v for n, v in vocabulary.items()},
-                      {split: _cells(crops) for split, crops in splits.items()})
+        tfds_builder.write(
+            folder / "tfds",
+            one.image.shape[1:],
+            {n: list(v) if isinstance(v, tuple) else v for n, v in vocabulary.items()},
+            {split: _cells(crops) for split, crops in splits.items()},
+        )
         made = files.read_json(source / "provenance.json")
         made.pop("sha256", None)  # of a table that the copy does not have
         of = {"shortcut": shortcut, "seed": seed, "of": crop_arrays.identity(source)}
@@ -105,7 +109,7 @@ def plant(source, folder, shortcut: str, seed: int) -> pathlib.Path:
 
 def _cells(crops):
     names = (*crop_arrays.ARRAYS, "compartments_present", "um_per_px", *schema.EXAMPLE_TEXTS)
-    return builder.Cells(crops.cell_id.tolist(), lambda row: {name: getattr(crops, name)[row] for name in names})
+    return tfds_builder.Cells(crops.cell_id.tolist(), lambda row: {name: getattr(crops, name)[row] for name in names})
 
 
 def _carries(crops, rng):

@@ -5,14 +5,14 @@ import pytest
 import tensorflow_datasets as tfds
 
 from cellcycle_jax import schema
-from data_prep import builder
+from data_prep.dataset import tfds_builder
 from tests import tiny
 
 SHAPE = (16, 16, 3)
 METADATA = {name: list(value) if isinstance(value, tuple) else value for name, value in tiny.METADATA.items()}
 
 
-class ByTheLibrary(builder.Builder):
+class ByTheLibrary(tfds_builder.Builder):
     """The same data set, written by the library: all cells in memory, sorted, then written."""
 
     def __init__(self, *, rows, **kwargs):
@@ -24,7 +24,7 @@ class ByTheLibrary(builder.Builder):
 
 
 def cells_of(rows):
-    return builder.Cells([row["cell_id"] for row in rows], rows.__getitem__)
+    return tfds_builder.Cells([row["cell_id"] for row in rows], rows.__getitem__)
 
 
 def raw_records(folder, split):
@@ -41,12 +41,12 @@ def rows():
 @pytest.fixture(scope="module")
 def written(rows, tmp_path_factory):
     folder = tmp_path_factory.mktemp("ours")
-    return builder.write(folder, SHAPE, METADATA, {split: cells_of(each) for split, each in rows.items()})
+    return tfds_builder.write(folder, SHAPE, METADATA, {split: cells_of(each) for split, each in rows.items()})
 
 
 def test_records_are_those_of_the_library_in_its_order(rows, written, tmp_path):
     reference = ByTheLibrary(rows=rows, crop_shape=SHAPE, metadata=METADATA, data_dir=tmp_path,
-                             file_format=builder.FILE_FORMAT)
+                             file_format=tfds_builder.FILE_FORMAT)
     reference.download_and_prepare()
     for split in schema.SPLITS:
         own, theirs = raw_records(written, split), raw_records(reference.data_dir, split)
@@ -60,20 +60,20 @@ def _ids(folder, split):
 
 
 def test_a_split_in_many_files_is_read_in_the_same_order(rows, written, tmp_path, monkeypatch):
-    monkeypatch.setattr(builder, "SHARD_BYTES", 2 * int(np.prod(SHAPE)) * 8)
-    monkeypatch.setattr(builder, "BATCH", 5)
-    many = builder.write(tmp_path, SHAPE, METADATA, {split: cells_of(each) for split, each in rows.items()})
+    monkeypatch.setattr(tfds_builder, "SHARD_BYTES", 2 * int(np.prod(SHAPE)) * 8)
+    monkeypatch.setattr(tfds_builder, "BATCH", 5)
+    many = tfds_builder.write(tmp_path, SHAPE, METADATA, {split: cells_of(each) for split, each in rows.items()})
     assert len(list(many.glob("*train*"))) == 9  # 70 cells, 8 a file
     for split in schema.SPLITS:
         assert raw_records(many, split) == raw_records(written, split)
 
 
 def test_each_cell_is_asked_for_once_when_it_is_its_turn(rows, tmp_path, monkeypatch):
-    monkeypatch.setattr(builder, "BATCH", 4)
+    monkeypatch.setattr(tfds_builder, "BATCH", 4)
     asked, each = [], rows["train"]
-    cells = builder.Cells([row["cell_id"] for row in each], lambda i: asked.append(i) or each[i])
-    builder.write(tmp_path, SHAPE, METADATA, {"train": cells})
-    assert asked == builder.stored_order(cells.ids, "train")
+    cells = tfds_builder.Cells([row["cell_id"] for row in each], lambda i: asked.append(i) or each[i])
+    tfds_builder.write(tmp_path, SHAPE, METADATA, {"train": cells})
+    assert asked == tfds_builder.stored_order(cells.ids, "train")
     assert sorted(asked) == list(range(70))
 
 
@@ -84,16 +84,18 @@ def test_an_error_in_the_middle_leaves_no_data_set_and_the_next_write_is_whole(r
         raise OSError("disk is full")
 
     with pytest.raises(OSError, match="disk is full"):
-        builder.write(tmp_path, SHAPE, METADATA, {"train": builder.Cells([row["cell_id"] for row in each], breaks)})
+        tfds_builder.write(
+            tmp_path, SHAPE, METADATA, {"train": tfds_builder.Cells([row["cell_id"] for row in each], breaks)}
+        )
     assert not (tmp_path / "cells").exists()
-    folder = builder.write(tmp_path, SHAPE, METADATA, {"train": cells_of(each)})
+    folder = tfds_builder.write(tmp_path, SHAPE, METADATA, {"train": cells_of(each)})
     assert [path.name for path in tmp_path.iterdir()] == ["cells"]
     assert sorted(_ids(folder, "train")) == sorted(row["cell_id"] for row in each)
 
 
 def test_an_old_data_set_is_replaced(rows, tmp_path):
-    builder.write(tmp_path, SHAPE, METADATA, {"train": cells_of(rows["train"])})
-    folder = builder.write(tmp_path, SHAPE, METADATA, {"test": cells_of(rows["test"])})
+    tfds_builder.write(tmp_path, SHAPE, METADATA, {"train": cells_of(rows["train"])})
+    folder = tfds_builder.write(tmp_path, SHAPE, METADATA, {"test": cells_of(rows["test"])})
     assert list(tfds.builder_from_directory(folder).info.splits) == ["test"]
 
 
@@ -102,4 +104,4 @@ def test_backslashes_in_ids_are_hashed_as_the_library_hashes_them():
     from tensorflow_datasets.core import hashing
 
     known = hashing.Hasher("train")
-    assert builder.stored_order(ids, "train") == sorted(range(4), key=lambda i: known.hash_key(ids[i]))
+    assert tfds_builder.stored_order(ids, "train") == sorted(range(4), key=lambda i: known.hash_key(ids[i]))

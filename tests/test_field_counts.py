@@ -5,7 +5,7 @@ import pathlib
 import pandas as pd
 
 from cellcycle_jax import schema
-from data_prep import field_counts
+from data_prep.dataset import field_counts
 from data_prep.reading.field import FieldFile
 
 BIT_DEPTH = {"a": 16, "c": 8}

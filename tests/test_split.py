@@ -4,7 +4,7 @@ import pytest
 
 from cellcycle_jax import schema
 from cellcycle_jax.errors import InputRefused, UsageError
-from data_prep import split
+from data_prep.dataset import split
 
 
 def table(lines=("HeLa", "RPE1"), wells=10, sites=2, cells=5):

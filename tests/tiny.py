@@ -6,7 +6,7 @@ from cellcycle_jax import files, schema
 from cellcycle_jax.dataset.crop_arrays import Crops
 from cellcycle_jax.runs import run_record
 from configs import base
-from data_prep import builder
+from data_prep.dataset import tfds_builder
 
 CHANNELS = ("DNA", "Golgi", "CENPF")
 CLASSES = ("G1/S", "G2")
@@ -67,12 +67,14 @@ def write_data(folder, train=32, validation=16, test=8, size=16, **options):
     """Write DATA/tfds/cells/1.0.0 with that many cells per split below `folder`, and return `folder`."""
     def cells(split, n):
         rows = list(examples(split, n, size=size, **options))
-        return builder.Cells([row["cell_id"] for row in rows], rows.__getitem__)
+        return tfds_builder.Cells([row["cell_id"] for row in rows], rows.__getitem__)
 
     counts = {"train": train, "validation": validation, "test": test}
     write_provenance(folder)
     metadata = {name: list(value) if isinstance(value, tuple) else value for name, value in METADATA.items()}
-    builder.write(folder / "tfds", (size, size, 3), metadata, {split: cells(split, n) for split, n in counts.items()})
+    tfds_builder.write(
+        folder / "tfds", (size, size, 3), metadata, {split: cells(split, n) for split, n in counts.items()}
+    )
     return folder
 
 

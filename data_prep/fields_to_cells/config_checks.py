@@ -3,8 +3,8 @@
 import math
 
 from cellcycle_jax import schema
-from data_prep import split
 from data_prep.cells.sizes import LARGEST_CROP_PX
+from data_prep.dataset import split
 from data_prep.labelling import methods
 from data_prep.reading import channel_names
 from data_prep.reading.calibration import ALLOWED_UM, is_usual

@@ -9,7 +9,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from cellcycle_jax import crop_file, files, schema
-from data_prep import builder
+from data_prep.dataset import tfds_builder
 from data_prep.intensity import scaling
 
 # Text of an example -> the column of the table that it comes from.
@@ -38,10 +38,10 @@ def write_dataset(table, recipe, out):
         if len(rows):
             splits[split] = _cells(rows, stored, recipe.channels, config.phase.classes)
     size = config.crop.size_px
-    builder.write(out / "tfds", (size, size, len(recipe.channels)), vocabulary, splits)
+    tfds_builder.write(out / "tfds", (size, size, len(recipe.channels)), vocabulary, splits)
 
 
-def _cells(rows, stored, channels, classes) -> builder.Cells:
+def _cells(rows, stored, channels, classes) -> tfds_builder.Cells:
     """The cells of a split, each read from its field's crops when it is asked for.
 
     Args:
@@ -70,7 +70,7 @@ def _cells(rows, stored, channels, classes) -> builder.Cells:
             **{name: values[position] for name, values in columns.items()},
         }
 
-    return builder.Cells(columns["cell_id"].tolist(), example)
+    return tfds_builder.Cells(columns["cell_id"].tolist(), example)
 
 
 def _places(cell_ids, field_ids, stored):
