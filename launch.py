@@ -149,7 +149,8 @@ def predict(arguments):
     from cellcycle_jax.prediction import field_alarms
     from cellcycle_jax.prediction import predict as prediction
     from cellcycle_jax.prediction.predictor import load_predictor
-    from data_prep import new_fields, overlay
+    from data_prep import new_fields
+    from data_prep.pictures import overlay
 
     predictor = load_predictor(_folder("--workdir", _beside_launch(arguments.workdir)))
     _folder("--fields", arguments.fields)

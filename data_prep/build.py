@@ -12,10 +12,11 @@ import pandas as pd
 
 from cellcycle_jax import files, locks, schema
 from cellcycle_jax.errors import EXIT_QUARANTINED, InputRefused, UsageError
-from data_prep import listing_checks, qc
+from data_prep import listing_checks
 from data_prep.dataset import field_counts, split, write
 from data_prep.fields_to_cells import all_fields
 from data_prep.labelling import external_table, manual_corrections, methods
+from data_prep.pictures import quality_control
 from data_prep.sources import source_of
 
 MOST_SHOWN = 8  # values of a column in a message
@@ -69,7 +70,7 @@ def _prepare(config, fields_dir, out, labels_csv, overwrite, strict, keep):
 
     (out / "provenance.json").unlink(missing_ok=True)
     write.write_dataset(table, recipe, out)
-    qc.draw(table, found, recipe, labelled, out / "qc")
+    quality_control.draw(table, found, recipe, labelled, out / "qc")
     field_counts.write(counts, out / "qc")
     write.write_table(table, out)
     files.write_sealed_json(out / "provenance.json", write.provenance(table, recipe, labelled, out) | made)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from matplotlib import pyplot as plt
 
-from data_prep import drawing
+from data_prep.pictures import drawing
 
 
 def test_stains_that_are_bright_in_one_place_do_not_burn_out_to_white():

@@ -8,7 +8,8 @@ import tifffile
 from cellcycle_jax import files, schema
 from cellcycle_jax.errors import InputRefused, UsageError
 from configs import base
-from data_prep import new_fields, overlay
+from data_prep import new_fields
+from data_prep.pictures import overlay
 
 
 @pytest.fixture(scope="module")

@@ -5,8 +5,9 @@ import pytest
 from cellcycle_jax import files, schema
 from cellcycle_jax.errors import InputRefused, UsageError
 from configs import base
-from data_prep import build, drawing
+from data_prep import build
 from data_prep.labelling import methods
+from data_prep.pictures import drawing
 
 
 def settings(method):

@@ -5,8 +5,8 @@ import pathlib
 import numpy as np
 
 from cellcycle_jax import crop_file, files, schema
-from data_prep import drawing
 from data_prep.labelling import manual_corrections
+from data_prep.pictures import drawing
 
 TILES = 60  # cells on a contact sheet
 MAX_PLATES = 6  # plates whose outlines and light are drawn

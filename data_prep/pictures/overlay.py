@@ -11,7 +11,7 @@ import numpy as np  # noqa: E402
 from tqdm import tqdm  # noqa: E402
 
 from cellcycle_jax import schema  # noqa: E402
-from data_prep import drawing
+from data_prep.pictures import drawing
 from data_prep.reading import label_numbers
 from data_prep.workers import parallel  # noqa: E402
 

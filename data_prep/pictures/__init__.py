@@ -1,0 +1,1 @@
+"""Pictures to judge a data set and predictions by eye."""
