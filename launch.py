@@ -77,7 +77,7 @@ def main(argv=None, hint: bool = True) -> int:
 
 def simulate(arguments):
     """Write fields with a known answer."""
-    from data_prep.simulate import simulate as run
+    from data_prep.simulation.simulate import simulate as run
 
     run(arguments.config, _new_folder(arguments.out))
     _say(f"wrote {arguments.out}/fields, labels, truth.parquet")

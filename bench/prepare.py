@@ -40,7 +40,7 @@ from data_prep.measurement.measure import intensity
 from data_prep.measurement.regions import Regions
 from data_prep.measurement.shape import centres, shape
 from data_prep.segmentation import segment
-from data_prep.simulate import simulate
+from data_prep.simulation.simulate import simulate
 from data_prep.sources import source_of
 
 try:

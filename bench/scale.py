@@ -27,7 +27,7 @@ import tifffile
 from bench.turns import numbers, publish, table
 from cellcycle_jax import files, machine
 from configs import base
-from data_prep.simulate import CHANNELS, field_names, write_ome
+from data_prep.simulation.simulate import CHANNELS, field_names, write_ome
 from data_prep.sources.simulated import NAME_PATTERN
 
 ROOT = pathlib.Path(__file__).parents[1]

@@ -35,7 +35,7 @@ from skimage import feature, filters, io, measure, segmentation
 from bench.turns import machine, record, table
 from configs import base
 from data_prep.segmentation.segment import segment_nuclei
-from data_prep.simulate import simulate
+from data_prep.simulation.simulate import simulate
 from data_prep.sources import bbbc039
 
 LEVELS = np.arange(0.5, 0.91, 0.05)

@@ -14,8 +14,9 @@ from cellcycle_jax import files, schema
 from cellcycle_jax.dataset import crop_arrays
 from configs import base
 from configs.data import simulated
-from data_prep import build, simulate
+from data_prep import build
 from data_prep.dataset import tfds_builder
+from data_prep.simulation import simulate
 
 CHANNELS, CLASSES = ("DNA", "Golgi", "EB1"), ("G1/S", "G2")
 FIELDS = 20  # of a data set

@@ -119,7 +119,7 @@ class Place:
 def fields(tmp_path_factory):
     """Planes u16 [4, H, W] of simulated fields by name."""
     from configs import base
-    from data_prep.simulate import simulate
+    from data_prep.simulation.simulate import simulate
 
     config = base.simulation()
     config.lines, config.fields_per_line, config.field_size_px = ("RPE1",), 16, 256

@@ -9,10 +9,10 @@ from scipy import ndimage
 from cellcycle_jax import files
 from cellcycle_jax.errors import UsageError
 from configs import simulate as simulate_config
-from data_prep.simulate import field_names, make_field, simulate
 from data_prep.simulation import population
 from data_prep.simulation.camera import expose
 from data_prep.simulation.settings import checked
+from data_prep.simulation.simulate import field_names, make_field, simulate
 
 
 def small_config(**changes):

@@ -35,7 +35,7 @@ def read(file: FieldFile, config) -> Field:
 
 
 def truth(root) -> pd.DataFrame:
-    """One row per simulated cell, as `data_prep.simulate` wrote it."""
+    """One row per simulated cell, as `data_prep.simulation.simulate` wrote it."""
     return pd.read_parquet(pathlib.Path(root) / "truth.parquet")
 
 
