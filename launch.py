@@ -85,7 +85,7 @@ def simulate(arguments):
 
 def prepare(arguments):
     """Turn a folder of fields into a data set: cells found, measured, labelled, split and packed."""
-    from data_prep.build import prepare as run
+    from data_prep.prepare import prepare as run
 
     code = run(arguments.config, arguments.fields, _new_folder(arguments.out), arguments.labels, arguments.overwrite,
                arguments.strict, arguments.keep)

@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from cellcycle_jax import files, schema
 from configs.data import bbbc039
-from data_prep import build
+from data_prep import prepare
 from data_prep.fields_to_cells import all_fields
 
 SAME = 0.5  # intersection over union above which two outlines are of the same nucleus
@@ -27,7 +27,7 @@ def labelled(fields, out, masks=""):
     config = bbbc039.get_config()
     config.labels_folder = str(masks)
     found = all_fields.gather(config, fields, out)
-    table, _, _ = build.decide(found.table, found.recipe, {})
+    table, _, _ = prepare.decide(found.table, found.recipe, {})
     return table.set_index(schema.CELL_ID), found
 
 

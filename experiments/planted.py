@@ -14,7 +14,7 @@ from cellcycle_jax import files, schema
 from cellcycle_jax.dataset import crop_arrays
 from configs import base
 from configs.data import simulated
-from data_prep import build
+from data_prep import prepare
 from data_prep.dataset import tfds_builder
 from data_prep.simulation import simulate
 
@@ -74,7 +74,7 @@ def make_data(folder, cue: str, seed: int) -> pathlib.Path:
     folder = pathlib.Path(folder)
     if not (folder / "data" / "provenance.json").is_file():
         simulate.simulate(simulation(cue, seed), folder / "fields")
-        build.prepare(preparation(seed), folder / "fields", folder / "data", overwrite=True)
+        prepare.prepare(preparation(seed), folder / "fields", folder / "data", overwrite=True)
     return folder / "data"
 
 

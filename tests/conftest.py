@@ -12,7 +12,7 @@ import pytest  # noqa: E402
 
 from configs import base  # noqa: E402
 from configs.data import simulated  # noqa: E402
-from data_prep.build import prepare  # noqa: E402
+from data_prep.prepare import prepare  # noqa: E402
 from data_prep.simulation.simulate import simulate  # noqa: E402
 
 SHARED = pathlib.Path(__file__).parents[2] / "shared" / "data"

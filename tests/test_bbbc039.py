@@ -8,7 +8,7 @@ from skimage.measure import label
 
 from cellcycle_jax import files, schema
 from configs.data import bbbc039
-from data_prep.build import prepare
+from data_prep.prepare import prepare
 from data_prep.segmentation.segment import segment_nuclei
 
 pytestmark = pytest.mark.slow

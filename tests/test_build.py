@@ -14,11 +14,10 @@ from cellcycle_jax import crop_file, files, schema
 from cellcycle_jax.errors import EXIT_QUARANTINED, InputRefused, UsageError
 from configs import base
 from configs.data import simulated
-from data_prep import build
-from data_prep.build import prepare
 from data_prep.fields_to_cells import all_fields, one_field
 from data_prep.fields_to_cells.preprocessing import Recipe
 from data_prep.intensity import illumination
+from data_prep.prepare import prepare, warn_of_one_hump
 from data_prep.sources import source_of
 
 
@@ -112,7 +111,7 @@ def test_result_does_not_depend_on_the_number_of_processes(simulated_fields, pre
 
 
 def test_a_marker_without_two_humps_is_told(capsys):
-    build.warn_of_one_hump({"P1": {"separation": 5.0}, "P2": {"separation": 1.2}, "P3": {"low": 0.8}})
+    warn_of_one_hump({"P1": {"separation": 5.0}, "P2": {"separation": 1.2}, "P3": {"low": 0.8}})
     said = capsys.readouterr().err
     assert "'P2'" in said and "1.2 sd" in said and "P1" not in said and "P3" not in said
 

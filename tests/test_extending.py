@@ -24,7 +24,7 @@ from cellcycle_jax.studies import sweep_plan
 from cellcycle_jax.training import loop
 from configs import base
 from configs.load import load, load_study
-from data_prep import build
+from data_prep import prepare
 from data_prep.fields_to_cells import all_fields, config_checks
 from data_prep.measurement import measure
 from tests import networks, tiny
@@ -243,7 +243,7 @@ def test_ones_own_images_as_the_page_says(simulated_fields, tmp_path):
         name = path.name.removesuffix(".ome.tif")
         renamed = tmp_path / "fields" / "plate1" / f"{name}.tif"
         tifffile.imwrite(renamed, tifffile.imread(path), photometric="minisblack")
-    assert build.prepare(config, tmp_path / "fields", tmp_path / "data") == 0
+    assert prepare.prepare(config, tmp_path / "fields", tmp_path / "data") == 0
     cells = pd.read_parquet(tmp_path / "data" / "cells.parquet")
     assert set(cells[schema.PLATE]) == {"plate1"} and set(cells[schema.CELL_LINE]) == {"HeLa"}
     assert set(cells[schema.FIELD]) == {"plate1_" + p.name.removesuffix(".ome.tif") for p in fields}

@@ -8,7 +8,7 @@ import tifffile
 from cellcycle_jax import schema
 from cellcycle_jax.errors import InputRefused
 from configs.data import jurkat_ifc as config_file
-from data_prep.build import prepare
+from data_prep.prepare import prepare
 from data_prep.sources import jurkat_ifc
 
 TILE = jurkat_ifc.TILE

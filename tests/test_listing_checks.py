@@ -6,7 +6,7 @@ import pytest
 
 from cellcycle_jax.errors import InputRefused, UsageError
 from configs import base
-from data_prep import build
+from data_prep import prepare
 from data_prep.fields_to_cells import all_fields
 from data_prep.listing_checks import refuse_before_reading
 from data_prep.reading.field import FieldFile
@@ -109,4 +109,4 @@ def test_nothing_is_read_before_the_refusal(tmp_path, monkeypatch):
         (tmp_path / "fields" / f"{name}.tif").touch()
     monkeypatch.setattr(all_fields, "find_channels", lambda *_: pytest.fail("a field was read"))
     with pytest.raises(UsageError, match="needs one marker channel"):
-        build.prepare(config(**{"channels.markers": ()}), tmp_path / "fields", tmp_path / "out")
+        prepare.prepare(config(**{"channels.markers": ()}), tmp_path / "fields", tmp_path / "out")

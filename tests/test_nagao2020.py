@@ -8,7 +8,7 @@ from scipy import ndimage
 from cellcycle_jax import schema
 from cellcycle_jax.errors import InputRefused
 from configs.data import nagao2020_cilia, nagao2020_golgi
-from data_prep.build import prepare
+from data_prep.prepare import prepare
 from data_prep.sources import nagao2020
 
 ORIGINALS = 24

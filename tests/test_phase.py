@@ -5,7 +5,7 @@ import pytest
 from cellcycle_jax import files, schema
 from cellcycle_jax.errors import InputRefused, UsageError
 from configs import base
-from data_prep import build
+from data_prep import prepare
 from data_prep.labelling import methods
 from data_prep.pictures import drawing
 
@@ -207,7 +207,7 @@ def test_a_dead_marker_labels_no_cell_and_is_warned_of_and_drawn(tmp_path, capsy
     dead = (table[schema.PLATE] == "p2").to_numpy()
     assert set(found.label[dead]) == {schema.NO_LABEL} and set(found.label[~dead]) >= {0, 1}
     assert found.cuts["p2"]["separation"] == 0 and found.cuts["p2"]["cut"] == pytest.approx(np.log2(3), abs=1e-3)
-    build.warn_of_one_hump(found.cuts)
+    prepare.warn_of_one_hump(found.cuts)
     assert "marker of plate 'p2' shows no two humps (0.0 sd" in capsys.readouterr().err
     files.write_json(tmp_path / "cuts.json", found.cuts)
     assert files.read_json(tmp_path / "cuts.json")["p2"]["low"] is None

@@ -7,9 +7,9 @@ import tifffile
 
 from cellcycle_jax import crop_file, files, schema
 from configs import base
-from data_prep.build import prepare
 from data_prep.cells import sizes
 from data_prep.fields_to_cells import all_fields
+from data_prep.prepare import prepare
 
 
 def config(**changes):

@@ -11,7 +11,7 @@ from configs.data import fucci_hacat as fucci_config
 from configs.data import ht29_ph3 as ht29_config
 from configs.data import jump as jump_config
 from configs.data import nf1 as nf1_config
-from data_prep.build import prepare
+from data_prep.prepare import prepare
 from data_prep.sources import dsb2018, fucci_hacat, ht29_ph3, jump, nf1
 
 pytestmark = pytest.mark.slow
