@@ -75,7 +75,7 @@ submit() {  # name of the run -> job
 training() { until compgen -G "$T/$1/checkpoints/sha256-*" > /dev/null; do sleep 0.5; done; }
 
 say "two processes find each other"
-srun -N2 -n2 "$PYTHON" -c "from cellcycle_jax import mesh; mesh.start(); import jax
+srun -N2 -n2 "$PYTHON" -c "from cellcycle_jax.devices import mesh; mesh.start(); import jax
 print('process', jax.process_index(), 'of', jax.process_count(), 'with', jax.device_count(), 'devices')"
 
 "$PYTHON" -c "import pathlib, sys; from tests import tiny; tiny.write_data(pathlib.Path(sys.argv[1]))" "$DATA"
@@ -103,11 +103,11 @@ import sys
 import jax
 import numpy as np
 
-from cellcycle_jax import log, run
+from cellcycle_jax.runs import metric_log, trained_run
 
 folders = [f"{sys.argv[1]}/{name}" for name in ("straight", "told", "preempted")]
-runs = [run.load_run(folder, finished=True) for folder in folders]
-lines = [[{k: v for k, v in line.items() if k != "seconds"} for line in log.read(folder)] for folder in folders]
+runs = [trained_run.load_run(folder, finished=True) for folder in folders]
+lines = [[{k: v for k, v in line.items() if k != "seconds"} for line in metric_log.read(folder)] for folder in folders]
 for folder, other, own in zip(folders[1:], runs[1:], lines[1:], strict=True):
     equal = jax.tree.map(np.array_equal, runs[0].variables, other.variables)
     print(folder.split("/")[-1], "equal to straight:", all(jax.tree.leaves(equal)) and own == lines[0])

@@ -35,7 +35,7 @@ def test_what_was_written_is_read(folder):
 
 
 def test_reading_imports_no_tensorflow(folder):
-    code = ("import sys; from cellcycle_jax import data; data.load_crops(sys.argv[1], 'train');"
+    code = ("import sys; from cellcycle_jax.dataset import crop_arrays; crop_arrays.load_crops(sys.argv[1], 'train');"
             "sys.exit('tensorflow' in sys.modules)")
     subprocess.run([sys.executable, "-c", code, str(folder)], check=True)
 

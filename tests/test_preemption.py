@@ -132,7 +132,7 @@ def test_a_signal_to_one_of_two_processes_stops_both_at_one_step(folder, tmp_pat
 
 def test_a_signal_before_training_begins_ends_one_of_several_processes(tmp_path):
     """Nothing is to be saved yet; a process that only noted the signal would be killed later, unsaved."""
-    code = (f"from cellcycle_jax import mesh; import time; mesh.start('', 'localhost:{free_port()}', 1, 0); "
+    code = (f"from cellcycle_jax.devices import mesh; import time; mesh.start('', 'localhost:{free_port()}', 1, 0); "
             "print('ready', flush=True); time.sleep(60)")
     process = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True)
     try:

@@ -97,9 +97,9 @@ def _runs(pid):
 
 def start(folder):
     """A command whose two workers wait; its process, and theirs."""
-    code = ("import signal; from tests import test_processes as t; from data_prep import processes\n"
+    code = ("import signal; from tests import test_processes as t; from data_prep.workers import parallel\n"
             "signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell in the background lets it be ignored\n"
-            f"if __name__ == '__main__': list(processes.each(t.waits, range(2), {str(folder)!r}, 2))")  # fmt: skip
+            f"if __name__ == '__main__': list(parallel.each(t.waits, range(2), {str(folder)!r}, 2))")  # fmt: skip
     path = folder / "command.py"
     path.write_text(code)
     environment = os.environ | {"PYTHONPATH": str(ROOT)}

@@ -62,7 +62,7 @@ def test_a_folder_that_cannot_be_written_is_told_once_and_no_cache_is_kept(below
 def devices_of(code, **variables):
     """What a new process prints that runs `code`, without a word about devices in its environment but `variables`."""
     environment = {name: value for name, value in os.environ.items() if name not in (*SAID, "JAX_PLATFORMS")}
-    code = f"import jax; from cellcycle_jax import machine, runtime; {code}"
+    code = f"import jax; from cellcycle_jax import machine; from cellcycle_jax.devices import runtime; {code}"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True,
                            env=environment | variables)
     return found.stdout.split(), found.stderr
