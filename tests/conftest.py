@@ -76,7 +76,7 @@ def shared_data():
 @pytest.fixture(scope="module")
 def study_data(tmp_path_factory):
     """Folder of the tiny data set that studies are tried on."""
-    from tests.studies import write_data  # imports JAX
+    from tests.study_runs import write_data  # imports JAX
 
     return write_data(tmp_path_factory.mktemp("data"))
 
@@ -84,6 +84,6 @@ def study_data(tmp_path_factory):
 @pytest.fixture(scope="module")
 def study_path(tmp_path_factory):
     """A study of three choices of channels with two seeds each."""
-    from tests.studies import write_study
+    from tests.study_runs import write_study
 
     return write_study(tmp_path_factory.mktemp("study"))

@@ -12,8 +12,8 @@ from PIL import Image
 
 from tests import foreign_writers as programs
 from tests import raw_tiff
+from tests.data_prep.reading.test_lengths import SCHEMA
 from tests.raw_tiff import ASCII, SHORT
-from tests.test_lengths import SCHEMA
 
 RNG = np.random.default_rng(0)
 PLANE = (RNG.integers(0, 40, (12, 20)) + 100 * np.arange(20)).astype(np.uint16)

@@ -31,13 +31,13 @@ LEFT_OUT = {
     "DATA=/shared/mine RUN=": "needs a cluster",
     "export DATA=/shared/mine": "needs a cluster",
     "python launch.py train --config=configs/default.py --data=DATA --workdir=RUN --coordinator": "needs two hosts; "
-    "tests/test_preemption.py runs it on one",
+    "tests/training/test_preemption.py runs it on one",
     "sky jobs launch": "needs a cloud",
     "docker build": "needs Docker",
-    "pip install -e '.[dask]'": "needs several machines; tests/test_gather.py runs a scheduler and workers",
+    "pip install -e '.[dask]'": "needs several machines; test_all_fields.py runs a scheduler and workers",
     "mkdir bbbc039_u2os_hoechst": "a download",
     "git clone": "a download",
-    "pip download fucciphase": "a download; tests/test_published.py repacks one",
+    "pip download fucciphase": "a download; tests/data_prep/sources/test_published.py repacks one",
     "pip install zenodo_get": "a download",
     "aws s3 ls": "a download",
 }
@@ -197,7 +197,7 @@ def set_up_run(place, fields):
 
 def set_up_cloud(place, fields):
     """data/mine, tiny."""
-    from tests.studies import write_data
+    from tests.study_runs import write_data
 
     write_data(place.folder / "data" / "mine")
 
