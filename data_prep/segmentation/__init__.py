@@ -1,0 +1,1 @@
+"""Images to label images; segment.py is the way in."""

@@ -1,0 +1,1 @@
+"""Fields with a known answer: a population of cells, their stains, and the camera that looks at them."""
