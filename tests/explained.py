@@ -52,5 +52,6 @@ def make_run(folder, seen=("DNA", "Golgi")):
     config = training()
     config.data.mask = "none"  # the crops above know no cell body
     config.explain.cells, config.evaluate.bootstraps = 10, 200
-    return trained_run.Run(folder, config, model, variables, 30, "a1b2c3", folder, seen, ("G1/S", "G2"), ("CENPF",),
-                   SIDE)
+    return trained_run.Run(
+        folder, config, model, variables, 30, "a1b2c3", folder, seen, ("G1/S", "G2"), ("CENPF",), SIDE
+    )

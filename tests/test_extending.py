@@ -159,8 +159,10 @@ def test_a_source_knows_labels_and_tracks(tmp_path, monkeypatch):
         np.savez(tmp_path / f"P7_B03_s{site}.npz", image=image + site, labels=labels, tracks=["", "a", "", "b"])
     (tmp_path / "P7_B03_s3.npz").write_bytes(b"cut short")
     found = all_fields.gather(config, tmp_path, tmp_path / "out")
-    assert [(f.field_id, f.plate, f.well, f.site) for f in found.found[:2]] == [("P7_B03_s1", "P7", "B03", "1"),
-                                                                             ("P7_B03_s2", "P7", "B03", "2")]
+    assert [(f.field_id, f.plate, f.well, f.site) for f in found.found[:2]] == [
+        ("P7_B03_s1", "P7", "B03", "1"),
+        ("P7_B03_s2", "P7", "B03", "2"),
+    ]
     assert "no readable 'image'" in found.quarantined["P7_B03_s3"] and found.recipe.channels == ("DNA", "Golgi")
     assert found.table[schema.REJECT].tolist() == ["", "unlisted", ""] * 2
     assert found.table[schema.TRACK].fillna("").tolist() == ["a", "", "b"] * 2

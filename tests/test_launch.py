@@ -261,8 +261,9 @@ def test_run_does_again_what_is_gone_and_all_that_follows(capsys, monkeypatch, t
     assert whole_way(capsys, tmp_path)[0] == 0 and done == WHOLE[WHOLE.index(command):]
 
 
-def test_run_goes_on_with_more_workers_another_spelling_and_a_record_of_an_earlier_version(capsys, monkeypatch,
-                                                                                            tmp_path):
+def test_run_goes_on_with_more_workers_another_spelling_and_a_record_of_an_earlier_version(
+    capsys, monkeypatch, tmp_path
+):
     steps_that_do_nothing(monkeypatch)
     whole_way(capsys, tmp_path)
     state = tmp_path / "out" / "run.json"

@@ -58,8 +58,9 @@ class Training:
     def run(self, number: int) -> np.ndarray:
         """Do so many steps and wait for the devices; the mean loss of each step, f32 [setup.members, number]."""
         models, found, end = self._layout.models, [], self._done + number
-        cells = self._resident or batches.Streamed(self._crops, self._orders[0], self._setup.batch, self._layout,
-                                                self._done, end)
+        cells = self._resident or batches.Streamed(
+            self._crops, self._orders[0], self._setup.batch, self._layout, self._done, end
+        )
         while self._done < end:
             count = min(end - self._done, cells.most)
             index, arrays = cells.take(self._done, count)

@@ -154,8 +154,9 @@ def compare(rows, known, label, prob, rivals, resampling) -> dict:
 
 def _scores(label, prob, rows, known, resampling, names=tuple(metrics.METRICS)):
     groups = rows[schema.GROUP].to_numpy()[known]
-    return intervals.scores_with_intervals(label[known], prob[known], groups, resampling.bootstraps,
-                                            resampling.confidence, RESAMPLING_SEED, names)
+    return intervals.scores_with_intervals(
+        label[known], prob[known], groups, resampling.bootstraps, resampling.confidence, RESAMPLING_SEED, names
+    )
 
 
 def _curve(label, prob):

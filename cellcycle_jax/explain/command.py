@@ -158,8 +158,10 @@ def _write(folder, cells, found, left, about) -> None:
     if len(found["where"]):
         style.save(explain_figures.where(found["where"].to_dict("records"), about, head), drawn / "where.png")
     if found["edited"]["rows"]:
-        style.save(explain_figures.dose_response(found["edited"]["rows"], found["edited"]["class"], few,
-                                                   about["confidence"]), drawn / "edits.png")
+        style.save(
+            explain_figures.dose_response(found["edited"]["rows"], found["edited"]["class"], few, about["confidence"]),
+            drawn / "edits.png",
+        )
     style.save(explain_figures.curves(found["faithful"], few), drawn / "faithfulness.png")
 
 

@@ -301,8 +301,10 @@ def _write_runs(parts, records, now, best, reached, workdir, folders):
         record = run_record.continued(folder, record)
         run_record.write(folder, record)
         files.write_json(folder / "env.json", environment)
-        metric_log.rewrite(folder, [{k: v for k, v in line.items() if k != "member"} for line in lines
-                             if line.get("member") == member.name])
+        metric_log.rewrite(
+            folder,
+            [{k: v for k, v in line.items() if k != "member"} for line in lines if line.get("member") == member.name],
+        )
         checkpoint.save(folder / "checkpoints", step, alone(now, parts.shapes[r]),
                         alone(best, parts.shapes[r].variables), {"step": step, "members": [reached["members"][r]]},
                         run_record.facts(record))

@@ -135,8 +135,12 @@ def drawn():
 
 
 def test_each_fill_and_measure_has_a_panel_with_a_line_for_each_method_and_order(drawn):
-    assert [ax.get_title(loc="left") for ax in drawn.axes] == ["Deletion, fill: zero", "Deletion, fill: road",
-                                                     "Insertion, fill: zero", "Insertion, fill: road"]
+    assert [ax.get_title(loc="left") for ax in drawn.axes] == [
+        "Deletion, fill: zero",
+        "Deletion, fill: road",
+        "Insertion, fill: zero",
+        "Insertion, fill: road",
+    ]
     starts = [[round(float(line.get_ydata()[0]), 1) for line in ax.lines] for ax in drawn.axes]
     # Heights were given out by method, fill, measure and order, 0.1 apart.
     assert starts == [[0.0, 0.1, 0.8, 0.9], [0.4, 0.5, 1.2, 1.3], [0.2, 0.3, 1.0, 1.1], [0.6, 0.7, 1.4, 1.5]]

@@ -274,6 +274,11 @@ def test_crops_of_another_size_or_without_a_channel_are_refused(run):
 
 def test_the_marker_need_not_be_there_and_channels_may_be_in_any_order(run):
     found, crops = predictor.load_predictor(run), tiny.crops(8, "test")
-    turned = dataclasses.replace(crops, image=crops.image[..., 1::-1], norm=crops.norm[:, 1::-1],
-                                      image_scale=crops.image_scale[:, 1::-1], channels=("Golgi", "DNA"))
+    turned = dataclasses.replace(
+        crops,
+        image=crops.image[..., 1::-1],
+        norm=crops.norm[:, 1::-1],
+        image_scale=crops.image_scale[:, 1::-1],
+        channels=("Golgi", "DNA"),
+    )
     np.testing.assert_allclose(found.predict(turned)[0], found.predict(crops)[0], atol=1e-6)

@@ -243,8 +243,9 @@ def _weights(cells) -> dict:
     """(channel, place) -> share, 0 or more, of what sets cells of the higher margin apart from those of the lower."""
     sums, areas, _ = cells.sums[len(cells.crops.classes) - 1]
     margin = methods.margins(cells.logits)[:, -1]
-    told = class_difference.difference(sums, areas, margin > np.median(margin), cells.groups,
-                               cells.resampling | {"bootstraps": 0})
+    told = class_difference.difference(
+        sums, areas, margin > np.median(margin), cells.groups, cells.resampling | {"bootstraps": 0}
+    )
     return {(cells.run.channels[row["channel"]], row["compartment"]): max(row["share"], 0.0)
             for row in told.to_dict("records")}  # fmt: skip
 

@@ -41,8 +41,11 @@ def find(place, config, text, encoding="utf-8"):
 
 
 def test_file_rows_fill_what_names_do_not_say(plain, config):
-    a, b = find(plain, config, "file,line,plate,well,site,label,pixel_um,Metadata_drug\n"
-                               "a.tif,HeLa,P1,B02,3,G1,0.25,DMSO\nb,RPE1,,,,,,\n")
+    a, b = find(
+        plain,
+        config,
+        "file,line,plate,well,site,label,pixel_um,Metadata_drug\na.tif,HeLa,P1,B02,3,G1,0.25,DMSO\nb,RPE1,,,,,,\n",
+    )
     assert (a.cell_line, a.plate, a.well, a.site, a.label) == ("HeLa", "P1", "B02", "3", "G1")
     assert a.pixel_um == 0.25 and a.extra == (("drug", "DMSO"),)
     assert (b.cell_line, b.plate, b.well, b.pixel_um, b.extra) == ("RPE1", "RPE1", "b", None, (("drug", ""),))

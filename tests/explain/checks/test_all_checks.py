@@ -46,8 +46,19 @@ def make_run(where, channel=1, channels=2, classes=2, folder="", **of_data):
     config.data.mask, config.evaluate.bootstraps = "none", 100
     config.data.update(of_data)
     names = CHANNELS[:channels] if channels < 4 else tuple(f"C{k}" for k in range(channels))
-    return trained_run.Run(folder, config, Weighed(classes), variables, 30, "a1b2c3", folder, names,
-                   tuple(f"class{p}" for p in range(classes)), (), SIDE)  # fmt: skip
+    return trained_run.Run(
+        folder,
+        config,
+        Weighed(classes),
+        variables,
+        30,
+        "a1b2c3",
+        folder,
+        names,
+        tuple(f"class{p}" for p in range(classes)),
+        (),
+        SIDE,
+    )
 
 
 def make_crops(label, image, present=int(Compartment.NUCLEUS | Compartment.BODY), fields=8, classes=2):
@@ -441,8 +452,9 @@ def test_the_weights_of_the_hint_hold_no_label(classes):
     label = np.arange(48) % classes
     cells = make_cells(make_run(NUCLEUS, channel=0, classes=classes), label, NUCLEUS, channel=0)
     weights = all_checks._weights(cells)
-    assert set(weights) == {(c, q) for c in ("DNA", "Golgi") for q in ("nucleus", "nuclear rim", "cell body",
-                                                                      "background")}  # fmt: skip
+    assert set(weights) == {
+        (c, q) for c in ("DNA", "Golgi") for q in ("nucleus", "nuclear rim", "cell body", "background")
+    }
     read = {("DNA", "nucleus"), ("DNA", "nuclear rim")}
     assert sum(weights[at] for at in read) == pytest.approx(1) and min(weights[at] for at in read) > 0.1
     assert max(weights[at] for at in set(weights) - read) < 1e-6

@@ -200,8 +200,9 @@ def test_other_lines_are_scored_with_the_same_lines():
 
 def test_missing_measurements_are_scored_as_the_training_median():
     train, validation, known = place(noisy_cells(), [DNA, GOLGI])
-    blind = feature_axes.Cells(validation.rows, validation.shown, validation.linear.assign(**{GOLGI: np.nan}),
-                             validation.positive)  # fmt: skip
+    blind = feature_axes.Cells(
+        validation.rows, validation.shown, validation.linear.assign(**{GOLGI: np.nan}), validation.positive
+    )
     found = compare([DNA, GOLGI], known, train, blind)
     line = feature_axes.Line.fit(train.linear[[DNA, GOLGI]].to_numpy(), train.positive)
     middle = np.full(len(blind.rows), train.linear[GOLGI].median())
