@@ -49,3 +49,11 @@ class ResourceMissing(UserError):
 EXIT_QUARANTINED = 4
 # Training was told to stop, saved its state, and continues when the same command is run again.
 EXIT_PREEMPTED = 75
+
+
+def result_or_reason(function, *arguments):
+    """What a function returns, and ""; where it refuses its input None, and the reason, so that others can go on."""
+    try:
+        return function(*arguments), ""
+    except (InputRefused, StoredStateRefused, UsageError) as reason:
+        return None, str(reason)

@@ -23,8 +23,11 @@ from cellcycle_jax.dataset import cell_table as tables
 from cellcycle_jax.dataset import crop_arrays
 from cellcycle_jax.devices import runtime
 from cellcycle_jax.explain.attribution import methods
-from cellcycle_jax.explain.checks import all_checks, shortcut_check, shortcuts
+from cellcycle_jax.explain.checks import channel_importance, shortcut_check, shortcuts
+from cellcycle_jax.explain.checks.check import Evidence
+from cellcycle_jax.explain.measurements import map_shortlist
 from cellcycle_jax.explain.regions import class_difference, localisation
+from cellcycle_jax.explain.regions.explained_cells import DEFAULT_METHOD, ExplainedCells, sample_per_class
 from cellcycle_jax.features import families, feature_axes, ranking
 from cellcycle_jax.runs import trained_run
 from cellcycle_jax.scoring import metrics
@@ -36,7 +39,7 @@ STEPS, BATCH = 250, 64
 SETS, SEEDS, SINGLE = 8, 5, 4  # data sets of each cue, networks of each, data sets of the first command
 RANKED = 4  # data sets of each cue in which all methods explain the first network
 EXPLAINED, ASKED = 100, 200  # cells of each class that are explained, and that are asked for shortcuts
-DEFAULT = all_checks.DEFAULT
+DEFAULT = DEFAULT_METHOD
 RESAMPLING = {"bootstraps": 1, "confidence": 0.95, "seed": 0}  # discover is asked for its order only
 FIRST_SEED = 100  # data sets 0 to 99 are for trying things out
 WHERE = ("channel", "place", "place over its area")
@@ -61,14 +64,14 @@ def trained(data_dir, out, configs: dict) -> dict[str, trained_run.Run]:
     return {name: trained_run.load_run(folder) for name, folder in folders.items()}
 
 
-def explained_cells(network: trained_run.Run) -> all_checks.Explained:
+def explained_cells(network: trained_run.Run) -> ExplainedCells:
     """Up to EXPLAINED labelled validation cells of each class, as `launch.py explain` takes them."""
     crops = crop_arrays.in_memory(crop_arrays.load_crops(network.data_dir, "validation"))
     crops = crop_arrays.take(
-        crops, all_checks.pick(crops.label, len(crops.classes), EXPLAINED, np.random.default_rng(0))
+        crops, sample_per_class(crops.label, len(crops.classes), EXPLAINED, np.random.default_rng(0))
     )
     images = network.images(crops)
-    return all_checks.Explained(network, crops, images, methods.logits_of(network.model, network.variables, images))
+    return ExplainedCells(network, crops, images, methods.logits_of(network.model, network.variables, images))
 
 
 def auroc(network: trained_run.Run) -> float:
@@ -86,11 +89,11 @@ def single_channels(out, cue: str, number: int) -> dict:
     return {name: auroc(network) for name, network in runs.items()}
 
 
-def explained(cells: all_checks.Explained, every_method: bool) -> dict:
+def explained(cells: ExplainedCells, every_method: bool) -> dict:
     """For each method which channel and place come first."""
-    told = all_checks.of_channels(cells)["shapley"]  # None of a network that channels of other cells suffice
+    told = channel_importance.ask(Evidence(cells))["shapley"]  # None of a network that channels of other cells suffice
     first = cells.run.channels[int(np.argmax(told["auroc"]["value"]))] if told else ""
-    found = {DEFAULT: _firsts(all_checks.where(cells), True), "shapley": {"channel": first}}
+    found = {DEFAULT: _firsts(cells.class_differences, True), "shapley": {"channel": first}}
     if not every_method:
         return found
     size = cells.images.shape[1]
@@ -107,7 +110,7 @@ def explained(cells: all_checks.Explained, every_method: bool) -> dict:
 
 
 def _difference(cells, maps) -> pd.DataFrame:
-    """As `all_checks.where`, of any maps; without intervals."""
+    """As `ExplainedCells.class_differences`, of any maps; without intervals."""
     crops = cells.crops
     sums = class_difference.contributions(np.asarray(maps), crops.compartments, crops.compartments_present)
     told = class_difference.difference(*sums, crops.label == 1, cells.groups, cells.resampling | {"bootstraps": 0})
@@ -148,7 +151,7 @@ def _by_relevance(name, cells, maps) -> dict:
 
 def alarms(network: trained_run.Run) -> dict:
     """Shares of the difference between classes that go with surroundings and with the field's brightness."""
-    asked = shortcut_check.asked_for_shortcuts(network, ASKED)
+    asked = shortcut_check.ask_for_shortcuts(network, ASKED)
     return files.plain({"surroundings": asked["surroundings"]["carried"], "brightness": asked["brightness"]})
 
 
@@ -176,10 +179,10 @@ def discovered(data_dir) -> str:
     return of[found["feature"].iloc[0]].name
 
 
-def hinted(cells: all_checks.Explained) -> str:
+def hinted(cells: ExplainedCells) -> str:
     """The family that the map's shortlist names first."""
-    listed, of, *_ = all_checks.shortlisted(cells)
-    return of[listed[0]].name if listed else ""
+    chosen = map_shortlist.map_shortlist(cells)
+    return chosen.families[chosen.measurements[0]].name if chosen.measurements else ""
 
 
 def one_set(out, cue: str, number: int) -> list[dict]:

@@ -10,18 +10,26 @@ from tqdm import tqdm
 
 from cellcycle_jax import files, schema
 from cellcycle_jax.dataset import crop_arrays
-from cellcycle_jax.errors import InputRefused, UsageError
+from cellcycle_jax.errors import InputRefused, UsageError, result_or_reason
 from cellcycle_jax.explain import galleries, passport
 from cellcycle_jax.explain.attribution import methods
 from cellcycle_jax.explain.attribution.activations import resolve_tap, tap_names
-from cellcycle_jax.explain.checks import all_checks, shortcut_check, shortcuts
-from cellcycle_jax.explain.regions import class_difference, localisation
+from cellcycle_jax.explain.checks.all_checks import QUESTIONS
+from cellcycle_jax.explain.checks.check import Evidence
+from cellcycle_jax.explain.measurements import map_shortlist, surrogate
+from cellcycle_jax.explain.regions import localisation
+from cellcycle_jax.explain.regions.explained_cells import (
+    COARSE_METHOD,
+    DEFAULT_METHOD,
+    ExplainedCells,
+    sample_per_class,
+)
 from cellcycle_jax.figures import explain_figures, style
 from cellcycle_jax.prediction import predictor
 from cellcycle_jax.runs import passport_file
 from cellcycle_jax.runs.trained_run import load_run
 
-STAGES = ("maps", "channels", "faithfulness", "sanity", "edits", "shortcuts", "measurements")
+STAGES = ("maps", *(question.key for question in QUESTIONS), "measurements")
 DRAWN = ("where", "edits", "faithfulness", "residuals")  # pictures beside those of pictures.draw_galleries
 
 
@@ -55,22 +63,15 @@ def run_explain(workdir, tap: str = "", others=()) -> pathlib.Path:
     _write_maps(folder / "explain", cells, maps, prob, table, summary | {"step": cells.run.step,
                                                                          "run_id": cells.run.run_id})
     galleries.draw_galleries(folder / "figures", crops, cells.images, maps, prob, list(cells.run.channels))
-    found = {"where": all_checks.where(cells),
-             "score": shortcuts.told(cells.logits, crops.label, cells.groups, cells.resampling)}
+    evidence = Evidence(cells, others)
+    found = {"where": cells.class_differences}
+    for question in QUESTIONS:
+        _next(bar, parts)
+        found[question.key] = evidence.answer(question)
     _next(bar, parts)
-    found["channels"] = all_checks.of_channels(cells)
-    _next(bar, parts)
-    found["faithful"] = all_checks.faithful(cells)
-    _next(bar, parts)
-    found["sane"] = all_checks.sane(cells, others)
-    _next(bar, parts)
-    found["edited"] = all_checks.edited(cells, _shares(found["where"], found["channels"], crops.classes[-1]))
-    _next(bar, parts)
-    found["shortcuts"] = shortcut_check.asked_for_shortcuts(cells.run)
-    _next(bar, parts)
-    words, found["words_why"] = all_checks.or_why(all_checks.in_words, cells.run)
+    words, found["words_why"] = result_or_reason(surrogate.explain_run, cells.run)
     found["words"], left = words or (None, None)
-    found["hint"], found["hint_why"] = all_checks.or_why(all_checks.hinted, cells)
+    found["hint"], found["hint_why"] = result_or_reason(map_shortlist.compare_with_others, cells)
     next(parts, None)
     _write(folder, cells, found, left, _about(cells, summary))
     return folder / "explain"
@@ -87,13 +88,13 @@ def _next(bar, parts):
     bar.set_postfix_str(next(parts))
 
 
-def _cells(run, tap) -> all_checks.Explained:
+def _cells(run, tap) -> ExplainedCells:
     """The cells to explain, and the run with its tap resolved."""
     config = run.config
     crops = crop_arrays.take_lines(
         crop_arrays.load_crops(run.data_dir, "validation", pixels=False), config.data.cell_lines
     )
-    rows = all_checks.pick(crops.label, len(crops.classes), config.explain.cells, np.random.default_rng(config.seed))
+    rows = sample_per_class(crops.label, len(crops.classes), config.explain.cells, np.random.default_rng(config.seed))
     if not len(rows):
         raise InputRefused(f"{run.data_dir}: the validation split has no labelled cell to explain; label more cells")
     crops = crop_arrays.in_memory(crop_arrays.take(crops, rows))
@@ -101,7 +102,7 @@ def _cells(run, tap) -> all_checks.Explained:
     with config.unlocked():
         config.explain.tap = resolve_tap(tap_names(run.model, run.variables, images.shape[1:]),
                                          tap or config.explain.tap)
-    return all_checks.Explained(run, crops, images, methods.logits_of(run.model, run.variables, images))
+    return ExplainedCells(run, crops, images, methods.logits_of(run.model, run.variables, images))
 
 
 def _comparable(other, run, name):
@@ -120,24 +121,11 @@ def _comparable(other, run, name):
     raise UsageError(f"--others={name}: {found}; give a run that differs in its seed or labels only")
 
 
-def _shares(where: pd.DataFrame, found: dict, name: str) -> dict[str, float]:
-    """Share of each channel: of what tells class `name` from the rest, or where places are not known of the score.
-
-    A share that is not known, such as that of a score of one class alone, is left out.
-    """
-    if len(where):
-        shares = class_difference.by_channel(where[where["class"] == name]).to_dict()
-    else:
-        shapley = found["shapley"]
-        shares = dict(zip(found["channels"], shapley["auroc"]["value"], strict=True)) if shapley else {}
-    return {channel: share for channel, share in shares.items() if math.isfinite(share)}
-
-
 def _about(cells, summary) -> dict:
     """What every part of the passport stands on."""
     shared = ("classes", "confidence", "stain", "n_cells", "n_groups", "group_by")
     return {**{name: summary[name] for name in shared}, "channels": list(cells.run.channels),
-            "mask": cells.run.config.data.mask, "method": all_checks.DEFAULT, "step": cells.run.step,
+            "mask": cells.run.config.data.mask, "method": DEFAULT_METHOD, "step": cells.run.step,
             "run_id": cells.run.run_id}  # fmt: skip
 
 
@@ -148,8 +136,8 @@ def _write(folder, cells, found, left, about) -> None:
     if left is not None:
         files.write_csv(left, out / "residuals.csv")
         galleries.draw_residuals(cells.run, left, drawn / "residuals.png")
-    parts = ("score", "channels", "faithful", "sane", "edited", "shortcuts", "words", "hint")
-    files.write_sealed_json(out / "checks.json", {name: found[name] for name in parts})
+    answers = [*(question.key for question in QUESTIONS), "words", "hint"]
+    files.write_sealed_json(out / "checks.json", {key: found[key] for key in answers})
     made = files.plain(passport.make_passport(found, about))
     passport_file.write_passport(folder, made)
     predictor.add_verdict(folder, made)
@@ -195,7 +183,7 @@ def attribution(crops, maps: np.ndarray, prob: np.ndarray) -> pd.DataFrame:
     each = [localisation.localise_all(sized[:, p, ..., None], crops.compartments, crops.compartments_present)
             for p in range(len(names))]  # fmt: skip
     tables = [
-        localisation.tabulate(found, cells, name, all_checks.COARSE) for found, name in zip(each, names, strict=True)
+        localisation.tabulate(found, cells, name, COARSE_METHOD) for found, name in zip(each, names, strict=True)
     ]
     return pd.concat(tables, ignore_index=True)
 
@@ -221,7 +209,7 @@ def summarise(table: pd.DataFrame, crops, maps: np.ndarray, mask: str, resamplin
         "classes": list(crops.classes), "confidence": confidence, "stain": stain, "n_cells": len(crops),
         "n_groups": len(set(crops.group_id.tolist())), "group_by": crops.group_by, "rows": found.to_dict("records"),
         "sentences": {
-            c: localisation.sentence(c, found, confidence, all_checks.COARSE, stain, mask) for c in crops.classes
+            c: localisation.sentence(c, found, confidence, COARSE_METHOD, stain, mask) for c in crops.classes
         },
         "notes": notes,
     }  # fmt: skip

@@ -8,6 +8,8 @@ Such intervals are too narrow where groups are few: `experiments/coverage.py` me
 Below `LEAST_GROUPS` there is none.
 """
 
+import math
+
 import numpy as np
 
 from cellcycle_jax.scoring import metrics
@@ -226,3 +228,29 @@ def spearman_with_interval(x, y, groups, bootstraps: int, confidence: float, see
         return {"value": float("nan"), "low": float("nan"), "high": float("nan"), "dropped": bootstraps}
     x, y, groups = x[both], y[both], groups[both]
     return bootstrap_intervals(lambda w: {"rho": spearman(x, y, w)}, groups, bootstraps, confidence, seed)["rho"]
+
+
+def is_known(score: dict) -> bool:
+    """Whether there is a value and an interval; cells of one group, or of one class, have none."""
+    return math.isfinite(score["value"]) and math.isfinite(score["low"])
+
+
+def upper_end(score: dict) -> float:
+    """The upper end of the interval, the value where there is none."""
+    return score["high"] if is_known(score) else score["value"]
+
+
+def number(score: dict) -> str:
+    """A number with its interval, in words: 0.93 (0.90 to 0.95)."""
+    if not math.isfinite(score["value"]):
+        return "not known"
+    bounds = f"{score['low']:z.2f} to {score['high']:z.2f}" if is_known(score) else "no interval"
+    return f"{score['value']:z.2f} ({bounds})"
+
+
+def percent(score: dict) -> str:
+    """A share with its interval, in words: 72 % (64 to 81)."""
+    if not math.isfinite(score["value"]):
+        return "an unknown share"
+    bounds = f"{100 * score['low']:z.0f} to {100 * score['high']:z.0f}" if is_known(score) else "no interval"
+    return f"{100 * score['value']:z.0f} % ({bounds})"

@@ -233,7 +233,7 @@ def test_a_planted_copy_is_made_once(tmp_path, monkeypatch):
         np.testing.assert_array_equal(getattr(train, name), getattr(expected, name)[rows], err_msg=name)
     assert all(getattr(train, name) == getattr(expected, name) for name in crop_arrays.METADATA)
     assert crop_arrays.identity(made) != crop_arrays.identity(source)
-    monkeypatch.setattr(planted.builder, "write", _fail)
+    monkeypatch.setattr(planted.tfds_builder, "write", _fail)
     assert planted.plant(source, tmp_path / "copy", "corner stamp", 3) == made
 
 
@@ -263,7 +263,7 @@ def test_a_set_is_made_trained_and_explained_once(tmp_path, monkeypatch):
     study.files.write_json(tmp_path / "rows.json", {"found": rows})
     monkeypatch.setattr(loop, "train_cohort", _fail)
     monkeypatch.setattr(planted.simulate, "simulate", _fail)
-    monkeypatch.setattr(planted.builder, "write", _fail)
+    monkeypatch.setattr(planted.tfds_builder, "write", _fail)
     monkeypatch.setattr(methods, "METHODS", {study.DEFAULT: methods.METHODS[study.DEFAULT]})
     again = study.one_set(tmp_path, "DNA brightness", 0)
     assert again[1] == short and again[0]["explained"][study.DEFAULT] == told[study.DEFAULT]

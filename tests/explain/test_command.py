@@ -127,8 +127,8 @@ def test_another_seed_and_permuted_labels_are_compared(changed):
 def test_only_the_cells_that_are_explained_are_held_in_memory(tmp_path, monkeypatch):
     tiny.write_data(tmp_path, train=8, validation=40)
     monkeypatch.setattr(command, "load_run", make_run)
-    few = functools.partial(shortcut_check.asked_for_shortcuts, per_class=6)
-    monkeypatch.setattr(shortcut_check, "asked_for_shortcuts", few)
+    few = functools.partial(shortcut_check.ask_for_shortcuts, per_class=6)
+    monkeypatch.setattr(shortcut_check, "ask_for_shortcuts", few)
     load, read, counted, made = crop_arrays.load_crops, tfds_reader.read_pixels, [], []
     monkeypatch.setattr(tfds_reader, "read_pixels", lambda pixels: counted.append(len(pixels)) or read(pixels))
     for whole in (False, True):

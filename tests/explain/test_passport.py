@@ -7,7 +7,7 @@ import pytest
 
 from cellcycle_jax import files
 from cellcycle_jax.explain.checks import shortcuts
-from cellcycle_jax.explain.passport import make_passport, percent
+from cellcycle_jax.explain.passport import make_passport
 from cellcycle_jax.explain.regions import class_difference
 from cellcycle_jax.runs.passport_file import read_passport
 
@@ -455,12 +455,6 @@ def test_a_sentence_holds_its_numbers(name):
     sentence = check(make_passport(*passing()), name)["sentence"]
     for words in NUMBERS[name]:
         assert words in sentence
-
-
-def test_an_interval_stands_in_percent():
-    assert percent(score(0.123, -0.04, 0.25)) == "12 % (-4 to 25)"
-    assert percent(score(0.123, NAN, NAN)) == "12 % (no interval)"
-    assert percent(score(NAN, NAN, NAN)) == "an unknown share"
 
 
 def test_a_map_that_is_moved_where_the_mask_is_blank_is_said_to_test_less():

@@ -122,3 +122,15 @@ def test_what_is_said_of_intervals_depends_on_how_many_groups_there_are():
     assert "no interval" in none and "nothing can be said" in none
     assert narrow == "With 6 groups in a column the intervals are narrower than they should be."
     assert intervals.caveat(intervals.MANY_GROUPS - 1) and not intervals.caveat(intervals.MANY_GROUPS)
+
+
+def test_an_interval_stands_in_percent():
+    def score(value, low, high):
+        return {"value": value, "low": low, "high": high}
+
+    nan = float("nan")
+    assert intervals.percent(score(0.123, -0.04, 0.25)) == "12 % (-4 to 25)"
+    assert intervals.percent(score(0.123, nan, nan)) == "12 % (no interval)"
+    assert intervals.percent(score(nan, nan, nan)) == "an unknown share"
+    assert intervals.number(score(0.123, -0.04, 0.25)) == "0.12 (-0.04 to 0.25)"
+    assert intervals.number(score(nan, nan, nan)) == "not known"

@@ -16,13 +16,17 @@ import numpy as np
 from scipy.special import softmax
 
 from cellcycle_jax.devices import mesh
-from cellcycle_jax.errors import InputRefused, UsageError
+from cellcycle_jax.errors import InputRefused, UsageError, result_or_reason
 from cellcycle_jax.explain.attribution.methods import logits_of, margins
+from cellcycle_jax.explain.checks.check import Evidence, Question
+from cellcycle_jax.explain.checks.score import CHANCE
 from cellcycle_jax.scoring import intervals, metrics
 
 MOST = 8  # channels: 256 subsets
 SCORES = ("balanced_accuracy", "auroc")
 BATCH = 64
+REPEATS = 4  # shuffles of the channels
+MOST_LEFT = 0.5  # share of the score above chance that may be left without any channel of the cell's own
 
 
 def shapley(value: np.ndarray) -> np.ndarray:
@@ -180,9 +184,65 @@ def occlusion_by_shuffle(
     return _fall(logits_of(model, variables, images, batch), found, label)
 
 
-def integrated_gradients_by_channel(maps) -> np.ndarray:
-    """Sum over the pixels of maps f [N, S, S, K] of a method that tells channels apart, f32 [N, K]."""
-    return np.asarray(maps).sum((1, 2), dtype=np.float64).astype(np.float32)
+def ask(evidence: Evidence) -> dict:
+    """What each channel gives to the score and to the margin. Channels are shuffled within fields.
+
+    Returns:
+        channels; alone, how many cells are the only one of their field and get a channel of another field; shapley,
+        exact values, None of too many channels and where fields hold one class each; occlusion, what is lost without a
+        channel: by its mean, and by shuffle, None of one cell; why there is a None; integrated_gradients, for each
+        class the mean over its cells of what each channel adds to the margin of the last class, NaN of a class without
+        cells.
+    """
+    cells = evidence.cells
+    crops, run = cells.crops, cells.run
+    shapley_values, why_no_shapley = result_or_reason(_shapley_of, cells)
+    by_shuffle, why_no_shuffle = result_or_reason(
+        occlusion_by_shuffle, run.model, run.variables, cells.images, crops.field_id, crops.label, REPEATS,
+        run.config.seed)  # fmt: skip
+    by_mean = occlusion_by_mean(run.model, run.variables, cells.images, crops.label)
+    reasons = [reason for reason in (why_no_shapley, why_no_shuffle) if reason]
+    return {
+        "channels": list(run.channels),
+        "alone": alone(crops.field_id),
+        "shapley": shapley_values,
+        "why": "; ".join(dict.fromkeys(reasons)),
+        "occlusion": {"mean": _mean_loss(by_mean), "shuffle": _mean_loss(by_shuffle)},
+        "integrated_gradients": _mean_by_class(cells),
+    }
+
+
+def _shapley_of(cells) -> dict:
+    run, crops = cells.run, cells.crops
+    logits = subset_logits(run.model, run.variables, cells.images, crops.field_id, REPEATS, run.config.seed)
+    scores = channel_shapley(logits, crops.label, cells.groups, **cells.resampling)
+    without, complete = scores["auroc"]["none"], scores["auroc"]["all"]
+    if without - CHANCE > MOST_LEFT * (complete - CHANCE) > 0:
+        raise InputRefused("channels of other cells of a field tell the class too, as where fields hold one class: "
+                           f"area under the ROC curve {without:.2f} without any channel of the cell's own, "
+                           f"{complete:.2f} with all")
+    plain = {}
+    for name, values in scores.items():
+        plain[name] = {key: np.asarray(value).tolist() for key, value in values.items()}
+    return plain
+
+
+def _mean_loss(lost) -> dict | None:
+    if lost is None:
+        return None
+    return {"margin": lost["margin"].mean(0).tolist(), "auroc": lost["auroc"].tolist()}
+
+
+def _mean_by_class(cells) -> list[list[float]]:
+    """What each channel adds to the margin of the last class, on average over the cells of each class."""
+    last = len(cells.crops.classes) - 1
+    added = cells.sums[last].channels
+    means = []
+    for class_index in range(last + 1):
+        of_class = cells.crops.label == class_index
+        mean = added[of_class].mean(0).tolist() if of_class.any() else [math.nan] * added.shape[1]
+        means.append(mean)
+    return means
 
 
 def _members(players: int) -> np.ndarray:
@@ -232,3 +292,6 @@ def _fall(plain, without, label) -> dict[str, np.ndarray]:
     before, after = (_subset_scores("auroc", label, softmax(part.astype(np.float64), axis=-1), None)[:, 0]
                      for part in (plain[None, None], without))  # fmt: skip
     return {"margin": margin.T, "auroc": before - after}
+
+
+QUESTION = Question("channels", ask)

@@ -22,6 +22,8 @@ from scipy import ndimage
 
 from cellcycle_jax.devices import mesh
 from cellcycle_jax.explain.attribution import methods
+from cellcycle_jax.explain.checks.check import Check, Evidence, Judgement, Question
+from cellcycle_jax.explain.regions.explained_cells import COARSE_METHOD, DEFAULT_METHOD
 from cellcycle_jax.scoring import intervals
 
 FILLS = ("zero", "mean", "blur", "road")
@@ -213,3 +215,38 @@ def _neighbours(x):
     rows = padded[:-2] + 2 * padded[1:-1] + padded[2:]
     square = rows[:, :-2] + 2 * rows[:, 1:-1] + rows[:, 2:]  # (1, 2, 1) along both axes: 12 times the weights, and 4 x
     return (square - 4 * x) / 12
+
+
+def ask(evidence: Evidence) -> dict:
+    """Areas and curves of deletion and insertion, of the default and the coarse method, on a few cells."""
+    cells = evidence.cells.few
+    run, called = cells.run, cells.logits.argmax(1)
+    answer = {}
+    for name in (DEFAULT_METHOD, COARSE_METHOD):
+        maps = cells.maps(name, called)
+        rows, points = faithfulness(run.model, run.variables, cells.images, maps, called, cells.groups,
+                                    **cells.resampling)
+        answer[name] = {"rows": rows, "points": points}
+    return answer
+
+
+def judge(answer: dict, about: dict) -> Judgement:
+    """Passed where the map is certainly better than the same map moved elsewhere in more than half of the tests."""
+    rows = answer[about["method"]]["rows"]
+    better = [row for row in rows if row["low"] > 0]
+    passed = None
+    if any(intervals.is_known(row) for row in rows):
+        passed = len(better) > len(rows) / 2
+    areas = ", ".join(f"{row['fill']} {row['measure']} {row['value']:.3f}" for row in rows)
+    sentence = (
+        "Taking away what the map calls important moves the answer more than the same map moved elsewhere in "
+        f"{len(better)} of {len(rows)} tests ({rows[0]['n_cells']} cells; area between the curves: {areas})."
+    )
+    if about["mask"] != "none":
+        sentence += (" Moved elsewhere it lies partly where the mask shows nothing, so this says that the map is on "
+                     "what is shown, not where on it.")
+    return Judgement(passed, sentence)
+
+
+QUESTION = Question("faithful", ask)
+CHECK = Check("the answer falls where the map says", QUESTION, judge)

@@ -7,6 +7,7 @@ reported beside each verdict.
 """
 
 import itertools
+import math
 from collections.abc import Callable, Iterator, Sequence
 
 import flax.linen as nn
@@ -17,12 +18,15 @@ from scipy import ndimage, stats
 from skimage.metrics import structural_similarity
 
 from cellcycle_jax.explain.attribution import methods
+from cellcycle_jax.explain.checks.check import Check, Evidence, Judgement, Question
 from cellcycle_jax.explain.checks.faithfulness import TIE, without_rounding
+from cellcycle_jax.explain.regions.explained_cells import COARSE_METHOD, DEFAULT_METHOD
 from cellcycle_jax.runs.state import init_variables
 from cellcycle_jax.scoring import intervals
 
 _draw = jax.jit(init_variables, static_argnums=(0, 2))  # one program for all seeds
 THRESHOLD = 0.5  # maps of which the strength of the rank correlation is surely less have changed
+ALIKE = 0.5  # strength of the rank correlation from which a map counts as a trivial one
 SSIM_WINDOW = 7  # px, or the largest odd number that fits
 FLOOR = "two random networks"
 
@@ -220,3 +224,80 @@ def _verdict(found: dict, threshold: float) -> dict:
     """A comparison with NaN, of maps that are all flat, is no pass."""
     bound = found["high"] if np.isfinite(found["high"]) else found["value"]
     return {"threshold": threshold, "passes": bool(bound < threshold)}
+
+
+def ask(evidence: Evidence) -> dict:
+    """How alike maps are to those of other weights, other labels, other seeds, and to what needs no network."""
+    return {name: _ask_of_method(evidence, name) for name in (DEFAULT_METHOD, COARSE_METHOD)}
+
+
+def _ask_of_method(evidence, name) -> dict:
+    cells = evidence.cells.few
+    run, called = cells.run, cells.logits.argmax(1)
+    permuted = [other for other in evidence.others if other.config.data.labels == "permuted"]
+    other_seeds = [other for other in evidence.others if other.config.data.labels != "permuted"]
+
+    def maps_of(variables):
+        return cells.maps(name, called, variables)
+
+    maps = maps_of(None)
+    weights = weight_randomisation(maps_of, run.model, run.variables, cells.images.shape[1:], cells.groups,
+                                   **cells.resampling)
+    trivial = {}
+    for what, trivial_map in TRIVIAL.items():
+        trivial[what] = similarity(maps, trivial_map(cells.images), cells.groups, **cells.resampling)
+    labels = []
+    for other in permuted:
+        labels.append(label_randomisation(maps, maps_of(other.variables), cells.groups, **cells.resampling))
+    seeds = None
+    if other_seeds:
+        each = [maps, *(maps_of(other.variables) for other in other_seeds)]
+        seeds = repeatability(each, cells.groups, **cells.resampling)
+    return {"weights": weights, "trivial": trivial, "labels": labels or None, "seeds": seeds}
+
+
+def judge_weights(answer: dict, about: dict) -> Judgement:
+    """Passed where maps of the network with its weights drawn anew are surely less alike than allowed."""
+    weights = answer[about["method"]]["weights"]
+    passed = bool(weights["passes"]) if math.isfinite(weights["strength"]["value"]) else None
+    return Judgement(passed, "Maps of the network with its weights drawn anew have a rank correlation of "
+                     f"{intervals.number(weights['strength'])} with its own; two random networks "
+                     f"{weights['floor']['value']:.2f}. Allowed: below {weights['threshold']:g}.")
+
+
+def judge_labels(answer: dict, about: dict) -> Judgement:
+    """Passed where maps of a network trained on permuted labels are surely less alike than allowed."""
+    each = answer[about["method"]]["labels"]
+    if each is None:
+        return Judgement(None, "No run with permuted labels was given (train --config.data.labels=permuted, explain "
+                         "--others=RUN).", asked=False)
+    worst = max(each, key=lambda one: one["strength"]["value"])
+    return Judgement(bool(worst["passes"]), "Rank correlation with maps of a network that was trained on permuted "
+                     f"labels: {intervals.number(worst['strength'])}. Allowed: below {worst['threshold']:g}.")
+
+
+def judge_trivial(answer: dict, about: dict) -> Judgement:
+    """Passed where the map is surely less than ALIKE to each map that needs no network."""
+    strengths = {}
+    for name, rows in answer[about["method"]]["trivial"].items():
+        strengths[name] = next(row for row in rows if row["measure"] == "strength")
+    alike = [name for name, row in strengths.items() if not intervals.upper_end(row) < ALIKE]  # NaN of flat maps too
+    words = ", ".join(f"{name} {row['value']:.2f}" for name, row in strengths.items())
+    return Judgement(not alike, f"Rank correlation with trivial maps: {words}. Allowed: below {ALIKE:g}.")
+
+
+def judge_seeds(answer: dict, about: dict) -> Judgement:
+    """Passed where maps of networks of other seeds are certainly alike."""
+    rows = answer[about["method"]]["seeds"]
+    if rows is None:
+        return Judgement(None, "No run of another seed was given (explain --others=RUN).", asked=False)
+    row = next(row for row in rows if row["measure"] == "spearman")
+    passed = row["low"] > 0 if intervals.is_known(row) else None
+    return Judgement(passed, f"Rank correlation between networks: {intervals.number(row)}.")
+
+
+QUESTION = Question("sane", ask)
+WEIGHTS = Check("the map depends on what was learnt", QUESTION, judge_weights)
+LABELS = Check("the map depends on the labels", QUESTION, judge_labels)
+TRIVIAL_MAPS = Check("the map is not what needs no network", QUESTION, judge_trivial)
+SEEDS = Check("other seeds give the same map", QUESTION, judge_seeds)

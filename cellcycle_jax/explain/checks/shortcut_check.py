@@ -1,4 +1,8 @@
-"""What a network is asked about shortcuts: which cells, where their fields are read, and when it cannot be asked."""
+"""Three checks for shortcuts: does the network read the surroundings, the brightness of the field, or the batch?
+
+One question serves them: which cells are asked, where their fields are read, and when it cannot be asked. What is done
+to the cells stands in `shortcuts`.
+"""
 
 import numpy as np
 import pandas as pd
@@ -6,15 +10,31 @@ import pandas as pd
 from cellcycle_jax import schema
 from cellcycle_jax.dataset import crop_arrays
 from cellcycle_jax.explain.attribution import methods
-from cellcycle_jax.explain.checks import all_checks, shortcuts
+from cellcycle_jax.explain.checks import shortcuts
+from cellcycle_jax.explain.checks.check import Check, Evidence, Judgement, Question
+from cellcycle_jax.explain.checks.score import CHANCE
+from cellcycle_jax.explain.regions.explained_cells import resampling_of, sample_per_class
 from cellcycle_jax.runs import trained_run
+from cellcycle_jax.scoring import intervals
 
 PER_CLASS = 500  # cells of each class, of training and validation, that are asked for shortcuts
 PER_FIELD = 48  # cells of a field from which its brightness is known
 BLOCK = 256  # cells in memory at a time where few numbers of many are wanted
+BATCH = 0.6  # area under the ROC curve from which a batch alone tells the class
+NOT_EXCHANGED = {  # by data.mask, why surroundings were not exchanged
+    "none": "the body of the cell is not known",
+    "cell": "the mask blanks them, but its outline ends where a neighbour is nearer, which tells of them and was not "
+            "asked about",
+    "nucleus": "the mask shows the network nothing of them",
+}  # fmt: skip
 
 
-def asked_for_shortcuts(network: trained_run.Run, per_class: int = PER_CLASS) -> dict:
+def ask(evidence: Evidence) -> dict:
+    """See `ask_for_shortcuts`; it takes its own cells, of training too."""
+    return ask_for_shortcuts(evidence.cells.run)
+
+
+def ask_for_shortcuts(network: trained_run.Run, per_class: int = PER_CLASS) -> dict:
     """What the network reads in surroundings, in the brightness of the field and in the batch; see `shortcuts`.
 
     Cells of training and validation are asked, since a donor's class is unknown to the network in both.
@@ -32,12 +52,12 @@ def asked_for_shortcuts(network: trained_run.Run, per_class: int = PER_CLASS) ->
              for split in ("train", "validation")]
     crops = [
         crop_arrays.in_memory(
-            crop_arrays.take(part, all_checks.pick(part.label, len(part.classes), per_class // 2, rng))
+            crop_arrays.take(part, sample_per_class(part.label, len(part.classes), per_class // 2, rng))
         )
         for part in parts
     ]
     validation, crops = np.repeat([False, True], [len(part) for part in crops]), crop_arrays.join(crops)
-    resampling = all_checks.resampling_of(network) | {"confidence": shortcuts.CONFIDENCE}
+    resampling = resampling_of(network) | {"confidence": shortcuts.CONFIDENCE}
     cells = _seen(network, crops, validation)
     intact = methods.logits_of(network.model, network.variables, cells.images)
     asked = {"surroundings": None, "n_cells": len(crops), "n_groups": len(set(crops.group_id.tolist())),
@@ -101,3 +121,92 @@ def _crop_levels(network, parts, fields):
 def _hold_groups(batches, groups) -> bool:
     """Whether any batch holds two groups: a batch is told by its other groups, and one that is a group has none."""
     return len(set(zip(batches.tolist(), groups.tolist(), strict=True))) > len(set(batches.tolist()))
+
+
+def judge_surroundings(asked: dict, about: dict) -> Judgement:
+    """Passed where what goes with the surroundings to another cell is certainly a small share, or nothing is shown."""
+    answer = asked["surroundings"]
+    if answer is None and about["mask"] == "ring":
+        return Judgement(False, "The mask shows the network nothing but surroundings.", alarm=True, asked=False)
+    if answer is None:
+        passed = True if about["mask"] == "nucleus" else None
+        return Judgement(passed, f"Surroundings were not exchanged: {NOT_EXCHANGED[about['mask']]}.", asked=False)
+    carried = answer["carried"]
+    sentence = (
+        f"{_goes_with('the surroundings', carried, about)} Area under the ROC curve of validation cells: "
+        f"{intervals.number(answer['intact'])} as they are, {intervals.number(answer['cell'])} on others' "
+        f"surroundings, {intervals.number(answer['around'])} by the class of those whose surroundings they are; "
+        f"{100 * answer['changed']['value']:.0f} % of their calls change."
+    )
+    alarm = shortcuts.is_shortcut("surroundings", carried)
+    return Judgement(_is_not_read("surroundings", carried, about), sentence, alarm)
+
+
+def judge_brightness(asked: dict, about: dict) -> Judgement:
+    """Passed where what goes with the brightness of the field to another cell is certainly a small share."""
+    carried = asked["brightness"]
+    if carried is None and asked["scale"] == "own_max":
+        return Judgement(None, "Each cell is shown relative to its own brightest pixel, which hides how bright its "
+                         "field is; the grain of the picture, which tells it too, was not asked about.", asked=False)
+    if carried is None:
+        return Judgement(None, f"Brightness was not exchanged: {asked['brightness_why']}.", asked=False)
+    is_shortcut = shortcuts.is_shortcut("brightness", carried)
+    one_class = asked["one_class_fields"]
+    sentence = _goes_with("the brightness of the field", carried, about)
+    if is_shortcut and one_class:
+        sentence += " Nearly every field holds cells of one class, so this may be light or the cells' own brightness."
+    if is_shortcut and one_class is None:
+        sentence += " No field holds two labelled cells, so this may be light or the cells' own brightness."
+    alarm = is_shortcut and one_class is False
+    return Judgement(_is_not_read("brightness", carried, about), sentence, alarm)
+
+
+def judge_batch(asked: dict, about: dict) -> Judgement:
+    """Passed where neither plate, well nor cell line tells the class without any picture."""
+    scores = {name: score for name, score in asked["batch"].items() if score is not None}
+    if not scores:
+        return Judgement(None, "All cells are of one plate, well and cell line, or each of these is one group only: "
+                         "whether it holds for another cannot be said.", asked=False)
+    tells = {name: score["value"] >= BATCH and score["low"] > CHANCE for name, score in scores.items()}
+    worst = max(scores, key=lambda name: (tells[name], scores[name]["value"]))
+    tail = "."
+    if tells[worst]:
+        tail = ": what the network learnt may be the batch."
+    elif scores[worst]["value"] <= CHANCE:
+        tail = ", no better than chance."
+    passed = not tells[worst] if intervals.is_known(scores[worst]) else None
+    sentence = (f"The {worst} alone, without any picture, tells the class with an area under the ROC curve of "
+                f"{intervals.number(scores[worst])}{tail}")
+    return Judgement(passed, sentence, alarm=tells[worst])
+
+
+def _goes_with(what, share, about) -> str:
+    """How much of the difference goes with `what` to another cell; of more than two classes of the largest share."""
+    difference = "the difference between the classes"
+    if len(about["classes"]) > 2:
+        difference = f"what tells {about['classes'][share['class']]} from the rest"
+    words = intervals.percent(share)
+    if intervals.is_known(share) and round(100 * share["value"]) < 0:
+        return f"Nothing of {difference} goes with {what} to another cell; it counts against (share {words})."
+    return f"{words[0].upper()}{words[1:]} of {difference} goes with {what} to another cell."
+
+
+def _is_not_read(name, share, about) -> bool | None:
+    """Whether a property is not read: True only where the whole interval lies on the good side of the limit.
+
+    None where that cannot be told: of too few groups, or from an interval that reaches beyond the limit.
+    """
+    limit = shortcuts.LEAST[name]
+    if shortcuts.is_shortcut(name, share):
+        return False
+    if not intervals.is_known(share) or about["n_groups"] < intervals.LEAST_GROUPS:
+        return None
+    if share["value"] <= -limit and share["high"] < 0:
+        return False
+    return True if -limit < share["low"] and share["high"] < limit else None
+
+
+QUESTION = Question("shortcuts", ask)
+SURROUNDINGS = Check("reads the cell, not its surroundings", QUESTION, judge_surroundings, needed=True)
+BRIGHTNESS = Check("does not read the brightness of the field", QUESTION, judge_brightness, needed=True)
+BATCHES = Check("class and batch are not the same", QUESTION, judge_batch)

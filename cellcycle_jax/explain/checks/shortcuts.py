@@ -10,10 +10,11 @@ import dataclasses
 import functools
 
 import numpy as np
-from scipy import ndimage, special, stats
+from scipy import ndimage, stats
 
 from cellcycle_jax import schema
 from cellcycle_jax.explain.attribution.methods import logits_of, margins
+from cellcycle_jax.explain.checks.score import auroc_with_interval
 from cellcycle_jax.scoring import intervals
 
 DONORS = 8  # donors of each cell
@@ -269,7 +270,7 @@ def surroundings(model, variables, cells: Cells, intact, resampling: dict) -> di
     as_own, as_donor = cells.validation[own], cells.validation[donors]
 
     def told_by(logits, of, kept):
-        return told(logits[kept], cells.label[of[kept]], cells.groups[of[kept]], resampling)
+        return auroc_with_interval(logits[kept], cells.label[of[kept]], cells.groups[of[kept]], resampling)
 
     return {
         "intact": told_by(intact, np.arange(len(intact)), cells.validation),
@@ -278,12 +279,6 @@ def surroundings(model, variables, cells: Cells, intact, resampling: dict) -> di
         "carried": carried(given, own, donors, intact, cells, resampling),
         "changed": intervals.mean_with_interval(changed[as_own], cells.groups[own[as_own]], **resampling),
     }
-
-
-def told(logits, label, groups, resampling: dict) -> dict:
-    """Area under the ROC curve of logits f32 [N, P] against labels, with an interval clustered by group."""
-    prob = special.softmax(np.asarray(logits, np.float64), axis=1)
-    return intervals.scores_with_intervals(label, prob, groups, names=("auroc",), **resampling)["auroc"]
 
 
 def brightness(model, variables, cells: Cells, levels, intact, resampling: dict) -> dict:

@@ -20,10 +20,14 @@ from threadpoolctl import threadpool_limits
 
 from cellcycle_jax import schema
 from cellcycle_jax.errors import InputRefused
+from cellcycle_jax.explain.measurements import measured_cells
+from cellcycle_jax.explain.regions.explained_cells import resampling_of
 from cellcycle_jax.features import feature_axes, ranking
 from cellcycle_jax.features.families import Family
+from cellcycle_jax.runs import trained_run
 from cellcycle_jax.scoring import crossvalidation, intervals
 
+MOST_CELLS = 3000  # validation cells whose answers are explained
 GROWTH = 0.02  # least R2 that a family must add
 _TAILS = (1, 99)  # percentiles that the logit is held to
 _PENALTIES = np.logspace(-1, 4, 11)  # of the ridge, chosen by grouped cross-validation within the cells to fit
@@ -74,6 +78,20 @@ def explained(
     size = {"n_cells": len(rows), "n_groups": len(np.unique(groups))}
     return ({"r2": found[best], "by": best, **found, "steps": chosen, **size},
             residuals(rows[schema.CELL_ID], target + level, models[best] + level))  # fmt: skip
+
+
+def explain_run(run: trained_run.Run) -> tuple[dict, pd.DataFrame]:
+    """How much of the answer of a run's network measurements explain, on its validation cells; see `explained`.
+
+    Raises:
+        InputRefused: there are too few groups or measurements.
+        StoredStateRefused: the table of cells is missing or damaged.
+    """
+    measured = measured_cells.load_measured_cells(run)
+    rows = measured.of_split("validation")
+    rows = rows.sample(min(len(rows), MOST_CELLS), random_state=run.config.seed)
+    rows, margin = measured_cells.with_margin(run, rows, "validation")
+    return explained(measured.of_split("train"), rows, margin, measured.families, resampling_of(run))
 
 
 def residuals(cell_ids, logit, predicted) -> pd.DataFrame:

@@ -1,3 +1,4 @@
+import dataclasses
 import itertools
 
 import flax.linen as nn
@@ -7,6 +8,8 @@ import pytest
 
 from cellcycle_jax.errors import InputRefused, UsageError
 from cellcycle_jax.explain.checks import channel_importance
+from cellcycle_jax.explain.checks.check import Evidence
+from tests.weighed_network import UPPER, make_cells, make_run
 
 SIDE = 8
 
@@ -212,6 +215,61 @@ def test_occlusion_serves_more_channels_than_the_game():
     assert found["auroc"].shape == (9,) and found["auroc"][0] > 0.3 and (found["auroc"][1:] == 0).all()
 
 
-def test_maps_are_summed_over_pixels():
-    maps = np.arange(2 * 4 * 3, dtype=np.float32).reshape(2, 2, 2, 3) - 10
-    assert channel_importance.integrated_gradients_by_channel(maps).tolist() == [[-22, -18, -14], [26, 30, 34]]
+def test_the_score_is_that_channels():
+    found = channel_importance.ask(Evidence(make_cells(make_run(UPPER), np.arange(48) % 2)))
+    auroc = found["shapley"]["auroc"]
+    assert found["channels"] == ["DNA", "Golgi"] and found["why"] == ""
+    assert auroc["value"][0] == pytest.approx(0, abs=1e-9)
+    assert auroc["value"][1] == pytest.approx(auroc["all"] - auroc["none"]) and auroc["all"] == 1
+    assert auroc["value"][1] > 0.3 and auroc["share"] == pytest.approx([0, 1])
+    for by in ("mean", "shuffle"):
+        assert found["occlusion"][by]["auroc"][0] == 0 < 0.3 < found["occlusion"][by]["auroc"][1]
+        assert found["occlusion"][by]["margin"][0] == pytest.approx(0, abs=1e-5)
+
+
+def test_integrated_gradients_of_channels_add_up_to_the_margin_of_each_class():
+    cells = make_cells(make_run(UPPER), [0, 0, 1] * 8)
+    margin = cells.logits[:, 1] - cells.logits[:, 0]
+    means = [margin[cells.crops.label == p].mean() - margin.mean() for p in (0, 1)]
+    assert means[0] < -0.2 < 0.4 < means[1]
+    np.testing.assert_allclose(
+        channel_importance.ask(Evidence(cells))["integrated_gradients"], [[0, m] for m in means], atol=1e-4
+    )
+
+
+def test_channels_are_shuffled_within_fields_and_groups_are_resampled():
+    """The stain of each field tells the class of all its cells: another cell of the field has it just as well."""
+    label = np.arange(48) // 6 % 2
+    cells = make_cells(make_run(UPPER), label)
+    crops = dataclasses.replace(cells.crops, group_id=np.full(48, "well"))
+    found = channel_importance.ask(Evidence(dataclasses.replace(cells, crops=crops)))
+    assert found["alone"] == 0 and found["shapley"] is None
+    assert "under the ROC curve 1.00 without any channel of the cell's own, 1.00 with all" in found["why"]
+    assert found["occlusion"]["shuffle"]["auroc"] == pytest.approx([0, 0], abs=1e-9)
+    field = crops.field_id.copy()
+    field[0] = "own"
+    crops = dataclasses.replace(crops, field_id=field)
+    assert channel_importance.ask(Evidence(dataclasses.replace(cells, crops=crops)))["alone"] == 1
+
+
+def test_shapley_values_of_one_group_have_no_interval():
+    cells = make_cells(make_run(UPPER), np.arange(48) % 2)
+    crops = dataclasses.replace(cells.crops, group_id=np.full(48, "well"))
+    auroc = channel_importance.ask(Evidence(dataclasses.replace(cells, crops=crops)))["shapley"]["auroc"]
+    assert auroc["value"][1] == pytest.approx(0.5, abs=0.15) and np.isnan(auroc["low"]).all()
+
+
+def test_of_one_cell_no_channel_can_be_shuffled_and_the_rest_is_told():
+    found = channel_importance.ask(Evidence(make_cells(make_run(UPPER), [1])))
+    assert found["shapley"] is None and found["occlusion"]["shuffle"] is None and found["alone"] == 1
+    assert found["why"].count("one cell alone") == 1 and len(found["occlusion"]["mean"]["margin"]) == 2
+    assert np.isnan(found["integrated_gradients"][0]).all() and np.isfinite(found["integrated_gradients"][1]).all()
+    found = channel_importance.ask(Evidence(make_cells(make_run(UPPER, channel=4, channels=9), [1], channel=4)))
+    assert "9 channels" in found["why"] and "one cell alone" in found["why"]
+
+
+def test_one_channel_has_it_all():
+    cells = make_cells(make_run(UPPER, channel=0, channels=1), np.arange(48) % 2, channel=0)
+    auroc = channel_importance.ask(Evidence(cells))["shapley"]["auroc"]
+    assert auroc["value"] == pytest.approx([auroc["all"] - auroc["none"]])
+    assert cells.class_differences["share"].sum() == pytest.approx(1)

@@ -6,9 +6,11 @@ import pytest
 from cellcycle_jax import models
 from cellcycle_jax.explain.attribution import methods
 from cellcycle_jax.explain.checks import randomisation
+from cellcycle_jax.explain.checks.check import Evidence
 from cellcycle_jax.explain.checks.faithfulness import faithfulness
 from cellcycle_jax.explain.regions.localisation import localise
 from cellcycle_jax.runs.state import init_variables
+from tests.weighed_network import UPPER, make_cells, make_run
 
 SHAPE = (16, 16, 2)
 INTERVALS = {"bootstraps": 300, "confidence": 0.95, "seed": 0}
@@ -241,3 +243,15 @@ def test_trivial_maps_are_scored_as_any_other(images):
     nucleus = randomisation.centre(images)[0, :, :, 0] > 0.5
     place, = localise(randomisation.centre(images)[0, :, :, 0], {"nucleus": nucleus})
     assert place["ratio"] > 5
+
+
+def test_runs_on_permuted_labels_are_told_from_other_seeds():
+    """The other seed is the same network; the one on permuted labels reads the other half of the crop."""
+    cells = make_cells(make_run(UPPER), [0, 1] * 8)
+    permuted, seed = make_run(~UPPER, labels="permuted"), make_run(UPPER)
+    seed.config.seed = 1
+    found = randomisation.ask(Evidence(cells, [permuted, seed]))["integrated_gradients"]
+    assert next(row for row in found["seeds"] if row["measure"] == "spearman")["value"] == pytest.approx(1)
+    assert len(found["labels"]) == 1 and found["labels"][0]["strength"]["value"] < 0.9
+    alone = randomisation.ask(Evidence(cells))["integrated_gradients"]
+    assert alone["seeds"] is None and alone["labels"] is None

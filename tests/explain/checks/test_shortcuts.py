@@ -161,8 +161,8 @@ def test_a_shortcut_of_one_class_is_not_made_small_by_the_others(of):
 
 @pytest.mark.parametrize(("classes", "confidence"), [(2, 0.99), (3, 1 - 0.01 / 3), (5, 0.998)])
 def test_the_more_classes_are_asked_the_surer_each_must_be(classes, confidence, monkeypatch):
-    made, interval = [], shortcuts.statistics.interval
-    monkeypatch.setattr(shortcuts.statistics, "interval", lambda v, c: made.append(c) or interval(v, c))
+    made, interval = [], shortcuts.intervals.interval
+    monkeypatch.setattr(shortcuts.intervals, "interval", lambda v, c: made.append(c) or interval(v, c))
     cells = mixed(240, classes=classes)
     own, donors = handed_over(cells)
     intact = np.eye(classes)[cells.label]

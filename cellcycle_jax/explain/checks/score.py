@@ -1,0 +1,43 @@
+"""Is there anything to explain: does the network tell the classes better than chance?"""
+
+import numpy as np
+from scipy import special
+
+from cellcycle_jax.explain.checks.check import Check, Evidence, Judgement, Question
+from cellcycle_jax.scoring import intervals
+
+CHANCE = 0.5  # area under the ROC curve
+
+
+def auroc_with_interval(logits, label, groups, resampling: dict) -> dict:
+    """Area under the ROC curve of logits f32 [N, P] against labels i32 [N], with an interval clustered by group."""
+    prob = special.softmax(np.asarray(logits, np.float64), axis=1)
+    return intervals.scores_with_intervals(label, prob, groups, names=("auroc",), **resampling)["auroc"]
+
+
+def ask(evidence: Evidence) -> dict:
+    """The score on the explained cells: {value, low, high}."""
+    cells = evidence.cells
+    return auroc_with_interval(cells.logits, cells.crops.label, cells.groups, cells.resampling)
+
+
+def judge(score: dict, about: dict) -> Judgement:
+    """Passed where the interval lies above chance, of at least `intervals.LEAST_GROUPS` groups."""
+    passed = None
+    if not intervals.is_known(score):
+        tail = ": whether it is above chance cannot be said."
+    elif score["low"] <= CHANCE:
+        passed = False
+        tail = ", not told from chance: there is nothing to explain."
+    elif about["n_groups"] < intervals.LEAST_GROUPS:
+        tail = (f", of {about['n_groups']} groups, too few to tell it from chance (it takes "
+                f"{intervals.LEAST_GROUPS}).")
+    else:
+        passed = True
+        tail = "."
+    return Judgement(passed, f"On {about['n_cells']:,} validation cells the area under the ROC curve is "
+                     f"{intervals.number(score)}{tail}")
+
+
+QUESTION = Question("score", ask)
+CHECK = Check("score above chance", QUESTION, judge, needed=True)

@@ -1,0 +1,123 @@
+"""The cells that are explained: as the network sees them, with their maps."""
+
+import dataclasses
+import functools
+
+import numpy as np
+import pandas as pd
+
+from cellcycle_jax.dataset import crop_arrays
+from cellcycle_jax.explain.attribution import methods
+from cellcycle_jax.explain.regions import class_difference
+from cellcycle_jax.runs import trained_run
+
+DEFAULT_METHOD, COARSE_METHOD = "integrated_gradients", "grad_cam"  # experiments/README.md says why
+STEPS = 64  # of integrated gradients, from the mean of the explained cells
+MOST_TESTED = 40  # cells of the slow checks
+
+
+@dataclasses.dataclass(frozen=True)
+class MapSums:
+    """Sums of the maps of one class, of N cells, K channels and Q regions.
+
+    Attributes:
+        regions: f64 [N, K, Q], over each region.
+        areas: f64 [N, Q], share of the crop that each region has.
+        channels: f32 [N, K], over the whole crop.
+    """
+
+    regions: np.ndarray
+    areas: np.ndarray
+    channels: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
+class ExplainedCells:
+    """Labelled validation cells of a run, as its network sees them."""
+
+    run: trained_run.Run
+    crops: crop_arrays.Crops  # N cells
+    images: np.ndarray  # f32 [N, S, S, K]
+    logits: np.ndarray  # f32 [N, P]
+
+    @property
+    def resampling(self) -> dict:
+        """How intervals are made."""
+        return resampling_of(self.run)
+
+    @property
+    def groups(self) -> np.ndarray:
+        """The group of each cell."""
+        return self.crops.group_id
+
+    @functools.cached_property
+    def few(self) -> "ExplainedCells":
+        """Up to MOST_TESTED of the cells, as many of each class as there are."""
+        label = self.crops.label
+        if len(label) <= MOST_TESTED:
+            return self
+        rng = np.random.default_rng(self.run.config.seed)
+        order = rng.permutation(len(label))
+        rank = np.empty(len(label))  # of each cell among those of its class
+        for class_index in np.unique(label):
+            of_class = order[label[order] == class_index]
+            rank[of_class] = np.arange(len(of_class))
+        rows = np.sort(np.lexsort((label, rank))[:MOST_TESTED])
+        return ExplainedCells(self.run, crop_arrays.take(self.crops, rows), self.images[rows], self.logits[rows])
+
+    @functools.cached_property
+    def sums(self) -> dict[int, MapSums]:
+        """Sums of the maps of each explained class."""
+        crops = self.crops
+        sums = {}
+        for class_index in explained_classes(crops.classes):
+            maps = self.maps(DEFAULT_METHOD, class_index)
+            maps = np.asarray(methods.resized(maps, self.images.shape[1]))
+            regions, areas = class_difference.contributions(maps, crops.compartments, crops.compartments_present)
+            channels = maps.sum((1, 2), dtype=np.float64).astype(np.float32)
+            sums[class_index] = MapSums(regions, areas, channels)
+        return sums
+
+    @functools.cached_property
+    def class_differences(self) -> pd.DataFrame:
+        """Which part of the difference between the classes is read in which channel and region.
+
+        The columns are those of `class_difference.COLUMNS`.
+        """
+        tables = []
+        channels = np.array(self.run.channels, object)
+        for class_index, sums in self.sums.items():
+            of_class = self.crops.label == class_index
+            table = class_difference.difference(sums.regions, sums.areas, of_class, self.groups, self.resampling)
+            table["channel"] = channels[table["channel"].to_numpy(int)]
+            table["class"] = self.crops.classes[class_index]
+            table["method"] = DEFAULT_METHOD
+            tables.append(table[list(class_difference.COLUMNS)])
+        return pd.concat(tables, ignore_index=True)
+
+    def maps(self, name: str, class_index, variables=None) -> np.ndarray:
+        """Maps f32 [N, h, w, C] of a method for the margin of a class; `variables` of another network of this model."""
+        options = {}
+        if name == DEFAULT_METHOD:
+            options |= {"baseline": self.images.mean(0), "steps": STEPS}
+        if not methods.METHODS[name].by_channel:
+            options["tap"] = self.run.config.explain.tap
+        return methods.attribute(name, self.run.model, variables or self.run.variables, self.images, class_index,
+                                 against_others=True, **options)  # fmt: skip
+
+
+def explained_classes(classes) -> list[int]:
+    """The classes whose margin is explained: of two the last alone, since the other's is the same with another sign."""
+    return [1] if len(classes) == 2 else list(range(len(classes)))
+
+
+def sample_per_class(label: np.ndarray, classes: int, most: int, rng) -> np.ndarray:
+    """Rows of up to `most` labelled cells of each class, drawn with a NumPy generator, increasing: i64 [M]."""
+    drawn = [rng.permutation(np.flatnonzero(label == class_index))[:most] for class_index in range(classes)]
+    return np.sort(np.concatenate(drawn))
+
+
+def resampling_of(run: trained_run.Run) -> dict:
+    """How a run's config has intervals made: bootstraps, confidence and seed."""
+    chosen = run.config.evaluate
+    return {"bootstraps": chosen.bootstraps, "confidence": chosen.confidence, "seed": run.config.seed}
