@@ -9,7 +9,7 @@ from cellcycle_jax.studies import sweep_scores
 from tests import tiny
 
 STUDY = """
-from cellcycle_jax.study import Table
+from cellcycle_jax.studies.study import Table
 from configs import base
 
 TABLE = Table({table})

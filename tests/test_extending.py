@@ -12,9 +12,10 @@ import tifffile
 from scipy import ndimage
 from skimage.draw import disk
 
-from cellcycle_jax import explain, models, schema
+from cellcycle_jax import models, schema
 from cellcycle_jax.dataset import crop_arrays
 from cellcycle_jax.devices import runtime
+from cellcycle_jax.explain import attribution
 from cellcycle_jax.explain.attribution import methods
 from cellcycle_jax.explain.attribution.activations import resolve_tap, tap_names
 from cellcycle_jax.explain.command import class_maps
@@ -131,7 +132,7 @@ def test_a_method_of_attribution_explains(monkeypatch):
         "cellcycle_jax/explain/attribution/pixels.py",
         with_function("cellcycle_jax/explain/attribution/pixels.py", "gradient_x_input"),
     )
-    monkeypatch.setattr(explain, "pixels", module)
+    monkeypatch.setattr(attribution, "pixels", module)
     mine = changed("cellcycle_jax/explain/attribution/methods.py")
     assert mine.METHODS.keys() - methods.METHODS.keys() == {"gradient"} and mine.METHODS["gradient"].by_channel
     images = networks.pictures(3, 16)

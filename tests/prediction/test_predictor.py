@@ -9,10 +9,11 @@ import pytest
 
 from cellcycle_jax import files, schema
 from cellcycle_jax.dataset import cell_table, crop_arrays, tfds_reader
+from cellcycle_jax.devices import memory
 from cellcycle_jax.errors import InputRefused, StoredStateRefused, UsageError
 from cellcycle_jax.prediction import predictor
 from cellcycle_jax.runs.trained_run import load_run
-from cellcycle_jax.training import batches, loop
+from cellcycle_jax.training import loop
 from configs import base
 from tests import tiny
 
@@ -85,7 +86,7 @@ def test_what_is_read_back_says_the_same_to_the_last_bit(run):
 def test_crops_that_would_fill_the_memory_stay_on_disk_and_give_the_same_to_the_last_bit(run, tmp_path, monkeypatch):
     trained, loaded = load_run(run), predictor.load_predictor(run)
     whole = predictor.crops_of(trained, "validation")
-    monkeypatch.setattr(batches, "free_memory", lambda: (0, 0))
+    monkeypatch.setattr(memory, "free_memory", lambda: (0, 0))
     with pytest.raises(UsageError, match="locked"):
         predictor.crops_of(trained, "test")
     stored = {split: predictor.crops_of(trained, split, final=True) for split in schema.SPLITS}

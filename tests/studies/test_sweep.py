@@ -12,10 +12,11 @@ import pytest
 import launch
 from cellcycle_jax import files
 from cellcycle_jax.dataset import crop_arrays, tfds_reader  # fmt: skip
+from cellcycle_jax.devices import memory
 from cellcycle_jax.errors import EXIT_PREEMPTED
 from cellcycle_jax.runs import checkpoint, metric_log, trained_run
 from cellcycle_jax.studies import sweep, sweep_plan, sweep_scores
-from cellcycle_jax.training import batches, loop, train_step
+from cellcycle_jax.training import loop, train_step
 from configs.load import load_study
 from tests.study_runs import command, write_study
 
@@ -181,7 +182,7 @@ def test_the_test_split_is_opened_by_final_alone(done, study_path, study_data, t
 def test_pixels_that_do_not_fit_are_read_batch_by_batch(done, study_path, study_data, monkeypatch):
     plan = sweep_plan.make_plan(load_study(study_path), study_data, done)
     read, _ = sweep_scores.predict(plan, plan.members[:2], "validation")
-    monkeypatch.setattr(batches, "free_memory", lambda: (0.0, 0.0))
+    monkeypatch.setattr(memory, "free_memory", lambda: (0.0, 0.0))
     left, _ = sweep_scores.predict(plan, plan.members[:2], "validation")
     assert isinstance(read.crops.image, np.ndarray) and isinstance(left.crops.image, tfds_reader.StoredPixels)
     jax.tree.map(np.testing.assert_array_equal, left.probs, read.probs)
