@@ -15,9 +15,10 @@ from skimage.draw import disk
 from cellcycle_jax import models, schema
 from cellcycle_jax.dataset import crop_arrays
 from cellcycle_jax.devices import runtime
-from cellcycle_jax.explain import attribution
+from cellcycle_jax.explain import attribution, checks
 from cellcycle_jax.explain.attribution import methods
 from cellcycle_jax.explain.attribution.activations import resolve_tap, tap_names
+from cellcycle_jax.explain.checks.check import Evidence
 from cellcycle_jax.explain.command import class_maps
 from cellcycle_jax.features import families
 from cellcycle_jax.runs import metric_log, trained_run
@@ -28,7 +29,7 @@ from configs.load import load, load_study
 from data_prep import prepare
 from data_prep.fields_to_cells import all_fields, config_checks
 from data_prep.measurement import measure
-from tests import networks, tiny
+from tests import networks, tiny, weighed_network
 
 ROOT = pathlib.Path(__file__).parents[1]
 
@@ -88,6 +89,8 @@ def test_every_block_is_followed():
             "experiments/masks.py",
             "cellcycle_jax/explain/attribution/pixels.py, above gradient_x_input",
             "cellcycle_jax/explain/attribution/methods.py",
+            "cellcycle_jax/explain/checks/turning.py",
+            "cellcycle_jax/explain/checks/all_checks.py",
         ]
     )
 
@@ -140,6 +143,25 @@ def test_a_method_of_attribution_explains(monkeypatch):
     found = mine.attribute("gradient", networks.Weighed(), variables, images, np.array([0, 2, 1]))
     weights = variables["params"]["head"]["kernel"].T.reshape(3, 16, 16, 3)
     np.testing.assert_allclose(found, weights[[0, 2, 1]], rtol=1e-6)
+
+
+def test_a_check_is_asked_and_judged(monkeypatch):
+    path = "cellcycle_jax/explain/checks/turning.py"
+    turning = new_module(path, EXAMPLES[path])
+    monkeypatch.setattr(checks, "turning", turning, raising=False)
+    path = "cellcycle_jax/explain/checks/all_checks.py"
+    source = added((ROOT / path).read_text(), EXAMPLES[path])
+    source = source.replace("checks import (", "checks import (turning, ")
+    listed = new_module(path, source)
+    assert turning.CHECK in listed.CHECKS and turning.QUESTION in listed.QUESTIONS
+    label = np.arange(24) % 2
+    about = {"mask": "none"}
+    alike, unlike = (np.ones((16, 16), bool), weighed_network.UPPER)
+    for where, passed in ((alike, True), (unlike, False)):  # a network that reads the whole image, and its upper half
+        cells = weighed_network.make_cells(weighed_network.make_run(where), label, where)
+        answer = Evidence(cells).answer(turning.QUESTION)
+        judgement = turning.judge(answer, about)
+        assert judgement.passed is passed and "rank correlation" in judgement.sentence
 
 
 def test_a_source_knows_labels_and_tracks(tmp_path, monkeypatch):

@@ -30,7 +30,7 @@ from cellcycle_jax.runs import passport_file
 from cellcycle_jax.runs.trained_run import load_run
 
 STAGES = ("maps", *(question.key for question in QUESTIONS), "measurements")
-DRAWN = ("where", "edits", "faithfulness", "residuals")  # pictures beside those of pictures.draw_galleries
+DRAWN = ("where", "edits", "faithfulness", "residuals")  # pictures beside those of galleries.draw_galleries
 
 
 def run_explain(workdir, tap: str = "", others=()) -> pathlib.Path:

@@ -1,6 +1,6 @@
-"""All checks of an explanation, in the order of the passport, and all questions, in the order in which they are asked.
+"""All checks of an explanation, in the order of the passport, and the questions whose answers they judge.
 
-To add a check, write its file beside these and add a line here.
+To add a check, write its file beside these, import it here and add it to CHECKS.
 """
 
 from cellcycle_jax.explain.checks import (
@@ -24,11 +24,5 @@ CHECKS = (
     randomisation.SEEDS,
     edit_response.CHECK,
 )
-QUESTIONS = (
-    score.QUESTION,
-    channel_importance.QUESTION,
-    faithfulness.QUESTION,
-    randomisation.QUESTION,
-    edit_response.QUESTION,
-    shortcut_check.QUESTION,
-)
+_JUDGED = [check.question for check in CHECKS]
+QUESTIONS = tuple(dict.fromkeys([channel_importance.QUESTION, *_JUDGED]))  # each once
