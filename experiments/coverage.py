@@ -54,15 +54,14 @@ def draw_cells(n_groups: int, correlation: float, rng) -> tuple[np.ndarray, np.n
 def covered(n_groups: int, correlation: float, repeats: int, seed: int) -> dict[str, float]:
     """Share of intervals that hold the truth, by score.
 
-    Drawn as `intervals.bootstrap_intervals` draws them, but also for fewer groups than it accepts.
+    Drawn as `Resampling.intervals` draws them, but also for fewer groups than it accepts.
     """
     known, held = truth(correlation), {name: [] for name in SCORES}
     for repeat in range(repeats):
         rng = np.random.default_rng((seed, n_groups, repeat))
         label, prob, group = draw_cells(n_groups, correlation, rng)
-        found = intervals.scores_with_intervals(
-            label, prob, group, BOOTSTRAPS, CONFIDENCE, repeat, SCORES, least_groups=2
-        )
+        resampling = intervals.Resampling(BOOTSTRAPS, CONFIDENCE, repeat)
+        found = resampling.scores(label, prob, group, SCORES, least_groups=2)
         for name in SCORES:
             low, high = found[name]["low"], found[name]["high"]
             if np.isfinite(low):  # both classes were drawn

@@ -11,6 +11,7 @@ between two processes. README.md holds question, command, cost and result.
 """
 
 import argparse
+import dataclasses
 import pathlib
 
 import numpy as np
@@ -31,6 +32,7 @@ from cellcycle_jax.explain.regions.explained_cells import DEFAULT_METHOD, Explai
 from cellcycle_jax.features import families, feature_axes, ranking
 from cellcycle_jax.runs import trained_run
 from cellcycle_jax.scoring import metrics
+from cellcycle_jax.scoring.intervals import Resampling
 from cellcycle_jax.training import loop
 from configs import base
 from experiments import planted
@@ -40,7 +42,7 @@ SETS, SEEDS, SINGLE = 8, 5, 4  # data sets of each cue, networks of each, data s
 RANKED = 4  # data sets of each cue in which all methods explain the first network
 EXPLAINED, ASKED = 100, 200  # cells of each class that are explained, and that are asked for shortcuts
 DEFAULT = DEFAULT_METHOD
-RESAMPLING = {"bootstraps": 1, "confidence": 0.95, "seed": 0}  # discover is asked for its order only
+RESAMPLING = Resampling(resamples=1, confidence=0.95, seed=0)  # discover is asked for its order only
 FIRST_SEED = 100  # data sets 0 to 99 are for trying things out
 WHERE = ("channel", "place", "place over its area")
 SHARES = ("surroundings", "brightness")  # of the difference between classes, that give an alarm
@@ -113,7 +115,8 @@ def _difference(cells, maps) -> pd.DataFrame:
     """As `ExplainedCells.class_differences`, of any maps; without intervals."""
     crops = cells.crops
     sums = class_difference.contributions(np.asarray(maps), crops.compartments, crops.compartments_present)
-    told = class_difference.difference(*sums, crops.label == 1, cells.groups, cells.resampling | {"bootstraps": 0})
+    without_intervals = dataclasses.replace(cells.resampling, resamples=0)
+    told = class_difference.difference(*sums, crops.label == 1, cells.groups, without_intervals)
     return told.assign(channel=np.array(cells.run.channels)[told["channel"].to_numpy(int)])
 
 

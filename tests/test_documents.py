@@ -91,7 +91,12 @@ class Place:
 
     def __init__(self, folder):
         self.folder = folder / "cellcycle_jax"
-        left_behind = shutil.ignore_patterns(".git", ".venv*", "__pycache__", ".*cache", "runs", "wandb", "*.egg-info")
+        anywhere = shutil.ignore_patterns(".git", ".venv*", "__pycache__", ".*cache", "wandb", "*.egg-info")
+
+        def left_behind(folder, names):
+            results = {"runs", "data"} if pathlib.Path(folder) == ROOT else set()
+            return anywhere(folder, names) | results
+
         shutil.copytree(ROOT, self.folder, ignore=left_behind)
         (self.folder / ".venv" / "bin").mkdir(parents=True)
         script = self.folder / ".venv" / "bin" / "python"

@@ -4,7 +4,6 @@ The test split is opened by `evaluate --final` alone, which logs that it did. Wh
 the split's name, and evaluation.json and predictions.parquet repeat the split that was asked for last.
 """
 
-import dataclasses
 import datetime
 import pathlib
 
@@ -23,14 +22,6 @@ from cellcycle_jax.scoring import calibration, intervals, metrics
 RESAMPLING_SEED = 0
 
 
-@dataclasses.dataclass(frozen=True)
-class Resampling:
-    """How intervals are made: resamples of the groups, confidence."""
-
-    bootstraps: int
-    confidence: float
-
-
 def evaluate(workdir, final: bool = False) -> None:
     """Score the run on its validation split, or with `final` on the locked test split.
 
@@ -43,7 +34,8 @@ def evaluate(workdir, final: bool = False) -> None:
     """
     workdir = pathlib.Path(workdir)
     run = load_run(workdir, finished=final)
-    resampling = Resampling(run.config.evaluate.bootstraps, run.config.evaluate.confidence)
+    chosen = run.config.evaluate
+    resampling = intervals.Resampling(chosen.bootstraps, chosen.confidence, RESAMPLING_SEED)
     cells = cell_table.unlocked(cell_table.load_cells(run.data_dir), final)
     split = "test" if final else "validation"
     if final:
@@ -140,9 +132,11 @@ def score(rows, label, logits, temperature, fitted, run, resampling) -> dict:
 
 def compare(rows, known, label, prob, rivals, resampling) -> dict:
     """Scores of the model and its rivals on the cells `known`, and the model's lead over each, all with intervals."""
-    lead = {name: intervals.differences_with_intervals(
-        label[known], prob[known], p[known], rows[schema.GROUP].to_numpy()[known], resampling.bootstraps,
-        resampling.confidence, RESAMPLING_SEED, ("balanced_accuracy", "auroc")) for name, p in rivals.items()}
+    groups = rows[schema.GROUP].to_numpy()[known]
+    lead = {}
+    for name, rival in rivals.items():
+        lead[name] = resampling.differences(label[known], prob[known], rival[known], groups,
+                                            ("balanced_accuracy", "auroc"))
     return {
         "n_cells": len(known), "n_fields": int(rows[schema.FIELD].iloc[known].nunique()),
         "n_groups": int(rows[schema.GROUP].iloc[known].nunique()),
@@ -154,9 +148,7 @@ def compare(rows, known, label, prob, rivals, resampling) -> dict:
 
 def _scores(label, prob, rows, known, resampling, names=tuple(metrics.METRICS)):
     groups = rows[schema.GROUP].to_numpy()[known]
-    return intervals.scores_with_intervals(
-        label[known], prob[known], groups, resampling.bootstraps, resampling.confidence, RESAMPLING_SEED, names
-    )
+    return resampling.scores(label[known], prob[known], groups, names)
 
 
 def _curve(label, prob):

@@ -28,6 +28,7 @@ from cellcycle_jax.figures import explain_figures, style
 from cellcycle_jax.prediction import predictor
 from cellcycle_jax.runs import passport_file
 from cellcycle_jax.runs.trained_run import load_run
+from cellcycle_jax.scoring.intervals import Resampling
 
 STAGES = ("maps", *(question.key for question in QUESTIONS), "measurements")
 DRAWN = ("where", "edits", "faithfulness", "residuals")  # pictures beside those of galleries.draw_galleries
@@ -58,7 +59,7 @@ def run_explain(workdir, tap: str = "", others=()) -> pathlib.Path:
     crops, chosen = cells.crops, cells.run.config
     maps, prob = class_maps(cells.run.model, cells.run.variables, cells.images, chosen.explain.tap)
     table = attribution(crops, maps, prob)
-    summary = summarise(table, crops, maps, chosen.data.mask, chosen.evaluate, chosen.seed)
+    summary = summarise(table, crops, maps, chosen.data.mask, cells.resampling)
     _clear(folder)
     _write_maps(folder / "explain", cells, maps, prob, table, summary | {"step": cells.run.step,
                                                                          "run_id": cells.run.run_id})
@@ -188,10 +189,10 @@ def attribution(crops, maps: np.ndarray, prob: np.ndarray) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)
 
 
-def summarise(table: pd.DataFrame, crops, maps: np.ndarray, mask: str, resampling, seed: int) -> dict:
+def summarise(table: pd.DataFrame, crops, maps: np.ndarray, mask: str, resampling: Resampling) -> dict:
     """What the report says about where the model looks; written as summary.json."""
     confidence = resampling.confidence
-    found = localisation.summarise(table, resampling.bootstraps, confidence, seed)
+    found = localisation.summarise(table, resampling)
     stain = crops.stains[0] if crops.stains else ""
     side, step = crops.image.shape[1], crops.image.shape[1] / maps.shape[-1]
     size = galleries.um_per_px(crops) * step

@@ -59,11 +59,11 @@ def _summarise(best: pd.Series, train: Cells, validation: Cells, axes: dict, con
                                  "confidence; run evaluate again on the data set of this run")  # fmt: skip
     summary = {
         **ranking.score(line.decision(there), positive, groups, resampling),
-        "spearman": intervals.spearman_with_interval(sure, line.distance(there), groups, **resampling),
+        "spearman": resampling.spearman(sure, line.distance(there), groups),
         "classes": [feature_axes.negative(classes), classes[-1]],
         "n_cells": int(seen.sum()),
         "n_groups": len(np.unique(groups)),
-        "confidence": resampling["confidence"],
+        "confidence": resampling.confidence,
         "intercept": line.intercept,
         "rule": f"{classes[-1]} where x.coefficient * u + y.coefficient * v + intercept > 0; u and v are the shown "
                 "values of x and y, or their natural logarithms where scale is log",
@@ -96,7 +96,7 @@ def draw(summary: dict, shown, label, sure):
 
 def discover(
     cells_train: pd.DataFrame, cells_validation: pd.DataFrame, channels, markers, classes, confidence: pd.Series,
-    out_dir, candidates: int, bootstraps: int, seed: int, units: dict[str, str], level: float = 0.95,
+    out_dir, candidates: int, resampling: intervals.Resampling, units: dict[str, str],
     circular: str = "", about: dict | None = None,
 ) -> dict:  # fmt: skip
     """Rank measurements and pairs, and write ranking.csv, pairs.csv, pair.png and pair.json to `out_dir`.
@@ -110,10 +110,8 @@ def discover(
         confidence: calibrated probability of the predicted class of validation cells, indexed by cell id.
         out_dir: folder to write to.
         candidates: number of single measurements that form pairs.
-        bootstraps: resamples of the groups for each interval.
-        seed: of the resamples.
+        resampling: how intervals are made.
         units: unit of each measurement column.
-        level: confidence of the intervals, 0..1.
         circular: channel of whose intensity the labels were made, "" for none; its intensities are not ranked.
         about: what else pair.json holds: step and run_id of the weights that `confidence` is from.
 
@@ -124,7 +122,6 @@ def discover(
         InputRefused: a class is absent, or fewer than two measurements vary.
         StoredStateRefused: no validation cell has a confidence.
     """
-    resampling = {"bootstraps": bootstraps, "confidence": level, "seed": seed}
     labelled = cells_train[cells_train[schema.LABEL].isin(list(classes))]
     features = [
         c
@@ -194,11 +191,12 @@ def run_discover(workdir) -> dict:
     confidence = _read_confidence(workdir / "predictions_validation.parquet", recorded)
     cells = cell_table.unlocked(cell_table.load_cells(data_dir))
     cells = cells[cells[schema.CELL_LINE].isin(list(wanted))] if wanted else cells
+    chosen = training["evaluate"]
+    resampling = intervals.Resampling(chosen["bootstraps"], chosen["confidence"], training["seed"])
     return discover(
         *(cells[cells[schema.SPLIT] == split] for split in ("train", "validation")),
         channels=channels, markers=markers, classes=classes, confidence=confidence, out_dir=workdir / "features",
-        candidates=training["discover"]["candidates"], bootstraps=training["evaluate"]["bootstraps"],
-        seed=training["seed"], units=files.read_units(data_dir / "cells.parquet"),
-        level=training["evaluate"]["confidence"],
+        candidates=training["discover"]["candidates"], resampling=resampling,
+        units=files.read_units(data_dir / "cells.parquet"),
         circular=cell_table.label_intensity(data_dir), about={"step": step, "run_id": config["run_id"]},
     )  # fmt: skip

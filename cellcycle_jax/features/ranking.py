@@ -16,12 +16,13 @@ from cellcycle_jax.dataset import cell_table
 from cellcycle_jax.errors import InputRefused
 from cellcycle_jax.features import families
 from cellcycle_jax.features.feature_axes import Axis, Cells, Line, best_cut, negative, one_sided
-from cellcycle_jax.scoring import crossvalidation, intervals, metrics
+from cellcycle_jax.scoring import crossvalidation, metrics
+from cellcycle_jax.scoring.intervals import Resampling
 
 DUPLICATE = 0.9  # |Spearman| from which two measurements count as the same one measured twice
 
 
-def rank(train: Cells, validation: Cells, axes: list[Axis], classes, candidates: int, resampling: dict) -> tuple:
+def rank(train: Cells, validation: Cells, axes: list[Axis], classes, candidates: int, resampling: Resampling) -> tuple:
     """Both tables: measurements, and the pairs among the best of them.
 
     Args:
@@ -30,7 +31,7 @@ def rank(train: Cells, validation: Cells, axes: list[Axis], classes, candidates:
         axes: of the measurements, learnt on training cells.
         classes: names of the classes; the last is the positive one.
         candidates: number of single measurements that form pairs.
-        resampling: how intervals are made, as `intervals.bootstrap_intervals` takes it.
+        resampling: how intervals are made.
 
     Raises:
         InputRefused: fewer than two measurements vary.
@@ -47,14 +48,15 @@ def rank(train: Cells, validation: Cells, axes: list[Axis], classes, candidates:
 def score(decision, positive, groups, resampling) -> dict:
     """AUROC of `decision` f64 [N] and balanced accuracy of calling the cells above 0 positive, with intervals."""
     called = np.eye(2)[(decision > 0).astype(int)]
-    return intervals.bootstrap_intervals(
-        lambda w: {"auroc": metrics.binary_auroc(positive, decision, w),
-                   "balanced_accuracy": metrics.balanced_accuracy(positive.astype(int), called, w)},
-        groups, **resampling,
-    )  # fmt: skip
+
+    def scores(weights):
+        return {"auroc": metrics.binary_auroc(positive, decision, weights),
+                "balanced_accuracy": metrics.balanced_accuracy(positive.astype(int), called, weights)}  # fmt: skip
+
+    return resampling.intervals(scores, groups)
 
 
-def rank_features(train: Cells, validation: Cells, axes: list[Axis], classes, resampling: dict) -> pd.DataFrame:
+def rank_features(train: Cells, validation: Cells, axes: list[Axis], classes, resampling: Resampling) -> pd.DataFrame:
     """Table of single measurements, best training AUROC first; validation scores use the training direction and cut."""
     rows = []
     for axis in tqdm(axes, desc="measurements", unit="", disable=None):
@@ -161,7 +163,7 @@ def held_out_accuracy(points, positive, groups) -> float:
     return crossvalidation.balanced_accuracy(predict, positive.astype(int), groups, 2)
 
 
-def rank_pairs(train: Cells, validation: Cells, features: list[str], alike, resampling: dict) -> pd.DataFrame:
+def rank_pairs(train: Cells, validation: Cells, features: list[str], alike, resampling: Resampling) -> pd.DataFrame:
     """Table of pairs: those that are not near-duplicates first, then by accuracy on held-out training groups."""
     rows = []
     for pair in tqdm(list(itertools.combinations(features, 2)), desc="pairs", unit="", disable=None):

@@ -118,7 +118,7 @@ def summarise(predictor, cells: pd.DataFrame, alarms, fields=()) -> dict:
     environment = metric_log.environment()
     usable = cells[cells[schema.REJECT] == ""]
     confidence = predictor.training.evaluate.confidence
-    resampling = (predictor.training.evaluate.bootstraps, confidence)
+    resampling = intervals.Resampling(predictor.training.evaluate.bootstraps, confidence, SEED)
     kind = cells["abstained_because"].str.split(":").str[0]
     return {
         "run_id": predictor.run_id, "step": predictor.step, "note": predictor.note, "classes": predictor.classes,
@@ -131,10 +131,10 @@ def summarise(predictor, cells: pd.DataFrame, alarms, fields=()) -> dict:
         "abstained": kind[kind != ""].value_counts().to_dict(),
         "rejected": cells[schema.REJECT][cells[schema.REJECT] != ""].value_counts().to_dict(),
         "unlike": usable["novelty_cause"][usable["novelty"] > 1].value_counts().to_dict(),
-        "all": shares(usable, predictor.classes, *resampling),
-        "cell_lines": {line: shares(rows, predictor.classes, *resampling)
+        "all": shares(usable, predictor.classes, resampling),
+        "cell_lines": {line: shares(rows, predictor.classes, resampling)
                        for line, rows in usable.groupby(schema.CELL_LINE)},
-        "fields": {field: shares(rows, predictor.classes, *resampling)
+        "fields": {field: shares(rows, predictor.classes, resampling)
                    for field, rows in usable.groupby(schema.FIELD)},
         "alarm_groups": _grouped(alarms), "alarms": [dataclasses.asdict(alarm) for alarm in alarms],
         "versions": {"python": environment["python"], **environment["packages"]},
@@ -145,7 +145,7 @@ def _counts(column, classes):
     return {name: int((column == name).sum()) for name in classes}
 
 
-def shares(rows: pd.DataFrame, classes, bootstraps: int, confidence: float) -> dict:
+def shares(rows: pd.DataFrame, classes, resampling: intervals.Resampling) -> dict:
     """Share of each class among the decided cells of `rows`, and `expected`.
 
     That is its mean probability over all cells that are like training, the uncertain ones too: abstaining more often on
@@ -167,7 +167,7 @@ def shares(rows: pd.DataFrame, classes, bootstraps: int, confidence: float) -> d
     np.add.at(counts, (place, pd.Index(classes).get_indexer(decided["decision"])), 1)
     if len(fields) < MANY_FIELDS:
         tests = [stats.binomtest(int(k), len(decided)) for k in counts.sum(axis=0)]
-        ranges = [test.proportion_ci(confidence, "wilson") for test in tests]
+        ranges = [test.proportion_ci(resampling.confidence, "wilson") for test in tests]
         found = {name: {"value": test.statistic, "low": r.low, "high": r.high}
                  for name, test, r in zip(classes, tests, ranges, strict=True)}
         return result | {"shares": found, "interval": "wilson"}
@@ -175,7 +175,7 @@ def shares(rows: pd.DataFrame, classes, bootstraps: int, confidence: float) -> d
     def score(weights):
         return dict(zip(classes, (weights @ counts).T / (weights @ counts.sum(axis=1)), strict=True))
 
-    found = intervals.bootstrap_intervals(score, fields, bootstraps, confidence, SEED)
+    found = resampling.intervals(score, fields)
     found = {name: {key: one[key] for key in ("value", "low", "high")} for name, one in found.items()}
     return result | {"shares": found, "interval": "fields"}
 

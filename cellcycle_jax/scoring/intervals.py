@@ -8,6 +8,7 @@ Such intervals are too narrow where groups are few: `experiments/coverage.py` me
 Below `LEAST_GROUPS` there is none.
 """
 
+import dataclasses
 import math
 
 import numpy as np
@@ -27,6 +28,141 @@ def caveat(n_groups: int, where: str = "") -> str:
     if n_groups < MANY_GROUPS:
         return f"With {n_groups} groups{where} the intervals are narrower than they should be."
     return ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Resampling:
+    """Makes intervals, all in the same way.
+
+    Attributes:
+        resamples: of the groups for each interval; 0: no interval.
+        confidence: of the intervals, 0..1.
+        seed: of the resamples; equal seeds and groups give equal resamples.
+    """
+
+    resamples: int
+    confidence: float
+    seed: int
+
+    def intervals(self, score, groups, least_groups: int = LEAST_GROUPS) -> dict:
+        """Value and interval of everything that `score` returns.
+
+        Args:
+            score: takes weights f [B, N] and returns {name: f [B]}, NaN where a resample cannot be scored.
+            groups: [N], group of each cell.
+            least_groups: with fewer groups there is no interval, and its bounds are NaN.
+
+        Returns:
+            {name: {"value", "low", "high", "dropped"}}: the score of all cells, the bounds, and the number of
+            resamples without a score (a class was absent).
+        """
+        groups = np.asarray(groups, dtype=str)
+        counts, member = cluster_bootstrap_counts(groups, self.resamples, self.seed)
+        value = score(np.ones((1, len(groups))))
+        step = max(1, _CHUNK // max(1, len(groups)))
+        parts = []
+        for start in range(0, self.resamples, step):
+            weights = counts[start : start + step].astype(np.float64)[:, member]
+            parts.append(score(weights))
+        result = {}
+        for name in value:
+            resampled = np.concatenate([part[name] for part in parts]) if parts else np.zeros(0)
+            low, high = math.nan, math.nan
+            if counts.shape[1] >= least_groups:
+                low, high = interval(resampled, self.confidence)
+            dropped = int((~np.isfinite(resampled)).sum())
+            result[name] = {"value": float(value[name][0]), "low": low, "high": high, "dropped": dropped}
+        return result
+
+    def mean(self, values, groups) -> dict[str, float]:
+        """Mean of values f [N] over the cells where it is finite: {"value", "low", "high", "n_cells"}; NaN of none."""
+        known = np.isfinite(values)
+        values = np.nan_to_num(values)
+
+        def score(weights):
+            total = weights @ known
+            return {"mean": np.where(total > 0, weights @ values / np.maximum(total, 1e-300), np.nan)}
+
+        mean = self.intervals(score, groups)["mean"]
+        return {"value": mean["value"], "low": mean["low"], "high": mean["high"], "n_cells": int(known.sum())}
+
+    def scores(self, label, prob, groups, names=tuple(metrics.METRICS), least_groups: int = LEAST_GROUPS) -> dict:
+        """Scores of one predictor.
+
+        Args:
+            label: i [N], index of the true class.
+            prob: f [N, P].
+            groups: [N], group of each cell.
+            names: which scores of `metrics.METRICS`.
+            least_groups: as of `intervals`.
+
+        Returns:
+            {metric: {"value", "low", "high", "dropped"}}; a resample in which a class is absent is dropped and counted.
+        """
+        prob = np.asarray(prob)
+        complete = _complete(label, prob.shape[1])
+
+        def score(weights):
+            usable = complete(weights)
+            return {name: value * usable for name, value in metrics.scores(label, prob, weights, names).items()}
+
+        return self.intervals(score, groups, least_groups)
+
+    def differences(self, label, prob_a, prob_b, groups, names=tuple(metrics.METRICS)) -> dict:
+        """Score of a minus score of b, paired: both are scored on the same resamples. As `scores`."""
+        prob_a = np.asarray(prob_a)
+        prob_b = np.asarray(prob_b)
+        complete = _complete(label, prob_a.shape[1])
+
+        def score(weights):
+            usable = complete(weights)
+            a = metrics.scores(label, prob_a, weights, names)
+            b = metrics.scores(label, prob_b, weights, names)
+            return {name: (a[name] - b[name]) * usable for name in names}
+
+        return self.intervals(score, groups)
+
+    def mean_scores(self, label, probs: dict, rows: dict, groups, names=tuple(metrics.METRICS), reference=None) -> dict:
+        """Mean score of some predictors each, such as the seeds of one training, all on the same resamples.
+
+        Args:
+            label: i [N], index of the true class.
+            probs: predictor -> f [N, P].
+            rows: row -> names of the predictors over which the mean is taken.
+            groups: [N], group of each cell.
+            names: which scores of `metrics.METRICS`.
+            reference: the row that is taken off each other one, on the same resamples; None: no differences.
+
+        Returns:
+            {("mean", row, metric) and ("difference", row, metric): as of `intervals`}.
+        """
+        complete = _complete(label, next(iter(probs.values())).shape[1])
+
+        def score(weights):
+            usable = complete(weights)
+            each = {name: metrics.scores(label, prob, weights, names) for name, prob in probs.items()}
+            means = {}
+            for row, predictors in rows.items():
+                for metric in names:
+                    means["mean", row, metric] = np.mean([each[name][metric] for name in predictors], axis=0) * usable
+            differences = {}
+            if reference is not None:
+                for (_, row, metric), value in means.items():
+                    if row != reference:
+                        differences["difference", row, metric] = value - means["mean", reference, metric]
+            return means | differences
+
+        return self.intervals(score, groups)
+
+    def spearman(self, x, y, groups) -> dict[str, float]:
+        """Rank correlation of x and y f [N], of cells where both are finite: {"value", "low", "high", "dropped"}."""
+        x = np.asarray(x, np.float64)
+        y = np.asarray(y, np.float64)
+        both = np.isfinite(x) & np.isfinite(y)
+        if both.sum() < 2:
+            return {"value": math.nan, "low": math.nan, "high": math.nan, "dropped": self.resamples}
+        x, y = x[both], y[both]
+        return self.intervals(lambda weights: {"rho": spearman(x, y, weights)}, np.asarray(groups)[both])["rho"]
 
 
 def cluster_bootstrap_counts(groups, bootstraps: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -57,136 +193,10 @@ def interval(values, confidence: float) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def bootstrap_intervals(
-    score, groups, bootstraps: int, confidence: float, seed: int, least_groups: int = LEAST_GROUPS
-) -> dict[str, dict[str, float]]:
-    """Value and interval of everything that `score` returns.
-
-    Args:
-        score: takes weights f [B, N] and returns {name: f [B]}, NaN where a resample cannot be scored.
-        groups: [N], group of each cell.
-        bootstraps: number of resamples.
-        confidence: of the interval, 0..1.
-        seed: of the resamples.
-        least_groups: with fewer groups there is no interval, and its bounds are NaN.
-
-    Returns:
-        {name: {"value", "low", "high", "dropped"}}: the score of all cells, the bounds, and the number of resamples
-        without a score (a class was absent).
-    """
-    groups = np.asarray(groups, dtype=str)
-    counts, member = cluster_bootstrap_counts(groups, bootstraps, seed)
-    value = score(np.ones((1, len(groups))))
-    step = max(1, _CHUNK // max(1, len(groups)))
-    parts = [score(counts[i : i + step].astype(np.float64)[:, member]) for i in range(0, bootstraps, step)]
-    result = {}
-    for name in value:
-        resampled = np.concatenate([part[name] for part in parts]) if parts else np.zeros(0)
-        low, high = interval(resampled, confidence) if counts.shape[1] >= least_groups else (float("nan"), float("nan"))
-        dropped = int((~np.isfinite(resampled)).sum())
-        result[name] = {"value": float(value[name][0]), "low": low, "high": high, "dropped": dropped}
-    return result
-
-
-def mean_with_interval(values, groups, bootstraps: int, confidence: float, seed: int) -> dict[str, float]:
-    """Mean of values f [N] over the cells where it is finite: {"value", "low", "high", "n_cells"}; NaN where none."""
-    values, known = np.nan_to_num(values), np.isfinite(values)
-
-    def score(weights):
-        total = weights @ known
-        return {"mean": np.where(total > 0, weights @ values / np.maximum(total, 1e-300), np.nan)}
-
-    found = bootstrap_intervals(score, groups, bootstraps, confidence, seed)["mean"]
-    return {name: found[name] for name in ("value", "low", "high")} | {"n_cells": int(known.sum())}
-
-
 def _complete(label, classes: int):
     """A function of weights [B, N]: 1 where every class of `label` has weight, else NaN."""
     indicator = np.eye(classes)[np.asarray(label)][:, np.unique(label)]
     return lambda weights: np.where((weights @ indicator > 0).all(1), 1.0, np.nan)
-
-
-def scores_with_intervals(
-    label, prob, groups, bootstraps: int, confidence: float, seed: int, names=tuple(metrics.METRICS),
-    least_groups: int = LEAST_GROUPS,
-) -> dict[str, dict[str, float]]:  # fmt: skip
-    """Scores of one predictor, with intervals.
-
-    Args:
-        label: i [N], index of the true class.
-        prob: f [N, P].
-        groups: [N], group of each cell.
-        bootstraps: number of resamples of the groups.
-        confidence: of the intervals, 0..1.
-        seed: of the resamples.
-        names: which scores of `metrics.METRICS`.
-        least_groups: as of `bootstrap_intervals`.
-
-    Returns:
-        {metric: {"value", "low", "high", "dropped"}}; a resample in which a class is absent is dropped and counted.
-    """
-    prob = np.asarray(prob)
-    complete = _complete(label, prob.shape[1])
-
-    def score(weights):
-        usable = complete(weights)
-        return {name: value * usable for name, value in metrics.scores(label, prob, weights, names).items()}
-
-    return bootstrap_intervals(score, groups, bootstraps, confidence, seed, least_groups)
-
-
-def differences_with_intervals(
-    label, prob_a, prob_b, groups, bootstraps: int, confidence: float, seed: int, names=tuple(metrics.METRICS)
-) -> dict[str, dict[str, float]]:
-    """Score of a minus score of b, paired: both are scored on the same resamples.
-
-    Arguments and result as in `scores_with_intervals`.
-    """
-    prob_a, prob_b = np.asarray(prob_a), np.asarray(prob_b)
-    complete = _complete(label, prob_a.shape[1])
-
-    def score(weights):
-        usable = complete(weights)
-        a, b = (metrics.scores(label, prob, weights, names) for prob in (prob_a, prob_b))
-        return {name: (a[name] - b[name]) * usable for name in names}
-
-    return bootstrap_intervals(score, groups, bootstraps, confidence, seed)
-
-
-def means_with_intervals(
-    label, probs: dict, rows: dict, groups, bootstraps: int, confidence: float, seed: int,
-    names=tuple(metrics.METRICS), reference=None,
-) -> dict[tuple, dict[str, float]]:
-    """Mean score of some predictors each, such as the seeds of one training, all on the same resamples.
-
-    Args:
-        label: i [N], index of the true class.
-        probs: predictor -> f [N, P].
-        rows: row -> names of the predictors over which the mean is taken.
-        groups: [N], group of each cell.
-        bootstraps: number of resamples of the groups.
-        confidence: of the intervals, 0..1.
-        seed: of the resamples.
-        names: which scores of `metrics.METRICS`.
-        reference: the row that is taken off each other one, on the same resamples; None: no differences.
-
-    Returns:
-        {("mean", row, metric) and ("difference", row, metric): as in `bootstrap_intervals`}.
-    """
-    complete = _complete(label, next(iter(probs.values())).shape[1])
-
-    def score(weights):
-        usable, found = complete(weights), {}
-        each = {name: metrics.scores(label, prob, weights, names) for name, prob in probs.items()}
-        for row, of in rows.items():
-            for metric in names:
-                found["mean", row, metric] = np.mean([each[name][metric] for name in of], axis=0) * usable
-        if reference is not None:
-            found |= {("difference", row, metric): value - found["mean", reference, metric]
-                      for (_, row, metric), value in list(found.items()) if row != reference}
-        return found
-
-    return bootstrap_intervals(score, groups, bootstraps, confidence, seed)
 
 
 def _ranks(values, weights) -> np.ndarray:
@@ -218,16 +228,6 @@ def spearman(x, y, weights=None) -> np.ndarray:
                   ((rank_x, rank_y), (rank_x, rank_x), (rank_y, rank_y)))  # fmt: skip
     varies = (xx > 1e-9) & (yy > 1e-9)
     return np.where(varies, xy / np.sqrt(np.where(varies, xx * yy, 1.0)), np.nan)
-
-
-def spearman_with_interval(x, y, groups, bootstraps: int, confidence: float, seed: int) -> dict[str, float]:
-    """Rank correlation of x and y f [N] over the cells where both are finite: {"value", "low", "high", "dropped"}."""
-    x, y, groups = np.asarray(x, np.float64), np.asarray(y, np.float64), np.asarray(groups, dtype=str)
-    both = np.isfinite(x) & np.isfinite(y)
-    if both.sum() < 2:
-        return {"value": float("nan"), "low": float("nan"), "high": float("nan"), "dropped": bootstraps}
-    x, y, groups = x[both], y[both], groups[both]
-    return bootstrap_intervals(lambda w: {"rho": spearman(x, y, w)}, groups, bootstraps, confidence, seed)["rho"]
 
 
 def is_known(score: dict) -> bool:

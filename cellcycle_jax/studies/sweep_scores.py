@@ -59,7 +59,8 @@ def score_sweep(plan, states: dict, final: bool) -> None:
     tested, one = predict(plan, left, split)
     chosen = plan.study.config.evaluate
     names = tuple(dict.fromkeys([*SCORES, *plan.study.table.scores]))
-    found = score(tested, {m.name: [m.name] for m in left}, names, chosen.bootstraps, chosen.confidence)
+    resampling = intervals.Resampling(chosen.bootstraps, chosen.confidence, evaluate.RESAMPLING_SEED)
+    found = score(tested, {m.name: [m.name] for m in left}, names, resampling)
     result = {
         "split": split,
         "rows": plan.study.table.rows,
@@ -114,7 +115,7 @@ def _read_if_they_fit(crops):
     return crops if memory.place("auto", needed) == "disk" else crop_arrays.in_memory(crops)
 
 
-def score(tested: Tested, runs: dict, names, bootstraps: int, confidence: float) -> dict:
+def score(tested: Tested, runs: dict, names, resampling: intervals.Resampling) -> dict:
     """Scores on the cells of all lines and of each.
 
     Returns:
@@ -126,9 +127,9 @@ def score(tested: Tested, runs: dict, names, bootstraps: int, confidence: float)
         label, groups = tested.crops.label[cells], tested.crops.group_id[cells]
         rows = {("run", name): of for name, of in runs.items()}
         rows |= {("row", row): of for row, of in tested.rows.items()}
-        found = intervals.means_with_intervals(
-            label, {name: prob[cells] for name, prob in tested.probs.items()}, rows, groups, bootstraps, confidence,
-            evaluate.RESAMPLING_SEED, names, ("row", tested.reference) if tested.reference else None)
+        probs = {name: prob[cells] for name, prob in tested.probs.items()}
+        reference = ("row", tested.reference) if tested.reference else None
+        found = resampling.mean_scores(label, probs, rows, groups, names, reference)
         absent = [name for number, name in enumerate(tested.crops.classes) if number not in label]
         one = {"n_cells": len(cells), "n_groups": len(set(groups.tolist())), "absent": absent,
                "runs": {}, "rows": {}, "differences": {}}

@@ -32,6 +32,6 @@ def test_fewer_groups_than_six_have_no_interval():
     rng = np.random.default_rng(2)
     for n_groups, known in ((5, False), (6, True)):
         label, prob, group = coverage.draw_cells(n_groups, 0.1, rng)
-        found = intervals.scores_with_intervals(label, prob, group, 50, 0.95, 0, ("auroc",))["auroc"]
+        found = intervals.Resampling(50, 0.95, 0).scores(label, prob, group, ("auroc",))["auroc"]
         assert np.isfinite(found["low"]) == np.isfinite(found["high"]) == known
         assert np.isfinite(found["value"])

@@ -8,6 +8,7 @@ from cellcycle_jax import files, schema
 from cellcycle_jax.errors import StoredStateRefused
 from cellcycle_jax.features import discover
 from cellcycle_jax.runs import run_record
+from cellcycle_jax.scoring.intervals import Resampling
 from configs import base
 from tests import tiny
 from tests.planted import CLASSES, DNA, GOLGI, UNITS, make_cells, split, sureness
@@ -16,7 +17,7 @@ from tests.planted import CLASSES, DNA, GOLGI, UNITS, make_cells, split, surenes
 def run(out, cells, **changes):
     given = {
         "channels": ("DNA", "Golgi"), "markers": ("CENPF",), "classes": CLASSES, "out_dir": out, "candidates": 4,
-        "confidence": sureness(split(cells, "validation")), "bootstraps": 200, "seed": 0, "units": UNITS,
+        "confidence": sureness(split(cells, "validation")), "resampling": Resampling(200, 0.95, 0), "units": UNITS,
     }  # fmt: skip
     return discover.discover(split(cells, "train"), split(cells, "validation"), **{**given, **changes})
 

@@ -5,6 +5,7 @@ import pytest
 from cellcycle_jax import schema
 from cellcycle_jax.dataset import cell_table
 from cellcycle_jax.features import feature_axes, ranking
+from cellcycle_jax.scoring.intervals import Resampling
 from tests.planted import CLASSES, DNA, GOLGI, UNITS, make_cells, split
 
 
@@ -13,7 +14,7 @@ def rank(cells):
     train, validation = split(cells, "train"), split(cells, "validation")
     axes = feature_axes.learn_axes(train, cell_table.measurements(train, ("DNA", "Golgi"), "CENPF"), UNITS)
     placed = (feature_axes.place(rows, axes, CLASSES, rows[schema.SPLIT].iloc[0]) for rows in (train, validation))
-    return ranking.rank(*placed, axes, CLASSES, 4, {"bootstraps": 200, "confidence": 0.95, "seed": 0})
+    return ranking.rank(*placed, axes, CLASSES, 4, Resampling(200, 0.95, 0))
 
 
 @pytest.fixture(scope="module")

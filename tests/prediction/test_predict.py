@@ -11,6 +11,7 @@ from cellcycle_jax.dataset import crop_arrays
 from cellcycle_jax.errors import InputRefused, StoredStateRefused
 from cellcycle_jax.prediction import field_alarms, predict, predictor
 from cellcycle_jax.runs.trained_run import BATCH
+from cellcycle_jax.scoring.intervals import Resampling
 from cellcycle_jax.training import loop
 from configs import base
 from tests import tiny
@@ -136,6 +137,10 @@ def test_missing_and_damaged_crops_are_refused_by_name(known, new, tmp_path):
         predict.predict_cells(known, *new, ("w1", "Golgi", "CENPF"))
 
 
+def resampled(times):
+    return Resampling(times, 0.95, predict.SEED)
+
+
 def rows_of(decisions, fields):
     """Usable cells with these decisions, in these fields; where there is none, G2 has a probability of 0.6."""
     prob = pd.Series(decisions).map({"G2": 0.9, "G1/S": 0.1, "": 0.6})
@@ -144,29 +149,29 @@ def rows_of(decisions, fields):
 
 
 def test_shares_of_few_fields_have_wilsons_interval():
-    found = predict.shares(rows_of(["G2"] * 3 + ["G1/S"] * 7 + [""] * 2, ["a", "b"] * 6), tiny.CLASSES, 100, 0.95)
+    found = predict.shares(rows_of(["G2"] * 3 + ["G1/S"] * 7 + [""] * 2, ["a", "b"] * 6), tiny.CLASSES, resampled(100))
     assert (found["n_cells"], found["n_decided"], found["n_fields"]) == (12, 10, 2)
     # Wilson 1927: (p + z^2 / 2n -+ z sqrt(p (1 - p) / n + z^2 / 4 n^2)) / (1 + z^2 / n), p = 0.3, n = 10, z = 1.96
     assert found["shares"]["G2"] == pytest.approx({"value": 0.3, "low": 0.1078, "high": 0.6032}, abs=1e-4)
     assert found["interval"] == "wilson"
-    assert predict.shares(rows_of(["", ""], ["a", "b"]), tiny.CLASSES, 100, 0.95)["shares"] == {}
+    assert predict.shares(rows_of(["", ""], ["a", "b"]), tiny.CLASSES, resampled(100))["shares"] == {}
 
 
 def test_expected_shares_count_the_uncertain_and_leave_out_what_is_unlike():
     rows = rows_of(["G2", "G1/S", "", "G2"], ["a"] * 4)
     rows.loc[3, "novelty"] = 2.0
-    found = predict.shares(rows, tiny.CLASSES, 100, 0.95)
+    found = predict.shares(rows, tiny.CLASSES, resampled(100))
     assert found["expected"] == pytest.approx({"G2": (0.9 + 0.1 + 0.6) / 3, "G1/S": (0.1 + 0.9 + 0.4) / 3})
     rows["novelty"] = 2.0
-    assert predict.shares(rows, tiny.CLASSES, 100, 0.95)["expected"] == {"G2": None, "G1/S": None}
+    assert predict.shares(rows, tiny.CLASSES, resampled(100))["expected"] == {"G2": None, "G1/S": None}
 
 
 def test_shares_of_many_fields_have_intervals_that_resample_fields():
     same = rows_of(["G2", "G1/S", "G1/S", "G1/S"] * 12, np.repeat([f"f{i}" for i in range(12)], 4))
-    found = predict.shares(same, tiny.CLASSES, 200, 0.95)
+    found = predict.shares(same, tiny.CLASSES, resampled(200))
     assert found["interval"] == "fields" and found["shares"]["G2"] == {"value": 0.25, "low": 0.25, "high": 0.25}
     apart = rows_of(["G2"] * 24 + ["G1/S"] * 24, np.repeat([f"f{i}" for i in range(12)], 4))
-    wide = predict.shares(apart, tiny.CLASSES, 500, 0.95)["shares"]["G2"]
+    wide = predict.shares(apart, tiny.CLASSES, resampled(500))["shares"]["G2"]
     assert wide["value"] == 0.5 and wide["low"] <= 0.25 and wide["high"] >= 0.75
 
 

@@ -36,7 +36,7 @@ def test_intervals_of_clustered_cells_cover_the_truth():
     covered = 0
     for _ in range(200):
         label, prob, groups = clustered(rng)
-        found = intervals.scores_with_intervals(label, prob, groups, 500, 0.95, 0, names=("accuracy",))["accuracy"]
+        found = intervals.Resampling(500, 0.95, 0).scores(label, prob, groups, ("accuracy",))["accuracy"]
         covered += found["low"] <= 0.8 <= found["high"]
     assert covered >= 0.88 * 200
 
@@ -45,7 +45,7 @@ def test_clustering_widens_the_interval():
     label, prob, groups = clustered(np.random.default_rng(1), spread=1.0)
     width = []
     for unit in (groups, np.arange(len(label))):
-        found = intervals.scores_with_intervals(label, prob, unit, 1000, 0.95, 0)["balanced_accuracy"]
+        found = intervals.Resampling(1000, 0.95, 0).scores(label, prob, unit)["balanced_accuracy"]
         width.append(found["high"] - found["low"])
     assert width[0] > 1.5 * width[1]
 
@@ -54,7 +54,7 @@ def test_one_group_per_cell_is_the_binomial_interval():
     label = np.tile([0, 1], 300)
     right = np.arange(600) < 480
     prob = np.eye(2)[np.where(right, label, 1 - label)]
-    found = intervals.scores_with_intervals(label, prob, np.arange(600), 4000, 0.95, 0)["accuracy"]
+    found = intervals.Resampling(4000, 0.95, 0).scores(label, prob, np.arange(600))["accuracy"]
     half = 1.96 * np.sqrt(0.8 * 0.2 / 600)
     assert found["value"] == pytest.approx(0.8)
     assert found["low"] == pytest.approx(0.8 - half, abs=0.1 * half)
@@ -63,7 +63,7 @@ def test_one_group_per_cell_is_the_binomial_interval():
 
 def test_a_predictor_differs_from_itself_by_nothing():
     label, prob, groups = clustered(np.random.default_rng(2))
-    for name, found in intervals.differences_with_intervals(label, prob, prob, groups, 200, 0.95, 0).items():
+    for name, found in intervals.Resampling(200, 0.95, 0).differences(label, prob, prob, groups).items():
         assert (found["value"], found["low"], found["high"]) == (0, 0, 0), name
 
 
@@ -71,8 +71,8 @@ def test_pairing_narrows_the_difference_of_like_predictors():
     rng = np.random.default_rng(3)
     label, prob, groups = clustered(rng)
     other = np.where((rng.random(len(label)) < 0.02)[:, None], prob[:, ::-1], prob)
-    paired = intervals.differences_with_intervals(label, prob, other, groups, 500, 0.95, 0)["accuracy"]
-    alone = intervals.scores_with_intervals(label, prob, groups, 500, 0.95, 0)["accuracy"]
+    paired = intervals.Resampling(500, 0.95, 0).differences(label, prob, other, groups)["accuracy"]
+    alone = intervals.Resampling(500, 0.95, 0).scores(label, prob, groups)["accuracy"]
     assert paired["high"] - paired["low"] < 0.5 * (alone["high"] - alone["low"])
 
 
@@ -81,13 +81,13 @@ def test_resamples_without_a_class_are_dropped_and_counted():
     prob = np.eye(2)[label]
     counts, _ = intervals.cluster_bootstrap_counts(np.arange(4), 500, 0)
     absent = ((counts[:, 0] == 0) | (counts[:, 1:].sum(1) == 0)).sum()
-    found = intervals.scores_with_intervals(label, prob, np.arange(4), 500, 0.95, 0)
+    found = intervals.Resampling(500, 0.95, 0).scores(label, prob, np.arange(4))
     assert absent > 100
     assert {score["dropped"] for score in found.values()} == {absent}
 
 
 def test_one_group_has_no_interval():
-    found = intervals.scores_with_intervals([0, 1], np.eye(2), ["a", "a"], 10, 0.95, 0)["accuracy"]
+    found = intervals.Resampling(10, 0.95, 0).scores([0, 1], np.eye(2), ["a", "a"])["accuracy"]
     assert found["value"] == 1 and np.isnan(found["low"]) and np.isnan(found["high"])
 
 
@@ -105,16 +105,16 @@ def test_spearman_agrees_with_scipy_on_repeated_cells(levels):
 
 def test_spearman_of_a_rising_curve_is_one_and_skips_missing_values():
     x = np.append(np.linspace(0, 3, 30), np.nan)
-    found = intervals.spearman_with_interval(x, np.exp(x), np.arange(31), 100, 0.95, 0)
+    found = intervals.Resampling(100, 0.95, 0).spearman(x, np.exp(x), np.arange(31))
     assert (found["value"], found["low"], found["high"]) == pytest.approx((1, 1, 1))
 
 
 def test_mean_is_over_known_cells_and_its_interval_over_groups():
     values = np.array([1, 3, np.nan, *[2.0] * 4])
-    found = intervals.mean_with_interval(values, ["a", "a", "b", *"cdef"], 300, 0.95, 0)
+    found = intervals.Resampling(300, 0.95, 0).mean(values, ["a", "a", "b", *"cdef"])
     assert (found["value"], found["n_cells"]) == (2, 6)
     assert (found["low"], found["high"]) == (2, 2)  # the two cells of group a come together, with the mean of all
-    assert np.isnan(intervals.mean_with_interval(np.full(2, np.nan), ["a", "b"], 300, 0.95, 0)["value"])
+    assert np.isnan(intervals.Resampling(300, 0.95, 0).mean(np.full(2, np.nan), ["a", "b"])["value"])
 
 
 def test_what_is_said_of_intervals_depends_on_how_many_groups_there_are():

@@ -20,7 +20,8 @@ from cellcycle_jax.errors import InputRefused, UsageError, result_or_reason
 from cellcycle_jax.explain.attribution.methods import logits_of, margins
 from cellcycle_jax.explain.checks.check import Evidence, Question
 from cellcycle_jax.explain.checks.score import CHANCE
-from cellcycle_jax.scoring import intervals, metrics
+from cellcycle_jax.scoring import metrics
+from cellcycle_jax.scoring.intervals import Resampling
 
 MOST = 8  # channels: 256 subsets
 SCORES = ("balanced_accuracy", "auroc")
@@ -116,16 +117,14 @@ def subset_logits(model, variables, images, fields, repeats: int, seed: int, bat
     return np.concatenate([found, np.broadcast_to(plain, (1, *found.shape[1:]))])
 
 
-def channel_shapley(logits, label, groups, bootstraps: int, confidence: float, seed: int) -> dict[str, dict]:
+def channel_shapley(logits, label, groups, resampling: Resampling) -> dict[str, dict]:
     """How much of the network's scores each channel brings, with intervals; cells are resampled by group.
 
     Args:
         logits: f32 [2^K, R, N, P], as `subset_logits` returns them, of labelled cells.
         label: i [N], index of the true class.
         groups: [N], group of each cell.
-        bootstraps: number of resamples of the groups.
-        confidence: of the intervals, 0..1.
-        seed: of the resamples.
+        resampling: how intervals are made.
 
     Returns:
         Score of SCORES -> {"value", "low", "high", "share": f64 [K], "dropped": i64 [K], "all", "none": float}: the
@@ -139,7 +138,7 @@ def channel_shapley(logits, label, groups, bootstraps: int, confidence: float, s
         values = {name: _subset_scores(name, label, prob, weights) for name in SCORES}
         return {(name, k): one for name, value in values.items() for k, one in enumerate(shapley(value))}
 
-    found = intervals.bootstrap_intervals(score, groups, bootstraps, confidence, seed)
+    found = resampling.intervals(score, groups)
     result = {}
     for name in SCORES:
         each = [found[name, k] for k in range(channels)]
@@ -215,7 +214,7 @@ def ask(evidence: Evidence) -> dict:
 def _shapley_of(cells) -> dict:
     run, crops = cells.run, cells.crops
     logits = subset_logits(run.model, run.variables, cells.images, crops.field_id, REPEATS, run.config.seed)
-    scores = channel_shapley(logits, crops.label, cells.groups, **cells.resampling)
+    scores = channel_shapley(logits, crops.label, cells.groups, cells.resampling)
     without, complete = scores["auroc"]["none"], scores["auroc"]["all"]
     if without - CHANCE > MOST_LEFT * (complete - CHANCE) > 0:
         raise InputRefused("channels of other cells of a field tell the class too, as where fields hold one class: "

@@ -21,7 +21,7 @@ def ask(evidence: Evidence) -> dict:
     rows = dose_response.dose_response(
         run.model, run.variables, cells.images, crops.compartments, crops.compartments_present, cells.groups,
         len(crops.classes) - 1, names, run.channels, crops.nucleus, crops.stains[0] if crops.stains else "",
-        **cells.resampling)  # fmt: skip
+        cells.resampling)  # fmt: skip
     shares = channel_shares(evidence.cells.class_differences, evidence.answer(channel_importance.QUESTION),
                             crops.classes[-1])
     return {"class": crops.classes[-1], "rows": rows, "agreement": dose_response.agreement(rows, shares)}

@@ -25,6 +25,7 @@ from cellcycle_jax.explain.attribution import methods
 from cellcycle_jax.explain.checks.check import Check, Evidence, Judgement, Question
 from cellcycle_jax.explain.regions.explained_cells import COARSE_METHOD, DEFAULT_METHOD
 from cellcycle_jax.scoring import intervals
+from cellcycle_jax.scoring.intervals import Resampling
 
 FILLS = ("zero", "mean", "blur", "road")
 MEASURES = ("deletion", "insertion")
@@ -35,8 +36,8 @@ ROAD_NOISE = 0.01  # of a channel's standard deviation in the crop
 ROAD_TOLERANCE = 1e-4  # of the residual, relative; the error it leaves is below the noise
 
 
-def faithfulness(model, variables, images, maps, class_index, groups, *, fills=FILLS, fractions=FRACTIONS,
-                 bootstraps: int, confidence: float, seed: int) -> tuple[list[dict], list[dict]]:
+def faithfulness(model, variables, images, maps, class_index, groups, resampling: Resampling, *,
+                 fills=FILLS, fractions=FRACTIONS) -> tuple[list[dict], list[dict]]:
     """Area between the curves of a map and of its control, for every fill, by deletion and by insertion.
 
     The curve is the softmax probability of `class_index`, without temperature; a margin over its value in the intact
@@ -52,9 +53,7 @@ def faithfulness(model, variables, images, maps, class_index, groups, *, fills=F
         groups: [N], the unit of the intervals.
         fills: of FILLS.
         fractions: increasing shares of the crop, from 0 to 1.
-        bootstraps: number of resamples of the groups.
-        confidence: of the intervals, 0..1.
-        seed: of ties, controls, noise and resamples.
+        resampling: how intervals are made; its seed is also that of ties, controls and noise.
 
     Returns:
         One dict a fill and measure: fill, measure, value (mean over cells of the area between the curves, -1 to 1,
@@ -62,19 +61,20 @@ def faithfulness(model, variables, images, maps, class_index, groups, *, fills=F
         the control's), n_cells. And the mean curves: fill, measure, order ("map" or "control"), fraction (deleted, or
         inserted), probability.
     """
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(resampling.seed)
     large = np.asarray(methods.resized(maps, images.shape[1]))
     ranks = {"map": ranked(large, coarse_noise(maps.shape, images.shape[1], rng)),
              "control": ranked(moved(large, rng), coarse_noise(maps.shape, images.shape[1], rng))}
     rows, points = [], []
     for fill in fills:
         for measure in MEASURES:
-            found = {order: curves(model, variables, images, rank, class_index, fill, measure, fractions, seed)
+            found = {order: curves(model, variables, images, rank, class_index, fill, measure, fractions,
+                                   resampling.seed)
                      for order, rank in ranks.items()}
             area = {order: np.trapezoid(curve, fractions, axis=1) for order, curve in found.items()}
             gain = area["control"] - area["map"] if measure == "deletion" else area["map"] - area["control"]
             means = {"area": float(area["map"].mean()), "control": float(area["control"].mean())}
-            own = intervals.mean_with_interval(gain, groups, bootstraps, confidence, seed)
+            own = resampling.mean(gain, groups)
             rows.append({"fill": fill, "measure": measure, **own, **means})
             points += [{"fill": fill, "measure": measure, "order": order, "fraction": f, "probability": float(p)}
                        for order, curve in found.items() for f, p in zip(fractions, curve.mean(0), strict=True)]
@@ -225,7 +225,7 @@ def ask(evidence: Evidence) -> dict:
     for name in (DEFAULT_METHOD, COARSE_METHOD):
         maps = cells.maps(name, called)
         rows, points = faithfulness(run.model, run.variables, cells.images, maps, called, cells.groups,
-                                    **cells.resampling)
+                                    cells.resampling)
         answer[name] = {"rows": rows, "points": points}
     return answer
 

@@ -23,6 +23,7 @@ from cellcycle_jax.explain.checks.faithfulness import TIE, without_rounding
 from cellcycle_jax.explain.regions.explained_cells import COARSE_METHOD, DEFAULT_METHOD
 from cellcycle_jax.runs.state import init_variables
 from cellcycle_jax.scoring import intervals
+from cellcycle_jax.scoring.intervals import Resampling
 
 _draw = jax.jit(init_variables, static_argnums=(0, 2))  # one program for all seeds
 THRESHOLD = 0.5  # maps of which the strength of the rank correlation is surely less have changed
@@ -74,8 +75,8 @@ def randomised_cascade(model, variables, image_shape, seed: int) -> Iterator[tup
         yield name, variables
 
 
-def weight_randomisation(maps_of: Callable, model, variables, image_shape, groups, *, draws: int = 2,
-                         threshold: float = THRESHOLD, bootstraps: int, confidence: float, seed: int) -> dict:
+def weight_randomisation(maps_of: Callable, model, variables, image_shape, groups,
+                         resampling: Resampling, *, draws: int = 2, threshold: float = THRESHOLD) -> dict:
     """How alike the maps of the trained network are to those after each layer has been drawn anew, and a verdict.
 
     Args:
@@ -87,9 +88,7 @@ def weight_randomisation(maps_of: Callable, model, variables, image_shape, group
         groups: [N], the unit of the intervals.
         draws: random networks, at least 2; the similarity of a cell is its mean over them.
         threshold: of the strength of the rank correlation, 0..1.
-        bootstraps: number of resamples of the groups.
-        confidence: of the intervals, 0..1.
-        seed: of the weights and the resamples.
+        resampling: how intervals are made; its seed is also that of the weights.
 
     Returns:
         "rows", one dict a stage and measure, as `similarity` returns them and "layer", the one drawn last; the last
@@ -99,65 +98,62 @@ def weight_randomisation(maps_of: Callable, model, variables, image_shape, group
     """
     trained, stages, ends = maps_of(variables), {}, []
     # Numbers that nobody trains with, as a small seed may be that of the training.
-    for own_seed in np.random.default_rng(seed).integers(2**16, 2**31, draws).tolist():
+    for own_seed in np.random.default_rng(resampling.seed).integers(2**16, 2**31, draws).tolist():
         for name, changed in randomised_cascade(model, variables, image_shape, own_seed):
             found = maps_of(changed)
             stages.setdefault(name, []).append(alike(trained, found))
         ends.append(found)
     stages[FLOOR] = [alike(a, b) for a, b in itertools.combinations(ends, 2)]
     rows = [{"layer": name, **row} for name, each in stages.items()
-            for row in _intervals(_mean_over(each), groups, bootstraps, confidence, seed)]
+            for row in _intervals(_mean_over(each), groups, resampling)]
     last, floor = ({key: row[key] for key in ("value", "low", "high")} for name in (list(stages)[-2], FLOOR)
                    for row in rows if (row["layer"], row["measure"]) == (name, "strength"))
     return {"rows": rows, "strength": last, "floor": floor, **_verdict(last, threshold)}
 
 
-def label_randomisation(maps, maps_permuted, groups, *, threshold: float = THRESHOLD, bootstraps: int,
-                        confidence: float, seed: int) -> dict:
+def label_randomisation(maps, maps_permuted, groups, resampling: Resampling, *, threshold: float = THRESHOLD) -> dict:
     """How alike the maps of a network are to those of one trained on permuted labels, and a verdict.
 
     Args:
         maps: f32 [N, h, w, C] of the network.
         maps_permuted: f32 [N, h, w, C] of the one trained on permuted labels, of the same cells and classes.
-        groups, threshold, bootstraps, confidence, seed: as of `weight_randomisation`.
+        groups, threshold, resampling: as of `weight_randomisation`.
 
     Returns:
         "rows" as `similarity` returns them, "strength", "threshold" and "passes" as of `weight_randomisation`.
     """
-    rows = similarity(maps, maps_permuted, groups, bootstraps=bootstraps, confidence=confidence, seed=seed)
+    rows = similarity(maps, maps_permuted, groups, resampling)
     found = next({key: row[key] for key in ("value", "low", "high")} for row in rows if row["measure"] == "strength")
     return {"rows": rows, "strength": found, **_verdict(found, threshold)}
 
 
-def repeatability(maps: Sequence, groups, *, bootstraps: int, confidence: float, seed: int) -> list[dict]:
+def repeatability(maps: Sequence, groups, resampling: Resampling) -> list[dict]:
     """How alike the maps of the same cells are between networks, such as the seeds of one training: mean over pairs.
 
     Args:
         maps: f32 [N, h, w, C] of each of two or more networks.
-        groups, bootstraps, confidence, seed: as of `similarity`.
+        groups, resampling: as of `similarity`.
 
     Returns:
         As of `similarity`.
     """
     pairs = [alike(a, b) for a, b in itertools.combinations(maps, 2)]
-    return _intervals(_mean_over(pairs), groups, bootstraps, confidence, seed)
+    return _intervals(_mean_over(pairs), groups, resampling)
 
 
-def similarity(maps_a, maps_b, groups, *, bootstraps: int, confidence: float, seed: int) -> list[dict]:
+def similarity(maps_a, maps_b, groups, resampling: Resampling) -> list[dict]:
     """How alike two maps of the same cells are, mean over cells; maps may differ in size and channels.
 
     Args:
         maps_a, maps_b: f32 [N, h, w, C]; see `alike`.
         groups: [N], the unit of the intervals.
-        bootstraps: number of resamples of the groups.
-        confidence: of the intervals, 0..1.
-        seed: of the resamples.
+        resampling: how intervals are made.
 
     Returns:
         One dict for each measure of `alike`: measure, value, low, high, n_cells. Cells of which a map is flat are left
         out.
     """
-    return _intervals(alike(maps_a, maps_b), groups, bootstraps, confidence, seed)
+    return _intervals(alike(maps_a, maps_b), groups, resampling)
 
 
 def alike(maps_a, maps_b) -> dict[str, np.ndarray]:
@@ -215,8 +211,8 @@ def _mean_over(each) -> dict[str, np.ndarray]:
     return {name: values.mean(0).filled(np.nan) for name, values in stacked.items()}
 
 
-def _intervals(found, groups, bootstraps, confidence, seed) -> list[dict]:
-    return [{"measure": name, **intervals.mean_with_interval(values, groups, bootstraps, confidence, seed)}
+def _intervals(found, groups, resampling) -> list[dict]:
+    return [{"measure": name, **resampling.mean(values, groups)}
             for name, values in found.items()]
 
 
@@ -242,17 +238,17 @@ def _ask_of_method(evidence, name) -> dict:
 
     maps = maps_of(None)
     weights = weight_randomisation(maps_of, run.model, run.variables, cells.images.shape[1:], cells.groups,
-                                   **cells.resampling)
+                                   cells.resampling)
     trivial = {}
     for what, trivial_map in TRIVIAL.items():
-        trivial[what] = similarity(maps, trivial_map(cells.images), cells.groups, **cells.resampling)
+        trivial[what] = similarity(maps, trivial_map(cells.images), cells.groups, cells.resampling)
     labels = []
     for other in permuted:
-        labels.append(label_randomisation(maps, maps_of(other.variables), cells.groups, **cells.resampling))
+        labels.append(label_randomisation(maps, maps_of(other.variables), cells.groups, cells.resampling))
     seeds = None
     if other_seeds:
         each = [maps, *(maps_of(other.variables) for other in other_seeds)]
-        seeds = repeatability(each, cells.groups, **cells.resampling)
+        seeds = repeatability(each, cells.groups, cells.resampling)
     return {"weights": weights, "trivial": trivial, "labels": labels or None, "seeds": seeds}
 
 

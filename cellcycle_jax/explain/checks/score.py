@@ -5,14 +5,15 @@ from scipy import special
 
 from cellcycle_jax.explain.checks.check import Check, Evidence, Judgement, Question
 from cellcycle_jax.scoring import intervals
+from cellcycle_jax.scoring.intervals import Resampling
 
 CHANCE = 0.5  # area under the ROC curve
 
 
-def auroc_with_interval(logits, label, groups, resampling: dict) -> dict:
+def auroc_with_interval(logits, label, groups, resampling: Resampling) -> dict:
     """Area under the ROC curve of logits f32 [N, P] against labels i32 [N], with an interval clustered by group."""
     prob = special.softmax(np.asarray(logits, np.float64), axis=1)
-    return intervals.scores_with_intervals(label, prob, groups, names=("auroc",), **resampling)["auroc"]
+    return resampling.scores(label, prob, groups, ("auroc",))["auroc"]
 
 
 def ask(evidence: Evidence) -> dict:

@@ -4,6 +4,8 @@ One question serves them: which cells are asked, where their fields are read, an
 to the cells stands in `shortcuts`.
 """
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 
@@ -57,7 +59,7 @@ def ask_for_shortcuts(network: trained_run.Run, per_class: int = PER_CLASS) -> d
         for part in parts
     ]
     validation, crops = np.repeat([False, True], [len(part) for part in crops]), crop_arrays.join(crops)
-    resampling = resampling_of(network) | {"confidence": shortcuts.CONFIDENCE}
+    resampling = dataclasses.replace(resampling_of(network), confidence=shortcuts.CONFIDENCE)
     cells = _seen(network, crops, validation)
     intact = methods.logits_of(network.model, network.variables, cells.images)
     asked = {"surroundings": None, "n_cells": len(crops), "n_groups": len(set(crops.group_id.tolist())),

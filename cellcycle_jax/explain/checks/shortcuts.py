@@ -15,7 +15,7 @@ from scipy import ndimage, stats
 from cellcycle_jax import schema
 from cellcycle_jax.explain.attribution.methods import logits_of, margins
 from cellcycle_jax.explain.checks.score import auroc_with_interval
-from cellcycle_jax.scoring import intervals
+from cellcycle_jax.scoring.intervals import Resampling
 
 DONORS = 8  # donors of each cell
 CONFIDENCE = 0.99  # of the intervals: several properties are asked for, and an alarm should mean something
@@ -188,7 +188,7 @@ def donor_logits(model, variables, cells: Cells, change, seed: int):
     return np.concatenate(found), np.tile(rows, DONORS), np.concatenate(drawn)
 
 
-def carried(given, own, donors, intact, cells: Cells, resampling: dict) -> dict:
+def carried(given, own, donors, intact, cells: Cells, resampling: Resampling) -> dict:
     """Share of the difference between classes that goes with a property to another cell.
 
     The difference of a class is its margin (logit less the mean of the others') in cells of the class less that in
@@ -221,8 +221,9 @@ def carried(given, own, donors, intact, cells: Cells, resampling: dict) -> dict:
         return {p: share[:, p] for p in (range(classes) if classes > 2 else [classes - 1])}
 
     if classes > 2:
-        resampling = resampling | {"confidence": 1 - (1 - resampling["confidence"]) / classes}
-    each = intervals.bootstrap_intervals(score, groups, **resampling)
+        confidence = 1 - (1 - resampling.confidence) / classes
+        resampling = dataclasses.replace(resampling, confidence=confidence)
+    each = resampling.intervals(score, groups)
     for one_class in each.values():
         if not np.isfinite(one_class["value"]):
             one_class |= {"low": np.nan, "high": np.nan}
@@ -247,14 +248,14 @@ def _difference(margin, one, weights):
     return mean(margin, one) - mean(margin, 1 - one)
 
 
-def surroundings(model, variables, cells: Cells, intact, resampling: dict) -> dict:
+def surroundings(model, variables, cells: Cells, intact, resampling: Resampling) -> dict:
     """What the network reads in the surroundings, and what is left of its score on others' surroundings.
 
     Args:
         model, variables: the network.
         cells: N of them, some of them of validation.
         intact: logits f32 [N, P] of the cells as they are.
-        resampling: bootstraps, confidence and seed.
+        resampling: how intervals are made.
 
     Returns:
         intact: the score as it is; cell: the score of cells on others' surroundings, by their own labels; around: by
@@ -265,7 +266,7 @@ def surroundings(model, variables, cells: Cells, intact, resampling: dict) -> di
     def change(rows, donors, rng):
         return with_surroundings(cells, rows, donors, rng)
 
-    given, own, donors = donor_logits(model, variables, cells, change, resampling["seed"])
+    given, own, donors = donor_logits(model, variables, cells, change, resampling.seed)
     changed = (given.argmax(1) != intact[own].argmax(1)).astype(float)
     as_own, as_donor = cells.validation[own], cells.validation[donors]
 
@@ -277,20 +278,20 @@ def surroundings(model, variables, cells: Cells, intact, resampling: dict) -> di
         "cell": told_by(given, own, as_own),
         "around": told_by(given, donors, as_donor),
         "carried": carried(given, own, donors, intact, cells, resampling),
-        "changed": intervals.mean_with_interval(changed[as_own], cells.groups[own[as_own]], **resampling),
+        "changed": resampling.mean(changed[as_own], cells.groups[own[as_own]]),
     }
 
 
-def brightness(model, variables, cells: Cells, levels, intact, resampling: dict) -> dict:
+def brightness(model, variables, cells: Cells, levels, intact, resampling: Resampling) -> dict:
     """What the network reads in the brightness of the field: see `carried`; `levels` as of `field_levels`."""
     def change(rows, donors, _):
         return with_brightness(cells, rows, donors, levels)
 
-    given, own, donors = donor_logits(model, variables, cells, change, resampling["seed"])
+    given, own, donors = donor_logits(model, variables, cells, change, resampling.seed)
     return carried(given, own, donors, intact, cells, resampling)
 
 
-def batch(label, batches, groups, resampling: dict) -> dict | None:
+def batch(label, batches, groups, resampling: Resampling) -> dict | None:
     """How well a cell's batch (plate, well, line) tells its class, without any picture; None where all are of one.
 
     A cell is given the share of each class among the other groups of its batch, or among all cells where its batch is
@@ -306,7 +307,7 @@ def batch(label, batches, groups, resampling: dict) -> dict | None:
         for group in np.unique(groups[inside]):
             others = inside & (groups != group)
             prob[inside & (groups == group)] = one[others].mean(0) if others.any() else one.mean(0)
-    return intervals.scores_with_intervals(label, prob, groups, names=("auroc",), **resampling)["auroc"]
+    return resampling.scores(label, prob, groups, ("auroc",))["auroc"]
 
 
 def is_shortcut(name: str, share: dict) -> bool:

@@ -13,7 +13,7 @@ from scipy.special import softmax
 
 from cellcycle_jax.explain.attribution import methods
 from cellcycle_jax.explain.edits.edits import EDITS, NUCLEUS, Cell
-from cellcycle_jax.scoring import intervals
+from cellcycle_jax.scoring.intervals import Resampling
 
 DOSES = (-0.2, -0.1, 0.0, 0.1, 0.2)
 UNIT = 0.1  # slopes are per so much relative change
@@ -24,7 +24,7 @@ LEAST = 0.1  # share of the wanted doses that a cell has to reach
 
 def dose_response(
     model, variables, images, compartments, present, groups, class_index: int, names, channels, nucleus: str,
-    stain: str, doses=DOSES, *, bootstraps: int, confidence: float, seed: int,
+    stain: str, resampling: Resampling, doses=DOSES,
 ) -> list[dict]:
     """How the margin and the probability of a class follow the dose of each edit.
 
@@ -40,10 +40,8 @@ def dose_response(
         channels: names of the K channels.
         nucleus, stain: names of the nuclear channel and of the stain whose pieces the compartments hold; they need not
             be among `channels`.
+        resampling: how intervals are made.
         doses: relative changes, each above -1, not all 0.
-        bootstraps: number of resamples of the groups.
-        confidence: of the intervals, 0..1.
-        seed: of the resamples.
 
     Returns:
         A row for each edit: "edit", "words", "channel" (that it belongs to, "" if the model does not see it),
@@ -62,7 +60,7 @@ def dose_response(
         of = np.asarray(groups)[kept]
         rows.append({"edit": name, "words": EDITS[name].words.format(nucleus=nucleus, stain=stain),
                      "channel": own if own in channels else "", "n_cells": len(kept), "n_groups": len(np.unique(of)),
-                     "left_out": left_out, **_summary(doses, realised, change, of, bootstraps, confidence, seed)})
+                     "left_out": left_out, **_summary(doses, realised, change, of, resampling)})
     return rows
 
 
@@ -107,7 +105,7 @@ def _why_not(realised, doses):
     return np.where(np.isnan(realised).any(0), UNMOVED, np.where(reached, "", UNREACHED)).tolist()
 
 
-def _summary(doses, realised, change, groups, bootstraps, confidence, seed):
+def _summary(doses, realised, change, groups, resampling):
     """Means over cells with intervals; realised and each change f64 [D, n]."""
     if not realised.size:
         return {"doses": [], "slope": None, "certain": False}
@@ -120,7 +118,7 @@ def _summary(doses, realised, change, groups, bootstraps, confidence, seed):
         return {"slope": mean(slope)} | {(key, d): mean(value[d]) for key, value in change.items()
                                          for d in range(len(doses))}
 
-    found = intervals.bootstrap_intervals(score, groups, bootstraps, confidence, seed)
+    found = resampling.intervals(score, groups)
     steps = [{"dose": float(dose), "realised": float(realised[d].mean()), "margin": found["margin", d],
               "probability": found["probability", d]} for d, dose in enumerate(doses)]
     one = found["slope"]

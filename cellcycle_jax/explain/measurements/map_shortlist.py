@@ -61,7 +61,7 @@ def region_weights(cells: ExplainedCells) -> dict:
     """(channel, region) -> share, 0 or more, of what sets cells of the higher margin apart from those of the lower."""
     sums = cells.sums[len(cells.crops.classes) - 1]
     margin = methods.margins(cells.logits)[:, -1]
-    without_intervals = cells.resampling | {"bootstraps": 0}
+    without_intervals = dataclasses.replace(cells.resampling, resamples=0)
     table = class_difference.difference(sums.regions, sums.areas, margin > np.median(margin), cells.groups,
                                         without_intervals)
     weights = {}

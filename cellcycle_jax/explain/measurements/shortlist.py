@@ -17,7 +17,8 @@ from threadpoolctl import threadpool_limits
 from cellcycle_jax.features import ranking
 from cellcycle_jax.features.families import Family
 from cellcycle_jax.features.feature_axes import Cells, Line, one_sided
-from cellcycle_jax.scoring import intervals, metrics
+from cellcycle_jax.scoring import metrics
+from cellcycle_jax.scoring.intervals import Resampling
 
 MOST = 5  # measurements of a shortlist
 LEAST = 0.1  # semipartial rank correlation with the logit from which a measurement is listed
@@ -89,7 +90,7 @@ def _weight(family: Family, weights: dict) -> float:
 
 def compare(
     by_map: list[str], without_map: list[str], families: dict[str, Family], train: Cells, validation: Cells,
-    resampling: dict, others: Cells | None = None, most: int = MOST, draws: int = DRAWS,
+    resampling: Resampling, others: Cells | None = None, most: int = MOST, draws: int = DRAWS,
 ) -> dict:  # fmt: skip
     """The best pair of the map's shortlist beside those of other shortlists: without the map, univariate, by chance.
 
@@ -105,7 +106,7 @@ def compare(
         families: measurement -> its family, of all measurements that may enter.
         train: labelled cells on which shortlists, pairs and lines are chosen.
         validation: labelled cells that are scored.
-        resampling: bootstraps, confidence and seed; the seed also draws the shortlists by chance.
+        resampling: how intervals are made; its seed also draws the shortlists by chance.
         others: labelled cells of cell lines that training did not hold, scored as well; None: none.
         most: measurements of a shortlist at most.
         draws: shortlists by chance.
@@ -120,7 +121,7 @@ def compare(
     by_map = by_map[:most]
     lists = [by_map, without_map[:most]]
     if len(by_map) > 1:
-        lists += _rivals(families, train, len(by_map), draws, resampling["seed"])
+        lists += _rivals(families, train, len(by_map), draws, resampling.seed)
     if min(map(len, lists)) < 2:
         keys = (*NAMED, "random", "differences", "other_lines")
         which = "The map points at" if len(by_map) < 2 else "There are"
@@ -133,7 +134,7 @@ def compare(
     for name, names, pair in zip(NAMED, lists, pairs, strict=False):
         found[name] |= {"shortlist": list(names), "pair": list(pair)}
     away = None if others is None else _scores(pairs, lines, train, others, resampling)
-    return {**found, "other_lines": away, "verdict": verdict(found, resampling["confidence"])}
+    return {**found, "other_lines": away, "verdict": verdict(found, resampling.confidence)}
 
 
 def _rivals(families, train: Cells, most: int, draws: int, seed: int) -> list[list[str]]:
@@ -176,7 +177,7 @@ def _filled(cells: Cells, train: Cells, pair) -> np.ndarray:
     return cells.linear[list(pair)].fillna(train.linear[list(pair)].median()).to_numpy()
 
 
-def _scores(pairs, lines: dict, train: Cells, cells: Cells, resampling: dict) -> dict:
+def _scores(pairs, lines: dict, train: Cells, cells: Cells, resampling: Resampling) -> dict:
     """Balanced accuracy of the pairs (those of `NAMED`, then those by chance), all on the same resamples.
 
     The draws count as a fixed set: the interval of their mean is that of the cells alone.
@@ -195,7 +196,7 @@ def _scores(pairs, lines: dict, train: Cells, cells: Cells, resampling: dict) ->
         differences = {f"map - {name}": scores["map"] - scores[name] for name in RIVALS}
         return scores | differences
 
-    found = intervals.bootstrap_intervals(score, cells.groups, **resampling)
+    found = resampling.intervals(score, cells.groups)
     of_draws = [
         (right[cells.positive, i].mean() + right[~cells.positive, i].mean()) / 2 for i in range(len(NAMED), len(pairs))
     ]

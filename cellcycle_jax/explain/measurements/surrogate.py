@@ -25,7 +25,8 @@ from cellcycle_jax.explain.regions.explained_cells import resampling_of
 from cellcycle_jax.features import feature_axes, ranking
 from cellcycle_jax.features.families import Family
 from cellcycle_jax.runs import trained_run
-from cellcycle_jax.scoring import crossvalidation, intervals
+from cellcycle_jax.scoring import crossvalidation
+from cellcycle_jax.scoring.intervals import Resampling
 
 MOST_CELLS = 3000  # validation cells whose answers are explained
 GROWTH = 0.02  # least R2 that a family must add
@@ -34,7 +35,7 @@ _PENALTIES = np.logspace(-1, 4, 11)  # of the ridge, chosen by grouped cross-val
 
 
 def explained(
-    train_rows: pd.DataFrame, rows: pd.DataFrame, logit, families: dict[str, Family], resampling: dict,
+    train_rows: pd.DataFrame, rows: pd.DataFrame, logit, families: dict[str, Family], resampling: Resampling,
 ) -> tuple[dict, pd.DataFrame]:  # fmt: skip
     """R2 of the network's logit by named measurements, the families that matter, and what is left of each cell.
 
@@ -44,7 +45,7 @@ def explained(
         rows: accepted cells of the validation split, labelled or not.
         logit: f64 [N], one number for each of `rows`: the log odds of the class, its logit less the other's.
         families: measurement -> its family, of all measurements that may explain.
-        resampling: bootstraps, confidence and seed; the seed is also that of the boosting.
+        resampling: how intervals are made; its seed is also that of the boosting.
 
     Returns:
         A dict and a table. The dict holds `linear` (ridge) and `boosted` (gradient boosting) of all measurements, R2 on
@@ -69,7 +70,7 @@ def explained(
     score = _scorer(target, groups, resampling)
     with threadpool_limits(1):
         models = {"linear": held_out(_ridge, scaled, target, groups),
-                  "boosted": held_out(_boosting(resampling["seed"]), here.to_numpy(), target, groups)}  # fmt: skip
+                  "boosted": held_out(_boosting(resampling.seed), here.to_numpy(), target, groups)}  # fmt: skip
         names = {column: families[column].name for column in here.columns}
         chosen = _forward(pd.DataFrame(scaled, columns=here.columns), target, groups, names,
                           ranking.rank_correlations(train), score)  # fmt: skip
@@ -178,7 +179,7 @@ def _scorer(target, groups, resampling):
             own = r2(target, predicted, weights)
             return {"r2": own if less is None else own - r2(target, less, weights)}
 
-        found = intervals.bootstrap_intervals(difference, groups, **resampling)["r2"]
+        found = resampling.intervals(difference, groups)["r2"]
         return {key: found[key] for key in ("value", "low", "high")}
 
     return score

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from cellcycle_jax.explain.regions import localisation
-from cellcycle_jax.scoring import intervals
+from cellcycle_jax.scoring.intervals import Resampling
 
 COLUMNS = ("class", "method", "channel", "compartment", "share", "low", "high", "area_share", "ratio", "ratio_low",
            "ratio_high", "n_cells", "n_groups")  # fmt: skip
@@ -39,14 +39,14 @@ def contributions(maps: np.ndarray, compartments: np.ndarray, present: np.ndarra
     return sums, areas
 
 
-def difference(sums, areas, of_class, groups, resampling: dict) -> pd.DataFrame:
+def difference(sums, areas, of_class, groups, resampling: Resampling) -> pd.DataFrame:
     """Shares of the difference between cells of a class and the others, with intervals clustered by group.
 
     Args:
         sums, areas: as `contributions` returns them.
         of_class: bool [N], whether a cell is of the explained class.
         groups: text [N].
-        resampling: as `intervals.bootstrap_intervals` takes it.
+        resampling: how intervals are made.
 
     Returns:
         One row per channel and place that any cell has: channel (0..C-1), compartment, share of the difference (it can
@@ -71,7 +71,7 @@ def difference(sums, areas, of_class, groups, resampling: dict) -> pd.DataFrame:
         share = np.divide(gap, total, out=np.full(gap.shape, np.nan), where=total > 0)
         return {i: share[:, i] for i in range(flat.shape[1])}
 
-    found = intervals.bootstrap_intervals(score, groups, **resampling)
+    found = resampling.intervals(score, groups)
     rows = []
     for i, one in found.items():
         channel, place = divmod(i, sums.shape[2])

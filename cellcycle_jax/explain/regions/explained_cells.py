@@ -10,6 +10,7 @@ from cellcycle_jax.dataset import crop_arrays
 from cellcycle_jax.explain.attribution import methods
 from cellcycle_jax.explain.regions import class_difference
 from cellcycle_jax.runs import trained_run
+from cellcycle_jax.scoring.intervals import Resampling
 
 DEFAULT_METHOD, COARSE_METHOD = "integrated_gradients", "grad_cam"  # experiments/README.md says why
 STEPS = 64  # of integrated gradients, from the mean of the explained cells
@@ -41,7 +42,7 @@ class ExplainedCells:
     logits: np.ndarray  # f32 [N, P]
 
     @property
-    def resampling(self) -> dict:
+    def resampling(self) -> Resampling:
         """How intervals are made."""
         return resampling_of(self.run)
 
@@ -117,7 +118,7 @@ def sample_per_class(label: np.ndarray, classes: int, most: int, rng) -> np.ndar
     return np.sort(np.concatenate(drawn))
 
 
-def resampling_of(run: trained_run.Run) -> dict:
-    """How a run's config has intervals made: bootstraps, confidence and seed."""
+def resampling_of(run: trained_run.Run) -> Resampling:
+    """How a run's config has intervals made."""
     chosen = run.config.evaluate
-    return {"bootstraps": chosen.bootstraps, "confidence": chosen.confidence, "seed": run.config.seed}
+    return Resampling(chosen.bootstraps, chosen.confidence, run.config.seed)

@@ -10,7 +10,7 @@ import pandas as pd
 from scipy import ndimage
 
 from cellcycle_jax import schema
-from cellcycle_jax.scoring import intervals
+from cellcycle_jax.scoring.intervals import Resampling
 
 RIM, STAIN, OUTLINE = "nuclear rim", "second stain", "second stain outline"
 COMPARTMENTS = ("nucleus", RIM, STAIN, OUTLINE, "cell body", "other nuclei", "background")  # they divide a crop
@@ -180,7 +180,7 @@ def tabulate(found: dict, cells: pd.DataFrame, class_name: str, method: str, cha
     return table.assign(**{m: found[m][cell, channel, place] for m in MEASURES})[list(COLUMNS)]
 
 
-def summarise(table: pd.DataFrame, bootstraps: int, confidence: float, seed: int) -> pd.DataFrame:
+def summarise(table: pd.DataFrame, resampling: Resampling) -> pd.DataFrame:
     """Ratio of each class, method, channel and place over all cells that the model gives this class, with an interval.
 
     The ratio is the sum of relevance shares over the sum of area shares, so that a cell in which a place covers three
@@ -189,9 +189,7 @@ def summarise(table: pd.DataFrame, bootstraps: int, confidence: float, seed: int
 
     Args:
         table: rows as `tabulate` makes them.
-        bootstraps: number of resamples of the groups.
-        confidence: of the intervals, 0..1.
-        seed: of the resamples.
+        resampling: how intervals are made.
 
     Returns:
         One row per class, method, channel and compartment, columns SUMMARY: hit_ratio is how often the highest pixel
@@ -202,7 +200,7 @@ def summarise(table: pd.DataFrame, bootstraps: int, confidence: float, seed: int
     for of, part in own.groupby(list(SUMMARY[:4]), sort=False):
         if part["area_share"].sum() <= 0:
             continue
-        found = intervals.bootstrap_intervals(_ratios(part), part["group"], bootstraps, confidence, seed)
+        found = resampling.intervals(_ratios(part), part["group"])
         both = [found[name][bound] for name in ("ratio", "hit_ratio") for bound in ("value", "low", "high")]
         rows.append((*of, *both, len(part), part["group"].nunique()))
     return pd.DataFrame(rows, columns=list(SUMMARY))

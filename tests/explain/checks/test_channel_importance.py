@@ -9,6 +9,7 @@ import pytest
 from cellcycle_jax.errors import InputRefused, UsageError
 from cellcycle_jax.explain.checks import channel_importance
 from cellcycle_jax.explain.checks.check import Evidence
+from cellcycle_jax.scoring.intervals import Resampling
 from tests.weighed_network import UPPER, make_cells, make_run
 
 SIDE = 8
@@ -57,7 +58,7 @@ def study(weight, cells=240, per_field=12, noise=0.3, seed=0):
 
 def scored(images, label, groups, weight, repeats=3):
     logits = channel_importance.subset_logits(OfMeans(weight), {}, images, groups, repeats, seed=0)
-    return channel_importance.channel_shapley(logits, label, groups, 200, 0.95, seed=0)
+    return channel_importance.channel_shapley(logits, label, groups, Resampling(200, 0.95, 0))
 
 
 def test_shapley_is_the_mean_over_all_orders():
@@ -152,7 +153,7 @@ def test_intervals_resample_fields():
     images, label, _ = study((0.4, 0.4), cells=40, noise=0.6)
     logits = channel_importance.subset_logits(OfMeans((1.0, 1.0)), {}, images, np.arange(40) // 10, 1, seed=0)
     copies = [np.repeat(logits, 12, axis=2), np.repeat(label, 12)]
-    once, copied = (channel_importance.channel_shapley(*of, group, 300, 0.95, 0)["auroc"] for of, group in
+    once, copied = (channel_importance.channel_shapley(*of, group, Resampling(300, 0.95, 0))["auroc"] for of, group in
                     (((logits, label), np.arange(40)), (copies, np.repeat(np.arange(40), 12))))
     np.testing.assert_allclose(once["low"], copied["low"], atol=1e-9)
     np.testing.assert_allclose(once["high"], copied["high"], atol=1e-9)
@@ -173,7 +174,7 @@ def test_a_channel_that_differs_only_between_fields_gets_no_credit():
 
 def test_no_channel_above_zero_has_no_shares():
     logits = np.zeros((4, 1, 6, 2), np.float32)
-    found = channel_importance.channel_shapley(logits, np.array([0, 1] * 3), list("aabbcc"), 50, 0.95, 0)
+    found = channel_importance.channel_shapley(logits, np.array([0, 1] * 3), list("aabbcc"), Resampling(50, 0.95, 0))
     assert found["auroc"]["value"].tolist() == [0, 0] and np.isnan(found["auroc"]["share"]).all()
 
 

@@ -5,10 +5,11 @@ import pytest
 from scipy.special import expit
 
 from cellcycle_jax.explain.checks import faithfulness as f
+from cellcycle_jax.scoring.intervals import Resampling
 
 SIDE = 16
 FRACTIONS = (0.0, 0.125, 0.25, 0.5, 0.75, 0.875, 1.0)
-INTERVALS = {"bootstraps": 300, "confidence": 0.95, "seed": 0}
+INTERVALS = Resampling(300, 0.95, 0)
 
 
 class Sum(nn.Module):
@@ -34,7 +35,7 @@ def scored(mask, maps, images=None, **options):
     images = np.ones((len(maps), *mask.shape), np.float32) if images is None else images
     variables = {"params": {"weight": jnp.asarray(mask * 8 / mask.sum())}}
     groups = [str(n) for n in range(len(maps))]
-    options = {"fills": ("zero",), "fractions": FRACTIONS, **INTERVALS, **options}
+    options = {"fills": ("zero",), "fractions": FRACTIONS, "resampling": INTERVALS, **options}
     rows, points = f.faithfulness(Sum(), variables, images, maps, np.zeros(len(maps), int), groups, **options)
     curves = {}
     for p in points:

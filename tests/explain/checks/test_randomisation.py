@@ -10,10 +10,11 @@ from cellcycle_jax.explain.checks.check import Evidence
 from cellcycle_jax.explain.checks.faithfulness import faithfulness
 from cellcycle_jax.explain.regions.localisation import localise
 from cellcycle_jax.runs.state import init_variables
+from cellcycle_jax.scoring.intervals import Resampling
 from tests.weighed_network import UPPER, make_cells, make_run
 
 SHAPE = (16, 16, 2)
-INTERVALS = {"bootstraps": 300, "confidence": 0.95, "seed": 0}
+INTERVALS = Resampling(300, 0.95, 0)
 GROUPS = [str(n // 4) for n in range(40)]
 LAYERS = {"nagao2020": ("convs_0", "convs_1", "hidden", "head"), "resnet": ("first", "blocks_0", "blocks_1", "head")}
 
@@ -89,13 +90,13 @@ def test_the_cascade_goes_from_the_output_to_the_input():
 
 def test_similarity_with_itself_its_negative_and_noise():
     maps = noise(0)
-    own = by_measure(randomisation.similarity(maps, 3 * maps, GROUPS, **INTERVALS))
+    own = by_measure(randomisation.similarity(maps, 3 * maps, GROUPS, INTERVALS))
     assert [own[m]["value"] for m in ("spearman", "strength", "ssim")] == pytest.approx([1, 1, 1])
     assert own["spearman"]["n_cells"] == 40
-    negative = by_measure(randomisation.similarity(maps, -maps, GROUPS, **INTERVALS))
+    negative = by_measure(randomisation.similarity(maps, -maps, GROUPS, INTERVALS))
     assert [negative[m]["value"] for m in ("spearman", "strength")] == pytest.approx([-1, 1])
     assert negative["ssim"]["value"] < -0.5
-    other = by_measure(randomisation.similarity(maps, noise(1), GROUPS, **INTERVALS))
+    other = by_measure(randomisation.similarity(maps, noise(1), GROUPS, INTERVALS))
     assert other["spearman"]["low"] < 0 < other["spearman"]["high"]
     # Of n independent pixels the mean strength is that of a normal number, sqrt(2 / (pi n)).
     assert other["strength"]["value"] == pytest.approx(np.sqrt(2 / np.pi / 128), rel=0.4)
@@ -114,11 +115,11 @@ def test_half_of_the_order_kept_is_known():
 def test_maps_of_other_size_or_channels_can_be_compared():
     small = noise(0, size=4)
     large = np.asarray(methods.resized(small, 16))
-    assert by_measure(randomisation.similarity(small, large, GROUPS, **INTERVALS))["spearman"][
+    assert by_measure(randomisation.similarity(small, large, GROUPS, INTERVALS))["spearman"][
         "value"
     ] == pytest.approx(1)
     summed = large.sum(-1, keepdims=True)
-    found = by_measure(randomisation.similarity(summed, small, GROUPS, **INTERVALS))
+    found = by_measure(randomisation.similarity(summed, small, GROUPS, INTERVALS))
     assert [found[m]["value"] for m in ("spearman", "ssim")] == pytest.approx([1, 1], abs=1e-4)
 
 
@@ -126,14 +127,14 @@ def test_flat_maps_are_left_out_and_counted():
     maps = noise(0)
     other = -maps
     other[:10] = 0.3 + 1e-8 * noise(1)[:10]
-    found = randomisation.similarity(maps, other, GROUPS, **INTERVALS)
+    found = randomisation.similarity(maps, other, GROUPS, INTERVALS)
     assert [row["n_cells"] for row in found] == [30, 30, 30]
     assert by_measure(found)["spearman"]["value"] == pytest.approx(-1)
 
 
 def test_repeatability_is_the_mean_over_pairs():
     maps = noise(0)
-    found = by_measure(randomisation.repeatability([maps, 2 * maps, -maps], GROUPS, **INTERVALS))
+    found = by_measure(randomisation.repeatability([maps, 2 * maps, -maps], GROUPS, INTERVALS))
     assert found["spearman"]["value"] == pytest.approx(-1 / 3)
     assert found["strength"]["value"] == pytest.approx(1)
 
@@ -141,23 +142,23 @@ def test_repeatability_is_the_mean_over_pairs():
 def test_labels_that_change_nothing_fail_and_other_maps_pass():
     maps = noise(0)
     for same in (maps, -maps):
-        found = randomisation.label_randomisation(maps, same, GROUPS, **INTERVALS)
+        found = randomisation.label_randomisation(maps, same, GROUPS, INTERVALS)
         assert (found["passes"], found["strength"]["value"]) == (False, pytest.approx(1))
-    assert randomisation.label_randomisation(maps, noise(1), GROUPS, **INTERVALS)["passes"]
-    assert not randomisation.label_randomisation(maps, noise(1), GROUPS, threshold=0.01, **INTERVALS)["passes"]
+    assert randomisation.label_randomisation(maps, noise(1), GROUPS, INTERVALS)["passes"]
+    assert not randomisation.label_randomisation(maps, noise(1), GROUPS, INTERVALS, threshold=0.01)["passes"]
 
 
 def test_the_upper_bound_decides():
     maps, half = noise(0), noise(1)
     half[:19] = maps[:19]  # the mean is below the threshold, its bound is not
-    found = randomisation.label_randomisation(maps, half, GROUPS, threshold=0.55, **INTERVALS)
+    found = randomisation.label_randomisation(maps, half, GROUPS, INTERVALS, threshold=0.55)
     assert found["strength"]["value"] < 0.55 < found["strength"]["high"]
     assert not found["passes"]
 
 
 def test_flat_maps_prove_nothing():
     maps = noise(0)
-    assert not randomisation.label_randomisation(maps, np.zeros_like(maps), GROUPS, **INTERVALS)["passes"]
+    assert not randomisation.label_randomisation(maps, np.zeros_like(maps), GROUPS, INTERVALS)["passes"]
 
 
 @pytest.fixture(scope="module")
@@ -168,7 +169,7 @@ def images():
 def test_a_map_that_asks_no_network_fails(images):
     model = models.build("nagao2020", 2, 2, 1, 0.3)
     found = randomisation.weight_randomisation(
-        lambda variables: randomisation.edges(images), model, trained(model), SHAPE, GROUPS, **INTERVALS
+        lambda variables: randomisation.edges(images), model, trained(model), SHAPE, GROUPS, INTERVALS
     )
     layers = list(dict.fromkeys(row["layer"] for row in found["rows"]))
     assert layers == ["head", "hidden", "convs_1", "convs_0", randomisation.FLOOR]
@@ -178,13 +179,13 @@ def test_a_map_that_asks_no_network_fails(images):
 
 
 def test_gradient_times_input_of_a_linear_model_passes(images):
-    variables = draw(Linear(), INTERVALS["seed"], SHAPE)  # what a training with this seed would begin with
+    variables = draw(Linear(), INTERVALS.seed, SHAPE)  # what a training with this seed would begin with
     index = np.zeros(len(images), np.int32)
 
     def maps_of(variables):
         return methods.attribute("gradient_x_input", Linear(), variables, images, index, "image")
 
-    found = randomisation.weight_randomisation(maps_of, Linear(), variables, SHAPE, GROUPS, **INTERVALS)
+    found = randomisation.weight_randomisation(maps_of, Linear(), variables, SHAPE, GROUPS, INTERVALS)
     assert found["passes"]
     assert found["strength"]["high"] < 0.2
     assert found["floor"]["value"] < 0.2
@@ -201,7 +202,7 @@ def test_the_verdict_is_about_the_last_stage_and_the_floor_about_random_networks
     def maps_of(changed):
         return noise(0) if np.array_equal(changed["params"]["convs_0"]["bias"], first) else noise(1)
 
-    found = randomisation.weight_randomisation(maps_of, model, variables, SHAPE, GROUPS, draws=3, **INTERVALS)
+    found = randomisation.weight_randomisation(maps_of, model, variables, SHAPE, GROUPS, INTERVALS, draws=3)
     strength = {row["layer"]: row["value"] for row in found["rows"] if row["measure"] == "strength"}
     assert [strength[layer] for layer in ("head", "hidden", "convs_1")] == pytest.approx([1, 1, 1])
     assert found["strength"]["value"] == strength["convs_0"] < 0.1
@@ -236,7 +237,7 @@ def test_trivial_maps_are_scored_as_any_other(images):
     values = {}
     for name, trivial in randomisation.TRIVIAL.items():
         maps = trivial(images)
-        rows, _ = faithfulness(Linear(), variables, images, maps, index, GROUPS, fills=("zero",), **INTERVALS)
+        rows, _ = faithfulness(Linear(), variables, images, maps, index, GROUPS, INTERVALS, fills=("zero",))
         values[name] = rows[0]
     assert values["centre"]["low"] > 0  # the network sums up the middle of the crop
     assert values["centre"]["low"] > max(values["edges"]["high"], values["intensity"]["high"])

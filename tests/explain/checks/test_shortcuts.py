@@ -7,9 +7,11 @@ import pytest
 from cellcycle_jax.explain.checks import shortcuts
 from cellcycle_jax.explain.checks.shortcuts import DONORS, Cells
 from cellcycle_jax.schema import Compartment as C
+from cellcycle_jax.scoring import intervals
+from cellcycle_jax.scoring.intervals import Resampling
 
 SIDE, CHANNELS = 16, 2
-RESAMPLING = {"bootstraps": 200, "confidence": 0.99, "seed": 0}
+RESAMPLING = Resampling(200, 0.99, 0)
 ROWS, COLUMNS = np.mgrid[:SIDE, :SIDE] - (SIDE - 1) / 2
 NUCLEUS = np.hypot(ROWS, COLUMNS) < 3
 CORNER = (ROWS < -6) & (COLUMNS < -6)  # 2 x 2 px that no cell reaches
@@ -161,8 +163,8 @@ def test_a_shortcut_of_one_class_is_not_made_small_by_the_others(of):
 
 @pytest.mark.parametrize(("classes", "confidence"), [(2, 0.99), (3, 1 - 0.01 / 3), (5, 0.998)])
 def test_the_more_classes_are_asked_the_surer_each_must_be(classes, confidence, monkeypatch):
-    made, interval = [], shortcuts.intervals.interval
-    monkeypatch.setattr(shortcuts.intervals, "interval", lambda v, c: made.append(c) or interval(v, c))
+    made, interval = [], intervals.interval
+    monkeypatch.setattr(intervals, "interval", lambda v, c: made.append(c) or interval(v, c))
     cells = mixed(240, classes=classes)
     own, donors = handed_over(cells)
     intact = np.eye(classes)[cells.label]
@@ -178,7 +180,7 @@ def test_a_large_share_that_may_be_nothing_does_not_hide_a_certain_one():
     intact = 3 * np.eye(3)[cells.label]
     turned = np.where(cells.groups.astype(int) % 2 == 0, 4.5, -1.5)[:, None] * intact
     given = np.stack([turned[donors, 0], intact[donors, 1], intact[own, 2]], axis=1)
-    found = shortcuts.carried(given, own, donors, intact, cells, RESAMPLING | {"bootstraps": 400})
+    found = shortcuts.carried(given, own, donors, intact, cells, dataclasses.replace(RESAMPLING, resamples=400))
     assert found["class"] == 1 and found["low"] > 0
     always = np.stack([1.5 * intact[donors, 0], intact[donors, 1], intact[own, 2]], axis=1)
     assert shortcuts.carried(always, own, donors, intact, cells, RESAMPLING)["class"] == 0
@@ -214,7 +216,7 @@ def test_a_share_that_is_not_known_has_no_interval_either():
     height = np.where(cells.groups.astype(int) % 4 == 1, 1.0, -1.1)
     found = shortcuts.carried(np.eye(2)[cells.label[donors]], own, donors, height[:, None] * np.eye(2)[cells.label],
                               cells, RESAMPLING)
-    assert 0 < found["dropped"] < RESAMPLING["bootstraps"]
+    assert 0 < found["dropped"] < RESAMPLING.resamples
     assert np.isnan([found[name] for name in ("value", "low", "high")]).all()
 
 

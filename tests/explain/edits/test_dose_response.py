@@ -8,10 +8,11 @@ from scipy import ndimage
 
 from cellcycle_jax.explain.edits import dose_response
 from cellcycle_jax.schema import Compartment as C
+from cellcycle_jax.scoring.intervals import Resampling
 from tests.drawn import EVERY, PIECES, cell
 
 SIZE, NAMES = 48, ("nuclear_area", "dna_brightness", "stain_area", "stain_spread")
-OPTIONS = {"bootstraps": 50, "confidence": 0.9, "seed": 0}
+OPTIONS = Resampling(50, 0.9, 0)
 CHANNELS = ("DNA", "Golgi", "EB1")
 
 
@@ -36,7 +37,7 @@ def population(places=(PIECES,) * 6):
 
 def respond(model, cells, names=NAMES, class_index=1, **options):
     rows = dose_response.dose_response(
-        model, {}, *cells, class_index, names, CHANNELS, "DNA", "Golgi", **OPTIONS | options
+        model, {}, *cells, class_index, names, CHANNELS, "DNA", "Golgi", OPTIONS, **options
     )
     return {row["edit"]: row for row in rows}
 
@@ -138,7 +139,7 @@ def test_cells_that_cannot_be_edited_are_counted_by_reason():
 
 def test_an_edit_that_no_cell_allows_has_no_slope():
     images, bits, present, groups = population()
-    options = {"bootstraps": 10, "confidence": 0.9, "seed": 0}
+    options = Resampling(10, 0.9, 0)
     (row,) = dose_response.dose_response(
         Total(0),
         {},
@@ -151,7 +152,7 @@ def test_an_edit_that_no_cell_allows_has_no_slope():
         ("Golgi", "EB1"),
         "DNA",
         "Golgi",
-        **options,
+        options,
     )
     assert (row["n_cells"], row["n_groups"], row["doses"], row["slope"], row["channel"]) == (0, 0, [], None, "")
     assert row["left_out"] == {"the model does not see the nuclear channel": 6}

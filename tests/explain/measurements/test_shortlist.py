@@ -5,10 +5,11 @@ import pytest
 from cellcycle_jax import schema
 from cellcycle_jax.explain.measurements import shortlist
 from cellcycle_jax.features import families, feature_axes
+from cellcycle_jax.scoring.intervals import Resampling
 from tests.planted import CLASSES, DNA, GOLGI, make_cells, split
 
 CHANNELS, STAINS = ("DNA", "Golgi", "EB1"), ("Golgi",)
-RESAMPLING = {"bootstraps": 200, "confidence": 0.95, "seed": 0}
+RESAMPLING = Resampling(200, 0.95, 0)
 STAIN = {("Golgi", "second stain"): 1.0}
 NOISE = ["Nuclei_AreaShape_Orientation", "Golgi_Number_Pieces", "Golgi_Number_Dots", "Golgi_Distance_Spread",
          "Nuclei_Texture_Contrast_DNA", "Nuclei_Texture_Contrast_Golgi", "Cells_Intensity_MeanIntensity_DNA",

@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -6,10 +8,11 @@ from cellcycle_jax import schema
 from cellcycle_jax.errors import InputRefused
 from cellcycle_jax.explain.measurements import surrogate
 from cellcycle_jax.features import families
+from cellcycle_jax.scoring.intervals import Resampling
 from tests.planted import DNA, GOLGI, make_cells, split
 
 CHANNELS, STAINS = ("DNA", "Golgi", "EB1"), ("Golgi",)
-RESAMPLING = {"bootstraps": 300, "confidence": 0.95, "seed": 0}
+RESAMPLING = Resampling(300, 0.95, 0)
 AREA, ORIENTATION, PIECES = schema.NUCLEAR_AREA, "Nuclei_AreaShape_Orientation", "Golgi_Number_Pieces"
 MEASURED = (DNA, GOLGI, AREA, "Nuclei_AreaShape_Perimeter", ORIENTATION, PIECES)
 
@@ -24,7 +27,8 @@ def explain(cells, logit, columns=MEASURED, **changes):
     """`surrogate.explained` of validation cells whose logit is given for all `cells`."""
     train, held = split(cells, "train"), (cells[schema.SPLIT] == "validation").to_numpy()
     known = families.families(columns, CHANNELS, STAINS)
-    return surrogate.explained(train, cells[held], np.asarray(logit)[held], known, {**RESAMPLING, **changes})
+    resampling = dataclasses.replace(RESAMPLING, **changes)
+    return surrogate.explained(train, cells[held], np.asarray(logit)[held], known, resampling)
 
 
 @pytest.fixture(scope="module")

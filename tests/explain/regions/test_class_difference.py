@@ -4,11 +4,12 @@ import pytest
 from cellcycle_jax.explain.attribution import methods
 from cellcycle_jax.explain.regions import class_difference, localisation
 from cellcycle_jax.schema import Compartment as C
+from cellcycle_jax.scoring.intervals import Resampling
 from tests.networks import Weighed
 
 PLACES, SIDE = localisation.COMPARTMENTS, 16
 KNOWN = int(C.NUCLEUS | C.OTHER_NUCLEI | C.BODY)
-RESAMPLING = {"bootstraps": 300, "confidence": 0.95, "seed": 0}
+RESAMPLING = Resampling(300, 0.95, 0)
 AREAS = np.array([0.2, 0.1, 0.05, 0.05, 0.3, 0.0, 0.3])  # no other nuclei
 
 

@@ -4,6 +4,7 @@ import pytest
 
 from cellcycle_jax import schema
 from cellcycle_jax.explain.regions import localisation
+from cellcycle_jax.scoring.intervals import Resampling
 
 C = schema.Compartment
 EVERY = int(C.NUCLEUS | C.OTHER_NUCLEI | C.SECOND_STAIN | C.BODY | C.DEBRIS)
@@ -230,7 +231,7 @@ def _table(relevance, area, groups, name="G2", place="nucleus", hit=0.0):
 
 
 def _summary(table, bootstraps=500):
-    return localisation.summarise(table, bootstraps, confidence=0.95, seed=0)
+    return localisation.summarise(table, Resampling(bootstraps, 0.95, 0))
 
 
 def test_ratio_is_of_sums_and_constant_ratios_have_no_width():
