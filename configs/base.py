@@ -169,6 +169,17 @@ def training() -> ConfigDict:
     c.explain = ConfigDict()
     c.explain.tap = "last"  # activation that Grad-CAM reads: a tap of the model, or 'last' convolution
     c.explain.cells = 200  # validation cells explained per class
+    c.explain.limits = ConfigDict()  # of the passport; cellcycle_jax/explain/checks/limits.py says what each decides
+    c.explain.limits.surroundings = 0.1  # share of the difference between classes
+    c.explain.limits.brightness = 0.3  # share of the difference between classes
+    c.explain.limits.shortcut_confidence = 0.99  # of the intervals of these two
+    c.explain.limits.batch_auroc = 0.6  # area under the ROC curve
+    c.explain.limits.map_correlation = 0.5  # rank correlation
+    c.explain.limits.trivial_correlation = 0.5  # rank correlation
+    c.explain.limits.edit_slope = 0.1  # logits per +10 %
+    c.explain.limits.region_share = 0.1  # share of the difference between classes
+    c.explain.limits.explained_r2 = 0.1  # R2
+    c.explain.limits.small_gap = 0.05  # difference of two R2
 
     c.discover = ConfigDict()
     c.discover.candidates = 12  # best single features that form pairs

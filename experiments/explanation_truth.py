@@ -160,7 +160,8 @@ def alarms(network: trained_run.Run) -> dict:
 
 def raised(row, names=SHARES) -> bool:
     """Whether any of these shares gives an alarm; one that is not known does not."""
-    return any(row["alarms"][name]["value"] is not None and shortcuts.is_shortcut(name, row["alarms"][name])
+    limits = base.training().explain.limits
+    return any(row["alarms"][name]["value"] is not None and shortcuts.is_shortcut(row["alarms"][name], limits[name])
                for name in names)
 
 

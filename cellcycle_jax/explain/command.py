@@ -1,5 +1,6 @@
 """`launch.py explain`: maps over validation cells, where they lie, whether they are true, and the passport."""
 
+import dataclasses
 import math
 import pathlib
 
@@ -16,6 +17,7 @@ from cellcycle_jax.explain.attribution import methods
 from cellcycle_jax.explain.attribution.activations import resolve_tap, tap_names
 from cellcycle_jax.explain.checks.all_checks import QUESTIONS
 from cellcycle_jax.explain.checks.check import Evidence
+from cellcycle_jax.explain.checks.limits import limits_of
 from cellcycle_jax.explain.measurements import map_shortlist, surrogate
 from cellcycle_jax.explain.regions import localisation
 from cellcycle_jax.explain.regions.explained_cells import (
@@ -126,7 +128,8 @@ def _about(cells, summary) -> dict:
     """What every part of the passport stands on."""
     shared = ("classes", "confidence", "stain", "n_cells", "n_groups", "group_by")
     return {**{name: summary[name] for name in shared}, "channels": list(cells.run.channels),
-            "mask": cells.run.config.data.mask, "method": DEFAULT_METHOD, "step": cells.run.step,
+            "mask": cells.run.config.data.mask, "method": DEFAULT_METHOD,
+            "limits": dataclasses.asdict(limits_of(cells.run)), "step": cells.run.step,
             "run_id": cells.run.run_id}  # fmt: skip
 
 

@@ -11,9 +11,6 @@ from cellcycle_jax.runs import passport_file
 from cellcycle_jax.scoring import intervals
 
 MOST_PLACES = 3  # named in the verdict
-LEAST_PLACE = 0.1  # share of the difference between classes from which a place is named
-LEAST_NAMED = 0.1  # R2 from which measurements explain the answer
-SMALL_GAP = 0.05  # between R2 of the named and of all measurements: no more than that is as good as none
 
 
 def make_passport(found: dict, about: dict) -> dict:
@@ -22,7 +19,7 @@ def make_passport(found: dict, about: dict) -> dict:
     Args:
         found: the answer to each of `all_checks.QUESTIONS` by its key; where (table), words and hint (None with
             words_why and hint_why where there is none).
-        about: classes, channels, stain, mask, confidence, method, n_cells, n_groups, group_by, step and run_id.
+        about: classes, channels, stain, mask, confidence, method, limits, n_cells, n_groups, group_by, step and run_id.
 
     Returns:
         format; status ('no_alarm', 'caution', 'shortcut' or 'chance'); verdict (sentences); checks (one dict each:
@@ -69,7 +66,7 @@ def places(where: pd.DataFrame, about: dict) -> list[str]:
     Of more than two classes, each of which is told from the rest by places of its own, the best place of each.
     """
     unsure = where["low"] <= 0  # cells of one group have no interval, which the words say
-    named = where[(where["share"] >= LEAST_PLACE) & ~unsure].sort_values("share", ascending=False)
+    named = where[(where["share"] >= about["limits"]["region_share"]) & ~unsure].sort_values("share", ascending=False)
     several = len(about["classes"]) > 2
     found = []
     for row in (named.drop_duplicates("class") if several else named.head(MOST_PLACES)).to_dict("records"):
@@ -123,7 +120,8 @@ def _look(where, about):
                 "one class, or on average the network answers cells of the class no higher than the others.")
     told = places(where, about)
     if not told:
-        return "No place carries, told from none, a tenth of the difference between the classes."
+        least = about["limits"]["region_share"]
+        return f"No region accounts for {least:.0%} of the difference between the classes with an interval above zero."
     classes = about["classes"]
     of = f"{classes[0]} from {classes[-1]}" if len(classes) == 2 else "its classes"
     return f"What tells {of} apart is read here: {'; '.join(told)}."
@@ -135,7 +133,7 @@ def _named(found, about):
         return f"How far named measurements explain its answer cannot be said ({found['words_why']})."
     answer = "its answer" + (f" on {about['classes'][-1]}" if len(about["classes"]) > 2 else "")
     known = f"{intervals.percent(words['r2'])} of it on held-out groups"
-    if not words["steps"] and words["r2"]["value"] < LEAST_NAMED:
+    if not words["steps"] and words["r2"]["value"] < about["limits"]["explained_r2"]:
         return f"No measurement explains {answer}, nor do all together: {known}."
     if not words["steps"]:
         return f"No single measurement explains {answer}, but all together explain {known}."
@@ -143,7 +141,7 @@ def _named(found, about):
     told = " and ".join([", ".join(names[:-1]), names[-1]] if names[1:] else names)
     last = words["steps"][-1]  # R2 with all before it
     rest = ("; the rest of that is not told apart by one measurement at a time"
-            if words["r2"]["value"] - last["r2"] > SMALL_GAP else
+            if words["r2"]["value"] - last["r2"] > about["limits"]["small_gap"] else
             f", so no other single measurement adds {100 * surrogate.GROWTH:.0f} points that are told from none")
     alone = intervals.percent({"value": last["r2"], "low": last["low"], "high": last["high"]})
     return (f"{_capital(answer)} follows {told}, which {'explain' if names[1:] else 'explains'} {alone} of it on "

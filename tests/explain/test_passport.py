@@ -6,12 +6,13 @@ import pandas as pd
 import pytest
 
 from cellcycle_jax import files
-from cellcycle_jax.explain.checks import shortcuts
 from cellcycle_jax.explain.passport import make_passport
 from cellcycle_jax.explain.regions import class_difference
 from cellcycle_jax.runs.passport_file import read_passport
+from configs.base import training
 
 METHOD = "integrated_gradients"
+DEFAULT_LIMITS = training().explain.limits.to_dict()
 NAN = math.nan
 SCORE, SURROUNDINGS, BRIGHTNESS = ("score above chance", "reads the cell, not its surroundings",
                                    "does not read the brightness of the field")
@@ -83,7 +84,8 @@ def passing():
         "hint_why": "",
     }  # fmt: skip
     about = {"classes": ["G1/S", "G2"], "channels": ["DNA", "Golgi"], "stain": "Golgi", "mask": "none",
-             "confidence": 0.95, "method": METHOD, "n_cells": 1300, "n_groups": 12, "group_by": "field", "step": 60,
+             "confidence": 0.95, "method": METHOD, "limits": DEFAULT_LIMITS,
+             "n_cells": 1300, "n_groups": 12, "group_by": "field", "step": 60,
              "run_id": "a1b2c3"}  # fmt: skip
     return found, about
 
@@ -160,9 +162,9 @@ def test_chance_goes_before_a_shortcut_and_a_shortcut_before_caution():
 
 LIMITS = [
     (SCORE, ("score",), score(0.6, 0.5), score(0.6, 0.501)),
-    (SURROUNDINGS, ("shortcuts", "surroundings", "carried"), score(shortcuts.LEAST["surroundings"]), score(0.089)),
+    (SURROUNDINGS, ("shortcuts", "surroundings", "carried"), score(DEFAULT_LIMITS["surroundings"]), score(0.089)),
     (SURROUNDINGS, ("shortcuts", "surroundings", "carried"), score(0.4, 0.001), score(0.05, -0.05)),
-    (BRIGHTNESS, ("shortcuts", "brightness"), score(shortcuts.LEAST["brightness"]), score(0.289)),
+    (BRIGHTNESS, ("shortcuts", "brightness"), score(DEFAULT_LIMITS["brightness"]), score(0.289)),
     (BRIGHTNESS, ("shortcuts", "brightness"), score(0.6, 0.001), score(0.1, -0.1)),
     (BATCH, ("shortcuts", "batch", "well"), score(0.6), score(0.599)),
     (BATCH, ("shortcuts", "batch", "well"), score(0.7, 0.501), score(0.7, 0.5)),
@@ -181,8 +183,8 @@ def test_each_check_turns_at_its_limit(name, path, bad, good):
 
 
 @pytest.mark.parametrize(("name", "path", "limit"), [
-    (SURROUNDINGS, ("shortcuts", "surroundings", "carried"), shortcuts.LEAST["surroundings"]),
-    (BRIGHTNESS, ("shortcuts", "brightness"), shortcuts.LEAST["brightness"])])  # fmt: skip
+    (SURROUNDINGS, ("shortcuts", "surroundings", "carried"), DEFAULT_LIMITS["surroundings"]),
+    (BRIGHTNESS, ("shortcuts", "brightness"), DEFAULT_LIMITS["brightness"])])  # fmt: skip
 def test_an_interval_that_reaches_beyond_the_limit_is_no_pass(name, path, limit):
     for wide in (score(0.0, -2.0, 2.0), score(limit - 0.01, 0.001, limit), score(2 * limit, -0.1, 4 * limit),
                  score(0.0, -limit, 0.01)):
@@ -422,7 +424,7 @@ def test_the_channel_is_not_named_where_there_is_one():
 
 
 def test_without_any_place_that_is_told():
-    assert changed(("where",), where(place("nucleus", 0.05)))["verdict"][1].startswith("No place carries")
+    assert changed(("where",), where(place("nucleus", 0.05)))["verdict"][1].startswith("No region accounts for 10% of")
     assert "outline of the nucleus is not known" in changed(("where",), where())["verdict"][1]
 
 
@@ -545,3 +547,12 @@ def test_a_passport_is_written_and_read_back(tmp_path):
     assert [one["passed"] for one in back["checks"]] == [one["passed"] for one in passport["checks"]]
     assert back["where"][0]["low"] is None and back["where"][0]["share"] == 0.62
     assert back["verdict"] == passport["verdict"] and back["places"] == passport["places"]
+
+
+def test_a_limit_of_the_config_decides_and_stands_in_the_passport():
+    found, about = passing()
+    found["shortcuts"]["surroundings"]["carried"] = score(0.2, 0.15, 0.25)
+    assert make_passport(found, about)["status"] == "shortcut"
+    about["limits"] = DEFAULT_LIMITS | {"surroundings": 0.5}
+    passport = make_passport(found, about)
+    assert passport["status"] == "no_alarm" and passport["limits"]["surroundings"] == 0.5

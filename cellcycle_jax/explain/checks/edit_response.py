@@ -10,8 +10,6 @@ from cellcycle_jax.explain.edits import dose_response, edits
 from cellcycle_jax.explain.regions import class_difference
 from cellcycle_jax.scoring import intervals
 
-LEAST_SLOPE = 0.1  # logits per +10 %: editing itself moves an answer by a few hundredths
-
 
 def ask(evidence: Evidence) -> dict:
     """How the margin of the last class follows edits of single properties, and whether the channels' shares agree."""
@@ -55,17 +53,18 @@ def _can_show(cells, edit, name) -> bool:
 
 
 def judge(answer: dict, about: dict) -> Judgement:
-    """Passed where an edit of the channel with the largest share certainly moves the answer by LEAST_SLOPE or more."""
+    """Passed where an edit of the channel with the largest share certainly moves the answer enough."""
+    least = about["limits"]["edit_slope"]
     agreement = answer["agreement"]
     moved = [row for row in answer["rows"] if row["slope"] is not None]
     leading = []
     for row in moved:
         if row["channel"] == agreement["by_attribution"] and intervals.is_known(row["slope"]):
-            leading.append(row["certain"] and abs(row["slope"]["value"]) >= LEAST_SLOPE)
+            leading.append(row["certain"] and abs(row["slope"]["value"]) >= least)
     sentence = agreement["sentence"] if agreement["by_attribution"] else "Which channel the map names is not known."
     if moved:
         slopes = "; ".join(f"{row['words']} {row['slope']['value']:+.2f}" for row in moved)
-        sentence += (f" Change of the margin of {answer['class']} per +10 %: {slopes}. Asked for: {LEAST_SLOPE:g} or "
+        sentence += (f" Change of the margin of {answer['class']} per +10 %: {slopes}. Asked for: {least:g} or "
                      "more, up or down, and an interval without 0.")
     return Judgement(any(leading) if leading else None, sentence)
 

@@ -26,8 +26,6 @@ from cellcycle_jax.scoring import intervals
 from cellcycle_jax.scoring.intervals import Resampling
 
 _draw = jax.jit(init_variables, static_argnums=(0, 2))  # one program for all seeds
-THRESHOLD = 0.5  # maps of which the strength of the rank correlation is surely less have changed
-ALIKE = 0.5  # strength of the rank correlation from which a map counts as a trivial one
 SSIM_WINDOW = 7  # px, or the largest odd number that fits
 FLOOR = "two random networks"
 
@@ -76,7 +74,7 @@ def randomised_cascade(model, variables, image_shape, seed: int) -> Iterator[tup
 
 
 def weight_randomisation(maps_of: Callable, model, variables, image_shape, groups,
-                         resampling: Resampling, *, draws: int = 2, threshold: float = THRESHOLD) -> dict:
+                         resampling: Resampling, threshold: float, draws: int = 2) -> dict:
     """How alike the maps of the trained network are to those after each layer has been drawn anew, and a verdict.
 
     Args:
@@ -111,7 +109,7 @@ def weight_randomisation(maps_of: Callable, model, variables, image_shape, group
     return {"rows": rows, "strength": last, "floor": floor, **_verdict(last, threshold)}
 
 
-def label_randomisation(maps, maps_permuted, groups, resampling: Resampling, *, threshold: float = THRESHOLD) -> dict:
+def label_randomisation(maps, maps_permuted, groups, resampling: Resampling, threshold: float) -> dict:
     """How alike the maps of a network are to those of one trained on permuted labels, and a verdict.
 
     Args:
@@ -237,14 +235,16 @@ def _ask_of_method(evidence, name) -> dict:
         return cells.maps(name, called, variables)
 
     maps = maps_of(None)
+    threshold = evidence.limits.map_correlation
     weights = weight_randomisation(maps_of, run.model, run.variables, cells.images.shape[1:], cells.groups,
-                                   cells.resampling)
+                                   cells.resampling, threshold)
     trivial = {}
     for what, trivial_map in TRIVIAL.items():
         trivial[what] = similarity(maps, trivial_map(cells.images), cells.groups, cells.resampling)
     labels = []
     for other in permuted:
-        labels.append(label_randomisation(maps, maps_of(other.variables), cells.groups, cells.resampling))
+        labels.append(label_randomisation(maps, maps_of(other.variables), cells.groups, cells.resampling,
+                                          threshold))
     seeds = None
     if other_seeds:
         each = [maps, *(maps_of(other.variables) for other in other_seeds)]
@@ -273,13 +273,14 @@ def judge_labels(answer: dict, about: dict) -> Judgement:
 
 
 def judge_trivial(answer: dict, about: dict) -> Judgement:
-    """Passed where the map is surely less than ALIKE to each map that needs no network."""
+    """Passed where the map is surely less than the limit alike to each map that needs no network."""
+    limit = about["limits"]["trivial_correlation"]
     strengths = {}
     for name, rows in answer[about["method"]]["trivial"].items():
         strengths[name] = next(row for row in rows if row["measure"] == "strength")
-    alike = [name for name, row in strengths.items() if not intervals.upper_end(row) < ALIKE]  # NaN of flat maps too
+    alike = [name for name, row in strengths.items() if not intervals.upper_end(row) < limit]  # NaN of flat maps too
     words = ", ".join(f"{name} {row['value']:.2f}" for name, row in strengths.items())
-    return Judgement(not alike, f"Rank correlation with trivial maps: {words}. Allowed: below {ALIKE:g}.")
+    return Judgement(not alike, f"Rank correlation with trivial maps: {words}. Allowed: below {limit:g}.")
 
 
 def judge_seeds(answer: dict, about: dict) -> Judgement:

@@ -14,6 +14,7 @@ from cellcycle_jax.dataset import crop_arrays
 from cellcycle_jax.explain.attribution import methods
 from cellcycle_jax.explain.checks import shortcuts
 from cellcycle_jax.explain.checks.check import Check, Evidence, Judgement, Question
+from cellcycle_jax.explain.checks.limits import limits_of
 from cellcycle_jax.explain.checks.score import CHANCE
 from cellcycle_jax.explain.regions.explained_cells import resampling_of, sample_per_class
 from cellcycle_jax.runs import trained_run
@@ -22,7 +23,6 @@ from cellcycle_jax.scoring import intervals
 PER_CLASS = 500  # cells of each class, of training and validation, that are asked for shortcuts
 PER_FIELD = 48  # cells of a field from which its brightness is known
 BLOCK = 256  # cells in memory at a time where few numbers of many are wanted
-BATCH = 0.6  # area under the ROC curve from which a batch alone tells the class
 NOT_EXCHANGED = {  # by data.mask, why surroundings were not exchanged
     "none": "the body of the cell is not known",
     "cell": "the mask blanks them, but its outline ends where a neighbour is nearer, which tells of them and was not "
@@ -49,6 +49,7 @@ def ask_for_shortcuts(network: trained_run.Run, per_class: int = PER_CLASS) -> d
         surroundings, brightness (each None where it cannot be asked) and brightness_why; batch, by plate, well and cell
         line; one_class_fields, see `shortcuts`; scale, how the network is shown cells; n_cells, n_groups, confidence.
     """
+    confidence = limits_of(network).shortcut_confidence
     chosen, rng = network.config.data, np.random.default_rng(network.config.seed)
     parts = [crop_arrays.take_lines(crop_arrays.load_crops(network.data_dir, split, pixels=False), chosen.cell_lines)
              for split in ("train", "validation")]
@@ -59,11 +60,11 @@ def ask_for_shortcuts(network: trained_run.Run, per_class: int = PER_CLASS) -> d
         for part in parts
     ]
     validation, crops = np.repeat([False, True], [len(part) for part in crops]), crop_arrays.join(crops)
-    resampling = dataclasses.replace(resampling_of(network), confidence=shortcuts.CONFIDENCE)
+    resampling = dataclasses.replace(resampling_of(network), confidence=confidence)
     cells = _seen(network, crops, validation)
     intact = methods.logits_of(network.model, network.variables, cells.images)
     asked = {"surroundings": None, "n_cells": len(crops), "n_groups": len(set(crops.group_id.tolist())),
-             "confidence": shortcuts.CONFIDENCE, "scale": chosen.scale}  # fmt: skip
+             "confidence": confidence, "scale": chosen.scale}  # fmt: skip
     if _know_bodies(crops).all() and chosen.mask == "none":
         asked["surroundings"] = shortcuts.surroundings(network.model, network.variables, cells, intact, resampling)
     asked["brightness"], asked["brightness_why"] = _brightness(network, parts, crops, cells, intact, resampling)
@@ -140,8 +141,9 @@ def judge_surroundings(asked: dict, about: dict) -> Judgement:
         f"surroundings, {intervals.number(answer['around'])} by the class of those whose surroundings they are; "
         f"{100 * answer['changed']['value']:.0f} % of their calls change."
     )
-    alarm = shortcuts.is_shortcut("surroundings", carried)
-    return Judgement(_is_not_read("surroundings", carried, about), sentence, alarm)
+    limit = about["limits"]["surroundings"]
+    alarm = shortcuts.is_shortcut(carried, limit)
+    return Judgement(_is_not_read(carried, limit, about), sentence, alarm)
 
 
 def judge_brightness(asked: dict, about: dict) -> Judgement:
@@ -152,7 +154,8 @@ def judge_brightness(asked: dict, about: dict) -> Judgement:
                          "field is; the grain of the picture, which tells it too, was not asked about.", asked=False)
     if carried is None:
         return Judgement(None, f"Brightness was not exchanged: {asked['brightness_why']}.", asked=False)
-    is_shortcut = shortcuts.is_shortcut("brightness", carried)
+    limit = about["limits"]["brightness"]
+    is_shortcut = shortcuts.is_shortcut(carried, limit)
     one_class = asked["one_class_fields"]
     sentence = _goes_with("the brightness of the field", carried, about)
     if is_shortcut and one_class:
@@ -160,7 +163,7 @@ def judge_brightness(asked: dict, about: dict) -> Judgement:
     if is_shortcut and one_class is None:
         sentence += " No field holds two labelled cells, so this may be light or the cells' own brightness."
     alarm = is_shortcut and one_class is False
-    return Judgement(_is_not_read("brightness", carried, about), sentence, alarm)
+    return Judgement(_is_not_read(carried, limit, about), sentence, alarm)
 
 
 def judge_batch(asked: dict, about: dict) -> Judgement:
@@ -169,7 +172,8 @@ def judge_batch(asked: dict, about: dict) -> Judgement:
     if not scores:
         return Judgement(None, "All cells are of one plate, well and cell line, or each of these is one group only: "
                          "whether it holds for another cannot be said.", asked=False)
-    tells = {name: score["value"] >= BATCH and score["low"] > CHANCE for name, score in scores.items()}
+    limit = about["limits"]["batch_auroc"]
+    tells = {name: score["value"] >= limit and score["low"] > CHANCE for name, score in scores.items()}
     worst = max(scores, key=lambda name: (tells[name], scores[name]["value"]))
     tail = "."
     if tells[worst]:
@@ -193,13 +197,12 @@ def _goes_with(what, share, about) -> str:
     return f"{words[0].upper()}{words[1:]} of {difference} goes with {what} to another cell."
 
 
-def _is_not_read(name, share, about) -> bool | None:
+def _is_not_read(share, limit, about) -> bool | None:
     """Whether a property is not read: True only where the whole interval lies on the good side of the limit.
 
     None where that cannot be told: of too few groups, or from an interval that reaches beyond the limit.
     """
-    limit = shortcuts.LEAST[name]
-    if shortcuts.is_shortcut(name, share):
+    if shortcuts.is_shortcut(share, limit):
         return False
     if not intervals.is_known(share) or about["n_groups"] < intervals.LEAST_GROUPS:
         return None

@@ -18,10 +18,6 @@ from cellcycle_jax.explain.checks.score import auroc_with_interval
 from cellcycle_jax.scoring.intervals import Resampling
 
 DONORS = 8  # donors of each cell
-CONFIDENCE = 0.99  # of the intervals: several properties are asked for, and an alarm should mean something
-# Share of the difference between classes from which a property counts as a shortcut, if its interval lies above zero.
-# Fields differ in their cells too, so what goes with the brightness of a field is less well known.
-LEAST = {"surroundings": 0.1, "brightness": 0.3}
 LEAST_CELLS = 3  # other cells of a field from which its brightness is known
 CUT = 0.25  # of a field's cells, the darkest and the brightest that do not count
 PURE = 0.9  # share of cells in fields of one class from which fields count as holding one class each
@@ -310,6 +306,6 @@ def batch(label, batches, groups, resampling: Resampling) -> dict | None:
     return resampling.scores(label, prob, groups, ("auroc",))["auroc"]
 
 
-def is_shortcut(name: str, share: dict) -> bool:
-    """Whether the share of the difference that goes with 'surroundings' or 'brightness' is an alarm; see `LEAST`."""
-    return share["value"] >= LEAST[name] and share["low"] > 0
+def is_shortcut(share: dict, limit: float) -> bool:
+    """Whether the share of the difference that goes with a property is an alarm: at the limit and certainly above 0."""
+    return share["value"] >= limit and share["low"] > 0

@@ -142,23 +142,23 @@ def test_repeatability_is_the_mean_over_pairs():
 def test_labels_that_change_nothing_fail_and_other_maps_pass():
     maps = noise(0)
     for same in (maps, -maps):
-        found = randomisation.label_randomisation(maps, same, GROUPS, INTERVALS)
+        found = randomisation.label_randomisation(maps, same, GROUPS, INTERVALS, 0.5)
         assert (found["passes"], found["strength"]["value"]) == (False, pytest.approx(1))
-    assert randomisation.label_randomisation(maps, noise(1), GROUPS, INTERVALS)["passes"]
-    assert not randomisation.label_randomisation(maps, noise(1), GROUPS, INTERVALS, threshold=0.01)["passes"]
+    assert randomisation.label_randomisation(maps, noise(1), GROUPS, INTERVALS, 0.5)["passes"]
+    assert not randomisation.label_randomisation(maps, noise(1), GROUPS, INTERVALS, 0.01)["passes"]
 
 
 def test_the_upper_bound_decides():
     maps, half = noise(0), noise(1)
     half[:19] = maps[:19]  # the mean is below the threshold, its bound is not
-    found = randomisation.label_randomisation(maps, half, GROUPS, INTERVALS, threshold=0.55)
+    found = randomisation.label_randomisation(maps, half, GROUPS, INTERVALS, 0.55)
     assert found["strength"]["value"] < 0.55 < found["strength"]["high"]
     assert not found["passes"]
 
 
 def test_flat_maps_prove_nothing():
     maps = noise(0)
-    assert not randomisation.label_randomisation(maps, np.zeros_like(maps), GROUPS, INTERVALS)["passes"]
+    assert not randomisation.label_randomisation(maps, np.zeros_like(maps), GROUPS, INTERVALS, 0.5)["passes"]
 
 
 @pytest.fixture(scope="module")
@@ -169,7 +169,7 @@ def images():
 def test_a_map_that_asks_no_network_fails(images):
     model = models.build("nagao2020", 2, 2, 1, 0.3)
     found = randomisation.weight_randomisation(
-        lambda variables: randomisation.edges(images), model, trained(model), SHAPE, GROUPS, INTERVALS
+        lambda variables: randomisation.edges(images), model, trained(model), SHAPE, GROUPS, INTERVALS, 0.5
     )
     layers = list(dict.fromkeys(row["layer"] for row in found["rows"]))
     assert layers == ["head", "hidden", "convs_1", "convs_0", randomisation.FLOOR]
@@ -185,11 +185,11 @@ def test_gradient_times_input_of_a_linear_model_passes(images):
     def maps_of(variables):
         return methods.attribute("gradient_x_input", Linear(), variables, images, index, "image")
 
-    found = randomisation.weight_randomisation(maps_of, Linear(), variables, SHAPE, GROUPS, INTERVALS)
+    found = randomisation.weight_randomisation(maps_of, Linear(), variables, SHAPE, GROUPS, INTERVALS, 0.5)
     assert found["passes"]
     assert found["strength"]["high"] < 0.2
     assert found["floor"]["value"] < 0.2
-    assert found["threshold"] == randomisation.THRESHOLD
+    assert found["threshold"] == 0.5
 
 
 def test_the_verdict_is_about_the_last_stage_and_the_floor_about_random_networks():
@@ -202,7 +202,7 @@ def test_the_verdict_is_about_the_last_stage_and_the_floor_about_random_networks
     def maps_of(changed):
         return noise(0) if np.array_equal(changed["params"]["convs_0"]["bias"], first) else noise(1)
 
-    found = randomisation.weight_randomisation(maps_of, model, variables, SHAPE, GROUPS, INTERVALS, draws=3)
+    found = randomisation.weight_randomisation(maps_of, model, variables, SHAPE, GROUPS, INTERVALS, 0.5, draws=3)
     strength = {row["layer"]: row["value"] for row in found["rows"] if row["measure"] == "strength"}
     assert [strength[layer] for layer in ("head", "hidden", "convs_1")] == pytest.approx([1, 1, 1])
     assert found["strength"]["value"] == strength["convs_0"] < 0.1

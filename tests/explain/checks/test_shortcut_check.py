@@ -23,8 +23,8 @@ def asked(network, monkeypatch, where=CORNER, n=96, **of_crops):
 
 def test_surroundings_that_tell_the_class_are_found_and_those_that_do_not_are_not(monkeypatch):
     bad, good = (asked(make_run(where), monkeypatch, where)["surroundings"]["carried"] for where in (CORNER, NUCLEUS))
-    assert bad["value"] == pytest.approx(1, abs=0.15) and shortcuts.is_shortcut("surroundings", bad)
-    assert good["value"] == pytest.approx(0, abs=0.02) and not shortcuts.is_shortcut("surroundings", good)
+    assert bad["value"] == pytest.approx(1, abs=0.15) and shortcuts.is_shortcut(bad, 0.1)
+    assert good["value"] == pytest.approx(0, abs=0.02) and not shortcuts.is_shortcut(good, 0.1)
 
 
 def test_what_cannot_be_asked_is_none(monkeypatch):

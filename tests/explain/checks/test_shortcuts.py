@@ -9,8 +9,10 @@ from cellcycle_jax.explain.checks.shortcuts import DONORS, Cells
 from cellcycle_jax.schema import Compartment as C
 from cellcycle_jax.scoring import intervals
 from cellcycle_jax.scoring.intervals import Resampling
+from configs.base import training
 
 SIDE, CHANNELS = 16, 2
+LIMITS = training().explain.limits
 RESAMPLING = Resampling(200, 0.99, 0)
 ROWS, COLUMNS = np.mgrid[:SIDE, :SIDE] - (SIDE - 1) / 2
 NUCLEUS = np.hypot(ROWS, COLUMNS) < 3
@@ -88,7 +90,7 @@ def test_a_network_that_reads_surroundings_alone(classes):
         assert found["intact"]["value"] > 0.99 and found["around"]["value"] > 0.99
         assert found["changed"]["value"] == pytest.approx(0.5, abs=0.05)
     assert found["cell"]["value"] == pytest.approx(0.5, abs=0.05)
-    assert shortcuts.is_shortcut("surroundings", found["carried"])
+    assert shortcuts.is_shortcut(found["carried"], LIMITS["surroundings"])
 
 
 @pytest.mark.parametrize("classes", [2, 3])
@@ -205,7 +207,7 @@ def test_nothing_is_shared_out_where_validation_cells_do_not_differ_the_right_wa
         whole = np.where(cells.validation, size, 5)[:, None] * np.eye(2)[cells.label]
         found = shortcuts.carried(np.eye(2)[cells.label[donors]], own, donors, whole, cells, RESAMPLING)
         assert np.isnan([found[name] for name in ("value", "low", "high")]).all()
-        assert not shortcuts.is_shortcut("surroundings", found)
+        assert not shortcuts.is_shortcut(found, LIMITS["surroundings"])
 
 
 def test_a_share_that_is_not_known_has_no_interval_either():
@@ -395,7 +397,7 @@ def test_a_network_that_reads_how_bright_a_field_is(gain, dark):
     whole = np.ones((SIDE, SIDE), bool)
     found = found_light(reading(NUCLEUS if gain[1] > 1 else whole), cells)
     assert found["value"] == pytest.approx(1, abs=0.1) and found["low"] > 0.7
-    assert shortcuts.is_shortcut("brightness", found)
+    assert shortcuts.is_shortcut(found, LIMITS["brightness"])
 
 
 def test_a_network_that_reads_nuclei_in_fields_of_one_brightness():
@@ -410,7 +412,7 @@ def test_a_network_that_reads_nuclei_in_fields_of_one_brightness():
     ("surroundings", np.nan, np.nan, False), ("surroundings", 0.2, np.nan, False),
 ])  # fmt: skip
 def test_a_share_counts_from_its_threshold_and_only_above_zero(name, value, low, expected):
-    assert shortcuts.is_shortcut(name, {"value": value, "low": low}) is expected
+    assert shortcuts.is_shortcut({"value": value, "low": low}, LIMITS[name]) is expected
 
 
 def test_networks_without_a_shortcut_are_seldom_caught():
@@ -423,7 +425,8 @@ def test_networks_without_a_shortcut_are_seldom_caught():
         cells = drawn(rng.integers(0, 2, 96), np.arange(96) % 16, nucleus=0.2, field=0.1, noise=0.3, seed=seed)
         network = Linear(), variables_of(rng.normal(size=(SIDE, SIDE, CHANNELS, 2)))
         around, light = found_around(network, cells)["carried"], found_light(network, cells)
-        caught.append(shortcuts.is_shortcut("surroundings", around) or shortcuts.is_shortcut("brightness", light))
+        by_surroundings = shortcuts.is_shortcut(around, LIMITS["surroundings"])
+        caught.append(by_surroundings or shortcuts.is_shortcut(light, LIMITS["brightness"]))
     assert sum(caught) <= 5
 
 
