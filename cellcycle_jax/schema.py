@@ -50,6 +50,31 @@ CENTRE_X = "Metadata_CentreX"
 # All column names above that start so; a column of a user's table must not have one.
 METADATA = frozenset(name for name in list(vars().values()) if isinstance(name, str) and name.startswith("Metadata_"))
 
+
+class Working:
+    """Columns that the table has while it is made; the data set does not hold them."""
+
+    LABEL_NUMBER = "_label"  # number of the object in the label image that is worked with
+    OWN_NUMBER = "_number"  # number of the object in the label image as it was made
+    AREA_PX = "_area_px"  # area in px
+    EXTENT_PX = "_extent_px"  # longer side of its box, px of the crop
+    TOUCHES_BORDER = "_border"  # whether it touches the border of the field
+    SATURATED = "_saturated"  # share of its pixels that are saturated
+    IS_LISTED = "_listed"  # whether the source lists it; all others are not used
+    CROP_Y = "_crop_y"  # centre of its crop, px in the field
+    CROP_X = "_crop_x"  # the same
+    PIXEL_SIZE_KNOWN = "_pixel_size_known"  # of its field
+    LIGHT_KNOWN = "_light_known"  # whether uneven illumination was removed from its field
+    BIT_DEPTH = "_bit_depth"  # of its field
+    PIXELS_SHA256 = "_sha256"  # of the pixels of its field
+    FIELD_HEIGHT = "_height"  # of its field, px
+    FIELD_WIDTH = "_width"  # of its field, px
+    LABEL_TEXT = "_word"  # text that its label was read from
+    FIRST_MARKER = "_first"  # signal of the first of two markers
+    SECOND_MARKER = "_second"  # of the second
+    CORRECTION = "_corrected"  # the word of a human that was followed, "" where there is none
+
+
 # First words of our columns, and of those that CellProfiler writes; no channel may be called so, in any case.
 FIRST_WORDS = ("Nuclei", "Cells", "Cytoplasm", "Image", "Metadata", "Truth")
 

@@ -12,6 +12,7 @@ import pandas as pd
 
 from cellcycle_jax import files, locks, schema
 from cellcycle_jax.errors import EXIT_QUARANTINED, InputRefused, UsageError
+from cellcycle_jax.schema import Working
 from data_prep import listing_checks
 from data_prep.dataset import field_counts, split, write
 from data_prep.fields_to_cells import all_fields
@@ -139,9 +140,9 @@ def add_labels(table, config):
     table.loc[usable, schema.LABEL] = names[labelled.label]
     table.loc[usable, schema.MARKER] = labelled.value
     if labelled.words is not None:
-        table.loc[usable, "_word"] = labelled.words
+        table.loc[usable, Working.LABEL_TEXT] = labelled.words
     if labelled.pair is not None:
-        table.loc[usable, ["_first", "_second"]] = labelled.pair
+        table.loc[usable, [Working.FIRST_MARKER, Working.SECOND_MARKER]] = labelled.pair
     return table, labelled
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 
 from cellcycle_jax import schema
+from cellcycle_jax.schema import Working
 
 FULL_SCALES = tuple(2**bits - 1 for bits in (8, 10, 12, 14, 16))  # of cameras and files
 MIN_CLIPPED_PX = 20  # so many pixels are not by chance all at the same highest value
@@ -45,14 +46,14 @@ def rejections(table, nucleus: str, limits) -> np.ndarray:
     bright = _relative(table, f"Nuclei_Intensity_MeanIntensity_{nucleus}", schema.FIELD)
     focus = _relative(table, f"Nuclei_Texture_EdgeSharpness_{nucleus}", schema.PLATE)
     checks = {
-        "unlisted": ~table["_listed"].to_numpy(bool),
-        "border": table["_border"].to_numpy(bool),
+        "unlisted": ~table[Working.IS_LISTED].to_numpy(bool),
+        "border": table[Working.TOUCHES_BORDER].to_numpy(bool),
         "mitotic": (bright > limits.mitotic_brightness) & (area > 0.3 * limits.min_area),
         "small": area < limits.min_area,
         "large": area > limits.max_area,
         "ragged": table["Nuclei_AreaShape_Solidity"].to_numpy() < limits.min_solidity,
         "out_of_focus": focus < limits.min_focus,
-        "saturated": table["_saturated"].to_numpy() > limits.max_saturated,
+        "saturated": table[Working.SATURATED].to_numpy() > limits.max_saturated,
     }
     return np.select(list(checks.values()), list(checks), default="")
 
@@ -62,7 +63,7 @@ def _relative(table, column, group):
 
     So a field of specks does not outvote the other fields of its plate.
     """
-    whole = table[~table["_border"].astype(bool)]
+    whole = table[~table[Working.TOUCHES_BORDER].astype(bool)]
     of_field = whole.groupby([group, schema.FIELD] if group != schema.FIELD else [group])[column].median()
     middle = table[group].map(of_field.groupby(level=0).median())
     return (table[column] / middle.where(middle > 0)).fillna(1.0).to_numpy()

@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from cellcycle_jax import schema
 from cellcycle_jax.errors import InputRefused
+from cellcycle_jax.schema import Working
 from data_prep.measurement.measure import typical_diameter
 from data_prep.segmentation.segment import TYPICAL_DIAMETER_UM
 
@@ -74,20 +75,20 @@ def notes(table: pd.DataFrame, config) -> list[str]:
         table: all objects, with the working columns _border and _extent_px, height or width of each in crop pixels.
         config: preparation config.
     """
-    whole = table[(table[schema.REJECT] == "") & ~table["_border"].astype(bool)]
+    whole = table[(table[schema.REJECT] == "") & ~table[Working.TOUCHES_BORDER].astype(bool)]
     if whole.empty:
         return []
     said = []
     area = float(whole[schema.NUCLEAR_AREA].median())
     diameter = 2 * np.sqrt(area / np.pi)
-    known = bool(table["_pixel_size_known"].all())
+    known = bool(table[Working.PIXEL_SIZE_KNOWN].all())
     if known and not SMALLEST_UM <= diameter <= LARGEST_UM:
         said.append(f"The median nucleus is {diameter:.3g} um across, and nuclei of most cells are {SMALLEST_UM:g} to "
                     f"{LARGEST_UM:g} um: look whether the pixel size is right (config.pixel_um, or the files).")
     size = config.crop.size_px
-    cut = float((whole["_extent_px"] > size).mean())
+    cut = float((whole[Working.EXTENT_PX] > size).mean())
     if cut > MOST_CUT:
-        wanted = _multiple_of_8(float(whole["_extent_px"].quantile(0.99)) * 1.5)
+        wanted = _multiple_of_8(float(whole[Working.EXTENT_PX].quantile(0.99)) * 1.5)
         advice = _advice(wanted, known)
         said.append(f"{cut:.0%} of the nuclei are larger than their crop of {size} px, so the network sees the inside "
                     f"of a nucleus instead of a cell: {advice}.")

@@ -5,6 +5,7 @@ import sys
 import pandas as pd
 
 from cellcycle_jax import files, schema
+from cellcycle_jax.schema import Working
 
 NAME = "fields.csv"
 
@@ -26,7 +27,7 @@ def count(table: pd.DataFrame, found, quarantined: dict[str, str]) -> pd.DataFra
     used = table[table[schema.REJECT] == ""].groupby(schema.FIELD).size()
     rejected = table[table[schema.REJECT] != ""].groupby(schema.FIELD)[schema.REJECT]
     most_rejected = rejected.agg(lambda reasons: reasons.value_counts().index[0])
-    bit_depth = table.groupby(schema.FIELD)["_bit_depth"].first()
+    bit_depth = table.groupby(schema.FIELD)[Working.BIT_DEPTH].first()
     rows = []
     for file in found:
         name = file.field_id

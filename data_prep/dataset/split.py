@@ -4,6 +4,7 @@ import numpy as np
 
 from cellcycle_jax import schema
 from cellcycle_jax.errors import InputRefused, UsageError
+from cellcycle_jax.schema import Working
 
 BLOCKS = 3  # a field is divided into this many blocks each way
 UNITS = {"field": schema.FIELD, "well": schema.WELL, "plate": schema.PLATE, "cell_line": schema.CELL_LINE,
@@ -35,7 +36,7 @@ def groups(table, by: str):
         return table[schema.PLATE] + "/" + table[schema.TRACK].where(known, table[schema.WELL]).astype(str)
     if by == "block":
         row, column = ((table[centre] * BLOCKS // table[size]).astype(int).astype(str) for centre, size in
-                       ((schema.CENTRE_Y, "_height"), (schema.CENTRE_X, "_width")))
+                       ((schema.CENTRE_Y, Working.FIELD_HEIGHT), (schema.CENTRE_X, Working.FIELD_WIDTH)))
         return table[schema.FIELD] + "/" + row + column
     return table[UNITS[by]]
 
@@ -156,7 +157,7 @@ def refuse_twins(table) -> None:
         table: rows with Metadata_Field, Metadata_Split and the hash of the field's pixels, _sha256.
     """
     pairs = table.drop_duplicates([schema.FIELD, schema.SPLIT])
-    for _, same in pairs.groupby("_sha256"):
+    for _, same in pairs.groupby(Working.PIXELS_SHA256):
         if same[schema.FIELD].nunique() > 1 and same[schema.SPLIT].nunique() > 1:
             names = ", ".join(f"{f} ({s})" for f, s in zip(same[schema.FIELD], same[schema.SPLIT], strict=True))
             raise InputRefused(f"the same picture is in two splits: {names}; remove the copy")

@@ -9,6 +9,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from cellcycle_jax import crop_file, files, schema
+from cellcycle_jax.schema import Working
 from data_prep.dataset import tfds_builder
 from data_prep.intensity import scaling
 
@@ -81,7 +82,7 @@ def _places(cell_ids, field_ids, stored):
 
 def write_table(table, out):
     """OUT/cells.parquet: one row per object found, working columns dropped, units in the file's metadata."""
-    known = bool(table["_pixel_size_known"].all())
+    known = bool(table[Working.PIXEL_SIZE_KNOWN].all())
     table = table[[c for c in table.columns if not c.startswith("_")]]
     ordered = [c for c in table.columns if c.startswith("Metadata_")]
     ordered += [c for c in table.columns if not c.startswith(("Metadata_", "Truth_"))]
@@ -103,7 +104,7 @@ def provenance(table, recipe, labelled, out) -> dict:
         "nucleus": config.channels.nucleus, "stains": config.channels.stains, "group_by": config.split.by,
         # Measured intensities of this channel are the label itself, so rankings leave them out.
         "labels_are_intensity_of": config.channels.nucleus if config.phase.method == "dna_content" else "",
-        "um_per_px": (config.crop.um_per_px or None) if bool(table["_pixel_size_known"].all()) else None,
+        "um_per_px": (config.crop.um_per_px or None) if bool(table[Working.PIXEL_SIZE_KNOWN].all()) else None,
         "n_objects": len(table), "n_used": len(used),
         "rejected": table[schema.REJECT][table[schema.REJECT] != ""].value_counts().to_dict(),
         "by_split": {s: by_split.loc[s].to_dict() for s in by_split.index},

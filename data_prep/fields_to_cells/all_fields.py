@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from cellcycle_jax import schema
 from cellcycle_jax.errors import InputRefused
+from cellcycle_jax.schema import Working
 from data_prep.cells import quality, sizes
 from data_prep.fields_to_cells import config_checks, work_folder
 from data_prep.fields_to_cells.one_field import extract_field
@@ -158,7 +159,7 @@ def _first_readable(found, recipe):
 
 def _refuse_mixed_units(table):
     """Lengths in um and in px must not stand in one column."""
-    unknown = table[~table["_pixel_size_known"].astype(bool)][schema.FIELD].unique()
+    unknown = table[~table[Working.PIXEL_SIZE_KNOWN].astype(bool)][schema.FIELD].unique()
     if 0 < len(unknown) < table[schema.FIELD].nunique():
         raise InputRefused(f"{len(unknown)} of {table[schema.FIELD].nunique()} fields do not say how large a pixel is "
                            f"(first: {unknown[0]}) and the others do; give config.pixel_um or a sidecar with pixel_um, "
@@ -167,7 +168,10 @@ def _refuse_mixed_units(table):
 
 def _plates_without_light(table, method):
     """Plates with fields whose uneven light was to be removed and was not; said on the terminal too."""
-    plates = [] if method == "none" else sorted(table.loc[~table["_light_known"].astype(bool), schema.PLATE].unique())
+    if method == "none":
+        return []
+    unknown = ~table[Working.LIGHT_KNOWN].astype(bool)
+    plates = sorted(table.loc[unknown, schema.PLATE].unique())
     if plates:
         named = ", ".join(f"plate {plate}" if plate else "the fields without a plate" for plate in plates)
         print(f"warning: uneven light is not removed from {named}: fewer than {illumination.MIN_FIELDS} fields of one "

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from cellcycle_jax import crop_file, schema
+from cellcycle_jax.schema import Compartment, Working
 from data_prep.cells import crop, quality, sizes
 from data_prep.fields_to_cells.preprocessing import Recipe
 from data_prep.intensity import scaling
@@ -42,8 +43,8 @@ def extract_field(file: FieldFile, recipe: Recipe) -> pd.DataFrame:
     rows = _rows(field, regions, numbers[regions.numbers], background, scale.crop_px)
     if hasattr(source, "objects") and len(rows):
         rows = _with_objects(rows, source.objects(file, numbers[labels], config))
-    rows["_light_known"] = recipe.light_of(field) is not None
-    rows["_bit_depth"] = field.bit_depth
+    rows[Working.LIGHT_KNOWN] = recipe.light_of(field) is not None
+    rows[Working.BIT_DEPTH] = field.bit_depth
     if len(rows):
         columns = measure.measure_cells(signal, labels, bodies, field.channels, config.channels.nucleus, masks,
                                         field.pixel_um)
@@ -59,22 +60,37 @@ def _rows(field: Field, regions: Regions, numbers, background, crop_px):
 
     `numbers` [n] are those of ids.
     """
-    height, width = regions.shape
-    top, left, bottom, right = boxes(regions.runs, len(regions.count))
-    centre_y, centre_x = centres(regions)
-    full = regions.sum(quality.saturated(field.image).ravel()[regions.pixels])
     n = len(regions.count)
-    rows = {schema.CELL_ID: [f"{field.field_id}:{number}" for number in numbers],
-            schema.FIELD: [field.field_id] * n, schema.WELL: [""] * n, schema.PLATE: [""] * n,
-            schema.CELL_LINE: [""] * n, schema.SITE: [""] * n, schema.TIME: [""] * n, schema.FIELD_LABEL: [""] * n,
-            schema.PIXEL_SIZE: [field.pixel_um or np.nan] * n,
-            schema.CENTRE_Y: centre_y, schema.CENTRE_X: centre_x,
-            "_label": regions.numbers, "_number": numbers, "_area_px": regions.count.astype(np.float64),
-            "_extent_px": np.maximum(bottom - top, right - left) * crop_px,
-            "_border": (top == 0) | (left == 0) | (bottom == height) | (right == width),
-            "_pixel_size_known": [field.pixel_um is not None] * n, "_saturated": full / regions.count,
-            "_sha256": [field.sha256] * n, "_height": [height] * n, "_width": [width] * n, "_listed": [True] * n,
-            "_crop_y": centre_y, "_crop_x": centre_x}
+    height, width = regions.shape
+    top, left, bottom, right = boxes(regions.runs, n)
+    centre_y, centre_x = centres(regions)
+    saturated = regions.sum(quality.saturated(field.image).ravel()[regions.pixels])
+    rows = {
+        schema.CELL_ID: [f"{field.field_id}:{number}" for number in numbers],
+        schema.FIELD: [field.field_id] * n,
+        schema.WELL: [""] * n,
+        schema.PLATE: [""] * n,
+        schema.CELL_LINE: [""] * n,
+        schema.SITE: [""] * n,
+        schema.TIME: [""] * n,
+        schema.FIELD_LABEL: [""] * n,
+        schema.PIXEL_SIZE: [field.pixel_um or np.nan] * n,
+        schema.CENTRE_Y: centre_y,
+        schema.CENTRE_X: centre_x,
+        Working.LABEL_NUMBER: regions.numbers,
+        Working.OWN_NUMBER: numbers,
+        Working.AREA_PX: regions.count.astype(np.float64),
+        Working.EXTENT_PX: np.maximum(bottom - top, right - left) * crop_px,
+        Working.TOUCHES_BORDER: (top == 0) | (left == 0) | (bottom == height) | (right == width),
+        Working.PIXEL_SIZE_KNOWN: [field.pixel_um is not None] * n,
+        Working.SATURATED: saturated / regions.count,
+        Working.PIXELS_SHA256: [field.sha256] * n,
+        Working.FIELD_HEIGHT: [height] * n,
+        Working.FIELD_WIDTH: [width] * n,
+        Working.IS_LISTED: [True] * n,
+        Working.CROP_Y: centre_y,
+        Working.CROP_X: centre_x,
+    }
     rows = Columns(rows)
     rows |= {f"Metadata_Background_{c}": [float(b)] * n for c, b in zip(field.channels, background, strict=True)}
     return pd.DataFrame(rows)
@@ -89,8 +105,8 @@ def _with_objects(rows, known):
     """
     known = known.rename(columns={"crop_y": "_known_y", "crop_x": "_known_x"})
     refuse_twice([*rows.columns, *known.columns])
-    joined = rows.join(known, on="_number")
-    joined["_listed"] = joined["_number"].isin(known.index)
+    joined = rows.join(known, on=Working.OWN_NUMBER)
+    joined[Working.IS_LISTED] = joined[Working.OWN_NUMBER].isin(known.index)
     for axis in "yx":
         if f"_known_{axis}" in joined:
             joined[f"_crop_{axis}"] = joined.pop(f"_known_{axis}").fillna(joined[f"_crop_{axis}"])
@@ -105,29 +121,52 @@ def _majority(truth, labels):
     return np.where(overlap[:, 1:].max(axis=1) * 2 >= overlap.sum(axis=1), best, 0)
 
 
-def _write_crops(recipe, field, image, labels, bodies, background, masks, rows, scale):
+def _write_crops(recipe, field, image, labels, bodies, background, masks, rows, crop_px):
+    """Cut the crops of all objects that are listed and whole, and write them to the file of the field."""
     config = recipe.config
-    resampled = field.pixel_um is not None and config.crop.um_per_px > 0
     stain = masks[config.channels.stains[0]] if config.channels.stains else None
-    whole = rows[rows["_listed"] & ~rows["_border"]]
-    typical = np.median(whole["_area_px"]) if len(whole) else 0.0
-    small = np.bincount(labels.ravel()) < DEBRIS_AREA * typical
-    debris = small[labels] & (labels > 0)
-    pixels, bits = crop.cut_all(image, labels, bodies, whole["_label"].to_numpy(),
-                                whole[["_crop_y", "_crop_x"]].to_numpy(np.float64), config.crop.size_px, scale,
-                                background, stain, debris)
+    whole = rows[rows[Working.IS_LISTED] & ~rows[Working.TOUCHES_BORDER]]
+    numbers = whole[Working.LABEL_NUMBER].to_numpy()
+    centres_px = whole[[Working.CROP_Y, Working.CROP_X]].to_numpy(np.float64)
+    debris = _debris(labels, whole)
+    pixels, bits = crop.cut_all(image, labels, bodies, numbers, centres_px, config.crop.size_px, crop_px, background,
+                                stain, debris)
     stored, lowest = _storage(field.image.dtype, image)
-    planes = [np.ascontiguousarray(plane).ravel() for plane in np.moveaxis(image, -1, 0)]
-    middle = np.array([np.median(plane) for plane in planes])
-    spread = np.array([np.median(np.abs(plane - m)) for plane, m in zip(planes, middle, strict=True)]) * 1.4826
-    present = schema.Compartment.NUCLEUS | schema.Compartment.OTHER_NUCLEI | schema.Compartment.BODY
-    present |= schema.Compartment.DEBRIS | (schema.Compartment.SECOND_STAIN if stain is not None else 0)
-    # Moved with the pixels: only differences between them count.
-    norm = np.stack([background - lowest, middle - lowest, spread]).astype(np.float32)
-    um_per_px = config.crop.um_per_px if resampled else (field.pixel_um or np.nan)
     grey = np.clip(np.round((pixels - lowest) / stored), 0, 65535).astype(np.uint16)
-    crop_file.write(recipe.crops, field.field_id, whole[schema.CELL_ID].tolist(), grey, bits,
-                    crop_file.Shared(stored, int(present), norm, um_per_px))
+    median, spread = _median_and_spread(image)
+    # Moved with the pixels: only differences between them count.
+    norm = np.stack([background - lowest, median - lowest, spread]).astype(np.float32)
+    resampled = field.pixel_um is not None and config.crop.um_per_px > 0
+    um_per_px = config.crop.um_per_px if resampled else (field.pixel_um or np.nan)
+    shared = crop_file.Shared(stored, _known_compartments(stain), norm, um_per_px)
+    crop_file.write(recipe.crops, field.field_id, whole[schema.CELL_ID].tolist(), grey, bits, shared)
+
+
+def _debris(labels, whole):
+    """Where objects lie that are too small to be nuclei, bool [H, W]."""
+    typical = np.median(whole[Working.AREA_PX]) if len(whole) else 0.0
+    small = np.bincount(labels.ravel()) < DEBRIS_AREA * typical
+    return small[labels] & (labels > 0)
+
+
+def _median_and_spread(image):
+    """Median and robust standard deviation of each channel, f64 [C] each."""
+    medians = []
+    spreads = []
+    for plane in np.moveaxis(image, -1, 0):
+        values = np.ascontiguousarray(plane).ravel()
+        median = np.median(values)
+        medians.append(median)
+        spreads.append(np.median(np.abs(values - median)))
+    return np.array(medians), np.array(spreads) * 1.4826
+
+
+def _known_compartments(stain) -> int:
+    """Which bits of the compartment image are known of all cells."""
+    known = Compartment.NUCLEUS | Compartment.OTHER_NUCLEI | Compartment.BODY | Compartment.DEBRIS
+    if stain is not None:
+        known |= Compartment.SECOND_STAIN
+    return int(known)
 
 
 def _storage(dtype, image):

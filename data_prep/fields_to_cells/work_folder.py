@@ -15,6 +15,7 @@ import shutil
 import pandas as pd
 
 from cellcycle_jax import crop_file, files, schema
+from cellcycle_jax.schema import Working
 from data_prep.reading.field import FieldFile
 
 CODE = pathlib.Path(__file__).parents[1]
@@ -105,7 +106,7 @@ def _rows_of(folder, file) -> pd.DataFrame:
     rows = pd.read_parquet(_path(folder, file.field_id))
     for attribute, column in SAID.items():
         rows[column] = getattr(file, attribute)
-    place = rows.columns.get_loc("_crop_x") + 1 if len(rows.columns) else 0
+    place = rows.columns.get_loc(Working.CROP_X) + 1 if len(rows.columns) else 0
     for number, (name, value) in enumerate(file.extra):
         rows.insert(place + number, f"Metadata_{name}", value)
     return rows

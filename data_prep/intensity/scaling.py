@@ -6,6 +6,7 @@ A field's mean and standard deviation depend on how crowded it is; the G1 peak o
 import numpy as np
 
 from cellcycle_jax import schema
+from cellcycle_jax.schema import Working
 
 MIN_CELLS_FOR_PEAK = 10  # fewer nuclei give no trustworthy G1 peak
 MIN_MEAN = 0.1  # where the mean is a smaller share of the root mean square in three of four cells, nothing is stained
@@ -71,7 +72,7 @@ def references(table, channels, nucleus: str, by: str, peak: bool) -> dict[str, 
     """
     result = {}
     for _, plate in table.groupby(schema.PLATE, sort=False):
-        area = float(plate["_area_px"].median())
+        area = float(plate[Working.AREA_PX].median())
         sparse = {c: _sparseness(plate, c) for c in channels}
         found = {}
         for field, cells in plate.groupby(schema.FIELD if by == "field" else schema.PLATE, sort=False):

@@ -16,6 +16,7 @@ from scipy.spatial import cKDTree
 
 from cellcycle_jax import schema
 from cellcycle_jax.errors import InputRefused
+from cellcycle_jax.schema import Working
 from data_prep.measurement.columns import beside
 from data_prep.reading import sidecar, tables
 
@@ -187,7 +188,7 @@ def _nearest(table, cells, path):
         raise InputRefused(f"{path}: column {'yx'[column]}, row {table.index[row]}: "
                            f"{str(table[centres[column]].iloc[row])!r}; "
                            "allowed: a number, px in the field; correct it or delete the row")
-    reach = float(np.sqrt(cells["_area_px"].median() / np.pi))
+    reach = float(np.sqrt(cells[Working.AREA_PX].median() / np.pi))
     found = pd.Series("", table.index)
     for field, rows in places.groupby(table[schema.FIELD]):
         here = cells[cells[schema.FIELD] == field]

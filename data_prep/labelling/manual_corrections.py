@@ -10,27 +10,27 @@ import pandas as pd
 
 from cellcycle_jax import files, schema
 from cellcycle_jax.errors import InputRefused, UsageError
+from cellcycle_jax.schema import Working
 from data_prep.reading import tables
 
 CORRECTED = "Corrected_Label"
 NO_LABEL, REJECT = "none", "reject"
 UNLABELLED = "no label"  # what cells without one are called in pictures
 LONGEST_CLASS = 60  # letters
-APPLIED = "_corrected"  # working column: the word of a human that `apply_corrections` followed, "" where there is none
 
 
 def write_labels(table, tiles, path) -> None:
     """Write one row per cell: the sheet and tile it is shown on, its label, and the correction so far, to be edited.
 
     Args:
-        table: usable cells and corrected ones, those rejected by hand too; with the column APPLIED.
+        table: usable cells and corrected ones, those rejected by hand too; with the column Working.CORRECTION.
         tiles: {cell_id: (sheet, tile)} of the cells on a contact sheet; these come first.
         path: CSV to write.
     """
     rows = table[[schema.CELL_ID, schema.CELL_LINE, schema.MARKER, schema.LABEL]].copy()
     rows.insert(0, "sheet", [tiles.get(c, ("", 0))[0] for c in rows[schema.CELL_ID]])
     rows.insert(1, "tile", [tiles.get(c, ("", 0))[1] for c in rows[schema.CELL_ID]])
-    rows[CORRECTED] = table[APPLIED]
+    rows[CORRECTED] = table[Working.CORRECTION]
     shown = rows["sheet"] != ""
     files.write_csv(pd.concat([rows[shown].sort_values(["sheet", "tile"]), rows[~shown]]), path)
 
@@ -76,7 +76,7 @@ def read_corrections(path, classes) -> dict[str, str]:
 
 
 def apply_corrections(table, corrections) -> int:
-    """Change the labels of `table` to what a human said, and note it in the column APPLIED.
+    """Change the labels of `table` to what a human said, and note it in the column Working.CORRECTION.
 
     Args:
         table: all cells; changed in place.
@@ -88,7 +88,7 @@ def apply_corrections(table, corrections) -> int:
     Raises:
         InputRefused: an unknown cell.
     """
-    table[APPLIED] = ""
+    table[Working.CORRECTION] = ""
     place = dict(zip(table[schema.CELL_ID], table.index, strict=True))
     changed = 0
     for cell, name in corrections.items():
@@ -99,7 +99,7 @@ def apply_corrections(table, corrections) -> int:
         column, value = (schema.REJECT, schema.REJECTED_BY_HAND) if name == REJECT else (schema.LABEL, label)
         changed += table.at[place[cell], column] != value
         table.at[place[cell], column] = value
-        table.at[place[cell], APPLIED] = name
+        table.at[place[cell], Working.CORRECTION] = name
     return int(changed)
 
 

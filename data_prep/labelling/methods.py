@@ -12,6 +12,7 @@ from sklearn.mixture import GaussianMixture
 
 from cellcycle_jax import schema
 from cellcycle_jax.errors import InputRefused, UsageError
+from cellcycle_jax.schema import Working
 from data_prep.measurement.columns import refuse_unknown
 from data_prep.reading import tables
 
@@ -140,7 +141,7 @@ def by_dna_content(table, channels, phase) -> Labelled:
         raise UsageError(f"config.phase.low={tuple(phase.low)} and high={tuple(phase.high)} overlap; "
                          "low must end where high has not begun")
     reference = table[schema.reference_column(channels.nucleus)].to_numpy()
-    area = table.groupby(schema.PLATE)["_area_px"].transform("median").to_numpy()
+    area = table.groupby(schema.PLATE)[Working.AREA_PX].transform("median").to_numpy()
     value = table[schema.integrated(channels.nucleus)].to_numpy() / (reference * area)
     enough = table.groupby(schema.FIELD)[schema.FIELD].transform("size").to_numpy() >= phase.min_cells
     inside = [enough & (value >= low) & (value <= high) for low, high in (phase.low, phase.high)]

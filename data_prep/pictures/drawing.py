@@ -9,6 +9,7 @@ import numpy as np  # noqa: E402
 from skimage import segmentation  # noqa: E402
 
 from cellcycle_jax import schema  # noqa: E402
+from cellcycle_jax.schema import Working
 
 # Okabe and Ito (2008), safe for colour-blind readers.
 USED, REJECTED, ABSTAINED, UNLABELLED = "#56B4E9", "#E69F00", "#999999", "#CC79A7"  # the last for outlines on grey
@@ -78,7 +79,7 @@ def outlines(image, labels, rows, title, um_per_px, path) -> None:
         title: of the picture; um_per_px: of the field or None; path: PNG to write.
     """
     kind = np.zeros(labels.max() + 1, int)
-    kind[rows["_label"]] = np.where(rows[schema.REJECT] != "", 2, np.where(rows[schema.LABEL] == "", 3, 1))
+    kind[rows[Working.LABEL_NUMBER]] = np.where(rows[schema.REJECT] != "", 2, np.where(rows[schema.LABEL] == "", 3, 1))
     picture = outlined(image, labels, kind, (USED, REJECTED, UNLABELLED))
     figure, axes = plt.subplots(figsize=(8, 8 * labels.shape[0] / labels.shape[1] + 0.6), layout="constrained")
     axes.imshow(picture, interpolation="nearest")
@@ -189,7 +190,7 @@ def _histogram(axes, table, cells, cuts, classes):
 
 
 def _plane(axes, cells, cuts, classes):
-    pair = cells[["_first", "_second"]].to_numpy()
+    pair = cells[[Working.FIRST_MARKER, Working.SECOND_MARKER]].to_numpy()
     for name, colour, mask in _by_class(cells, classes):
         axes.scatter(*pair[mask].T, s=8, color=colour, label=name, lw=0)
     marks = [key.removesuffix("_cut") for key in cuts if key.endswith("_cut")]
@@ -201,9 +202,9 @@ def _plane(axes, cells, cuts, classes):
 
 
 def _bars(axes, cells, classes):
-    values, so_far = sorted(set(cells["_word"]))[:20], 0
+    values, so_far = sorted(set(cells[Working.LABEL_TEXT]))[:20], 0
     for name, colour, mask in _by_class(cells, classes):
-        counts = cells["_word"][mask].value_counts().reindex(values, fill_value=0).to_numpy()
+        counts = cells[Working.LABEL_TEXT][mask].value_counts().reindex(values, fill_value=0).to_numpy()
         axes.barh([v or "(nothing)" for v in values], counts, left=so_far, color=colour, label=name)
         so_far = so_far + counts
 

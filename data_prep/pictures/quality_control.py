@@ -5,6 +5,7 @@ import pathlib
 import numpy as np
 
 from cellcycle_jax import crop_file, files, schema
+from cellcycle_jax.schema import Working
 from data_prep.labelling import manual_corrections
 from data_prep.pictures import drawing
 
@@ -42,7 +43,7 @@ def draw(table, found, recipe, labelled, folder) -> None:
     for label, sheet in zip(labels, sheets, strict=True):
         cells = used[used[schema.LABEL] == label]
         tiles |= _contact_sheet(cells, label or manual_corrections.UNLABELLED, f"contact_{sheet}", recipe, folder)
-    listed = (table[schema.REJECT] == "") | (table[manual_corrections.APPLIED] != "")
+    listed = (table[schema.REJECT] == "") | (table[Working.CORRECTION] != "")
     manual_corrections.write_labels(table[listed], tiles, folder / "labels.csv")
 
 

@@ -10,7 +10,7 @@ from data_prep.labelling import manual_corrections
 @pytest.fixture
 def table():
     return pd.DataFrame({schema.CELL_ID: list("abcd"), schema.CELL_LINE: "HeLa", schema.MARKER: np.arange(4.0),
-                         schema.LABEL: ["G1/S", "G1/S", "", "G2"], schema.REJECT: "", manual_corrections.APPLIED: ""})
+                         schema.LABEL: ["G1/S", "G1/S", "", "G2"], schema.REJECT: "", "_corrected": ""})
 
 
 CLASSES = ("G1/S", "G2")
