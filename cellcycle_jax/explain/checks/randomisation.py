@@ -8,25 +8,29 @@ reported beside each verdict.
 
 import itertools
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
-from scipy import ndimage, stats
-from skimage.metrics import structural_similarity
 
-from cellcycle_jax.explain.attribution import methods
 from cellcycle_jax.explain.checks.check import Check, Evidence, Judgement, Question
-from cellcycle_jax.explain.checks.faithfulness import TIE, without_rounding
+from cellcycle_jax.explain.checks.map_similarity import (
+    TRIVIAL,
+    map_similarity,
+    mean_over,
+    repeatability,
+    row_of,
+    rows_of,
+    similarity,
+)
 from cellcycle_jax.explain.regions.explained_cells import COARSE_METHOD, DEFAULT_METHOD
 from cellcycle_jax.runs.state import init_variables
 from cellcycle_jax.scoring import intervals
 from cellcycle_jax.scoring.intervals import Resampling
 
 _draw = jax.jit(init_variables, static_argnums=(0, 2))  # one program for all seeds
-SSIM_WINDOW = 7  # px, or the largest odd number that fits
 FLOOR = "two random networks"
 
 
@@ -94,19 +98,26 @@ def weight_randomisation(maps_of: Callable, model, variables, image_shape, group
         drawn anew, "floor": the same between random networks, "threshold", and "passes": whether "high" lies below the
         threshold (of too few groups for an interval: "value").
     """
-    trained, stages, ends = maps_of(variables), {}, []
+    trained = maps_of(variables)
+    stages = {}  # layer -> similarities to the trained network's maps, one a draw
+    random_maps = []
     # Numbers that nobody trains with, as a small seed may be that of the training.
-    for own_seed in np.random.default_rng(resampling.seed).integers(2**16, 2**31, draws).tolist():
-        for name, changed in randomised_cascade(model, variables, image_shape, own_seed):
-            found = maps_of(changed)
-            stages.setdefault(name, []).append(alike(trained, found))
-        ends.append(found)
-    stages[FLOOR] = [alike(a, b) for a, b in itertools.combinations(ends, 2)]
-    rows = [{"layer": name, **row} for name, each in stages.items()
-            for row in _intervals(_mean_over(each), groups, resampling)]
-    last, floor = ({key: row[key] for key in ("value", "low", "high")} for name in (list(stages)[-2], FLOOR)
-                   for row in rows if (row["layer"], row["measure"]) == (name, "strength"))
-    return {"rows": rows, "strength": last, "floor": floor, **_verdict(last, threshold)}
+    seeds = np.random.default_rng(resampling.seed).integers(2**16, 2**31, draws)
+    for seed in seeds.tolist():
+        for layer, changed in randomised_cascade(model, variables, image_shape, seed):
+            maps = maps_of(changed)
+            stages.setdefault(layer, []).append(map_similarity(trained, maps))
+        random_maps.append(maps)
+    last_layer = list(stages)[-1]
+    stages[FLOOR] = [map_similarity(a, b) for a, b in itertools.combinations(random_maps, 2)]
+    rows = []
+    strengths = {}
+    for layer, similarities in stages.items():
+        of_layer = rows_of(mean_over(similarities), groups, resampling)
+        rows += [{"layer": layer, **row} for row in of_layer]
+        strengths[layer] = _bounds(row_of(of_layer, "strength"))
+    strength = strengths[last_layer]
+    return {"rows": rows, "strength": strength, "floor": strengths[FLOOR], **_verdict(strength, threshold)}
 
 
 def label_randomisation(maps, maps_permuted, groups, resampling: Resampling, threshold: float) -> dict:
@@ -121,102 +132,17 @@ def label_randomisation(maps, maps_permuted, groups, resampling: Resampling, thr
         "rows" as `similarity` returns them, "strength", "threshold" and "passes" as of `weight_randomisation`.
     """
     rows = similarity(maps, maps_permuted, groups, resampling)
-    found = next({key: row[key] for key in ("value", "low", "high")} for row in rows if row["measure"] == "strength")
-    return {"rows": rows, "strength": found, **_verdict(found, threshold)}
+    strength = _bounds(row_of(rows, "strength"))
+    return {"rows": rows, "strength": strength, **_verdict(strength, threshold)}
 
 
-def repeatability(maps: Sequence, groups, resampling: Resampling) -> list[dict]:
-    """How alike the maps of the same cells are between networks, such as the seeds of one training: mean over pairs.
-
-    Args:
-        maps: f32 [N, h, w, C] of each of two or more networks.
-        groups, resampling: as of `similarity`.
-
-    Returns:
-        As of `similarity`.
-    """
-    pairs = [alike(a, b) for a, b in itertools.combinations(maps, 2)]
-    return _intervals(_mean_over(pairs), groups, resampling)
+def _bounds(row: dict) -> dict:
+    return {"value": row["value"], "low": row["low"], "high": row["high"]}
 
 
-def similarity(maps_a, maps_b, groups, resampling: Resampling) -> list[dict]:
-    """How alike two maps of the same cells are, mean over cells; maps may differ in size and channels.
-
-    Args:
-        maps_a, maps_b: f32 [N, h, w, C]; see `alike`.
-        groups: [N], the unit of the intervals.
-        resampling: how intervals are made.
-
-    Returns:
-        One dict for each measure of `alike`: measure, value, low, high, n_cells. Cells of which a map is flat are left
-        out.
-    """
-    return _intervals(alike(maps_a, maps_b), groups, resampling)
-
-
-def alike(maps_a, maps_b) -> dict[str, np.ndarray]:
-    """Similarity of two maps, cell by cell.
-
-    Args:
-        maps_a, maps_b: f32 [N, h, w, C]. The smaller is resized to the size of the larger; if the channels differ in
-            number, each map is summed over its own.
-
-    Returns:
-        f64 [N] each, NaN where a map is flat: "spearman", the rank correlation over pixels and channels; "strength",
-        its absolute value, since a map of the opposite sign shows the same structure; "ssim", structural similarity
-        (Wang et al. 2004, doi 10.1109/TIP.2003.819861) of the maps, each from 0 to 1 with its zero in the middle.
-    """
-    side = max(maps_a.shape[1], maps_b.shape[1])
-    a, b = (np.asarray(methods.resized(m, side) if m.shape[1] != side else m, np.float64) for m in (maps_a, maps_b))
-    if a.shape[-1] != b.shape[-1]:
-        a, b = a.sum(-1, keepdims=True), b.sum(-1, keepdims=True)
-    a, b = without_rounding(a), without_rounding(b)
-    ranks = (stats.rankdata(m.reshape(len(m), -1), axis=1) for m in (a, b))
-    x, y = (rank - rank.mean(1, keepdims=True) for rank in ranks)
-    spread = np.sqrt((x**2).sum(1) * (y**2).sum(1))
-    rho = np.where(spread > 0, (x * y).sum(1) / np.where(spread > 0, spread, 1), np.nan)
-    window = min(SSIM_WINDOW, side - 1 + side % 2)
-    a, b = (m * TIE / 2 + 0.5 for m in (a, b))  # local means of opposite signs would make their product positive
-    ssim = [structural_similarity(m, n, win_size=window, data_range=1, channel_axis=-1)
-            for m, n in zip(a, b, strict=True)]
-    return {"spearman": rho, "strength": np.abs(rho), "ssim": np.where(np.isfinite(rho), ssim, np.nan)}
-
-
-def edges(images) -> np.ndarray:
-    """Sobel magnitude of the channels' sum, f32 [N, S, S, 1], of images f32 [N, S, S, K]: asks no network."""
-    slopes = (np.stack([ndimage.sobel(one, axis, mode="nearest") for one in images.sum(-1)]) for axis in (0, 1))
-    return np.hypot(*slopes)[..., None].astype(np.float32)
-
-
-def intensity(images) -> np.ndarray:
-    """The channels' sum, f32 [N, S, S, 1], of images f32 [N, S, S, K]: asks no network."""
-    return images.sum(-1, keepdims=True).astype(np.float32)
-
-
-def centre(images) -> np.ndarray:
-    """A Gaussian (sigma S / 8) in the middle of the crop, f32 [N, S, S, 1]: asks neither network nor image."""
-    side = images.shape[1]
-    along = np.exp(-0.5 * ((np.arange(side) - (side - 1) / 2) / (side / 8)) ** 2)
-    return np.broadcast_to(np.outer(along, along)[None, :, :, None], (len(images), side, side, 1)).astype(np.float32)
-
-
-TRIVIAL = {"edges": edges, "intensity": intensity, "centre": centre}
-
-
-def _mean_over(each) -> dict[str, np.ndarray]:
-    """Mean of what `alike` returned several times, cell by cell, over those that are known."""
-    stacked = {name: np.ma.masked_invalid([one[name] for one in each]) for name in each[0]}
-    return {name: values.mean(0).filled(np.nan) for name, values in stacked.items()}
-
-
-def _intervals(found, groups, resampling) -> list[dict]:
-    return [{"measure": name, **resampling.mean(values, groups)}
-            for name, values in found.items()]
-
-
-def _verdict(found: dict, threshold: float) -> dict:
+def _verdict(strength: dict, threshold: float) -> dict:
     """A comparison with NaN, of maps that are all flat, is no pass."""
-    bound = found["high"] if np.isfinite(found["high"]) else found["value"]
+    bound = strength["high"] if np.isfinite(strength["high"]) else strength["value"]
     return {"threshold": threshold, "passes": bool(bound < threshold)}
 
 
@@ -277,7 +203,7 @@ def judge_trivial(answer: dict, about: dict) -> Judgement:
     limit = about["limits"]["trivial_correlation"]
     strengths = {}
     for name, rows in answer[about["method"]]["trivial"].items():
-        strengths[name] = next(row for row in rows if row["measure"] == "strength")
+        strengths[name] = row_of(rows, "strength")
     alike = [name for name, row in strengths.items() if not intervals.upper_end(row) < limit]  # NaN of flat maps too
     words = ", ".join(f"{name} {row['value']:.2f}" for name, row in strengths.items())
     return Judgement(not alike, f"Rank correlation with trivial maps: {words}. Allowed: below {limit:g}.")
@@ -288,7 +214,7 @@ def judge_seeds(answer: dict, about: dict) -> Judgement:
     rows = answer[about["method"]]["seeds"]
     if rows is None:
         return Judgement(None, "No run of another seed was given (explain --others=RUN).", asked=False)
-    row = next(row for row in rows if row["measure"] == "spearman")
+    row = row_of(rows, "spearman")
     passed = row["low"] > 0 if intervals.is_known(row) else None
     return Judgement(passed, f"Rank correlation between networks: {intervals.number(row)}.")
 

@@ -5,7 +5,7 @@ import pytest
 
 from cellcycle_jax import models
 from cellcycle_jax.explain.attribution import methods
-from cellcycle_jax.explain.checks import randomisation
+from cellcycle_jax.explain.checks import map_similarity, randomisation
 from cellcycle_jax.explain.checks.check import Evidence
 from cellcycle_jax.explain.checks.faithfulness import faithfulness
 from cellcycle_jax.explain.regions.localisation import localise
@@ -88,57 +88,6 @@ def test_the_cascade_goes_from_the_output_to_the_input():
     assert layers == ["head", "hidden", "convs_1", "convs_0"]
 
 
-def test_similarity_with_itself_its_negative_and_noise():
-    maps = noise(0)
-    own = by_measure(randomisation.similarity(maps, 3 * maps, GROUPS, INTERVALS))
-    assert [own[m]["value"] for m in ("spearman", "strength", "ssim")] == pytest.approx([1, 1, 1])
-    assert own["spearman"]["n_cells"] == 40
-    negative = by_measure(randomisation.similarity(maps, -maps, GROUPS, INTERVALS))
-    assert [negative[m]["value"] for m in ("spearman", "strength")] == pytest.approx([-1, 1])
-    assert negative["ssim"]["value"] < -0.5
-    other = by_measure(randomisation.similarity(maps, noise(1), GROUPS, INTERVALS))
-    assert other["spearman"]["low"] < 0 < other["spearman"]["high"]
-    # Of n independent pixels the mean strength is that of a normal number, sqrt(2 / (pi n)).
-    assert other["strength"]["value"] == pytest.approx(np.sqrt(2 / np.pi / 128), rel=0.4)
-    assert abs(other["ssim"]["value"]) < 0.1
-
-
-def test_half_of_the_order_kept_is_known():
-    # The ranks of a map and of one whose lower half is mirrored in itself: 1 - 6 sum d^2 / (n (n^2 - 1)).
-    values = np.arange(64.0)
-    mirrored = np.concatenate([values[:32][::-1], values[32:]])
-    rho = 1 - 6 * ((values - mirrored) ** 2).sum() / (64 * (64**2 - 1))
-    found = randomisation.alike(values.reshape(1, 8, 8, 1) ** 3, mirrored.reshape(1, 8, 8, 1))
-    assert found["spearman"][0] == pytest.approx(rho)
-
-
-def test_maps_of_other_size_or_channels_can_be_compared():
-    small = noise(0, size=4)
-    large = np.asarray(methods.resized(small, 16))
-    assert by_measure(randomisation.similarity(small, large, GROUPS, INTERVALS))["spearman"][
-        "value"
-    ] == pytest.approx(1)
-    summed = large.sum(-1, keepdims=True)
-    found = by_measure(randomisation.similarity(summed, small, GROUPS, INTERVALS))
-    assert [found[m]["value"] for m in ("spearman", "ssim")] == pytest.approx([1, 1], abs=1e-4)
-
-
-def test_flat_maps_are_left_out_and_counted():
-    maps = noise(0)
-    other = -maps
-    other[:10] = 0.3 + 1e-8 * noise(1)[:10]
-    found = randomisation.similarity(maps, other, GROUPS, INTERVALS)
-    assert [row["n_cells"] for row in found] == [30, 30, 30]
-    assert by_measure(found)["spearman"]["value"] == pytest.approx(-1)
-
-
-def test_repeatability_is_the_mean_over_pairs():
-    maps = noise(0)
-    found = by_measure(randomisation.repeatability([maps, 2 * maps, -maps], GROUPS, INTERVALS))
-    assert found["spearman"]["value"] == pytest.approx(-1 / 3)
-    assert found["strength"]["value"] == pytest.approx(1)
-
-
 def test_labels_that_change_nothing_fail_and_other_maps_pass():
     maps = noise(0)
     for same in (maps, -maps):
@@ -169,7 +118,7 @@ def images():
 def test_a_map_that_asks_no_network_fails(images):
     model = models.build("nagao2020", 2, 2, 1, 0.3)
     found = randomisation.weight_randomisation(
-        lambda variables: randomisation.edges(images), model, trained(model), SHAPE, GROUPS, INTERVALS, 0.5
+        lambda variables: map_similarity.edges(images), model, trained(model), SHAPE, GROUPS, INTERVALS, 0.5
     )
     layers = list(dict.fromkeys(row["layer"] for row in found["rows"]))
     assert layers == ["head", "hidden", "convs_1", "convs_0", randomisation.FLOOR]
@@ -210,39 +159,19 @@ def test_the_verdict_is_about_the_last_stage_and_the_floor_about_random_networks
     assert found["passes"]
 
 
-def test_edges_are_the_slope_of_the_summed_channels():
-    y, x = np.mgrid[:16, :16].astype(np.float32)
-    one = np.stack([3 * x, 4 * y], axis=-1)
-    found = randomisation.edges(np.stack([one, 0 * one, 2 * one]))[:, 1:-1, 1:-1, 0]
-    for cell, slope in zip(found, (5, 0, 10), strict=True):  # Sobel weights add up to 8 times the slope, (3, 4)
-        np.testing.assert_allclose(cell, 8 * slope, rtol=1e-5)
-    assert not randomisation.edges(np.ones((2, *SHAPE), np.float32)).any()
-
-
-def test_intensity_and_centre():
-    images = noise(0, size=16)
-    np.testing.assert_allclose(randomisation.intensity(images)[..., 0], images[..., 0] + images[..., 1], atol=1e-6)
-    middle = randomisation.centre(images)
-    assert middle.shape == (40, 16, 16, 1)
-    assert middle[3, 7, 8, 0] == middle.max()
-    np.testing.assert_allclose(middle, middle[:, ::-1, ::-1])
-    assert middle[0, 7, 5, 0] / middle[0, 7, 7, 0] == pytest.approx(np.exp(-(2.5**2 - 0.5**2) / 2 / 2**2))
-    assert set(randomisation.TRIVIAL) == {"edges", "intensity", "centre"}
-
-
 def test_trivial_maps_are_scored_as_any_other(images):
-    weight = 4 * np.repeat(randomisation.centre(images[:1])[0], 2, -1).reshape(-1, 1) * [[1, -1]]
+    weight = 4 * np.repeat(map_similarity.centre(images[:1])[0], 2, -1).reshape(-1, 1) * [[1, -1]]
     variables = {"params": {"head": {"kernel": np.float32(weight) / len(weight), "bias": np.zeros(2, np.float32)}}}
     index = np.zeros(len(images), np.int32)
     values = {}
-    for name, trivial in randomisation.TRIVIAL.items():
+    for name, trivial in map_similarity.TRIVIAL.items():
         maps = trivial(images)
         rows, _ = faithfulness(Linear(), variables, images, maps, index, GROUPS, INTERVALS, fills=("zero",))
         values[name] = rows[0]
     assert values["centre"]["low"] > 0  # the network sums up the middle of the crop
     assert values["centre"]["low"] > max(values["edges"]["high"], values["intensity"]["high"])
-    nucleus = randomisation.centre(images)[0, :, :, 0] > 0.5
-    place, = localise(randomisation.centre(images)[0, :, :, 0], {"nucleus": nucleus})
+    nucleus = map_similarity.centre(images)[0, :, :, 0] > 0.5
+    place, = localise(map_similarity.centre(images)[0, :, :, 0], {"nucleus": nucleus})
     assert place["ratio"] > 5
 
 
