@@ -146,8 +146,8 @@ def predict(arguments):
     _use_devices()
     from cellcycle_jax.dataset.crop_arrays import is_data_set
     from cellcycle_jax.locks import holding
-    from cellcycle_jax.prediction import field_alarms
-    from cellcycle_jax.prediction import predict as prediction
+    from cellcycle_jax.prediction import field_alarms, prediction_summary
+    from cellcycle_jax.prediction.predict import predict_cells
     from cellcycle_jax.prediction.predictor import load_predictor
     from data_prep import new_fields
     from data_prep.pictures import overlay
@@ -165,16 +165,16 @@ def predict(arguments):
         if (out / "predict.json").exists() and not arguments.overwrite:
             raise UsageError(f"--out={out} holds finished predictions; name another folder or give --overwrite")
         gathered = new_fields.extract(config, arguments.fields, out, predictor.channels)
-        cells = prediction.predict_cells(predictor, new_fields.table_of(gathered), gathered.recipe.crops,
-                                         gathered.recipe.channels, withhold)
+        cells = predict_cells(predictor, new_fields.table_of(gathered), gathered.recipe.crops, gathered.recipe.channels,
+                              withhold)
         found = field_alarms.judge_fields(predictor.fields, cells, gathered.fields())
         _remove_predictions(out)
         overlay.draw_all(cells, gathered, predictor.classes, found, out / "overlays")
-        summary = prediction.summarise(predictor, cells, found, gathered.fields())
+        summary = prediction_summary.summarise(predictor, cells, found, gathered.fields())
         summary |= {"quarantined": gathered.quarantined, "light_not_estimated": gathered.light_not_estimated}
-        prediction.write_predictions(cells, summary, out)
+        prediction_summary.write_predictions(cells, summary, out)
         gathered.discard()
-    prediction.say(summary)
+    prediction_summary.say(summary)
     _say(f"wrote {out}/cells.parquet, cells.csv, overlays, predict.json")
     if gathered.quarantined:
         _tell_of_quarantined("predict", out / "predict.json")

@@ -1,0 +1,209 @@
+"""What predictions come to: counts, shares of the classes, alarms and what to expect; written, and said."""
+
+import dataclasses
+import pathlib
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from cellcycle_jax import files, schema
+from cellcycle_jax.prediction.verdict import INSIST, WITHHELD, Verdict
+from cellcycle_jax.runs import metric_log
+from cellcycle_jax.scoring import intervals
+
+MANY_FIELDS = 10  # from here on intervals resample fields; fewer fields would give too narrow ones
+SEED = 0  # of the resamples
+MOST_ALARMS, MOST_LINES, MOST_NOTES = 4, 3, 2  # on the terminal
+
+
+def summarise(predictor, cells: pd.DataFrame, alarms, fields=()) -> dict:
+    """What OUT/predict.json holds: counts, shares of the classes with intervals, alarms, and what to expect.
+
+    Args:
+        predictor: `predictor.Predictor`.
+        cells: what `predict_cells` returned.
+        alarms: what `field_alarms.judge_fields` said of them.
+        fields: names of all fields, those without any object too.
+    """
+    environment = metric_log.environment()
+    classes = predictor.classes
+    usable = cells[cells[schema.REJECT] == ""]
+    confidence = predictor.training.evaluate.confidence
+    resampling = intervals.Resampling(predictor.training.evaluate.bootstraps, confidence, SEED)
+    reasons = cells["abstained_because"].str.split(":").str[0]
+    rejected = cells[schema.REJECT]
+    unlike = usable["novelty"] > 1
+    return {
+        "run_id": predictor.run_id,
+        "step": predictor.step,
+        "note": predictor.note,
+        "classes": classes,
+        "channels": predictor.channels,
+        "min_confidence": predictor.min_confidence,
+        "confidence": confidence,
+        "validation": predictor.validation,
+        "verdict": dataclasses.asdict(predictor.verdict),
+        "n_fields": len(set(cells[schema.FIELD]) | set(fields)),
+        "n_objects": len(cells),
+        "n_usable": len(usable),
+        "n_decided": int((usable["decision"] != "").sum()),
+        "predicted": _counts(usable["predicted"], classes),
+        "decision": _counts(usable["decision"], classes),
+        "abstained": reasons[reasons != ""].value_counts().to_dict(),
+        "rejected": rejected[rejected != ""].value_counts().to_dict(),
+        "unlike": usable["novelty_cause"][unlike].value_counts().to_dict(),
+        "all": shares(usable, classes, resampling),
+        "cell_lines": _shares_by(schema.CELL_LINE, usable, classes, resampling),
+        "fields": _shares_by(schema.FIELD, usable, classes, resampling),
+        "alarm_groups": _grouped(alarms),
+        "alarms": [dataclasses.asdict(alarm) for alarm in alarms],
+        "versions": {"python": environment["python"], **environment["packages"]},
+    }
+
+
+def _counts(column, classes):
+    return {name: int((column == name).sum()) for name in classes}
+
+
+def _shares_by(column, usable, classes, resampling) -> dict:
+    return {name: shares(rows, classes, resampling) for name, rows in usable.groupby(column)}
+
+
+def shares(rows: pd.DataFrame, classes, resampling: intervals.Resampling) -> dict:
+    """Share of each class among the decided cells of `rows`, and `expected`.
+
+    That is its mean probability over all cells that are like training, the uncertain ones too: abstaining more often on
+    one class does not bend it.
+
+    The interval resamples fields where there are MANY_FIELDS or more. With fewer it is Wilson's of a proportion (1927,
+    doi 10.1080/01621459.1927.10502953), which takes cells for independent and is too narrow for more than one field.
+    Neither counts that the network errs, nor that it may abstain more often on one class.
+    """
+    decided = rows[rows["decision"] != ""]
+    like_training = rows[rows["novelty"] <= 1]
+    expected = dict.fromkeys(classes)
+    if len(like_training):
+        expected = {name: float(like_training[f"calibrated_{name}"].mean()) for name in classes}
+    result = {
+        "n_fields": rows[schema.FIELD].nunique(),
+        "n_cells": len(rows),
+        "n_decided": len(decided),
+        "shares": {},
+        "expected": expected,
+    }
+    if decided.empty:
+        return result
+    field_index, fields = pd.factorize(decided[schema.FIELD])
+    counts = np.zeros((len(fields), len(classes)))
+    np.add.at(counts, (field_index, pd.Index(classes).get_indexer(decided["decision"])), 1)
+    if len(fields) < MANY_FIELDS:
+        return result | {"shares": _wilson(counts, classes, resampling.confidence), "interval": "wilson"}
+    return result | {"shares": _resampled(counts, fields, classes, resampling), "interval": "fields"}
+
+
+def _wilson(counts, classes, confidence) -> dict:
+    """Shares with Wilson's interval; counts f64 [F, P]."""
+    total = int(counts.sum())
+    of_class = {}
+    for name, count in zip(classes, counts.sum(axis=0), strict=True):
+        test = stats.binomtest(int(count), total)
+        bounds = test.proportion_ci(confidence, "wilson")
+        of_class[name] = {"value": test.statistic, "low": bounds.low, "high": bounds.high}
+    return of_class
+
+
+def _resampled(counts, fields, classes, resampling) -> dict:
+    """Shares with intervals from resampled fields; counts f64 [F, P]."""
+    def score(weights):
+        shares = (weights @ counts).T / (weights @ counts.sum(axis=1))
+        return dict(zip(classes, shares, strict=True))
+
+    of_class = {}
+    for name, share in resampling.intervals(score, fields).items():
+        of_class[name] = {"value": share["value"], "low": share["low"], "high": share["high"]}
+    return of_class
+
+
+def _grouped(alarms) -> list[dict]:
+    """One entry for each thing that is unlike, with its fields; alarms before notes, most fields first."""
+    members_of = {}
+    for alarm in alarms:
+        members_of.setdefault((alarm.note, alarm.kind, alarm.subject), []).append(alarm)
+    groups = []
+    for (note, kind, subject), members in members_of.items():
+        groups.append({
+            "note": note,
+            "kind": kind,
+            "subject": subject,
+            "n_fields": len(members),
+            "fields": [alarm.field_id for alarm in members],
+            "sentence": members[0].sentence,
+        })
+    return sorted(groups, key=lambda group: (group["note"], -group["n_fields"]))
+
+
+def write_predictions(cells: pd.DataFrame, summary: dict, out_dir) -> None:
+    """OUT/cells.parquet with units, OUT/cells.csv, and last OUT/predict.json; each is atomic."""
+    out = pathlib.Path(out_dir)
+    known = schema.PIXEL_SIZE in cells and bool(cells[schema.PIXEL_SIZE].notna().all())
+    measured = schema.feature_columns(cells.columns)
+    measured = measured[measured.index("novelty_cause") + 1 :]
+    files.write_table(cells, out / "cells.parquet", {c: schema.unit(c, known) for c in measured})
+    files.write_csv(cells.astype(object).where(cells.notna(), ""), out / "cells.csv")
+    files.write_sealed_json(out / "predict.json", summary)
+
+
+def say(summary: dict) -> None:
+    """The summary in a few lines on the terminal, what is unlike training first."""
+    alarms = [_alarm("look here first", group, summary) for group in summary["alarm_groups"] if not group["note"]]
+    notes = [_alarm("note", group, summary) for group in summary["alarm_groups"] if group["note"]]
+    cell_lines = [_shares_line(name or "unknown line", part) for name, part in summary["cell_lines"].items()]
+    lines = [Verdict(**summary["verdict"]).words]
+    if WITHHELD in summary["abstained"]:
+        lines.append(f"so no cell is decided; the table holds what it says of each all the same ({INSIST} decides "
+                     "nevertheless)")
+    lines += alarms[:MOST_ALARMS]
+    lines.append(_counts_line(summary))
+    lines += cell_lines[:MOST_LINES]
+    lines.append(expected(summary))
+    if summary["note"]:
+        lines.append(f"note: {summary['note']}")
+    lines += notes[:MOST_NOTES]
+    hidden = len(alarms[MOST_ALARMS:]) + len(cell_lines[MOST_LINES:]) + len(notes[MOST_NOTES:])
+    if hidden:
+        lines.append(f"and {hidden} more in predict.json")
+    print("\n".join(lines), flush=True)
+
+
+def _alarm(start, group, summary) -> str:
+    first = group["fields"][0]
+    return f"{start}: {group['sentence']} ({first}; {group['n_fields']} of {summary['n_fields']} fields)"
+
+
+def _counts_line(summary) -> str:
+    line = f"{summary['n_objects']:,} objects in {summary['n_fields']} fields, {summary['n_decided']:,} decided"
+    reasons = ", ".join(f"{n:,} {reason}" for reason, n in summary["abstained"].items())
+    return f"{line}; {reasons}" if reasons else line
+
+
+def expected(summary: dict) -> str:
+    """What to expect on fields like those of training: how many cells are sure enough, how many of each class right."""
+    known = summary["validation"]
+    parts = []
+    for name, found in known.get("precision", {}).items():
+        right = "unknown" if found["value"] is None else f"{found['value']:.1%} right"
+        parts.append(f"{name}: {right} of {found['n']} called")
+    precision = "; ".join(parts) or "how many of these are right was not worked out for each class"
+    return (f"on fields like those of training {known['coverage']:.0%} of cells are sure enough (confidence "
+            f"{summary['min_confidence']:g}); {precision}; on others nobody knows")
+
+
+def _shares_line(name, part) -> str:
+    shares = []
+    for label, share in part["shares"].items():
+        shares.append(f"{label} {share['value']:.0%} ({share['low']:.0%} to {share['high']:.0%})")
+    line = (f"{name}: {', '.join(shares) or 'nothing decided'}; {part['n_decided']:,} of {part['n_cells']:,} usable "
+            "cells decided")
+    expected = ", ".join(f"{label} {value:.0%}" for label, value in part["expected"].items() if value is not None)
+    return f"{line}; by the probabilities of all of them {expected}" if expected else line
