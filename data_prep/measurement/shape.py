@@ -23,14 +23,19 @@ def shape(regions: Regions, scale: float) -> dict[str, np.ndarray]:
     area = regions.count.astype(np.float64)
     top, left, bottom, right = boxes(regions.runs, len(area))
     major, minor = principal_variances(regions)
-    outline = perimeter(regions)
-    values = {"Area": area * scale**2, "Perimeter": outline * scale,
-              "Eccentricity": np.sqrt(1 - np.divide(minor, major, out=np.ones_like(minor), where=major > 0)),
-              "Solidity": area / convex_area(regions.runs, len(area)),
-              "Extent": area / ((bottom - top) * (right - left)),
-              "MajorAxisLength": 4 * np.sqrt(major) * scale, "MinorAxisLength": 4 * np.sqrt(minor) * scale,
-              "EquivalentDiameter": np.sqrt(4 * area / np.pi) * scale,
-              "FormFactor": 4 * np.pi * area / np.maximum(outline, 1) ** 2}
+    around = perimeter(regions)
+    roundness = np.divide(minor, major, out=np.ones_like(minor), where=major > 0)
+    values = {
+        "Area": area * scale**2,
+        "Perimeter": around * scale,
+        "Eccentricity": np.sqrt(1 - roundness),
+        "Solidity": area / convex_area(regions.runs, len(area)),
+        "Extent": area / ((bottom - top) * (right - left)),
+        "MajorAxisLength": 4 * np.sqrt(major) * scale,
+        "MinorAxisLength": 4 * np.sqrt(minor) * scale,
+        "EquivalentDiameter": np.sqrt(4 * area / np.pi) * scale,
+        "FormFactor": 4 * np.pi * area / np.maximum(around, 1) ** 2,
+    }
     return {f"Nuclei_AreaShape_{name}": value for name, value in values.items()}
 
 
@@ -39,17 +44,25 @@ def boxes(runs: Runs, n: int):
     starts = np.searchsorted(runs.index, np.arange(n))
     if n == 0:
         return (starts,) * 4
-    reach = [f.reduceat(v, starts) for f, v in ((np.minimum, runs.row), (np.minimum, runs.first),
-                                                (np.maximum, runs.row), (np.maximum, runs.last))]
-    return reach[0], reach[1], reach[2] + 1, reach[3] + 1
+    top = np.minimum.reduceat(runs.row, starts)
+    left = np.minimum.reduceat(runs.first, starts)
+    bottom = np.maximum.reduceat(runs.row, starts) + 1
+    right = np.maximum.reduceat(runs.last, starts) + 1
+    return top, left, bottom, right
 
 
 def centres(regions: Regions):
     """Mean row and mean column of each label's pixels, two f64 [n]."""
-    runs, n = regions.runs, len(regions.count)
+    runs = regions.runs
     length = runs.last - runs.first + 1
-    return tuple(np.bincount(runs.index, v, n) / regions.count
-                 for v in (length * runs.row, length * (runs.first + runs.last) / 2))
+    centre_y = _mean_over_pixels(regions, length * runs.row)
+    centre_x = _mean_over_pixels(regions, length * (runs.first + runs.last) / 2)
+    return centre_y, centre_x
+
+
+def _mean_over_pixels(regions, sums) -> np.ndarray:
+    """Mean over the pixels of each label, f64 [n], of what sums to `sums` over the pixels of each run."""
+    return np.bincount(regions.runs.index, sums, len(regions.count)) / regions.count
 
 
 def principal_variances(regions: Regions):
@@ -58,15 +71,21 @@ def principal_variances(regions: Regions):
     The eigenvalues of the covariance matrix; coordinates count from the label's own box, so nothing is lost far from
     the field's corner.
     """
-    runs, n = regions.runs, len(regions.count)
-    top, left, _, _ = boxes(runs, n)
-    y, a, b = runs.row - top[runs.index], runs.first - left[runs.index], runs.last - left[runs.index]
-    length, x = b - a + 1, (a + b) * (b - a + 1) / 2
-    squares = (b * (b + 1) * (2 * b + 1) - a * (a - 1) * (2 * a - 1)) / 6  # a^2 + (a + 1)^2 + ... + b^2
-    my, mx, yy, xx, xy = (np.bincount(runs.index, v, n) / regions.count
-                          for v in (length * y, x, length * y * y, squares, y * x))
-    yy, xx, xy = yy - my**2, xx - mx**2, xy - my * mx
-    middle, half = (yy + xx) / 2, np.hypot((yy - xx) / 2, xy)
+    runs = regions.runs
+    top, left, _, _ = boxes(runs, len(regions.count))
+    y = runs.row - top[runs.index]
+    a = runs.first - left[runs.index]
+    b = runs.last - left[runs.index]
+    length = b - a + 1
+    sum_x = (a + b) * length / 2
+    sum_xx = (b * (b + 1) * (2 * b + 1) - a * (a - 1) * (2 * a - 1)) / 6  # a^2 + (a + 1)^2 + ... + b^2
+    mean_y = _mean_over_pixels(regions, length * y)
+    mean_x = _mean_over_pixels(regions, sum_x)
+    variance_y = _mean_over_pixels(regions, length * y * y) - mean_y**2
+    variance_x = _mean_over_pixels(regions, sum_xx) - mean_x**2
+    covariance = _mean_over_pixels(regions, y * sum_x) - mean_x * mean_y
+    middle = (variance_y + variance_x) / 2
+    half = np.hypot((variance_y - variance_x) / 2, covariance)
     return middle + half, np.maximum(middle - half, 0)
 
 
@@ -96,16 +115,20 @@ def outline(regions: Regions, field_edge: bool = True) -> np.ndarray:
         regions: of the labels.
         field_edge: what lies outside the field is outside every label; otherwise it does not count as a neighbour.
     """
-    (height, width), runs = regions.shape, regions.runs
+    runs = regions.runs
+    height, width = regions.shape
     below = regions.neighbour(1, 0)
-    lowest, uppermost = below < 0, np.ones(len(below), bool)
+    lowest = below < 0
+    uppermost = np.ones(len(below), bool)
     uppermost[below[~lowest]] = False
-    end = np.cumsum(runs.last - runs.first + 1)
-    begin = end - (runs.last - runs.first + 1)
+    length = runs.last - runs.first + 1
+    end = np.cumsum(length)
+    begin = end - length
     if not field_edge:
         lowest &= regions.pixels < (height - 1) * width
         uppermost &= regions.pixels >= width
-        begin, end = begin[runs.first > 0], end[runs.last < width - 1]
+        begin = begin[runs.first > 0]
+        end = end[runs.last < width - 1]
     border = lowest | uppermost
     border[begin] = True
     border[end - 1] = True
@@ -122,10 +145,13 @@ def convex_area(runs: Runs, n: int) -> np.ndarray:
     if n == 0:
         return np.zeros(0)
     head = np.flatnonzero(np.diff(runs.index, prepend=-1) | np.diff(runs.row, prepend=-1))
-    index, row = runs.index[head], runs.row[head]
-    first, last = runs.first[head], runs.last[np.append(head[1:], len(runs.row)) - 1]
+    index = runs.index[head]
+    row = runs.row[head]
+    first = runs.first[head]
+    last = runs.last[np.append(head[1:], len(runs.row)) - 1]
     side = np.concatenate([index, index + n])
-    corners = _upper_hull(*_side_middles(side, np.tile(row, 2), np.concatenate([last, -first])))
+    outermost = np.concatenate([last, -first])
+    corners = _upper_hull(*_side_middles(side, np.tile(row, 2), outermost))
     top, _, bottom, _ = boxes(runs, n)
     height = np.tile(bottom - top, 2)
     asked_side = np.repeat(np.arange(2 * n), height)
@@ -150,13 +176,16 @@ def _upper_hull(side, place, value):
     when none goes is the hull.
     """
     while True:
-        one, two = np.diff(place)[:-1], np.diff(place)[1:]
-        rise, fall = np.diff(value)[:-1], np.diff(value)[1:]
+        step = np.diff(place)
+        rise = np.diff(value)
+        is_above_line = rise[:-1] * step[1:] > rise[1:] * step[:-1]
         corner = np.ones(len(side), bool)
-        corner[1:-1] = (side[:-2] != side[2:]) | (rise * two > fall * one)
+        corner[1:-1] = (side[:-2] != side[2:]) | is_above_line
         if corner.all():
             return side, place, value
-        side, place, value = side[corner], place[corner], value[corner]
+        side = side[corner]
+        place = place[corner]
+        value = value[corner]
 
 
 def _height_of(corners, side, place):
@@ -164,5 +193,6 @@ def _height_of(corners, side, place):
     sides, places, values = corners
     span = places.max() + 3
     left = np.searchsorted(sides * span + places, side * span + place, side="right") - 1
-    run, rise = places[left + 1] - places[left], values[left + 1] - values[left]
-    return (values[left] * run + rise * (place - places[left])) // run
+    step = places[left + 1] - places[left]
+    rise = values[left + 1] - values[left]
+    return (values[left] * step + rise * (place - places[left])) // step

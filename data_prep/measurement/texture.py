@@ -47,7 +47,8 @@ def percentiles(values: np.ndarray, regions: Regions, shares) -> list[np.ndarray
         below = np.floor(place).astype(np.int64)
         lower = ordered[regions.starts + below]
         upper = ordered[regions.starts + np.minimum(below + 1, regions.count - 1)]
-        part, step = place - below, upper - lower
+        part = place - below
+        step = upper - lower
         found.append(np.where(part < 0.5, lower + step * part, upper - step * (1 - part)))  # as NumPy rounds
     return found
 
@@ -62,7 +63,8 @@ def edge(channel: np.ndarray, regions: Regions, name: str) -> dict[str, np.ndarr
     """
     gradient = ndimage.gaussian_gradient_magnitude(channel, 1.0)
     border = outline(regions, field_edge=False)
-    total, length = regions.sum(np.where(border, gradient.ravel()[regions.pixels], 0)), regions.sum(border)
+    total = regions.sum(np.where(border, gradient.ravel()[regions.pixels], 0))
+    length = regions.sum(border)
     steep = np.divide(total, length, out=np.full(len(length), np.nan), where=length > 0)  # none: it fills the field
     level = regions.sum(channel.reshape(-1)[regions.pixels]) / regions.count
     return {f"Nuclei_Texture_EdgeSharpness_{name}": steep / np.maximum(level, 1e-6)}
