@@ -40,11 +40,16 @@ def say_what_is_not_read(trained: dict, asked, usual) -> None:
     Args:
         trained: as in `reading_config`; asked: the file's config; usual: a preparation config with the defaults.
     """
-    read, flat = set(READING) - {"projection"}, _flat(trained)
-    vain = [name for name, value in _flat(asked.to_dict()).items() if name not in read
-            and value not in (_flat(usual.to_dict())[name], flat.get(name))]
-    if vain:
-        print(f"predict: note: the config also sets {', '.join(vain)}; that is as in training here", file=sys.stderr)
+    read = set(READING) - {"projection"}
+    defaults = _flat(usual.to_dict())
+    of_training = _flat(trained)
+    ignored = []
+    for name, value in _flat(asked.to_dict()).items():
+        if name not in read and value not in (defaults[name], of_training.get(name)):
+            ignored.append(name)
+    if ignored:
+        print(f"predict: note: {', '.join(ignored)} in the config is ignored: predict uses the value from training",
+              file=sys.stderr)
 
 
 def _flat(tree, head=""):

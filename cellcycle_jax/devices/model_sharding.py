@@ -29,7 +29,7 @@ class Layout:
 
     @property
     def own(self) -> NamedSharding:
-        """Of what each model has for itself, with a first axis R."""
+        """Sharding of per-model arrays [R, ...]."""
         return divided(self.mesh) if self.side_by_side else whole(self.mesh)
 
     def rows(self, axis: int = 0) -> NamedSharding:
@@ -37,7 +37,7 @@ class Layout:
         return whole(self.mesh) if self.side_by_side else divided(self.mesh, axis)
 
     def filled_up(self, tree):
-        """What members have for themselves, with a first axis, as that of all models; where the programs take it from.
+        """Pad per-member arrays to R models, and place them for the compiled step.
 
         Models that the host starts one by one stay in its memory until it is their turn.
         """

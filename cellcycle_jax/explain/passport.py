@@ -142,7 +142,7 @@ def _named(found, about):
     last = words["steps"][-1]  # R2 with all before it
     rest = ("; the rest of that is not told apart by one measurement at a time"
             if words["r2"]["value"] - last["r2"] > about["limits"]["small_gap"] else
-            f", so no other single measurement adds {100 * surrogate.GROWTH:.0f} points that are told from none")
+            f", so no other single measurement adds {100 * surrogate.GROWTH:.0f} points for certain")
     alone = intervals.percent({"value": last["r2"], "low": last["low"], "high": last["high"]})
     return (f"{_capital(answer)} follows {told}, which {'explain' if names[1:] else 'explains'} {alone} of it on "
             f"held-out groups; all measurements together explain {intervals.percent(words['r2'])}{rest}.")

@@ -51,7 +51,7 @@ def _panel(ax, row):
         low, value, high = ([step["margin"][key] for step in steps] for key in ("low", "value", "high"))
         ax.fill_between(dose, low, high, color=colour, alpha=0.2, lw=0)
         ax.plot(dose, value, color=colour, marker="o" if row["certain"] else "s", ms=5, lw=1.6)
-        told = "" if row["certain"] else ",\nnot told from none"
+        told = "" if row["certain"] else ",\ninterval includes 0"
         words += f"\n{row['slope']['value']:+.3f} logits per +10 %{told}"
     ax.set_title(f"{row['words']}\n{words}", fontsize=9.5)
 

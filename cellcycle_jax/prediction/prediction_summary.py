@@ -196,7 +196,7 @@ def expected(summary: dict) -> str:
         parts.append(f"{name}: {right} of {found['n']} called")
     precision = "; ".join(parts) or "how many of these are right was not worked out for each class"
     return (f"on fields like those of training {known['coverage']:.0%} of cells are sure enough (confidence "
-            f"{summary['min_confidence']:g}); {precision}; on others nobody knows")
+            f"{summary['min_confidence']:g}); {precision}; accuracy on other fields is unknown")
 
 
 def _shares_line(name, part) -> str:

@@ -65,7 +65,7 @@ def key_of(config) -> str:
 
 
 def all_channels(members, stored) -> tuple[str, ...]:
-    """The channels of the largest model: those of the only member in its order, else of all in that of the data set.
+    """The channels of the largest model: a single member's in its own order, otherwise the union in data-set order.
 
     Raises:
         UsageError: a member of several names its channels in another order.

@@ -119,6 +119,6 @@ def test_what_a_config_file_sets_in_vain_is_said(trained, capsys):
     asked = base.preparation()
     asked.update_from_flattened_dict({"pixel_um": 0.65, "crop.size_px": 96, "channels.nucleus": "DNA"})
     new_fields.say_what_is_not_read(trained, asked, base.preparation())
-    assert "also sets crop.size_px; that is as in training" in capsys.readouterr().err
+    assert "note: crop.size_px in the config is ignored" in capsys.readouterr().err
     new_fields.say_what_is_not_read(trained, base.preparation(), base.preparation())
     assert capsys.readouterr().err == ""

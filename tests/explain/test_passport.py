@@ -243,7 +243,7 @@ def test_of_several_classes_the_one_whose_shortcut_it_is_is_named():
 def test_scores_on_others_surroundings_are_those_of_validation_cells_and_may_not_be_known():
     said = check(asked(), SURROUNDINGS)["sentence"]
     assert ("Area under the ROC curve of validation cells: 0.93 (0.92 to 0.94) as they are, 0.92 (0.91 to 0.93) on "
-            "others' surroundings, 0.51 (0.50 to 0.52) by the class of those") in said
+            "others' surroundings, 0.51 (0.50 to 0.52) against the labels of the cells") in said
     said = check(asked(scored=False), SURROUNDINGS)["sentence"]
     assert "nan" not in said and "validation cells: not known as they are" in said
 
@@ -440,7 +440,7 @@ def test_of_three_classes_the_best_place_of_each_is_named_with_its_class():
 
 NUMBERS = {
     SCORE: ("1,300 validation cells", "0.93 (0.92 to 0.94)"),
-    SURROUNDINGS: ("2 % (1 to 3)", "0.92 (0.91 to 0.93) on others'", "0.51 (0.50 to 0.52) by", "4 % of their calls"),
+    SURROUNDINGS: ("2 % (1 to 3)", "0.92 (0.91 to 0.93) on others'", "0.51 (0.50 to 0.52) against", "4 % of their calls"),
     BRIGHTNESS: ("7 % (6 to 8)",),
     BATCH: ("The well alone", "0.53 (0.44 to 0.54)"),
     FAITHFUL: ("8 of 8 tests", "40 cells", "fill0 deletion 0.150", "fill3 insertion 0.150"),
@@ -483,7 +483,7 @@ def test_what_the_named_families_explain_is_theirs_and_not_that_of_all_measureme
         "explain 97 % (96 to 98); the rest of that is not told apart by one measurement at a time.")
     assert named(("a", ()), ("b", ()), r2=0.54) == (
         "Its answer follows a and b, which explain 50 % (48 to 52) of it on held-out groups; all measurements together "
-        "explain 54 % (53 to 55), so no other single measurement adds 2 points that are told from none.")
+        "explain 54 % (53 to 55), so no other single measurement adds 2 points for certain.")
     assert "the rest of that" in named(("a", ()), ("b", ()), r2=0.56)
 
 

@@ -41,7 +41,7 @@ def test_panels_share_a_scale_and_say_how_many_cells_and_what_slope(figure):
     assert len({ax.get_ylim() for ax in figure.axes}) == 1
     titles = [ax.get_title(loc="left") for ax in figure.axes]
     assert "1,234 cells" in titles[0] and "-0.500 logits per +10 %" in titles[0] and "not told" not in titles[0]
-    assert "not told from none" in titles[1]
+    assert "interval includes 0" in titles[1]
     assert "0 cells" in titles[2] and not figure.axes[2].collections
     assert "G2" in figure.get_supylabel() and "95 %" in figure.get_supxlabel()
 

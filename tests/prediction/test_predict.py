@@ -224,7 +224,7 @@ def test_what_to_expect_is_said_for_each_class_and_not_of_few_cells():
     known = {"coverage": 0.7, "precision": {"G1/S": {"n": 310, "value": 0.951}, "G2": {"n": 12, "value": None}}}
     assert prediction_summary.expected({"validation": known, "min_confidence": 0.8}) == (
         "on fields like those of training 70% of cells are sure enough (confidence 0.8); G1/S: 95.1% right of 310 "
-        "called; G2: unknown of 12 called; on others nobody knows")
+        "called; G2: unknown of 12 called; accuracy on other fields is unknown")
     older = {"coverage": 0.7, "accuracy": 1.0}  # what predictors held before
     said = prediction_summary.expected({"validation": older, "min_confidence": 0.8})
     assert "not worked out for each class" in said and "100" not in said

@@ -32,7 +32,7 @@ class Method:
     source: str
 
 
-# A method more is a function and its line here.
+# To add a method, write a function and add its line here.
 METHODS = {
     "grad_cam": Method(cam.grad_cam, False, "Selvaraju 2017, doi 10.1109/ICCV.2017.74"),
     "grad_cam_plus_plus": Method(cam.grad_cam_plus_plus, False, "Chattopadhay 2018, doi 10.1109/WACV.2018.00097"),

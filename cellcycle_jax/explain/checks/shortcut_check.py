@@ -138,7 +138,7 @@ def judge_surroundings(asked: dict, about: dict) -> Judgement:
     sentence = (
         f"{_goes_with('the surroundings', carried, about)} Area under the ROC curve of validation cells: "
         f"{intervals.number(answer['intact'])} as they are, {intervals.number(answer['cell'])} on others' "
-        f"surroundings, {intervals.number(answer['around'])} by the class of those whose surroundings they are; "
+        f"surroundings, {intervals.number(answer['around'])} against the labels of the cells that gave them; "
         f"{100 * answer['changed']['value']:.0f} % of their calls change."
     )
     limit = about["limits"]["surroundings"]

@@ -37,8 +37,8 @@ class MapShortlist:
 def map_shortlist(cells: ExplainedCells) -> MapShortlist:
     """The measurements that the map points at.
 
-    A region weighs as much as its share of what sets the explained cells of the higher margin apart from those of the
-    lower, so the weights hold no label.
+    Each region is weighted by its share of the attribution difference between the explained cells above and below the
+    median margin, so the weights hold no label.
 
     Raises:
         InputRefused: a class has no labelled cell.

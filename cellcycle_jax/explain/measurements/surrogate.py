@@ -8,7 +8,7 @@ label enters.
 R2 is that of the variation within cell lines, since measurements are relative to the line where there are several. The
 logit is used as it is, log odds, in which a linear rule is linear, but held to its own 1 % and 99 %: a handful of cells
 far out must not decide a sum of squares. Ranks were not taken, because they would count the order among cells of which
-the network is sure as much as that between the classes; a tanh would leave two values for a network that is sure.
+the network is sure as much as that between the classes; a tanh would collapse confident predictions to two values.
 """
 
 import numpy as np

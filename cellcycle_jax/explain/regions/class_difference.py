@@ -1,9 +1,9 @@
 """Which part of the difference between two classes' answers is read where: channel and place.
 
-A map of evidence holds much that all cells share, such as what speaks against every image, and that tells nothing
-apart. Here a map explains one class's margin for every cell, whatever it is, and its sum over a place is compared
-between cells of the class and the others. Of a complete method (integrated gradients) the sums over all places add up
-to the margin, so their differences add up to the difference between the classes, and each is a share of it.
+Most of an attribution map is common to all cells and does not distinguish the classes. Here a map explains one class's
+margin for every cell, whatever it is, and its sum over a region is compared between cells of the class and the others.
+Of a complete method (integrated gradients) the sums over all regions add up to the margin, so their differences add up
+to the difference between the classes, and each is a share of it.
 """
 
 import numpy as np
