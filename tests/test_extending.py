@@ -19,7 +19,7 @@ from cellcycle_jax.explain import attribution, checks
 from cellcycle_jax.explain.attribution import methods
 from cellcycle_jax.explain.attribution.activations import resolve_tap, tap_names
 from cellcycle_jax.explain.checks.check import Evidence
-from cellcycle_jax.explain.command import class_maps
+from cellcycle_jax.explain.regions.relevance import class_maps
 from cellcycle_jax.features import families
 from cellcycle_jax.runs import metric_log, trained_run
 from cellcycle_jax.studies import sweep_plan

@@ -45,6 +45,12 @@ class Crops:
     stains: tuple[str, ...]
     group_by: str
 
+    @property
+    def known_um_per_px(self) -> float:
+        """Size of a pixel, um, of the first crop of which it is known; NaN where it is of none."""
+        known = self.um_per_px[np.isfinite(self.um_per_px)]
+        return float(known[0]) if len(known) else float("nan")
+
     def __len__(self) -> int:
         return len(self.label)
 

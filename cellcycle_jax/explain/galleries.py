@@ -1,7 +1,6 @@
 """Galleries of explained cells, to judge maps by eye."""
 
 import dataclasses
-import math
 import pathlib
 import re
 
@@ -63,7 +62,7 @@ def draw_galleries(folder, crops, images, maps, prob, channels) -> None:
         pictures = np.stack([images[predicted == p].mean(0) for p in given])
         shown = resized(mean[:, None], images.shape[1])[:, 0]
         counts = [int((predicted == p).sum()) for p in given]
-        figure = gallery.mean_maps(pictures, shown, counts, [names[p] for p in given], um_per_px(crops))
+        figure = gallery.mean_maps(pictures, shown, counts, [names[p] for p in given], crops.known_um_per_px)
         style.save(figure, folder / "gradcam_mean.png")
 
 
@@ -85,12 +84,6 @@ def _cell(crops, images, maps, prob, n) -> gallery.Cell:
 def resized(maps, side: int) -> np.ndarray:
     """Maps [N, P, h, w] at the size of the crop, f32 [N, P, S, S]."""
     return np.moveaxis(np.asarray(methods.resized(np.moveaxis(maps, 1, -1), side)), -1, 1)
-
-
-def um_per_px(crops) -> float:
-    """Size of a pixel, um, of the first crop of which it is known; NaN where it is of none."""
-    known = crops.um_per_px[np.isfinite(crops.um_per_px)]
-    return float(known[0]) if len(known) else math.nan
 
 
 def draw_residuals(network: trained_run.Run, left: pd.DataFrame, path: pathlib.Path) -> None:

@@ -440,7 +440,8 @@ def test_of_three_classes_the_best_place_of_each_is_named_with_its_class():
 
 NUMBERS = {
     SCORE: ("1,300 validation cells", "0.93 (0.92 to 0.94)"),
-    SURROUNDINGS: ("2 % (1 to 3)", "0.92 (0.91 to 0.93) on others'", "0.51 (0.50 to 0.52) against", "4 % of their calls"),
+    SURROUNDINGS: ("2 % (1 to 3)", "0.92 (0.91 to 0.93) on others'", "0.51 (0.50 to 0.52) against",
+                   "4 % of their calls"),
     BRIGHTNESS: ("7 % (6 to 8)",),
     BATCH: ("The well alone", "0.53 (0.44 to 0.54)"),
     FAITHFUL: ("8 of 8 tests", "40 cells", "fill0 deletion 0.150", "fill3 insertion 0.150"),
