@@ -10,7 +10,7 @@ import pytest
 from cellcycle_jax.command_line.interruption import EXIT_INTERRUPTED
 
 WAITS = """import time
-from cellcycle_jax import interruption
+from cellcycle_jax.command_line import interruption
 interruption.end_at_once("waits")
 print("ready", flush=True)
 while True:
@@ -40,7 +40,7 @@ def test_ctrl_c_ends_a_command_also_if_nobody_reads_what_it_says(read):
 
 IS_DONE = """import os
 import time
-from cellcycle_jax import interruption
+from cellcycle_jax.command_line import interruption
 
 class TakesLongToGo:
     def __del__(self, write=os.write, sleep=time.sleep):
