@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 
 from cellcycle_jax.dataset import crop_arrays
+from cellcycle_jax.scoring.intervals import Resampling
 from cellcycle_jax.studies import sweep_figures, sweep_scores, sweep_table
 from tests import tiny
 from tests.study_runs import planted_predictions
@@ -12,7 +13,7 @@ from tests.study_runs import planted_predictions
 
 def result_of(tested, scores, **options):
     names = {row: of for row, of in tested.rows.items()}
-    found = sweep_scores.score(tested, {n: [n] for of in names.values() for n in of}, scores, 50, 0.95)
+    found = sweep_scores.score(tested, {n: [n] for of in names.values() for n in of}, scores, Resampling(50, 0.95, 0))
     return {"split": "validation", "rows": "trained on", "scores": scores, "reference": tested.reference,
             "confidence": 0.95, "classes": tiny.CLASSES, "group_by": "field", "results": found, "members": names,
             "diverged": {}, "notes": ["a note"], "seconds": 7.0} | options
