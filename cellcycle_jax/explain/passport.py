@@ -42,10 +42,6 @@ def _to_json(name: str, judgement: Judgement) -> dict:
     return {"name": name, "passed": judgement.passed, "sentence": judgement.sentence, "alarm": judgement.alarm}
 
 
-def _capital(words: str) -> str:
-    return words[0].upper() + words[1:]
-
-
 def _status(judgements: dict[str, Judgement], why_no_channels: str) -> str:
     if judgements[score.CHECK.name].passed is False:
         return "chance"
@@ -131,7 +127,8 @@ def _named(found, about):
     words = found["words"]
     if words is None:
         return f"How far named measurements explain its answer cannot be said ({found['words_why']})."
-    answer = "its answer" + (f" on {about['classes'][-1]}" if len(about["classes"]) > 2 else "")
+    of_class = f" on {about['classes'][-1]}" if len(about["classes"]) > 2 else ""
+    answer = f"its answer{of_class}"
     known = f"{intervals.percent(words['r2'])} of it on held-out groups"
     if not words["steps"] and words["r2"]["value"] < about["limits"]["explained_r2"]:
         return f"No measurement explains {answer}, nor do all together: {known}."
@@ -144,7 +141,7 @@ def _named(found, about):
             if words["r2"]["value"] - last["r2"] > about["limits"]["small_gap"] else
             f", so no other single measurement adds {100 * surrogate.GROWTH:.0f} points for certain")
     alone = intervals.percent({"value": last["r2"], "low": last["low"], "high": last["high"]})
-    return (f"{_capital(answer)} follows {told}, which {'explain' if names[1:] else 'explains'} {alone} of it on "
+    return (f"Its answer{of_class} follows {told}, which {'explain' if names[1:] else 'explains'} {alone} of it on "
             f"held-out groups; all measurements together explain {intervals.percent(words['r2'])}{rest}.")
 
 

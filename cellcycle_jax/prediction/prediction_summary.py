@@ -119,10 +119,7 @@ def _resampled(counts, fields, classes, resampling) -> dict:
         shares = (weights @ counts).T / (weights @ counts.sum(axis=1))
         return dict(zip(classes, shares, strict=True))
 
-    of_class = {}
-    for name, share in resampling.intervals(score, fields).items():
-        of_class[name] = {"value": share["value"], "low": share["low"], "high": share["high"]}
-    return of_class
+    return {name: intervals.bounds(share) for name, share in resampling.intervals(score, fields).items()}
 
 
 def _grouped(alarms) -> list[dict]:

@@ -83,8 +83,7 @@ class Resampling:
             total = weights @ known
             return {"mean": np.where(total > 0, weights @ values / np.maximum(total, 1e-300), np.nan)}
 
-        mean = self.intervals(score, groups)["mean"]
-        return {"value": mean["value"], "low": mean["low"], "high": mean["high"], "n_cells": int(known.sum())}
+        return bounds(self.intervals(score, groups)["mean"]) | {"n_cells": int(known.sum())}
 
     def scores(self, label, prob, groups, names=tuple(metrics.METRICS), least_groups: int = LEAST_GROUPS) -> dict:
         """Scores of one predictor.
@@ -228,6 +227,11 @@ def spearman(x, y, weights=None) -> np.ndarray:
                   ((rank_x, rank_y), (rank_x, rank_x), (rank_y, rank_y)))  # fmt: skip
     varies = (xx > 1e-9) & (yy > 1e-9)
     return np.where(varies, xy / np.sqrt(np.where(varies, xx * yy, 1.0)), np.nan)
+
+
+def bounds(score: dict) -> dict:
+    """Value, low and high of a score, without what else it holds."""
+    return {"value": score["value"], "low": score["low"], "high": score["high"]}
 
 
 def is_known(score: dict) -> bool:

@@ -115,7 +115,7 @@ def weight_randomisation(maps_of: Callable, model, variables, image_shape, group
     for layer, similarities in stages.items():
         of_layer = rows_of(mean_over(similarities), groups, resampling)
         rows += [{"layer": layer, **row} for row in of_layer]
-        strengths[layer] = _bounds(row_of(of_layer, "strength"))
+        strengths[layer] = intervals.bounds(row_of(of_layer, "strength"))
     strength = strengths[last_layer]
     return {"rows": rows, "strength": strength, "floor": strengths[FLOOR], **_verdict(strength, threshold)}
 
@@ -132,12 +132,8 @@ def label_randomisation(maps, maps_permuted, groups, resampling: Resampling, thr
         "rows" as `similarity` returns them, "strength", "threshold" and "passes" as of `weight_randomisation`.
     """
     rows = similarity(maps, maps_permuted, groups, resampling)
-    strength = _bounds(row_of(rows, "strength"))
+    strength = intervals.bounds(row_of(rows, "strength"))
     return {"rows": rows, "strength": strength, **_verdict(strength, threshold)}
-
-
-def _bounds(row: dict) -> dict:
-    return {"value": row["value"], "low": row["low"], "high": row["high"]}
 
 
 def _verdict(strength: dict, threshold: float) -> dict:

@@ -24,6 +24,7 @@ class MapShortlist:
         train, validation: labelled cells.
         other_lines: those of cell lines that training did not hold, None without a class.
         margin: f64 [N] of the network for the N cells of `train`.
+        weights: of the regions, see `region_weights`.
     """
 
     measurements: list[str]
@@ -32,6 +33,7 @@ class MapShortlist:
     validation: feature_axes.Cells
     other_lines: feature_axes.Cells | None
     margin: np.ndarray
+    weights: dict
 
 
 def map_shortlist(cells: ExplainedCells) -> MapShortlist:
@@ -53,8 +55,9 @@ def map_shortlist(cells: ExplainedCells) -> MapShortlist:
     train = feature_axes.place(train, axes, classes, "train")
     validation = feature_axes.place(measured.of_split("validation"), axes, classes, "validation")
     other_lines, _ = result_or_reason(feature_axes.place, measured.other_lines, axes, classes, "validation")
-    listed = shortlist.shortlist(region_weights(cells), measured.families, train.linear, margin)
-    return MapShortlist(listed, measured.families, train, validation, other_lines, margin)
+    weights = region_weights(cells)
+    listed = shortlist.shortlist(weights, measured.families, train.linear, margin)
+    return MapShortlist(listed, measured.families, train, validation, other_lines, margin, weights)
 
 
 def region_weights(cells: ExplainedCells) -> dict:
@@ -85,11 +88,10 @@ def compare_with_others(cells: ExplainedCells) -> dict:
     for name, family in chosen.families.items():
         if not cell_table.is_intensity_of(name, circular):
             fair[name] = family
-    weights = region_weights(cells)
-    equal_weights = dict.fromkeys(weights, 1.0)  # the control: the same choice, with nothing of the map in it
+    equal_weights = dict.fromkeys(chosen.weights, 1.0)  # the control: the same choice, with nothing of the map in it
     by_map = chosen.measurements
     if circular:
-        by_map = shortlist.shortlist(weights, fair, chosen.train.linear, chosen.margin)
+        by_map = shortlist.shortlist(chosen.weights, fair, chosen.train.linear, chosen.margin)
     without_map = shortlist.shortlist(equal_weights, fair, chosen.train.linear, chosen.margin)
     compared = shortlist.compare(by_map, without_map, fair, chosen.train, chosen.validation, cells.resampling,
                                  chosen.other_lines)

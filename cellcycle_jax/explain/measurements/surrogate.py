@@ -25,7 +25,7 @@ from cellcycle_jax.explain.regions.explained_cells import resampling_of
 from cellcycle_jax.features import feature_axes, ranking
 from cellcycle_jax.features.families import Family
 from cellcycle_jax.runs import trained_run
-from cellcycle_jax.scoring import crossvalidation
+from cellcycle_jax.scoring import crossvalidation, intervals
 from cellcycle_jax.scoring.intervals import Resampling
 
 MOST_CELLS = 3000  # validation cells whose answers are explained
@@ -179,8 +179,7 @@ def _scorer(target, groups, resampling):
             own = r2(target, predicted, weights)
             return {"r2": own if less is None else own - r2(target, less, weights)}
 
-        found = resampling.intervals(difference, groups)["r2"]
-        return {key: found[key] for key in ("value", "low", "high")}
+        return intervals.bounds(resampling.intervals(difference, groups)["r2"])
 
     return score
 

@@ -10,12 +10,9 @@ from cellcycle_jax.explain.checks.check import Evidence
 from cellcycle_jax.explain.checks.faithfulness import faithfulness
 from cellcycle_jax.explain.regions.localisation import localise
 from cellcycle_jax.runs.state import init_variables
-from cellcycle_jax.scoring.intervals import Resampling
+from tests.explain.checks.test_map_similarity import GROUPS, INTERVALS, SHAPE, noise
 from tests.weighed_network import UPPER, make_cells, make_run
 
-SHAPE = (16, 16, 2)
-INTERVALS = Resampling(300, 0.95, 0)
-GROUPS = [str(n // 4) for n in range(40)]
 LAYERS = {"nagao2020": ("convs_0", "convs_1", "hidden", "head"), "resnet": ("first", "blocks_0", "blocks_1", "head")}
 
 draw = jax.jit(init_variables, static_argnums=(0, 2))
@@ -40,17 +37,9 @@ class Upside(nn.Module):
         return self.a(self.c(self.b(image.mean((1, 2))))), {}
 
 
-def noise(seed, size=8, channels=2):
-    return np.random.default_rng(seed).normal(size=(len(GROUPS), size, size, channels)).astype(np.float32)
-
-
 def trained(model):
     """Weights of which none is what `init_variables` draws."""
     return jax.tree.map(lambda leaf: leaf + 1, draw(model, 7, SHAPE))
-
-
-def by_measure(rows):
-    return {row["measure"]: row for row in rows}
 
 
 @pytest.mark.parametrize("name", LAYERS)
