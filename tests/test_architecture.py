@@ -1,6 +1,7 @@
 """Which room may import which, read from the source; docs/architecture.md states the rules."""
 
 import ast
+import importlib
 import pathlib
 import re
 
@@ -109,3 +110,22 @@ def test_each_room_is_there_says_what_it_is_for_and_stands_in_the_plan(package, 
 def test_no_tensorflow_and_no_file_for_everything(path):
     assert path.stem not in NOT_NAMED
     assert "tensorflow" not in imports(path)
+
+
+IMPORT = re.compile(r"from ((?:cellcycle_jax|data_prep)[\w.]*) import ([\w, ]+)")
+
+
+def test_an_import_written_in_a_text_or_a_string_names_something_that_is_there():
+    """Programs that tests start as strings, scripts and documents: what a move of files forgets first."""
+    folders = ("bench", "cellcycle_jax", "cloud", "data_prep", "docs", "experiments", "tests")
+    written = set()
+    for folder in folders:
+        for path in sorted((ROOT / folder).rglob("*.*")):
+            if path.suffix in (".py", ".md", ".sh"):
+                written |= set(IMPORT.findall(path.read_text()))
+    assert written
+    for module, names in sorted(written):
+        for name in names.split(","):
+            wanted = name.split(" as ")[0].strip()
+            found = importlib.import_module(module)
+            assert hasattr(found, wanted) or importlib.import_module(f"{module}.{wanted}"), (module, wanted)

@@ -7,7 +7,8 @@ import sys
 import pytest
 
 STOPPED = """import sys
-from cellcycle_jax import locks, preemption
+from cellcycle_jax import locks
+from cellcycle_jax.training import preemption
 with locks.holding(sys.argv[1]):
     preemption.ask_for_requeue()
     print("asked", flush=True)

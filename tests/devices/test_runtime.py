@@ -12,7 +12,7 @@ from cellcycle_jax.devices import runtime
 FREE = """
 import os
 import numpy as np
-from cellcycle_jax import runtime
+from cellcycle_jax.devices import runtime
 def resident():
     return int(open("/proc/self/statm").read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 if {keep}:
