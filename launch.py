@@ -144,49 +144,22 @@ def report(arguments):
 def predict(arguments):
     """Apply a trained run to new fields: a row per cell, an overlay per field, and what is unlike training."""
     _use_devices()
-    from cellcycle_jax.dataset.crop_arrays import is_data_set
-    from cellcycle_jax.locks import holding
-    from cellcycle_jax.prediction import field_alarms, prediction_summary
-    from cellcycle_jax.prediction.predict import predict_cells
     from cellcycle_jax.prediction.predictor import load_predictor
-    from data_prep import new_fields
-    from data_prep.pictures import overlay
+    from commands.predict import predict_fields
 
-    predictor = load_predictor(_folder("--workdir", _beside_launch(arguments.workdir)))
-    _folder("--fields", arguments.fields)
-    withhold = predictor.verdict.withhold and not arguments.decide_anyway
-    out = pathlib.Path(_new_folder(arguments.out))
-    trained = predictor.preparation["config"]
-    config = new_fields.reading_config(trained, arguments.config, arguments.changed)
-    new_fields.say_what_is_not_read(trained, arguments.config, base.preparation())
-    with holding(out / ".lock"):
-        if is_data_set(out):
-            raise UsageError(f"--out={out} holds a data set; name another folder")
-        if (out / "predict.json").exists() and not arguments.overwrite:
-            raise UsageError(f"--out={out} holds finished predictions; name another folder or give --overwrite")
-        gathered = new_fields.extract(config, arguments.fields, out, predictor.channels)
-        cells = predict_cells(predictor, new_fields.table_of(gathered), gathered.recipe.crops, gathered.recipe.channels,
-                              withhold)
-        found = field_alarms.judge_fields(predictor.fields, cells, gathered.fields())
-        _remove_predictions(out)
-        overlay.draw_all(cells, gathered, predictor.classes, found, out / "overlays")
-        summary = prediction_summary.summarise(predictor, cells, found, gathered.fields())
-        summary |= {"quarantined": gathered.quarantined, "light_not_estimated": gathered.light_not_estimated}
-        prediction_summary.write_predictions(cells, summary, out)
-        gathered.discard()
-    prediction_summary.say(summary)
-    _say(f"wrote {out}/cells.parquet, cells.csv, overlays, predict.json")
-    if gathered.quarantined:
-        _tell_of_quarantined("predict", out / "predict.json")
-    return EXIT_QUARANTINED if gathered.quarantined else 0
-
-
-def _remove_predictions(out):
-    """Remove what marks finished predictions, and their overlays, as those of other fields would stay."""
-    if (out / "predict.json").exists():
-        (out / "predict.json").unlink()
-        for overlay in out.glob("overlays/*.png"):
-            overlay.unlink()
+    code = predict_fields(
+        load_predictor(_folder("--workdir", _beside_launch(arguments.workdir))),
+        _folder("--fields", arguments.fields),
+        _new_folder(arguments.out),
+        arguments.config,
+        arguments.changed,
+        arguments.overwrite,
+        arguments.decide_anyway,
+    )
+    _say(f"wrote {arguments.out}/cells.parquet, cells.csv, overlays, predict.json")
+    if code:
+        _tell_of_quarantined("predict", f"{arguments.out}/predict.json")
+    return code
 
 
 def sweep(arguments):

@@ -159,6 +159,8 @@ def plain(value):
         return {str(k): plain(v) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
         return [plain(v) for v in value]
+    if hasattr(value, "as_json"):
+        return plain(value.as_json())
     if hasattr(value, "item") and not isinstance(value, (str, bytes)):
         return plain(value.tolist())
     if isinstance(value, float) and not math.isfinite(value):

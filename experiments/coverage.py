@@ -63,7 +63,7 @@ def covered(n_groups: int, correlation: float, repeats: int, seed: int) -> dict[
         resampling = intervals.Resampling(BOOTSTRAPS, CONFIDENCE, repeat)
         found = resampling.scores(label, prob, group, SCORES, least_groups=2)
         for name in SCORES:
-            low, high = found[name]["low"], found[name]["high"]
+            low, high = found[name].low, found[name].high
             if np.isfinite(low):  # both classes were drawn
                 held[name].append(low <= known[name] <= high)
     return {name: float(np.mean(values)) for name, values in held.items()}

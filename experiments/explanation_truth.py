@@ -32,7 +32,7 @@ from cellcycle_jax.explain.regions.explained_cells import DEFAULT_METHOD, Explai
 from cellcycle_jax.features import families, feature_axes, ranking
 from cellcycle_jax.runs import trained_run
 from cellcycle_jax.scoring import metrics
-from cellcycle_jax.scoring.intervals import Resampling
+from cellcycle_jax.scoring.intervals import Interval, Resampling
 from cellcycle_jax.training import loop
 from configs import base
 from experiments import planted
@@ -73,7 +73,7 @@ def explained_cells(network: trained_run.Run) -> ExplainedCells:
         crops, sample_per_class(crops.label, len(crops.classes), EXPLAINED, np.random.default_rng(0))
     )
     images = network.images(crops)
-    return ExplainedCells(network, crops, images, methods.logits_of(network.model, network.variables, images))
+    return ExplainedCells(network, crops, images, methods.logits_of(network.network, images))
 
 
 def auroc(network: trained_run.Run) -> float:
@@ -99,7 +99,7 @@ def explained(cells: ExplainedCells, every_method: bool) -> dict:
     if not every_method:
         return found
     size = cells.images.shape[1]
-    side = methods.class_maps(cells.run.model, cells.run.variables, cells.images[:1])[0].shape[-1]  # last activation
+    side = methods.class_maps(cells.run.network, cells.images[:1])[0].shape[-1]  # last activation
     for name, method in methods.METHODS.items():
         maps = cells.maps(name, 1)
         if name != DEFAULT:
@@ -137,7 +137,7 @@ def _by_relevance(name, cells, maps) -> dict:
     """The usual way: share of the positive relevance for the class that a cell was given; `maps` of class 1."""
     called, by_channel = cells.logits.argmax(1), methods.METHODS[name].by_channel
     if not by_channel:
-        maps = methods.attribute(name, cells.run.model, cells.run.variables, cells.images, called)
+        maps = methods.attribute(name, cells.run.network, cells.images, called)
     else:  # of two classes one's margin is the other's with another sign, and so is its map
         maps = maps * np.where(called == 1, 1, -1)[:, None, None, None]
     maps = np.asarray(methods.resized(maps, cells.images.shape[1]))
@@ -161,8 +161,11 @@ def alarms(network: trained_run.Run) -> dict:
 def raised(row, names=SHARES) -> bool:
     """Whether any of these shares gives an alarm; one that is not known does not."""
     limits = base.training().explain.limits
-    return any(row["alarms"][name]["value"] is not None and shortcuts.is_shortcut(row["alarms"][name], limits[name])
-               for name in names)
+    for name in names:
+        share = Interval.of(row["alarms"][name])
+        if shortcuts.is_shortcut(share, limits[name]):
+            return True
+    return False
 
 
 def known(row) -> bool:

@@ -5,6 +5,7 @@ import numpy as np
 
 from cellcycle_jax import schema
 from cellcycle_jax.dataset import crop_arrays
+from cellcycle_jax.models.network import Network
 from cellcycle_jax.runs import trained_run
 from configs.base import training
 
@@ -53,5 +54,14 @@ def make_run(folder, seen=("DNA", "Golgi")):
     config.data.mask = "none"  # the crops above know no cell body
     config.explain.cells, config.evaluate.bootstraps = 10, 200
     return trained_run.Run(
-        folder, config, model, variables, 30, "a1b2c3", folder, seen, ("G1/S", "G2"), ("CENPF",), SIDE
+        workdir=folder,
+        config=config,
+        run_id="a1b2c3",
+        data_dir=folder,
+        channels=seen,
+        classes=("G1/S", "G2"),
+        markers=("CENPF",),
+        crop_px=SIDE,
+        network=Network(model, variables),
+        step=30,
     )

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from cellcycle_jax.models import build
+from cellcycle_jax.models.network import Network
 from cellcycle_jax.runs.state import init_variables
 
 
@@ -52,7 +53,7 @@ def with_weights(model, image_shape, seed=0):
 def network(name, image_shape, classes=2, filters=4, depth=2, dtype="float32"):
     """A registered model and its weights."""
     model = build(name, classes, filters, depth, 0.3, dtype)
-    return model, with_weights(model, image_shape)
+    return Network(model, with_weights(model, image_shape))
 
 
 def pictures(n, side, channels=3, seed=0):

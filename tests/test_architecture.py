@@ -8,7 +8,7 @@ import re
 import pytest
 
 ROOT = pathlib.Path(__file__).parents[1]
-OURS = {"cellcycle_jax", "data_prep", "configs", "experiments", "tests", "launch"}
+OURS = {"cellcycle_jax", "data_prep", "commands", "configs", "experiments", "tests", "launch"}
 JAX = {"jax", "flax", "optax", "orbax"}
 NOT_NAMED = ("utils", "helpers", "common")
 
@@ -75,7 +75,7 @@ def test_a_room_imports_rooms_below_its_own(path):
 @pytest.mark.parametrize("path", sources("data_prep"), ids=named)
 def test_data_prep_knows_no_jax_and_of_cellcycle_jax_the_files_beside_the_rooms_only(path):
     for name in imports(path):
-        assert name.split(".")[0] not in JAX | {"configs", "experiments"}, name
+        assert name.split(".")[0] not in JAX | {"commands", "configs", "experiments"}, name
         if name.startswith("cellcycle_jax."):
             assert room_of(name) == ("cellcycle_jax", ""), name
 
@@ -106,7 +106,7 @@ def test_each_room_is_there_says_what_it_is_for_and_stands_in_the_plan(package, 
     assert re.search(rf"(?<![\w/]){folder.name}/", plan)
 
 
-@pytest.mark.parametrize("path", sources("cellcycle_jax", "data_prep", "configs", "tests"), ids=named)
+@pytest.mark.parametrize("path", sources("cellcycle_jax", "data_prep", "commands", "configs", "tests"), ids=named)
 def test_no_tensorflow_and_no_file_for_everything(path):
     assert path.stem not in NOT_NAMED
     assert "tensorflow" not in imports(path)
@@ -117,7 +117,7 @@ IMPORT = re.compile(r"from ((?:cellcycle_jax|data_prep)[\w.]*) import ([\w, ]+)"
 
 def test_an_import_written_in_a_text_or_a_string_names_something_that_is_there():
     """Programs that tests start as strings, scripts and documents: what a move of files forgets first."""
-    folders = ("bench", "cellcycle_jax", "cloud", "data_prep", "docs", "experiments", "tests")
+    folders = ("bench", "cellcycle_jax", "cloud", "commands", "data_prep", "docs", "experiments", "tests")
     written = set()
     for folder in folders:
         for path in sorted((ROOT / folder).rglob("*.*")):

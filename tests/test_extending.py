@@ -123,9 +123,9 @@ def test_an_architecture_trains_and_is_explained(registered, tmp_path, monkeypat
     assert [record["step"] for record in metric_log.read(tmp_path / "run")] == [1, 2]
     found = trained_run.load_run(tmp_path / "run")
     images = found.images(crop_arrays.load_crops(folder, "validation"))
-    names = tap_names(found.model, found.variables, images.shape[1:])
+    names = tap_names(found.network, images.shape[1:])
     assert names == ("conv1", "conv2")
-    maps, prob = class_maps(found.model, found.variables, images, resolve_tap(names))
+    maps, prob = class_maps(found.network, images, resolve_tap(names))
     assert maps.shape == (16, 2, 4, 4) and np.isfinite(maps).all() and maps.max() > 0
     np.testing.assert_allclose(prob.sum(1), 1, rtol=1e-5)
 

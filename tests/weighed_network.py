@@ -7,6 +7,7 @@ from cellcycle_jax import schema
 from cellcycle_jax.dataset import crop_arrays
 from cellcycle_jax.explain.attribution import methods
 from cellcycle_jax.explain.regions.explained_cells import ExplainedCells
+from cellcycle_jax.models.network import Network
 from cellcycle_jax.runs import trained_run
 from cellcycle_jax.schema import Compartment
 from configs.base import training
@@ -41,17 +42,16 @@ def make_run(where, channel=1, channels=2, classes=2, folder="", **of_data):
     config.data.update(of_data)
     names = CHANNELS[:channels] if channels < 4 else tuple(f"C{k}" for k in range(channels))
     return trained_run.Run(
-        folder,
-        config,
-        Weighed(classes),
-        variables,
-        30,
-        "a1b2c3",
-        folder,
-        names,
-        tuple(f"class{p}" for p in range(classes)),
-        (),
-        SIDE,
+        workdir=folder,
+        config=config,
+        run_id="a1b2c3",
+        data_dir=folder,
+        channels=names,
+        classes=tuple(f"class{p}" for p in range(classes)),
+        markers=(),
+        crop_px=SIDE,
+        network=Network(Weighed(classes), variables),
+        step=30,
     )
 
 
@@ -86,6 +86,4 @@ def make_cells(network, label, where=UPPER, channel=1, **of_crops):
     crops = make_crops(label, pictures(label, where, channel, len(network.channels)),
                        classes=len(network.classes), **of_crops)
     images = network.images(crops)
-    return ExplainedCells(
-        network, crops, images, methods.logits_of(network.model, network.variables, images)
-    )
+    return ExplainedCells(network, crops, images, methods.logits_of(network.network, images))

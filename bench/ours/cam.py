@@ -21,6 +21,7 @@ from bench.ours.torch_weights import in_torch
 from bench.protocol import NETWORKS, serve, worker_parser
 from cellcycle_jax.devices import mesh, runtime
 from cellcycle_jax.explain.attribution import methods
+from cellcycle_jax.models.network import Network
 from cellcycle_jax.runs import state
 
 SMALL = 1e-7  # as in pytorch-grad-cam's scale_cam_image
@@ -52,15 +53,15 @@ def main():
     parser.add_argument("--save", type=pathlib.Path)
     given = parser.parse_args()
     runtime.divide_cpu()
-    network, model = NETWORKS[given.model], build(given.model)
-    variables = drawn(model, network)
-    images = np.random.default_rng(1).random((given.batch, network.size, network.size, network.channels), np.float32)
+    chosen, model = NETWORKS[given.model], build(given.model)
+    network = Network(model, drawn(model, chosen))
+    images = np.random.default_rng(1).random((given.batch, chosen.size, chosen.size, chosen.channels), np.float32)
 
     def once():
-        maps, _ = methods.class_maps(model, variables, images, batch=given.batch)
+        maps, _ = methods.class_maps(network, images, batch=given.batch)
         if given.raw:
             return maps
-        return mesh.batchwise(lambda part: scaled(part, network.size), lambda rows: maps[rows], len(maps), given.batch)
+        return mesh.batchwise(lambda part: scaled(part, chosen.size), lambda rows: maps[rows], len(maps), given.batch)
 
     def work(batches):
         for _ in range(batches):
@@ -68,7 +69,7 @@ def main():
 
     work(3)
     if given.save:
-        weights = {f"weight{i}": leaf for i, leaf in enumerate(in_torch(network, variables["params"]))}
+        weights = {f"weight{i}": leaf for i, leaf in enumerate(in_torch(chosen, network.variables["params"]))}
         np.savez(given.save, images=images, maps=once(), **weights)
     serve(work, items=given.batch, **about())
 

@@ -15,6 +15,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[2]))
 from bench.ours.networks import about, build, inputs_of, made_crops
 from bench.protocol import NETWORKS, serve, worker_parser
 from cellcycle_jax.devices import runtime
+from cellcycle_jax.models.network import Network
 from cellcycle_jax.runs import state, trained_run
 
 
@@ -24,12 +25,11 @@ def main():
     parser.add_argument("--logits", action="store_true", help="no embeddings")
     given = parser.parse_args()
     runtime.divide_cpu()
-    network, model = NETWORKS[given.model], build(given.model, given.dtype)
-    crops, inputs = made_crops(network, given.batch), inputs_of(network)
-    variables = state.init_variables(model, 0, (network.size, network.size, network.channels))
-    once = functools.partial(
-        trained_run.predict, model, variables, inputs, crops, given.batch, embeddings=not given.logits
-    )
+    chosen, model = NETWORKS[given.model], build(given.model, given.dtype)
+    crops, inputs = made_crops(chosen, given.batch), inputs_of(chosen)
+    variables = state.init_variables(model, 0, (chosen.size, chosen.size, chosen.channels))
+    network = Network(model, variables)
+    once = functools.partial(trained_run.predict, network, inputs, crops, given.batch, embeddings=not given.logits)
 
     def work(batches):
         for _ in range(batches):

@@ -36,9 +36,11 @@ def evaluate(workdir, final: bool = False) -> None:
     run = load_run(workdir, finished=final)
     chosen = run.config.evaluate
     resampling = intervals.Resampling(chosen.bootstraps, chosen.confidence, RESAMPLING_SEED)
-    cells = cell_table.unlocked(cell_table.load_cells(run.data_dir), final)
-    split = "test" if final else "validation"
+    split = "validation"
+    cells = run.data.cells
     if final:
+        split = "test"
+        cells = cell_table.unlocked(cell_table.load_cells(run.data_dir), final)
         log_opening(workdir, run.step)
     crops = predictor.crops_of(run, "validation")
     logits, _ = predicted = run.predict(crops)
@@ -197,11 +199,6 @@ def _now():
 
 def _say(result):
     """On the terminal: the scores beside those of the rivals, with the model's lead over each, and the notes."""
-    def words(score):
-        if not np.isfinite(score["low"]):
-            return f"{score['value']:.3f} (no interval)"
-        return f"{score['value']:.3f} ({score['low']:.3f} to {score['high']:.3f})"
-
     for name, part in (("labels", result), ("the true phase", result.get("truth"))):
         if not part:
             continue
@@ -213,7 +210,7 @@ def _say(result):
             lead = part["differences"].get(row)
             cells = [scores["balanced_accuracy"], scores["auroc"]]
             cells += [lead["balanced_accuracy"], lead["auroc"]] if lead else []
-            print(f"{row:16}" + "".join(f"{words(c):26}" for c in cells).rstrip())
+            print(f"{row:16}" + "".join(f"{interval.text(3):26}" for interval in cells).rstrip())
     print()
     for note in result["notes"]:
         print(f"- {note}")

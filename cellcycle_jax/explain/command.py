@@ -72,7 +72,7 @@ def run_explain(workdir, tap: str = "", others=()) -> pathlib.Path:
 def _relevance(folder, cells) -> dict:
     """Grad-CAM of the cells: its maps, tables and galleries written, its summary returned."""
     run, crops = cells.run, cells.crops
-    maps, prob = relevance.class_maps(run.model, run.variables, cells.images, run.config.explain.tap)
+    maps, prob = relevance.class_maps(run.network, cells.images, run.config.explain.tap)
     table = relevance.relevance_table(crops, maps, prob)
     summary = relevance.summarise(table, crops, maps, run.config.data.mask, cells.resampling)
     summary |= {"step": run.step, "run_id": run.run_id}
@@ -97,18 +97,17 @@ def _next(bar, stages):
 def _cells(run, tap) -> ExplainedCells:
     """The cells to explain, and the run with its tap resolved."""
     config = run.config
-    crops = crop_arrays.load_crops(run.data_dir, "validation", pixels=False)
-    crops = crop_arrays.take_lines(crops, config.data.cell_lines)
+    crops = run.data.crops_of_lines("validation")
     rng = np.random.default_rng(config.seed)
     rows = sample_per_class(crops.label, len(crops.classes), config.explain.cells, rng)
     if not len(rows):
         raise InputRefused(f"{run.data_dir}: the validation split has no labelled cell to explain; label more cells")
     crops = crop_arrays.in_memory(crop_arrays.take(crops, rows))
     images = run.images(crops)
-    names = tap_names(run.model, run.variables, images.shape[1:])
+    names = tap_names(run.network, images.shape[1:])
     with config.unlocked():
         config.explain.tap = resolve_tap(names, tap or config.explain.tap)
-    return ExplainedCells(run, crops, images, methods.logits_of(run.model, run.variables, images))
+    return ExplainedCells(run, crops, images, methods.logits_of(run.network, images))
 
 
 def _comparable(other, run, name):
@@ -132,7 +131,7 @@ def _comparable(other, run, name):
 def _compared(run) -> dict:
     """What runs must share for their maps to be compared."""
     return {
-        "model": run.model,
+        "model": run.network.model,
         "channels": run.channels,
         "classes": run.classes,
         "crop size": run.crop_px,

@@ -86,23 +86,23 @@ def resized(maps, side: int) -> np.ndarray:
     return np.moveaxis(np.asarray(methods.resized(np.moveaxis(maps, 1, -1), side)), -1, 1)
 
 
-def draw_residuals(network: trained_run.Run, left: pd.DataFrame, path: pathlib.Path) -> None:
+def draw_residuals(run: trained_run.Run, left: pd.DataFrame, path: pathlib.Path) -> None:
     """Contact sheet of the validation cells whose answer the measurements explain least, with their Grad-CAM maps.
 
     Args:
-        network: the run.
+        run: the run.
         left: rows of `surrogate.explained`, the largest residual first.
         path: PNG to write.
     """
-    crops = crop_arrays.load_crops(network.data_dir, "validation", pixels=False)
+    crops = run.data.crops("validation")
     left = left.head(RESIDUALS)
     crops = crop_arrays.in_memory(crop_arrays.take(crops, crop_arrays.rows_of_cells(crops, left[schema.CELL_ID])))
-    images, tap = network.images(crops), network.config.explain.tap
-    maps, _ = methods.class_maps(network.model, network.variables, images, tap)
+    images, tap = run.images(crops), run.config.explain.tap
+    maps, _ = methods.class_maps(run.network, images, tap)
     cells = [
         dataclasses.replace(_cell(crops, images, np.maximum(maps, 0), None, n), wrong=False, caption=(
             f"answer {row['logit']:+.1f}\nby measurements {row['predicted']:+.1f}"))
         for n, row in enumerate(left.to_dict("records"))
     ]  # fmt: skip
     title = f"Cells whose answer the measurements explain least (margin of {crops.classes[-1]}, logits)"
-    style.save(gallery.gallery(cells, list(network.channels), list(crops.classes), title), path)
+    style.save(gallery.gallery(cells, list(run.channels), list(crops.classes), title), path)

@@ -8,7 +8,7 @@ from cellcycle_jax.explain.checks.check import Judgement
 from cellcycle_jax.explain.measurements import surrogate
 from cellcycle_jax.explain.regions import localisation
 from cellcycle_jax.runs import passport_file
-from cellcycle_jax.scoring import intervals
+from cellcycle_jax.scoring.intervals import Interval
 
 MOST_PLACES = 3  # named in the verdict
 
@@ -67,7 +67,7 @@ def places(where: pd.DataFrame, about: dict) -> list[str]:
     found = []
     for row in (named.drop_duplicates("class") if several else named.head(MOST_PLACES)).to_dict("records"):
         channel = f", channel {row['channel']}" if len(about["channels"]) > 1 else ""
-        share = intervals.percent({"value": row["share"], "low": row["low"], "high": row["high"]})
+        share = Interval(row["share"], row["low"], row["high"]).percent()
         place = localisation.named_place(row["compartment"], about["stain"])
         if row["compartment"] in localisation.BLANK[about["mask"]]:
             place += " (where the mask shows nothing, so how far the cell reaches)"
@@ -129,8 +129,8 @@ def _named(found, about):
         return f"How far named measurements explain its answer cannot be said ({found['words_why']})."
     of_class = f" on {about['classes'][-1]}" if len(about["classes"]) > 2 else ""
     answer = f"its answer{of_class}"
-    known = f"{intervals.percent(words['r2'])} of it on held-out groups"
-    if not words["steps"] and words["r2"]["value"] < about["limits"]["explained_r2"]:
+    known = f"{words['r2'].percent()} of it on held-out groups"
+    if not words["steps"] and words["r2"].value < about["limits"]["explained_r2"]:
         return f"No measurement explains {answer}, nor do all together: {known}."
     if not words["steps"]:
         return f"No single measurement explains {answer}, but all together explain {known}."
@@ -138,11 +138,11 @@ def _named(found, about):
     told = " and ".join([", ".join(names[:-1]), names[-1]] if names[1:] else names)
     last = words["steps"][-1]  # R2 with all before it
     rest = ("; the rest of that is not told apart by one measurement at a time"
-            if words["r2"]["value"] - last["r2"] > about["limits"]["small_gap"] else
+            if words["r2"].value - last["r2"] > about["limits"]["small_gap"] else
             f", so no other single measurement adds {100 * surrogate.GROWTH:.0f} points for certain")
-    alone = intervals.percent({"value": last["r2"], "low": last["low"], "high": last["high"]})
+    alone = Interval(last["r2"], last["low"], last["high"]).percent()
     return (f"Its answer{of_class} follows {told}, which {'explain' if names[1:] else 'explains'} {alone} of it on "
-            f"held-out groups; all measurements together explain {intervals.percent(words['r2'])}{rest}.")
+            f"held-out groups; all measurements together explain {words['r2'].percent()}{rest}.")
 
 
 def _hint(found):

@@ -14,35 +14,26 @@ from cellcycle_jax.errors import StoredStateRefused
 from cellcycle_jax.features import feature_axes, ranking
 from cellcycle_jax.features.feature_axes import Cells
 from cellcycle_jax.figures import scatter, style
-from cellcycle_jax.runs import run_record
+from cellcycle_jax.runs.stored_run import open_run
 from cellcycle_jax.scoring import intervals
-
-
-def _range(score: dict, percent: bool) -> str:
-    if not np.isfinite(score["low"]):
-        value = f"{100 * score['value']:.0f} %" if percent else f"{score['value']:.2f}"
-        return f"{value} (too few groups for an interval)"
-    if percent:
-        return f"{100 * score['value']:.0f} % ({100 * score['low']:.0f} to {100 * score['high']:.0f} %)"
-    return f"{score['value']:.2f} ({score['low']:.2f} to {score['high']:.2f})"
 
 
 def describe(summary: dict) -> str:
     """The result in plain words, with what the intervals allow to say."""
     rho = summary["spearman"]
-    if not np.isfinite(rho["low"]):
+    if not np.isfinite(rho.low):
         trust = "How sure the network is near the line cannot be said of so few groups"
-    elif rho["low"] > 0:
+    elif rho.low > 0:
         trust = "The network is less sure the nearer a cell lies to the line"
-    elif rho["high"] < 0:
+    elif rho.high < 0:
         trust = "The network is surer the nearer a cell lies to the line"
     else:
         trust = "How sure the network is does not clearly depend on how near a cell lies to the line"
     x, y = summary["x"]["name"], summary["y"]["name"]
     return (
         f"{x} and {y} together sort {summary['n_cells']} validation cells ({summary['n_groups']} groups) into "
-        f"{' and '.join(summary['classes'])} with a balanced accuracy of {_range(summary['balanced_accuracy'], True)}. "
-        f"{trust}: Spearman {_range(rho, False)}."
+        f"{' and '.join(summary['classes'])} with a balanced accuracy of {summary['balanced_accuracy'].percent()}. "
+        f"{trust}: Spearman {rho.text()}."
     )
 
 
@@ -82,7 +73,7 @@ def _summarise(best: pd.Series, train: Cells, validation: Cells, axes: dict, con
 
 def draw(summary: dict, shown, label, sure):
     """The figure of the best pair; see `scatter.draw_pair`."""
-    percent, rho = f"{100 * summary['confidence']:.0f} %", _range(summary["spearman"], False)
+    percent, rho = f"{100 * summary['confidence']:.0f} %", summary["spearman"].text()
     x, y = summary["x"], summary["y"]
     return scatter.draw_pair(
         shown, label, summary["classes"], sure,
@@ -90,7 +81,7 @@ def draw(summary: dict, shown, label, sure):
         logs=(x["scale"] == "log", y["scale"] == "log"), labels=(x["label"], y["label"]),
         title=f"Confidence of the network against distance from the line: Spearman {rho}\n"
               f"{summary['n_cells']} validation cells, {summary['n_groups']} groups; in brackets {percent} intervals",
-        subtitle=f"By phase; balanced accuracy {_range(summary['balanced_accuracy'], True)}",
+        subtitle=f"By phase; balanced accuracy {summary['balanced_accuracy'].percent()}",
     )  # fmt: skip
 
 
@@ -181,22 +172,24 @@ def run_discover(workdir) -> dict:
         StoredStateRefused: the run folder or the data set lacks a file, or one is damaged.
         InputRefused: see `discover`.
     """
-    workdir = pathlib.Path(workdir)
-    config = run_record.read(workdir)
-    training, markers = config["training"], config["markers"]
-    channels = [c for c in training["data"]["channels"] or config["channels"] if c not in markers]
-    data_dir, classes = pathlib.Path(config["data_dir"]), config["classes"]
-    wanted = training["data"]["cell_lines"]
-    step, recorded = _read_evaluation(workdir)
-    confidence = _read_confidence(workdir / "predictions_validation.parquet", recorded)
-    cells = cell_table.unlocked(cell_table.load_cells(data_dir))
-    cells = cells[cells[schema.CELL_LINE].isin(list(wanted))] if wanted else cells
-    chosen = training["evaluate"]
-    resampling = intervals.Resampling(chosen["bootstraps"], chosen["confidence"], training["seed"])
+    run = open_run(workdir)
+    config = run.config
+    step, recorded = _read_evaluation(run.workdir)
+    confidence = _read_confidence(run.workdir / "predictions_validation.parquet", recorded)
+    cells = run.data.cells
+    if config.data.cell_lines:
+        cells = cells[cells[schema.CELL_LINE].isin(list(config.data.cell_lines))]
     return discover(
-        *(cells[cells[schema.SPLIT] == split] for split in ("train", "validation")),
-        channels=channels, markers=markers, classes=classes, confidence=confidence, out_dir=workdir / "features",
-        candidates=training["discover"]["candidates"], resampling=resampling,
-        units=files.read_units(data_dir / "cells.parquet"),
-        circular=cell_table.label_intensity(data_dir), about={"step": step, "run_id": config["run_id"]},
-    )  # fmt: skip
+        cells[cells[schema.SPLIT] == "train"],
+        cells[cells[schema.SPLIT] == "validation"],
+        channels=[channel for channel in run.channels if channel not in run.markers],
+        markers=run.markers,
+        classes=run.classes,
+        confidence=confidence,
+        out_dir=run.workdir / "features",
+        candidates=config.discover.candidates,
+        resampling=intervals.Resampling(config.evaluate.bootstraps, config.evaluate.confidence, config.seed),
+        units=files.read_units(run.data_dir / "cells.parquet"),
+        circular=cell_table.label_intensity(run.data_dir),
+        about={"step": step, "run_id": run.run_id},
+    )

@@ -85,8 +85,9 @@ def rank_features(train: Cells, validation: Cells, axes: list[Axis], classes, re
 def _columns(found: dict, prefixes) -> dict:
     row = {}
     for metric, prefix in zip(("auroc", "balanced_accuracy"), prefixes, strict=True):
-        row[f"validation_{metric}"] = found[metric]["value"]
-        row |= {f"{prefix}{bound}": found[metric][bound] for bound in ("low", "high")}
+        row[f"validation_{metric}"] = found[metric].value
+        row[f"{prefix}low"] = found[metric].low
+        row[f"{prefix}high"] = found[metric].high
     return row
 
 

@@ -48,11 +48,11 @@ def _panel(ax, row):
         steps = sorted(row["doses"], key=lambda step: step["realised"])
         dose = [100 * step["realised"] for step in steps]
         colour = RED if row["certain"] else BLUE
-        low, value, high = ([step["margin"][key] for step in steps] for key in ("low", "value", "high"))
+        low, value, high = ([getattr(step["margin"], key) for step in steps] for key in ("low", "value", "high"))
         ax.fill_between(dose, low, high, color=colour, alpha=0.2, lw=0)
         ax.plot(dose, value, color=colour, marker="o" if row["certain"] else "s", ms=5, lw=1.6)
         told = "" if row["certain"] else ",\ninterval includes 0"
-        words += f"\n{row['slope']['value']:+.3f} logits per +10 %{told}"
+        words += f"\n{row['slope'].value:+.3f} logits per +10 %{told}"
     ax.set_title(f"{row['words']}\n{words}", fontsize=9.5)
 
 

@@ -11,6 +11,7 @@ from cellcycle_jax import files, schema
 from cellcycle_jax.prediction.verdict import INSIST, WITHHELD, Verdict
 from cellcycle_jax.runs import metric_log
 from cellcycle_jax.scoring import intervals
+from cellcycle_jax.scoring.intervals import Interval
 
 MANY_FIELDS = 10  # from here on intervals resample fields; fewer fields would give too narrow ones
 SEED = 0  # of the resamples
@@ -109,7 +110,7 @@ def _wilson(counts, classes, confidence) -> dict:
     for name, count in zip(classes, counts.sum(axis=0), strict=True):
         test = stats.binomtest(int(count), total)
         bounds = test.proportion_ci(confidence, "wilson")
-        of_class[name] = {"value": test.statistic, "low": bounds.low, "high": bounds.high}
+        of_class[name] = Interval(test.statistic, bounds.low, bounds.high)
     return of_class
 
 
@@ -119,7 +120,7 @@ def _resampled(counts, fields, classes, resampling) -> dict:
         shares = (weights @ counts).T / (weights @ counts.sum(axis=1))
         return dict(zip(classes, shares, strict=True))
 
-    return {name: intervals.bounds(share) for name, share in resampling.intervals(score, fields).items()}
+    return {name: share.without_counts() for name, share in resampling.intervals(score, fields).items()}
 
 
 def _grouped(alarms) -> list[dict]:
@@ -199,7 +200,7 @@ def expected(summary: dict) -> str:
 def _shares_line(name, part) -> str:
     shares = []
     for label, share in part["shares"].items():
-        shares.append(f"{label} {share['value']:.0%} ({share['low']:.0%} to {share['high']:.0%})")
+        shares.append(f"{label} {share.value:.0%} ({share.low:.0%} to {share.high:.0%})")
     line = (f"{name}: {', '.join(shares) or 'nothing decided'}; {part['n_decided']:,} of {part['n_cells']:,} usable "
             "cells decided")
     expected = ", ".join(f"{label} {value:.0%}" for label, value in part["expected"].items() if value is not None)

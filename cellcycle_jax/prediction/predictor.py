@@ -9,7 +9,6 @@ import hashlib
 import json
 import pathlib
 import zipfile
-from typing import Any
 
 import jax
 import numpy as np
@@ -20,6 +19,7 @@ from cellcycle_jax import files, schema, stored_config
 from cellcycle_jax.dataset import cell_table, crop_arrays, model_input
 from cellcycle_jax.devices import memory
 from cellcycle_jax.errors import InputRefused, StoredStateRefused
+from cellcycle_jax.models.network import Network
 from cellcycle_jax.prediction import field_alarms, novelty, verdict
 from cellcycle_jax.runs import run_record, state, trained_run
 from cellcycle_jax.runs.passport_file import read_passport
@@ -37,8 +37,7 @@ UNREADABLE = (OSError, ValueError, TypeError, KeyError, RecursionError, zipfile.
 class Predictor:
     """A trained model, its calibration, and what it was trained on."""
 
-    model: Any  # Flax module
-    variables: dict
+    network: Network
     training: ConfigDict  # the training config
     channels: tuple[str, ...]  # what the model sees, in order
     classes: tuple[str, ...]
@@ -71,7 +70,7 @@ class Predictor:
         chosen = self.training.data
         model_input.require_compartments(crops.compartments_present, chosen.mask, chosen.scale)
         inputs = trained_run.inputs_of(self.training, crop_arrays.channel_indices(crops, self.channels))
-        return trained_run.predict(self.model, self.variables, inputs, crops)
+        return trained_run.predict(self.network, inputs, crops)
 
     @property
     def verdict(self) -> verdict.Verdict:
@@ -119,7 +118,7 @@ def freeze(trained: trained_run.Run, crops: crop_arrays.Crops, predicted, scores
     """
     made = crop_arrays.provenance(trained.data_dir)
     own = crops_of(trained, "train")
-    cells = cell_table.unlocked(cell_table.load_cells(trained.data_dir))
+    cells = trained.data.cells
     rows = cell_table.rows_by_id(cells, own.cell_id)
     logits, unseen = predicted
     known = novelty.fit_cells(trained.predict(own)[1], own.label, unseen, rows, trained.channels, own.nucleus)
@@ -133,7 +132,7 @@ def freeze(trained: trained_run.Run, crops: crop_arrays.Crops, predicted, scores
                   "pixel_size_known": known.pixel_size_known},
     }
     folder = trained.workdir / FOLDER
-    arrays = {**jax.device_get(trained.variables), NOVELTY: {
+    arrays = {**jax.device_get(trained.network.variables), NOVELTY: {
         name: {"means": layer.means, "whitening": layer.whitening} for name, layer in known.layers.items()}}
     with files.replacing(folder / WEIGHTS) as temporary:
         np.savez(temporary, **traverse_util.flatten_dict(arrays, sep="/"))
@@ -284,7 +283,7 @@ def _predictor(record, arrays) -> Predictor:
     plain = ("nucleus", "crop_px", "um_per_px", "temperature", "min_confidence", "step", "run_id", "preparation",
              "validation", "explained", "note")
     return Predictor(
-        model=model, variables=jax.device_put(variables), training=training,
+        network=Network(model, jax.device_put(variables)), training=training,
         **{name: tuple(record[name]) for name in texts}, **{name: record[name] for name in plain},
         cells=novelty.KnownCells({name: novelty.Layer(**layers[name], threshold=threshold)
                                   for name, threshold in cells["thresholds"].items()},

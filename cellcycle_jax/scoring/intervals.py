@@ -31,6 +31,70 @@ def caveat(n_groups: int, where: str = "") -> str:
 
 
 @dataclasses.dataclass(frozen=True)
+class Interval:
+    """A score and the interval in which it lies.
+
+    Attributes:
+        value: of all cells; NaN where it is not known.
+        low, high: the bounds; NaN where there is no interval.
+        dropped: resamples without a score, because a class was absent; None where this was not counted.
+        n_cells: cells in which the value was known; None where this was not counted.
+    """
+
+    value: float
+    low: float = math.nan
+    high: float = math.nan
+    dropped: int | None = None
+    n_cells: int | None = None
+
+    @classmethod
+    def of(cls, row: "dict | Interval | None") -> "Interval":
+        """The interval whose `as_json` is part of a row of a table or file; of None one of which nothing is known."""
+        if isinstance(row, cls):
+            return row
+        given = {"value": math.nan}
+        for field in dataclasses.fields(cls):
+            number = (row or {}).get(field.name)
+            if number is not None:
+                given[field.name] = number
+        return cls(**given)
+
+    def as_json(self) -> dict:
+        """value, low and high, and what was counted beside them, for a file or a row of a table."""
+        return {name: number for name, number in dataclasses.asdict(self).items() if number is not None}
+
+    @property
+    def is_known(self) -> bool:
+        """Whether there is a value and an interval; cells of one group, or of one class, have none."""
+        return math.isfinite(self.value) and math.isfinite(self.low)
+
+    @property
+    def upper_end(self) -> float:
+        """The upper bound, the value where there is no interval."""
+        return self.high if self.is_known else self.value
+
+    def without_counts(self) -> "Interval":
+        """The value and its bounds alone."""
+        return Interval(self.value, self.low, self.high)
+
+    def text(self, digits: int = 2) -> str:
+        """The score with its interval: 0.93 (0.90 to 0.95)."""
+        if not math.isfinite(self.value):
+            return "not known"
+        if not self.is_known:
+            return f"{self.value:z.{digits}f} (no interval)"
+        return f"{self.value:z.{digits}f} ({self.low:z.{digits}f} to {self.high:z.{digits}f})"
+
+    def percent(self) -> str:
+        """A share with its interval: 72 % (64 to 81)."""
+        if not math.isfinite(self.value):
+            return "an unknown share"
+        if not self.is_known:
+            return f"{100 * self.value:z.0f} % (no interval)"
+        return f"{100 * self.value:z.0f} % ({100 * self.low:z.0f} to {100 * self.high:z.0f})"
+
+
+@dataclasses.dataclass(frozen=True)
 class Resampling:
     """Makes intervals, all in the same way.
 
@@ -44,7 +108,7 @@ class Resampling:
     confidence: float
     seed: int
 
-    def intervals(self, score, groups, least_groups: int = LEAST_GROUPS) -> dict:
+    def intervals(self, score, groups, least_groups: int = LEAST_GROUPS) -> dict[str, Interval]:
         """Value and interval of everything that `score` returns.
 
         Args:
@@ -53,8 +117,8 @@ class Resampling:
             least_groups: with fewer groups there is no interval, and its bounds are NaN.
 
         Returns:
-            {name: {"value", "low", "high", "dropped"}}: the score of all cells, the bounds, and the number of
-            resamples without a score (a class was absent).
+            {name: Interval}: the score of all cells, the bounds, and the number of resamples without a score (a
+            class was absent).
         """
         groups = np.asarray(groups, dtype=str)
         counts, member = cluster_bootstrap_counts(groups, self.resamples, self.seed)
@@ -71,11 +135,11 @@ class Resampling:
             if counts.shape[1] >= least_groups:
                 low, high = interval(resampled, self.confidence)
             dropped = int((~np.isfinite(resampled)).sum())
-            result[name] = {"value": float(value[name][0]), "low": low, "high": high, "dropped": dropped}
+            result[name] = Interval(float(value[name][0]), low, high, dropped)
         return result
 
-    def mean(self, values, groups) -> dict[str, float]:
-        """Mean of values f [N] over the cells where it is finite: {"value", "low", "high", "n_cells"}; NaN of none."""
+    def mean(self, values, groups) -> Interval:
+        """Mean of values f [N] over the cells where it is finite, which are counted; NaN of none."""
         known = np.isfinite(values)
         values = np.nan_to_num(values)
 
@@ -83,9 +147,17 @@ class Resampling:
             total = weights @ known
             return {"mean": np.where(total > 0, weights @ values / np.maximum(total, 1e-300), np.nan)}
 
-        return bounds(self.intervals(score, groups)["mean"]) | {"n_cells": int(known.sum())}
+        mean = self.intervals(score, groups)["mean"]
+        return dataclasses.replace(mean, dropped=None, n_cells=int(known.sum()))
 
-    def scores(self, label, prob, groups, names=tuple(metrics.METRICS), least_groups: int = LEAST_GROUPS) -> dict:
+    def scores(
+        self,
+        label,
+        prob,
+        groups,
+        names=tuple(metrics.METRICS),
+        least_groups: int = LEAST_GROUPS,
+    ) -> dict[str, Interval]:
         """Scores of one predictor.
 
         Args:
@@ -96,7 +168,7 @@ class Resampling:
             least_groups: as of `intervals`.
 
         Returns:
-            {metric: {"value", "low", "high", "dropped"}}; a resample in which a class is absent is dropped and counted.
+            {metric: Interval}; a resample in which a class is absent is dropped and counted.
         """
         prob = np.asarray(prob)
         complete = _complete(label, prob.shape[1])
@@ -107,7 +179,7 @@ class Resampling:
 
         return self.intervals(score, groups, least_groups)
 
-    def differences(self, label, prob_a, prob_b, groups, names=tuple(metrics.METRICS)) -> dict:
+    def differences(self, label, prob_a, prob_b, groups, names=tuple(metrics.METRICS)) -> dict[str, Interval]:
         """Score of a minus score of b, paired: both are scored on the same resamples. As `scores`."""
         prob_a = np.asarray(prob_a)
         prob_b = np.asarray(prob_b)
@@ -153,13 +225,13 @@ class Resampling:
 
         return self.intervals(score, groups)
 
-    def spearman(self, x, y, groups) -> dict[str, float]:
-        """Rank correlation of x and y f [N], of cells where both are finite: {"value", "low", "high", "dropped"}."""
+    def spearman(self, x, y, groups) -> Interval:
+        """Rank correlation of x and y f [N], of cells where both are finite."""
         x = np.asarray(x, np.float64)
         y = np.asarray(y, np.float64)
         both = np.isfinite(x) & np.isfinite(y)
         if both.sum() < 2:
-            return {"value": math.nan, "low": math.nan, "high": math.nan, "dropped": self.resamples}
+            return Interval(math.nan, dropped=self.resamples)
         x, y = x[both], y[both]
         return self.intervals(lambda weights: {"rho": spearman(x, y, weights)}, np.asarray(groups)[both])["rho"]
 
@@ -227,34 +299,3 @@ def spearman(x, y, weights=None) -> np.ndarray:
                   ((rank_x, rank_y), (rank_x, rank_x), (rank_y, rank_y)))  # fmt: skip
     varies = (xx > 1e-9) & (yy > 1e-9)
     return np.where(varies, xy / np.sqrt(np.where(varies, xx * yy, 1.0)), np.nan)
-
-
-def bounds(score: dict) -> dict:
-    """Value, low and high of a score, without what else it holds."""
-    return {"value": score["value"], "low": score["low"], "high": score["high"]}
-
-
-def is_known(score: dict) -> bool:
-    """Whether there is a value and an interval; cells of one group, or of one class, have none."""
-    return math.isfinite(score["value"]) and math.isfinite(score["low"])
-
-
-def upper_end(score: dict) -> float:
-    """The upper end of the interval, the value where there is none."""
-    return score["high"] if is_known(score) else score["value"]
-
-
-def number(score: dict) -> str:
-    """A number with its interval, in words: 0.93 (0.90 to 0.95)."""
-    if not math.isfinite(score["value"]):
-        return "not known"
-    bounds = f"{score['low']:z.2f} to {score['high']:z.2f}" if is_known(score) else "no interval"
-    return f"{score['value']:z.2f} ({bounds})"
-
-
-def percent(score: dict) -> str:
-    """A share with its interval, in words: 72 % (64 to 81)."""
-    if not math.isfinite(score["value"]):
-        return "an unknown share"
-    bounds = f"{100 * score['low']:z.0f} to {100 * score['high']:z.0f}" if is_known(score) else "no interval"
-    return f"{100 * score['value']:z.0f} % ({bounds})"

@@ -1,10 +1,13 @@
 """Figures of a study: scores with intervals and seeds, or a matrix of training line by tested line."""
 
+import math
+
 import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
 from cellcycle_jax.figures.style import BLUE, GREY, INK, METRICS, RED, STYLE
+from cellcycle_jax.scoring.intervals import Interval
 from cellcycle_jax.studies.sweep_table import ALL_LINES, CHANCE, row_name
 
 
@@ -42,18 +45,20 @@ def dots(result: dict) -> Figure:
 
 def _panel(ax, result, rows, metric, values, label, chance):
     runs = result["results"][ALL_LINES]["runs"]
+    rows_of_table = result["results"][ALL_LINES]["rows"]
     for place, row in enumerate(rows):
-        one, trained = values.get(row, {}).get(metric), row in result["trained_on"]
-        if one is None or one["value"] != one["value"]:
+        trained = row in result["trained_on"]
+        score = Interval.of(values.get(row, {}).get(metric))
+        if math.isnan(score.value):
             continue
         colour, form = (RED if trained else BLUE), "+.3f" if chance == 0 else ".3f"
-        if trained and "lowest" in one:
-            seeds = [runs[name][metric]["value"] for name in result["members"][row]]
+        if trained and values is rows_of_table:
+            seeds = [runs[name][metric].value for name in result["members"][row]]
             ax.plot(seeds, np.full(len(seeds), place + 0.24), "o", ms=3.5, mfc="none", mec=colour, mew=0.9)
-        if one["low"] == one["low"]:
-            ax.plot([one["low"], one["high"]], [place, place], color=colour, lw=2.2, solid_capstyle="butt")
-        ax.plot(one["value"], place, "o", ms=6.5, color=colour)
-        ax.annotate(f"{one['value']:{form}}", (1, place), xycoords=("axes fraction", "data"), xytext=(3, 0),
+        if score.is_known:
+            ax.plot([score.low, score.high], [place, place], color=colour, lw=2.2, solid_capstyle="butt")
+        ax.plot(score.value, place, "o", ms=6.5, color=colour)
+        ax.annotate(f"{score.value:{form}}", (1, place), xycoords=("axes fraction", "data"), xytext=(3, 0),
                     textcoords="offset points", va="center", fontsize=9)
     if chance is not None:
         ax.axvline(chance, color=GREY, lw=1, ls=(0, (2, 3)))
@@ -77,8 +82,8 @@ def matrix(result: dict, metric: str) -> Figure:
     chance = CHANCE[metric](result["classes"]) if metric in CHANCE else 0.0
     shown = ax.imshow(values, cmap="Blues", vmin=chance, vmax=1, aspect="auto")
     for (i, j), value in np.ndenumerate(values):
-        one = result["results"][places[j]]["rows"][rows[i]][metric]
-        bounds = f"\n{one['low']:.3f}–{one['high']:.3f}" if one["low"] == one["low"] else ""
+        score = Interval.of(result["results"][places[j]]["rows"][rows[i]][metric])
+        bounds = f"\n{score.low:.3f}–{score.high:.3f}" if score.is_known else ""
         words = f"{value:.3f}{bounds}" if value == value else "a class\nis absent"
         dark = value > chance + 0.55 * (1 - chance)
         ax.text(j, i, words, ha="center", va="center", fontsize=9.5, color="white" if dark else INK)

@@ -139,8 +139,9 @@ def score(tested: Tested, runs: dict, names, resampling: intervals.Resampling) -
                 one[part[kind, of]].setdefault(name, {})[metric] = value
         for row, of in tested.rows.items():
             for metric, value in one["rows"][row].items():
-                each = [one["runs"][name][metric]["value"] if name in runs else value["value"] for name in of]
-                value |= {"lowest": min(each), "highest": max(each), "runs": len(of)}
+                each = [one["runs"][name][metric].value if name in runs else value.value for name in of]
+                spread = {"lowest": min(each), "highest": max(each), "runs": len(of)}
+                one["rows"][row][metric] = value.as_json() | spread
         result[place] = one
     return result
 
@@ -153,7 +154,7 @@ def write(plan, left, tested: Tested, result: dict) -> None:
             line = {"run": member.name, "row": member.row, "seed": member.config.seed, "split": result["split"],
                     "tested_on": place, "n_cells": one["n_cells"], "n_groups": one["n_groups"]}
             for metric, value in one["runs"][member.name].items():
-                line |= {metric: value["value"], f"{metric}_low": value["low"], f"{metric}_high": value["high"]}
+                line |= {metric: value.value, f"{metric}_low": value.low, f"{metric}_high": value.high}
             lines.append(line)
     text, workdir = sweep_table.markdown(plan.study.name, result), plan.workdir
     for ending in (f"_{result['split']}", ""):

@@ -1,9 +1,12 @@
 """The table of a study in Markdown, and what it cannot show."""
 
+import math
+
 from cellcycle_jax.dataset.model_input import OUTLINED
 from cellcycle_jax.evaluation import evaluate
 from cellcycle_jax.figures.style import METRICS, NAMES
 from cellcycle_jax.scoring import intervals
+from cellcycle_jax.scoring.intervals import Interval
 
 ALL_LINES = "all lines"  # tested on the cells of all lines
 UNKNOWN = "-"  # instead of a score that needs a class without cells
@@ -97,10 +100,12 @@ def _table(columns, lines):
 
 
 def _words(score, form=".3f"):
-    if score["value"] != score["value"]:
+    interval = Interval.of(score)
+    if math.isnan(interval.value):
         return UNKNOWN
-    bounds = "" if score["low"] != score["low"] else f" ({score['low']:{form}} to {score['high']:{form}})"
-    return f"{score['value']:{form}}{bounds}"
+    if not interval.is_known:
+        return f"{interval.value:{form}}"
+    return f"{interval.value:{form}} ({interval.low:{form}} to {interval.high:{form}})"
 
 
 def notes(plan, tested, one) -> list[str]:

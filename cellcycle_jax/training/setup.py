@@ -11,6 +11,7 @@ from cellcycle_jax.dataset.model_input import require_compartments
 from cellcycle_jax.devices import memory, mesh, model_sharding
 from cellcycle_jax.errors import UsageError
 from cellcycle_jax.explain.attribution import activations
+from cellcycle_jax.models.network import Network
 from cellcycle_jax.runs import state, trained_run
 from cellcycle_jax.training import augment, batches, cohort, compiled_steps, optimizers, train_step
 
@@ -83,7 +84,8 @@ def refuse_unknown_tap(configs: dict, crops) -> None:
         model = trained_run.model_of(config, crops.classes)
         shape = (*crops.image.shape[1:3], len(crop_arrays.channel_indices(crops, config.data.channels)))
         variables = jax.eval_shape(functools.partial(state.init_variables, model, 0, shape))
-        activations.resolve_tap(activations.tap_names(model, variables, shape), config.explain.tap)
+        taps = activations.tap_names(Network(model, variables), shape)
+        activations.resolve_tap(taps, config.explain.tap)
 
 
 def assemble(members, splits, placement: str) -> Parts:

@@ -11,7 +11,7 @@ SIDE = 12
 
 def listed(architecture, depth, **asked):
     """Our parameters of a small network, and the list."""
-    params = network(architecture, (SIDE, SIDE, 3), depth=depth, **asked)[1]["params"]
+    params = network(architecture, (SIDE, SIDE, 3), depth=depth, **asked).variables["params"]
     return params, in_torch(Network(architecture, SIDE, channels=3, filters=4, depth=depth, batch=1), params)
 
 

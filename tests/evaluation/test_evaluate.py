@@ -3,6 +3,7 @@
 import types
 
 from cellcycle_jax.evaluation import evaluate
+from cellcycle_jax.scoring.intervals import Interval
 from configs import base
 from tests import tiny
 
@@ -20,7 +21,7 @@ def test_groups_without_a_label_do_not_count_towards_an_interval(tmp_path):
 
 
 def test_the_terminal_says_what_the_scores_cannot_show(capsys):
-    score = {"value": 0.9, "low": 0.8, "high": 0.95}
+    score = Interval(0.9, 0.8, 0.95)
     scores = {"balanced_accuracy": score, "auroc": score}
     result = {"split": "test", "confidence": 0.95, "n_cells": 40, "n_fields": 8, "n_groups": 8, "model": scores,
               "baselines": {}, "differences": {}, "notes": ["Labels are pseudo-labels.", "One seed."]}

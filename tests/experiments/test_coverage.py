@@ -33,5 +33,5 @@ def test_fewer_groups_than_six_have_no_interval():
     for n_groups, known in ((5, False), (6, True)):
         label, prob, group = coverage.draw_cells(n_groups, 0.1, rng)
         found = intervals.Resampling(50, 0.95, 0).scores(label, prob, group, ("auroc",))["auroc"]
-        assert np.isfinite(found["low"]) == np.isfinite(found["high"]) == known
-        assert np.isfinite(found["value"])
+        assert np.isfinite(found.low) == np.isfinite(found.high) == known
+        assert np.isfinite(found.value)

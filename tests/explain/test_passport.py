@@ -9,6 +9,7 @@ from cellcycle_jax import files
 from cellcycle_jax.explain.passport import make_passport
 from cellcycle_jax.explain.regions import class_difference
 from cellcycle_jax.runs.passport_file import read_passport
+from cellcycle_jax.scoring.intervals import Interval
 from configs.base import training
 
 METHOD = "integrated_gradients"
@@ -25,14 +26,14 @@ NAMES = [SCORE, SURROUNDINGS, BRIGHTNESS, BATCH, FAITHFUL, WEIGHTS, LABELS, TRIV
 
 
 def score(value, low=None, high=None):
-    return {"value": value, "low": value - 0.01 if low is None else low, "high": value + 0.01 if high is None else high}
+    return Interval(value, value - 0.01 if low is None else low, value + 0.01 if high is None else high)
 
 
 def place(compartment, share, channel="DNA", low=None, of="G2", area=0.1):
     bounds = score(share, low)
     return {"class": of, "method": METHOD, "channel": channel, "compartment": compartment, "share": share,
-            "low": bounds["low"], "high": bounds["high"], "area_share": area, "ratio": share / area,
-            "ratio_low": bounds["low"] / area, "ratio_high": bounds["high"] / area, "n_cells": 300, "n_groups": 12}
+            "low": bounds.low, "high": bounds.high, "area_share": area, "ratio": share / area,
+            "ratio_low": bounds.low / area, "ratio_high": bounds.high / area, "n_cells": 300, "n_groups": 12}
 
 
 def where(*rows):
@@ -45,7 +46,7 @@ def curves(*lows):
 
 
 def similar(value, measure="strength", **bounds):
-    return [{"measure": "ssim", **score(0.9)}, {"measure": measure, **score(value, **bounds)}]
+    return [{"measure": "ssim", **score(0.9).as_json()}, {"measure": measure, **score(value, **bounds).as_json()}]
 
 
 def permuted(value, passes=True):
@@ -68,8 +69,8 @@ def passing():
         "channels": {"channels": ["DNA", "Golgi"], "why": ""},
         "shortcuts": {
             "surroundings": {"intact": score(0.93), "cell": score(0.92), "around": score(0.51),
-                             "carried": score(0.02) | {"class": 1}, "changed": score(0.04)},
-            "brightness": score(0.07) | {"class": 1}, "brightness_why": "all cells are of one field",
+                             "carried": score(0.02).as_json() | {"class": 1}, "changed": score(0.04)},
+            "brightness": score(0.07).as_json() | {"class": 1}, "brightness_why": "all cells are of one field",
             "one_class_fields": False, "scale": "reference",
             "batch": {"plate": None, "well": score(0.53, 0.44), "cell line": score(0.51)}},
         "faithful": {METHOD: curves(*[0.1] * 8)},
@@ -233,8 +234,8 @@ def test_relative_to_its_own_brightest_pixel_the_grain_still_tells_the_brightnes
 
 
 def test_of_several_classes_the_one_whose_shortcut_it_is_is_named():
-    around = passing()[0]["shortcuts"]["surroundings"] | {"carried": score(0.4) | {"class": 1}}
-    passport = asked(("G1", "S", "G2"), surroundings=around, brightness=score(0.07) | {"class": 2})
+    around = passing()[0]["shortcuts"]["surroundings"] | {"carried": score(0.4).as_json() | {"class": 1}}
+    passport = asked(("G1", "S", "G2"), surroundings=around, brightness=score(0.07).as_json() | {"class": 2})
     assert check(passport, SURROUNDINGS)["sentence"].startswith(
         "40 % (39 to 41) of what tells S from the rest goes with the surroundings to another cell.")
     assert check(passport, BRIGHTNESS)["sentence"].startswith("7 % (6 to 8) of what tells G2 from the rest goes with")
@@ -356,6 +357,8 @@ def without_intervals(value):
                 for k, v in value.items()}
     if isinstance(value, list):
         return [without_intervals(v) for v in value]
+    if isinstance(value, Interval):
+        return Interval(value.value)
     if isinstance(value, pd.DataFrame):
         return value.assign(low=NAN, high=NAN, ratio_low=NAN, ratio_high=NAN)
     return value
@@ -386,7 +389,7 @@ def test_trivial_maps_of_one_group_are_judged_by_their_value():
 
 
 def test_a_score_of_one_class_is_not_called_chance():
-    passport = changed(("score",), {"value": NAN, "low": NAN, "high": NAN})
+    passport = changed(("score",), Interval(NAN))
     assert check(passport, SCORE)["passed"] is None and "is not known" in check(passport, SCORE)["sentence"]
     assert passport["status"] == "caution"
 

@@ -3,12 +3,14 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from ml_collections import ConfigDict
 
 from cellcycle_jax import files, schema
+from cellcycle_jax.dataset import crop_arrays
 from cellcycle_jax.errors import StoredStateRefused
 from cellcycle_jax.features import discover
 from cellcycle_jax.runs import run_record
-from cellcycle_jax.scoring.intervals import Resampling
+from cellcycle_jax.scoring.intervals import Interval, Resampling
 from configs import base
 from tests import tiny
 from tests.planted import CLASSES, DNA, GOLGI, UNITS, make_cells, split, sureness
@@ -54,7 +56,7 @@ def test_confidence_that_is_distance_correlates_fully_and_its_opposite_inversely
     assert "less sure the nearer" in found[2]["sentence"]
     cells = make_cells()
     summary = run(tmp_path, cells, confidence=1 - sureness(split(cells, "validation")))
-    assert summary["spearman"]["value"] == pytest.approx(-found[2]["spearman"]["value"])
+    assert summary["spearman"].value == pytest.approx(-found[2]["spearman"]["value"])
     assert "is surer the nearer" in summary["sentence"]
 
 
@@ -62,7 +64,7 @@ def test_unrelated_confidence_is_said_to_be_unrelated(tmp_path):
     cells = make_cells()
     noise = pd.Series(np.random.default_rng(1).random(len(cells)), index=cells[schema.CELL_ID])
     summary = run(tmp_path, cells, confidence=noise)
-    assert summary["spearman"]["low"] < 0 < summary["spearman"]["high"]
+    assert summary["spearman"].low < 0 < summary["spearman"].high
     assert "does not clearly depend" in summary["sentence"]
 
 
@@ -70,7 +72,7 @@ def test_several_lines_share_one_line_relative_to_their_medians(tmp_path):
     cells = make_cells(2400, lines=("HeLa", "RPE1", "NIH3T3"))
     summary = run(tmp_path, cells)
     assert {summary["x"]["feature"], summary["y"]["feature"]} == {DNA, GOLGI}
-    assert summary["balanced_accuracy"]["value"] == pytest.approx(0.910, abs=0.04)
+    assert summary["balanced_accuracy"].value == pytest.approx(0.910, abs=0.04)
     assert summary["x"]["label"].endswith("(relative to line median)")
     medians = {axis["feature"]: axis["line_medians"] for axis in (summary["x"], summary["y"])}[GOLGI]
     assert medians["RPE1"] / medians["HeLa"] == pytest.approx(3, rel=0.15)
@@ -88,6 +90,20 @@ def test_the_picture_is_wide_enough_to_read(found):
     assert width > 1500 and height > 600
 
 
+def write_record(folder, training):
+    """The record of a run on the data set in `folder`/data, as that is now."""
+    record = {
+        "training": files.plain(training.to_dict()),
+        "channels": ["DNA", "Golgi"],
+        "classes": CLASSES,
+        "markers": ["CENPF"],
+        "crop_px": 64,
+        "data_sha256": crop_arrays.identity(folder / "data"),
+    }
+    record |= {"run_id": run_record.hash_of(record), "data_dir": str(folder / "data")}
+    run_record.write(folder / "run", record)
+
+
 @pytest.fixture
 def run_folder(tmp_path):
     cells = make_cells()
@@ -96,11 +112,8 @@ def run_folder(tmp_path):
     training = base.training()
     training.update_from_flattened_dict({"data.channels": ("DNA", "Golgi"), "discover.candidates": 3,
                                          "evaluate.bootstraps": 50, "evaluate.confidence": 0.9})  # fmt: skip
-    record = {"training": files.plain(training.to_dict()), "channels": ["DNA", "Golgi", "CENPF"], "classes": CLASSES,
-              "markers": ["CENPF"], "crop_px": 64, "data_sha256": ""}  # fmt: skip
-    record |= {"run_id": run_record.hash_of(record), "data_dir": str(tmp_path / "data")}
     files.write_json(tmp_path / "run" / "evaluation_validation.json", {"step": 60})
-    run_record.write(tmp_path / "run", record)
+    write_record(tmp_path, training)
     sure = sureness(split(cells, "validation")).rename("calibrated").rename_axis(schema.CELL_ID).reset_index()
     files.write_table(sure, tmp_path / "run" / "predictions_validation.parquet")
     return tmp_path / "run"
@@ -120,11 +133,12 @@ def test_intensities_of_which_the_labels_are_made_are_not_ranked(run_folder):
     assert DNA in set(before)
     made = run_folder.parent / "data" / "provenance.json"
     tiny.write_provenance(run_folder.parent / "data", labels_are_intensity_of="DNA")
+    write_record(run_folder.parent, ConfigDict(run_record.read(run_folder)["training"]))
     discover.run_discover(run_folder)
     after = pd.read_csv(run_folder / "features" / "ranking.csv")["feature"]
     assert set(after) == {c for c in before if not ("_Intensity_" in c and c.endswith("_DNA"))}
     made.unlink()
-    with pytest.raises(StoredStateRefused, match="provenance.json"):
+    with pytest.raises(StoredStateRefused, match="the data set of .* is not there"):
         discover.run_discover(run_folder)
 
 
@@ -160,10 +174,9 @@ def test_predictions_of_other_cells_are_refused(run_folder):
 
 
 def test_few_groups_have_no_interval_and_say_nothing_of_the_confidence():
-    nan = float("nan")
-    summary = {"spearman": {"value": -0.6, "low": nan, "high": nan}, "x": {"name": "Area"}, "y": {"name": "Spread"},
-               "balanced_accuracy": {"value": 0.81, "low": nan, "high": nan}, "n_cells": 40, "n_groups": 4,
+    summary = {"spearman": Interval(-0.6), "x": {"name": "Area"}, "y": {"name": "Spread"},
+               "balanced_accuracy": Interval(0.81), "n_cells": 40, "n_groups": 4,
                "classes": ["G1/S", "G2"]}  # fmt: skip
     said = discover.describe(summary)
-    assert "balanced accuracy of 81 % (too few groups for an interval)" in said
+    assert "balanced accuracy of 81 % (no interval)" in said
     assert "cannot be said of so few groups" in said and "nan" not in said

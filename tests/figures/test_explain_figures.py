@@ -2,13 +2,14 @@ import numpy as np
 import pytest
 
 from cellcycle_jax.figures import explain_figures, style
+from cellcycle_jax.scoring.intervals import Interval
 
 DOSES = (-0.2, 0.0, 0.2)
 
 
 def made(words, slope, sure=True):
     def value(v):
-        return {"value": v, "low": v - 0.1, "high": v + 0.1, "dropped": 0}
+        return Interval(v, v - 0.1, v + 0.1, dropped=0)
 
     steps = [{"dose": d, "realised": 0.9 * d, "margin": value(10 * slope * d), "probability": value(0.0)}
              for d in DOSES]

@@ -5,6 +5,7 @@ import pytest
 
 from cellcycle_jax.explain.attribution.activations import tap_names
 from cellcycle_jax.models import MODELS, build
+from cellcycle_jax.models.network import Network
 from cellcycle_jax.models.pooling import max_pool2, mean_pool2, space_to_depth2
 from cellcycle_jax.runs.state import init_variables
 
@@ -27,7 +28,7 @@ def test_logits_and_taps_have_the_promised_shapes(name, depth, size):
     logits, taps = jax.eval_shape(lambda: model.apply(variables, image, train=False))
     assert logits.shape == (3, 2) and logits.dtype == jnp.float32
     assert all(tap.ndim == 4 and tap.shape[0] == 3 for tap in taps.values())
-    assert taps[tap_names(model, variables, image.shape[1:])[-1]].shape[-1] == 4 * 2**depth
+    assert taps[tap_names(Network(model, variables), image.shape[1:])[-1]].shape[-1] == 4 * 2**depth
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -57,7 +58,7 @@ def test_taps_are_named_in_order():
     for name, taps in (("nagao2020", ("conv1", "conv2", "conv3")), ("resnet", ("stem", "stage1", "stage2", "stage3"))):
         model = build(name, classes=2, filters=4, depth=2, dropout=0.3)
         variables = jax.eval_shape(lambda model=model: init_variables(model, 0, (16, 16, 2)))
-        assert tap_names(model, variables, (16, 16, 2)) == taps
+        assert tap_names(Network(model, variables), (16, 16, 2)) == taps
 
 
 def test_resnet_keeps_detail_and_brightness():

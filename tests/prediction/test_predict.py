@@ -11,7 +11,7 @@ from cellcycle_jax.dataset import crop_arrays
 from cellcycle_jax.errors import InputRefused, StoredStateRefused
 from cellcycle_jax.prediction import field_alarms, predict, prediction_summary, predictor
 from cellcycle_jax.runs.trained_run import BATCH
-from cellcycle_jax.scoring.intervals import Resampling
+from cellcycle_jax.scoring.intervals import Interval, Resampling
 from cellcycle_jax.training import loop
 from configs import base
 from tests import tiny
@@ -153,7 +153,7 @@ def test_shares_of_few_fields_have_wilsons_interval():
     found = prediction_summary.shares(rows, tiny.CLASSES, resampled(100))
     assert (found["n_cells"], found["n_decided"], found["n_fields"]) == (12, 10, 2)
     # Wilson 1927: (p + z^2 / 2n -+ z sqrt(p (1 - p) / n + z^2 / 4 n^2)) / (1 + z^2 / n), p = 0.3, n = 10, z = 1.96
-    assert found["shares"]["G2"] == pytest.approx({"value": 0.3, "low": 0.1078, "high": 0.6032}, abs=1e-4)
+    assert found["shares"]["G2"].as_json() == pytest.approx({"value": 0.3, "low": 0.1078, "high": 0.6032}, abs=1e-4)
     assert found["interval"] == "wilson"
     assert prediction_summary.shares(rows_of(["", ""], ["a", "b"]), tiny.CLASSES, resampled(100))["shares"] == {}
 
@@ -170,10 +170,10 @@ def test_expected_shares_count_the_uncertain_and_leave_out_what_is_unlike():
 def test_shares_of_many_fields_have_intervals_that_resample_fields():
     same = rows_of(["G2", "G1/S", "G1/S", "G1/S"] * 12, np.repeat([f"f{i}" for i in range(12)], 4))
     found = prediction_summary.shares(same, tiny.CLASSES, resampled(200))
-    assert found["interval"] == "fields" and found["shares"]["G2"] == {"value": 0.25, "low": 0.25, "high": 0.25}
+    assert found["interval"] == "fields" and found["shares"]["G2"] == Interval(0.25, 0.25, 0.25)
     apart = rows_of(["G2"] * 24 + ["G1/S"] * 24, np.repeat([f"f{i}" for i in range(12)], 4))
     wide = prediction_summary.shares(apart, tiny.CLASSES, resampled(500))["shares"]["G2"]
-    assert wide["value"] == 0.5 and wide["low"] <= 0.25 and wide["high"] >= 0.75
+    assert wide.value == 0.5 and wide.low <= 0.25 and wide.high >= 0.75
 
 
 def test_what_is_written_is_what_was_found(known, new, predicted, tmp_path):

@@ -111,7 +111,7 @@ def test_another_model_with_channels_in_another_order_can_be_frozen(tmp_path):
 def test_the_embeddings_are_the_means_of_the_taps(run):
     trained = load_run(run)
     crops = crop_arrays.load_crops(trained.data_dir, "validation")
-    taps = trained.model.apply(trained.variables, trained.images(crops), train=False)[1]
+    _, taps = trained.network(trained.images(crops))
     for name, embedding in trained.predict(crops)[1].items():
         np.testing.assert_allclose(embedding, np.asarray(taps[name]).mean(axis=(1, 2)), atol=1e-5)
 

@@ -37,7 +37,7 @@ def test_intervals_of_clustered_cells_cover_the_truth():
     for _ in range(200):
         label, prob, groups = clustered(rng)
         found = intervals.Resampling(500, 0.95, 0).scores(label, prob, groups, ("accuracy",))["accuracy"]
-        covered += found["low"] <= 0.8 <= found["high"]
+        covered += found.low <= 0.8 <= found.high
     assert covered >= 0.88 * 200
 
 
@@ -46,7 +46,7 @@ def test_clustering_widens_the_interval():
     width = []
     for unit in (groups, np.arange(len(label))):
         found = intervals.Resampling(1000, 0.95, 0).scores(label, prob, unit)["balanced_accuracy"]
-        width.append(found["high"] - found["low"])
+        width.append(found.high - found.low)
     assert width[0] > 1.5 * width[1]
 
 
@@ -56,15 +56,15 @@ def test_one_group_per_cell_is_the_binomial_interval():
     prob = np.eye(2)[np.where(right, label, 1 - label)]
     found = intervals.Resampling(4000, 0.95, 0).scores(label, prob, np.arange(600))["accuracy"]
     half = 1.96 * np.sqrt(0.8 * 0.2 / 600)
-    assert found["value"] == pytest.approx(0.8)
-    assert found["low"] == pytest.approx(0.8 - half, abs=0.1 * half)
-    assert found["high"] == pytest.approx(0.8 + half, abs=0.1 * half)
+    assert found.value == pytest.approx(0.8)
+    assert found.low == pytest.approx(0.8 - half, abs=0.1 * half)
+    assert found.high == pytest.approx(0.8 + half, abs=0.1 * half)
 
 
 def test_a_predictor_differs_from_itself_by_nothing():
     label, prob, groups = clustered(np.random.default_rng(2))
     for name, found in intervals.Resampling(200, 0.95, 0).differences(label, prob, prob, groups).items():
-        assert (found["value"], found["low"], found["high"]) == (0, 0, 0), name
+        assert (found.value, found.low, found.high) == (0, 0, 0), name
 
 
 def test_pairing_narrows_the_difference_of_like_predictors():
@@ -73,7 +73,7 @@ def test_pairing_narrows_the_difference_of_like_predictors():
     other = np.where((rng.random(len(label)) < 0.02)[:, None], prob[:, ::-1], prob)
     paired = intervals.Resampling(500, 0.95, 0).differences(label, prob, other, groups)["accuracy"]
     alone = intervals.Resampling(500, 0.95, 0).scores(label, prob, groups)["accuracy"]
-    assert paired["high"] - paired["low"] < 0.5 * (alone["high"] - alone["low"])
+    assert paired.high - paired.low < 0.5 * (alone.high - alone.low)
 
 
 def test_resamples_without_a_class_are_dropped_and_counted():
@@ -83,12 +83,12 @@ def test_resamples_without_a_class_are_dropped_and_counted():
     absent = ((counts[:, 0] == 0) | (counts[:, 1:].sum(1) == 0)).sum()
     found = intervals.Resampling(500, 0.95, 0).scores(label, prob, np.arange(4))
     assert absent > 100
-    assert {score["dropped"] for score in found.values()} == {absent}
+    assert {score.dropped for score in found.values()} == {absent}
 
 
 def test_one_group_has_no_interval():
     found = intervals.Resampling(10, 0.95, 0).scores([0, 1], np.eye(2), ["a", "a"])["accuracy"]
-    assert found["value"] == 1 and np.isnan(found["low"]) and np.isnan(found["high"])
+    assert found.value == 1 and np.isnan(found.low) and np.isnan(found.high)
 
 
 @pytest.mark.parametrize("levels", [0, 5])
@@ -106,15 +106,15 @@ def test_spearman_agrees_with_scipy_on_repeated_cells(levels):
 def test_spearman_of_a_rising_curve_is_one_and_skips_missing_values():
     x = np.append(np.linspace(0, 3, 30), np.nan)
     found = intervals.Resampling(100, 0.95, 0).spearman(x, np.exp(x), np.arange(31))
-    assert (found["value"], found["low"], found["high"]) == pytest.approx((1, 1, 1))
+    assert (found.value, found.low, found.high) == pytest.approx((1, 1, 1))
 
 
 def test_mean_is_over_known_cells_and_its_interval_over_groups():
     values = np.array([1, 3, np.nan, *[2.0] * 4])
     found = intervals.Resampling(300, 0.95, 0).mean(values, ["a", "a", "b", *"cdef"])
-    assert (found["value"], found["n_cells"]) == (2, 6)
-    assert (found["low"], found["high"]) == (2, 2)  # the two cells of group a come together, with the mean of all
-    assert np.isnan(intervals.Resampling(300, 0.95, 0).mean(np.full(2, np.nan), ["a", "b"])["value"])
+    assert (found.value, found.n_cells) == (2, 6)
+    assert (found.low, found.high) == (2, 2)  # the two cells of group a come together, with the mean of all
+    assert np.isnan(intervals.Resampling(300, 0.95, 0).mean(np.full(2, np.nan), ["a", "b"]).value)
 
 
 def test_what_is_said_of_intervals_depends_on_how_many_groups_there_are():
@@ -126,11 +126,11 @@ def test_what_is_said_of_intervals_depends_on_how_many_groups_there_are():
 
 def test_an_interval_stands_in_percent():
     def score(value, low, high):
-        return {"value": value, "low": low, "high": high}
+        return intervals.Interval(value, low, high)
 
     nan = float("nan")
-    assert intervals.percent(score(0.123, -0.04, 0.25)) == "12 % (-4 to 25)"
-    assert intervals.percent(score(0.123, nan, nan)) == "12 % (no interval)"
-    assert intervals.percent(score(nan, nan, nan)) == "an unknown share"
-    assert intervals.number(score(0.123, -0.04, 0.25)) == "0.12 (-0.04 to 0.25)"
-    assert intervals.number(score(nan, nan, nan)) == "not known"
+    assert score(0.123, -0.04, 0.25).percent() == "12 % (-4 to 25)"
+    assert score(0.123, nan, nan).percent() == "12 % (no interval)"
+    assert score(nan, nan, nan).percent() == "an unknown share"
+    assert score(0.123, -0.04, 0.25).text() == "0.12 (-0.04 to 0.25)"
+    assert score(nan, nan, nan).text() == "not known"

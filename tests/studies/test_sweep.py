@@ -97,7 +97,7 @@ def test_a_run_by_index_equals_that_of_the_cohort(done, study_path, study_data, 
     assert [p.name for p in (tmp_path / "runs").iterdir()] == ["Golgi_seed0"] and not (tmp_path / "scores.csv").exists()
     alone, together = (trained_run.load_run(folder / "runs" / "Golgi_seed0") for folder in (tmp_path, done))
     assert alone.step == together.step and alone.run_id == together.run_id
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-4), alone.variables, together.variables)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-4), alone.network, together.network)
 
 
 @pytest.mark.parametrize("change", ["study", "training", "data"])

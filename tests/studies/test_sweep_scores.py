@@ -14,12 +14,12 @@ def test_the_scores_of_planted_predictions_are_known():
     found = sweep_scores.score(tested, {"a": ["a"], "b": ["b"]}, ("auroc", "balanced_accuracy"), resampling)
     assert list(found) == ["all lines", "HeLa", "RPE1"]
     every, rpe1 = found["all lines"], found["RPE1"]
-    assert every["runs"]["b"]["auroc"]["value"] == 0.5 and every["rows"]["mixed"]["auroc"]["value"] == 0.75
+    assert every["runs"]["b"]["auroc"].value == 0.5 and every["rows"]["mixed"]["auroc"]["value"] == 0.75
     mixed = rpe1["rows"]["mixed"]["auroc"]  # one run knows all, the other everything the wrong way round
     assert (mixed["value"], mixed["low"], mixed["high"], mixed["lowest"], mixed["highest"]) == (0.5, 0.5, 0.5, 0, 1)
     lead = rpe1["differences"]["mixed"]["auroc"]
-    assert (lead["value"], lead["low"], lead["high"]) == (-0.5, -0.5, -0.5) and "good" not in rpe1["differences"]
-    assert found["HeLa"]["differences"]["mixed"]["auroc"]["value"] == 0
+    assert (lead.value, lead.low, lead.high) == (-0.5, -0.5, -0.5) and "good" not in rpe1["differences"]
+    assert found["HeLa"]["differences"]["mixed"]["auroc"].value == 0
     assert (every["n_cells"], every["n_groups"], rpe1["n_cells"], rpe1["n_groups"]) == (24, 6, 12, 6)
 
 
@@ -32,4 +32,4 @@ def test_means_and_differences_are_of_the_same_resamples():
     drawn = [metrics.auroc(label, tested.probs[name], counts[:, member]) for name in "abc"]
     expected = intervals.interval((drawn[1] + drawn[2]) / 2 - drawn[0], 0.9)
     lead = found["difference", "mixed", "auroc"]
-    assert (lead["low"], lead["high"]) == pytest.approx(expected) and lead["low"] < lead["value"] < lead["high"]
+    assert (lead.low, lead.high) == pytest.approx(expected) and lead.low < lead.value < lead.high

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from cellcycle_jax.errors import UsageError
+from cellcycle_jax.models.network import Network
 
 
 def resolve_tap(taps, name: str = "last") -> str:
@@ -27,39 +28,37 @@ def resolve_tap(taps, name: str = "last") -> str:
     return taps[-1] if name == "last" else name
 
 
-def tap_shapes(model, variables, image) -> dict:
+def tap_shapes(network: Network, image) -> dict:
     """Shape and dtype of the model's taps by name, in order, the last convolution last; nothing is computed.
 
     Args:
-        model: Flax module, `(image, train) -> (logits, taps)`.
-        variables: of the model.
+        network: of P classes.
         image: f32 [B, S, S, K], or its shape and dtype.
     """
     names = []
 
-    def record(variables, image):
-        taps = model.apply(variables, image, train=False)[1]
+    def record(network, image):
+        taps = network(image)[1]
         names.extend(taps)  # a returned dict comes back sorted
         return taps
 
-    shapes = jax.eval_shape(record, variables, image)
+    shapes = jax.eval_shape(record, network, image)
     return {name: shapes[name] for name in names}
 
 
-def tap_names(model, variables, image_shape) -> tuple[str, ...]:
+def tap_names(network: Network, image_shape) -> tuple[str, ...]:
     """Names of the model's taps in order, the last convolution last; nothing is computed.
 
     Args:
-        model: Flax module.
-        variables: of the model.
+        network: of P classes.
         image_shape: (S, S, K).
     """
-    return tuple(tap_shapes(model, variables, jax.ShapeDtypeStruct((1, *image_shape), jnp.float32)))
+    return tuple(tap_shapes(network, jax.ShapeDtypeStruct((1, *image_shape), jnp.float32)))
 
 
-def no_change(model, variables, image) -> dict:
+def no_change(network: Network, image) -> dict:
     """The collection 'perturbations' that changes nothing: zeros by name, in the order of the taps."""
-    shapes = tap_shapes(model, variables, image)
+    shapes = tap_shapes(network, image)
     return {name: jnp.zeros(shape.shape, shape.dtype) for name, shape in shapes.items()}
 
 
@@ -88,12 +87,11 @@ def scores_of(logits, against_others: bool = False):
     return logits - (logits.sum(-1, keepdims=True) - logits) / (logits.shape[-1] - 1)
 
 
-def activation_and_gradient(model, variables, image, class_index, tap: str = "last", against_others: bool = False):
+def activation_and_gradient(network, image, class_index, tap: str = "last", against_others: bool = False):
     """An activation and the gradient of a class's score at it.
 
     Args:
-        model: Flax module, `(image, train) -> (logits, taps)`.
-        variables: of the model.
+        network: of P classes.
         image: f32 [B, S, S, K].
         class_index: i32 [B] or int, whose score.
         tap: name of the activation, or 'last'.
@@ -105,7 +103,7 @@ def activation_and_gradient(model, variables, image, class_index, tap: str = "la
     Raises:
         UsageError: no such tap.
     """
-    forward, zeros = _from_tap(model, variables, image, tap)
+    forward, zeros = _from_tap(network, image, tap)
 
     def chosen(change):
         logits, activation = forward(change)
@@ -116,12 +114,11 @@ def activation_and_gradient(model, variables, image, class_index, tap: str = "la
     return activation, gradient
 
 
-def activation_and_gradients(model, variables, image, tap: str = "last", against_others: bool = False):
+def activation_and_gradients(network, image, tap: str = "last", against_others: bool = False):
     """An activation and the gradients of all classes' scores at it; all share one way through the model.
 
     Args:
-        model: Flax module, `(image, train) -> (logits, taps)`.
-        variables: of the model.
+        network: of P classes.
         image: f32 [B, S, S, K].
         tap: name of the activation, or 'last'.
         against_others: as of `score_of`.
@@ -132,7 +129,7 @@ def activation_and_gradients(model, variables, image, tap: str = "last", against
     Raises:
         UsageError: no such tap.
     """
-    forward, zeros = _from_tap(model, variables, image, tap)
+    forward, zeros = _from_tap(network, image, tap)
 
     def scores(change):
         logits, activation = forward(change)
@@ -144,17 +141,16 @@ def activation_and_gradients(model, variables, image, tap: str = "last", against
     return activation, gradients, logits
 
 
-def _from_tap(model, variables, image, tap):
+def _from_tap(network, image, tap):
     """`change of the tap -> (logits, the tap)`, and the change that is none."""
-    shapes = tap_shapes(model, variables, image)
+    shapes = tap_shapes(network, image)
     tap = resolve_tap(shapes, tap)
     # Flax wants something for every tap. By the number 0 in the place of an array of zeros a model sees that nobody
     # asks for the gradient there, and may go the way that it is trained on: NagaoCNN then takes 0.7 of the time.
     others = dict.fromkeys(shapes, 0)
 
     def forward(change):
-        perturbed = {**variables, "perturbations": {**others, tap: change}}
-        logits, taps = model.apply(perturbed, image, train=False)
+        logits, taps = network(image, perturbations={**others, tap: change})
         return logits, taps[tap]
 
     return forward, jnp.zeros(shapes[tap].shape, shapes[tap].dtype)

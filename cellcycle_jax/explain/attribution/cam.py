@@ -1,6 +1,6 @@
 """Class activation maps: the channels of an activation, weighted by what they do for a class's score.
 
-Of `(model, variables, image f32 [B, S, S, K], class_index i32 [B] or int, tap)` each makes maps f32 [B, h, w, 1] at the
+Of `(network, image f32 [B, S, S, K], class_index i32 [B] or int, tap)` each makes maps f32 [B, h, w, 1] at the
 size of the tap, signed and not normalised: the published cut at zero is left to whoever draws or measures them. Pure;
 model, tap and `against_others` (see `activations.score_of`) are fixed inside jit.
 
@@ -21,7 +21,7 @@ from cellcycle_jax.explain.attribution.activations import (
 )
 
 
-def grad_cam(model, variables, image, class_index, tap: str = "last", against_others: bool = False):
+def grad_cam(network, image, class_index, tap: str = "last", against_others: bool = False):
     """Channels weighted by the spatial mean of the gradient: Selvaraju et al. 2017, doi 10.1109/ICCV.2017.74, eq. 1, 2.
 
     Returns:
@@ -30,11 +30,11 @@ def grad_cam(model, variables, image, class_index, tap: str = "last", against_ot
     Raises:
         UsageError: no such tap.
     """
-    activation, gradient = activation_and_gradient(model, variables, image, class_index, tap, against_others)
+    activation, gradient = activation_and_gradient(network, image, class_index, tap, against_others)
     return _weighted(activation, gradient.mean(axis=(1, 2)))
 
 
-def grad_cam_of_classes(model, variables, image, tap: str = "last", against_others: bool = False):
+def grad_cam_of_classes(network, image, tap: str = "last", against_others: bool = False):
     """`grad_cam` of every class from one way through the model, and the logits.
 
     Returns:
@@ -43,12 +43,12 @@ def grad_cam_of_classes(model, variables, image, tap: str = "last", against_othe
     Raises:
         UsageError: no such tap.
     """
-    activation, gradients, logits = activation_and_gradients(model, variables, image, tap, against_others)
+    activation, gradients, logits = activation_and_gradients(network, image, tap, against_others)
     weights = gradients.mean(axis=(2, 3))
     return jnp.einsum("bhwd,pbd->bphw", activation, weights, precision="highest"), logits
 
 
-def grad_cam_plus_plus(model, variables, image, class_index, tap: str = "last", against_others: bool = False):
+def grad_cam_plus_plus(network, image, class_index, tap: str = "last", against_others: bool = False):
     """Channels weighted by positive gradients: Chattopadhay et al. 2018, doi 10.1109/WACV.2018.00097.
 
     The closed form for the exponential of the score: where the network is linear nearby, its second and third
@@ -64,14 +64,14 @@ def grad_cam_plus_plus(model, variables, image, class_index, tap: str = "last", 
     Raises:
         UsageError: no such tap.
     """
-    activation, g = activation_and_gradient(model, variables, image, class_index, tap, against_others)
+    activation, g = activation_and_gradient(network, image, class_index, tap, against_others)
     # Numerator and denominator by g^2: squares and cubes of small gradients would be lost in float32.
     below = 2 + activation.sum(axis=(1, 2), keepdims=True) * g
     alpha = jnp.where((g != 0) & (below != 0), 1 / jnp.where(below != 0, below, 1), 0)
     return _weighted(activation, (alpha * jax.nn.relu(g)).sum(axis=(1, 2)))
 
 
-def hires_cam(model, variables, image, class_index, tap: str = "last", against_others: bool = False):
+def hires_cam(network, image, class_index, tap: str = "last", against_others: bool = False):
     """Activation times gradient, summed over channels: Draelos and Carin 2020, arXiv:2011.08891.
 
     The gradient is not averaged over pixels first, so the map shows what the model computes with.
@@ -82,11 +82,11 @@ def hires_cam(model, variables, image, class_index, tap: str = "last", against_o
     Raises:
         UsageError: no such tap.
     """
-    activation, gradient = activation_and_gradient(model, variables, image, class_index, tap, against_others)
+    activation, gradient = activation_and_gradient(network, image, class_index, tap, against_others)
     return (gradient * activation).sum(-1, keepdims=True)
 
 
-def layer_cam(model, variables, image, class_index, tap: str = "last", against_others: bool = False):
+def layer_cam(network, image, class_index, tap: str = "last", against_others: bool = False):
     """Activation times positive gradient, summed over channels: Jiang et al. 2021, doi 10.1109/TIP.2021.3089943.
 
     Returns:
@@ -95,11 +95,11 @@ def layer_cam(model, variables, image, class_index, tap: str = "last", against_o
     Raises:
         UsageError: no such tap.
     """
-    activation, gradient = activation_and_gradient(model, variables, image, class_index, tap, against_others)
+    activation, gradient = activation_and_gradient(network, image, class_index, tap, against_others)
     return (jax.nn.relu(gradient) * activation).sum(-1, keepdims=True)
 
 
-def score_cam(model, variables, image, class_index, tap: str = "last", against_others: bool = False):
+def score_cam(network, image, class_index, tap: str = "last", against_others: bool = False):
     """Channels weighted by the score of the image seen through them.
 
     Wang et al. 2020, doi 10.1109/CVPRW50498.2020.00020. Each channel, resized to the image bilinearly and scaled to
@@ -113,10 +113,10 @@ def score_cam(model, variables, image, class_index, tap: str = "last", against_o
     Raises:
         UsageError: no such tap.
     """
-    tap = resolve_tap(tap_shapes(model, variables, image), tap)
+    tap = resolve_tap(tap_shapes(network, image), tap)
 
     def scores(image):
-        return score_of(model.apply(variables, image, train=False)[0], class_index, against_others)
+        return score_of(network.logits(image), class_index, against_others)
 
     def through(channel):
         """The score of the image behind one channel of the activation [B, h, w], and whether it masks anything."""
@@ -125,7 +125,7 @@ def score_cam(model, variables, image, class_index, tap: str = "last", against_o
         mask = (mask - low) / jnp.where(high > low, high - low, 1)
         return scores(image * mask[..., None]), (jnp.ptp(channel, (1, 2)) > 0)
 
-    activation = model.apply(variables, image, train=False)[1][tap]
+    activation = network(image)[1][tap]
     found, varied = jax.lax.map(through, jnp.moveaxis(activation, -1, 0))  # one at a time: memory for one forward pass
     rise = jnp.where(varied, found - scores(jnp.zeros_like(image)), -jnp.inf)
     top = jnp.where(varied.any(0), rise.max(0), 0)

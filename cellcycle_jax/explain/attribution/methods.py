@@ -11,6 +11,7 @@ import numpy as np
 from cellcycle_jax.devices import mesh
 from cellcycle_jax.explain.attribution import cam, pixels
 from cellcycle_jax.explain.attribution.activations import scores_of
+from cellcycle_jax.models.network import Network
 
 BATCH = 64  # images on the devices at a time
 GROUP = 8  # fewer images than a batch are filled up to a multiple of this
@@ -21,7 +22,7 @@ class Method:
     """A way to say where the evidence for a class lies.
 
     Attributes:
-        function: `(model, variables, image f32 [B, S, S, K], class_index i32 [B], tap, against_others=False, **options)
+        function: `(network, image f32 [B, S, S, K], class_index i32 [B], tap, against_others=False, **options)
             -> f32 [B, h, w, C]`, signed, not normalised, at its own size; pure, every image for itself.
         by_channel: whether it tells the channels of the image apart; C is K then, else 1.
         source: where it is published.
@@ -46,14 +47,21 @@ METHODS = {
 }
 
 
-def attribute(name: str, model, variables, images: np.ndarray, class_index, tap: str = "last", batch: int = BATCH,
-              baseline=None, **options) -> np.ndarray:
+def attribute(
+    name: str,
+    network: Network,
+    images: np.ndarray,
+    class_index,
+    tap: str = "last",
+    batch: int = BATCH,
+    baseline=None,
+    **options,
+) -> np.ndarray:
     """Maps of one method for many images; compiled once for each method, model, tap, options and shape.
 
     Args:
         name: a key of METHODS.
-        model: Flax module, `(image, train) -> (logits, taps)`.
-        variables: of the model.
+        network: of P classes.
         images: f32 [N, S, S, K], as `Run.images` gives them.
         class_index: i32 [N] or int, the class to explain.
         tap: activation that class activation maps read; 'last' for the last convolution.
@@ -69,17 +77,23 @@ def attribute(name: str, model, variables, images: np.ndarray, class_index, tap:
         UsageError: no such tap.
     """
     index = np.broadcast_to(np.asarray(class_index, np.int32), len(images))
-    step = _compiled(METHODS[name].function, model, tap, tuple(sorted(options.items())))
+    step = _compiled(METHODS[name].function, tap, tuple(sorted(options.items())))
     given = {} if baseline is None else {"baseline": baseline}
-    return mesh.batchwise(lambda part: step(variables, given, *part), lambda rows: (images[rows], index[rows]),
-                          len(images), _size(len(images), batch))
+
+    def maps_of(batch):
+        return step(network, given, *batch)
+
+    def batch_of(rows):
+        return images[rows], index[rows]
+
+    return mesh.batchwise(maps_of, batch_of, len(images), _size(len(images), batch))
 
 
-def class_maps(model, variables, images: np.ndarray, tap: str = "last", batch: int = BATCH, **options):
+def class_maps(network: Network, images: np.ndarray, tap: str = "last", batch: int = BATCH, **options):
     """Grad-CAM of every class for many images, from one way through the model; compiled as by `attribute`.
 
     Args:
-        model, variables, images, tap, batch: as of `attribute`.
+        network, images, tap, batch: as of `attribute`.
         **options: of `cam.grad_cam_of_classes`.
 
     Returns:
@@ -88,16 +102,14 @@ def class_maps(model, variables, images: np.ndarray, tap: str = "last", batch: i
     Raises:
         UsageError: no such tap.
     """
-    step = _compiled_classes(model, tap, tuple(sorted(options.items())))
-    return mesh.batchwise(functools.partial(step, variables), lambda rows: images[rows], len(images),
-                          _size(len(images), batch))
+    step = functools.partial(_compiled_classes(tap, tuple(sorted(options.items()))), network)
+    return mesh.batchwise(step, images.__getitem__, len(images), _size(len(images), batch))
 
 
-def logits_of(model, variables, images: np.ndarray, batch: int = BATCH) -> np.ndarray:
+def logits_of(network: Network, images: np.ndarray, batch: int = BATCH) -> np.ndarray:
     """Logits f32 [N, P] of images f32 [N, S, S, K]; compiled once for each model and shape."""
-    step = _compiled_logits(model)
-    return mesh.batchwise(functools.partial(step, variables), lambda rows: images[rows], len(images),
-                          _size(len(images), batch))
+    step = functools.partial(_logits, network)
+    return mesh.batchwise(step, images.__getitem__, len(images), _size(len(images), batch))
 
 
 def margins(logits) -> np.ndarray:
@@ -136,26 +148,26 @@ def _size(n: int, batch: int) -> int:
     return min(batch, -(-n // GROUP) * GROUP)
 
 
-# Kept from call to call: many models of one architecture are explained, and their weights are arguments.
+# Kept from call to call; JAX compiles once for each model, whose weights are arguments.
 @functools.lru_cache(maxsize=64)
-def _compiled(function, model, tap, options):
-    def step(variables, given, images, index):
-        return _widened(function(model, variables, images, index, tap, **given, **dict(options)))
+def _compiled(function, tap, options):
+    def step(network, given, images, index):
+        return _widened(function(network, images, index, tap, **given, **dict(options)))
 
     return jax.jit(step)
 
 
 @functools.lru_cache(maxsize=16)
-def _compiled_classes(model, tap, options):
-    def step(variables, images):
-        return _widened(cam.grad_cam_of_classes(model, variables, images, tap, **dict(options)))
+def _compiled_classes(tap, options):
+    def step(network, images):
+        return _widened(cam.grad_cam_of_classes(network, images, tap, **dict(options)))
 
     return jax.jit(step)
 
 
-@functools.lru_cache(maxsize=16)
-def _compiled_logits(model):
-    return jax.jit(lambda variables, images: _widened(model.apply(variables, images, train=False)[0]))
+@jax.jit
+def _logits(network, images):
+    return _widened(network.logits(images))
 
 
 def _widened(found):

@@ -1,6 +1,6 @@
 """Attribution to the pixels of every channel of the image, so that the channels can be told apart.
 
-Of `(model, variables, image f32 [B, S, S, K], class_index i32 [B] or int)` each makes maps f32 [B, h, w, K], signed, in
+Of `(network, image f32 [B, S, S, K], class_index i32 [B] or int)` each makes maps f32 [B, h, w, K], signed, in
 units of the score (a logit, or see `activations.score_of`). `tap` is taken as all methods take it, and not used. Pure;
 model and options are fixed inside jit. A map does not depend on what else is in the batch.
 """
@@ -14,27 +14,28 @@ from cellcycle_jax.explain.attribution.activations import no_change, score_of
 PATCH = 1 / 8  # side of what occlusion covers, share of the image's
 
 
-def gradient_of_score(model, variables, image, class_index, against_others: bool = False):
+def gradient_of_score(network, image, class_index, against_others: bool = False):
     """Gradient of a class's score at the image: f32 [B, S, S, K]."""
     # Through the taps `nagao2020` is as quick, and compiled ten times as quickly as what it trains through on a CPU.
-    opened = {**variables, "perturbations": no_change(model, variables, image)}
+    zeros = no_change(network, image)
 
     def score(image):
-        return score_of(model.apply(opened, image, train=False)[0], class_index, against_others).sum()
+        logits, _ = network(image, perturbations=zeros)
+        return score_of(logits, class_index, against_others).sum()
 
     return jax.grad(score)(image)
 
 
-def gradient_x_input(model, variables, image, class_index, tap: str = "last", against_others: bool = False):
+def gradient_x_input(network, image, class_index, tap: str = "last", against_others: bool = False):
     """Gradient times image: Shrikumar et al. 2016, arXiv:1605.01713.
 
     Returns:
         f32 [B, S, S, K]; the sum of a map is the score where the model is linear without a constant.
     """
-    return image * gradient_of_score(model, variables, image, class_index, against_others)
+    return image * gradient_of_score(network, image, class_index, against_others)
 
 
-def integrated_gradients(model, variables, image, class_index, tap: str = "last", against_others: bool = False,
+def integrated_gradients(network, image, class_index, tap: str = "last", against_others: bool = False,
                          baseline=0.0, steps: int = 128):
     """Gradients on the straight way from a baseline to the image: Sundararajan et al. 2017, arXiv:1703.01365.
 
@@ -44,7 +45,7 @@ def integrated_gradients(model, variables, image, class_index, tap: str = "last"
     steps and 0.1 % with 128 without normalisation, and in a ResNet by 0.5 to 2.3 % with 32 and 0.1 to 0.7 % with 128.
 
     Args:
-        model, variables, image, class_index, tap, against_others: as of all methods.
+        network, image, class_index, tap, against_others: as of all methods.
         baseline: what holds no evidence; a number, one of each channel, or an image f32 [S, S, K]. Zero is background.
         steps: gradients on the way.
 
@@ -57,21 +58,21 @@ def integrated_gradients(model, variables, image, class_index, tap: str = "last"
 
     def add(total, step):
         share, weight = step
-        gradient = gradient_of_score(model, variables, start + share * way, class_index, against_others)
+        gradient = gradient_of_score(network, start + share * way, class_index, against_others)
         return total + weight * gradient, None
 
     shares = jnp.asarray([(ends[1:] + ends[:-1]) / 2, np.diff(ends)], image.dtype).T
     return way * jax.lax.scan(add, jnp.zeros_like(image), shares)[0]
 
 
-def smooth_grad(model, variables, image, class_index, tap: str = "last", against_others: bool = False,
+def smooth_grad(network, image, class_index, tap: str = "last", against_others: bool = False,
                 noise: float = 0.15, copies: int = 32, seed: int = 0):
     """Mean gradient over noisy copies (Smilkov et al. 2017, arXiv:1706.03825), here times the image.
 
     The paper shows the mean gradient itself; times the image it has the sign and the unit of the other maps.
 
     Args:
-        model, variables, image, class_index, tap, against_others: as of all methods.
+        network, image, class_index, tap, against_others: as of all methods.
         noise: standard deviation, share of the image's range in each channel.
         copies: noisy copies of an image.
         seed: of the noise, the same for all images, so that a map does not depend on the batch.
@@ -83,13 +84,13 @@ def smooth_grad(model, variables, image, class_index, tap: str = "last", against
 
     def add(total, key):
         noisy = image + spread * jax.random.normal(key, image.shape[1:], image.dtype)
-        return total + gradient_of_score(model, variables, noisy, class_index, against_others), None
+        return total + gradient_of_score(network, noisy, class_index, against_others), None
 
     keys = jax.random.split(jax.random.key(seed), copies)
     return image * jax.lax.scan(add, jnp.zeros_like(image), keys)[0] / copies
 
 
-def occlusion(model, variables, image, class_index, tap: str = "last", against_others: bool = False, patch: int = 0,
+def occlusion(network, image, class_index, tap: str = "last", against_others: bool = False, patch: int = 0,
               stride: int = 0):
     """Fall of the score when a square patch of one channel is covered: Zeiler and Fergus 2014.
 
@@ -100,7 +101,7 @@ def occlusion(model, variables, image, class_index, tap: str = "last", against_o
     Patches at the edge reach over it, so the maps divide the crop evenly as all others do and resize like them.
 
     Args:
-        model, variables, image, class_index, tap, against_others: as of all methods.
+        network, image, class_index, tap, against_others: as of all methods.
         patch: its side, px; 0: `PATCH` of the image's.
         stride: from one patch to the next, px; 0: half a patch.
 
@@ -115,7 +116,7 @@ def occlusion(model, variables, image, class_index, tap: str = "last", against_o
     fill, px = ring.mean(1)[:, None, None], jnp.arange(side)
 
     def score(image):
-        return score_of(model.apply(variables, image, train=False)[0], class_index, against_others)
+        return score_of(network.logits(image), class_index, against_others)
 
     def covered(place):
         row, column, channel = place

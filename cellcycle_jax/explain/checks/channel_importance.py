@@ -85,14 +85,13 @@ def alone(fields) -> int:
     return int((np.unique(np.asarray(fields, dtype=str), return_counts=True)[1] == 1).sum())
 
 
-def subset_logits(model, variables, images, fields, repeats: int, seed: int, batch: int = BATCH) -> np.ndarray:
+def subset_logits(network, images, fields, repeats: int, seed: int, batch: int = BATCH) -> np.ndarray:
     """Logits with each subset of the channels shown, the others taken from another cell of the same field.
 
     Within a repeat every subset takes its missing channels from the same other cell.
 
     Args:
-        model: Flax module, `(image, train) -> (logits, taps)`.
-        variables: of the model.
+        network: of P classes.
         images: f32 [N, S, S, K].
         fields: [N], field of each cell.
         repeats: number R of independent shuffles.
@@ -111,9 +110,9 @@ def subset_logits(model, variables, images, fields, repeats: int, seed: int, bat
         raise UsageError(f"{channels} channels have {2**channels:,} subsets; Shapley values are computed for at most "
                          f"{MOST} channels. Show the network fewer (data.channels), or train a cohort over "
                          "combinations of channels (launch.py sweep)")
-    plain = logits_of(model, variables, images, batch)
+    plain = logits_of(network, images, batch)
     shown = _members(channels)[:-1]
-    found = _logits_without(model, variables, images, shown, _shuffles(fields, repeats, seed), batch)
+    found = _logits_without(network, images, shown, _shuffles(fields, repeats, seed), batch)
     return np.concatenate([found, np.broadcast_to(plain, (1, *found.shape[1:]))])
 
 
@@ -142,7 +141,9 @@ def channel_shapley(logits, label, groups, resampling: Resampling) -> dict[str, 
     result = {}
     for name in SCORES:
         each = [found[name, k] for k in range(channels)]
-        one = {part: np.array([e[part] for e in each]) for part in ("value", "low", "high", "dropped")}
+        one = {}
+        for part in ("value", "low", "high", "dropped"):
+            one[part] = np.array([getattr(interval, part) for interval in each])
         ends = _subset_scores(name, label, prob[[0, -1]], None)[:, 0]
         result[name] = one | {"share": _shares(one["value"]), "none": float(ends[0]), "all": float(ends[1])}
     return result
@@ -154,12 +155,11 @@ def _margins_of(logits, class_index) -> np.ndarray:
     return np.take_along_axis(margins(logits), index, -1)[..., 0]
 
 
-def occlusion_by_mean(model, variables, images, label, batch: int = BATCH) -> dict[str, np.ndarray]:
+def occlusion_by_mean(network, images, label, batch: int = BATCH) -> dict[str, np.ndarray]:
     """What is lost when one channel is replaced by its mean image over the cells.
 
     Args:
-        model: Flax module, `(image, train) -> (logits, taps)`.
-        variables: of the model.
+        network: of P classes.
         images: f32 [N, S, S, K].
         label: i [N], index of the true class.
         batch: cells at a time.
@@ -170,17 +170,17 @@ def occlusion_by_mean(model, variables, images, label, batch: int = BATCH) -> di
     """
     shown = ~np.eye(images.shape[-1], dtype=bool)
     mean = np.asarray(images).mean(0, dtype=np.float64).astype(np.float32)
-    found = _logits_of_mixed(model, variables, images, shown, 1, lambda repeat, cell: mean, batch)
-    return _fall(logits_of(model, variables, images, batch), found, label)
+    found = _logits_of_mixed(network, images, shown, 1, lambda repeat, cell: mean, batch)
+    return _fall(logits_of(network, images, batch), found, label)
 
 
 def occlusion_by_shuffle(
-    model, variables, images, fields, label, repeats: int, seed: int, batch: int = BATCH
+    network, images, fields, label, repeats: int, seed: int, batch: int = BATCH
 ) -> dict[str, np.ndarray]:
     """What is lost when one channel is another cell's of the same field, as `occlusion_by_mean`; mean over repeats."""
     shown = ~np.eye(images.shape[-1], dtype=bool)
-    found = _logits_without(model, variables, images, shown, _shuffles(fields, repeats, seed), batch)
-    return _fall(logits_of(model, variables, images, batch), found, label)
+    found = _logits_without(network, images, shown, _shuffles(fields, repeats, seed), batch)
+    return _fall(logits_of(network, images, batch), found, label)
 
 
 def ask(evidence: Evidence) -> dict:
@@ -197,9 +197,9 @@ def ask(evidence: Evidence) -> dict:
     crops, run = cells.crops, cells.run
     shapley_values, why_no_shapley = result_or_reason(_shapley_of, cells)
     by_shuffle, why_no_shuffle = result_or_reason(
-        occlusion_by_shuffle, run.model, run.variables, cells.images, crops.field_id, crops.label, REPEATS,
+        occlusion_by_shuffle, run.network, cells.images, crops.field_id, crops.label, REPEATS,
         run.config.seed)  # fmt: skip
-    by_mean = occlusion_by_mean(run.model, run.variables, cells.images, crops.label)
+    by_mean = occlusion_by_mean(run.network, cells.images, crops.label)
     reasons = [reason for reason in (why_no_shapley, why_no_shuffle) if reason]
     return {
         "channels": list(run.channels),
@@ -213,7 +213,7 @@ def ask(evidence: Evidence) -> dict:
 
 def _shapley_of(cells) -> dict:
     run, crops = cells.run, cells.crops
-    logits = subset_logits(run.model, run.variables, cells.images, crops.field_id, REPEATS, run.config.seed)
+    logits = subset_logits(run.network, cells.images, crops.field_id, REPEATS, run.config.seed)
     scores = channel_shapley(logits, crops.label, cells.groups, cells.resampling)
     without, complete = scores["auroc"]["none"], scores["auroc"]["all"]
     if without - CHANCE > MOST_LEFT * (complete - CHANCE) > 0:
@@ -255,12 +255,12 @@ def _shuffles(fields, repeats, seed) -> np.ndarray:
     return np.stack([shuffled_within(fields, rng) for _ in range(repeats)])
 
 
-def _logits_without(model, variables, images, shown, other, batch) -> np.ndarray:
+def _logits_without(network, images, shown, other, batch) -> np.ndarray:
     """Logits f32 [M, R, N, P] with what is not shown [M, K] taken from the cells `other` i64 [R, N]."""
-    return _logits_of_mixed(model, variables, images, shown, len(other), lambda r, cell: images[other[r, cell]], batch)
+    return _logits_of_mixed(network, images, shown, len(other), lambda r, cell: images[other[r, cell]], batch)
 
 
-def _logits_of_mixed(model, variables, images, shown, repeats, instead, batch) -> np.ndarray:
+def _logits_of_mixed(network, images, shown, repeats, instead, batch) -> np.ndarray:
     """Logits f32 [M, R, N, P]; `instead(repeat i [B], cell i [B])` gives the image of what is not shown bool [M, K].
 
     No more images than one batch are made at a time, and all batches are of one size, so that one program serves.
@@ -270,7 +270,7 @@ def _logits_of_mixed(model, variables, images, shown, repeats, instead, batch) -
     for rows in mesh.filled_rows(math.prod(shape), batch):
         which, repeat, cell = np.unravel_index(rows, shape)
         mixed = np.where(shown[which][:, None, None], images[cell], instead(repeat, cell))
-        parts.append(logits_of(model, variables, mixed, batch))
+        parts.append(logits_of(network, mixed, batch))
     return np.concatenate(parts)[: math.prod(shape)].reshape(*shape, -1)
 
 

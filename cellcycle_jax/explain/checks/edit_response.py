@@ -8,7 +8,6 @@ from cellcycle_jax.explain.checks import channel_importance
 from cellcycle_jax.explain.checks.check import Check, Evidence, Judgement, Question
 from cellcycle_jax.explain.edits import dose_response, edits
 from cellcycle_jax.explain.regions import class_difference
-from cellcycle_jax.scoring import intervals
 
 
 def ask(evidence: Evidence) -> dict:
@@ -17,7 +16,7 @@ def ask(evidence: Evidence) -> dict:
     run, crops = cells.run, cells.crops
     names = [name for name, edit in edits.EDITS.items() if _can_show(cells, edit, name)]
     rows = dose_response.dose_response(
-        run.model, run.variables, cells.images, crops.compartments, crops.compartments_present, cells.groups,
+        run.network, cells.images, crops.compartments, crops.compartments_present, cells.groups,
         len(crops.classes) - 1, names, run.channels, crops.nucleus, crops.stains[0] if crops.stains else "",
         cells.resampling)  # fmt: skip
     shares = channel_shares(evidence.cells.class_differences, evidence.answer(channel_importance.QUESTION),
@@ -59,11 +58,11 @@ def judge(answer: dict, about: dict) -> Judgement:
     moved = [row for row in answer["rows"] if row["slope"] is not None]
     leading = []
     for row in moved:
-        if row["channel"] == agreement["by_attribution"] and intervals.is_known(row["slope"]):
-            leading.append(row["certain"] and abs(row["slope"]["value"]) >= least)
+        if row["channel"] == agreement["by_attribution"] and row["slope"].is_known:
+            leading.append(row["certain"] and abs(row["slope"].value) >= least)
     sentence = agreement["sentence"] if agreement["by_attribution"] else "Which channel the map names is not known."
     if moved:
-        slopes = "; ".join(f"{row['words']} {row['slope']['value']:+.2f}" for row in moved)
+        slopes = "; ".join(f"{row['words']} {row['slope'].value:+.2f}" for row in moved)
         sentence += (f" Change of the margin of {answer['class']} per +10 %: {slopes}. Asked for: {least:g} or "
                      "more, up or down, and an interval without 0.")
     return Judgement(any(leading) if leading else None, sentence)

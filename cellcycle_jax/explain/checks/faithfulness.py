@@ -24,8 +24,7 @@ from cellcycle_jax.devices import mesh
 from cellcycle_jax.explain.attribution import methods
 from cellcycle_jax.explain.checks.check import Check, Evidence, Judgement, Question
 from cellcycle_jax.explain.regions.explained_cells import COARSE_METHOD, DEFAULT_METHOD
-from cellcycle_jax.scoring import intervals
-from cellcycle_jax.scoring.intervals import Resampling
+from cellcycle_jax.scoring.intervals import Interval, Resampling
 
 FILLS = ("zero", "mean", "blur", "road")
 MEASURES = ("deletion", "insertion")
@@ -36,7 +35,7 @@ ROAD_NOISE = 0.01  # of a channel's standard deviation in the crop
 ROAD_TOLERANCE = 1e-4  # of the residual, relative; the error it leaves is below the noise
 
 
-def faithfulness(model, variables, images, maps, class_index, groups, resampling: Resampling, *,
+def faithfulness(network, images, maps, class_index, groups, resampling: Resampling, *,
                  fills=FILLS, fractions=FRACTIONS) -> tuple[list[dict], list[dict]]:
     """Area between the curves of a map and of its control, for every fill, by deletion and by insertion.
 
@@ -44,8 +43,7 @@ def faithfulness(model, variables, images, maps, class_index, groups, resampling
     crop would be of no size where a network is undecided.
 
     Args:
-        model: Flax module, `(image, train) -> (logits, taps)`.
-        variables: of the model.
+        network: of P classes.
         images: f32 [N, S, S, K], what the model sees.
         maps: f32 [N, h, w, C], any size; C is K, or 1 for maps that do not tell channels apart. Signed: what speaks
             against the class comes last.
@@ -68,25 +66,24 @@ def faithfulness(model, variables, images, maps, class_index, groups, resampling
     rows, points = [], []
     for fill in fills:
         for measure in MEASURES:
-            found = {order: curves(model, variables, images, rank, class_index, fill, measure, fractions,
+            found = {order: curves(network, images, rank, class_index, fill, measure, fractions,
                                    resampling.seed)
                      for order, rank in ranks.items()}
             area = {order: np.trapezoid(curve, fractions, axis=1) for order, curve in found.items()}
             gain = area["control"] - area["map"] if measure == "deletion" else area["map"] - area["control"]
             means = {"area": float(area["map"].mean()), "control": float(area["control"].mean())}
             own = resampling.mean(gain, groups)
-            rows.append({"fill": fill, "measure": measure, **own, **means})
+            rows.append({"fill": fill, "measure": measure, **own.as_json(), **means})
             points += [{"fill": fill, "measure": measure, "order": order, "fraction": f, "probability": float(p)}
                        for order, curve in found.items() for f, p in zip(fractions, curve.mean(0), strict=True)]
     return rows, points
 
 
-def curves(model, variables, images, rank, class_index, fill: str, measure: str, fractions=FRACTIONS, seed: int = 0):
+def curves(network, images, rank, class_index, fill: str, measure: str, fractions=FRACTIONS, seed: int = 0):
     """Probability of a class while the crop loses its most relevant pixels, or gets them back.
 
     Args:
-        model: Flax module.
-        variables: of the model.
+        network: of P classes.
         images: f32 [N, S, S, K].
         rank: i32 [N, S, S, C], place of each pixel in the order, 0 first; see `ranked`.
         class_index: i32 [N].
@@ -104,7 +101,7 @@ def curves(model, variables, images, rank, class_index, fill: str, measure: str,
         among_first = rank < round(fraction * rank[0].size)
         removed = np.broadcast_to(among_first if measure == "deletion" else ~among_first, images.shape)
         seen = np.where(removed, ground, images) if fill != "road" else imputed(images, removed, seed)
-        logits = methods.logits_of(model, variables, seen.astype(np.float32), BATCH)
+        logits = methods.logits_of(network, seen.astype(np.float32), BATCH)
         prob = np.asarray(jax.nn.softmax(logits), np.float64)
         found.append(np.take_along_axis(prob, np.asarray(class_index)[:, None], axis=1)[:, 0])
     return np.stack(found, axis=1)
@@ -224,7 +221,7 @@ def ask(evidence: Evidence) -> dict:
     answer = {}
     for name in (DEFAULT_METHOD, COARSE_METHOD):
         maps = cells.maps(name, called)
-        rows, points = faithfulness(run.model, run.variables, cells.images, maps, called, cells.groups,
+        rows, points = faithfulness(run.network, cells.images, maps, called, cells.groups,
                                     cells.resampling)
         answer[name] = {"rows": rows, "points": points}
     return answer
@@ -235,7 +232,7 @@ def judge(answer: dict, about: dict) -> Judgement:
     rows = answer[about["method"]]["rows"]
     better = [row for row in rows if row["low"] > 0]
     passed = None
-    if any(intervals.is_known(row) for row in rows):
+    if any(Interval.of(row).is_known for row in rows):
         passed = len(better) > len(rows) / 2
     areas = ", ".join(f"{row['fill']} {row['measure']} {row['value']:.3f}" for row in rows)
     sentence = (

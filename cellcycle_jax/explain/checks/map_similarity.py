@@ -110,7 +110,11 @@ def mean_over(similarities: Sequence[dict]) -> dict[str, np.ndarray]:
 
 def rows_of(similarities: dict, groups, resampling: Resampling) -> list[dict]:
     """What `map_similarity` returned as the rows of `similarity`."""
-    return [{"measure": measure, **resampling.mean(values, groups)} for measure, values in similarities.items()]
+    rows = []
+    for measure, values in similarities.items():
+        mean = resampling.mean(values, groups)
+        rows.append({"measure": measure, **mean.as_json()})
+    return rows
 
 
 def row_of(rows: list[dict], measure: str) -> dict:

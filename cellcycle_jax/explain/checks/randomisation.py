@@ -26,20 +26,19 @@ from cellcycle_jax.explain.checks.map_similarity import (
     similarity,
 )
 from cellcycle_jax.explain.regions.explained_cells import COARSE_METHOD, DEFAULT_METHOD
+from cellcycle_jax.models.network import Network
 from cellcycle_jax.runs.state import init_variables
-from cellcycle_jax.scoring import intervals
-from cellcycle_jax.scoring.intervals import Resampling
+from cellcycle_jax.scoring.intervals import Interval, Resampling
 
 _draw = jax.jit(init_variables, static_argnums=(0, 2))  # one program for all seeds
 FLOOR = "two random networks"
 
 
-def layer_order(model, variables, image_shape) -> tuple[str, ...]:
+def layer_order(network: Network, image_shape) -> tuple[str, ...]:
     """Names of the layers, the keys of variables["params"], in the order in which the network calls them.
 
     Args:
-        model: Flax module.
-        variables: of the model.
+        network: of P classes.
         image_shape: (S, S, K).
     """
     called = []
@@ -50,42 +49,43 @@ def layer_order(model, variables, image_shape) -> tuple[str, ...]:
 
     with nn.intercept_methods(record):
         image = jax.ShapeDtypeStruct((1, *image_shape), jnp.float32)
-        jax.eval_shape(lambda v, x: model.apply(v, x, train=False)[0], variables, image)
-    own = [name for name in variables["params"] if name not in called]  # of the model itself, which stand nowhere
-    return (*own, *(name for name in dict.fromkeys(called) if name in variables["params"]))
+        # A new function each time: of one that JAX has seen it keeps the shapes, and no layer would be called.
+        jax.eval_shape(lambda network, image: network.logits(image), network, image)
+    layers = network.variables["params"]
+    own = [name for name in layers if name not in called]  # of the model itself, which stand nowhere
+    in_order = [name for name in dict.fromkeys(called) if name in layers]
+    return (*own, *in_order)
 
 
-def randomised_cascade(model, variables, image_shape, seed: int) -> Iterator[tuple[str, dict]]:
+def randomised_cascade(network: Network, image_shape, seed: int) -> Iterator[tuple[str, Network]]:
     """Draw the layers anew one after the other, from the output back to the input, and keep what was drawn.
 
     Args:
-        model: Flax module.
-        variables: {"params", "batch_stats"} of the trained model; not changed.
+        network: the trained one; not changed.
         image_shape: (S, S, K).
         seed: of the weights, as `state.init_variables` draws them; of the seed that the model was trained with they
             are those that it began with, and so not independent of it.
 
     Yields:
-        Name of the layer that was drawn last, and the variables; after the last one nothing learnt is left.
+        Name of the layer that was drawn last, and the network; after the last one nothing learnt is left.
     """
-    fresh = _draw(model, seed, tuple(image_shape))
-    variables = {kind: dict(variables.get(kind, {})) for kind in fresh}
-    for name in reversed(layer_order(model, variables, image_shape)):
+    fresh = _draw(network.model, seed, tuple(image_shape))
+    variables = {kind: dict(network.variables.get(kind, {})) for kind in fresh}
+    for name in reversed(layer_order(network, image_shape)):
         for kind, layers in variables.items():
             if name in layers:
                 variables = {**variables, kind: {**layers, name: fresh[kind][name]}}
-        yield name, variables
+        yield name, network.with_variables(variables)
 
 
-def weight_randomisation(maps_of: Callable, model, variables, image_shape, groups,
+def weight_randomisation(maps_of: Callable, network, image_shape, groups,
                          resampling: Resampling, threshold: float, draws: int = 2) -> dict:
     """How alike the maps of the trained network are to those after each layer has been drawn anew, and a verdict.
 
     Args:
-        maps_of: variables -> maps f32 [N, h, w, C] of the same cells and classes, as a rule `methods.attribute` with
+        maps_of: network -> maps f32 [N, h, w, C] of the same cells and classes, as a rule `methods.attribute` with
             all else fixed.
-        model: Flax module.
-        variables: of the trained model.
+        network: the trained one.
         image_shape: (S, S, K).
         groups: [N], the unit of the intervals.
         draws: random networks, at least 2; the similarity of a cell is its mean over them.
@@ -98,13 +98,13 @@ def weight_randomisation(maps_of: Callable, model, variables, image_shape, group
         drawn anew, "floor": the same between random networks, "threshold", and "passes": whether "high" lies below the
         threshold (of too few groups for an interval: "value").
     """
-    trained = maps_of(variables)
+    trained = maps_of(network)
     stages = {}  # layer -> similarities to the trained network's maps, one a draw
     random_maps = []
     # Numbers that nobody trains with, as a small seed may be that of the training.
     seeds = np.random.default_rng(resampling.seed).integers(2**16, 2**31, draws)
     for seed in seeds.tolist():
-        for layer, changed in randomised_cascade(model, variables, image_shape, seed):
+        for layer, changed in randomised_cascade(network, image_shape, seed):
             maps = maps_of(changed)
             stages.setdefault(layer, []).append(map_similarity(trained, maps))
         random_maps.append(maps)
@@ -115,7 +115,7 @@ def weight_randomisation(maps_of: Callable, model, variables, image_shape, group
     for layer, similarities in stages.items():
         of_layer = rows_of(mean_over(similarities), groups, resampling)
         rows += [{"layer": layer, **row} for row in of_layer]
-        strengths[layer] = intervals.bounds(row_of(of_layer, "strength"))
+        strengths[layer] = Interval.of(row_of(of_layer, "strength")).without_counts()
     strength = strengths[last_layer]
     return {"rows": rows, "strength": strength, "floor": strengths[FLOOR], **_verdict(strength, threshold)}
 
@@ -132,14 +132,13 @@ def label_randomisation(maps, maps_permuted, groups, resampling: Resampling, thr
         "rows" as `similarity` returns them, "strength", "threshold" and "passes" as of `weight_randomisation`.
     """
     rows = similarity(maps, maps_permuted, groups, resampling)
-    strength = intervals.bounds(row_of(rows, "strength"))
+    strength = Interval.of(row_of(rows, "strength")).without_counts()
     return {"rows": rows, "strength": strength, **_verdict(strength, threshold)}
 
 
-def _verdict(strength: dict, threshold: float) -> dict:
+def _verdict(strength: Interval, threshold: float) -> dict:
     """A comparison with NaN, of maps that are all flat, is no pass."""
-    bound = strength["high"] if np.isfinite(strength["high"]) else strength["value"]
-    return {"threshold": threshold, "passes": bool(bound < threshold)}
+    return {"threshold": threshold, "passes": bool(strength.upper_end < threshold)}
 
 
 def ask(evidence: Evidence) -> dict:
@@ -153,23 +152,23 @@ def _ask_of_method(evidence, name) -> dict:
     permuted = [other for other in evidence.others if other.config.data.labels == "permuted"]
     other_seeds = [other for other in evidence.others if other.config.data.labels != "permuted"]
 
-    def maps_of(variables):
-        return cells.maps(name, called, variables)
+    def maps_of(network):
+        return cells.maps(name, called, network)
 
-    maps = maps_of(None)
+    maps = maps_of(run.network)
     threshold = evidence.limits.map_correlation
-    weights = weight_randomisation(maps_of, run.model, run.variables, cells.images.shape[1:], cells.groups,
+    weights = weight_randomisation(maps_of, run.network, cells.images.shape[1:], cells.groups,
                                    cells.resampling, threshold)
     trivial = {}
     for what, trivial_map in TRIVIAL.items():
         trivial[what] = similarity(maps, trivial_map(cells.images), cells.groups, cells.resampling)
     labels = []
     for other in permuted:
-        labels.append(label_randomisation(maps, maps_of(other.variables), cells.groups, cells.resampling,
+        labels.append(label_randomisation(maps, maps_of(other.network), cells.groups, cells.resampling,
                                           threshold))
     seeds = None
     if other_seeds:
-        each = [maps, *(maps_of(other.variables) for other in other_seeds)]
+        each = [maps, *(maps_of(other.network) for other in other_seeds)]
         seeds = repeatability(each, cells.groups, cells.resampling)
     return {"weights": weights, "trivial": trivial, "labels": labels or None, "seeds": seeds}
 
@@ -177,10 +176,10 @@ def _ask_of_method(evidence, name) -> dict:
 def judge_weights(answer: dict, about: dict) -> Judgement:
     """Passed where maps of the network with its weights drawn anew are surely less alike than allowed."""
     weights = answer[about["method"]]["weights"]
-    passed = bool(weights["passes"]) if math.isfinite(weights["strength"]["value"]) else None
+    passed = bool(weights["passes"]) if math.isfinite(weights["strength"].value) else None
     return Judgement(passed, "Maps of the network with its weights drawn anew have a rank correlation of "
-                     f"{intervals.number(weights['strength'])} with its own; two random networks "
-                     f"{weights['floor']['value']:.2f}. Allowed: below {weights['threshold']:g}.")
+                     f"{weights['strength'].text()} with its own; two random networks "
+                     f"{weights['floor'].value:.2f}. Allowed: below {weights['threshold']:g}.")
 
 
 def judge_labels(answer: dict, about: dict) -> Judgement:
@@ -189,9 +188,9 @@ def judge_labels(answer: dict, about: dict) -> Judgement:
     if each is None:
         return Judgement(None, "No run with permuted labels was given (train --config.data.labels=permuted, explain "
                          "--others=RUN).", asked=False)
-    worst = max(each, key=lambda one: one["strength"]["value"])
+    worst = max(each, key=lambda one: one["strength"].value)
     return Judgement(bool(worst["passes"]), "Rank correlation with maps of a network that was trained on permuted "
-                     f"labels: {intervals.number(worst['strength'])}. Allowed: below {worst['threshold']:g}.")
+                     f"labels: {worst['strength'].text()}. Allowed: below {worst['threshold']:g}.")
 
 
 def judge_trivial(answer: dict, about: dict) -> Judgement:
@@ -199,9 +198,9 @@ def judge_trivial(answer: dict, about: dict) -> Judgement:
     limit = about["limits"]["trivial_correlation"]
     strengths = {}
     for name, rows in answer[about["method"]]["trivial"].items():
-        strengths[name] = row_of(rows, "strength")
-    alike = [name for name, row in strengths.items() if not intervals.upper_end(row) < limit]  # NaN of flat maps too
-    words = ", ".join(f"{name} {row['value']:.2f}" for name, row in strengths.items())
+        strengths[name] = Interval.of(row_of(rows, "strength"))
+    alike = [name for name, row in strengths.items() if not row.upper_end < limit]  # NaN of flat maps too
+    words = ", ".join(f"{name} {row.value:.2f}" for name, row in strengths.items())
     return Judgement(not alike, f"Rank correlation with trivial maps: {words}. Allowed: below {limit:g}.")
 
 
@@ -210,9 +209,9 @@ def judge_seeds(answer: dict, about: dict) -> Judgement:
     rows = answer[about["method"]]["seeds"]
     if rows is None:
         return Judgement(None, "No run of another seed was given (explain --others=RUN).", asked=False)
-    row = row_of(rows, "spearman")
-    passed = row["low"] > 0 if intervals.is_known(row) else None
-    return Judgement(passed, f"Rank correlation between networks: {intervals.number(row)}.")
+    correlation = Interval.of(row_of(rows, "spearman"))
+    passed = correlation.low > 0 if correlation.is_known else None
+    return Judgement(passed, f"Rank correlation between networks: {correlation.text()}.")
 
 
 QUESTION = Question("sane", ask)

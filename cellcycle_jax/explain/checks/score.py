@@ -5,29 +5,29 @@ from scipy import special
 
 from cellcycle_jax.explain.checks.check import Check, Evidence, Judgement, Question
 from cellcycle_jax.scoring import intervals
-from cellcycle_jax.scoring.intervals import Resampling
+from cellcycle_jax.scoring.intervals import Interval, Resampling
 
 CHANCE = 0.5  # area under the ROC curve
 
 
-def auroc_with_interval(logits, label, groups, resampling: Resampling) -> dict:
+def auroc_with_interval(logits, label, groups, resampling: Resampling) -> Interval:
     """Area under the ROC curve of logits f32 [N, P] against labels i32 [N], with an interval clustered by group."""
     prob = special.softmax(np.asarray(logits, np.float64), axis=1)
     return resampling.scores(label, prob, groups, ("auroc",))["auroc"]
 
 
-def ask(evidence: Evidence) -> dict:
-    """The score on the explained cells: {value, low, high}."""
+def ask(evidence: Evidence) -> Interval:
+    """The score on the explained cells."""
     cells = evidence.cells
     return auroc_with_interval(cells.logits, cells.crops.label, cells.groups, cells.resampling)
 
 
-def judge(score: dict, about: dict) -> Judgement:
+def judge(score: Interval, about: dict) -> Judgement:
     """Passed where the interval lies above chance, of at least `intervals.LEAST_GROUPS` groups."""
     passed = None
-    if not intervals.is_known(score):
+    if not score.is_known:
         tail = ": whether it is above chance cannot be said."
-    elif score["low"] <= CHANCE:
+    elif score.low <= CHANCE:
         passed = False
         tail = ", not told from chance: there is nothing to explain."
     elif about["n_groups"] < intervals.LEAST_GROUPS:
@@ -37,7 +37,7 @@ def judge(score: dict, about: dict) -> Judgement:
         passed = True
         tail = "."
     return Judgement(passed, f"On {about['n_cells']:,} validation cells the area under the ROC curve is "
-                     f"{intervals.number(score)}{tail}")
+                     f"{score.text()}{tail}")
 
 
 QUESTION = Question("score", ask)

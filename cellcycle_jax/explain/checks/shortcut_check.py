@@ -19,6 +19,7 @@ from cellcycle_jax.explain.checks.score import CHANCE
 from cellcycle_jax.explain.regions.explained_cells import resampling_of, sample_per_class
 from cellcycle_jax.runs import trained_run
 from cellcycle_jax.scoring import intervals
+from cellcycle_jax.scoring.intervals import Interval
 
 PER_CLASS = 500  # cells of each class, of training and validation, that are asked for shortcuts
 PER_FIELD = 48  # cells of a field from which its brightness is known
@@ -36,23 +37,22 @@ def ask(evidence: Evidence) -> dict:
     return ask_for_shortcuts(evidence.cells.run)
 
 
-def ask_for_shortcuts(network: trained_run.Run, per_class: int = PER_CLASS) -> dict:
+def ask_for_shortcuts(run: trained_run.Run, per_class: int = PER_CLASS) -> dict:
     """What the network reads in surroundings, in the brightness of the field and in the batch; see `shortcuts`.
 
     Cells of training and validation are asked, since a donor's class is unknown to the network in both.
 
     Args:
-        network: the run.
+        run: the run.
         per_class: most cells of each class, half of them of each split.
 
     Returns:
         surroundings, brightness (each None where it cannot be asked) and brightness_why; batch, by plate, well and cell
         line; one_class_fields, see `shortcuts`; scale, how the network is shown cells; n_cells, n_groups, confidence.
     """
-    confidence = limits_of(network).shortcut_confidence
-    chosen, rng = network.config.data, np.random.default_rng(network.config.seed)
-    parts = [crop_arrays.take_lines(crop_arrays.load_crops(network.data_dir, split, pixels=False), chosen.cell_lines)
-             for split in ("train", "validation")]
+    confidence = limits_of(run).shortcut_confidence
+    chosen, rng = run.config.data, np.random.default_rng(run.config.seed)
+    parts = [run.data.crops_of_lines(split) for split in ("train", "validation")]
     crops = [
         crop_arrays.in_memory(
             crop_arrays.take(part, sample_per_class(part.label, len(part.classes), per_class // 2, rng))
@@ -60,14 +60,14 @@ def ask_for_shortcuts(network: trained_run.Run, per_class: int = PER_CLASS) -> d
         for part in parts
     ]
     validation, crops = np.repeat([False, True], [len(part) for part in crops]), crop_arrays.join(crops)
-    resampling = dataclasses.replace(resampling_of(network), confidence=confidence)
-    cells = _seen(network, crops, validation)
-    intact = methods.logits_of(network.model, network.variables, cells.images)
+    resampling = dataclasses.replace(resampling_of(run), confidence=confidence)
+    cells = _seen(run, crops, validation)
+    intact = methods.logits_of(run.network, cells.images)
     asked = {"surroundings": None, "n_cells": len(crops), "n_groups": len(set(crops.group_id.tolist())),
              "confidence": confidence, "scale": chosen.scale}  # fmt: skip
     if _know_bodies(crops).all() and chosen.mask == "none":
-        asked["surroundings"] = shortcuts.surroundings(network.model, network.variables, cells, intact, resampling)
-    asked["brightness"], asked["brightness_why"] = _brightness(network, parts, crops, cells, intact, resampling)
+        asked["surroundings"] = shortcuts.surroundings(run.network, cells, intact, resampling)
+    asked["brightness"], asked["brightness_why"] = _brightness(run, parts, crops, cells, intact, resampling)
     label, fields = (np.concatenate([getattr(part, name) for part in parts]) for name in ("label", "field_id"))
     labelled = (label != schema.NO_LABEL) & np.isin(fields, cells.fields)
     asked["one_class_fields"] = shortcuts.one_class_fields(label[labelled], fields[labelled])
@@ -78,9 +78,9 @@ def ask_for_shortcuts(network: trained_run.Run, per_class: int = PER_CLASS) -> d
     return asked
 
 
-def _seen(network, crops, validation=False):
+def _seen(run, crops, validation=False):
     """Crops as the network sees them."""
-    return shortcuts.Cells(network.images(crops), crops.label, crops.compartments, crops.group_id, crops.field_id,
+    return shortcuts.Cells(run.images(crops), crops.label, crops.compartments, crops.group_id, crops.field_id,
                            np.broadcast_to(validation, len(crops)))
 
 
@@ -88,9 +88,9 @@ def _know_bodies(crops):
     return crops.compartments_present & int(schema.Compartment.BODY) > 0
 
 
-def _brightness(network, parts, crops, cells, intact, resampling):
+def _brightness(run, parts, crops, cells, intact, resampling):
     """What the network reads in the brightness of the field; else None, and why it cannot be asked."""
-    if network.config.data.scale == "own_max":
+    if run.config.data.scale == "own_max":
         return None, "each cell is shown relative to its own brightest pixel"
     if not _know_bodies(crops).all():
         return None, "the body of the cell is not known"
@@ -104,20 +104,20 @@ def _brightness(network, parts, crops, cells, intact, resampling):
     if len(np.unique(asked.fields)) < 2 or len(np.unique(asked.label)) < 2:
         return None, ("fields of enough cells to know how bright the field is without the cell itself (more than "
                       f"{shortcuts.LEAST_CELLS}) are fewer than two, or hold labelled cells of one class only")
-    own = _crop_levels(network, parts, np.unique(asked.fields))
+    own = _crop_levels(run, parts, np.unique(asked.fields))
     levels = shortcuts.field_levels(*own, crops.cell_id[rows], asked.fields)
-    return shortcuts.brightness(network.model, network.variables, asked, levels, intact[rows], resampling), ""
+    return shortcuts.brightness(run.network, asked, levels, intact[rows], resampling), ""
 
 
-def _crop_levels(network, parts, fields):
+def _crop_levels(run, parts, fields):
     """`shortcuts.crop_levels` of up to PER_FIELD cells of each of some fields, labelled or not; their ids, fields."""
-    rng, found = np.random.default_rng(network.config.seed), []
+    rng, found = np.random.default_rng(run.config.seed), []
     for part in parts:
         rows = rng.permutation(np.flatnonzero(np.isin(part.field_id, fields)))
         rows = np.sort(rows[pd.Series(rows).groupby(part.field_id[rows]).cumcount().to_numpy() < PER_FIELD])
         for start in range(0, len(rows), BLOCK):
             crops = crop_arrays.in_memory(crop_arrays.take(part, rows[start : start + BLOCK]))
-            found.append((shortcuts.crop_levels(_seen(network, crops)), crops.cell_id, crops.field_id))
+            found.append((shortcuts.crop_levels(_seen(run, crops)), crops.cell_id, crops.field_id))
     return [np.concatenate(column) for column in zip(*found, strict=True)]
 
 
@@ -137,12 +137,12 @@ def judge_surroundings(asked: dict, about: dict) -> Judgement:
     carried = answer["carried"]
     sentence = (
         f"{_goes_with('the surroundings', carried, about)} Area under the ROC curve of validation cells: "
-        f"{intervals.number(answer['intact'])} as they are, {intervals.number(answer['cell'])} on others' "
-        f"surroundings, {intervals.number(answer['around'])} against the labels of the cells that gave them; "
-        f"{100 * answer['changed']['value']:.0f} % of their calls change."
+        f"{answer['intact'].text()} as they are, {answer['cell'].text()} on others' "
+        f"surroundings, {answer['around'].text()} against the labels of the cells that gave them; "
+        f"{100 * answer['changed'].value:.0f} % of their calls change."
     )
     limit = about["limits"]["surroundings"]
-    alarm = shortcuts.is_shortcut(carried, limit)
+    alarm = shortcuts.is_shortcut(Interval.of(carried), limit)
     return Judgement(_is_not_read(carried, limit, about), sentence, alarm)
 
 
@@ -155,7 +155,7 @@ def judge_brightness(asked: dict, about: dict) -> Judgement:
     if carried is None:
         return Judgement(None, f"Brightness was not exchanged: {asked['brightness_why']}.", asked=False)
     limit = about["limits"]["brightness"]
-    is_shortcut = shortcuts.is_shortcut(carried, limit)
+    is_shortcut = shortcuts.is_shortcut(Interval.of(carried), limit)
     one_class = asked["one_class_fields"]
     sentence = _goes_with("the brightness of the field", carried, about)
     if is_shortcut and one_class:
@@ -173,16 +173,16 @@ def judge_batch(asked: dict, about: dict) -> Judgement:
         return Judgement(None, "All cells are of one plate, well and cell line, or each of these is one group only: "
                          "whether it holds for another cannot be said.", asked=False)
     limit = about["limits"]["batch_auroc"]
-    tells = {name: score["value"] >= limit and score["low"] > CHANCE for name, score in scores.items()}
-    worst = max(scores, key=lambda name: (tells[name], scores[name]["value"]))
+    tells = {name: score.value >= limit and score.low > CHANCE for name, score in scores.items()}
+    worst = max(scores, key=lambda name: (tells[name], scores[name].value))
     tail = "."
     if tells[worst]:
         tail = ": what the network learnt may be the batch."
-    elif scores[worst]["value"] <= CHANCE:
+    elif scores[worst].value <= CHANCE:
         tail = ", no better than chance."
-    passed = not tells[worst] if intervals.is_known(scores[worst]) else None
+    passed = not tells[worst] if scores[worst].is_known else None
     sentence = (f"The {worst} alone, without any picture, tells the class with an area under the ROC curve of "
-                f"{intervals.number(scores[worst])}{tail}")
+                f"{scores[worst].text()}{tail}")
     return Judgement(passed, sentence, alarm=tells[worst])
 
 
@@ -191,8 +191,9 @@ def _goes_with(what, share, about) -> str:
     difference = "the difference between the classes"
     if len(about["classes"]) > 2:
         difference = f"what tells {about['classes'][share['class']]} from the rest"
-    words = intervals.percent(share)
-    if intervals.is_known(share) and round(100 * share["value"]) < 0:
+    share = Interval.of(share)
+    words = share.percent()
+    if share.is_known and round(100 * share.value) < 0:
         return f"Nothing of {difference} goes with {what} to another cell; it counts against (share {words})."
     return f"{words[0].upper()}{words[1:]} of {difference} goes with {what} to another cell."
 
@@ -202,13 +203,14 @@ def _is_not_read(share, limit, about) -> bool | None:
 
     None where that cannot be told: of too few groups, or from an interval that reaches beyond the limit.
     """
+    share = Interval.of(share)
     if shortcuts.is_shortcut(share, limit):
         return False
-    if not intervals.is_known(share) or about["n_groups"] < intervals.LEAST_GROUPS:
+    if not share.is_known or about["n_groups"] < intervals.LEAST_GROUPS:
         return None
-    if share["value"] <= -limit and share["high"] < 0:
+    if share.value <= -limit and share.high < 0:
         return False
-    return True if -limit < share["low"] and share["high"] < limit else None
+    return True if -limit < share.low and share.high < limit else None
 
 
 QUESTION = Question("shortcuts", ask)

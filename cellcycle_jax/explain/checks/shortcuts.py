@@ -15,7 +15,7 @@ from scipy import ndimage, stats
 from cellcycle_jax import schema
 from cellcycle_jax.explain.attribution.methods import logits_of, margins
 from cellcycle_jax.explain.checks.score import auroc_with_interval
-from cellcycle_jax.scoring.intervals import Resampling
+from cellcycle_jax.scoring.intervals import Interval, Resampling
 
 DONORS = 8  # donors of each cell
 LEAST_CELLS = 3  # other cells of a field from which its brightness is known
@@ -163,11 +163,11 @@ def with_brightness(cells: Cells, rows, donors, levels) -> np.ndarray:
     return ((cells.images[rows] - dark) * gain + dark_new).astype(np.float32)
 
 
-def donor_logits(model, variables, cells: Cells, change, seed: int):
+def donor_logits(network, cells: Cells, change, seed: int):
     """Logits of cells that were given something of donors.
 
     Args:
-        model, variables: the network.
+        network: the network.
         cells: N of them.
         change: `(rows, donors, rng) -> images` of the cells `rows`.
         seed: of the draw of donors.
@@ -179,7 +179,7 @@ def donor_logits(model, variables, cells: Cells, change, seed: int):
     found, drawn = [], []
     for _ in range(DONORS):
         donors = draw_donors(cells.groups, rng)
-        found.append(logits_of(model, variables, change(rows, donors, rng)))
+        found.append(logits_of(network, change(rows, donors, rng)))
         drawn.append(donors)
     return np.concatenate(found), np.tile(rows, DONORS), np.concatenate(drawn)
 
@@ -219,12 +219,12 @@ def carried(given, own, donors, intact, cells: Cells, resampling: Resampling) ->
     if classes > 2:
         confidence = 1 - (1 - resampling.confidence) / classes
         resampling = dataclasses.replace(resampling, confidence=confidence)
-    each = resampling.intervals(score, groups)
-    for one_class in each.values():
-        if not np.isfinite(one_class["value"]):
-            one_class |= {"low": np.nan, "high": np.nan}
-    worst = max(each, key=lambda p: (each[p]["low"] > 0, np.nan_to_num(each[p]["value"], nan=-np.inf)))
-    return each[worst] | {"class": worst}
+    shares = {}
+    for class_index, share in resampling.intervals(score, groups).items():
+        known = np.isfinite(share.value)
+        shares[class_index] = share if known else Interval(share.value, dropped=share.dropped)
+    largest = max(shares, key=lambda p: (shares[p].low > 0, np.nan_to_num(shares[p].value, nan=-np.inf)))
+    return {**shares[largest].as_json(), "class": largest}
 
 
 def _has_choice(label, groups) -> np.ndarray:
@@ -244,11 +244,11 @@ def _difference(margin, one, weights):
     return mean(margin, one) - mean(margin, 1 - one)
 
 
-def surroundings(model, variables, cells: Cells, intact, resampling: Resampling) -> dict:
+def surroundings(network, cells: Cells, intact, resampling: Resampling) -> dict:
     """What the network reads in the surroundings, and what is left of its score on others' surroundings.
 
     Args:
-        model, variables: the network.
+        network: the network.
         cells: N of them, some of them of validation.
         intact: logits f32 [N, P] of the cells as they are.
         resampling: how intervals are made.
@@ -257,12 +257,12 @@ def surroundings(model, variables, cells: Cells, intact, resampling: Resampling)
         intact: the score as it is; cell: the score of cells on others' surroundings, by their own labels; around: by
         the labels of those whose surroundings they have (areas under the ROC curve); changed: share of calls that
         others' surroundings change; all these of validation cells (around: of validation donors). carried: see
-        `carried`. Each {value, low, high}.
+        `carried`. All but carried are intervals.
     """
     def change(rows, donors, rng):
         return with_surroundings(cells, rows, donors, rng)
 
-    given, own, donors = donor_logits(model, variables, cells, change, resampling.seed)
+    given, own, donors = donor_logits(network, cells, change, resampling.seed)
     changed = (given.argmax(1) != intact[own].argmax(1)).astype(float)
     as_own, as_donor = cells.validation[own], cells.validation[donors]
 
@@ -278,12 +278,12 @@ def surroundings(model, variables, cells: Cells, intact, resampling: Resampling)
     }
 
 
-def brightness(model, variables, cells: Cells, levels, intact, resampling: Resampling) -> dict:
+def brightness(network, cells: Cells, levels, intact, resampling: Resampling) -> dict:
     """What the network reads in the brightness of the field: see `carried`; `levels` as of `field_levels`."""
     def change(rows, donors, _):
         return with_brightness(cells, rows, donors, levels)
 
-    given, own, donors = donor_logits(model, variables, cells, change, resampling.seed)
+    given, own, donors = donor_logits(network, cells, change, resampling.seed)
     return carried(given, own, donors, intact, cells, resampling)
 
 
@@ -306,6 +306,6 @@ def batch(label, batches, groups, resampling: Resampling) -> dict | None:
     return resampling.scores(label, prob, groups, ("auroc",))["auroc"]
 
 
-def is_shortcut(share: dict, limit: float) -> bool:
+def is_shortcut(share: Interval, limit: float) -> bool:
     """Whether the share of the difference that goes with a property is an alarm: at the limit and certainly above 0."""
-    return share["value"] >= limit and share["low"] > 0
+    return share.value >= limit and share.low > 0

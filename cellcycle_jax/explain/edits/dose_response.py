@@ -23,14 +23,13 @@ LEAST = 0.1  # share of the wanted doses that a cell has to reach
 
 
 def dose_response(
-    model, variables, images, compartments, present, groups, class_index: int, names, channels, nucleus: str,
+    network, images, compartments, present, groups, class_index: int, names, channels, nucleus: str,
     stain: str, resampling: Resampling, doses=DOSES,
 ) -> list[dict]:
     """How the margin and the probability of a class follow the dose of each edit.
 
     Args:
-        model: Flax module.
-        variables: of the model.
+        network: of P classes.
         images: f32 [N, S, S, K], as the model sees them.
         compartments: u8 [N, S, S], bits of `schema.Compartment`.
         present: u8 [N], which of the bits are known.
@@ -48,14 +47,14 @@ def dose_response(
         "n_cells", "n_groups", "left_out" {reason: cells}; "doses", each with "dose", "realised" (mean), "margin" and
         "probability" (mean change from the unedited picture); "slope", mean over cells of the change of the margin per
         +10 % realised dose (least squares through zero in each cell), and "certain", whether its interval leaves out
-        zero. Values are {"value", "low", "high", "dropped"}. Without any cell "doses" is empty and "slope" None.
+        zero. Values are intervals. Without any cell "doses" is empty and "slope" None.
     """
     at = [channels.index(name) if name in channels else None for name in (nucleus, stain)]
     cells = [Cell(*cell, *at) for cell in zip(images, compartments, present, strict=True)]
-    start = _answers(methods.logits_of(model, variables, images), class_index)
+    start = _answers(methods.logits_of(network, images), class_index)
     rows = []
     for name in names:
-        kept, realised, change, left_out = _edited(model, variables, EDITS[name], cells, start, doses, class_index)
+        kept, realised, change, left_out = _edited(network, EDITS[name], cells, start, doses, class_index)
         own = nucleus if EDITS[name].channel == NUCLEUS else stain
         of = np.asarray(groups)[kept]
         rows.append({"edit": name, "words": EDITS[name].words.format(nucleus=nucleus, stain=stain),
@@ -64,11 +63,11 @@ def dose_response(
     return rows
 
 
-def _edited(model, variables, edit, cells, start, doses, class_index):
+def _edited(network, edit, cells, start, doses, class_index):
     """The n cells that can be edited, i64 [n], realised doses and changes of each answer f64 [D, n], those left out."""
     reasons = [edit.lacking(cell) for cell in cells]
     kept = np.array([i for i, reason in enumerate(reasons) if not reason], int)
-    found = [_at_dose(model, variables, edit, [cells[i] for i in kept], dose, class_index) for dose in doses]
+    found = [_at_dose(network, edit, [cells[i] for i in kept], dose, class_index) for dose in doses]
     realised = np.stack([one[0] for one in found])
     why = _why_not(realised, np.asarray(doses))
     fine = np.array([not reason for reason in why], bool)
@@ -83,7 +82,7 @@ def _answers(logits, class_index):
     return {"margin": methods.margins(logits)[:, class_index], "probability": prob[:, class_index]}
 
 
-def _at_dose(model, variables, edit, cells, dose, class_index):
+def _at_dose(network, edit, cells, dose, class_index):
     """Realised dose f64 [n], NaN where nothing could be moved, and the answers to the edited pictures."""
     edited = [edit.apply(cell, dose) for cell in cells]
     realised = np.array([math.nan if one is None else _realised(edit, cell, one)
@@ -91,7 +90,7 @@ def _at_dose(model, variables, edit, cells, dose, class_index):
     if not cells:
         return realised, {"margin": np.zeros(0), "probability": np.zeros(0)}
     pictures = np.stack([cell.image if one is None else one[0] for cell, one in zip(cells, edited, strict=True)])
-    return realised, _answers(methods.logits_of(model, variables, pictures), class_index)
+    return realised, _answers(methods.logits_of(network, pictures), class_index)
 
 
 def _realised(edit, cell, edited):
@@ -122,7 +121,7 @@ def _summary(doses, realised, change, groups, resampling):
     steps = [{"dose": float(dose), "realised": float(realised[d].mean()), "margin": found["margin", d],
               "probability": found["probability", d]} for d, dose in enumerate(doses)]
     one = found["slope"]
-    return {"doses": steps, "slope": one, "certain": bool(one["low"] > 0 or one["high"] < 0)}
+    return {"doses": steps, "slope": one, "certain": bool(one.low > 0 or one.high < 0)}
 
 
 def agreement(rows: list[dict], channel_shares: dict[str, float]) -> dict:
@@ -144,9 +143,9 @@ def agreement(rows: list[dict], channel_shares: dict[str, float]) -> dict:
     found = {}
     for row in rows:
         known = row["slope"] is not None and row["channel"] in channel_shares
-        if known and abs(row["slope"]["value"]) >= abs(found.get(row["channel"], row)["slope"]["value"]):
+        if known and abs(row["slope"].value) >= abs(found.get(row["channel"], row)["slope"].value):
             found[row["channel"]] = row
-    effects = {channel: abs(row["slope"]["value"]) for channel, row in found.items()}
+    effects = {channel: abs(row["slope"].value) for channel, row in found.items()}
     by_edits = max(effects, key=effects.get, default=None)
     by_attribution = max(channel_shares, key=channel_shares.get, default=None)
     sure = len(found) > 1 and found[by_edits]["certain"] and by_attribution in found
@@ -159,7 +158,7 @@ def agreement(rows: list[dict], channel_shares: dict[str, float]) -> dict:
 def _sentence(found, shares, agree):
     if not found:
         return "No edit of a channel could be made."
-    moved = ", ".join(f"{row['words']} {row['slope']['value']:+.3f} logits per +10 % ({channel})"
+    moved = ", ".join(f"{row['words']} {row['slope'].value:+.3f} logits per +10 % ({channel})"
                       for channel, row in found.items())
     given = ", ".join(f"{channel} {100 * share:.0f} %" for channel, share in shares.items())
     verdict = {True: "Both name the same channel.", False: "They name different channels.",

@@ -36,8 +36,8 @@ def load_measured_cells(run: trained_run.Run) -> MeasuredCells:
     Raises:
         StoredStateRefused: the table of cells is missing or damaged.
     """
-    cells = cell_table.unlocked(cell_table.load_cells(run.data_dir))
-    stains = crop_arrays.load_crops(run.data_dir, "validation", pixels=False).stains
+    cells = run.data.cells
+    stains = run.data.crops("validation").stains
     names = cell_table.measurements(cells, run.channels, run.markers)
     of_measurement = families.families(names, cell_table.measured_channels(cells.columns), stains)
     lines = run.config.data.cell_lines
@@ -50,7 +50,7 @@ def load_measured_cells(run: trained_run.Run) -> MeasuredCells:
 
 def with_margin(run: trained_run.Run, rows: pd.DataFrame, split: str):
     """Rows of the table that have a crop in a split, and the network's margin of the last class of each, f64 [N]."""
-    crops = crop_arrays.load_crops(run.data_dir, split, pixels=False)
+    crops = run.data.crops(split)
     rows = rows[rows[schema.CELL_ID].isin(crops.cell_id)].reset_index(drop=True)
     crops = crop_arrays.take(crops, crop_arrays.rows_of_cells(crops, rows[schema.CELL_ID]))
     margins = methods.margins(run.predict_logits(crops))

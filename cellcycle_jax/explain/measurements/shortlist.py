@@ -18,7 +18,7 @@ from cellcycle_jax.features import ranking
 from cellcycle_jax.features.families import Family
 from cellcycle_jax.features.feature_axes import Cells, Line, one_sided
 from cellcycle_jax.scoring import metrics
-from cellcycle_jax.scoring.intervals import Resampling
+from cellcycle_jax.scoring.intervals import Interval, Resampling
 
 MOST = 5  # measurements of a shortlist
 LEAST = 0.1  # semipartial rank correlation with the logit from which a measurement is listed
@@ -132,7 +132,7 @@ def compare(
         lines = {pair: Line.fit(_filled(train, train, pair), train.positive) for pair in set(pairs)}
     found = _scores(pairs, lines, train, validation, resampling)
     for name, names, pair in zip(NAMED, lists, pairs, strict=False):
-        found[name] |= {"shortlist": list(names), "pair": list(pair)}
+        found[name] = {**found[name].as_json(), "shortlist": list(names), "pair": list(pair)}
     away = None if others is None else _scores(pairs, lines, train, others, resampling)
     return {**found, "other_lines": away, "verdict": verdict(found, resampling.confidence)}
 
@@ -200,7 +200,8 @@ def _scores(pairs, lines: dict, train: Cells, cells: Cells, resampling: Resampli
     of_draws = [
         (right[cells.positive, i].mean() + right[~cells.positive, i].mean()) / 2 for i in range(len(NAMED), len(pairs))
     ]
-    found["random"] |= {"lowest": float(min(of_draws)), "highest": float(max(of_draws)), "draws": len(of_draws)}
+    found["random"] = {**found["random"].as_json(), "lowest": float(min(of_draws)), "highest": float(max(of_draws)),
+                       "draws": len(of_draws)}
     differences = {f"map - {name}": found.pop(f"map - {name}") for name in RIVALS}
     return {**found, "differences": differences}
 
@@ -208,7 +209,7 @@ def _scores(pairs, lines: dict, train: Cells, cells: Cells, resampling: Resampli
 def verdict(found: dict, confidence: float) -> str:
     """What the differences allow to say, in plain words; `found` as `compare` makes it."""
     own = found["map"]
-    sentences = [f"On validation cells its best pair has a balanced accuracy of {_score(own)}."]
+    sentences = [f"On validation cells its best pair has a balanced accuracy of {Interval.of(own).text(3)}."]
     if own["pair"] == found["without_map"]["pair"]:
         sentences.append("The same choice without the map, every place weighing the same, leads to the same pair: the "
                          "map adds nothing here.")
@@ -222,27 +223,21 @@ def verdict(found: dict, confidence: float) -> str:
         sentences.append(f"{_words(gap, RIVALS['univariate'], confidence)}.")
     gap = found["differences"]["map - random"]
     sentences.append(f"{_words(gap, RIVALS['random'], confidence)}.")
-    if gap["low"] > 0:
+    if gap.low > 0:
         sentences.append("That lead says nothing of the map: any choice that follows the network's answer has it.")
-    if not own["low"] > CHANCE:
+    if not Interval.of(own).low > CHANCE:
         sentences.append("That the pair separates the classes at all is not certain.")
     return " ".join(sentences)
 
 
-def _score(score: dict) -> str:
-    if not np.isfinite(score["low"]):
-        return f"{score['value']:.3f} (too few groups for an interval)"
-    return f"{score['value']:.3f} ({score['low']:.3f} to {score['high']:.3f})"
-
-
-def _words(gap: dict, rival: str, confidence: float) -> str:
+def _words(gap: Interval, rival: str, confidence: float) -> str:
     """A difference in points of balanced accuracy, as a sentence without its end."""
-    points = 100 * gap["value"]
-    if not np.isfinite(gap["low"]):
-        return f"Beside {rival} it differs by {points:+.1f} points (too few groups for an interval, so nothing follows)"
-    spread = f"({100 * confidence:g} % interval {100 * gap['low']:.1f} to {100 * gap['high']:.1f})"
-    if gap["low"] > 0:
+    points = 100 * gap.value
+    if not np.isfinite(gap.low):
+        return f"Beside {rival} it differs by {points:+.1f} points (no interval, so nothing follows)"
+    spread = f"({100 * confidence:g} % interval {100 * gap.low:.1f} to {100 * gap.high:.1f})"
+    if gap.low > 0:
         return f"It has {points:.1f} points more than {rival} {spread}"
-    if gap["high"] < 0:
+    if gap.high < 0:
         return f"It has {-points:.1f} points less than {rival} {spread}"
     return f"It cannot be told apart from {rival} {spread}"

@@ -25,7 +25,7 @@ from cellcycle_jax.explain.regions.explained_cells import resampling_of
 from cellcycle_jax.features import feature_axes, ranking
 from cellcycle_jax.features.families import Family
 from cellcycle_jax.runs import trained_run
-from cellcycle_jax.scoring import crossvalidation, intervals
+from cellcycle_jax.scoring import crossvalidation
 from cellcycle_jax.scoring.intervals import Resampling
 
 MOST_CELLS = 3000  # validation cells whose answers are explained
@@ -75,7 +75,7 @@ def explained(
         chosen = _forward(pd.DataFrame(scaled, columns=here.columns), target, groups, names,
                           ranking.rank_correlations(train), score)  # fmt: skip
     found = {name: score(predicted) for name, predicted in models.items()}
-    best = max(found, key=lambda name: found[name]["value"])
+    best = max(found, key=lambda name: found[name].value)
     size = {"n_cells": len(rows), "n_groups": len(np.unique(groups))}
     return ({"r2": found[best], "by": best, **found, "steps": chosen, **size},
             residuals(rows[schema.CELL_ID], target + level, models[best] + level))  # fmt: skip
@@ -179,7 +179,7 @@ def _scorer(target, groups, resampling):
             own = r2(target, predicted, weights)
             return {"r2": own if less is None else own - r2(target, less, weights)}
 
-        return intervals.bounds(resampling.intervals(difference, groups)["r2"])
+        return resampling.intervals(difference, groups)["r2"].without_counts()
 
     return score
 
@@ -209,15 +209,15 @@ def _forward(values: pd.DataFrame, target, groups, names: dict[str, str], alike:
             return lambda others: predict(others[:, best])
 
         gain = score(held_out(fit, table, target, groups), before)
-        if not (gain["value"] >= GROWTH and gain["low"] > 0):
+        if not (gain.value >= GROWTH and gain.low > 0):
             return steps
         chosen.append(_choose(table, target, groups, chosen, free, repeats))
         before = held_out(_least_squares, table[:, chosen], target, groups)
         so_far, column = score(before), columns[chosen[-1]]
         same = {names[columns[c]] for c in free if repeats[c, chosen[-1]]} - {names[column]}
         steps.append({"family": names[column], "measurement": column, "name": schema.readable(column),
-                      "r2": so_far["value"], "low": so_far["low"], "high": so_far["high"], "gain": gain["value"],
-                      "gain_low": gain["low"], "gain_high": gain["high"], "or": sorted(same)})  # fmt: skip
+                      "r2": so_far.value, "low": so_far.low, "high": so_far.high, "gain": gain.value,
+                      "gain_low": gain.low, "gain_high": gain.high, "or": sorted(same)})  # fmt: skip
 
 
 def _choose(values, target, groups, chosen, free, repeats) -> int:

@@ -75,8 +75,8 @@ def difference(sums, areas, of_class, groups, resampling: Resampling) -> pd.Data
     rows = []
     for i, one in found.items():
         channel, place = divmod(i, sums.shape[2])
-        if area[i] > 0 and np.isfinite(one["value"]):
-            bounds = [one[b] for b in ("value", "low", "high")]
+        if area[i] > 0 and np.isfinite(one.value):
+            bounds = [one.value, one.low, one.high]
             rows.append((channel, localisation.COMPARTMENTS[place], *bounds, area[i], *(b / area[i] for b in bounds),
                          len(sums), len(set(groups.tolist()))))
     return pd.DataFrame(rows, columns=list(COLUMNS[2:]))

@@ -9,6 +9,7 @@ import pandas as pd
 from cellcycle_jax.dataset import crop_arrays
 from cellcycle_jax.explain.attribution import methods
 from cellcycle_jax.explain.regions import class_difference
+from cellcycle_jax.models.network import Network
 from cellcycle_jax.runs import trained_run
 from cellcycle_jax.scoring.intervals import Resampling
 
@@ -96,15 +97,15 @@ class ExplainedCells:
             tables.append(table[list(class_difference.COLUMNS)])
         return pd.concat(tables, ignore_index=True)
 
-    def maps(self, name: str, class_index, variables=None) -> np.ndarray:
-        """Maps f32 [N, h, w, C] of a method for the margin of a class; `variables` of another network of this model."""
+    def maps(self, name: str, class_index, network: Network | None = None) -> np.ndarray:
+        """Maps f32 [N, h, w, C] of a method for the margin of a class, of another network than the run's if given."""
         options = {}
         if name == DEFAULT_METHOD:
             options |= {"baseline": self.images.mean(0), "steps": STEPS}
         if not methods.METHODS[name].by_channel:
             options["tap"] = self.run.config.explain.tap
-        return methods.attribute(name, self.run.model, variables or self.run.variables, self.images, class_index,
-                                 against_others=True, **options)  # fmt: skip
+        network = network or self.run.network
+        return methods.attribute(name, network, self.images, class_index, against_others=True, **options)
 
 
 def explained_classes(classes) -> list[int]:

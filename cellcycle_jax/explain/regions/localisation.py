@@ -201,8 +201,9 @@ def summarise(table: pd.DataFrame, resampling: Resampling) -> pd.DataFrame:
         if part["area_share"].sum() <= 0:
             continue
         found = resampling.intervals(_ratios(part), part["group"])
-        both = [found[name][bound] for name in ("ratio", "hit_ratio") for bound in ("value", "low", "high")]
-        rows.append((*of, *both, len(part), part["group"].nunique()))
+        ratio, hits = found["ratio"], found["hit_ratio"]
+        bounds = (ratio.value, ratio.low, ratio.high, hits.value, hits.low, hits.high)
+        rows.append((*of, *bounds, len(part), part["group"].nunique()))
     return pd.DataFrame(rows, columns=list(SUMMARY))
 
 

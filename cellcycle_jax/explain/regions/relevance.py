@@ -13,19 +13,18 @@ from cellcycle_jax.explain.regions.explained_cells import COARSE_METHOD
 from cellcycle_jax.scoring.intervals import Resampling
 
 
-def class_maps(model, variables, images: np.ndarray, tap: str) -> tuple[np.ndarray, np.ndarray]:
+def class_maps(network, images: np.ndarray, tap: str) -> tuple[np.ndarray, np.ndarray]:
     """Grad-CAM of every class for every cell, cut at zero.
 
     Args:
-        model: Flax module, `(image, train) -> (logits, taps)`.
-        variables: its parameters.
+        network: of P classes.
         images: f32 [N, S, S, K].
         tap: activation to read.
 
     Returns:
         maps f32 [N, P, h, w] at the size of the tap, and prob f32 [N, P] without temperature scaling.
     """
-    maps, logits = methods.class_maps(model, variables, images, tap)
+    maps, logits = methods.class_maps(network, images, tap)
     return np.maximum(maps, 0).astype(np.float32), np.asarray(jax.nn.softmax(logits), np.float32)
 
 

@@ -13,6 +13,7 @@ from cellcycle_jax.explain.attribution.activations import (
     scores_of,
     tap_names,
 )
+from cellcycle_jax.models.network import Network
 from tests import numpy_network
 from tests.networks import network, pictures
 
@@ -24,8 +25,8 @@ def test_taps_are_found_by_name():
 
 
 def test_taps_are_named_in_the_order_of_the_model():
-    model, variables = network("resnet", (16, 16, 3), depth=2)
-    assert tap_names(model, variables, (16, 16, 3)) == ("stem", "stage1", "stage2", "stage3")
+    net = network("resnet", (16, 16, 3), depth=2)
+    assert tap_names(net, (16, 16, 3)) == ("stem", "stage1", "stage2", "stage3")
 
 
 def test_scores():
@@ -56,7 +57,7 @@ def test_only_the_tap_that_is_asked_for_gets_an_array():
     image = jnp.asarray(pictures(2, 4))
     kernel = jnp.arange(6.0).reshape(3, 2)
     variables = {"params": {"Dense_0": {"kernel": kernel}}}
-    activation, gradient = activation_and_gradient(Noting(), variables, image, 1, "once")
+    activation, gradient = activation_and_gradient(Network(Noting(), variables), image, 1, "once")
     assert Noting.noted == {"once": image.shape, "twice": ()}
     np.testing.assert_allclose(activation, 2 * image)
     np.testing.assert_allclose(gradient, jnp.broadcast_to(2 * kernel[:, 1] / 16, image.shape))
@@ -67,17 +68,17 @@ def test_only_the_tap_that_is_asked_for_gets_an_array():
 def test_gradient_equals_finite_differences(name, tap, against_others):
     with jax.enable_x64(True):
         image = jnp.asarray(pictures(1, 16), jnp.float64)
-        model, variables = network(name, image.shape[1:], classes=3, filters=2, depth=1, dtype="float64")
-        found = jax.jit(lambda: activation_and_gradient(model, variables, image, 1, tap, against_others))()
+        net = network(name, image.shape[1:], classes=3, filters=2, depth=1, dtype="float64")
+        found = jax.jit(lambda: activation_and_gradient(net, image, 1, tap, against_others))()
         activation, gradient = found
-        taps = jax.jit(lambda: model.apply(variables, image, train=False)[1])()
-        rng, step, own = np.random.default_rng(0), 1e-6, resolve_tap(tap_names(model, variables, image.shape[1:]), tap)
+        taps = jax.jit(lambda: net.model.apply(net.variables, image, train=False)[1])()
+        rng, step, own = np.random.default_rng(0), 1e-6, resolve_tap(tap_names(net, image.shape[1:]), tap)
 
         @jax.jit
         def score(change):
             zeros = {key: jnp.zeros_like(value) for key, value in taps.items()}
-            perturbed = {**variables, "perturbations": {**zeros, own: change}}
-            logits = model.apply(perturbed, image, train=False)[0][0]
+            perturbed = {**net.variables, "perturbations": {**zeros, own: change}}
+            logits = net.model.apply(perturbed, image, train=False)[0][0]
             return logits[1] - (logits[0] + logits[2]) / 2 if against_others else logits[1]
 
         for _ in range(5):
@@ -89,21 +90,21 @@ def test_gradient_equals_finite_differences(name, tap, against_others):
 def test_gradients_of_all_classes_are_those_of_a_network_written_in_numpy():
     images = pictures(2, 18).astype(np.float64)
     with jax.enable_x64(True):
-        model, variables = network("nagao2020", images.shape[1:], classes=3, dtype="float64")
-        activation, gradients, logits = jax.jit(lambda: activation_and_gradients(model, variables, images, "conv2"))()
+        net = network("nagao2020", images.shape[1:], classes=3, dtype="float64")
+        activation, gradients, logits = jax.jit(lambda: activation_and_gradients(net, images, "conv2"))()
     assert gradients.shape == (3, *activation.shape)
     for n, image in enumerate(images):
-        np.testing.assert_allclose(logits[n], numpy_network.forward(variables["params"], image)[2], rtol=1e-10)
+        np.testing.assert_allclose(logits[n], numpy_network.forward(net.variables["params"], image)[2], rtol=1e-10)
         for p in range(3):
-            a, g = numpy_network.gradient(variables["params"], image, p, 2)
+            a, g = numpy_network.gradient(net.variables["params"], image, p, 2)
             np.testing.assert_allclose(activation[n], a, atol=1e-10)
             np.testing.assert_allclose(gradients[p, n], g, atol=1e-10)
 
 
 def test_explaining_leaves_the_logits_and_the_activation_as_they_are():
     images = pictures(3, 16)
-    model, variables = network("resnet", images.shape[1:], depth=1)
-    activation, _, logits = jax.jit(lambda: activation_and_gradients(model, variables, images, "stage1"))()
-    plain, taps = jax.jit(lambda: model.apply(variables, images, train=False))()
+    net = network("resnet", images.shape[1:], depth=1)
+    activation, _, logits = jax.jit(lambda: activation_and_gradients(net, images, "stage1"))()
+    plain, taps = jax.jit(lambda: net.model.apply(net.variables, images, train=False))()
     np.testing.assert_allclose(activation, taps["stage1"], atol=1e-5)
     np.testing.assert_allclose(logits, plain, rtol=1e-4)

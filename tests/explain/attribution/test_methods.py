@@ -14,6 +14,7 @@ from cellcycle_jax.explain.attribution.methods import (
     resized,
 )
 from cellcycle_jax.models import MODELS
+from cellcycle_jax.models.network import Network
 from tests.networks import network, pictures
 
 SIDE = 16
@@ -24,29 +25,29 @@ SIDE = 16
 @pytest.mark.parametrize("name", METHODS)
 def test_every_method_explains_every_model_cell_by_cell(name, model_name, tap):
     images, index = pictures(5, SIDE), np.array([0, 1, 1, 0, 1])
-    model, variables = network(model_name, images.shape[1:], filters=2)
-    names = tap_names(model, variables, images.shape[1:])
+    net = network(model_name, images.shape[1:], filters=2)
+    names = tap_names(net, images.shape[1:])
     tap = names[1] if tap == "early" else tap
-    found = attribute(name, model, variables, images, index, tap, batch=2)
+    found = attribute(name, net, images, index, tap, batch=2)
     size = found.shape[1]
     assert found.shape == (5, size, size, 3 if METHODS[name].by_channel else 1) and found.dtype == np.float32
     assert np.isfinite(found).all() and (np.abs(found).max((1, 2, 3)) > 0).all()
     near = 2e-5 * np.abs(found).max()
-    np.testing.assert_allclose(attribute(name, model, variables, images, index, tap), found, atol=near)
-    other = attribute(name, model, variables, images, 1 - index, tap)
+    np.testing.assert_allclose(attribute(name, net, images, index, tap), found, atol=near)
+    other = attribute(name, net, images, 1 - index, tap)
     assert (np.abs(other - found).max((1, 2, 3)) > 10 * near).all()
-    turned = attribute(name, model, variables, images[::-1].copy(), index[::-1], tap)
+    turned = attribute(name, net, images[::-1].copy(), index[::-1], tap)
     np.testing.assert_allclose(turned[::-1], found, atol=near)
 
 
 @pytest.mark.parametrize("name", [name for name, method in METHODS.items() if not method.by_channel])
 def test_class_activation_maps_have_the_size_of_the_tap(name):
     images = pictures(2, SIDE)
-    model, variables = network("nagao2020", images.shape[1:], filters=2)
-    sizes = [attribute(name, model, variables, images, 0, tap).shape[1] for tap in ("conv1", "conv2", "last")]
+    net = network("nagao2020", images.shape[1:], filters=2)
+    sizes = [attribute(name, net, images, 0, tap).shape[1] for tap in ("conv1", "conv2", "last")]
     assert sizes == [16, 8, 4]
     with pytest.raises(UsageError, match="allowed: last, conv1"):
-        attribute(name, model, variables, images, 0, "conv9")
+        attribute(name, net, images, 0, "conv9")
 
 
 class Counted(nn.Module):
@@ -67,10 +68,10 @@ def test_one_program_serves_many_models():
     def explain(seed, n):
         head = {"kernel": np.random.default_rng(seed).normal(size=(3, 2)).astype(np.float32), "bias": np.zeros(2, "f4")}
         variables = {"params": {"head": head}}
-        found = attribute("hires_cam", Counted(), variables, images[:n], 1, batch=8)
+        found = attribute("hires_cam", Network(Counted(), variables), images[:n], 1, batch=8)
         np.testing.assert_allclose(found[..., 0], images[:n] @ head["kernel"][:, 1] / SIDE**2, atol=1e-6)
-        class_maps(Counted(), variables, images[:n], batch=8)
-        logits_of(Counted(), variables, images[:n], batch=8)
+        class_maps(Network(Counted(), variables), images[:n], batch=8)
+        logits_of(Network(Counted(), variables), images[:n], batch=8)
 
     explain(0, 30)
     before = len(Counted.traced)
@@ -82,22 +83,22 @@ def test_one_program_serves_many_models():
 
 def test_logits_are_those_of_the_model():
     images = pictures(5, SIDE)
-    model, variables = network("resnet", images.shape[1:], filters=2)
-    np.testing.assert_allclose(logits_of(model, variables, images, batch=2),
-                               model.apply(variables, images, train=False)[0], rtol=1e-4, atol=1e-5)
+    net = network("resnet", images.shape[1:], filters=2)
+    np.testing.assert_allclose(logits_of(net, images, batch=2),
+                               net.model.apply(net.variables, images, train=False)[0], rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("model_name", MODELS)
 def test_maps_of_a_model_that_computes_in_bfloat16_can_be_stored(model_name, tmp_path):
     images = pictures(5, SIDE)
-    narrow, variables = network(model_name, images.shape[1:], filters=2, dtype="bfloat16")
-    wide, _ = network(model_name, images.shape[1:], filters=2)
-    maps, logits = class_maps(narrow, variables, images)
-    cam = attribute("grad_cam", narrow, variables, images, 1)
+    narrow = network(model_name, images.shape[1:], filters=2, dtype="bfloat16")
+    wide = network(model_name, images.shape[1:], filters=2).with_variables(narrow.variables)
+    maps, logits = class_maps(narrow, images)
+    cam = attribute("grad_cam", narrow, images, 1)
     np.savez(tmp_path / "maps.npz", maps=maps, logits=logits, cam=cam)
     stored = np.load(tmp_path / "maps.npz")
     assert {stored[name].dtype for name in stored} == {np.dtype(np.float32)}
-    for name, exact in zip(("maps", "logits"), class_maps(wide, variables, images), strict=True):
+    for name, exact in zip(("maps", "logits"), class_maps(wide, images), strict=True):
         np.testing.assert_allclose(stored[name], exact, atol=0.05 * np.abs(exact).max())
     np.testing.assert_allclose(stored["cam"][..., 0], stored["maps"][:, 1], atol=0.02 * np.abs(stored["maps"]).max())
 

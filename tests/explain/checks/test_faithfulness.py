@@ -5,6 +5,7 @@ import pytest
 from scipy.special import expit
 
 from cellcycle_jax.explain.checks import faithfulness as f
+from cellcycle_jax.models.network import Network
 from cellcycle_jax.scoring.intervals import Resampling
 
 SIDE = 16
@@ -36,7 +37,7 @@ def scored(mask, maps, images=None, **options):
     variables = {"params": {"weight": jnp.asarray(mask * 8 / mask.sum())}}
     groups = [str(n) for n in range(len(maps))]
     options = {"fills": ("zero",), "fractions": FRACTIONS, "resampling": INTERVALS, **options}
-    rows, points = f.faithfulness(Sum(), variables, images, maps, np.zeros(len(maps), int), groups, **options)
+    rows, points = f.faithfulness(Network(Sum(), variables), images, maps, np.zeros(len(maps), int), groups, **options)
     curves = {}
     for p in points:
         curves.setdefault((p["fill"], p["measure"], p["order"]), []).append(p["probability"])
@@ -72,7 +73,7 @@ def test_a_map_of_channels_takes_only_the_channel_that_it_names():
 def test_each_cell_has_the_curve_of_its_own_class():
     rank = f.ranked(np.repeat(square()[None], 2, 0), np.zeros((2, SIDE, SIDE, 1)))
     variables, images = {"params": {"weight": jnp.asarray(square()) / 8}}, np.ones((2, SIDE, SIDE, 1), np.float32)
-    found = f.curves(Sum(), variables, images, rank, [0, 1], "zero", "deletion", FRACTIONS)
+    found = f.curves(Network(Sum(), variables), images, rank, [0, 1], "zero", "deletion", FRACTIONS)
     np.testing.assert_allclose(found, [expit(8 * BEST), expit(-8 * BEST)], atol=1e-6)
 
 
@@ -123,7 +124,7 @@ def test_a_crop_that_the_fill_does_not_change_keeps_its_curve(fill, monkeypatch)
     maps = np.random.default_rng(0).normal(size=(4, 4, 4, 1))
     rank = f.ranked(f.coarse_noise(maps.shape, SIDE, np.random.default_rng(0)), np.zeros((4, SIDE, SIDE, 1)))
     variables, images = {"params": {"weight": jnp.asarray(square()) / 32}}, np.ones((4, SIDE, SIDE, 1), np.float32)
-    found = f.curves(Sum(), variables, images, rank, np.zeros(4, int), fill, "deletion", fractions)
+    found = f.curves(Network(Sum(), variables), images, rank, np.zeros(4, int), fill, "deletion", fractions)
     np.testing.assert_allclose(found, expit(2), atol=1e-5)
 
 

@@ -9,6 +9,7 @@ from cellcycle_jax import schema
 from cellcycle_jax.dataset import crop_arrays
 from cellcycle_jax.explain.checks import shortcut_check, shortcuts
 from cellcycle_jax.schema import Compartment
+from cellcycle_jax.scoring.intervals import Interval
 from tests import tiny
 from tests.weighed_network import CORNER, NUCLEUS, SIDE, make_crops, make_run, pictures
 
@@ -23,8 +24,8 @@ def asked(network, monkeypatch, where=CORNER, n=96, **of_crops):
 
 def test_surroundings_that_tell_the_class_are_found_and_those_that_do_not_are_not(monkeypatch):
     bad, good = (asked(make_run(where), monkeypatch, where)["surroundings"]["carried"] for where in (CORNER, NUCLEUS))
-    assert bad["value"] == pytest.approx(1, abs=0.15) and shortcuts.is_shortcut(bad, 0.1)
-    assert good["value"] == pytest.approx(0, abs=0.02) and not shortcuts.is_shortcut(good, 0.1)
+    assert bad["value"] == pytest.approx(1, abs=0.15) and shortcuts.is_shortcut(Interval.of(bad), 0.1)
+    assert good["value"] == pytest.approx(0, abs=0.02) and not shortcuts.is_shortcut(Interval.of(good), 0.1)
 
 
 def test_what_cannot_be_asked_is_none(monkeypatch):
@@ -121,7 +122,7 @@ def test_a_batch_is_asked_for_where_it_holds_several_groups(monkeypatch):
     monkeypatch.setattr(crop_arrays, "load_crops", lambda folder, split, pixels: crops)
     found = shortcut_check.ask_for_shortcuts(make_run(CORNER, mask="cell"))["batch"]
     assert found["cell line"] is None  # one only
-    assert found["plate"]["value"] == 1  # every group of a plate is of its class
+    assert found["plate"].value == 1  # every group of a plate is of its class
     assert found["well"] is None  # each is a group of its own, so nothing is known of it
 
 
@@ -134,7 +135,7 @@ def test_wells_of_one_name_on_two_plates_are_two_wells(monkeypatch):
         group_id=np.array([f"group{k}" for k in 4 * (np.arange(96) // 12) + 2 * label + plate]))  # fmt: skip
     monkeypatch.setattr(crop_arrays, "load_crops", lambda folder, split, pixels: crops)
     found = shortcut_check.ask_for_shortcuts(make_run(CORNER, mask="cell"))["batch"]
-    assert found["well"]["value"] == 1 and found["plate"]["value"] < 0.6
+    assert found["well"].value == 1 and found["plate"].value < 0.6
 
 
 def test_tiny_data_set_has_crops_that_can_be_asked(tmp_path):
@@ -142,6 +143,6 @@ def test_tiny_data_set_has_crops_that_can_be_asked(tmp_path):
     network = dataclasses.replace(make_run(NUCLEUS, channel=0, folder=tmp_path), classes=tiny.CLASSES)
     found = shortcut_check.ask_for_shortcuts(network)
     assert found["n_cells"] == 40 and found["n_groups"] == 10
-    assert found["surroundings"]["intact"]["value"] == 1
+    assert found["surroundings"]["intact"].value == 1
     assert found["surroundings"]["carried"]["value"] == pytest.approx(0, abs=0.1)
-    assert found["batch"]["plate"] is None and found["batch"]["cell line"]["value"] == pytest.approx(0.5)
+    assert found["batch"]["plate"] is None and found["batch"]["cell line"].value == pytest.approx(0.5)

@@ -6,9 +6,10 @@ import pytest
 
 from cellcycle_jax.explain.checks import shortcuts
 from cellcycle_jax.explain.checks.shortcuts import DONORS, Cells
+from cellcycle_jax.models.network import Network
 from cellcycle_jax.schema import Compartment as C
 from cellcycle_jax.scoring import intervals
-from cellcycle_jax.scoring.intervals import Resampling
+from cellcycle_jax.scoring.intervals import Interval, Resampling
 from configs.base import training
 
 SIDE, CHANNELS = 16, 2
@@ -35,7 +36,7 @@ def reading(*masks, classes=2, cut=0.0):
     weights = np.zeros((SIDE, SIDE, CHANNELS, classes), np.float32)
     for mask in masks:
         weights[mask, 0] += np.arange(classes) / mask.sum()
-    return Linear(classes), variables_of(weights, -cut * np.arange(classes))
+    return Network(Linear(classes), variables_of(weights, -cut * np.arange(classes)))
 
 
 def variables_of(weights, bias=(0, 0)):
@@ -70,14 +71,14 @@ def mixed(n=160, groups=16, classes=2, **options):
 
 
 def found_around(network, cells):
-    return shortcuts.surroundings(*network, cells, shortcuts.logits_of(*network, cells.images), RESAMPLING)
+    return shortcuts.surroundings(network, cells, shortcuts.logits_of(network, cells.images), RESAMPLING)
 
 
 def found_light(network, cells):
     """What is read in the brightness of fields, of which the cells themselves are all that is known."""
     ids = np.arange(len(cells.label)).astype(str)
     levels = shortcuts.field_levels(shortcuts.crop_levels(cells), ids, cells.fields, ids, cells.fields)
-    return shortcuts.brightness(*network, cells, levels, shortcuts.logits_of(*network, cells.images), RESAMPLING)
+    return shortcuts.brightness(network, cells, levels, shortcuts.logits_of(network, cells.images), RESAMPLING)
 
 
 @pytest.mark.parametrize("classes", [2, 3])
@@ -87,10 +88,10 @@ def test_a_network_that_reads_surroundings_alone(classes):
     assert found["carried"]["value"] == pytest.approx(1, abs=0.05)
     assert 0.85 < found["carried"]["low"] < 1 < found["carried"]["high"] < 1.15
     if classes == 2:
-        assert found["intact"]["value"] > 0.99 and found["around"]["value"] > 0.99
-        assert found["changed"]["value"] == pytest.approx(0.5, abs=0.05)
-    assert found["cell"]["value"] == pytest.approx(0.5, abs=0.05)
-    assert shortcuts.is_shortcut(found["carried"], LIMITS["surroundings"])
+        assert found["intact"].value > 0.99 and found["around"].value > 0.99
+        assert found["changed"].value == pytest.approx(0.5, abs=0.05)
+    assert found["cell"].value == pytest.approx(0.5, abs=0.05)
+    assert shortcuts.is_shortcut(Interval.of(found["carried"]), LIMITS["surroundings"])
 
 
 @pytest.mark.parametrize("classes", [2, 3])
@@ -98,9 +99,9 @@ def test_a_network_that_reads_the_nucleus_alone(classes):
     cells = mixed(192, classes=classes, around=1.0, nucleus=0.2)
     found = found_around(reading(NUCLEUS, classes=classes, cut=LIGHT[1] + 0.1), cells)
     assert found["carried"]["value"] == found["carried"]["low"] == found["carried"]["high"] == 0
-    assert found["cell"]["value"] == pytest.approx(found["intact"]["value"], abs=1e-12)
-    assert found["changed"]["value"] == 0
-    assert found["around"]["value"] == pytest.approx(0.5, abs=0.05)
+    assert found["cell"].value == pytest.approx(found["intact"].value, abs=1e-12)
+    assert found["changed"].value == 0
+    assert found["around"].value == pytest.approx(0.5, abs=0.05)
 
 
 @pytest.mark.parametrize(("around", "share"), [(1.0, 0.5), (1 / 3, 0.25), (-0.5, -1.0)])
@@ -114,7 +115,7 @@ def test_a_pure_field_tells_nothing_by_itself():
     """Donors of one class are more often of the other where fields are pure; the nucleus goes with none of them."""
     label = np.repeat(np.arange(12) % 2, 12)
     found = found_around(reading(NUCLEUS), drawn(label, np.repeat(np.arange(12), 12), nucleus=1.0))
-    assert found["around"]["value"] < 0.5 and found["carried"]["value"] == 0
+    assert found["around"].value < 0.5 and found["carried"]["value"] == 0
 
 
 @pytest.mark.parametrize("classes_of_groups", [(0, 0, 1), (0, 0, 0, 0, 1)])
@@ -207,7 +208,7 @@ def test_nothing_is_shared_out_where_validation_cells_do_not_differ_the_right_wa
         whole = np.where(cells.validation, size, 5)[:, None] * np.eye(2)[cells.label]
         found = shortcuts.carried(np.eye(2)[cells.label[donors]], own, donors, whole, cells, RESAMPLING)
         assert np.isnan([found[name] for name in ("value", "low", "high")]).all()
-        assert not shortcuts.is_shortcut(found, LIMITS["surroundings"])
+        assert not shortcuts.is_shortcut(Interval.of(found), LIMITS["surroundings"])
 
 
 def test_a_share_that_is_not_known_has_no_interval_either():
@@ -229,11 +230,11 @@ def test_scores_and_changed_calls_are_those_of_validation_cells():
     images = np.where(validation[:, None, None, None], around.images, nucleus.images)
     cells = dataclasses.replace(around, images=images, validation=validation)
     found = found_around(reading(CORNER, NUCLEUS, cut=LIGHT[0] + LIGHT[1] + 0.5), cells)
-    assert found["intact"]["value"] > 0.99 and found["around"]["value"] > 0.8
-    assert found["cell"]["value"] < 0.65 and found["changed"]["n_cells"] == validation.sum() * DONORS
+    assert found["intact"].value > 0.99 and found["around"].value > 0.8
+    assert found["cell"].value < 0.65 and found["changed"].n_cells == validation.sum() * DONORS
     turned = found_around(reading(CORNER, NUCLEUS, cut=LIGHT[0] + LIGHT[1] + 0.5),
                           dataclasses.replace(cells, validation=~validation))
-    assert turned["cell"]["value"] > 0.8 and turned["around"]["value"] < 0.6
+    assert turned["cell"].value > 0.8 and turned["around"].value < 0.6
 
 
 def test_fields_of_donors_are_resampled():
@@ -371,13 +372,13 @@ def test_few_asked_cells_of_a_field_do_not_hand_over_their_own_stain():
     pool = drawn(label, np.repeat(np.arange(60), 14), nucleus=1.0)
     cells, ids = pool.take(np.arange(840) % 14 < 2), np.arange(840).astype(str)
     asked, network = ids[np.arange(840) % 14 < 2], reading(NUCLEUS)
-    intact = shortcuts.logits_of(*network, cells.images)
+    intact = shortcuts.logits_of(network, cells.images)
     levels = shortcuts.field_levels(shortcuts.crop_levels(pool), ids, pool.fields, asked, cells.fields)
-    found = shortcuts.brightness(*network, cells, levels, intact, RESAMPLING)
+    found = shortcuts.brightness(network, cells, levels, intact, RESAMPLING)
     assert abs(found["value"]) < 0.1 and found["low"] < 0 < found["high"]
     own = shortcuts.crop_levels(cells)
     own[:, 1] -= own[:, 0]
-    assert shortcuts.brightness(*network, cells, own, intact, RESAMPLING)["low"] > 0.5
+    assert shortcuts.brightness(network, cells, own, intact, RESAMPLING)["low"] > 0.5
 
 
 @pytest.mark.parametrize(("label", "fields", "pure"), [
@@ -397,7 +398,7 @@ def test_a_network_that_reads_how_bright_a_field_is(gain, dark):
     whole = np.ones((SIDE, SIDE), bool)
     found = found_light(reading(NUCLEUS if gain[1] > 1 else whole), cells)
     assert found["value"] == pytest.approx(1, abs=0.1) and found["low"] > 0.7
-    assert shortcuts.is_shortcut(found, LIMITS["brightness"])
+    assert shortcuts.is_shortcut(Interval.of(found), LIMITS["brightness"])
 
 
 def test_a_network_that_reads_nuclei_in_fields_of_one_brightness():
@@ -412,7 +413,7 @@ def test_a_network_that_reads_nuclei_in_fields_of_one_brightness():
     ("surroundings", np.nan, np.nan, False), ("surroundings", 0.2, np.nan, False),
 ])  # fmt: skip
 def test_a_share_counts_from_its_threshold_and_only_above_zero(name, value, low, expected):
-    assert shortcuts.is_shortcut({"value": value, "low": low}, LIMITS[name]) is expected
+    assert shortcuts.is_shortcut(Interval(value, low), LIMITS[name]) is expected
 
 
 def test_networks_without_a_shortcut_are_seldom_caught():
@@ -423,10 +424,10 @@ def test_networks_without_a_shortcut_are_seldom_caught():
     for seed in range(60):
         rng = np.random.default_rng(seed)
         cells = drawn(rng.integers(0, 2, 96), np.arange(96) % 16, nucleus=0.2, field=0.1, noise=0.3, seed=seed)
-        network = Linear(), variables_of(rng.normal(size=(SIDE, SIDE, CHANNELS, 2)))
+        network = Network(Linear(), variables_of(rng.normal(size=(SIDE, SIDE, CHANNELS, 2))))
         around, light = found_around(network, cells)["carried"], found_light(network, cells)
-        by_surroundings = shortcuts.is_shortcut(around, LIMITS["surroundings"])
-        caught.append(by_surroundings or shortcuts.is_shortcut(light, LIMITS["brightness"]))
+        by_surroundings = shortcuts.is_shortcut(Interval.of(around), LIMITS["surroundings"])
+        caught.append(by_surroundings or shortcuts.is_shortcut(Interval.of(light), LIMITS["brightness"]))
     assert sum(caught) <= 5
 
 
@@ -438,13 +439,13 @@ def test_logits_of_donors_name_cell_and_donor():
         shown.append((rows, donors))
         return cells.images[donors]
 
-    logits, own, donors = shortcuts.donor_logits(*reading(CORNER), cells, change, seed=3)
+    logits, own, donors = shortcuts.donor_logits(reading(CORNER), cells, change, seed=3)
     assert len(shown) == DONORS and len(logits) == len(own) == len(donors) == 24 * DONORS
     np.testing.assert_array_equal(own, np.concatenate([rows for rows, _ in shown]))
     np.testing.assert_allclose(logits[:, 1], cells.images[donors][:, CORNER, 0].mean(1), atol=1e-5)
-    again = shortcuts.donor_logits(*reading(CORNER), cells, change, seed=3)
+    again = shortcuts.donor_logits(reading(CORNER), cells, change, seed=3)
     np.testing.assert_array_equal(again[2], donors)
-    assert (shortcuts.donor_logits(*reading(CORNER), cells, change, seed=4)[2] != donors).any()
+    assert (shortcuts.donor_logits(reading(CORNER), cells, change, seed=4)[2] != donors).any()
 
 
 def batch(label, batches, groups):
@@ -454,9 +455,9 @@ def batch(label, batches, groups):
 def test_plates_of_one_class_each_tell_it():
     groups = np.repeat(np.arange(12), 10)
     found = batch(np.repeat([0, 1], 60), groups // 3, groups)
-    assert found["value"] == found["low"] == found["high"] == 1
+    assert found.value == found.low == found.high == 1
     three = np.repeat([0, 1, 2], 40)
-    assert batch(three, groups // 2, groups)["value"] == 1
+    assert batch(three, groups // 2, groups).value == 1
 
 
 def test_plates_that_hold_three_quarters_of_a_class():
@@ -464,14 +465,14 @@ def test_plates_that_hold_three_quarters_of_a_class():
     label = np.tile([0, 0, 0, 1], 20).reshape(2, 40)
     label = np.concatenate([label[0], 1 - label[1]])
     found = batch(label, np.repeat(["P1", "P2"], 40), np.repeat(np.arange(20), 4))
-    assert found["value"] == pytest.approx(0.75, abs=1e-9)
+    assert found.value == pytest.approx(0.75, abs=1e-9)
 
 
 def test_plates_that_have_nothing_to_do_with_the_class():
     rng = np.random.default_rng(0)
     groups = np.repeat(np.arange(24), 10)
     found = [batch(rng.integers(0, 2, 240), groups // 4, groups) for _ in range(20)]
-    assert sum(one["low"] > 0.5 for one in found) <= 1
+    assert sum(score.low > 0.5 for score in found) <= 1
 
 
 def test_one_plate_tells_nothing():
@@ -480,5 +481,5 @@ def test_one_plate_tells_nothing():
 
 def test_plates_of_one_group_each_cannot_be_told_from_their_group():
     groups = np.repeat(np.arange(6), 10)
-    assert batch(np.repeat([0, 1], 30), groups, groups)["value"] == 0.5
-    assert batch(np.arange(60) % 2, np.repeat(["P1", "P2"], 30), ["a"] * 60)["value"] == 0.5
+    assert batch(np.repeat([0, 1], 30), groups, groups).value == 0.5
+    assert batch(np.arange(60) % 2, np.repeat(["P1", "P2"], 30), ["a"] * 60).value == 0.5

@@ -7,8 +7,9 @@ import pytest
 from scipy import ndimage
 
 from cellcycle_jax.explain.edits import dose_response
+from cellcycle_jax.models.network import Network
 from cellcycle_jax.schema import Compartment as C
-from cellcycle_jax.scoring.intervals import Resampling
+from cellcycle_jax.scoring.intervals import Interval, Resampling
 from tests.drawn import EVERY, PIECES, cell
 
 SIZE, NAMES = 48, ("nuclear_area", "dna_brightness", "stain_area", "stain_spread")
@@ -37,7 +38,7 @@ def population(places=(PIECES,) * 6):
 
 def respond(model, cells, names=NAMES, class_index=1, **options):
     rows = dose_response.dose_response(
-        model, {}, *cells, class_index, names, CHANNELS, "DNA", "Golgi", OPTIONS, **options
+        Network(model, {}), *cells, class_index, names, CHANNELS, "DNA", "Golgi", OPTIONS, **options
     )
     return {row["edit"]: row for row in rows}
 
@@ -61,47 +62,47 @@ def test_a_sum_of_the_nuclear_channel_follows_its_brightness_as_computed(of_dna)
                                                 & ~ndimage.binary_dilation(n)) for n in nucleus])
     light = (images[..., 0] * weight).sum((1, 2)) / 100
     row = of_dna["dna_brightness"]
-    assert row["slope"]["value"] == pytest.approx(0.1 * light.mean(), rel=1e-4)
+    assert row["slope"].value == pytest.approx(0.1 * light.mean(), rel=1e-4)
     for step in row["doses"]:
         assert step["realised"] == pytest.approx(step["dose"], abs=1e-6)
-        assert step["margin"]["value"] == pytest.approx(step["dose"] * light.mean(), rel=1e-4, abs=1e-6)
+        assert step["margin"].value == pytest.approx(step["dose"] * light.mean(), rel=1e-4, abs=1e-6)
     assert row["certain"] and row["n_cells"] == 6 and row["n_groups"] == 6 and row["channel"] == "DNA"
 
 
 def test_a_sum_of_the_nuclear_channel_does_not_see_a_nucleus_that_grows_without_gaining_light(of_dna):
     row = of_dna["nuclear_area"]
     assert [step["realised"] for step in row["doses"]] == pytest.approx([-0.2, -0.1, 0, 0.1, 0.2], abs=0.03)
-    assert abs(row["slope"]["value"]) < 1e-4 * of_dna["dna_brightness"]["slope"]["value"]
-    assert of_dna["stain_area"]["slope"]["value"] == of_dna["stain_spread"]["slope"]["value"] == 0
+    assert abs(row["slope"].value) < 1e-4 * of_dna["dna_brightness"]["slope"].value
+    assert of_dna["stain_area"]["slope"].value == of_dna["stain_spread"]["slope"].value == 0
     assert not of_dna["stain_area"]["certain"]
 
 
 def test_a_sum_of_the_stain_reacts_to_the_area_of_its_pieces_only(of_golgi):
     images, *_ = population()
     light = images[..., 1].sum((1, 2)).mean() / 100
-    assert of_golgi["stain_area"]["slope"]["value"] == pytest.approx(0.1 * light, rel=0.05)
+    assert of_golgi["stain_area"]["slope"].value == pytest.approx(0.1 * light, rel=0.05)
     assert of_golgi["stain_area"]["certain"] and of_golgi["stain_area"]["channel"] == "Golgi"
     for name in ("nuclear_area", "dna_brightness", "stain_spread"):
-        assert abs(of_golgi[name]["slope"]["value"]) < 0.02 * of_golgi["stain_area"]["slope"]["value"], name
+        assert abs(of_golgi[name]["slope"].value) < 0.02 * of_golgi["stain_area"]["slope"].value, name
 
 
 def test_the_margin_is_the_logit_less_the_mean_of_the_others(of_dna):
-    change = of_dna["dna_brightness"]["doses"][-1]["margin"]["value"]
-    other = respond(Total(0), population(), ("dna_brightness",), 0)["dna_brightness"]["doses"][-1]["margin"]["value"]
+    change = of_dna["dna_brightness"]["doses"][-1]["margin"].value
+    other = respond(Total(0), population(), ("dna_brightness",), 0)["dna_brightness"]["doses"][-1]["margin"].value
     assert other == pytest.approx(-change / 2, rel=1e-5)
 
 
 def test_the_probability_is_that_of_the_softmax():
     cells = population((PIECES,))
     step = respond(Total(0), cells, ("dna_brightness",), doses=(0.0, 0.2))["dna_brightness"]["doses"][1]
-    margin = step["margin"]["value"]
+    margin = step["margin"].value
     before = cells[0][..., 0].sum(dtype=float) / 100
 
     def probability(logit):
         return np.exp(logit) / (1 + np.exp(logit) + np.exp(0.6))
 
     expected = probability(before + margin) - probability(before)
-    assert step["probability"]["value"] == pytest.approx(expected, rel=1e-3)
+    assert step["probability"].value == pytest.approx(expected, rel=1e-3)
 
 
 def test_slopes_are_per_realised_dose(of_dna, monkeypatch):
@@ -111,19 +112,19 @@ def test_slopes_are_per_realised_dose(of_dna, monkeypatch):
     )
     row = respond(Total(0), population(), ("half",))["half"]
     assert row["doses"][-1]["realised"] == pytest.approx(0.1, abs=1e-5)
-    assert row["slope"]["value"] == pytest.approx(of_dna["dna_brightness"]["slope"]["value"], rel=1e-4)
+    assert row["slope"].value == pytest.approx(of_dna["dna_brightness"]["slope"].value, rel=1e-4)
 
 
 def test_intervals_resample_groups(of_dna):
     images, bits, present, groups = population()
     alike = np.repeat(images[:1], 6, axis=0), np.repeat(bits[:1], 6, axis=0), present, groups
     slope = respond(Total(0), alike, ("dna_brightness",))["dna_brightness"]["slope"]
-    assert slope["low"] == pytest.approx(slope["value"]) == pytest.approx(slope["high"])
+    assert slope.low == pytest.approx(slope.value) == pytest.approx(slope.high)
     one_group = images, bits, present, np.array(["a"] * 6)
     row = respond(Total(0), one_group, ("dna_brightness",))["dna_brightness"]
-    assert np.isnan(row["slope"]["low"]) and not row["certain"]  # one group tells no interval
+    assert np.isnan(row["slope"].low) and not row["certain"]  # one group tells no interval
     slope = of_dna["dna_brightness"]["slope"]
-    assert slope["low"] < slope["value"] < slope["high"]
+    assert slope.low < slope.value < slope.high
 
 
 def test_cells_that_cannot_be_edited_are_counted_by_reason():
@@ -141,8 +142,7 @@ def test_an_edit_that_no_cell_allows_has_no_slope():
     images, bits, present, groups = population()
     options = Resampling(10, 0.9, 0)
     (row,) = dose_response.dose_response(
-        Total(0),
-        {},
+        Network(Total(0), {}),
         images[..., 1:],
         bits,
         present,
@@ -159,7 +159,7 @@ def test_an_edit_that_no_cell_allows_has_no_slope():
 
 
 def made(edit, channel, slope, sure=True):
-    return {"edit": edit, "words": edit, "channel": channel, "slope": slope and {"value": slope}, "certain": sure}
+    return {"edit": edit, "words": edit, "channel": channel, "slope": slope and Interval(slope), "certain": sure}
 
 
 def test_agreement_compares_the_strongest_edit_of_each_channel_with_the_shares():

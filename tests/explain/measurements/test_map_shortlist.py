@@ -55,7 +55,7 @@ def test_the_answer_is_explained_by_the_measurement_that_it_follows(tmp_path, mo
     cells = planted.make_cells(300)
     found, left = surrogate.explain_run(measured(tmp_path, monkeypatch, cells))
     assert found["steps"][0]["measurement"] == planted.DNA and len(found["steps"]) == 1
-    assert found["r2"]["value"] > 0.97
+    assert found["r2"].value > 0.97
     validation = cells[cells[schema.SPLIT] == "validation"][schema.CELL_ID]
     assert found["n_cells"] == len(validation) - 1 and set(left[schema.CELL_ID]) < set(validation)
 
@@ -114,7 +114,7 @@ def test_other_cell_lines_are_scored_where_they_hold_both_classes(tmp_path, monk
     cells = planted.make_cells(900, lines=("HeLa", "RPE1"))
     network = measured(tmp_path, monkeypatch, cells, ("HeLa",))
     found = map_shortlist.compare_with_others(looking(network, monkeypatch, "DNA"))
-    assert found["other_lines"]["map"]["value"] == 0.5  # three times as large: all are called one class
+    assert found["other_lines"]["map"].value == 0.5  # three times as large: all are called one class
     cells.loc[(cells[schema.CELL_LINE] == "RPE1") & (cells[schema.LABEL] == "G2"), schema.LABEL] = ""
     network = measured(tmp_path, monkeypatch, cells, ("HeLa",))
     without = map_shortlist.compare_with_others(looking(network, monkeypatch, "DNA"))
@@ -132,7 +132,7 @@ def test_area_alone_explains_little_and_makes_no_pair(tmp_path, monkeypatch):
     kept = [c for c in whole if c.startswith("Metadata") or c == schema.NUCLEAR_AREA]
     network = measured(tmp_path, monkeypatch, whole)
     files.write_table(whole[kept], tmp_path / "cells.parquet")
-    assert surrogate.explain_run(network)[0]["r2"]["value"] < 0.5
+    assert surrogate.explain_run(network)[0]["r2"].value < 0.5
     found = map_shortlist.compare_with_others(looking(network, monkeypatch, "DNA"))
     assert [one["measurement"] for one in found["shortlist"]] in ([], [schema.NUCLEAR_AREA])
     assert "fewer than two families" in found["verdict"]
@@ -145,5 +145,6 @@ def test_validation_cells_of_one_group_and_absent_tables_are_reasons(tmp_path, m
     found, why = result_or_reason(surrogate.explain_run, network)
     assert found is None and "two groups" in why
     (tmp_path / "cells.parquet").unlink()
+    network = dataclasses.replace(network)  # the same run opened again, of which nothing is read yet
     found, why = result_or_reason(map_shortlist.compare_with_others, looking(network, monkeypatch, "DNA"))
     assert found is None and "cells.parquet: no such file" in why

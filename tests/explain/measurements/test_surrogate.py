@@ -43,9 +43,9 @@ def planted():
 def test_the_known_r2_lies_in_the_interval(planted):
     found = planted[2]
     assert found["by"] == "linear" and found["r2"] == found["linear"]
-    assert found["linear"]["value"] == pytest.approx(0.5, abs=0.07)
-    assert found["linear"]["low"] < 0.5 < found["linear"]["high"]
-    assert 0.3 < found["boosted"]["value"] <= found["linear"]["value"]
+    assert found["linear"].value == pytest.approx(0.5, abs=0.07)
+    assert found["linear"].low < 0.5 < found["linear"].high
+    assert 0.3 < found["boosted"].value <= found["linear"].value
     assert found["n_groups"] == 9 and found["n_cells"] == (planted[0][schema.SPLIT] == "validation").sum()
 
 
@@ -57,7 +57,7 @@ def test_exactly_the_planted_families_in_the_order_of_their_share(planted):
     made, one = signal(cells), np.log(cells[DNA] / cells["Metadata_Reference_DNA"])
     alone = np.corrcoef(made, one)[0, 1] ** 2 / 2  # half of the logit is noise
     assert steps[0]["low"] < alone < steps[0]["high"]
-    assert steps[1]["r2"] == pytest.approx(found["linear"]["value"], abs=0.01)
+    assert steps[1]["r2"] == pytest.approx(found["linear"].value, abs=0.01)
     assert steps[1]["gain"] == pytest.approx(steps[1]["r2"] - steps[0]["r2"], abs=0.01)
     assert all(step["gain_low"] > 0 for step in steps)
     turned = explain(cells, signal(cells, 1.0, 3.0) + logit - made)[0]["steps"]
@@ -103,7 +103,7 @@ def test_of_many_measurements_of_noise_none_is_added(seed):
     noise += [f"Cells_Texture_Noise{k}_{c}" for k in range(5) for c in ("DNA", "Golgi", "EB1")]
     cells = cells.assign(**{column: rng.normal(size=len(cells)) for column in noise})
     found, _ = explain(cells, rng.normal(size=len(cells)), noise)
-    assert found["steps"] == [] and found["r2"]["value"] < 0.05
+    assert found["steps"] == [] and found["r2"].value < 0.05
     made = signal(cells)
     found, _ = explain(cells, made + rng.normal(scale=made.std(), size=len(cells)), [DNA, *noise])
     assert [step["measurement"] for step in found["steps"]] == [DNA]
@@ -115,7 +115,7 @@ def test_the_interval_of_a_field_wide_logit_is_wide():
     by_field = dict(zip(sorted(cells[schema.FIELD].unique()), rng.normal(size=30), strict=True))
     own = made + rng.normal(scale=made.std(), size=len(cells))
     shared = made + made.std() * cells[schema.FIELD].map(by_field).to_numpy()
-    width = {name: found["linear"]["high"] - found["linear"]["low"]
+    width = {name: found["linear"].high - found["linear"].low
              for name, found in (("own", explain(cells, own)[0]), ("shared", explain(cells, shared)[0]))}  # fmt: skip
     assert width["shared"] > 1.5 * width["own"]
 
@@ -124,7 +124,7 @@ def test_a_bent_answer_is_explained_by_the_trees_alone():
     cells = make_cells(2400)
     bent = np.abs(cells[ORIENTATION].to_numpy())
     found, _ = explain(cells, bent)
-    assert found["by"] == "boosted" and found["boosted"]["low"] > 0.8 > 0.1 > found["linear"]["value"]
+    assert found["by"] == "boosted" and found["boosted"].low > 0.8 > 0.1 > found["linear"].value
 
 
 def test_what_is_left_of_each_cell_is_the_planted_noise(planted):
@@ -142,7 +142,7 @@ def test_a_cell_far_out_does_not_rule(planted):
     cells, logit, found, _ = planted
     far = logit.copy()
     far[np.flatnonzero(cells[schema.SPLIT] == "validation")[:3]] = 1e4
-    assert explain(cells, far)[0]["linear"]["value"] == pytest.approx(found["linear"]["value"], abs=0.05)
+    assert explain(cells, far)[0]["linear"].value == pytest.approx(found["linear"].value, abs=0.05)
 
 
 def test_several_lines_are_explained_within_the_lines():
@@ -152,7 +152,7 @@ def test_several_lines_are_explained_within_the_lines():
     offset = 20 * line
     logit = made + rng.normal(scale=made.std(), size=len(cells))
     found, left = explain(cells, logit + offset)
-    assert found["linear"]["low"] < 0.5 < found["linear"]["high"]
+    assert found["linear"].low < 0.5 < found["linear"].high
     assert [step["measurement"] for step in found["steps"]] == [DNA, GOLGI]
     assert np.corrcoef(left["logit"], left["predicted"])[0, 1] > 0.99  # the offset is in both
 
@@ -164,7 +164,7 @@ def test_missing_and_constant_measurements_do_no_harm(planted):
     holes[GOLGI] = holes[GOLGI].where(rows % 20 > 0)
     fewer = explain(holes, logit, (*MEASURED, "Golgi_Distance_Spread", "Golgi_Number_Dots"))[0]
     assert [step["measurement"] for step in fewer["steps"]] == [DNA, GOLGI]
-    assert 0 < found["linear"]["value"] - fewer["linear"]["value"] < 0.05
+    assert 0 < found["linear"].value - fewer["linear"].value < 0.05
 
 
 def test_a_measurement_that_varies_between_lines_alone_explains_nothing():

@@ -3,6 +3,7 @@ import pytest
 
 from cellcycle_jax.explain.attribution import methods
 from cellcycle_jax.explain.regions import class_difference, localisation
+from cellcycle_jax.models.network import Network
 from cellcycle_jax.schema import Compartment as C
 from cellcycle_jax.scoring.intervals import Resampling
 from tests.networks import Weighed
@@ -180,7 +181,8 @@ def test_integrated_gradients_of_a_linear_network_share_out_its_difference():
     kernel = rng.normal(size=(SIDE, SIDE, 2, 3)).astype(np.float32)
     head = {"kernel": kernel.reshape(-1, 3), "bias": np.float32([0.3, -1, 2])}
     variables = {"params": {"head": head}}
-    maps = methods.attribute("integrated_gradients", Weighed(), variables, images, 1, steps=4, against_others=True,
+    network = Network(Weighed(), variables)
+    maps = methods.attribute("integrated_gradients", network, images, 1, steps=4, against_others=True,
                              baseline=images.mean(0))
     bits = np.stack([compartments()] * n)
     given = class_difference.contributions(np.asarray(maps), bits, np.full(n, KNOWN))

@@ -1,0 +1,1 @@
+"""Commands that join the preparation of fields and the network; launch.py parses what is typed and calls them."""
