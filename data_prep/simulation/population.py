@@ -1,5 +1,7 @@
 """Who lives in a field: the age of each cell, its phase, and the size of every cue at that age. No pixels."""
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 from scipy.special import expit
@@ -8,7 +10,14 @@ from data_prep.simulation.lines import Line
 from data_prep.simulation.settings import Cues
 
 CHANNELS = ("DNA", "Golgi", "EB1", "CENPF")
-CUES = ("dna_content", "nuclear_area_um2", "golgi_area_um2", "golgi_scatter_um", "plus_end_density_per_um2", "marker")
+CUES = (
+    "dna_content",
+    "nuclear_area_um2",
+    "golgi_area_um2",
+    "golgi_scatter_um",
+    "plus_end_density_per_um2",
+    "marker",
+)
 
 CLASS_OF_PHASE = {"G1": "G1/S", "S": "G1/S", "G2": "G2", "M": "mitotic"}
 
@@ -18,8 +27,12 @@ MARKER_WIDTH = 0.015
 
 # A mitotic cell, whatever the effects: DNA content, then fractions of the newborn cell's cue.
 MITOTIC = {
-    "dna_content": 2.0, "nuclear_area_um2": 0.38, "golgi_area_um2": 1.2, "golgi_scatter_um": 2.2,
-    "plus_end_density_per_um2": 1.3, "marker": 16.0,
+    "dna_content": 2.0,
+    "nuclear_area_um2": 0.38,
+    "golgi_area_um2": 1.2,
+    "golgi_scatter_um": 2.2,
+    "plus_end_density_per_um2": 1.3,
+    "marker": 16.0,
 }
 
 
@@ -68,15 +81,14 @@ def draw_cues(rng, ages: np.ndarray, mitotic: np.ndarray, line: Line, effects: C
         Table of n rows, columns `CUES`: DNA content (1 before S), um^2, um, 1/um^2, fold of the typical G1 marker.
     """
     noise = rng.standard_normal((len(ages), len(CUES)))
-    sds = [spread.dna_content, spread.nuclear_area, spread.golgi_area, spread.golgi_scatter,
-           spread.plus_end_density, spread.marker]
+    sds = dataclasses.astuple(spread)  # in the order of `CUES`
     means = mean_cues(ages, line, effects)
-    columns = {}
+    table = pd.DataFrame()
     for i, cue in enumerate(CUES):
         newborn = getattr(line, cue, 1.0)
         typical = np.where(mitotic, MITOTIC[cue] * newborn, means[cue])
-        columns[cue] = typical * np.exp(sds[i] * noise[:, i])
-    return pd.DataFrame(columns)
+        table[cue] = typical * np.exp(sds[i] * noise[:, i])
+    return table
 
 
 def draw_population(
@@ -95,7 +107,7 @@ def draw_population(
 
     Returns:
         Table of n rows: age, phase, class_name, the `CUES`, stain_<channel> (staining strength, median 1) and
-        dna_stain (DNA content times the cell's DNA staining strength: what a picture can show).
+        dna_stain (DNA content times the cell's DNA staining strength: what an image can show).
     """
     ages = draw_ages(rng, n)
     dividing = rng.random(n) < mitotic
@@ -103,7 +115,7 @@ def draw_population(
     phases = np.where(dividing, "M", phase_names(ages, line))
     table.insert(0, "age", np.where(dividing, 1.0, ages))
     table.insert(1, "phase", phases)
-    table.insert(2, "class_name", [CLASS_OF_PHASE[phase] for phase in phases])
+    table.insert(2, "class_name", table["phase"].map(CLASS_OF_PHASE))
     stain = np.exp(stain_cell * rng.standard_normal((n, len(CHANNELS))))
     for i, channel in enumerate(CHANNELS):
         table[f"stain_{channel}"] = stain[:, i]

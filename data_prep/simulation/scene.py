@@ -34,52 +34,63 @@ def draw_scene(rng: np.random.Generator, line: Line, settings: Settings) -> Scen
     Returns:
         The scene; its cells' cues are those realised in the labels and in the canvas.
     """
-    nuisance, pixel_um = settings.nuisance, settings.pixel_um
+    nuisance = settings.nuisance
+    pixel_um = settings.pixel_um
     low, high = settings.cells_per_field
-    cells = draw_population(
-        rng, int(rng.integers(low, high + 1)), line, settings.effects, settings.spread, nuisance.stain_cell,
+    n = int(rng.integers(low, high + 1))
+    population = draw_population(
+        rng,
+        n,
+        line,
+        settings.effects,
+        settings.spread,
+        nuisance.stain_cell,
         nuisance.mitotic,
     )
-    mitotic = cells["phase"].to_numpy() == "M"
-    areas = cells["nuclear_area_um2"]
-    nuclei = [_nucleus(rng, line, area, divides, pixel_um) for area, divides in zip(areas, mitotic, strict=True)]
+    nuclei = []
+    for area_um2, phase in zip(population["nuclear_area_um2"], population["phase"], strict=True):
+        aspect, irregularity = _outline(rng, line, is_mitotic=phase == "M")
+        nuclei.append(layout.draw_nucleus(rng, area_um2 / pixel_um**2, aspect, irregularity))
     # A frame around the field, so that cells at its border are drawn whole.
     margin = max(nucleus.half_px for nucleus in nuclei) + int(REACH_UM / pixel_um) + 1
-    labels, centres = layout.place_nuclei(rng, nuclei, settings.field_size_px, margin, nuisance.touching)
-    placed = np.flatnonzero(centres[:, 0] >= 0)
-    labels = np.concatenate([[0], np.cumsum(centres[:, 0] >= 0)]).astype(np.int32)[labels]
-    cells = cells.iloc[placed].reset_index(drop=True)
-    painter = Painter(rng, line, cells, [nuclei[k] for k in placed], centres[placed], labels, pixel_um)
+    placement = layout.place_nuclei(rng, nuclei, settings.field_size_px, margin, nuisance.touching)
+    cells = population.iloc[placement.drawn].reset_index(drop=True)
+    painter = Painter(rng, line, cells, placement, pixel_um)
     painter.paint()
-    inside = (slice(margin, -margin),) * 2
-    images = np.stack([image[inside] for image in (labels, painter.golgi, painter.bodies)])
+    inside = np.s_[margin:-margin, margin:-margin]
+    labels = np.stack([placement.labels[inside], painter.golgi[inside], painter.bodies[inside]])
     strength = np.exp(nuisance.stain_field * rng.standard_normal(len(CHANNELS))).astype(np.float32)
-    return Scene(painter.canvas[inside] * strength, images, _finish(cells, painter, images[0], margin, strength))
+    truth = _truth(painter, labels[0], margin, strength)
+    return Scene(painter.canvas[inside] * strength, labels, truth)
 
 
-def _nucleus(rng, line, area_um2, mitotic, pixel_um):
+def _outline(rng, line, is_mitotic):
+    """Aspect and irregularity of a nucleus."""
+    if not is_mitotic:
+        return rng.uniform(*line.aspect), line.irregularity
     # Chromosomes at metaphase: a plate from the side, or from the pole a rosette.
-    if mitotic:
-        aspect, irregularity = (rng.uniform(2.4, 3.4), 0.03) if rng.random() < 0.7 else (1.15, 0.06)
-    else:
-        aspect, irregularity = rng.uniform(*line.aspect), line.irregularity
-    return layout.draw_nucleus(rng, area_um2 / pixel_um**2, aspect, irregularity)
+    if rng.random() < 0.7:
+        return rng.uniform(2.4, 3.4), 0.03
+    return 1.15, 0.06
 
 
-def _finish(cells, painter, nuclei, margin, strength):
-    """The truth of a field, with cues as realised and the places of the cells."""
-    cells = cells.copy()
+def _truth(painter, labels, margin, strength):
+    """The truth of a field, with cues as realised and the places of the cells.
+
+    Args:
+        painter: of the field.
+        labels: i32 [H, W], the nuclei without the frame.
+        margin: px, width of the frame.
+        strength: f32 [4], strength of each stain in the field.
+    """
+    cells = painter.cells.assign(**painter.realised)
     numbers = np.arange(1, len(cells) + 1)
-    touching = layout.touching_labels(nuclei)
-    area_px = np.bincount(nuclei.ravel(), minlength=len(cells) + 1)[1:]
-    cells["nuclear_area_um2"] = painter.realised["nuclear_area_um2"]
-    cells["golgi_area_um2"] = painter.realised["golgi_area_um2"]
-    cells["plus_end_density_per_um2"] = painter.realised["plus_end_density_per_um2"]
     cells.insert(0, "cell_label", numbers)
     cells.insert(1, "centre_y_px", painter.centres[:, 0] - margin)
     cells.insert(2, "centre_x_px", painter.centres[:, 1] - margin)
-    cells.insert(3, "touching", [n in touching for n in numbers])
-    # The area in the picture of a cell at the border is smaller than the area of the cell.
+    cells.insert(3, "touching", np.isin(numbers, list(layout.touching_labels(labels))))
+    # The area in the image of a cell at the border is smaller than the area of the cell.
+    area_px = np.bincount(labels.ravel(), minlength=len(cells) + 1)[1:]
     cells.insert(4, "border", area_px * painter.pixel_um**2 < cells["nuclear_area_um2"] - 1e-9)
     for channel, value in zip(CHANNELS, strength, strict=True):
         cells[f"stain_field_{channel}"] = float(value)

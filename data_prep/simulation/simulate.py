@@ -22,9 +22,16 @@ from data_prep.workers import parallel
 SITES_PER_WELL = 4
 WELLS_PER_ROW = 12
 TRUTH_UNITS = {
-    "centre_y_px": "px", "centre_x_px": "px", "age": "fraction of the cycle", "dna_content": "C1 = 1",
-    "dna_stain": "C1 = 1", "nuclear_area_um2": "um^2", "golgi_area_um2": "um^2", "golgi_scatter_um": "um",
-    "plus_end_density_per_um2": "1/um^2", "marker": "fold of typical G1",
+    "centre_y_px": "px",
+    "centre_x_px": "px",
+    "age": "fraction of the cycle",
+    "dna_content": "C1 = 1",
+    "dna_stain": "C1 = 1",
+    "nuclear_area_um2": "um^2",
+    "golgi_area_um2": "um^2",
+    "golgi_scatter_um": "um",
+    "plus_end_density_per_um2": "1/um^2",
+    "marker": "fold of typical G1",
 }
 
 
@@ -54,16 +61,28 @@ def simulate(config, out_dir) -> None:
     Raises:
         UsageError: a value of the config is out of range, or `out_dir` holds fields of another simulation.
     """
-    settings, out_dir = checked(config), pathlib.Path(out_dir)
-    names = [name for line in settings.lines for name in field_names(line, settings.fields_per_line)]
+    settings = checked(config)
+    out_dir = pathlib.Path(out_dir)
+    names = []
+    for line in settings.lines:
+        names += field_names(line, settings.fields_per_line)
     _refuse_foreign_fields(out_dir, names)
     done = parallel.each(_write_field, names, (settings, out_dir), config.workers)
     tables = dict(tqdm(done, total=len(names), desc="simulate", unit="field"))
     truth = pd.concat([tables[name] for name in names], ignore_index=True)
     files.write_table(truth, out_dir / "truth.parquet", TRUTH_UNITS)
-    versions = {"numpy": np.__version__, "scipy": scipy.__version__, "tifffile": tifffile.__version__}
-    about = {"config": config.to_dict(), "versions": versions, "channels": CHANNELS, "label_images": LABEL_IMAGES,
-             "fields": len(names), "cells": len(truth)}
+    about = {
+        "config": config.to_dict(),
+        "versions": {
+            "numpy": np.__version__,
+            "scipy": scipy.__version__,
+            "tifffile": tifffile.__version__,
+        },
+        "channels": CHANNELS,
+        "label_images": LABEL_IMAGES,
+        "fields": len(names),
+        "cells": len(truth),
+    }
     files.write_json(out_dir / "simulation.json", about)
 
 
@@ -73,12 +92,13 @@ def field_names(line: str, n: int) -> list[FieldName]:
     for number in range(n):
         row, column = divmod(number // SITES_PER_WELL, WELLS_PER_ROW)
         well = f"{chr(ord('A') + row)}{column + 1:02d}"
-        names.append(FieldName(line, f"{line}-P1", well, number % SITES_PER_WELL + 1, number))
+        site = number % SITES_PER_WELL + 1
+        names.append(FieldName(line, f"{line}-P1", well, site, number))
     return names
 
 
 def make_field(settings: Settings, name: FieldName):
-    """Draw one field and take its picture.
+    """Draw one field and expose it.
 
     Args:
         settings: the checked config.
@@ -89,13 +109,17 @@ def make_field(settings: Settings, name: FieldName):
     """
     # Keyed by line and number, so that neither the other lines nor the number of workers change a field.
     line_key = zlib.crc32(name.cell_line.encode())
-    rng = np.random.default_rng(np.random.SeedSequence(settings.seed, spawn_key=(line_key, name.number + 1)))
-    plate_rng = np.random.default_rng(np.random.SeedSequence(settings.seed, spawn_key=(line_key, 0)))
+    field_seed = np.random.SeedSequence(settings.seed, spawn_key=(line_key, name.number + 1))
+    plate_seed = np.random.SeedSequence(settings.seed, spawn_key=(line_key, 0))
+    rng = np.random.default_rng(field_seed)
+    plate_rng = np.random.default_rng(plate_seed)
     scene = draw_scene(rng, LINES[name.cell_line], settings)
-    return expose(rng, plate_rng, scene.canvas, settings.nuisance, settings.pixel_um), scene
+    image = expose(rng, plate_rng, scene.canvas, settings.nuisance, settings.pixel_um)
+    return image, scene
 
 
 def _write_field(name, shared) -> pd.DataFrame:
+    """Write one field and its labels; gives its rows of the truth."""
     settings, out_dir = shared
     image, scene = make_field(settings, name)
     text = f"plate={name.plate} well={name.well} site={name.site} line={name.cell_line}"
@@ -104,10 +128,11 @@ def _write_field(name, shared) -> pd.DataFrame:
     labels = scene.labels.astype(np.uint16)
     write_ome(out_dir / "labels" / f"{name.field_id}.tif", labels, LABEL_IMAGES, text, settings.pixel_um)
     table = scene.cells.copy()
-    where = {"field_id": name.field_id, "cell_line": name.cell_line, "plate": name.plate, "well": name.well,
-             "site": name.site}
-    for i, (column, value) in enumerate(where.items()):
-        table.insert(i, column, value)
+    table.insert(0, "field_id", name.field_id)
+    table.insert(1, "cell_line", name.cell_line)
+    table.insert(2, "plate", name.plate)
+    table.insert(3, "well", name.well)
+    table.insert(4, "site", name.site)
     return table
 
 
@@ -118,24 +143,37 @@ def write_ome(path, pixels, channels, text, pixel_um):
         path: where to.
         pixels: u16 [C, H, W].
         channels: names of the C channels.
-        text: name of the picture.
+        text: name of the image in the file.
         pixel_um: um per px.
     """
     about = {
-        "axes": "CYX", "Name": text, "Channel": {"Name": list(channels)},
-        "PhysicalSizeX": pixel_um, "PhysicalSizeXUnit": "µm", "PhysicalSizeY": pixel_um, "PhysicalSizeYUnit": "µm",
+        "axes": "CYX",
+        "Name": text,
+        "Channel": {"Name": list(channels)},
+        "PhysicalSizeX": pixel_um,
+        "PhysicalSizeXUnit": "µm",
+        "PhysicalSizeY": pixel_um,
+        "PhysicalSizeYUnit": "µm",
     }
+    pixels_per_cm = 1e4 / pixel_um
     with files.replacing(path) as temporary:
         tifffile.imwrite(
-            temporary, pixels, ome=True, photometric="minisblack", compression="zlib", metadata=about,
-            resolution=(1e4 / pixel_um, 1e4 / pixel_um), resolutionunit="CENTIMETER",
+            temporary,
+            pixels,
+            ome=True,
+            photometric="minisblack",
+            compression="zlib",
+            metadata=about,
+            resolution=(pixels_per_cm, pixels_per_cm),
+            resolutionunit="CENTIMETER",
         )
 
 
 def _refuse_foreign_fields(out_dir, names):
     """Fields of two simulations in one folder would be taken for one data set."""
     own = {f"{name.field_id}.ome.tif" for name in names}
-    present = sorted(path.name for path in (out_dir / "fields").glob("*.tif") if not path.name.startswith("."))
-    foreign = [name for name in present if name not in own]
-    if foreign:
-        raise UsageError(f"{out_dir}/fields: found {foreign[0]} of another simulation, allowed: an empty or new folder")
+    for path in sorted((out_dir / "fields").glob("*.tif")):
+        if path.name not in own and not path.name.startswith("."):
+            raise UsageError(
+                f"{out_dir}/fields: found {path.name} of another simulation, allowed: an empty or new folder"
+            )
