@@ -5,8 +5,6 @@ data set: one setting serves all microscopes. Nuclei are found on a grid on whic
 more pixels say no more about where they are; only their outlines are drawn at full resolution.
 """
 
-import functools
-
 import numpy as np
 from scipy import ndimage
 from skimage import filters, measure, morphology, segmentation
@@ -16,22 +14,48 @@ from data_prep.segmentation.working_grid import block_means, outlined
 
 TYPICAL_DIAMETER_UM = 16.0
 TYPICAL_DIAMETER_PX = 24.0
-WORKING_DIAMETER_PX = 15.0  # no smaller than this is a nucleus on the grid on which it is found
-DARK = 0.3  # what is dimmer than this share of the typical bright pixel counts as equally dark
-OUTWEIGHED = 1.8  # a typical bright pixel so many times the nuclei's upper quartile is that of a few extreme objects
-GLARE = 1.5  # times that quartile: all that is brighter is equally bright in such a field
-RARE = 0.07  # more than this share of the bright pixels are no few objects but the nuclei themselves
-LEAST_SIGNAL = 8  # a field in which nothing rises so many times the noise holds no nuclei
-MARGIN = 0.1  # ln; so much brighter than the edges around it is a nuclear pixel
-LOWEST = 0.6  # no threshold is below this share of the field's global one
-LEAST_CONTRAST = 1.35  # an object is so many times brighter than the ground around it
-EDGE = 0.45  # where an outline lies between the brightness of the ground, 0, and of the object, 1
-REACH = 0.1  # of the diameter; an outline is moved by so much at most
-LEAST_AREA = 0.06  # of a typical nucleus
+
+# On the grid on which nuclei are found, a typical one is at least this large.
+WORKING_DIAMETER_PX = 15.0
+
+# What is dimmer than this share of the typical bright pixel counts as equally dark.
+DARK = 0.3
+
+# A few extreme objects decide the typical bright pixel where it is so many times the nuclei's upper quartile; then all
+# that is brighter than GLARE times that quartile counts as equally bright. If more than a share of RARE of the bright
+# pixels are, they are the nuclei themselves.
+OUTWEIGHED = 1.8
+GLARE = 1.5
+RARE = 0.07
+
+# A field in which nothing rises so many times the noise holds no nuclei.
+LEAST_SIGNAL = 8
+
+# A nuclear pixel is by this much (natural log) brighter than the edges around it.
+MARGIN = 0.1
+
+# No threshold is below this share of the field's global one.
+LOWEST = 0.6
+
+# An object is so many times brighter than the ground around it.
+LEAST_CONTRAST = 1.35
+
+# Where an outline lies between the brightness of the ground, 0, and of the object, 1.
+EDGE = 0.45
+
+# An outline is moved by this share of the diameter at most.
+REACH = 0.1
+
+# The smallest nucleus, as a share of the area of a typical one.
+LEAST_AREA = 0.06
 
 
-def segment_nuclei(image: np.ndarray, pixel_um: float | None = None, diameter: float = 0.0,
-                   method: str = "watershed") -> np.ndarray:
+def segment_nuclei(
+    image: np.ndarray,
+    pixel_um: float | None = None,
+    diameter: float = 0.0,
+    method: str = "watershed",
+) -> np.ndarray:
     """Label the nuclei of one field.
 
     Args:
@@ -44,11 +68,16 @@ def segment_nuclei(image: np.ndarray, pixel_um: float | None = None, diameter: f
         labels i32 [H, W], 0 is background, 1..n the nuclei. An image without contrast has none.
     """
     image = np.asarray(image, np.float32)
-    if not diameter:
-        diameter_px = measure_diameter(image, TYPICAL_DIAMETER_UM / pixel_um if pixel_um else TYPICAL_DIAMETER_PX)
+    if pixel_um:
+        diameter_px = diameter / pixel_um
+        first_guess_px = TYPICAL_DIAMETER_UM / pixel_um
     else:
-        diameter_px = diameter / pixel_um if pixel_um else diameter
-    return SEGMENTERS[method](image, diameter_px)
+        diameter_px = diameter
+        first_guess_px = TYPICAL_DIAMETER_PX
+    if not diameter:
+        diameter_px = measure_diameter(image, first_guess_px)
+    segmenter = SEGMENTERS[method]
+    return segmenter(image, diameter_px)
 
 
 def watershed(image: np.ndarray, diameter_px: float) -> np.ndarray:
@@ -57,13 +86,19 @@ def watershed(image: np.ndarray, diameter_px: float) -> np.ndarray:
     Args:
         image: f32 [H, W].
         diameter_px: typical nuclear diameter.
+
+    Returns:
+        labels i32 [H, W].
     """
     step = max(1, int(diameter_px / WORKING_DIAMETER_PX))
-    coarse, size = block_means(image, step), diameter_px / step
-    signal, height = foreground(coarse, size)
-    labels = joined(cut(signal, height > 0, size), signal, size)
-    labels, height = fitted(numbered(labels, LEAST_AREA * np.pi / 4 * size**2), signal, size)
-    return numbered(outlined(numbered(labels), height, step, image.shape))
+    coarse_diameter = diameter_px / step
+    signal, height = foreground(block_means(image, step), coarse_diameter)
+    parts = cut(signal, height > 0, coarse_diameter)
+    labels = joined(parts, signal, coarse_diameter)
+    labels = numbered(labels, _least_area(coarse_diameter))
+    labels, height = fitted(labels, signal, coarse_diameter)
+    labels = outlined(numbered(labels), height, step, image.shape)
+    return numbered(labels)
 
 
 def otsu(image: np.ndarray, diameter_px: float) -> np.ndarray:
@@ -71,33 +106,56 @@ def otsu(image: np.ndarray, diameter_px: float) -> np.ndarray:
 
     This is how Nagao et al. (Mol. Biol. Cell 2020) found nuclei: a Gaussian of sigma 11 px where a nucleus is 50 to
     60 px across, so sigma is 0.2 of the diameter here. So strong a blur leaves nothing that a coarse grid cannot hold.
+
+    Args:
+        image: f32 [H, W].
+        diameter_px: typical nuclear diameter.
+
+    Returns:
+        labels i32 [H, W].
     """
     step = max(1, int(diameter_px / WORKING_DIAMETER_PX))
-    blurred = functools.partial(ndimage.gaussian_filter1d, sigma=0.2 * diameter_px / step, truncate=3)
-    smooth = blurred(blurred(block_means(image, step).T.copy()).T.copy())  # fast along lines as they lie in memory
-    low, span = smooth.min(), np.ptp(smooth)
+    sigma = 0.2 * diameter_px / step
+    # The filter is fast along lines as they lie in memory, so each direction has its own copy.
+    by_column = block_means(image, step).T.copy()
+    by_column = ndimage.gaussian_filter1d(by_column, sigma, truncate=3)
+    smooth = by_column.T.copy()
+    smooth = ndimage.gaussian_filter1d(smooth, sigma, truncate=3)
+    low = smooth.min()
+    span = np.ptp(smooth)
     if span <= 1e-6 * max(abs(low), 1):
         return np.zeros(image.shape, np.int32)
-    counts = np.bincount(((smooth - low) * (255.9 / span)).astype(np.uint8).ravel(), minlength=256)
-    height = smooth - filters.threshold_otsu(hist=(counts, low + span / 255.9 * (np.arange(256) + 0.5)))
-    labels = numbered(measure.label(height > 0), LEAST_AREA * np.pi / 4 * (diameter_px / step) ** 2)
+    bins = ((smooth - low) * (255.9 / span)).astype(np.uint8)
+    counts = np.bincount(bins.ravel(), minlength=256)
+    middles = low + span / 255.9 * (np.arange(256) + 0.5)
+    threshold = filters.threshold_otsu(hist=(counts, middles))
+    height = smooth - threshold
+    objects = measure.label(height > 0)
+    labels = numbered(objects, _least_area(diameter_px / step))
     return outlined(labels, height, step, image.shape)
 
 
 def measure_diameter(image: np.ndarray, first_guess_px: float) -> float:
     """Median diameter, px, of the elliptical objects in the foreground, large ones weighing more; else the guess."""
-    diameter, measured = first_guess_px, None
+    image = np.asarray(image, np.float32)
+    diameter = first_guess_px
+    measured = None
     for _ in range(3):  # what is foreground depends on the diameter
         step = max(1, int(diameter / 12))
-        _, height = foreground(block_means(np.asarray(image, np.float32), step), diameter / step)
-        area, *rest = moments(measure.label(height > 0, connectivity=1))[:, 1:]
-        whole = (area > 12) & (stretch(np.stack([area, *rest])) < 1.08)
-        if not whole.any():
+        _, height = foreground(block_means(image, step), diameter / step)
+        objects = measure.label(height > 0, connectivity=1)
+        sums = moments(objects)[:, 1:]
+        area = sums[0]
+        is_elliptical = (area > 12) & (stretch(sums) < 1.08)
+        if not is_elliptical.any():
             diameter /= 2  # the grid may have been too coarse
             continue
-        found, before = np.sort(np.sqrt(area[whole] * 4 / np.pi)), diameter
-        diameter = measured = step * float(found[np.searchsorted(np.cumsum(found), found.sum() / 2)])
-        if abs(diameter / before - 1) < 0.15:
+        diameters = np.sort(np.sqrt(area[is_elliptical] * 4 / np.pi))
+        middle = np.searchsorted(np.cumsum(diameters), diameters.sum() / 2)
+        measured = step * float(diameters[middle])
+        is_settled = abs(measured / diameter - 1) < 0.15
+        diameter = measured
+        if is_settled:
             break
     return measured or float(first_guess_px)
 
@@ -109,30 +167,40 @@ def foreground(image: np.ndarray, diameter_px: float) -> tuple[np.ndarray, np.nd
     strong it is their middle, be the nuclei dim or bright and the ground between them dark or not. Where there are
     none it is Otsu's threshold of the whole field.
 
+    Args:
+        image: f32 [H, W].
+        diameter_px: typical nuclear diameter.
+
     Returns:
         signal f32 [H, W] above the field's darkest parts; height f32 [H, W], ln above the threshold, positive inside.
     """
     blur = max(0.05 * diameter_px, 0.5)
     smooth = ndimage.gaussian_filter(image, blur)
     signal = np.maximum(smooth - np.percentile(smooth, 1), 0)
-    noise = 0.35 / blur * np.median(np.abs(np.diff(image, axis=1))) + 1e-6  # what the blur leaves of it
+    typical_step = np.median(np.abs(np.diff(image, axis=1)))
+    noise = 0.35 / blur * typical_step + 1e-6  # what the blur leaves of it
     clear = signal[signal > LEAST_SIGNAL * noise]
     if len(clear) < 0.4 * diameter_px**2:
         return signal, np.full(image.shape, -1, np.float32)
-    most = without_glare(clear)
-    signal, clear = np.minimum(signal, most), np.minimum(clear, most)
+    brightest = without_glare(clear)
+    signal = np.minimum(signal, brightest)
+    clear = np.minimum(clear, brightest)
     level = np.log(signal + DARK * (clear @ clear) / clear.sum())
     of_field = filters.threshold_otsu(level)
     down, right = np.gradient(level)
     weight = down * down + right * right
-    nearby = functools.partial(ndimage.gaussian_filter, sigma=0.4 * diameter_px, truncate=3)
-    amount = nearby(weight)
-    prior = 0.1 * amount[level > of_field].mean()
-    threshold = (nearby(weight * level) + prior * of_field) / (amount + prior) + MARGIN
-    height = level - np.maximum(threshold, of_field + np.log(LOWEST))
-    mask = ndimage.binary_opening(height > 0, morphology.disk(max(1, round(0.05 * diameter_px))))
-    mask = numbered(measure.label(~mask, connectivity=1), 0.1 * diameter_px**2) == 0  # smaller holes are filled
-    return signal, np.where(mask, np.maximum(height, 0.02), np.minimum(height, -0.02))
+    sigma = 0.4 * diameter_px
+    weight_nearby = _nearby(weight, sigma)
+    level_nearby = _nearby(weight * level, sigma)
+    prior = 0.1 * weight_nearby[level > of_field].mean()
+    threshold = (level_nearby + prior * of_field) / (weight_nearby + prior)
+    lowest = of_field + np.log(LOWEST)
+    height = level - np.maximum(threshold + MARGIN, lowest)
+    smallest_detail = morphology.disk(max(1, round(0.05 * diameter_px)))
+    mask = ndimage.binary_opening(height > 0, smallest_detail)
+    holes = measure.label(~mask, connectivity=1)
+    mask = numbered(holes, 0.1 * diameter_px**2) == 0  # smaller holes are filled
+    return signal, _signed(height, mask, 0.02)
 
 
 def without_glare(clear: np.ndarray) -> float:
@@ -143,25 +211,46 @@ def without_glare(clear: np.ndarray) -> float:
     was, as the pixels of such objects are few; mitotic and polyploid cells do not raise the mean so far.
     """
     level = np.log(clear)
-    upper = float(np.percentile(clear[level >= filters.threshold_otsu(level)], 75))
-    outweighed = (clear @ clear) / clear.sum() > OUTWEIGHED * upper and (clear > GLARE * upper).mean() < RARE
-    return GLARE * upper if outweighed else np.inf
+    brighter_class = clear[level >= filters.threshold_otsu(level)]
+    upper = float(np.percentile(brighter_class, 75))
+    typical_bright = (clear @ clear) / clear.sum()
+    share_of_glare = (clear > GLARE * upper).mean()
+    if typical_bright > OUTWEIGHED * upper and share_of_glare < RARE:
+        return GLARE * upper
+    return np.inf
 
 
 def cut(signal: np.ndarray, mask: np.ndarray, diameter_px: float) -> np.ndarray:
-    """Parts of the mask, more than there are nuclei: watershed of distance to the background plus local brightness."""
+    """Parts of the mask, more than there are nuclei: watershed of distance to the background plus local brightness.
+
+    Args:
+        signal: f32 [H, W], as `foreground` gives it.
+        mask: bool [H, W], the nuclear material.
+        diameter_px: typical nuclear diameter.
+
+    Returns:
+        int [H, W], 0 is background.
+    """
     inside = mask.astype(np.float32)
-    nearby = functools.partial(ndimage.gaussian_filter, sigma=0.5 * diameter_px, truncate=3)
-    brightness = signal * nearby(inside) / np.maximum(nearby(signal * inside), 1e-6)
-    distance = ndimage.gaussian_filter(ndimage.distance_transform_edt(mask).astype(np.float32), 0.04 * diameter_px)
-    relief = 2 / diameter_px * distance + 2 * ndimage.gaussian_filter(brightness, 0.08 * diameter_px)
-    apart = 2 * max(1, round(0.1 * diameter_px)) + 1
-    peaks = mask & (relief == ndimage.maximum_filter(relief, apart))
+    sigma = 0.5 * diameter_px
+    signal_nearby = _nearby(signal * inside, sigma)
+    brightness = signal * _nearby(inside, sigma) / np.maximum(signal_nearby, 1e-6)
+    brightness = ndimage.gaussian_filter(brightness, 0.08 * diameter_px)
+    distance = ndimage.distance_transform_edt(mask).astype(np.float32)
+    distance = ndimage.gaussian_filter(distance, 0.04 * diameter_px)
+    relief = 2 / diameter_px * distance + 2 * brightness
+    width = 2 * max(1, round(0.1 * diameter_px)) + 1
+    peaks = mask & (relief == ndimage.maximum_filter(relief, width))
     return segmentation.watershed(-relief, measure.label(peaks), mask=mask)
 
 
 def fitted(labels: np.ndarray, signal: np.ndarray, diameter_px: float) -> tuple[np.ndarray, np.ndarray]:
     """Each object as far as its signal is nearer to its own brightness than to the ground around it; faint ones go.
+
+    Args:
+        labels: i32 [H, W].
+        signal: f32 [H, W], as `foreground` gives it.
+        diameter_px: typical nuclear diameter.
 
     Returns:
         labels i32 [H, W] with the new outlines; height f32 [H, W], signal above the level of the outline.
@@ -169,28 +258,51 @@ def fitted(labels: np.ndarray, signal: np.ndarray, diameter_px: float) -> tuple[
     near = segmentation.expand_labels(labels, max(1, REACH * diameter_px))
     owner = segmentation.expand_labels(labels, 1 + 2.5 * REACH * diameter_px)
     n = labels.max() + 1
-    inside, ground = _means(labels, signal, n), _means(np.where(near > 0, 0, owner), signal, n)
-    dark = 0.05 * signal.max()
-    faint = inside + dark < LEAST_CONTRAST * (ground + dark)
+    around = np.where(near > 0, 0, owner)
+    inside = _means(labels, signal, n)
+    ground = _means(around, signal, n)
+    highest = signal.max()
+    dark = 0.05 * highest
+    is_faint = inside + dark < LEAST_CONTRAST * (ground + dark)
     level = ground + EDGE * (inside - ground)
-    level[faint] = signal.max()
-    core = ndimage.minimum_filter(labels, 2 * max(1, round(REACH * diameter_px)) + 1) > 0
+    level[is_faint] = highest
     height = signal - level[owner]
-    mask = (near > 0) & ((height > 0) | core) & ~faint[owner]
-    least = 0.01 * signal.max()
-    return np.where(mask, near, 0), np.where(mask, np.maximum(height, least), np.minimum(height, -least))
+    core_width = 2 * max(1, round(REACH * diameter_px)) + 1
+    core = ndimage.minimum_filter(labels, core_width) > 0
+    mask = (near > 0) & ((height > 0) | core) & ~is_faint[owner]
+    return np.where(mask, near, 0), _signed(height, mask, 0.01 * highest)
 
 
 def numbered(labels: np.ndarray, least_area: float = 1) -> np.ndarray:
     """The objects of at least so many px, numbered 1..n without a gap; i32 [H, W]."""
-    kept = np.bincount(labels.ravel()) >= least_area
-    kept[0] = False
-    return (np.cumsum(kept) * kept).astype(np.int32)[labels]
+    is_large = np.bincount(labels.ravel()) >= least_area
+    is_large[0] = False
+    numbers = np.cumsum(is_large) * is_large
+    return numbers.astype(np.int32)[labels]
+
+
+def _nearby(image, sigma):
+    """Gaussian mean around each pixel, cut off at three sigma."""
+    return ndimage.gaussian_filter(image, sigma, truncate=3)
+
+
+def _signed(height, mask, least):
+    """The height, raised to `least` where it is lower inside the mask, and lowered to -`least` outside."""
+    inside = np.maximum(height, least)
+    outside = np.minimum(height, -least)
+    return np.where(mask, inside, outside)
+
+
+def _least_area(diameter_px) -> float:
+    """Area of the smallest nucleus, px, where a typical one is a disc of this diameter."""
+    return LEAST_AREA * np.pi / 4 * diameter_px**2
 
 
 def _means(labels, signal, n):
     """Mean signal of the labels 0..n-1, f64 [n]; 0 for one without pixels."""
-    return np.bincount(labels.ravel(), signal.ravel(), n) / np.maximum(np.bincount(labels.ravel(), minlength=n), 1)
+    total = np.bincount(labels.ravel(), signal.ravel(), n)
+    area = np.bincount(labels.ravel(), minlength=n)
+    return total / np.maximum(area, 1)
 
 
 SEGMENTERS = {"watershed": watershed, "otsu": otsu}

@@ -5,13 +5,24 @@ import functools
 import numpy as np
 from scipy import ndimage
 
+# Rows of blocks that are summed at a time, so that what lies between the two sums stays in the cache.
+_BAND_BLOCKS = 64
+
 
 def block_means(image: np.ndarray, step: int) -> np.ndarray:
-    """Means of step x step px, f32; the image is continued at its lower and right end."""
+    """Means of step x step px of an image [H, W], f32 [h, w]; it is continued at its lower and right end.
+
+    An image of step 1 is given back as it is.
+    """
     if step == 1:
         return image
-    bands = range(0, len(image), 64 * step)  # so that what lies between the two sums stays in the cache
-    means = np.concatenate([_sums(_sums(image[i:i + 64 * step], step).T, step).T for i in bands])
+    band_height = _BAND_BLOCKS * step
+    sums = []
+    for start in range(0, len(image), band_height):
+        band = image[start : start + band_height]
+        columns = _sums_of_rows(band, step).T
+        sums.append(_sums_of_rows(columns, step).T)
+    means = np.concatenate(sums)
     means *= np.float32(1 / step**2)
     return means
 
@@ -31,31 +42,39 @@ def outlined(labels: np.ndarray, height: np.ndarray, step: int, shape: tuple[int
     if step == 1:
         return labels
     full = np.zeros(shape, np.int32)
-    for label, box in enumerate(ndimage.find_objects(labels), 1):
-        wide = tuple(slice(max(s.start - 1, 0), min(s.stop + 1, n)) for s, n in zip(box, labels.shape, strict=True))
-        here, (finer_y, finer_x) = labels[wide], (_bilinear(s.stop - s.start, step) for s in wide)
-        high = height[wide].astype(np.float32)
-        inside = finer_y @ high @ finer_x.T > 0
-        if np.any((high > 0) != (here == label)):  # something else is near, or rises unlabelled
-            own = np.where(here == label, 1, np.where(here > 0, -1, 0)).astype(np.float32)
+    for label, (rows, columns) in enumerate(ndimage.find_objects(labels), 1):
+        top = max(rows.start - 1, 0)
+        left = max(columns.start - 1, 0)
+        window = np.s_[top : rows.stop + 1, left : columns.stop + 1]
+        nearby = labels[window]
+        finer_y = _bilinear(nearby.shape[0], step)
+        finer_x = _bilinear(nearby.shape[1], step)
+        nearby_height = height[window].astype(np.float32)
+        inside = finer_y @ nearby_height @ finer_x.T > 0
+        is_own = nearby == label
+        if np.any(is_own != (nearby_height > 0)):  # something else is near, or rises unlabelled
+            own = np.select([is_own, nearby > 0], [1, -1], 0).astype(np.float32)
             inside &= finer_y @ own @ finer_x.T > 0
-        finer = full[tuple(slice(s.start * step, s.stop * step) for s in wide)]
-        finer[inside[:finer.shape[0], :finer.shape[1]]] = label
+        finer = full[top * step :, left * step :]
+        finer = finer[: inside.shape[0], : inside.shape[1]]
+        finer[inside[: finer.shape[0], : finer.shape[1]]] = label
     return full
 
 
-def _sums(image, step):
+def _sums_of_rows(image, step):
     """Sums of `step` rows, f32; the last row goes on where rows are missing."""
     total = np.array(image[::step], np.float32)
     for i in range(1, step):
         rows = image[i::step]
-        total[:len(rows)] += rows
-        total[len(rows):] += image[-1:]
+        total[: len(rows)] += rows
+        total[len(rows) :] += image[-1:]
     return total
 
 
 @functools.cache
 def _bilinear(length, step):
     """Matrix f32 [length * step, length] that interpolates between the middles of pixels."""
-    at = np.clip((np.arange(length * step) + 0.5) / step - 0.5, 0, length - 1)
-    return np.maximum(0, 1 - np.abs(at[:, None] - np.arange(length))).astype(np.float32)
+    position = (np.arange(length * step) + 0.5) / step - 0.5
+    position = np.clip(position, 0, length - 1)
+    distance = np.abs(position[:, None] - np.arange(length))
+    return np.maximum(0, 1 - distance).astype(np.float32)
