@@ -27,12 +27,14 @@ def refuse_twice(names) -> None:
     Raises:
         InputRefused: names the column.
     """
-    seen = set()
+    earlier = set()
     for name in names:
-        if name in seen:
-            raise InputRefused(f"two columns of the table are called {name}; rename the channel, or the column of the "
-                               "sidecar or of phase.table, that it is from")
-        seen.add(name)
+        if name in earlier:
+            raise InputRefused(
+                f"two columns of the table are called {name}; "
+                "rename the channel, or the column of the sidecar or of phase.table, that it is from"
+            )
+        earlier.add(name)
 
 
 def refuse_unknown(field: str, name: str, columns) -> None:
@@ -48,6 +50,8 @@ def refuse_unknown(field: str, name: str, columns) -> None:
     """
     if f"Metadata_{name}" in columns:
         return
-    known = ", ".join(sorted(column.removeprefix("Metadata_") for column in columns)) or "none"
-    raise UsageError(f"config.{field}={name!r}: no such column; found: {known}; name a column of the sidecar, or "
-                     "of the table in config.phase.table")
+    present = sorted(column.removeprefix("Metadata_") for column in columns)
+    raise UsageError(
+        f"config.{field}={name!r}: no such column; found: {', '.join(present) or 'none'}; "
+        "name a column of the sidecar, or of the table in config.phase.table"
+    )

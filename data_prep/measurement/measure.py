@@ -14,14 +14,24 @@ from data_prep.measurement.texture import edge, texture
 
 
 def typical_diameter(labels: np.ndarray) -> float:
-    """Diameter, px, of a disc as large as the field's median nucleus; 24 where there is none."""
+    """Diameter, px, of a disc as large as the median nucleus of `labels` i32 [H, W]; 24 where there is none."""
     areas = np.bincount(labels.ravel())[1:]
     areas = areas[areas > 0]
-    return float(2 * np.sqrt(np.median(areas) / np.pi)) if len(areas) else 24.0
+    if len(areas) == 0:
+        return 24.0
+    return float(2 * np.sqrt(np.median(areas) / np.pi))
 
 
 def cell_bodies(labels: np.ndarray, reach_px: float) -> np.ndarray:
-    """The body of each cell: its nucleus and what lies within `reach_px` of it and nearer to it than to any other."""
+    """The body of each cell: its nucleus and what lies within `reach_px` of it and nearer to it than to any other.
+
+    Args:
+        labels: i32 [H, W], nuclei.
+        reach_px: how far a body reaches beyond its nucleus.
+
+    Returns:
+        i32 [H, W] with the nuclei's values.
+    """
     return segmentation.expand_labels(labels, reach_px).astype(np.int32)
 
 
@@ -30,13 +40,19 @@ def stain_mask(channel: np.ndarray, bodies: np.ndarray, diameter_px: float) -> n
 
     Surroundings are a Gaussian of a quarter of the nuclear diameter; the cut is Otsu's over the cell bodies of the
     field.
+
+    Args:
+        channel: f32 [H, W].
+        bodies: i32 [H, W], 0 outside cells.
+        diameter_px: typical nuclear diameter.
     """
     fine = ndimage.gaussian_filter(channel, 0.03 * diameter_px)
     contrast = fine - ndimage.gaussian_filter(channel, 0.25 * diameter_px)
     inside = contrast[bodies > 0]
     if inside.size == 0 or np.ptp(inside) == 0:
         return np.zeros(channel.shape, bool)
-    return (contrast > max(filters.threshold_otsu(inside), 0)) & (bodies > 0)
+    threshold = max(filters.threshold_otsu(inside), 0)
+    return (contrast > threshold) & (bodies > 0)
 
 
 def stain_peaks(channel: np.ndarray, bodies: np.ndarray, diameter_px: float) -> np.ndarray:
@@ -45,27 +61,48 @@ def stain_peaks(channel: np.ndarray, bodies: np.ndarray, diameter_px: float) -> 
     Local maxima of a difference of Gaussians of 2 % and 5 % of the nuclear diameter (about 0.3 and 0.7 um) that stand
     2.5 robust standard deviations out of the cell bodies of the field. Dots that a blurred mask would merge are counted
     apart.
+
+    Args:
+        channel: f32 [H, W].
+        bodies: i32 [H, W], 0 outside cells.
+        diameter_px: typical nuclear diameter.
     """
-    dots = ndimage.gaussian_filter(channel, 0.022 * diameter_px) - ndimage.gaussian_filter(channel, 0.047 * diameter_px)
-    inside = dots[bodies > 0]
+    fine = ndimage.gaussian_filter(channel, 0.022 * diameter_px)
+    contrast = fine - ndimage.gaussian_filter(channel, 0.047 * diameter_px)
+    inside = contrast[bodies > 0]
     if inside.size == 0:
         return np.zeros(channel.shape, bool)
-    noise = 1.4826 * np.median(np.abs(inside - np.median(inside)))
-    found = np.zeros(channel.shape, bool)
-    found.ravel()[_summits(dots, np.flatnonzero((dots > 2.5 * noise) & (bodies > 0)))] = True
-    return found
+    deviation = np.abs(inside - np.median(inside))
+    noise = 1.4826 * np.median(deviation)
+    candidates = np.flatnonzero((contrast > 2.5 * noise) & (bodies > 0))
+    peaks = np.zeros(channel.shape, bool)
+    peaks.ravel()[_summits(contrast, candidates)] = True
+    return peaks
 
 
 def _summits(image, candidates):
     """Those of `candidates`, flat indices into `image`, that none of their eight neighbours exceeds."""
-    width = image.shape[1] + 2
-    framed = np.pad(image, 1, constant_values=-np.inf).ravel()
-    place = candidates + 2 * (candidates // image.shape[1]) + width + 1
-    around = [framed.take(place + down * width + right) for down in (-1, 0, 1) for right in (-1, 0, 1)]
-    return candidates[framed.take(place) == np.maximum.reduce(around)]
+    framed = np.pad(image, 1, constant_values=-np.inf)
+    width = framed.shape[1]
+    framed = framed.ravel()
+    pixel = candidates + 2 * (candidates // image.shape[1]) + width + 1
+    value = framed.take(pixel)
+    is_summit = np.ones(len(candidates), bool)
+    for row_above in (pixel - width, pixel, pixel + width):
+        for neighbour in (row_above - 1, row_above, row_above + 1):
+            is_summit &= value >= framed.take(neighbour)
+    return candidates[is_summit]
 
 
-def measure_cells(image, labels, bodies, channels, nucleus, masks, pixel_um) -> dict[str, np.ndarray]:
+def measure_cells(
+    image,
+    labels,
+    bodies,
+    channels,
+    nucleus,
+    masks,
+    pixel_um,
+) -> dict[str, np.ndarray]:
     """All measurements of one field.
 
     Args:
@@ -83,7 +120,8 @@ def measure_cells(image, labels, bodies, channels, nucleus, masks, pixel_um) -> 
     """
     scale = pixel_um or 1.0
     planes = dict(zip(channels, np.moveaxis(image, -1, 0), strict=True))
-    nuclei, cells = Regions.of(labels), Regions.of(bodies)
+    nuclei = Regions.of(labels)
+    cells = Regions.of(bodies)
     columns = Columns(shape(nuclei, scale))
     for name, plane in planes.items():
         columns |= intensity(plane, nuclei, "Nuclei", name)
@@ -104,16 +142,24 @@ def intensity(channel, regions, place, name) -> dict[str, np.ndarray]:
         channel: f32 [H, W].
         regions: of the labels.
         place: the compartment's name in the columns; name: the channel's.
+
+    Returns:
+        {column: f64 [n]}
     """
     values = channel.reshape(-1)[regions.pixels].astype(np.float64)
-    total, top = regions.sum(values), regions.max(values)
+    total = regions.sum(values)
+    highest = regions.max(values)
     mean = total / regions.count
-    values -= regions.spread(mean)  # first, or the difference of two large sums would lose a small spread
+    # The mean goes first, or the difference of two large sums would lose a small spread.
+    values -= regions.spread(mean)
     values *= values
-    head = f"{place}_Intensity_"
-    return {f"{head}IntegratedIntensity_{name}": total, f"{head}MeanIntensity_{name}": mean,
-            f"{head}StdIntensity_{name}": np.sqrt(regions.sum(values) / regions.count),
-            f"{head}MaxIntensity_{name}": top}
+    variance = regions.sum(values) / regions.count
+    return {
+        f"{place}_Intensity_IntegratedIntensity_{name}": total,
+        f"{place}_Intensity_MeanIntensity_{name}": mean,
+        f"{place}_Intensity_StdIntensity_{name}": np.sqrt(variance),
+        f"{place}_Intensity_MaxIntensity_{name}": highest,
+    }
 
 
 def dots(channel, bodies, cells, diameter_px, name, scale) -> dict[str, np.ndarray]:
@@ -123,9 +169,16 @@ def dots(channel, bodies, cells, diameter_px, name, scale) -> dict[str, np.ndarr
         channel: f32 [H, W].
         bodies: i32 [H, W]; cells: their regions.
         diameter_px: typical nuclear diameter; name: the channel's; scale: um per px.
+
+    Returns:
+        {column: f64 [n]}
     """
-    number = cells.sum(stain_peaks(channel, bodies, diameter_px).ravel()[cells.pixels])
-    return {f"{name}_Number_Dots": number, f"{name}_Number_DotDensity": number / (cells.count * scale**2)}
+    peaks = stain_peaks(channel, bodies, diameter_px)
+    number = cells.sum(peaks.ravel()[cells.pixels])
+    return {
+        f"{name}_Number_Dots": number,
+        f"{name}_Number_DotDensity": number / (cells.count * scale**2),
+    }
 
 
 def pieces(channel, mask, nuclei, cells, name, scale) -> dict[str, np.ndarray]:
@@ -140,20 +193,43 @@ def pieces(channel, mask, nuclei, cells, name, scale) -> dict[str, np.ndarray]:
         mask: bool [H, W], where the stain forms pieces.
         nuclei, cells: regions of the nuclei and of the cells' bodies.
         name: the channel's; scale: um per px.
+
+    Returns:
+        {column: f64 [n]}
     """
     n = len(cells.count)
     inside = np.flatnonzero(mask.ravel()[cells.pixels])
-    owner, pixels = cells.owner[inside], cells.pixels[inside]
+    owner = cells.owner[inside]
+    pixels = cells.pixels[inside]
     y, x = np.divmod(pixels, mask.shape[1])
     weight = np.maximum(channel.reshape(-1)[pixels], 0).astype(np.float64)
     total = np.bincount(owner, weight, n)
-    safe = np.where(total > 0, total, np.nan)
-    cy, cx, squares = (np.bincount(owner, weight * v, n) / safe for v in (y, x, y * y + x * x))
-    part, parts = ndimage.label(mask, np.ones((3, 3)))
-    known = np.unique(owner * (parts + 1) + part.ravel()[pixels])  # each piece once for every cell that it is part of
-    number = np.bincount(known // (parts + 1), minlength=n).astype(np.float64)
-    middle_y, middle_x = centres(nuclei)
-    return {f"{name}_AreaShape_Area": np.bincount(owner, minlength=n) * scale**2, f"{name}_Number_Pieces": number,
-            f"{name}_Distance_Spread": np.sqrt(np.maximum(squares - cy**2 - cx**2, 0)) * scale,
-            f"{name}_Distance_FromNucleus": np.hypot(cy - middle_y, cx - middle_x) * scale,
-            f"{name}_Intensity_IntegratedIntensity_{name}": total}
+    safe_total = np.where(total > 0, total, np.nan)
+    centre_y = np.bincount(owner, weight * y, n) / safe_total
+    centre_x = np.bincount(owner, weight * x, n) / safe_total
+    mean_square = np.bincount(owner, weight * (y * y + x * x), n) / safe_total
+    variance = np.maximum(mean_square - centre_y**2 - centre_x**2, 0)
+    nucleus_y, nucleus_x = centres(nuclei)
+    distance = np.hypot(centre_y - nucleus_y, centre_x - nucleus_x)
+    return {
+        f"{name}_AreaShape_Area": np.bincount(owner, minlength=n) * scale**2,
+        f"{name}_Number_Pieces": _number_of_pieces(mask, owner, pixels, n),
+        f"{name}_Distance_Spread": np.sqrt(variance) * scale,
+        f"{name}_Distance_FromNucleus": distance * scale,
+        f"{name}_Intensity_IntegratedIntensity_{name}": total,
+    }
+
+
+def _number_of_pieces(mask, owner, pixels, n):
+    """Connected pieces of `mask` in each of n cells, f64 [n]; one that lies in two cells counts in both.
+
+    Args:
+        mask: bool [H, W].
+        owner: index of the cell of each of `pixels`, flat indices into `mask`.
+        pixels: those of the mask that lie in cells.
+        n: number of cells.
+    """
+    piece, last_piece = ndimage.label(mask, np.ones((3, 3)))
+    cell_and_piece = owner * (last_piece + 1) + piece.ravel()[pixels]
+    owner_of_piece = np.unique(cell_and_piece) // (last_piece + 1)
+    return np.bincount(owner_of_piece, minlength=n).astype(np.float64)

@@ -8,39 +8,60 @@ import numpy as np
 
 @dataclasses.dataclass(frozen=True)
 class Runs:
-    """Stretches of one label in one row, sorted by label, then row, then column; each i64 [R]."""
+    """Stretches of one label in one row, sorted by label, then row, then column; each i64 [R].
 
-    index: np.ndarray  # of the label, 0..n-1
+    Attributes:
+        index: of the label, 0..n-1.
+        row: of the stretch.
+        first: column of the first pixel.
+        last: column of the last pixel.
+    """
+
+    index: np.ndarray
     row: np.ndarray
-    first: np.ndarray  # column of the first pixel
-    last: np.ndarray  # column of the last pixel
+    first: np.ndarray
+    last: np.ndarray
 
 
 @dataclasses.dataclass(frozen=True)
 class Regions:
-    """The pixels of the n labels that have any, in rising order of their numbers, which may have gaps."""
+    """The pixels of the n labels that have any, in rising order of their numbers, which may have gaps.
 
-    shape: tuple[int, int]  # of the field
-    numbers: np.ndarray  # i32 [n], the labels
+    Attributes:
+        shape: (height, width) of the field.
+        numbers: i32 [n], the labels.
+        runs: their stretches of pixels.
+        count: i64 [n], pixels of each label.
+        pixels: i64 [P], flat indices of all labelled pixels, sorted by label, then row by row.
+    """
+
+    shape: tuple[int, int]
+    numbers: np.ndarray
     runs: Runs
-    count: np.ndarray  # i64 [n], pixels of each label
-    pixels: np.ndarray  # i64 [P], flat indices of all labelled pixels, sorted by label, then row by row
+    count: np.ndarray
+    pixels: np.ndarray
 
     @classmethod
     def of(cls, labels: np.ndarray) -> "Regions":
         """Group the pixels of `labels`, i32 [H, W], 0 is background."""
-        flat, width = np.ravel(labels), max(labels.shape[1], 1)
-        change = np.flatnonzero(flat[1:] != flat[:-1]) + 1
-        begin = np.sort(np.concatenate([change, np.arange(0, flat.size, width)]), kind="stable")  # a row's end ends it
+        flat = np.ravel(labels)
+        width = max(labels.shape[1], 1)
+        changes = np.flatnonzero(flat[1:] != flat[:-1]) + 1
+        row_starts = np.arange(0, flat.size, width)  # a run ends with its row
+        begin = np.sort(np.concatenate([changes, row_starts]), kind="stable")
         length = np.diff(begin, append=flat.size)  # 0 where a row's start is a change too
-        inside = np.flatnonzero((flat[begin] > 0) & (length > 0))
-        inside = inside[np.argsort(flat[begin[inside]], kind="stable")]
-        begin, length = begin[inside], length[inside]
+        labelled = np.flatnonzero((flat[begin] > 0) & (length > 0))
+        by_label = np.argsort(flat[begin[labelled]], kind="stable")
+        begin = begin[labelled[by_label]]
+        length = length[labelled[by_label]]
         numbers, index = np.unique(flat[begin], return_inverse=True)
         count = np.bincount(index, length, len(numbers)).astype(np.int64)
         row, first = np.divmod(begin, width)
-        pixels = np.repeat(begin - np.cumsum(length) + length, length) + np.arange(length.sum())
-        return cls(labels.shape, numbers, Runs(index, row, first, first + length - 1), count, pixels)
+        last = first + length - 1
+        earlier_pixels = np.cumsum(length) - length
+        pixels = np.repeat(begin - earlier_pixels, length) + np.arange(length.sum())
+        runs = Runs(index, row, first, last)
+        return cls(labels.shape, numbers, runs, count, pixels)
 
     @property
     def starts(self) -> np.ndarray:
@@ -74,31 +95,46 @@ class Regions:
         Returns:
             i32 [P] or one for each of `which`, of several steps [K, P]; -1 where that pixel is of no or another label.
         """
-        place, at = self._framed
+        framed_index, entry_at = self._framed
         first, end = self._bounds
-        there = at.take(place[which] + (down * (self.shape[1] + 2) + right))
-        return np.where((there > first[which]) & (there <= end[which]), there, 0) - 1
+        step = down * (self.shape[1] + 2) + right
+        entry = entry_at.take(framed_index[which] + step)  # counted from 1
+        is_same_label = (entry > first[which]) & (entry <= end[which])
+        return np.where(is_same_label, entry, 0) - 1
 
     @functools.cached_property
     def forward(self) -> tuple[np.ndarray, ...]:
         """`neighbour` to the right, below right, below, below left: each pair of touching pixels once; i64 [P] each."""
-        return tuple(self.neighbour(*step).astype(np.int64) for step in ((0, 1), (1, 1), (1, 0), (1, -1)))
+        steps = ((0, 1), (1, 1), (1, 0), (1, -1))
+        return tuple(self.neighbour(down, right).astype(np.int64) for down, right in steps)
 
     @functools.cached_property
     def _framed(self):
-        """Flat place of each of `pixels` in the field with a frame of 1 px; one more than the entry at each place."""
-        width, runs = self.shape[1], self.runs
-        place = self.pixels + np.repeat(2 * runs.row + width + 3, runs.last - runs.first + 1)
-        at = np.zeros((self.shape[0] + 2) * (width + 2), np.int32)  # zeros take no memory until they are written
-        at[place] = np.arange(1, len(place) + 1, dtype=np.int32)
-        return place, at
+        """The field with a frame of 1 px around it.
+
+        Returns:
+            Flat index of each of `pixels` in it, i64 [P]; for each of its pixels, one more than the entry in `pixels`,
+            i32 [(H + 2) (W + 2)], 0 for those of no label.
+        """
+        height, width = self.shape
+        runs = self.runs
+        shift = np.repeat(2 * runs.row + width + 3, runs.last - runs.first + 1)
+        framed_index = self.pixels + shift
+        # Zeros take no memory until they are written.
+        entry_at = np.zeros((height + 2) * (width + 2), np.int32)
+        entry_at[framed_index] = np.arange(1, len(framed_index) + 1, dtype=np.int32)
+        return framed_index, entry_at
 
     @functools.cached_property
     def _bounds(self):
         """For each of `pixels` the first entry of its label and the one after the last, two i32 [P]."""
         end = np.cumsum(self.count, dtype=np.int32)
-        return self.spread(end - self.count.astype(np.int32)), self.spread(end)
+        first = end - self.count.astype(np.int32)
+        return self.spread(first), self.spread(end)
 
 
 def _reduced(ufunc, values, starts):
-    return ufunc.reduceat(values, starts) if len(starts) else np.zeros(0, values.dtype)
+    """`values` [P] reduced over each stretch that begins at one of `starts` [n]; [n]."""
+    if len(starts) == 0:
+        return np.zeros(0, values.dtype)
+    return ufunc.reduceat(values, starts)

@@ -102,9 +102,10 @@ def perimeter(regions: Regions) -> np.ndarray:
     weights[[13, 23]] = (1 + np.sqrt(2)) / 2
     border = outline(regions)
     edge = np.flatnonzero(border)
-    steps = np.array([s for s in itertools.product((-1, 0, 1), repeat=2) if any(s)])
-    there = regions.neighbour(*steps.T[..., None], edge)
-    code = 1 + np.where(steps.all(axis=1), 10, 2) @ (border[there] & (there >= 0))
+    steps = np.array([step for step in itertools.product((-1, 0, 1), repeat=2) if any(step)])
+    neighbour = regions.neighbour(*steps.T[..., None], edge)
+    is_border = border[neighbour] & (neighbour >= 0)
+    code = 1 + np.where(steps.all(axis=1), 10, 2) @ is_border
     return np.bincount(regions.owner[edge], weights[code], len(regions.count))
 
 
@@ -144,20 +145,24 @@ def convex_area(runs: Runs, n: int) -> np.ndarray:
     """
     if n == 0:
         return np.zeros(0)
-    head = np.flatnonzero(np.diff(runs.index, prepend=-1) | np.diff(runs.row, prepend=-1))
-    index = runs.index[head]
-    row = runs.row[head]
-    first = runs.first[head]
-    last = runs.last[np.append(head[1:], len(runs.row)) - 1]
+    is_new_row = np.diff(runs.index, prepend=-1) | np.diff(runs.row, prepend=-1)
+    leftmost = np.flatnonzero(is_new_row)
+    rightmost = np.append(leftmost[1:], len(runs.row)) - 1
+    index = runs.index[leftmost]
+    row = runs.row[leftmost]
+    first = runs.first[leftmost]
+    last = runs.last[rightmost]
     side = np.concatenate([index, index + n])
     outermost = np.concatenate([last, -first])
     corners = _upper_hull(*_side_middles(side, np.tile(row, 2), outermost))
     top, _, bottom, _ = boxes(runs, n)
     height = np.tile(bottom - top, 2)
-    asked_side = np.repeat(np.arange(2 * n), height)
-    asked = np.arange(height.sum()) + np.repeat(np.tile(top, 2) - np.cumsum(height) + height, height)
-    reach = _height_of(corners, asked_side, 2 * asked) // 2
-    return (np.bincount(asked_side % n, reach, n) + (bottom - top)).astype(np.float64)
+    earlier_rows = np.cumsum(height) - height
+    side_of_row = np.repeat(np.arange(2 * n), height)
+    row_of_hull = np.arange(height.sum()) + np.repeat(np.tile(top, 2) - earlier_rows, height)
+    reach = _height_of(corners, side_of_row, 2 * row_of_hull) // 2
+    area = np.bincount(side_of_row % n, reach, n) + (bottom - top)
+    return area.astype(np.float64)
 
 
 def _side_middles(side, row, column):
@@ -165,8 +170,9 @@ def _side_middles(side, row, column):
     side = np.repeat(side, 3)
     place = (2 * row[:, None] + (-1, 0, 1)).ravel()
     value = (2 * column[:, None] + (0, 1, 0)).ravel()
-    new = np.flatnonzero(np.diff(side, prepend=-1) | np.diff(place, prepend=place[:1]))
-    return side[new], place[new], np.maximum.reduceat(value, new)
+    is_new = np.diff(side, prepend=-1) | np.diff(place, prepend=place[:1])
+    start = np.flatnonzero(is_new)
+    return side[start], place[start], np.maximum.reduceat(value, start)
 
 
 def _upper_hull(side, place, value):
@@ -192,7 +198,8 @@ def _height_of(corners, side, place):
     """Height, rounded down, of the line through the `corners` of a side at each place, i64."""
     sides, places, values = corners
     span = places.max() + 3
-    left = np.searchsorted(sides * span + places, side * span + place, side="right") - 1
+    key = side * span + place
+    left = np.searchsorted(sides * span + places, key, side="right") - 1
     step = places[left + 1] - places[left]
     rise = values[left + 1] - values[left]
     return (values[left] * step + rise * (place - places[left])) // step

@@ -20,37 +20,63 @@ def texture(channel: np.ndarray, regions: Regions, name: str) -> dict[str, np.nd
         channel: f32 [H, W].
         regions: of the nuclei.
         name: the channel's, in the columns.
+
+    Returns:
+        {column: f64 [n]}
     """
-    n, levels = len(regions.count), _GREY_LEVELS
+    n = len(regions.count)
+    levels = _GREY_LEVELS
     values = channel.reshape(-1)[regions.pixels]
     low, high = percentiles(values, regions, (1, 99))
-    steps = (values - regions.spread(low)) / regions.spread(np.maximum(high - low, 1e-6)) * levels
+    span = np.maximum(high - low, 1e-6)
+    grey = (values - regions.spread(low)) / regions.spread(span) * levels
+    grey = np.clip(grey, 0, levels - 1).astype(np.int64)
+    row = (regions.owner * levels + grey) * (levels + 1)
     # One level more stands last, where -1 finds it: that of a neighbour outside the nucleus.
-    grey = np.append(np.clip(steps, 0, levels - 1).astype(np.int64), levels)
-    row = (regions.owner * levels + grey[:-1]) * (levels + 1)
-    counts = sum(np.bincount(row + grey[there], minlength=n * levels * (levels + 1)) for there in regions.forward)
+    grey = np.append(grey, levels)
+    counts = np.zeros(n * levels * (levels + 1), np.int64)
+    for neighbour in regions.forward:
+        counts += np.bincount(row + grey[neighbour], minlength=len(counts))
     counts = counts.reshape(n, levels, levels + 1)[..., :levels]
-    counts = (counts + counts.transpose(0, 2, 1)).transpose(1, 2, 0)
+    both_ways = counts + counts.transpose(0, 2, 1)
     # The nuclei stand where the library expects distances, so that one call serves all.
-    stacked = np.ascontiguousarray(counts, np.uint32)[..., np.newaxis]
-    return {f"Nuclei_Texture_{p.capitalize()}_{name}": feature.graycoprops(stacked, p)[:, 0] for p in _TEXTURES}
+    both_ways = np.ascontiguousarray(both_ways.transpose(1, 2, 0), np.uint32)
+    columns = {}
+    for measure in _TEXTURES:
+        of_nuclei = feature.graycoprops(both_ways[..., np.newaxis], measure)
+        columns[f"Nuclei_Texture_{measure.capitalize()}_{name}"] = of_nuclei[:, 0]
+    return columns
 
 
 def percentiles(values: np.ndarray, regions: Regions, shares) -> list[np.ndarray]:
-    """Percentiles of `values` [P] in each label, linear between neighbours as NumPy's; [n] for each of `shares`."""
+    """Percentiles in each label, linear between neighbours as NumPy's.
+
+    Args:
+        values: f [P], one for each pixel of the labels.
+        regions: of the labels.
+        shares: percent.
+
+    Returns:
+        [n] for each of `shares`.
+    """
     ordered = values.copy()
     for start, count in zip(regions.starts, regions.count, strict=True):
         ordered[start:start + count].sort()
-    found = []
+    last = regions.count - 1
+    values_at = []
     for share in shares:
-        place = (regions.count - 1) * (share / 100)
-        below = np.floor(place).astype(np.int64)
+        rank = last * (share / 100)
+        below = np.floor(rank).astype(np.int64)
+        above = np.minimum(below + 1, last)
         lower = ordered[regions.starts + below]
-        upper = ordered[regions.starts + np.minimum(below + 1, regions.count - 1)]
-        part = place - below
+        upper = ordered[regions.starts + above]
         step = upper - lower
-        found.append(np.where(part < 0.5, lower + step * part, upper - step * (1 - part)))  # as NumPy rounds
-    return found
+        part = rank - below
+        from_lower = lower + step * part
+        from_upper = upper - step * (1 - part)
+        as_numpy_rounds = np.where(part < 0.5, from_lower, from_upper)
+        values_at.append(as_numpy_rounds)
+    return values_at
 
 
 def edge(channel: np.ndarray, regions: Regions, name: str) -> dict[str, np.ndarray]:
@@ -60,11 +86,17 @@ def edge(channel: np.ndarray, regions: Regions, name: str) -> dict[str, np.ndarr
         channel: f32 [H, W].
         regions: of the nuclei. The side at the field's edge is no outline.
         name: the channel's, in the column.
+
+    Returns:
+        {column: f64 [n]}
     """
     gradient = ndimage.gaussian_gradient_magnitude(channel, 1.0)
     border = outline(regions, field_edge=False)
-    total = regions.sum(np.where(border, gradient.ravel()[regions.pixels], 0))
+    gradient = gradient.ravel()[regions.pixels]
+    total = regions.sum(np.where(border, gradient, 0))
     length = regions.sum(border)
-    steep = np.divide(total, length, out=np.full(len(length), np.nan), where=length > 0)  # none: it fills the field
-    level = regions.sum(channel.reshape(-1)[regions.pixels]) / regions.count
-    return {f"Nuclei_Texture_EdgeSharpness_{name}": steep / np.maximum(level, 1e-6)}
+    steepness = np.full(len(length), np.nan)  # of a nucleus that fills the field
+    np.divide(total, length, out=steepness, where=length > 0)
+    mean = regions.sum(channel.reshape(-1)[regions.pixels]) / regions.count
+    sharpness = steepness / np.maximum(mean, 1e-6)
+    return {f"Nuclei_Texture_EdgeSharpness_{name}": sharpness}
