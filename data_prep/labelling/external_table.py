@@ -21,13 +21,25 @@ from data_prep.measurement.columns import beside
 from data_prep.reading import sidecar, tables
 
 # Column of the table, without Metadata_ and in any case -> column of the cells.
-KEYS = {"cellid": schema.CELL_ID, "field": schema.FIELD, "plate": schema.PLATE, "well": schema.WELL,
-        "site": schema.SITE, "cellline": schema.CELL_LINE, "line": schema.CELL_LINE}
+KEYS = {
+    "cellid": schema.CELL_ID,
+    "field": schema.FIELD,
+    "plate": schema.PLATE,
+    "well": schema.WELL,
+    "site": schema.SITE,
+    "cellline": schema.CELL_LINE,
+    "line": schema.CELL_LINE,
+}
+PLACE = {
+    "centrey": schema.CENTRE_Y,
+    "y": schema.CENTRE_Y,
+    "centrex": schema.CENTRE_X,
+    "x": schema.CENTRE_X,
+}
 # What later steps write; a column of that name would be lost.
 RESERVED = schema.METADATA - {schema.TRACK}
 LOOSE = {schema.PLATE, schema.WELL, schema.SITE}  # A1 and A01 are the same
 _NUMBER = re.compile(r"-?(0|[1-9]\d{0,14})(\.\d+)?([eE][+-]?\d{1,2})?")
-PLACE = {"centrey": schema.CENTRE_Y, "y": schema.CENTRE_Y, "centrex": schema.CENTRE_X, "x": schema.CENTRE_X}
 
 
 def join(cells: pd.DataFrame, path, folder=".") -> pd.DataFrame:
@@ -46,25 +58,34 @@ def join(cells: pd.DataFrame, path, folder=".") -> pd.DataFrame:
         InputRefused: unreadable, no key, a key twice, a column that the cells have already, a place that is no number,
             or no row fits.
     """
-    path = pathlib.Path(path)
-    path = path if path.is_file() else pathlib.Path(folder) / path
+    path = _located(path, folder)
     table = _read(path)
-    keys, place, named = _columns(table, cells, path)
-    table = table.rename(columns=keys | place | named)
-    on = where = list(dict.fromkeys(keys.values()))
-    table[on] = table[on].apply(_texts)
-    if set(place.values()) == {schema.CENTRE_Y, schema.CENTRE_X} and schema.FIELD in table:
-        on, where = [schema.CELL_ID], [schema.FIELD, schema.CENTRE_Y, schema.CENTRE_X]
+    keys, places, added = _columns(table, cells, path)
+    table = table.rename(columns=keys | places | added)
+    key_columns = list(dict.fromkeys(keys.values()))
+    table[key_columns] = table[key_columns].apply(_texts)
+    has_place = set(places.values()) == {schema.CENTRE_Y, schema.CENTRE_X} and schema.FIELD in table
+    if has_place:
+        matched_by = [schema.CELL_ID]
+        shown_by = [schema.FIELD, schema.CENTRE_Y, schema.CENTRE_X]
         table = table.assign(**{schema.CELL_ID: _nearest(table, cells, path)})
-    marks, known = _marks(table, on), _marks(cells, on)
-    fits = marks.isin(known)
-    twice = table[marks.duplicated() & (fits | (on == where))]
-    if len(twice):
-        raise InputRefused(f"{path}: {_example(twice, on)} stands there twice ({len(twice)} in all); keep one row of "
-                           "each")
-    _tell(table, fits, where, cells, path)
-    told = table.loc[fits, list(named.values())].set_axis(marks[fits]).reindex(known)
-    return beside(cells, told.set_axis(cells.index))
+    else:
+        matched_by = key_columns
+        shown_by = key_columns
+    marks = _marks(table, matched_by)
+    cell_marks = _marks(cells, matched_by)
+    fits = marks.isin(cell_marks)
+    is_repeated = marks.duplicated()
+    if has_place:
+        is_repeated &= fits  # rows without a cell have no id to repeat
+    repeated = table[is_repeated]
+    if len(repeated):
+        example = _example(repeated, matched_by)
+        raise InputRefused(f"{path}: {example} stands there twice ({len(repeated)} in all); keep one row of each")
+    _report_rows_without_cell(table, fits, shown_by, cells, path)
+    values = table.loc[fits, list(added.values())].set_axis(marks[fits])
+    values = values.reindex(cell_marks).set_axis(cells.index)
+    return beside(cells, values)
 
 
 def columns_of(path, folder=".") -> set[str]:
@@ -73,38 +94,66 @@ def columns_of(path, folder=".") -> set[str]:
     Raises:
         InputRefused: the table at `path`, as it stands or below `folder`, cannot be read.
     """
+    table = _read(_located(path, folder))
+    _, _, others = _by_use(table)
+    return {_metadata_name(column) for column in others}
+
+
+def _located(path, folder) -> pathlib.Path:
+    """The path as it stands where it is a file, else below the folder."""
     path = pathlib.Path(path)
-    table = _read(path if path.is_file() else pathlib.Path(folder) / path)
-    told = [c for c in table.columns if _plain(c) not in KEYS and _plain(c) not in PLACE]
-    return {f"Metadata_{c.removeprefix('Metadata_')}" for c in told}
+    if path.is_file():
+        return path
+    return pathlib.Path(folder) / path
 
 
-def _tell(table, fits, where, cells, path):
+def _report_rows_without_cell(table, fits, shown_by, cells, path):
     """Say on the terminal how many rows fit no cell; none that fits is refused."""
     if not fits.any():
-        raise InputRefused(f"{path}: no row fits a cell by {', '.join(where)}: {_example(table, where)} there, "
-                           f"{_example(cells, where)} in the fields")
+        raise InputRefused(f"{path}: no row fits a cell by {', '.join(shown_by)}: "
+                           f"{_example(table, shown_by)} there, {_example(cells, shown_by)} in the fields")
     if not fits.all():
-        print(f"note: {(~fits).sum()} of {len(table)} rows of {path} fit no cell, e.g. "
-              f"{_example(table[~fits], where)}", file=sys.stderr)
+        example = _example(table[~fits], shown_by)
+        print(f"note: {(~fits).sum()} of {len(table)} rows of {path} fit no cell, e.g. {example}", file=sys.stderr)
+
+
+def _by_use(table):
+    """Columns of the table: {key: column of the cells}, {place: column of the cells}, and a list of all others."""
+    keys = {}
+    places = {}
+    others = []
+    for column in table.columns:
+        name = _plain(column)
+        if name in KEYS:
+            keys[column] = KEYS[name]
+        elif name in PLACE:
+            places[column] = PLACE[name]
+        else:
+            others.append(column)
+    return keys, places, others
 
 
 def _columns(table, cells, path):
-    """Columns of the table -> those of the cells: keys, places, and the rest."""
-    keys = {c: KEYS[_plain(c)] for c in table.columns if _plain(c) in KEYS}
-    place = {c: PLACE[_plain(c)] for c in table.columns if _plain(c) in PLACE}
-    told = [c for c in table.columns if c not in keys and c not in place]
-    if not keys or not told:
-        raise InputRefused(f"{path}: columns {', '.join(table.columns)}; allowed: some of {', '.join(KEYS)}, or field, "
-                           "y and x, to say where a row belongs, and at least one column more")
-    if len(set(keys.values()) | set(place.values())) < len(keys | place):
-        raise InputRefused(f"{path}: two of the columns {', '.join(keys | place)} say the same; keep one")
-    named = {c: f"Metadata_{c.removeprefix('Metadata_')}" for c in told}
-    if taken := [c for c in named.values() if c in RESERVED or c in cells.columns]:
-        raise InputRefused(f"{path}: the cells have a column {taken[0]} already; rename it in the table")
-    if len(set(named.values())) < len(named):
-        raise InputRefused(f"{path}: two of the columns {', '.join(told)} say the same; keep one")
-    return keys, place, named
+    """Columns of the table -> those of the cells: keys, places, and those to be added."""
+    keys, places, others = _by_use(table)
+    if not keys or not others:
+        raise InputRefused(f"{path}: columns {', '.join(table.columns)}; "
+                           f"allowed: some of {', '.join(KEYS)}, or field, y and x, to say where a row belongs, "
+                           "and at least one column more")
+    located = keys | places
+    if len(set(located.values())) < len(located):
+        raise InputRefused(f"{path}: two of the columns {', '.join(located)} say the same; keep one")
+    added = {column: _metadata_name(column) for column in others}
+    for name in added.values():
+        if name in RESERVED or name in cells.columns:
+            raise InputRefused(f"{path}: the cells have a column {name} already; rename it in the table")
+    if len(set(added.values())) < len(added):
+        raise InputRefused(f"{path}: two of the columns {', '.join(others)} say the same; keep one")
+    return keys, places, added
+
+
+def _metadata_name(column) -> str:
+    return f"Metadata_{column.removeprefix('Metadata_')}"
 
 
 def _read(path):
@@ -114,11 +163,15 @@ def _read(path):
     table = tables.read(path, "config.phase.table")
     if not table.columns:
         raise _unreadable(path, "it is empty")
-    if twice := [name for name in table.columns if table.columns.count(name) > 1]:
-        raise InputRefused(f"{path}: two columns are named {twice[0]!r}; rename one of them")
-    cells, numbers = [row.cells for row in table.rows], [row.number for row in table.rows]
-    texts = pd.DataFrame(cells, numbers, table.columns, dtype=str)
-    return texts.apply(lambda column: column if _plain(column.name) in KEYS | PLACE else _typed(column))
+    for name in table.columns:
+        if table.columns.count(name) > 1:
+            raise InputRefused(f"{path}: two columns are named {name!r}; rename one of them")
+    cells_by_row = dict(table.rows)
+    texts = pd.DataFrame.from_dict(cells_by_row, orient="index", columns=table.columns, dtype=str)
+    for name in table.columns:
+        if _plain(name) not in KEYS | PLACE:
+            texts[name] = _typed(texts[name])
+    return texts
 
 
 def _typed(texts):
@@ -127,22 +180,27 @@ def _typed(texts):
     So 01, TRUE and a bar code of 20 digits stay what they are. Keys are never numbers, as a field 01 is not 1, nor are
     places, which may have decimal commas. Only an empty cell is missing: a class may be called None, a well NA.
     """
-    told = texts.mask(texts == "")
-    return pd.to_numeric(told) if told.dropna().map(lambda text: bool(_NUMBER.fullmatch(text))).all() else told
+    texts = texts.mask(texts == "")
+    are_numbers = all(_NUMBER.fullmatch(text) for text in texts.dropna())
+    return pd.to_numeric(texts) if are_numbers else texts
 
 
 def _parquet(path):
     try:
         table = pd.read_parquet(path)
     except (OSError, ValueError, ImportError) as error:
-        raise _unreadable(path, (str(error).splitlines() or [type(error).__name__])[0]) from None
+        lines = str(error).splitlines()
+        reason = lines[0] if lines else type(error).__name__
+        raise _unreadable(path, reason) from None
     table = table.reset_index(drop=table.index.names == [None])
-    return table.set_axis(table.columns.map(str), axis=1).set_axis(range(2, len(table) + 2), axis=0)
+    table.columns = table.columns.map(str)
+    table.index = range(2, len(table) + 2)
+    return table
 
 
 def _unreadable(path, reason):
-    return InputRefused(f"{path}: cannot be read as CSV or Parquet ({reason}); give config.phase.table a table with a "
-                        "header")
+    return InputRefused(f"{path}: cannot be read as CSV or Parquet ({reason}); "
+                        "give config.phase.table a table with a header")
 
 
 def _texts(column):
@@ -153,8 +211,9 @@ def _texts(column):
 def _text(value):
     if pd.isna(value):
         return ""
-    whole = isinstance(value, float) and value.is_integer()
-    return unicodedata.normalize("NFC", str(int(value) if whole else value))
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return unicodedata.normalize("NFC", str(value))
 
 
 def _marks(table, columns):
@@ -162,8 +221,9 @@ def _marks(table, columns):
     marks = pd.Series("", table.index)
     for name in columns:
         column = table[name].astype(str)
-        same = {text: sidecar.same(text) if name in LOOSE else text for text in column.unique()}
-        marks = marks + "\0" + column.map(same)
+        if name in LOOSE:
+            column = column.map({text: sidecar.same(text) for text in column.unique()})
+        marks = marks + "\0" + column
     return marks
 
 
@@ -180,26 +240,31 @@ def _plain(column):
 
 def _nearest(table, cells, path):
     """For each row the id of the nearest cell of its field; "" without one near enough, or where another is nearer."""
-    centres = [schema.CENTRE_Y, schema.CENTRE_X]
-    numbers = {name: [_number(value) for value in table[name]] for name in centres}
-    places = pd.DataFrame(numbers, table.index, dtype=np.float64)
-    if (wrong := ~np.isfinite(places)).any(axis=None):
-        row, column = np.argwhere(wrong.to_numpy())[0]
-        raise InputRefused(f"{path}: column {'yx'[column]}, row {table.index[row]}: "
-                           f"{str(table[centres[column]].iloc[row])!r}; "
+    columns = [schema.CENTRE_Y, schema.CENTRE_X]
+    places = pd.DataFrame(index=table.index)
+    for name in columns:
+        places[name] = np.array([_number(value) for value in table[name]], np.float64)
+    is_wrong = ~np.isfinite(places.to_numpy())
+    if is_wrong.any():
+        row, column = np.argwhere(is_wrong)[0]
+        value = str(table[columns[column]].iloc[row])
+        raise InputRefused(f"{path}: column {'yx'[column]}, row {table.index[row]}: {value!r}; "
                            "allowed: a number, px in the field; correct it or delete the row")
-    reach = float(np.sqrt(cells[Working.AREA_PX].median() / np.pi))
-    found = pd.Series("", table.index)
+    reach_px = float(np.sqrt(cells[Working.AREA_PX].median() / np.pi))
+    cell_of_row = pd.Series("", table.index)
     for field, rows in places.groupby(table[schema.FIELD]):
-        here = cells[cells[schema.FIELD] == field]
-        if here.empty:
+        candidates = cells[cells[schema.FIELD] == field]
+        if candidates.empty:
             continue
-        distance, nearest = cKDTree(here[centres]).query(rows)
-        near = pd.DataFrame({"cell": here[schema.CELL_ID].to_numpy()[nearest], "far": distance}, rows.index)
-        kept = near[distance <= reach].sort_values("far").drop_duplicates("cell")
-        found[kept.index] = kept["cell"]
-    return found
+        distance, nearest = cKDTree(candidates[columns]).query(rows)
+        cell_ids = candidates[schema.CELL_ID].to_numpy()[nearest]
+        matches = pd.DataFrame({"cell": cell_ids, "distance": distance}, rows.index)
+        matches = matches[distance <= reach_px].sort_values("distance").drop_duplicates("cell")
+        cell_of_row[matches.index] = matches["cell"]
+    return cell_of_row
 
 
 def _example(table, columns):
-    return "nothing" if table.empty else ", ".join(map(str, table[columns].iloc[0]))
+    if table.empty:
+        return "nothing"
+    return ", ".join(map(str, table[columns].iloc[0]))

@@ -14,8 +14,9 @@ from cellcycle_jax.schema import Working
 from data_prep.reading import tables
 
 CORRECTED = "Corrected_Label"
-NO_LABEL, REJECT = "none", "reject"
-UNLABELLED = "no label"  # what cells without one are called in pictures
+NO_LABEL = "none"
+REJECT = "reject"
+UNLABELLED = "no label"  # what cells without one are called in images
 LONGEST_CLASS = 60  # letters
 
 
@@ -28,11 +29,13 @@ def write_labels(table, tiles, path) -> None:
         path: CSV to write.
     """
     rows = table[[schema.CELL_ID, schema.CELL_LINE, schema.MARKER, schema.LABEL]].copy()
-    rows.insert(0, "sheet", [tiles.get(c, ("", 0))[0] for c in rows[schema.CELL_ID]])
-    rows.insert(1, "tile", [tiles.get(c, ("", 0))[1] for c in rows[schema.CELL_ID]])
     rows[CORRECTED] = table[Working.CORRECTION]
-    shown = rows["sheet"] != ""
-    files.write_csv(pd.concat([rows[shown].sort_values(["sheet", "tile"]), rows[~shown]]), path)
+    places = [tiles.get(cell, ("", 0)) for cell in rows[schema.CELL_ID]]
+    places = pd.DataFrame(places, rows.index, ["sheet", "tile"])
+    rows = pd.concat([places, rows], axis=1)
+    is_on_sheet = rows["sheet"] != ""
+    on_sheets = rows[is_on_sheet].sort_values(["sheet", "tile"])
+    files.write_csv(pd.concat([on_sheets, rows[~is_on_sheet]]), path)
 
 
 def refuse_class_names(classes) -> None:
@@ -41,11 +44,12 @@ def refuse_class_names(classes) -> None:
     Raises:
         UsageError: names the classes and what is allowed.
     """
-    others = (NO_LABEL, REJECT, UNLABELLED)
+    reserved = (NO_LABEL, REJECT, UNLABELLED)
     for name in classes:
-        if not 0 < len(name.strip()) <= LONGEST_CLASS or name.strip() in others:
+        fits = 0 < len(name.strip()) <= LONGEST_CLASS
+        if not fits or name.strip() in reserved:
             raise UsageError(f"config.phase.classes={tuple(classes)!r}; allowed: names of 1 to {LONGEST_CLASS} "
-                             f"letters, and none of {', '.join(others)}")
+                             f"letters, and none of {', '.join(reserved)}")
 
 
 def read_corrections(path, classes) -> dict[str, str]:
@@ -62,17 +66,18 @@ def read_corrections(path, classes) -> dict[str, str]:
     Raises:
         InputRefused: an unreadable file, a name that is no class, or two names for a cell.
     """
-    said = _entries(path)
+    entries = _entries(path)
     allowed = (*classes, NO_LABEL, REJECT)
-    for number, name in said[CORRECTED].items():
+    for number, name in entries[CORRECTED].items():
         if name not in allowed:
             raise InputRefused(f"--labels={path}, line {number}: {CORRECTED}={name!r}; allowed: {', '.join(allowed)}")
-    found = {}
-    for number, cell, name in zip(said.index, said[schema.CELL_ID], said[CORRECTED], strict=True):
-        if found.setdefault(cell, name) != name:
-            raise InputRefused(f"--labels={path}, line {number}: cell {cell!r} is {name!r} here and {found[cell]!r} "
-                               "above; delete one of the rows")
-    return found
+    corrections = {}
+    for number, cell, name in entries.itertuples():
+        earlier = corrections.setdefault(cell, name)
+        if name != earlier:
+            raise InputRefused(f"--labels={path}, line {number}: cell {cell!r} is {name!r} here and "
+                               f"{earlier!r} above; delete one of the rows")
+    return corrections
 
 
 def apply_corrections(table, corrections) -> int:
@@ -89,17 +94,22 @@ def apply_corrections(table, corrections) -> int:
         InputRefused: an unknown cell.
     """
     table[Working.CORRECTION] = ""
-    place = dict(zip(table[schema.CELL_ID], table.index, strict=True))
+    row_of = dict(zip(table[schema.CELL_ID], table.index, strict=True))
     changed = 0
     for cell, name in corrections.items():
-        if cell not in place:
+        if cell not in row_of:
             raise InputRefused(f"--labels: no cell {cell!r} in this data set; "
                                "use the labels.csv of the same fields and config")
-        label = "" if name == NO_LABEL else name
-        column, value = (schema.REJECT, schema.REJECTED_BY_HAND) if name == REJECT else (schema.LABEL, label)
-        changed += table.at[place[cell], column] != value
-        table.at[place[cell], column] = value
-        table.at[place[cell], Working.CORRECTION] = name
+        row = row_of[cell]
+        if name == REJECT:
+            column = schema.REJECT
+            value = schema.REJECTED_BY_HAND
+        else:
+            column = schema.LABEL
+            value = "" if name == NO_LABEL else name
+        changed += table.at[row, column] != value
+        table.at[row, column] = value
+        table.at[row, Working.CORRECTION] = name
     return int(changed)
 
 
@@ -109,7 +119,10 @@ def refuse_to_erase(path) -> None:
     Raises:
         UsageError: `path` holds corrections.
     """
-    if pathlib.Path(path).exists() and (n := len(_entries(path))):
+    if not pathlib.Path(path).exists():
+        return
+    n = len(_entries(path))
+    if n > 0:
         raise UsageError(f"{path} holds {n} corrections that would be lost; give it with --labels, or move it away")
 
 
@@ -119,9 +132,13 @@ def _entries(path):
     for name in (schema.CELL_ID, CORRECTED):
         if table.columns.count(name) > 1:
             raise InputRefused(f"{path}: two columns are named {name!r}; delete one of them")
-    if missing := {schema.CELL_ID, CORRECTED} - set(table.columns):
+    missing = {schema.CELL_ID, CORRECTED} - set(table.columns)
+    if missing:
         raise InputRefused(f"{path}: no column {sorted(missing)[0]}; give --labels an edited labels.csv")
-    said = pd.DataFrame([row.cells for row in table.rows], [row.number for row in table.rows], table.columns, dtype=str)
-    said = said[[schema.CELL_ID, CORRECTED]]
-    said[schema.CELL_ID] = said[schema.CELL_ID].str.replace(r"^'(?=[=+@-])", "", regex=True)  # put there by write_csv
-    return said[said[CORRECTED] != ""]
+    cells_by_row = dict(table.rows)
+    entries = pd.DataFrame.from_dict(cells_by_row, orient="index", columns=table.columns, dtype=str)
+    entries = entries[[schema.CELL_ID, CORRECTED]]
+    # `write_csv` puts a quote before what a spreadsheet would take for a formula.
+    cell_ids = entries[schema.CELL_ID].str.replace(r"^'(?=[=+@-])", "", regex=True)
+    entries = entries.assign(**{schema.CELL_ID: cell_ids})
+    return entries[entries[CORRECTED] != ""]

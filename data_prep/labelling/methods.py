@@ -24,14 +24,23 @@ MIN_SEPARATION = 2.0  # humps nearer than this many standard deviations are one 
 
 @dataclasses.dataclass(frozen=True)
 class Labelled:
-    """What a method made of N cells, and what it looked at."""
+    """What a method made of N cells, and what it looked at.
 
-    label: np.ndarray  # i64 [N], index of the class, NO_LABEL: abstained
-    value: np.ndarray  # f64 [N], rises from the first class to the last; NaN: nothing was said of the cell
-    axis: str  # what `value` is
-    cuts: dict  # {plate: {name: number}}
-    words: np.ndarray | None = None  # text [N] that was read, where classes come from names
-    pair: np.ndarray | None = None  # f64 [N, 2], log2 of the two markers, where there are two
+    Attributes:
+        label: i64 [N], index of the class, NO_LABEL where the method abstained.
+        value: f64 [N], rises from the first class to the last; NaN where nothing is known of the cell.
+        axis: what `value` is.
+        cuts: {plate: {name: number}}.
+        words: text [N] that was read, where classes come from names.
+        pair: f64 [N, 2], log2 of the two markers, where there are two.
+    """
+
+    label: np.ndarray
+    value: np.ndarray
+    axis: str
+    cuts: dict
+    words: np.ndarray | None = None
+    pair: np.ndarray | None = None
 
 
 def by_marker(table, channels, phase) -> Labelled:
@@ -46,9 +55,10 @@ def by_marker(table, channels, phase) -> Labelled:
         InputRefused: a plate with too few cells to fit.
     """
     refuse_markers(channels, phase)
-    side, value, cuts = _sides(table, channels.markers[0], phase.abstain)
+    marker = channels.markers[0]
+    side, value, cuts = _sides(table, marker, phase.abstain)
     label = np.select([side < 0, side > 0], [0, 1], schema.NO_LABEL)
-    axis = f"log2 nuclear {channels.markers[0]}, mean above background (camera units)"
+    axis = f"log2 nuclear {marker}, mean above background (camera units)"
     return Labelled(label.astype(np.int64), value, axis, cuts)
 
 
@@ -60,32 +70,51 @@ def by_two_markers(table, channels, phase) -> Labelled:
     A cell with neither, or within the abstaining band of either, has no label.
     """
     refuse_markers(channels, phase)
-    sides, values, cuts = zip(*(_sides(table, name, phase.abstain) for name in channels.markers), strict=True)
-    last = len(phase.classes) - 1
-    both = 1 if last == 2 else schema.NO_LABEL
-    first, second = sides
-    label = np.select([(first > 0) & (second < 0), (first > 0) & (second > 0), (first < 0) & (second > 0)],
-                      [0, both, last], schema.NO_LABEL)
-    joined = {plate: {f"{name}_{k}": v for name, cut in zip(channels.markers, cuts, strict=True)
-                      for k, v in cut[plate].items()} for plate in cuts[0]}
-    for plate, cut in joined.items():
-        cut["separation"] = min(c[plate]["separation"] for c in cuts)
-    axis = " and ".join(f"log2 nuclear {name}" for name in channels.markers)
-    pair = np.stack(values, axis=1)
-    return Labelled(label.astype(np.int64), pair[:, 1] - pair[:, 0], f"{axis}: second minus first", joined, pair=pair)
+    first, second = channels.markers
+    first_side, first_value, first_cuts = _sides(table, first, phase.abstain)
+    second_side, second_value, second_cuts = _sides(table, second, phase.abstain)
+    only_first = (first_side > 0) & (second_side < 0)
+    only_second = (first_side < 0) & (second_side > 0)
+    both = (first_side > 0) & (second_side > 0)
+    last_class = len(phase.classes) - 1
+    class_of_both = 1 if last_class == 2 else schema.NO_LABEL
+    label = np.select([only_first, both, only_second], [0, class_of_both, last_class], schema.NO_LABEL)
+    cuts = {}
+    for plate, first_cut in first_cuts.items():
+        second_cut = second_cuts[plate]
+        cuts[plate] = {
+            **_with_prefix(first, first_cut),
+            **_with_prefix(second, second_cut),
+            "separation": min(first_cut["separation"], second_cut["separation"]),
+        }
+    axis = f"log2 nuclear {first} and log2 nuclear {second}: second minus first"
+    pair = np.stack([first_value, second_value], axis=1)
+    return Labelled(label.astype(np.int64), second_value - first_value, axis, cuts, pair=pair)
+
+
+def _with_prefix(marker, cut) -> dict[str, float]:
+    return {f"{marker}_{name}": number for name, number in cut.items()}
 
 
 def _sides(table, marker, abstain):
-    """-1, 0 or 1 for cells below, within and above the band of a marker; its log2; the cuts of each plate."""
+    """Where cells lie relative to the abstaining band of a marker.
+
+    Returns:
+        int [N], -1 below the band, 0 within it, 1 above; f64 [N], log2 of the marker; {plate: cuts}.
+    """
     raw = table[f"Nuclei_Intensity_MeanIntensity_{marker}"].to_numpy(np.float64)
-    value, side, cuts = np.zeros(len(table)), np.zeros(len(table), int), {}
+    value = np.zeros(len(table))
+    side = np.zeros(len(table), int)
+    cuts = {}
     for plate, rows in table.groupby(schema.PLATE, sort=True).indices.items():
         if len(rows) < MIN_CELLS_PER_PLATE:
             raise InputRefused(f"plate {plate!r}: {len(rows)} usable cells; at least {MIN_CELLS_PER_PLATE} are needed "
                                "to place a marker cut; add fields or label by another phase.method")
-        value[rows] = generalised_log2(raw[rows])
-        cuts[plate] = two_gaussian_cuts(value[rows], abstain)
-        side[rows] = np.where(value[rows] < cuts[plate]["low"], -1, np.where(value[rows] > cuts[plate]["high"], 1, 0))
+        of_plate = generalised_log2(raw[rows])
+        cut = two_gaussian_cuts(of_plate, abstain)
+        value[rows] = of_plate
+        side[rows] = np.select([of_plate < cut["low"], of_plate > cut["high"]], [-1, 1], 0)
+        cuts[plate] = cut
     return side, value, cuts
 
 
@@ -98,10 +127,15 @@ def generalised_log2(raw: np.ndarray) -> np.ndarray:
 
     Args:
         raw: f [N], above background, camera units.
+
+    Returns:
+        f [N].
     """
-    below, above = raw[raw < 0], raw[raw > 0]
-    noise = 2 * 1.4826 * np.median(-below) if len(below) else 0.0
-    noise = max(noise, FLOOR * np.median(above) if len(above) else 1.0)
+    below_zero = raw[raw < 0]
+    above_zero = raw[raw > 0]
+    noise = 2 * 1.4826 * np.median(-below_zero) if len(below_zero) else 0.0
+    lowest = FLOOR * np.median(above_zero) if len(above_zero) else 1.0
+    noise = max(noise, lowest)
     return np.log2((raw + np.hypot(raw, noise)) / 2)
 
 
@@ -115,20 +149,36 @@ def two_gaussian_cuts(value: np.ndarray, abstain: float) -> dict[str, float]:
     """
     if np.ptp(value) < FLAT:
         same = float(value[0])
-        return {"low": -np.inf, "cut": same, "high": np.inf, "mean_low": same, "mean_high": same, "separation": 0.0}
+        return {
+            "low": -np.inf,
+            "cut": same,
+            "high": np.inf,
+            "mean_low": same,
+            "mean_high": same,
+            "separation": 0.0,
+        }
     lowest, highest = np.percentile(value, (10, 95))
     start = np.array([[lowest], [highest + 1e-6]])
     # One width for both: with a hundred cells, two free widths let one Gaussian swallow the cells in between.
     mixture = GaussianMixture(2, covariance_type="tied", means_init=start, random_state=0, reg_covar=1e-4)
-    fit = mixture.fit(value[:, None])
-    order = np.argsort(fit.means_.ravel())
-    means, spread = fit.means_.ravel()[order], np.sqrt(fit.covariances_.ravel()[0])
-    between = np.linspace(means[0], means[1], 2001)
-    upper = np.maximum.accumulate(fit.predict_proba(between[:, None])[:, order[1]])
-    places = {name: float(between[np.searchsorted(upper, level).clip(0, 2000)])
-              for name, level in (("low", abstain), ("cut", 0.5), ("high", 1 - abstain))}
-    separation = (means[1] - means[0]) / max(spread, 1e-9)
-    return {**places, "mean_low": float(means[0]), "mean_high": float(means[1]), "separation": float(separation)}
+    mixture.fit(value[:, None])
+    means = mixture.means_.ravel()
+    lower, upper = np.argsort(means)
+    width = np.sqrt(mixture.covariances_.ravel()[0])
+    between = np.linspace(means[lower], means[upper], 2001)
+    posterior = mixture.predict_proba(between[:, None])[:, upper]
+    posterior = np.maximum.accumulate(posterior)
+    levels = (abstain, 0.5, 1 - abstain)
+    low, cut, high = between[np.searchsorted(posterior, levels).clip(0, 2000)]
+    separation = (means[upper] - means[lower]) / max(width, 1e-9)
+    return {
+        "low": float(low),
+        "cut": float(cut),
+        "high": float(high),
+        "mean_low": float(means[lower]),
+        "mean_high": float(means[upper]),
+        "separation": float(separation),
+    }
 
 
 def by_dna_content(table, channels, phase) -> Labelled:
@@ -143,12 +193,21 @@ def by_dna_content(table, channels, phase) -> Labelled:
     reference = table[schema.reference_column(channels.nucleus)].to_numpy()
     area = table.groupby(schema.PLATE)[Working.AREA_PX].transform("median").to_numpy()
     value = table[schema.integrated(channels.nucleus)].to_numpy() / (reference * area)
-    enough = table.groupby(schema.FIELD)[schema.FIELD].transform("size").to_numpy() >= phase.min_cells
-    inside = [enough & (value >= low) & (value <= high) for low, high in (phase.low, phase.high)]
-    label = np.where(inside[0], 0, np.where(inside[1], 1, schema.NO_LABEL))
-    cuts = {p: {"low_from": phase.low[0], "low": phase.low[1], "high": phase.high[0], "high_to": phase.high[1]}
-            for p in sorted(set(table[schema.PLATE]))}
-    return Labelled(label.astype(np.int64), value, f"integrated {channels.nucleus} (G1 peak = 1)", cuts)
+    cells_of_field = table.groupby(schema.FIELD)[schema.FIELD].transform("size").to_numpy()
+    has_peak = cells_of_field >= phase.min_cells
+    is_low = has_peak & (value >= phase.low[0]) & (value <= phase.low[1])
+    is_high = has_peak & (value >= phase.high[0]) & (value <= phase.high[1])
+    label = np.select([is_low, is_high], [0, 1], schema.NO_LABEL)
+    cuts = {}
+    for plate in sorted(set(table[schema.PLATE])):
+        cuts[plate] = {
+            "low_from": phase.low[0],
+            "low": phase.low[1],
+            "high": phase.high[0],
+            "high_to": phase.high[1],
+        }
+    axis = f"integrated {channels.nucleus} (G1 peak = 1)"
+    return Labelled(label.astype(np.int64), value, axis, cuts)
 
 
 def by_column(table, channels, phase) -> Labelled:
@@ -159,10 +218,12 @@ def by_column(table, channels, phase) -> Labelled:
     Raises:
         UsageError: no such column.
     """
-    found = [c for c in (phase.column, f"Metadata_{phase.column}") if c in table.columns]
-    if not found:
-        refuse_unknown("phase.column", phase.column, [c for c in table.columns if c.startswith("Metadata_")])
-    return _by_words(table[found[0]], phase, phase.column)
+    column = phase.column
+    if column not in table.columns:
+        metadata = table.columns[table.columns.str.startswith("Metadata_")]
+        refuse_unknown("phase.column", phase.column, metadata)
+        column = f"Metadata_{phase.column}"
+    return _by_words(table[column], phase, phase.column)
 
 
 def by_folder(table, channels, phase) -> Labelled:
@@ -173,33 +234,45 @@ def by_folder(table, channels, phase) -> Labelled:
 def nothing(table, channels, phase) -> Labelled:
     """No labels: crops and measurements only, to be predicted by a model or looked at."""
     n = len(table)
-    return Labelled(np.full(n, schema.NO_LABEL, np.int64), np.full(n, np.nan), "no labels", {})
+    label = np.full(n, schema.NO_LABEL, np.int64)
+    return Labelled(label, np.full(n, np.nan), "no labels", {})
 
 
 def _by_words(words, phase, axis):
-    classes = {name: i for i, name in enumerate(phase.classes)}
-    pairs = [entry.rsplit("=", 1) for entry in phase.mapping]
-    if wrong := [e for e, pair in zip(phase.mapping, pairs, strict=True) if len(pair) != 2 or pair[1] not in classes]:
-        raise UsageError(f"config.phase.mapping: {wrong[0]!r}; allowed: 'value=class' with a class of "
-                         f"{', '.join(phase.classes)}")
-    place = classes | {value: classes[name] for value, name in pairs}
-    words = _texts(words, place).to_numpy()
-    label = np.array([place.get(word, schema.NO_LABEL) for word in words], np.int64)
-    return Labelled(label, np.where(label == schema.NO_LABEL, np.nan, label), axis, {}, words=words)
+    class_index = {name: i for i, name in enumerate(phase.classes)}
+    index_of_word = dict(class_index)
+    for entry in phase.mapping:
+        word, equals, name = entry.rpartition("=")
+        if not equals or name not in class_index:
+            raise UsageError(f"config.phase.mapping: {entry!r}; "
+                             f"allowed: 'value=class' with a class of {', '.join(phase.classes)}")
+        index_of_word[word] = class_index[name]
+    words = _texts(words, index_of_word).to_numpy()
+    label = np.array([index_of_word.get(word, schema.NO_LABEL) for word in words], np.int64)
+    value = np.where(label == schema.NO_LABEL, np.nan, label)
+    return Labelled(label, value, axis, {}, words=words)
 
 
 def _texts(words, known) -> pd.Series:
     """A column as texts, "" where it is missing; a number is written as in `known` if it is there, 0.5 also as 0.50."""
-    if pd.api.types.is_numeric_dtype(words) and not pd.api.types.is_bool_dtype(words):
-        as_known = {}
+    is_numeric = pd.api.types.is_numeric_dtype(words) and not pd.api.types.is_bool_dtype(words)
+    if is_numeric:
+        known_text = {}
         for text in known:
-            as_known.setdefault(tables.number(text), text)
-        words = words.map(lambda number: as_known.get(number, str(number).removesuffix(".0")), na_action="ignore")
+            known_text.setdefault(tables.number(text), text)
+
+        def written(number):
+            return known_text.get(number, str(number).removesuffix(".0"))
+
+        words = words.map(written, na_action="ignore")
     return words.astype(object).where(words.notna(), "").astype(str)
 
 
-MARKERS = {"marker": (1, "one marker channel"),
-           "two_markers": (2, "two marker channels, that of the first class first")}
+# phase.method -> how many markers it needs, in numbers and in words.
+MARKERS = {
+    "marker": (1, "one marker channel"),
+    "two_markers": (2, "two marker channels, that of the first class first"),
+}
 
 
 def refuse_markers(channels, phase) -> None:
@@ -208,18 +281,31 @@ def refuse_markers(channels, phase) -> None:
     Raises:
         UsageError: names both, and what to do.
     """
-    count, needed = MARKERS.get(phase.method, (len(channels.markers), ""))
+    if phase.method not in MARKERS:
+        return
+    count, in_words = MARKERS[phase.method]
     if len(channels.markers) != count:
         raise UsageError(f"config.channels.markers={tuple(channels.markers)}; phase.method={phase.method!r} needs "
-                         f"{needed}; name it, or label by another phase.method ('none' for no labels)")
+                         f"{in_words}; name it, or label by another phase.method ('none' for no labels)")
 
 
-METHODS = {"marker": by_marker, "two_markers": by_two_markers, "dna_content": by_dna_content, "column": by_column,
-           "folder": by_folder, "none": nothing}
+METHODS = {
+    "marker": by_marker,
+    "two_markers": by_two_markers,
+    "dna_content": by_dna_content,
+    "column": by_column,
+    "folder": by_folder,
+    "none": nothing,
+}
 
 
 def label_cells(table, channels, phase) -> Labelled:
-    """Label the usable cells of `table` by phase.method; an unknown method is refused."""
+    """Label the usable cells of `table` by phase.method.
+
+    Raises:
+        UsageError: no such method.
+    """
     if phase.method not in METHODS:
         raise UsageError(f"config.phase.method={phase.method!r}; allowed: {', '.join(METHODS)}")
-    return METHODS[phase.method](table, channels, phase)
+    method = METHODS[phase.method]
+    return method(table, channels, phase)
