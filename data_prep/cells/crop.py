@@ -21,9 +21,15 @@ def cut_all(image, labels, bodies, numbers, centres, size_px, scale, fill, stain
     Returns:
         (images f32 [N, S, S, C], compartments u8 [N, S, S]).
     """
-    parts = [None if mask is None else masks(mask, centres, size_px, scale) for mask in (labels, bodies, stain, debris)]
+    label_crops = masks(labels, centres, size_px, scale)
+    body_crops = masks(bodies, centres, size_px, scale)
+    stain_crops = None
+    if stain is not None:
+        stain_crops = masks(stain, centres, size_px, scale)
+    debris_crops = masks(debris, centres, size_px, scale)
     own = np.reshape(numbers, (-1, 1, 1))
-    return pictures(image, centres, size_px, scale, fill), compartments(parts[0], parts[1], own, parts[2], parts[3])
+    images = pictures(image, centres, size_px, scale, fill)
+    return images, compartments(label_crops, body_crops, own, stain_crops, debris_crops)
 
 
 def compartments(labels, bodies, number, stain, debris) -> np.ndarray:
@@ -35,52 +41,81 @@ def compartments(labels, bodies, number, stain, debris) -> np.ndarray:
         stain: mask of the second stain or None; only its pixels in this cell's body count.
         debris: mask of objects that are no nuclei.
     """
-    own, body = labels == number, bodies == number
-    there = {Compartment.NUCLEUS: own, Compartment.OTHER_NUCLEI: (labels > 0) & ~own, Compartment.BODY: body,
-             Compartment.DEBRIS: debris}
+    own = labels == number
+    body = bodies == number
+    compartment_masks = {
+        Compartment.NUCLEUS: own,
+        Compartment.OTHER_NUCLEI: (labels > 0) & ~own,
+        Compartment.BODY: body,
+        Compartment.DEBRIS: debris,
+    }
     if stain is not None:
-        there[Compartment.SECOND_STAIN] = stain & body
+        compartment_masks[Compartment.SECOND_STAIN] = stain & body
     bits = np.zeros(labels.shape, np.uint8)
-    for bit, mask in there.items():
+    for bit, mask in compartment_masks.items():
         bits |= mask.astype(np.uint8) * np.uint8(bit)
     return bits
 
 
 def pictures(image, centres, size_px, scale, fill) -> np.ndarray:
-    """Crops [N, S, S, C] around `centres` [N, 2] in the type of `image` [H, W, C], which is f32 unless `scale` is 1."""
-    out = np.empty((len(centres), size_px, size_px, image.shape[2]), image.dtype)
+    """Crops of all channels around some places.
+
+    Args:
+        image: [H, W, C], f32 unless `scale` is 1.
+        centres: (y, x), px of the field, [N, 2].
+        size_px: height and width of a crop, in crop pixels.
+        scale: crop pixels per field pixel.
+        fill: [C], what stands outside the field.
+
+    Returns:
+        [N, S, S, C] in the type of `image`.
+    """
+    channels = image.shape[2]
+    crops = np.empty((len(centres), size_px, size_px, channels), image.dtype)
     centres = np.round(centres).astype(int)
-    if _same(scale):
-        for crop, centre in zip(out, centres, strict=True):
+    if _is_same(scale):
+        for crop, centre in zip(crops, centres, strict=True):
             _fill_window(crop, image, centre - size_px // 2, fill)
-        return out
+        return crops
     weights = _weights(size_px, scale)
-    reach = weights.shape[1] // 2
-    window = np.empty((2 * reach, 2 * reach, image.shape[2]), image.dtype)
-    for crop, centre in zip(out, centres, strict=True):
-        _fill_window(window, image, centre - reach, fill)
-        rows = (weights @ window.reshape(2 * reach, -1)).reshape(size_px, 2 * reach, -1)
-        crop[...] = np.matmul(weights, rows)
-    return out
+    side = weights.shape[1]
+    window = np.empty((side, side, channels), image.dtype)
+    for crop, centre in zip(crops, centres, strict=True):
+        _fill_window(window, image, centre - side // 2, fill)
+        rows = weights @ window.reshape(side, -1)
+        crop[...] = np.matmul(weights, rows.reshape(size_px, side, -1))
+    return crops
 
 
 def masks(array, centres, size_px, scale) -> np.ndarray:
-    """Windows [N, S, S] of labels or of a mask [H, W] around `centres`, 0 outside; resampled to the nearest pixel."""
-    out = np.empty((len(centres), size_px, size_px), array.dtype)
+    """Windows of labels or of a mask around some places, resampled to the nearest pixel.
+
+    Args:
+        array: [H, W]; 0 is taken to stand outside it.
+        centres: (y, x), px of the field, [N, 2].
+        size_px: height and width of a window, in crop pixels.
+        scale: crop pixels per field pixel.
+
+    Returns:
+        [N, S, S] in the type of `array`.
+    """
+    crops = np.empty((len(centres), size_px, size_px), array.dtype)
     centres = np.round(centres).astype(int)
-    if _same(scale):
-        for crop, centre in zip(out, centres, strict=True):
+    if _is_same(scale):
+        for crop, centre in zip(crops, centres, strict=True):
             _fill_window(crop, array, centre - size_px // 2, 0)
-        return out
+        return crops
     steps = np.floor(_steps(size_px, scale) + 0.5).astype(int)
-    window = np.empty((steps[-1] - steps[0] + 1,) * 2, array.dtype)
-    for crop, centre in zip(out, centres, strict=True):
-        _fill_window(window, array, centre + steps[0], 0)
-        crop[...] = window[np.ix_(steps - steps[0], steps - steps[0])]
-    return out
+    first = steps[0]
+    side = steps[-1] - first + 1
+    window = np.empty((side, side), array.dtype)
+    for crop, centre in zip(crops, centres, strict=True):
+        _fill_window(window, array, centre + first, 0)
+        crop[...] = window[np.ix_(steps - first, steps - first)]
+    return crops
 
 
-def _same(scale):
+def _is_same(scale):
     return abs(scale - 1) < SAME_SCALE
 
 
@@ -91,13 +126,16 @@ def _steps(size_px, scale):
 
 def _fill_window(out, array, corner, fill):
     """Write the window of `array` whose first pixel is `corner` into `out`; `fill` outside the array."""
-    size = np.array(out.shape[:2])
-    top, left = np.maximum(corner, 0)
-    bottom, right = np.minimum(corner + size, array.shape[:2])
-    if (bottom - top, right - left) != out.shape[:2]:
+    height, width = out.shape[:2]
+    y, x = corner
+    top = max(y, 0)
+    left = max(x, 0)
+    bottom = min(y + height, array.shape[0])
+    right = min(x + width, array.shape[1])
+    if bottom - top != height or right - left != width:
         out[...] = fill
     if bottom > top and right > left:
-        out[top - corner[0]:bottom - corner[0], left - corner[1]:right - corner[1]] = array[top:bottom, left:right]
+        out[top - y : bottom - y, left - x : right - x] = array[top:bottom, left:right]
 
 
 def _weights(size_px, scale):

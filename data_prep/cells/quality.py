@@ -5,7 +5,7 @@ import numpy as np
 from cellcycle_jax import schema
 from cellcycle_jax.schema import Working
 
-FULL_SCALES = tuple(2**bits - 1 for bits in (8, 10, 12, 14, 16))  # of cameras and files
+FULL_SCALES = (255, 1023, 4095, 16383, 65535)  # of cameras and files of 8 to 16 bits
 MIN_CLIPPED_PX = 20  # so many pixels are not by chance all at the same highest value
 
 
@@ -21,12 +21,15 @@ def saturated(image: np.ndarray) -> np.ndarray:
     """
     full = np.zeros(image.shape[:2], bool)
     for channel in np.moveaxis(image, -1, 0):
-        top = channel.max()
-        if not any(0.75 * scale <= top <= scale for scale in FULL_SCALES):
+        highest = channel.max()
+        is_near_limit = any(0.75 * scale <= highest <= scale for scale in FULL_SCALES)
+        if not is_near_limit:
             continue
-        at_top, next_lower = channel == top, channel[channel < top].max(initial=0)
-        if at_top.sum() >= max(MIN_CLIPPED_PX, 2 * (channel == next_lower).sum() + 1):
-            full |= at_top
+        is_highest = channel == highest
+        next_lower = channel[channel < highest].max(initial=0)
+        least = max(MIN_CLIPPED_PX, 2 * (channel == next_lower).sum() + 1)
+        if is_highest.sum() >= least:
+            full |= is_highest
     return full
 
 
@@ -41,6 +44,9 @@ def rejections(table, nucleus: str, limits) -> np.ndarray:
         table: measurements with Metadata_Plate, Metadata_Field and the working columns _listed, _border, _saturated.
         nucleus: name of the nuclear channel.
         limits: the quality section of the config.
+
+    Returns:
+        text [n].
     """
     area = _relative(table, schema.NUCLEAR_AREA, schema.PLATE)
     bright = _relative(table, f"Nuclei_Intensity_MeanIntensity_{nucleus}", schema.FIELD)
@@ -64,6 +70,9 @@ def _relative(table, column, group):
     So a field of specks does not outvote the other fields of its plate.
     """
     whole = table[~table[Working.TOUCHES_BORDER].astype(bool)]
-    of_field = whole.groupby([group, schema.FIELD] if group != schema.FIELD else [group])[column].median()
-    middle = table[group].map(of_field.groupby(level=0).median())
-    return (table[column] / middle.where(middle > 0)).fillna(1.0).to_numpy()
+    field = list(dict.fromkeys([group, schema.FIELD]))  # names of fields may repeat from plate to plate
+    of_field = whole.groupby(field)[column].median()
+    of_group = of_field.groupby(level=0).median()
+    typical = table[group].map(of_group)
+    relative = table[column] / typical.where(typical > 0)
+    return relative.fillna(1.0).to_numpy()

@@ -17,9 +17,12 @@ from data_prep.measurement.measure import typical_diameter
 from data_prep.segmentation.segment import TYPICAL_DIAMETER_UM
 
 SAMPLED = 8  # fields whose nuclei are measured before the others are treated
-OLD_PX_PER_UM = 2.0  # what was assumed of fields without a pixel size before their nuclei were measured
-AS_THEY_ARE = -1.0  # of config.crop.assumed_um_per_px: crops keep the field's pixels, as they did then
-SMALLEST_UM, LARGEST_UM = 4.0, 40.0  # a median nucleus outside this range is no usual one
+# What was assumed of fields without a pixel size before their nuclei were measured.
+OLD_PX_PER_UM = 2.0
+# Value of config.crop.assumed_um_per_px with which crops keep the field's pixels, as they did then.
+AS_THEY_ARE = -1.0
+SMALLEST_UM = 4.0  # a median nucleus below this is no usual one
+LARGEST_UM = 40.0  # nor above this
 LARGEST_CROP_PX = 2048
 MOST_CUT = 0.01  # share of nuclei that may reach beyond their crop without a word
 
@@ -46,18 +49,23 @@ def scale_of(pixel_um: float | None, crop) -> Scale:
     if pixel_um is None and crop.assumed_um_per_px <= 0:
         return Scale(1.0, crop.body_um * OLD_PX_PER_UM)
     um_per_px = pixel_um or crop.assumed_um_per_px
-    scaled = um_per_px / crop.um_per_px if crop.um_per_px > 0 else 1.0
-    return Scale(scaled, crop.body_um / um_per_px)
+    crop_px = um_per_px / crop.um_per_px if crop.um_per_px > 0 else 1.0
+    return Scale(crop_px, crop.body_um / um_per_px)
 
 
 def measured_um_per_px(found, recipe) -> float:
     """Um per px at which the median nucleus of some fields is `TYPICAL_DIAMETER_UM` across.
 
     `AS_THEY_ARE` where no nucleus is found in them: nothing is known then, and whatever follows says so.
+
+    Args:
+        found: list of `FieldFile`.
+        recipe: how fields are read and segmented.
     """
     step = max(1, len(found) // SAMPLED)
+    sample = found[::step][:SAMPLED]
     diameters = []
-    for file in tqdm(found[::step][:SAMPLED], desc="size of nuclei", unit="field"):
+    for file in tqdm(sample, desc="size of nuclei", unit="field"):
         try:
             field = recipe.read(file)
             labels = recipe.labels(file, field, recipe.corrected(field))
@@ -65,7 +73,9 @@ def measured_um_per_px(found, recipe) -> float:
             continue  # is set aside when its turn comes
         if labels.any():
             diameters.append(typical_diameter(labels))
-    return TYPICAL_DIAMETER_UM / float(np.median(diameters)) if diameters else AS_THEY_ARE
+    if not diameters:
+        return AS_THEY_ARE
+    return TYPICAL_DIAMETER_UM / float(np.median(diameters))
 
 
 def notes(table: pd.DataFrame, config) -> list[str]:
@@ -75,38 +85,50 @@ def notes(table: pd.DataFrame, config) -> list[str]:
         table: all objects, with the working columns _border and _extent_px, height or width of each in crop pixels.
         config: preparation config.
     """
-    whole = table[(table[schema.REJECT] == "") & ~table[Working.TOUCHES_BORDER].astype(bool)]
-    if whole.empty:
+    is_whole = ~table[Working.TOUCHES_BORDER].astype(bool)
+    nuclei = table[is_whole & (table[schema.REJECT] == "")]
+    if nuclei.empty:
         return []
-    said = []
-    area = float(whole[schema.NUCLEAR_AREA].median())
+    sentences = []
+    area = float(nuclei[schema.NUCLEAR_AREA].median())
     diameter = 2 * np.sqrt(area / np.pi)
-    known = bool(table[Working.PIXEL_SIZE_KNOWN].all())
-    if known and not SMALLEST_UM <= diameter <= LARGEST_UM:
-        said.append(f"The median nucleus is {diameter:.3g} um across, and nuclei of most cells are {SMALLEST_UM:g} to "
-                    f"{LARGEST_UM:g} um: look whether the pixel size is right (config.pixel_um, or the files).")
-    size = config.crop.size_px
-    cut = float((whole[Working.EXTENT_PX] > size).mean())
+    is_size_known = bool(table[Working.PIXEL_SIZE_KNOWN].all())
+    if is_size_known and not SMALLEST_UM <= diameter <= LARGEST_UM:
+        sentences.append(
+            f"The median nucleus is {diameter:.3g} um across, and nuclei of most cells are "
+            f"{SMALLEST_UM:g} to {LARGEST_UM:g} um: "
+            "look whether the pixel size is right (config.pixel_um, or the files)."
+        )
+    size_px = config.crop.size_px
+    extent_px = nuclei[Working.EXTENT_PX]
+    cut = float((extent_px > size_px).mean())
     if cut > MOST_CUT:
-        wanted = _multiple_of_8(float(whole[Working.EXTENT_PX].quantile(0.99)) * 1.5)
-        advice = _advice(wanted, known)
-        said.append(f"{cut:.0%} of the nuclei are larger than their crop of {size} px, so the network sees the inside "
-                    f"of a nucleus instead of a cell: {advice}.")
-    if not known and config.crop.assumed_um_per_px != AS_THEY_ARE:
-        assumed = config.crop.assumed_um_per_px
-        said.append(f"No file says how large a pixel is: crops are cut as if one were {assumed:.3g} um, at which the "
-                    f"median nucleus is {diameter * assumed:.2g} um across. Lengths are in px. Give config.pixel_um if "
-                    "you know it.")
-    return said
+        needed_px = _multiple_of_8(float(extent_px.quantile(0.99)) * 1.5)
+        sentences.append(
+            f"{cut:.0%} of the nuclei are larger than their crop of {size_px} px, so the network sees "
+            f"the inside of a nucleus instead of a cell: {_advice(needed_px, is_size_known)}."
+        )
+    assumed = config.crop.assumed_um_per_px
+    if not is_size_known and assumed != AS_THEY_ARE:
+        sentences.append(
+            f"No file says how large a pixel is: crops are cut as if one were {assumed:.3g} um, "
+            f"at which the median nucleus is {diameter * assumed:.2g} um across. "
+            "Lengths are in px. Give config.pixel_um if you know it."
+        )
+    return sentences
 
 
-def _advice(size_px, known):
+def _advice(needed_px, is_size_known):
     """What to change so that crops are large enough."""
-    where = "the pixel size is right (config.pixel_um, or the files)" if known else "nuclei were found (qc/outlines_*)"
-    if size_px > LARGEST_CROP_PX:
-        return f"look whether {where}, or set a larger config.crop.um_per_px"
-    other = "a larger config.crop.um_per_px" if known else "say how large a pixel is (config.pixel_um)"
-    return f"set config.crop.size_px={size_px} or {other}"
+    if is_size_known:
+        doubt = "the pixel size is right (config.pixel_um, or the files)"
+        other = "a larger config.crop.um_per_px"
+    else:
+        doubt = "nuclei were found (qc/outlines_*)"
+        other = "say how large a pixel is (config.pixel_um)"
+    if needed_px > LARGEST_CROP_PX:
+        return f"look whether {doubt}, or set a larger config.crop.um_per_px"
+    return f"set config.crop.size_px={needed_px} or {other}"
 
 
 def _multiple_of_8(size: float) -> int:
