@@ -244,7 +244,11 @@ def cut(signal: np.ndarray, mask: np.ndarray, diameter_px: float) -> np.ndarray:
     return segmentation.watershed(-relief, measure.label(peaks), mask=mask)
 
 
-def fitted(labels: np.ndarray, signal: np.ndarray, diameter_px: float) -> tuple[np.ndarray, np.ndarray]:
+def fitted(
+    labels: np.ndarray,
+    signal: np.ndarray,
+    diameter_px: float,
+) -> tuple[np.ndarray, np.ndarray]:
     """Each object as far as its signal is nearer to its own brightness than to the ground around it; faint ones go.
 
     Args:

@@ -13,13 +13,21 @@ ATTEMPTS = 200  # places tried for one nucleus before the field counts as full
 
 @dataclasses.dataclass(frozen=True)
 class Nucleus:
-    """One nuclear outline, star-shaped around the middle of its patch."""
+    """One nuclear outline, star-shaped around the middle of its patch.
 
-    mask: np.ndarray  # bool [P, P], P odd; its pixels make up the nuclear area, to half a pixel
-    rho: np.ndarray  # f32 [P, P]: distance from the centre over the outline's radius in that direction
-    radius_px: np.ndarray  # f64 [180]: the outline at `ANGLES`
-    axis: float  # direction of the long axis, radians
-    clear: np.ndarray  # bool [P, P]: the mask and `GAP_PX` around it
+    Attributes:
+        mask: bool [P, P], P odd; its pixels make up the nuclear area, to half a pixel.
+        rho: f32 [P, P], distance from the centre over the outline's radius in that direction.
+        radius_px: f64 [180], the outline at `ANGLES`.
+        axis: direction of the long axis, radians.
+        clear: bool [P, P], the mask and `GAP_PX` around it.
+    """
+
+    mask: np.ndarray
+    rho: np.ndarray
+    radius_px: np.ndarray
+    axis: float
+    clear: np.ndarray
 
     @property
     def half_px(self) -> int:
@@ -33,12 +41,19 @@ class Nucleus:
 
 @dataclasses.dataclass(frozen=True)
 class Placement:
-    """Nuclei in a field and the frame around it."""
+    """Nuclei in a field and the frame around it.
 
-    nuclei: list[Nucleus]  # those that have a place
-    drawn: list[int]  # which of the drawn nuclei they are, rising
-    centres: np.ndarray  # int [n, 2] (y, x) in `labels`
-    labels: np.ndarray  # i32 [H, W], 0 is background, k + 1 the pixels of nuclei[k]
+    Attributes:
+        nuclei: those n that have a place.
+        drawn: which of the drawn nuclei they are, rising.
+        centres: int [n, 2], (y, x) in `labels`.
+        labels: i32 [H, W], 0 is background, k + 1 the pixels of nuclei[k].
+    """
+
+    nuclei: list[Nucleus]
+    drawn: list[int]
+    centres: np.ndarray
+    labels: np.ndarray
 
 
 def draw_nucleus(rng, area_px: float, aspect: float, irregularity: float) -> Nucleus:

@@ -66,7 +66,14 @@ def mean_cues(ages: np.ndarray, line: Line, effects: Cues) -> dict[str, np.ndarr
     }
 
 
-def draw_cues(rng, ages: np.ndarray, mitotic: np.ndarray, line: Line, effects: Cues, spread: Cues) -> pd.DataFrame:
+def draw_cues(
+    rng: np.random.Generator,
+    ages: np.ndarray,
+    mitotic: np.ndarray,
+    line: Line,
+    effects: Cues,
+    spread: Cues,
+) -> pd.DataFrame:
     """The cues of single cells: the mean at their age times a lognormal spread.
 
     Args:
@@ -92,7 +99,13 @@ def draw_cues(rng, ages: np.ndarray, mitotic: np.ndarray, line: Line, effects: C
 
 
 def draw_population(
-    rng: np.random.Generator, n: int, line: Line, effects: Cues, spread: Cues, stain_cell: float, mitotic: float
+    rng: np.random.Generator,
+    n: int,
+    line: Line,
+    effects: Cues,
+    spread: Cues,
+    stain_cell: float,
+    mitotic: float,
 ) -> pd.DataFrame:
     """Draw `n` cells of a line.
 

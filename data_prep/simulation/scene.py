@@ -16,11 +16,17 @@ LABEL_IMAGES = ("nucleus", "golgi", "body")
 
 @dataclasses.dataclass(frozen=True)
 class Scene:
-    """A field before the camera."""
+    """A field before the camera.
 
-    canvas: np.ndarray  # f32 [H, W, 4], brightness of `CHANNELS` without background, blur and noise
-    labels: np.ndarray  # i32 [3, H, W]: `LABEL_IMAGES`, the cell's number as value, 0 is background
-    cells: pd.DataFrame  # one row per cell: cell_label, centre_y_px, centre_x_px, touching, border, then the population
+    Attributes:
+        canvas: f32 [H, W, 4], brightness of `CHANNELS` without background, blur and noise.
+        labels: i32 [3, H, W], `LABEL_IMAGES`, the cell's number as value, 0 is background.
+        cells: one row per cell: cell_label, centre_y_px, centre_x_px, touching, border, then the population.
+    """
+
+    canvas: np.ndarray
+    labels: np.ndarray
+    cells: pd.DataFrame
 
 
 def draw_scene(rng: np.random.Generator, line: Line, settings: Settings) -> Scene:

@@ -20,12 +20,19 @@ COMET_POINTS = 6
 
 @dataclasses.dataclass(frozen=True)
 class GolgiLook:
-    """What the Golgi of one cell looks like."""
+    """What the Golgi of one cell looks like.
 
-    area_um2: float  # covered by it
-    scatter_um: float  # sd of the places of its stacks and vesicles along the nuclear rim
-    ribbon: float  # 0: they lie in any direction, 1: along the rim
-    angle: float | None  # direction from the nucleus, radians; None: vesicles all over the body, as in mitosis
+    Attributes:
+        area_um2: area covered.
+        scatter_um: sd of the places of its stacks and vesicles along the nuclear rim.
+        ribbon: 0: stacks lie in any direction, 1: along the rim.
+        angle: direction of the Golgi from the nucleus, radians; None: vesicles all over the body, as in mitosis.
+    """
+
+    area_um2: float
+    scatter_um: float
+    ribbon: float
+    angle: float | None
 
 
 def chromatin(rng, nucleus: Nucleus, texture: np.ndarray, line: Line, mitotic: bool, pixel_um: float) -> np.ndarray:
