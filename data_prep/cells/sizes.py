@@ -53,17 +53,17 @@ def scale_of(pixel_um: float | None, crop) -> Scale:
     return Scale(crop_px, crop.body_um / um_per_px)
 
 
-def measured_um_per_px(found, recipe) -> float:
+def measured_um_per_px(field_files, recipe) -> float:
     """Um per px at which the median nucleus of some fields is `TYPICAL_DIAMETER_UM` across.
 
     `AS_THEY_ARE` where no nucleus is found in them: nothing is known then, and whatever follows says so.
 
     Args:
-        found: list of `FieldFile`.
+        field_files: list of `FieldFile`.
         recipe: how fields are read and segmented.
     """
-    step = max(1, len(found) // SAMPLED)
-    sample = found[::step][:SAMPLED]
+    step = max(1, len(field_files) // SAMPLED)
+    sample = field_files[::step][:SAMPLED]
     diameters = []
     for file in tqdm(sample, desc="size of nuclei", unit="field"):
         try:

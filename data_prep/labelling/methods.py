@@ -1,7 +1,7 @@
 """The class of each cell, and when to abstain. A method is one function and one line in METHODS.
 
 Every method takes the table of usable cells and gives, per cell, an index of the class or NO_LABEL, what it looked at,
-and a record of the cuts for the picture in qc/ and for provenance.json.
+and a record of the cuts for the figure in qc/ and for provenance.json.
 """
 
 import dataclasses
@@ -253,16 +253,16 @@ def _by_words(words, phase, axis):
     return Labelled(label, value, axis, {}, words=words)
 
 
-def _texts(words, known) -> pd.Series:
-    """A column as texts, "" where it is missing; a number is written as in `known` if it is there, 0.5 also as 0.50."""
+def _texts(words, spellings) -> pd.Series:
+    """A column as texts, "" where it is missing; a number is written as in `spellings` if it is there (0.5 as 0.50)."""
     is_numeric = pd.api.types.is_numeric_dtype(words) and not pd.api.types.is_bool_dtype(words)
     if is_numeric:
-        known_text = {}
-        for text in known:
-            known_text.setdefault(tables.number(text), text)
+        spelling_of = {}
+        for text in spellings:
+            spelling_of.setdefault(tables.number(text), text)
 
         def written(number):
-            return known_text.get(number, str(number).removesuffix(".0"))
+            return spelling_of.get(number, str(number).removesuffix(".0"))
 
         words = words.map(written, na_action="ignore")
     return words.astype(object).where(words.notna(), "").astype(str)

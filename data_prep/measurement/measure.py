@@ -1,6 +1,6 @@
 """Labels -> one row of measurements per nucleus, named as CellProfiler names them, in um where the pixel size is known.
 
-A measured feature is one function (image, labels, ...) -> {column: f64 [n]} and one line in `measure`.
+A measured feature is one function (image, labels, ...) -> {column: f64 [n]} and one line in `measure_cells`.
 """
 
 import numpy as np
