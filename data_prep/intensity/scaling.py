@@ -4,6 +4,7 @@ A field's mean and standard deviation depend on how crowded it is; the G1 peak o
 """
 
 import numpy as np
+import pandas as pd
 
 from cellcycle_jax import schema
 from cellcycle_jax.schema import Working
@@ -18,10 +19,12 @@ def field_background(image: np.ndarray, bodies: np.ndarray) -> np.ndarray:
 
     Where less than 1 % of the field is outside, the 5th percentile of the field stands in.
     """
-    far = np.flatnonzero(bodies == 0)
-    if len(far) < 0.01 * bodies.size:
+    outside = np.flatnonzero(bodies == 0)
+    if len(outside) < 0.01 * bodies.size:
         return np.percentile(image, 5, axis=(0, 1)).astype(np.float32)
-    return np.array([np.median(plane.ravel()[far]) for plane in np.moveaxis(image, -1, 0)], np.float32)
+    planes = np.moveaxis(image, -1, 0)
+    medians = [np.median(plane.ravel()[outside]) for plane in planes]
+    return np.array(medians, np.float32)
 
 
 def g1_peak(integrated: np.ndarray) -> float:
@@ -40,13 +43,15 @@ def g1_peak(integrated: np.ndarray) -> float:
     logs = np.log2(integrated[integrated > 0])
     if len(logs) == 0:
         return float("nan")
-    places = np.linspace(logs.min() - 0.2, logs.max() + 0.2, 1001)
+    positions = np.linspace(logs.min() - 0.2, logs.max() + 0.2, 1001)
     content = np.concatenate([[0.0], np.log2(np.linspace(1.05, 1.95, 10)), [1.0]])  # of G1, ten steps through S, G2
     share = np.concatenate([[0.55], np.full(10, 0.025), [0.18]])
     width = 0.15  # sd of log2: staining and segmentation, about 10 %
-    distance = (logs[None, :, None] - places[:, None, None] - content) / width
-    density = (share * np.exp(-0.5 * distance**2)).sum(axis=-1) / (width * np.sqrt(2 * np.pi)) + 0.02 / 4
-    return float(2 ** places[np.log(density).sum(axis=1).argmax()])
+    distance = (logs[None, :, None] - positions[:, None, None] - content) / width
+    of_cycle = (share * np.exp(-0.5 * distance**2)).sum(axis=-1) / (width * np.sqrt(2 * np.pi))
+    density = of_cycle + 0.02 / 4  # outliers: 2 %, spread over four doublings
+    best = np.log(density).sum(axis=1).argmax()
+    return float(2 ** positions[best])
 
 
 def references(table, channels, nucleus: str, by: str, peak: bool) -> dict[str, dict[str, float]]:
@@ -70,39 +75,36 @@ def references(table, channels, nucleus: str, by: str, peak: bool) -> dict[str, 
     Returns:
         {field_id: {channel: reference}} of the fields that have usable cells.
     """
+    unit = schema.FIELD if by == "field" else schema.PLATE
     result = {}
     for _, plate in table.groupby(schema.PLATE, sort=False):
-        area = float(plate[Working.AREA_PX].median())
-        sparse = {c: _sparseness(plate, c) for c in channels}
-        found = {}
-        for field, cells in plate.groupby(schema.FIELD if by == "field" else schema.PLATE, sort=False):
-            found[field] = {c: _brightness(cells, c, sparse[c]) for c in channels}
-            if peak:
-                integrated = cells[schema.integrated(nucleus)].to_numpy()
-                centre = g1_peak(integrated) if len(cells) >= MIN_CELLS_FOR_PEAK else float(np.median(integrated))
-                found[field][nucleus] = centre / area
-        lowest = {c: _lowest([r[c] for r in found.values()]) for c in channels}
-        found = {f: {c: v if v > lowest[c] else lowest[c] for c, v in r.items()} for f, r in found.items()}
-        result |= found if by == "field" else dict.fromkeys(plate[schema.FIELD], next(iter(found.values())))
+        brightness = {channel: _brightness(plate, channel, unit) for channel in channels}
+        reference = pd.DataFrame(brightness, dtype=np.float64)  # a row per field
+        if peak:
+            integrated = plate.groupby(unit, sort=False)[schema.integrated(nucleus)]
+            reference[nucleus] = integrated.apply(_g1_nucleus) / float(plate[Working.AREA_PX].median())
+        lowest = FLOOR * reference.where(reference > 0).median()
+        lowest = lowest.fillna(1e-3)  # of a channel without a positive reference
+        reference = reference.where(reference > lowest, lowest, axis=1)
+        if by == "field":
+            result |= reference.to_dict("index")
+        else:
+            result |= dict.fromkeys(plate[schema.FIELD], reference.iloc[0].to_dict())
     return result
 
 
-def _lowest(references):
-    """The least reference that a field of a plate may have, given those of all its fields."""
-    positive = [r for r in references if r > 0]
-    return FLOOR * float(np.median(positive)) if positive else 1e-3
+def _g1_nucleus(integrated) -> float:
+    """Integrated DNA of a G1 nucleus, from that of the nuclei of one field."""
+    values = integrated.to_numpy()
+    return g1_peak(values) if len(values) >= MIN_CELLS_FOR_PEAK else float(np.median(values))
 
 
-def _brightness(cells, channel, sparse):
-    """Typical brightness of a channel in `cells`, for a plate of that sparseness (NaN: no stain but bright field)."""
-    mean, spread = (cells[f"Cells_Intensity_{kind}Intensity_{channel}"] for kind in ("Mean", "Std"))
-    return float(np.hypot(mean, spread).median() if np.isnan(sparse) else mean.median() * sparse)
-
-
-def _sparseness(cells, channel):
-    """Root mean square over mean of a channel, median over the cells: 1 for a stain spread evenly, NaN for no stain."""
-    mean, spread = (cells[f"Cells_Intensity_{kind}Intensity_{channel}"] for kind in ("Mean", "Std"))
-    size = np.hypot(mean, spread)
-    if (mean > MIN_MEAN * size).mean() < 0.25:
-        return float("nan")
-    return float((size / mean.where(mean > 0)).median())
+def _brightness(plate, channel, unit):
+    """Typical brightness of a channel in the cells of each `unit` of a plate, a column of its table: Series."""
+    mean = plate[f"Cells_Intensity_MeanIntensity_{channel}"]
+    spread = plate[f"Cells_Intensity_StdIntensity_{channel}"]
+    root_mean_square = np.hypot(mean, spread)
+    if (mean > MIN_MEAN * root_mean_square).mean() < 0.25:  # no stain, but bright field
+        return root_mean_square.groupby(plate[unit], sort=False).median()
+    sparseness = float((root_mean_square / mean.where(mean > 0)).median())  # 1 for a stain spread evenly
+    return mean.groupby(plate[unit], sort=False).median() * sparseness
