@@ -41,18 +41,24 @@ def refuse_lack_to_decode(nbytes: int, what) -> None:
     _refuse(2 * nbytes, f"{what}: a file of {nbytes / GIB:.1f} GiB of pixels")
 
 
-def _refuse(wanted, words):
+def _refuse(wanted, what):
     free = machine.free_memory()
     if wanted > free:
-        raise ResourceMissing(f"{words} takes {wanted / GIB:.1f} GiB of memory, and {free / GIB:.1f} GiB are free; "
-                              "close other programs, ask for more memory, or cut the image into fields")
+        raise ResourceMissing(
+            f"{what} takes {wanted / GIB:.1f} GiB of memory, and {free / GIB:.1f} GiB are free; "
+            "close other programs, ask for more memory, or cut the image into fields"
+        )
 
 
 def workers_that_fit(wanted: int, pixels: int) -> int:
     """How many of `wanted` workers the memory that is free now allows, for fields of H x W x C `pixels`; at least 1."""
-    free, each = machine.free_memory(), needed(pixels)
+    free = machine.free_memory()
+    each = needed(pixels)
     fitting = max(1, int(free // each))
     if fitting < wanted:
-        print(f"note: {fitting} field(s) at a time instead of {wanted}: each takes {each / GIB:.1f} GiB of memory, and "
-              f"{free / GIB:.1f} GiB are free", file=sys.stderr)
+        note = (
+            f"note: {fitting} field(s) at a time instead of {wanted}: "
+            f"each takes {each / GIB:.1f} GiB of memory, and {free / GIB:.1f} GiB are free"
+        )
+        print(note, file=sys.stderr)
     return min(wanted, fitting)

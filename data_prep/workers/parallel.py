@@ -42,7 +42,8 @@ def each(task, things, shared, workers: int, scheduler: str = ""):
     if scheduler:
         yield from _by_dask(task, things, shared, scheduler)
     elif workers == 1:
-        yield from ((thing, task(thing, shared)) for thing in things)
+        for thing in things:
+            yield thing, task(thing, shared)
     else:
         yield from _by_pool(task, things, shared, workers)
 
@@ -53,7 +54,7 @@ def _by_pool(task, things, shared, workers):
         workers, mp_context=context, initializer=_begin_worker, initargs=(os.getpid(),)
     )
     try:
-        with _deaf_children():
+        with _ctrl_c_blocked():
             jobs = {pool.submit(task, thing, shared): thing for thing in things}
         for job in concurrent.futures.as_completed(jobs):
             yield jobs.pop(job), job.result()
@@ -69,11 +70,12 @@ def _by_pool(task, things, shared, workers):
 
 
 @contextlib.contextmanager
-def _deaf_children():
-    """Let processes that are started here not hear Ctrl-C, from their first moment on; the command alone answers it.
+def _ctrl_c_blocked():
+    """Keep Ctrl-C from processes that are started in the block, from their first moment on.
 
-    A terminal signals them as well, and one that is still importing would show a traceback. What this thread blocks,
-    they inherit; other threads of the command hear the signal all the same, and this one does so at the end.
+    A terminal signals them as well as the command, and one that is still importing would show a traceback. They
+    inherit what this thread blocks; other threads of the command receive the signal all the same, and this one does so
+    at the end of the block.
     """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
@@ -83,7 +85,7 @@ def _deaf_children():
 
 
 def _begin_worker(parent: int) -> None:
-    """Let a worker end with the command that started it, however that ends."""
+    """Make a worker end when the command that started it has ended, for whatever reason."""
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
 
 
@@ -94,9 +96,9 @@ def _end_with(parent):
 
 
 def _end_workers(pool):
-    """Stop without waiting for what the workers are at: what they have not finished is done again anyway.
+    """Stop the workers without waiting for their tasks: what they have not finished is done again anyway.
 
-    The pool's own thread is waited for. Left alone, it closes its pipe while the end of the program writes into it.
+    The pool's own thread is waited for. Otherwise it closes its pipe while the end of the program writes into it.
     """
     for process in multiprocessing.active_children():
         process.terminate()
@@ -115,13 +117,16 @@ def _by_dask(task, things, shared, address):
             for job in as_completed(jobs):
                 yield jobs[job], job.result()
         except KilledWorker:
-            raise ResourceMissing("workers of Dask were ended, again and again, at one field, most likely since memory "
-                                  "ran out; give them more (dask worker --memory-limit), and run the same command "
-                                  "again (it goes on from what is finished)") from None
+            raise ResourceMissing(
+                "workers of Dask were ended, again and again, at one field, most likely since memory ran out; give "
+                "them more (dask worker --memory-limit), and run the same command again (it goes on from what is "
+                "finished)"
+            ) from None
         except (CancelledError, CommClosedError) as error:
-            raise ResourceMissing(f"config.scheduler={address!r}: the scheduler went away ({type(error).__name__}); "
-                                  "start it again, and run the same command again (it goes on from what is finished)"
-                                  ) from None
+            raise ResourceMissing(
+                f"config.scheduler={address!r}: the scheduler went away ({type(error).__name__}); "
+                "start it again, and run the same command again (it goes on from what is finished)"
+            ) from None
 
 
 def _dask_client(address):
@@ -132,5 +137,7 @@ def _dask_client(address):
     try:
         return Client(address, timeout=DASK_TIMEOUT_S)
     except (OSError, ValueError) as error:
-        raise ResourceMissing(f"config.scheduler={address!r}: no Dask scheduler answers there ({error}); start one "
-                              "with `dask scheduler`, or empty the field to use this machine") from None
+        raise ResourceMissing(
+            f"config.scheduler={address!r}: no Dask scheduler answers there ({error}); "
+            "start one with `dask scheduler`, or empty the field to use this machine"
+        ) from None
