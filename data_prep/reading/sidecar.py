@@ -16,20 +16,21 @@ from data_prep.reading.listing import readable, text_of
 
 KEYS = ("plate", "well", "site")
 LAST_ROW = 32  # of a plate of 1,536 wells
-TEXTS = {"line": "cell_line", "plate": "plate", "well": "well", "site": "site", "label": "label"}  # column: FieldFile's
+# Names of columns, and of the fields of `FieldFile` that they fill.
+TEXTS = {"line": "cell_line", "plate": "plate", "well": "well", "site": "site", "label": "label"}
 KNOWN = {"file", "pixel_um", *TEXTS}
 TAKEN = {name.removeprefix("Metadata_").lower() for name in schema.METADATA}
 
 
 class Row(NamedTuple):
-    """A row of the table: where it stands in it, and {column: text}."""
+    """A row of the table: its number, that of the header being 1, and {column: text}."""
 
     number: int
     cells: dict[str, str]
 
 
 def add(files: list[FieldFile], folder: pathlib.Path, name: str) -> list[FieldFile]:
-    """The fields that the table lists, with what it says of them; what is not listed is said on the terminal.
+    """The fields that the table lists, with what it says of them; the terminal names rows and fields without the other.
 
     A row is for the field with its `file` (path inside the folder, file name or field_id) or, in a table without that
     column, for all fields with its plate, well and site. Columns line, plate, well, site, label and pixel_um fill what
@@ -42,23 +43,45 @@ def add(files: list[FieldFile], folder: pathlib.Path, name: str) -> list[FieldFi
     path = folder / name
     rows = read(path)
     columns = rows[0].cells
-    keys = [key for key in KEYS if key in columns and any(getattr(file, key) for file in files)]
+    keys = _keys(files, columns)
     if "file" not in columns and not keys:
-        raise InputRefused(f"{path}: no column says which field a row is for; allowed: file, or those of "
-                           f"{', '.join(KEYS)} that the names of the files say")
+        raise InputRefused(
+            f"{path}: no column says which field a row is for; allowed: file, or those of {', '.join(KEYS)} that the "
+            "names of the files say"
+        )
     matches = _by_file(files, rows, folder, path) if "file" in columns else _by_keys(files, rows, keys)
-    of_field = collections.defaultdict(list)
-    for row, found in zip(rows, matches, strict=True):
-        for file in found:
-            of_field[file.field_id].append(row)
-    listed = [_filled(file, _only(file, of_field[file.field_id], path), path) for file in files
-              if file.field_id in of_field]
+    unused = []
+    rows_of = collections.defaultdict(list)
+    for row, matching in zip(rows, matches, strict=True):
+        if not matching:
+            unused.append(row)
+        for file in matching:
+            rows_of[file.field_id].append(row)
+    listed = []
+    missing = []
+    for file in files:
+        if file.field_id in rows_of:
+            row = _only(file, rows_of[file.field_id], path)
+            listed.append(_filled(file, row, path))
+        else:
+            missing.append(file)
     if not listed:
-        raise InputRefused(f"{path}: no row is for a field of {folder} (first row: {_words(rows[0])}; first field: "
-                           f"{files[0].field_id}); correct the table")
-    _tell(path, [row for row, found in zip(rows, matches, strict=True) if not found],
-          [file for file in files if file.field_id not in of_field])
+        raise InputRefused(
+            f"{path}: no row is for a field of {folder} (first row: {_words(rows[0])}; first field: "
+            f"{files[0].field_id}); correct the table"
+        )
+    _warn(path, unused, missing)
     return listed
+
+
+def _keys(files, columns) -> list[str]:
+    """Which of plate, well and site both the table and the names of the files give."""
+    keys = []
+    for key in KEYS:
+        is_in_names = any(getattr(file, key) for file in files)
+        if is_in_names and key in columns:
+            keys.append(key)
+    return keys
 
 
 def read(path: pathlib.Path) -> list[Row]:
@@ -71,7 +94,11 @@ def read(path: pathlib.Path) -> list[Row]:
     names = _columns(table.columns, path)
     if not table.rows:
         raise InputRefused(f"{path}: no rows below the names of the columns")
-    return [Row(row.number, dict(zip(names, row.cells, strict=True))) for row in table.rows]
+    rows = []
+    for row in table.rows:
+        cells = dict(zip(names, row.cells, strict=True))
+        rows.append(Row(row.number, cells))
+    return rows
 
 
 def same(text: str) -> str:
@@ -79,7 +106,9 @@ def same(text: str) -> str:
     joined = re.sub(r"^([A-Za-z]{1,2})\s*-\s*(\d+)$", r"\1\2", text.strip())
     short = re.sub(r"(?<![\d.,])0+(?=\d)", "", joined).casefold()
     numbered = re.fullmatch(r"r(\d+)c(\d+)", short)
-    return f"{_letters(int(numbered[1]))}{numbered[2]}" if numbered and 0 < int(numbered[1]) <= LAST_ROW else short
+    if numbered and 0 < int(numbered[1]) <= LAST_ROW:
+        return _letters(int(numbered[1])) + numbered[2]
+    return short
 
 
 def _letters(row):
@@ -88,70 +117,92 @@ def _letters(row):
 
 
 def _columns(names, path):
-    names = [name.removeprefix("Metadata_") for name in names]
-    names = [name.lower() if name.lower() in KNOWN else name for name in names]
-    for i, name in enumerate(names):
-        inner = name.lower()
-        if name in names[:i]:
+    """The names of the columns without Metadata_, those that have a meaning here in lower case."""
+    columns = []
+    for name in names:
+        name = name.removeprefix("Metadata_")
+        lower = name.lower()
+        if lower in KNOWN:
+            name = lower
+        if name in columns:
             raise InputRefused(f"{path}: two columns are named {name!r}; rename one of them")
-        if name not in KNOWN and (inner in TAKEN or inner.startswith(("background_", "reference_"))):
+        if name not in KNOWN and (lower in TAKEN or lower.startswith(("background_", "reference_"))):
             raise InputRefused(f"{path}: column {name!r} has the name of one that prepare writes; rename it")
-    return names
+        columns.append(name)
+    return columns
 
 
 def _by_file(files, rows, folder, path):
-    """For each row the field that its column `file` names, or the pictures of that file; [] for none."""
-    known = collections.defaultdict(dict)
+    """For each row the field that its column `file` names, or all fields in that file; [] for none."""
+    fields_named = collections.defaultdict(dict)  # name or path: {field_id: file}
     for file in files:
-        for one in file.paths:
-            for text in (text_of(one, folder), readable(one.name), file.field_id):
-                known[text][file.field_id] = file
-    found = []
+        fields_named[file.field_id][file.field_id] = file
+        for image in file.paths:
+            fields_named[text_of(image, folder)][file.field_id] = file
+            fields_named[readable(image.name)][file.field_id] = file
+    matches = []
     for row in rows:
         text = row.cells["file"].replace("\\", "/")
         parts = pathlib.PureWindowsPath(text)
         if parts.drive or parts.root or ".." in parts.parts:
-            raise InputRefused(f"{path}: row {row.number}: file {text!r} is not inside {folder}; "
-                               "allowed: paths inside the folder of fields, file names, field_ids")
-        matching = list(known.get(parts.as_posix(), {}).values())
+            raise InputRefused(
+                f"{path}: row {row.number}: file {text!r} is not inside {folder}; "
+                "allowed: paths inside the folder of fields, file names, field_ids"
+            )
+        matching = list(fields_named.get(parts.as_posix(), {}).values())
         if len({file.paths for file in matching}) > 1:
-            raise InputRefused(f"{path}: row {row.number}: {text!r} is the name of {len(matching)} files "
-                               f"({matching[0].path} and {matching[1].path}); write the path inside the folder")
-        found.append(matching)
-    return found
+            raise InputRefused(
+                f"{path}: row {row.number}: {text!r} is the name of {len(matching)} files "
+                f"({matching[0].path} and {matching[1].path}); write the path inside the folder"
+            )
+        matches.append(matching)
+    return matches
 
 
 def _by_keys(files, rows, keys):
     """For each row the fields with its plate, well and site."""
-    known = collections.defaultdict(list)
+    fields_at = collections.defaultdict(list)
     for file in files:
-        known[tuple(same(getattr(file, key)) for key in keys)].append(file)
-    return [known.get(tuple(same(row.cells[key]) for key in keys), []) for row in rows]
+        fields_at[_place(vars(file), keys)].append(file)
+    return [fields_at.get(_place(row.cells, keys), []) for row in rows]
+
+
+def _place(texts, keys):
+    """Plate, well and site of a field or a row, {key: text}, in a form that can be compared."""
+    return tuple(same(texts[key]) for key in keys)
 
 
 def _only(file, rows, path):
-    """What the table says of a field; rows for its single channels may repeat it."""
-    names = {row.cells.get("file") for row in rows}
-    values = {tuple((k, v) for k, v in row.cells.items() if k != "file") for row in rows}
-    if len(rows) > 1 and (len(names) < len(rows) or len(values) > 1):
-        raise InputRefused(f"{path}: rows {rows[0].number} and {rows[1].number} are both for field {file.field_id!r} "
-                           f"({file.path.name}); delete one of them")
+    """The row of a field; rows for its single channels may repeat it."""
+    first = rows[0].cells | {"file": ""}
+    names = set()
+    for row in rows:
+        name = row.cells.get("file")
+        if name in names or row.cells | {"file": ""} != first:
+            raise InputRefused(
+                f"{path}: rows {rows[0].number} and {rows[1].number} are both for field {file.field_id!r} "
+                f"({file.path.name}); delete one of them"
+            )
+        names.add(name)
     return rows[0]
 
 
 def _filled(file, row, path):
     """The field with what its name leaves open."""
-    new = {}
+    values = {}
     for column, attribute in TEXTS.items():
-        told, said = row.cells.get(column, ""), getattr(file, attribute)
-        if told and said and same(told) != same(said):
-            raise InputRefused(f"{path}: row {row.number}: {column} is {told!r}, but the name of {file.path} says "
-                               f"{said!r}; correct one of them")
-        new[attribute] = said or told
+        in_table = row.cells.get(column, "")
+        in_name = getattr(file, attribute)
+        if in_table and in_name and same(in_table) != same(in_name):
+            raise InputRefused(
+                f"{path}: row {row.number}: {column} is {in_table!r}, but the name of {file.path} says {in_name!r}; "
+                "correct one of them"
+            )
+        values[attribute] = in_name or in_table
     if size := row.cells.get("pixel_um"):
-        new["pixel_um"] = _number(size, row, path)
+        values["pixel_um"] = _number(size, row, path)
     extra = tuple((name, text) for name, text in row.cells.items() if name not in KNOWN)
-    return dataclasses.replace(file, **new, extra=extra)
+    return dataclasses.replace(file, **values, extra=extra)
 
 
 def _number(text, row, path):
@@ -166,10 +217,16 @@ def _words(row):
     return ", ".join(f"{name} {text!r}" for name, text in row.cells.items() if name in ("file", *KEYS) and text)
 
 
-def _tell(path, unused, missing):
+def _warn(path, unused, missing):
+    """Print how many rows are for no field, and how many fields have no row."""
     if unused:
-        print(f"warning: {len(unused)} rows of {path} are for no field (first: row {unused[0].number}, "
-              f"{_words(unused[0])})", file=sys.stderr)
+        print(
+            f"warning: {len(unused)} rows of {path} are for no field "
+            f"(first: row {unused[0].number}, {_words(unused[0])})",
+            file=sys.stderr,
+        )
     if missing:
-        print(f"warning: {len(missing)} fields have no row in {path} and are left out (first: "
-              f"{missing[0].path})", file=sys.stderr)
+        print(
+            f"warning: {len(missing)} fields have no row in {path} and are left out (first: {missing[0].path})",
+            file=sys.stderr,
+        )

@@ -3,6 +3,7 @@
 import codecs
 import csv
 import io
+import itertools
 import math
 import pathlib
 import re
@@ -14,8 +15,12 @@ from cellcycle_jax.errors import InputRefused
 
 SEPARATORS = ",;\t"
 _MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
-_OTHER_FORMATS = {b"PK\x03\x04": "an Excel or OpenDocument workbook", b"\xd0\xcf\x11\xe0": "an Excel workbook",
-                  b"PAR1": "a Parquet file"}
+_OTHER_FORMATS = {
+    b"PK\x03\x04": "an Excel or OpenDocument workbook",
+    b"\xd0\xcf\x11\xe0": "an Excel workbook",
+    b"PAR1": "a Parquet file",
+}
+_TO_DO = "save it as 'CSV UTF-8' and name that in"
 
 
 class Row(NamedTuple):
@@ -49,13 +54,14 @@ def read(path: pathlib.Path, what: str) -> Table:
     first, _, below = text.partition("\n")
     excel = re.fullmatch(r'"?sep=(.)"?\s*', first)  # how Excel notes the separator
     if excel:
-        text, separator = below, excel[1]
+        text = below
+        separator = excel[1]
     else:
         separator = _separator(text)
     try:
         lines = list(csv.reader(io.StringIO(text), delimiter=separator, strict=True))
     except csv.Error as error:
-        raise InputRefused(f"{path}: is no CSV ({error}); save it as 'CSV UTF-8' and name that in {what}") from None
+        raise InputRefused(f"{path}: is no CSV ({error}); {_TO_DO} {what}") from None
     columns = _stripped(lines[0]) if lines else []
     while columns and not columns[-1]:  # a spreadsheet's empty columns
         columns.pop()
@@ -71,13 +77,18 @@ def read(path: pathlib.Path, what: str) -> Table:
 
 
 def _without_unnamed(table, path) -> Table:
-    named = [place for place, name in enumerate(table.columns) if name]
-    unnamed = [place for place, name in enumerate(table.columns) if not name]
-    filled = [place + 1 for place in unnamed if any(row.cells[place] for row in table.rows)]
+    """The table without the columns that have no name; those of them that hold something are named on the terminal."""
+    filled = []
+    for i, name in enumerate(table.columns):
+        if not name and any(row.cells[i] for row in table.rows):
+            filled.append(str(i + 1))
     if filled:
-        print(f"note: {path}: column {', '.join(map(str, filled))} has no name and is left out", file=sys.stderr)
-    columns = [table.columns[place] for place in named]
-    return Table(columns, [Row(row.number, [row.cells[place] for place in named]) for row in table.rows])
+        print(f"note: {path}: column {', '.join(filled)} has no name and is left out", file=sys.stderr)
+    rows = []
+    for row in table.rows:
+        cells = itertools.compress(row.cells, table.columns)  # those below a name that is not ""
+        rows.append(Row(row.number, list(cells)))
+    return Table(list(filter(None, table.columns)), rows)
 
 
 def number(text: str) -> float:
@@ -101,35 +112,40 @@ def _text(path, what):
         raise InputRefused(f"{path}: cannot be read ({error.strerror}); name a table in {what}") from None
     for magic, kind in _OTHER_FORMATS.items():
         if content.startswith(magic):
-            raise InputRefused(f"{path}: is {kind}; allowed: text with commas, semicolons or tabs; save it as 'CSV "
-                               f"UTF-8' and name that in {what}")
-    encoding = next((name for mark, name in _MARKS.items() if content.startswith(mark)), _unmarked(content))
+            raise InputRefused(f"{path}: is {kind}; allowed: text with commas, semicolons or tabs; {_TO_DO} {what}")
+    encoding = _encoding(content)
     try:
         text = content.decode(encoding)
     except UnicodeDecodeError as error:
         if encoding.startswith("utf-16"):
-            raise InputRefused(f"{path}: is damaged ({error.reason}); save it as 'CSV UTF-8' and name that in "
-                               f"{what}") from None
+            raise InputRefused(f"{path}: is damaged ({error.reason}); {_TO_DO} {what}") from None
         text = _guessed(content, path)
     if "\0" in text:
-        raise InputRefused(f"{path}: is no text; allowed: text with commas, semicolons or tabs; save it as 'CSV UTF-8' "
-                           f"and name that in {what}")
-    return unicodedata.normalize("NFC", text).replace("\r\n", "\n").replace("\r", "\n")
+        raise InputRefused(f"{path}: is no text; allowed: text with commas, semicolons or tabs; {_TO_DO} {what}")
+    composed = unicodedata.normalize("NFC", text)
+    return composed.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _guessed(content, path):
-    """A text that is no Unicode."""
+    """A text that is no Unicode, in the most likely encoding."""
     try:
-        encoding, text = "Windows-1252", content.decode("cp1252")
+        text = content.decode("cp1252")
+        encoding = "Windows-1252"
     except UnicodeDecodeError:
-        encoding, text = "Latin-1", content.decode("latin-1")
-    print(f"note: {path} is not UTF-8; it is read as {encoding}; if letters come out wrong, save it as 'CSV UTF-8'",
-          file=sys.stderr)
+        text = content.decode("latin-1")
+        encoding = "Latin-1"
+    print(
+        f"note: {path} is not UTF-8; it is read as {encoding}; if letters come out wrong, save it as 'CSV UTF-8'",
+        file=sys.stderr,
+    )
     return text
 
 
-def _unmarked(content):
-    """UTF-16 without a mark has a zero byte beside each ASCII letter of the header."""
+def _encoding(content):
+    """The encoding by the byte order mark, or by the zero byte beside each ASCII letter of UTF-16 without one."""
+    for mark, encoding in _MARKS.items():
+        if content.startswith(mark):
+            return encoding
     if len(content) % 2 == 0 and content[1:2] == b"\0" and content[:1] != b"\0":
         return "utf-16-le"
     if len(content) % 2 == 0 and content[:1] == b"\0" and content[1:2] != b"\0":
@@ -138,15 +154,15 @@ def _unmarked(content):
 
 
 def _separator(text):
-    """That by which most rows have as many cells as the header, if those are several; else the most cells decide.
+    """The one that gives most rows as many cells as the header, if those are several; else the one with the most cells.
 
     Of two that fit as well, the one that comes first in the header: with decimal commas, a comma may fit by chance.
     """
     lines = text.splitlines()[:50]
-    in_order = sorted(SEPARATORS, key=lambda separator: (text + SEPARATORS).find(separator))
+    in_order = sorted(SEPARATORS, key=(text + SEPARATORS).find)
 
     def fit(separator):
-        rows = [row for row in csv.reader(lines, delimiter=separator) if any(row)]
+        rows = list(filter(any, csv.reader(lines, delimiter=separator)))
         width = len(rows[0]) if rows else 0
         as_wide = sum(len(row) == width for row in rows)
         return as_wide if width > 1 else 0, width
