@@ -4,6 +4,7 @@ The config field holds either a name for each channel, in the order of the file,
 Where files call one stain differently, several olds may stand for one new: DAPI=DNA, Hoechst=DNA.
 """
 
+import collections
 import unicodedata
 
 from cellcycle_jax.errors import InputRefused
@@ -13,11 +14,15 @@ def fit(texts) -> bool:
     """Whether config.channel_names can be used: different names, or OLD=NEW with different olds."""
     if not all(isinstance(text, str) and text for text in texts):
         return False
-    if not any("=" in text for text in texts):
+    if "=" not in "".join(texts):
         return len(set(texts)) == len(texts)
-    pairs = [_pair(text) for text in texts]
-    olds = {old for old, _ in pairs}
-    return all(old and new for old, new in pairs) and len(olds) == len(pairs)
+    olds = set()
+    for text in texts:
+        old, new = _pair(text)
+        if not old or not new or old in olds:
+            return False
+        olds.add(old)
+    return True
 
 
 def renames(texts) -> dict[str, str]:
@@ -38,30 +43,39 @@ def named(wanted, own, count: int, path) -> tuple[str, ...]:
         InputRefused: no name, one name for two channels, another number of names than of channels, a channel to rename
             that is not there or twice there, or names by position that the file gives to other channels.
     """
-    wanted, own = tuple(map(composed, wanted)), tuple(map(composed, own))
+    wanted = tuple(map(composed, wanted))
+    own = tuple(map(composed, own))
     if not wanted:
         _refuse_own(own, count, path)
         return own
     if changed := renames(wanted):
         return _renamed(changed, own, count, path)
     if len(wanted) != count or len(set(wanted)) != count:
-        raise InputRefused(f"{path}: {count} channels, but config.channel_names gives {len(wanted)} names "
-                           f"({', '.join(wanted)}); give one different name per channel")
+        raise InputRefused(
+            f"{path}: {count} channels, but config.channel_names gives {len(wanted)} names "
+            f"({', '.join(wanted)}); give one different name per channel"
+        )
     if len(own) == count and _crossed(wanted, own):
-        raise InputRefused(f"{path}: config.channel_names gives {', '.join(wanted)}, but the file names these channels "
-                           f"{', '.join(own)}; empty config.channel_names to use the file's names, or rename single "
-                           "channels by name (config.channel_names=OLD=NEW)")
+        raise InputRefused(
+            f"{path}: config.channel_names gives {', '.join(wanted)}, but the file names these channels "
+            f"{', '.join(own)}; empty config.channel_names to use the file's names, or rename single channels by name "
+            "(config.channel_names=OLD=NEW)"
+        )
     return wanted
 
 
 def disagree(one, other) -> bool:
     """Whether two files name their channels differently, so that names by position might swap them.
 
-    A file that names none says nothing. Capitals and spaces around a name do not count.
+    A file that names none agrees with any. Capitals and spaces around a name do not count.
     """
     if not one or not other:
         return False
-    return [composed(name).casefold() for name in one] != [composed(name).casefold() for name in other]
+    return _comparable(one) != _comparable(other)
+
+
+def _comparable(names) -> list[str]:
+    return [composed(name).casefold() for name in names]
 
 
 def composed(name: str) -> str:
@@ -75,32 +89,45 @@ def _pair(text):
 
 
 def _refuse_own(own, count, path):
+    """Refuse a file whose own names cannot be used for its channels."""
     if not own:
-        raise InputRefused(f"{path}: {count} channels without names; give one name per channel in "
-                           "config.channel_names, in the order of the file")
+        raise InputRefused(
+            f"{path}: {count} channels without names; "
+            "give one name per channel in config.channel_names, in the order of the file"
+        )
     if len(own) != count or len(set(own)) != count:
-        raise InputRefused(f"{path}: {count} channels, which the file names {', '.join(own)}; give one different name "
-                           "per channel in config.channel_names, in the order of the file")
+        raise InputRefused(
+            f"{path}: {count} channels, which the file names {', '.join(own)}; "
+            "give one different name per channel in config.channel_names, in the order of the file"
+        )
 
 
 def _renamed(changed, own, count, path):
     """The file's names with some changed."""
     if len(own) != count:
-        raise InputRefused(f"{path}: config.channel_names renames {', '.join(changed)}, but the file gives its {count} "
-                           "channels no names; give one name per channel, in the order of the file")
-    for new in dict.fromkeys(changed.values()):
-        olds = [old for old in changed if changed[old] == new]
-        count_of = sum(own.count(old) for old in olds)
-        if count_of != 1:
+        raise InputRefused(
+            f"{path}: config.channel_names renames {', '.join(changed)}, but the file gives its {count} channels no "
+            "names; give one name per channel, in the order of the file"
+        )
+    olds_of = collections.defaultdict(list)
+    for old, new in changed.items():
+        olds_of[new].append(old)
+    for new, olds in olds_of.items():
+        renamed = sum(own.count(old) for old in olds)
+        if renamed != 1:
             words = " or ".join(map(repr, olds))
-            times = f"{count_of} channels of this name" if count_of else "no channel of this name"
-            raise InputRefused(f"{path}: config.channel_names renames {words}, but the file has {times} "
-                               f"({', '.join(own)}); correct it (where files call a stain differently: A={new},"
-                               f"B={new}), or give one name per channel, in the order of the file")
+            times = f"{renamed} channels of this name" if renamed else "no channel of this name"
+            raise InputRefused(
+                f"{path}: config.channel_names renames {words}, but the file has {times} ({', '.join(own)}); correct "
+                f"it (where files call a stain differently: A={new},B={new}), or give one name per channel, in the "
+                "order of the file"
+            )
     names = tuple(changed.get(name, name) for name in own)
     if len(set(names)) != count:
-        raise InputRefused(f"{path}: by config.channel_names its channels are {', '.join(names)}; let them have "
-                           "different names, such as by giving one name per channel, in the order of the file")
+        raise InputRefused(
+            f"{path}: by config.channel_names its channels are {', '.join(names)}; let them have different names, "
+            "such as by giving one name per channel, in the order of the file"
+        )
     return names
 
 

@@ -87,27 +87,43 @@ def read_field(file: FieldFile, channel_names=(), pixel_um: float | None = None,
             fit, pixels that are not square.
     """
     pictures = _pictures(file, rgb)
-    own = () if file.channels else pictures[0].channels
     if file.channels:
+        own_names = ()
         names, stacks = _one_channel_each(file, pictures)
     else:
-        names = named(channel_names, own, len(pictures[0].stack), file.path)
+        own_names = pictures[0].channels
+        names = named(channel_names, own_names, len(pictures[0].stack), file.path)
         stacks = list(np.concatenate([picture.stack for picture in pictures], axis=1))
     planes = [as_stored(plane, file.path) for plane in project(stacks, projection)]
     image = np.stack(planes, axis=-1)
-    digest = hashlib.sha256(np.ascontiguousarray(image).data).hexdigest()
     size = _pixel_size(file, pictures, pixel_um)
-    remark = "" if size else next(filter(None, (picture.remark for picture in pictures)), "")
-    return Field(image, names, size, file.cell_line, file.plate, file.well, file.site, file.field_id,
-                 readable(str(file.path)), digest, max(picture.bits for picture in pictures), own, remark)
+    bits = 0
+    remark = ""
+    for picture in pictures:
+        bits = max(bits, picture.bits)
+        remark = remark or picture.remark
+    if size:
+        remark = ""
+    field = field_of(file, image, names, size)
+    return dataclasses.replace(field, bit_depth=bits, own_channels=own_names, remark=remark)
 
 
 def field_of(file: FieldFile, image, channels, pixel_um: float | None) -> Field:
     """A `Field` of pixels that a source has read itself, u16 or f32 [H, W, C]."""
     image = np.ascontiguousarray(image)
     digest = hashlib.sha256(image.data).hexdigest()
-    return Field(image, tuple(channels), pixel_um, file.cell_line, file.plate, file.well, file.site, file.field_id,
-                 readable(str(file.path)), digest)
+    return Field(
+        image,
+        tuple(channels),
+        pixel_um,
+        file.cell_line,
+        file.plate,
+        file.well,
+        file.site,
+        file.field_id,
+        readable(str(file.path)),
+        digest,
+    )
 
 
 def in_order(field: Field, channels, others_left_out: bool = False) -> Field:
@@ -116,36 +132,53 @@ def in_order(field: Field, channels, others_left_out: bool = False) -> Field:
     Raises:
         InputRefused: the field lacks a channel, or has others that are not to be left out.
     """
-    if missing := [name for name in channels if name not in field.channels]:
-        raise InputRefused(f"{field.path}: field {field.field_id!r} has no {', '.join(missing)}, only "
-                           f"{', '.join(field.channels)}; most fields have {', '.join(channels)}; add the missing file "
-                           "or prepare fields of different stains apart")
+    missing = [name for name in channels if name not in field.channels]
+    if missing:
+        raise InputRefused(
+            f"{field.path}: field {field.field_id!r} has no {', '.join(missing)}, only {', '.join(field.channels)}; "
+            f"most fields have {', '.join(channels)}; add the missing file or prepare fields of different stains apart"
+        )
     if set(field.channels) != set(channels) and not others_left_out:
-        raise InputRefused(f"{field.path}: channels {', '.join(field.channels)}, but most fields have "
-                           f"{', '.join(channels)}; prepare fields of different stains apart")
+        raise InputRefused(
+            f"{field.path}: channels {', '.join(field.channels)}, but most fields have {', '.join(channels)}; "
+            "prepare fields of different stains apart"
+        )
     order = [field.channels.index(name) for name in channels]
     return dataclasses.replace(field, image=field.image[..., order], channels=tuple(channels))
 
 
 def _pictures(file, rgb):
     """The pictures of all files of a field, grey, of one size."""
-    shown = file.channels or [""] * len(file.paths)
+    channels = file.channels or [""] * len(file.paths)
     pages = "Z" if file.channels else "C"
-    found, total = [], 0
-    for path, channel in zip(file.paths, shown, strict=True):
+    pictures = []
+    total = 0
+    for path, channel in zip(file.paths, channels, strict=True):
         picture = read_picture(path, file.part, pages)
         if picture.bits < MIN_BITS:
-            raise InputRefused(f"{path}: {picture.bits} bits per pixel; allowed: {MIN_BITS} or more; "
-                               "export the grey values, not a mask")
-        found.append(grey(picture, rgb, channel, path) if picture.colour else picture)
+            raise InputRefused(
+                f"{path}: {picture.bits} bits per pixel; allowed: {MIN_BITS} or more; "
+                "export the grey values, not a mask"
+            )
         total += picture.stack.nbytes
+        if picture.colour:
+            picture = grey(picture, rgb, channel, path)
+        pictures.append(picture)
         refuse_large(total, f"{file.path} and the other files of field {file.field_id!r}")
-        for what, i in (("height and width", slice(2, 4)), ("number of channels", slice(0, 1))):
-            one, other = found[0].stack.shape[i], found[-1].stack.shape[i]
-            if one != other:
-                raise InputRefused(f"{path}: {what} {_size(other)}, but {file.path.name} of the same field has "
-                                   f"{_size(one)}; export the field again")
-    return found
+        shape = picture.stack.shape
+        first = pictures[0].stack.shape
+        _require_same("height and width", shape[2:], first[2:], path, file)
+        _require_same("number of channels", shape[:1], first[:1], path, file)
+    return pictures
+
+
+def _require_same(what, shape, first, path, file):
+    """Refuse a file of a field that differs in this part of its shape from the field's first file."""
+    if shape != first:
+        raise InputRefused(
+            f"{path}: {what} {_size(shape)}, but {file.path.name} of the same field has {_size(first)}; "
+            "export the field again"
+        )
 
 
 def _size(shape):
@@ -157,30 +190,47 @@ def _one_channel_each(file, pictures):
     planes = {}
     for path, name, picture in zip(file.paths, file.channels, pictures, strict=True):
         if len(picture.stack) != 1:
-            raise InputRefused(f"{path}: holds {len(picture.stack)} channels, but its name stands for {name} alone; "
-                               "take group channel out of config.name_pattern")
+            raise InputRefused(
+                f"{path}: holds {len(picture.stack)} channels, but its name stands for {name} alone; "
+                "take group channel out of config.name_pattern"
+            )
         planes.setdefault(name, []).append(picture.stack[0])
-    stacks = {name: np.concatenate(parts) for name, parts in planes.items()}
-    deep = {name: len(stack) for name, stack in stacks.items() if len(stack) > 1}
-    if len(set(deep.values())) > 1:
-        listed = ", ".join(f"{name} {count}" for name, count in deep.items())
-        raise InputRefused(f"{file.path}: channels of field {file.field_id!r} differ in z planes ({listed}); "
-                           "allowed: as many for each, or a single one; copy the missing files")
-    return tuple(stacks), list(stacks.values())
+    stacks = []
+    depths = {}  # of channels with several planes
+    for name, parts in planes.items():
+        stack = np.concatenate(parts)
+        stacks.append(stack)
+        if len(stack) > 1:
+            depths[name] = len(stack)
+    if len(set(depths.values())) > 1:
+        listed = ", ".join(f"{name} {depth}" for name, depth in depths.items())
+        raise InputRefused(
+            f"{file.path}: channels of field {file.field_id!r} differ in z planes ({listed}); "
+            "allowed: as many for each, or a single one; copy the missing files"
+        )
+    return tuple(planes), stacks
 
 
 def _pixel_size(file, pictures, pixel_um):
     """Um per px: what the files say, else what the sidecar or the config says, which must not disagree."""
+    given = file.pixel_um or pixel_um
+    where = "the sidecar's" if file.pixel_um else "config's"
+    advice = "empty it" if file.pixel_um else "set pixel_um to 0"
     sizes = [(path, picture.pixel_um) for path, picture in zip(file.paths, pictures, strict=True) if picture.pixel_um]
-    given, where = (file.pixel_um, "the sidecar's") if file.pixel_um else (pixel_um, "config's")
+    if not sizes:
+        return given
+    first_path, first_size = sizes[0]
     for path, size in sizes:
         if given and differ(size, given):
-            raise InputRefused(f"{path}: {where} pixel_um says {given:g}, the file says {size:g} um per px; "
-                               f"{'empty it' if file.pixel_um else 'set pixel_um to 0'} to use the file's")
-        if differ(size, sizes[0][1]):
-            raise InputRefused(f"{path}: {size:g} um per px, but {sizes[0][0].name} of the same field has "
-                               f"{sizes[0][1]:g}; export the field again")
-    return sizes[0][1] if sizes else given
+            raise InputRefused(
+                f"{path}: {where} pixel_um says {given:g}, the file says {size:g} um per px; {advice} to use the file's"
+            )
+        if differ(size, first_size):
+            raise InputRefused(
+                f"{path}: {size:g} um per px, but {first_path.name} of the same field has {first_size:g}; "
+                "export the field again"
+            )
+    return first_size
 
 
 def quantity_error(field: str, value, allowed: str) -> UsageError:

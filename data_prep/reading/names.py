@@ -13,14 +13,14 @@ from data_prep.reading.field import FieldFile
 from data_prep.reading.formats import TIFF, stem
 from data_prep.reading.listing import text_of
 
-PLACES = ("line", "label", "plate", "well", "site", "time")  # what tells fields apart
+PLACES = ("line", "label", "plate", "well", "site", "time")  # groups in which fields differ
 GROUPS = {*PLACES, "channel", "z"}
 MAX_NAME = 180  # bytes of a field_id; file systems take 255, and endings are added
 KEPT = 160  # bytes of a longer one
 
 
 class Named(NamedTuple):
-    """A field as far as its name says, and what stands in for a plate and a well where nothing says them."""
+    """A field as far as its name says, and the plate and well that it gets where nothing else gives them."""
 
     file: FieldFile
     plate: str
@@ -43,13 +43,15 @@ def compile_pattern(text: str) -> re.Pattern | None:
         allowed = ", ".join(sorted(GROUPS))
         raise UsageError(f"config.name_pattern: unknown group {sorted(unknown)[0]!r}; allowed: {allowed}")
     if _several(pattern) and not set(pattern.groupindex) & set(PLACES):
-        raise UsageError("config.name_pattern: groups channel and z need one of "
-                         f"{', '.join(PLACES)}, so that fields can be told apart")
+        raise UsageError(
+            f"config.name_pattern: groups channel and z need one of {', '.join(PLACES)}, "
+            "so that fields can be told apart"
+        )
     return pattern
 
 
 def of_files(paths, folder, pattern, codes) -> list[Named]:
-    """The fields that the files are.
+    """The fields that the files hold.
 
     Args:
         paths: the files; those that do not fit the pattern are not among them.
@@ -62,10 +64,12 @@ def of_files(paths, folder, pattern, codes) -> list[Named]:
     """
     if pattern is not None and _several(pattern):
         return _grouped(paths, folder, pattern, codes)
-    pictures = ome_sets.pictures_of([path for path in paths if path.suffix.lower() in TIFF])
+    tiffs = [path for path in paths if path.suffix.lower() in TIFF]
+    pictures = ome_sets.pictures_of(tiffs)
+    whole_file = [ome_sets.Picture()]
     fields = []
     for path in paths:
-        fields += _one_each(path, folder, pattern, pictures.get(path, [ome_sets.Picture()]))
+        fields += _in_file(path, folder, pattern, pictures.get(path, whole_file))
     return fields
 
 
@@ -74,28 +78,35 @@ def fits(relative: str, pattern, codes) -> str:
     if pattern is None:
         return ""
     match = pattern.search(relative)
-    if match is None or ("channel" in pattern.groupindex and not match["channel"]):
+    if match is None:
         return "pattern"
-    return "code" if codes and "channel" in pattern.groupindex and match["channel"] not in codes else ""
+    if "channel" not in pattern.groupindex:
+        return ""
+    if not match["channel"]:
+        return "pattern"
+    return "code" if codes and match["channel"] not in codes else ""
 
 
 def _several(pattern):
+    """Whether a field lies in several files."""
     return bool({"channel", "z"} & set(pattern.groupindex))
 
 
-def _one_each(path, folder, pattern, pictures):
+def _in_file(path, folder, pattern, pictures):
     """The fields of one file: one for each of the `pictures` that begin in it."""
     relative = text_of(path, folder)
     field_id = _safe(stem(relative))
     if pattern is None:
         parent = text_of(path.parent, folder)
-        file, plate, well = FieldFile((path,), field_id), "" if parent == "." else parent, field_id
+        plate = "" if parent == "." else parent
+        well = field_id
+        file = FieldFile((path,), field_id)
     else:
         match = pattern.search(relative)
-        said = match.groupdict(default="")
-        file, plate = _file((path,), field_id, said), ""
-        first, last = match.span("time") if said.get("time") else (0, 0)
-        well = _safe(stem(relative[:first] + relative[last:]))
+        groups = match.groupdict(default="")
+        plate = ""
+        well = _safe(stem(_without_time(match, groups)))
+        file = _file((path,), field_id, groups)
     fields = []
     for picture in pictures:
         beside = tuple(path.with_name(name) for name in picture.others)
@@ -104,42 +115,77 @@ def _one_each(path, folder, pattern, pictures):
     return fields
 
 
+def _without_time(match, groups):
+    """The path that was matched, without what group time stands for."""
+    if not groups.get("time"):
+        return match.string
+    first, last = match.span("time")
+    return match.string[:first] + match.string[last:]
+
+
 def _grouped(paths, folder, pattern, codes):
     """One field of all files that agree in everything but channel and z."""
-    fields = collections.defaultdict(dict)
+    channels = list(codes.values())
+    planes_of = collections.defaultdict(dict)
     for path in paths:
-        said = pattern.search(text_of(path, folder)).groupdict(default="")
-        channel = codes.get(said.get("channel", ""), said.get("channel", ""))
-        place = tuple(said.get(name, "") for name in PLACES)
-        plane = (list(codes.values()).index(channel) if codes else 0, channel, *_natural(said.get("z", "")))
-        if other := fields[place].get(plane):
-            raise InputRefused(f"{path} and {other} are both {_words(said)}; let config.name_pattern tell them apart "
-                               "or leave one out")
-        fields[place][plane] = path
-    return [_of_planes(dict(zip(PLACES, place, strict=True)), planes) for place, planes in fields.items()]
+        groups = pattern.search(text_of(path, folder)).groupdict(default="")
+        code = groups.get("channel", "")
+        channel = codes.get(code, code)
+        position = channels.index(channel) if codes else 0
+        plane = (position, channel, *_natural(groups.get("z", "")))
+        planes = planes_of[tuple(groups.get(name, "") for name in PLACES)]
+        if plane in planes:
+            raise InputRefused(
+                f"{path} and {planes[plane]} are both {_words(groups)}; "
+                "let config.name_pattern tell them apart or leave one out"
+            )
+        planes[plane] = path
+    fields = []
+    for texts, planes in planes_of.items():
+        groups = dict(zip(PLACES, texts, strict=True))
+        fields.append(_of_planes(groups, planes))
+    return fields
 
 
-def _of_planes(said, planes):
-    order = sorted(planes)
-    channels = tuple(plane[1] for plane in order)
-    without_time = _safe("_".join(filter(None, [said["line"], said["label"], said["plate"], said["well"],
-                                                said["site"] and f"s{said['site']}"])))
-    field_id = _safe("_".join(filter(None, [without_time, said["time"] and f"t{said['time']}"])))
-    file = _file(tuple(planes[plane] for plane in order), field_id, said, channels if any(channels) else ())
+def _of_planes(groups, planes):
+    """The field with these texts for `PLACES`, of the files {(position, channel, z): path}."""
+    channels = []
+    paths = []
+    for (_, channel, *_), path in sorted(planes.items()):
+        channels.append(channel)
+        paths.append(path)
+    site = f"s{groups['site']}" if groups["site"] else ""
+    time = f"t{groups['time']}" if groups["time"] else ""
+    without_time = _joined(groups["line"], groups["label"], groups["plate"], groups["well"], site)
+    field_id = _joined(without_time, time)
+    file = _file(tuple(paths), field_id, groups, tuple(channels) if any(channels) else ())
     return Named(file, "", without_time)
 
 
-def _file(paths, field_id, said, channels=()):
-    return FieldFile(paths, field_id, said.get("line", ""), said.get("plate", ""), said.get("well", ""),
-                     said.get("site", ""), said.get("label", ""), channels, time=said.get("time", ""))
+def _joined(*texts):
+    return _safe("_".join(filter(None, texts)))
 
 
-def _words(said):
-    return ", ".join(f"{name} {value}" for name, value in said.items() if value)
+def _file(paths, field_id, groups, channels=()):
+    return FieldFile(
+        paths,
+        field_id,
+        cell_line=groups.get("line", ""),
+        plate=groups.get("plate", ""),
+        well=groups.get("well", ""),
+        site=groups.get("site", ""),
+        label=groups.get("label", ""),
+        channels=channels,
+        time=groups.get("time", ""),
+    )
+
+
+def _words(groups):
+    return ", ".join(f"{name} {text}" for name, text in groups.items() if text)
 
 
 def _natural(text):
-    """Sorts numbers by value and before words; 1 and 01 are the same plane."""
+    """A key that sorts numbers by value and before words; 1 and 01 are the same plane."""
     return (0, int(text), "") if text.isdecimal() else (1, 0, text)
 
 
