@@ -1,4 +1,4 @@
-"""How large a pixel is, as each kind of file says it."""
+"""How large a pixel is, from the metadata of each kind of file."""
 
 import dataclasses
 import math
@@ -8,9 +8,10 @@ from data_prep.reading.lengths import um_per
 
 ALLOWED_UM = (0.01, 100.0)  # um per px; no light microscope gives less, and beyond it a nucleus is no pixel
 SAME_SIZE = 0.01  # sizes of a pixel that differ by a smaller share are the same
-LARGEST_UM = 20.0  # what ImageJ says in inches or cm and is larger is for a printer: 1200 dpi are 21 um
+LARGEST_UM = 20.0  # a larger pixel that ImageJ gives in inches or cm is a printer's: 1200 dpi are 21 um
 PRINTERS = (um_per("inch"), um_per("cm"))
-X_RESOLUTION, Y_RESOLUTION = 282, 283  # TIFF tags
+X_RESOLUTION = 282  # TIFF tag
+Y_RESOLUTION = 283  # TIFF tag
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,14 +41,18 @@ def square(width, height, path) -> Calibration:
     Raises:
         InputRefused: pixels that are not square.
     """
-    sizes = [size for size in (_in_um(*width), _in_um(*height)) if size]
-    if len(sizes) == 2 and differ(*sizes):
-        raise InputRefused(f"{path}: a pixel is {sizes[0]:g} um wide and {sizes[1]:g} um high; allowed: square pixels; "
-                           "resample the field")
-    if sizes and is_usual(sizes[0]):
-        return Calibration(sizes[0])
-    if sizes:
-        return Calibration(remark=f"a pixel is {sizes[0]:g} um wide, which no light microscope gives")
+    width_um = _in_um(*width)
+    height_um = _in_um(*height)
+    if width_um and height_um and differ(width_um, height_um):
+        raise InputRefused(
+            f"{path}: a pixel is {width_um:g} um wide and {height_um:g} um high; allowed: square pixels; "
+            "resample the field"
+        )
+    size = width_um or height_um
+    if size:
+        if is_usual(size):
+            return Calibration(size)
+        return Calibration(remark=f"a pixel is {size:g} um wide, which no light microscope gives")
     for number, unit in (width, height):
         if number is not None and _number(number) != 0:
             return Calibration(remark=f"a pixel is {_words(number)} {unit!r} wide")
@@ -74,46 +79,56 @@ def of_tiff(tiff, path) -> Calibration:
     if tiff.is_imagej:
         return _of_imagej(tiff, path)
     if tiff.is_lsm:
-        said = tiff.lsm_metadata or {}
-        return square((said.get("VoxelSizeX"), "m"), (said.get("VoxelSizeY"), "m"), path)
+        metadata = tiff.lsm_metadata or {}
+        width = (metadata.get("VoxelSizeX"), "m")
+        height = (metadata.get("VoxelSizeY"), "m")
+        return square(width, height, path)
     if tiff.is_stk:
-        said = tiff.stk_metadata
-        unit = str(said.get("CalibrationUnits", ""))
-        if not said.get("SpatialCalibration", True):
+        metadata = tiff.stk_metadata
+        unit = str(metadata.get("CalibrationUnits", ""))
+        if not metadata.get("SpatialCalibration", True):
             return Calibration()
-        return square((said.get("XCalibration"), unit), (said.get("YCalibration"), unit), path)
+        width = (metadata.get("XCalibration"), unit)
+        height = (metadata.get("YCalibration"), unit)
+        return square(width, height, path)
     if tiff.is_metaseries:
-        said = tiff.metaseries_metadata.get("PlaneInfo", {})
-        unit = str(said.get("spatial-calibration-units", ""))
-        if said.get("spatial-calibration-state") is not True:
+        metadata = tiff.metaseries_metadata.get("PlaneInfo", {})
+        unit = str(metadata.get("spatial-calibration-units", ""))
+        if metadata.get("spatial-calibration-state") is not True:
             return Calibration()
-        return square((said.get("spatial-calibration-x"), unit), (said.get("spatial-calibration-y"), unit), path)
+        width = (metadata.get("spatial-calibration-x"), unit)
+        height = (metadata.get("spatial-calibration-y"), unit)
+        return square(width, height, path)
     return Calibration()
 
 
 def _of_imagej(tiff, path):
     """By the unit in the description, and pixels per unit in the resolution tags."""
-    said, page = tiff.imagej_metadata or {}, tiff.pages.first
-    unit = str(said.get("unit", ""))
+    metadata = tiff.imagej_metadata or {}
+    page = tiff.pages.first
+    unit = str(metadata.get("unit", ""))
     if not unit or X_RESOLUTION not in page.tags or min(page.resolution) <= 0:
         return Calibration()
     per_x, per_y = page.resolution
     if um_per(unit) in PRINTERS and um_per(unit) / per_x > LARGEST_UM:
         return Calibration(remark=f"a pixel is {1 / per_x:g} {unit!r} wide, which is a printer's")
-    height = (1 / per_y, str(said.get("yunit", unit))) if Y_RESOLUTION in page.tags else (None, unit)
+    height = (None, unit)
+    if Y_RESOLUTION in page.tags:
+        height = (1 / per_y, str(metadata.get("yunit", unit)))
     return square((1 / per_x, unit), height, path)
 
 
 def _in_um(number, unit):
     """The length in um, None where it is not known."""
-    factor, number = um_per(unit), _number(number)
-    if factor is None or number is None or not number > 0:
+    factor = um_per(unit)
+    number = _number(number)
+    if factor is None or number is None or number <= 0:
         return None
-    return number * factor if math.isfinite(number * factor) else None
+    return _number(number * factor)
 
 
 def _number(value):
-    """A finite number, None for what is none."""
+    """A finite number; None for anything else."""
     try:
         number = float(value)
     except (TypeError, ValueError):
@@ -121,5 +136,6 @@ def _number(value):
     return number if math.isfinite(number) else None
 
 
-def _words(number):
-    return repr(number) if _number(number) is None else f"{_number(number):g}"
+def _words(value):
+    number = _number(value)
+    return repr(value) if number is None else f"{number:g}"

@@ -16,15 +16,22 @@ def grey(picture: Picture, rgb, channel: str, path) -> Picture:
         path: for the error.
 
     Raises:
-        InputRefused: nothing says what the planes show. One stain saved in colour needs no word where red, green and
-            blue are equal, which is grey.
+        InputRefused: it is not known what the planes show. It need not be where the file shows one stain and red, green
+            and blue are equal, which is grey.
     """
     planes = picture.stack[:3]
     if channel and (planes == planes[:1]).all():
         return dataclasses.replace(picture, stack=planes[:1], channels=(), colour=False)
-    wanted = [i for i, name in enumerate(rgb) if name and channel in ("", name)]
-    if not wanted:
+    indices = []
+    names = []
+    for i, name in enumerate(rgb):
+        if name and channel in ("", name):
+            indices.append(i)
+            names.append(name)
+    if not indices:
         what = f"that shows {channel}" if channel else "per stain"
-        raise InputRefused(f"{path}: colour (RGB) image; allowed: one grey plane {what}; export the stains separately, "
-                           "or say in config.rgb what red, green and blue show")
-    return dataclasses.replace(picture, stack=planes[wanted], channels=tuple(rgb[i] for i in wanted), colour=False)
+        raise InputRefused(
+            f"{path}: colour (RGB) image; allowed: one grey plane {what}; export the stains separately, or say in "
+            "config.rgb what red, green and blue show"
+        )
+    return dataclasses.replace(picture, stack=planes[indices], channels=tuple(names), colour=False)

@@ -1,4 +1,4 @@
-"""A damaged file, told from a mistake of our own."""
+"""Errors of a damaged file, as distinct from mistakes in our own code."""
 
 import contextlib
 import traceback
@@ -54,4 +54,5 @@ def _package(frame) -> str:
 
 def one_line(error: Exception) -> str:
     """What a library's error says, as a short single line."""
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}".removesuffix(": ")
+    text = " ".join(str(error).split())[:200]
+    return f"{type(error).__name__}: {text}".removesuffix(": ")

@@ -16,11 +16,26 @@ import unicodedata
 from cellcycle_jax.errors import InputRefused
 
 # Beside all that begins with a dot: what systems and stores put among a user's files, in lower case.
-HIDDEN = {"__macosx", "thumbs.db", "desktop.ini", "$recycle.bin", "@eadir", "#recycle", "@recycle",
-          "system volume information", "lost+found"}
+HIDDEN = {
+    "__macosx",
+    "thumbs.db",
+    "desktop.ini",
+    "$recycle.bin",
+    "@eadir",
+    "#recycle",
+    "@recycle",
+    "system volume information",
+    "lost+found",
+}
 # A folder that holds all files of one of these was written by this program.
-MARKS = ({"provenance.json", "cells.parquet"}, {"predict.json", "cells.parquet"}, {"config.json", "metrics.jsonl"},
-         {"config.json", "checkpoints"}, {"predictor.json", "weights.npz"}, {"sweep.json", "runs"})
+MARKS = (
+    {"provenance.json", "cells.parquet"},
+    {"predict.json", "cells.parquet"},
+    {"config.json", "metrics.jsonl"},
+    {"config.json", "checkpoints"},
+    {"predictor.json", "weights.npz"},
+    {"sweep.json", "runs"},
+)
 UNFINISHED = ".work-"  # the beginning of what lies in a folder that this program was interrupted in
 WRITTEN = {"qc", "overlays", "tfds", "figures", "explain", "features", "predictor", "runs"}  # folders inside of those
 
@@ -50,43 +65,48 @@ def list_files(folder: pathlib.Path, endings: tuple[str, ...]) -> Listing:
         endings: of files that are said to be left out where they are hidden, in lower case.
     """
     listing = Listing([], collections.defaultdict(list))
-    read, links, linked = {os.path.realpath(folder)}, collections.deque(), []
+    read = {os.path.realpath(folder)}
     pending = collections.deque([folder])
-    while pending or links:  # links come last, so that a folder is read under its own name where it has one here
-        here = pending.popleft() if pending else links.popleft()
+    linked_folders = collections.deque()
+    linked_files = []
+    while pending or linked_folders:  # links come last, so that a folder is read under its own name where it has one
+        here = pending.popleft() if pending else linked_folders.popleft()
         if here != folder and here.is_symlink() and not _is_new(here, read):
             listing.left_out[TWICE].append(here)
             continue
         for entry in _entries(here, here == folder, endings, listing.left_out):
             path = here / entry.name
             if not entry.is_dir():
-                (linked if entry.is_symlink() else listing.files).append(path)
+                files = linked_files if entry.is_symlink() else listing.files
+                files.append(path)
             elif entry.is_symlink():
-                links.append(path)
+                linked_folders.append(path)
             elif _is_new(path, read):
                 pending.append(path)
             else:
                 listing.left_out[TWICE].append(path)
-    _add_linked(linked, read, listing)
+    _add_linked(linked_files, read, listing)
     listing.files.sort()
     return listing
 
 
-def _add_linked(linked, read, listing):
-    """Add the files that are reached by links of their own, unless they lie in a folder that is read."""
-    places = set()
-    for path in linked:
-        place = os.path.realpath(path)
-        twice = place in places or os.path.dirname(place) in read
-        places.add(place)
-        (listing.left_out[TWICE] if twice else listing.files).append(path)
+def _add_linked(linked_files, read, listing):
+    """Add the files that are reached by links of their own, each once, unless they lie in a folder that is read."""
+    added = set()
+    for path in linked_files:
+        real = os.path.realpath(path)
+        if real in added or os.path.dirname(real) in read:
+            listing.left_out[TWICE].append(path)
+        else:
+            listing.files.append(path)
+        added.add(real)
 
 
 def _is_new(folder, read):
     """Whether a folder is none of those read; from now on it is one."""
-    place = os.path.realpath(folder)
-    new = place not in read
-    read.add(place)
+    real = os.path.realpath(folder)
+    new = real not in read
+    read.add(real)
     return new
 
 
@@ -97,8 +117,7 @@ def _entries(here, is_root, endings, left_out):
     except OSError:
         left_out[CLOSED].append(here)
         return []
-    names = {entry.name for entry in entries}
-    ours = any(mark <= names for mark in MARKS) or any(name.startswith(UNFINISHED) for name in names)
+    ours = _is_ours(entries)
     if ours and not is_root:
         left_out[OURS].append(here)
         return []
@@ -119,20 +138,34 @@ def _entries(here, is_root, endings, left_out):
     return counted
 
 
+def _is_ours(entries) -> bool:
+    """Whether this program has written the folder with these entries."""
+    names = set()
+    for entry in entries:
+        names.add(entry.name)
+        if entry.name.startswith(UNFINISHED):
+            return True
+    return any(mark <= names for mark in MARKS)
+
+
 def say(listing: Listing) -> None:
-    """Say on the terminal what is left out, and which names are no text: how many of each kind, and the first."""
+    """Print what is left out, and which names are no text: how many of each kind, and the first."""
     undecoded = [path for path in listing.files if _UNDECODED.search(str(path))]
     if undecoded:
-        print(f"note: {len(undecoded)} files have names that are not UTF-8; such bytes are written as in "
-              f"{readable(str(undecoded[0]))}", file=sys.stderr)
+        print(
+            f"note: {len(undecoded)} files have names that are not UTF-8; "
+            f"such bytes are written as in {readable(str(undecoded[0]))}",
+            file=sys.stderr,
+        )
     for why, paths in listing.left_out.items():
         say_left_out(paths, why, "warning" if why in (NOWHERE, CLOSED) else "note")
 
 
 def say_left_out(paths, why: str, word: str = "note") -> None:
-    """Say on the terminal how many files are left out and which is the first; nothing where none is."""
+    """Print how many files are left out and which is the first; nothing where none is."""
     if paths:
-        print(f"{word}: {len(paths)} {why} and are left out (first: {readable(str(min(paths)))})", file=sys.stderr)
+        first = readable(str(min(paths)))
+        print(f"{word}: {len(paths)} {why} and are left out (first: {first})", file=sys.stderr)
 
 
 def text_of(path: pathlib.Path, folder: pathlib.Path) -> str:
@@ -151,7 +184,7 @@ def readable(text: str) -> str:
 
 @contextlib.contextmanager
 def readable_errors():
-    """Let what is refused in the block be named by a text that can be written anywhere."""
+    """Turn the error of what is refused in the block into text that can be written anywhere."""
     try:
         yield
     except InputRefused as error:

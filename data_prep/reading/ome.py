@@ -20,7 +20,7 @@ _ASIDE = re.compile(r"(?<![a-z])(?:thumb(?:nail)?|label|macro|overview|preview)(
 
 @dataclasses.dataclass(frozen=True)
 class Said:
-    """What the metadata say of one picture; (), 0 and an empty calibration where they do not."""
+    """Names of channels, pixel size and significant bits of one picture; (), empty and 0 where they are not given."""
 
     channels: tuple[str, ...] = ()
     calibration: Calibration = Calibration()
@@ -54,8 +54,10 @@ def said_of(xml: str, part: int, path) -> Said:
         return Said()
     pixels = described[part]
     names = tuple(channel.get("Name", "") for channel in pixels.iterfind("{*}Channel"))
+    if not all(names):
+        names = ()
     size = calibration.square(_length(pixels, "PhysicalSizeX"), _length(pixels, "PhysicalSizeY"), path)
-    return Said(names if all(names) else (), size, _whole(pixels.get("SignificantBits", "")))
+    return Said(names, size, _whole(pixels, "SignificantBits"))
 
 
 def smaller_copies(xml: str, path, reduced=()) -> set[int]:
@@ -65,27 +67,29 @@ def smaller_copies(xml: str, path, reduced=()) -> set[int]:
     so, or has the name of one that it is much smaller than.
 
     Args:
-        xml: the metadata; path: for the error.
+        xml: the metadata.
+        path: for the error.
         reduced: numbers of the pictures whose pages are marked as smaller copies (TIFF's NewSubfileType).
     """
-    areas, names = [], []
+    areas = []
+    names = []
+    largest_of_name = {}
     for image in root_of(xml, path).iterfind("{*}Image"):
         pixels = image.find("{*}Pixels")
-        sides = [_whole(pixels.get(side, "")) if pixels is not None else 0 for side in ("SizeX", "SizeY")]
-        areas.append(sides[0] * sides[1])
-        names.append(image.get("Name", ""))
-    largest = max(areas, default=0)
-    largest_of_name = {}
-    for area, name in zip(areas, names, strict=True):
+        area = 0 if pixels is None else _whole(pixels, "SizeX") * _whole(pixels, "SizeY")
+        name = image.get("Name", "")
+        areas.append(area)
+        names.append(name)
         largest_of_name[name] = max(area, largest_of_name.get(name, 0))
-    found = set()
+    largest = max(areas, default=0)
+    copies = set()
     for i, (area, name) in enumerate(zip(areas, names, strict=True)):
         marked = i in reduced and area < largest
         called_so = _ASIDE.search(name) and area < SMALLER * largest
         copied = name and area < SMALLER * largest_of_name[name]
         if marked or called_so or copied:
-            found.add(i)
-    return found
+            copies.add(i)
+    return copies
 
 
 def without_folders(xml: str) -> str:
@@ -110,5 +114,7 @@ def _length(pixels, name):
     return pixels.get(name), pixels.get(f"{name}Unit", "\u00b5m")
 
 
-def _whole(text):
+def _whole(element, name):
+    """The whole number in an attribute, 0 where it holds none."""
+    text = element.get(name, "")
     return int(text) if text.isascii() and text.isdecimal() else 0

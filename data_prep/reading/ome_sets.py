@@ -17,7 +17,7 @@ from data_prep.reading.picture import complaints
 
 
 class Description(NamedTuple):
-    """What describes a file: OME-XML, "" for none, and the name of the file beside it in which that stands."""
+    """What describes a file: OME-XML, "" for none, and the name of the file in the same folder that holds it."""
 
     xml: str
     owner: str
@@ -31,14 +31,15 @@ def description_of(tiff, path, needed: bool = True) -> Description:
     """What describes a TIFF: its own OME-XML, or that of the file which it names.
 
     Args:
-        tiff: the open `tifffile.TiffFile`; path: of it.
+        tiff: the open `tifffile.TiffFile`.
+        path: of it.
         needed: refuse a file whose description is missing; else it is a TIFF like any other.
 
     Raises:
         InputRefused: the describing file is missing or describes nothing, or the metadata name a file elsewhere.
     """
     own = pathlib.Path(path).name
-    xml = (tiff.ome_metadata or "") if tiff.is_ome else ""
+    xml = _own_xml(tiff)
     elsewhere = ome.root_of(xml, path).find("{*}BinaryOnly") if xml else None
     if elsewhere is None:
         return Description(xml, own)
@@ -47,10 +48,15 @@ def description_of(tiff, path, needed: bool = True) -> Description:
     if described and ome.root_of(described, path).find("{*}Image") is not None:
         return Description(described, name)
     if needed:
-        raise InputRefused(f"{path}: is part of an OME data set that {name!r} describes, and that file is missing or "
-                           "says nothing of it; copy it into the same folder, or say with config.name_pattern which "
-                           "channel each file shows")
+        raise InputRefused(
+            f"{path}: is part of an OME data set that {name!r} describes, and that file is missing or says nothing of "
+            "it; copy it into the same folder, or say with config.name_pattern which channel each file shows"
+        )
     return Description("", own)
+
+
+def _own_xml(tiff):
+    return (tiff.ome_metadata or "") if tiff.is_ome else ""
 
 
 def _described_in(companion):
@@ -63,7 +69,7 @@ def _described_in(companion):
         except (OSError, UnicodeDecodeError):
             return ""
     with tifffile.TiffFile(companion) as tiff:
-        return (tiff.ome_metadata or "") if tiff.is_ome else ""
+        return _own_xml(tiff)
 
 
 def files_named(description: Description, path) -> list[list[str]]:
@@ -73,17 +79,20 @@ def files_named(description: Description, path) -> list[list[str]]:
         InputRefused: a name that leads out of the folder, or files of two folders that have one name.
     """
     root = ome.root_of(description.xml, path)
-    pictures, as_written = [], {}
+    pictures = []
+    written_as = {}
     for image in root.iterfind("{*}Image"):
-        names = {}
+        names = {}  # in order, each once
         for data in image.iterfind("{*}Pixels/{*}TiffData"):
             uuid = data.find("{*}UUID")
             is_owner = uuid is None or uuid.text == root.get("UUID")
             written = uuid.get("FileName") if uuid is not None else None
             name = description.owner if is_owner else _inside(written or description.owner, path)
-            if written and as_written.setdefault(name, written) != written:
-                raise InputRefused(f"{path}: its OME metadata name the files {as_written[name]!r} and {written!r}, of "
-                                   "which one folder can hold one only; export the field again, all planes in one file")
+            if written and written_as.setdefault(name, written) != written:
+                raise InputRefused(
+                    f"{path}: its OME metadata name the files {written_as[name]!r} and {written!r}, of which one "
+                    "folder can hold one only; export the field again, all planes in one file"
+                )
             names[name] = None
         pictures.append(list(names))
     return pictures
@@ -91,10 +100,11 @@ def files_named(description: Description, path) -> list[list[str]]:
 
 def picture_of(description: Description, path) -> int | None:
     """The picture that the file at `path` is part of, where another file describes several; else None."""
-    if description.owner == pathlib.Path(path).name:
+    own = pathlib.Path(path).name
+    if description.owner == own:
         return None
     pictures = files_named(description, path)
-    numbers = [i for i, names in enumerate(pictures) if pathlib.Path(path).name in names]
+    numbers = [i for i, names in enumerate(pictures) if own in names]
     return numbers[0] if len(numbers) == 1 and len(pictures) > 1 else None
 
 
@@ -102,8 +112,10 @@ def refuse_missing(names: list[str], path) -> None:
     """Refuse a picture of which a file is missing; `names` are its files, beside `path`."""
     for name in names:
         if not pathlib.Path(path).with_name(name).is_file():
-            raise InputRefused(f"{path}: its OME metadata say that planes lie in {name!r}, which is missing; copy that "
-                               "file, under that name, into the same folder")
+            raise InputRefused(
+                f"{path}: its OME metadata say that planes lie in {name!r}, which is missing; "
+                "copy that file, under that name, into the same folder"
+            )
 
 
 class Described(NamedTuple):
@@ -138,13 +150,14 @@ def pictures_described(path) -> Described:
 
 def _reduced(tiff, description, path) -> set[int]:
     """Numbers of the pictures that begin with a page which the file marks as a smaller copy of another."""
-    found = set()
-    for i, image in enumerate(ome.root_of(description.xml, path).iterfind("{*}Image")):
+    reduced = set()
+    images = ome.root_of(description.xml, path).iterfind("{*}Image")
+    for i, image in enumerate(images):
         first = image.find("{*}Pixels/{*}TiffData")
         number = first.get("IFD", "0") if first is not None else ""
         if number.isdecimal() and int(number) < len(tiff.pages) and tiff.pages[int(number)].is_reduced:
-            found.add(i)
-    return found
+            reduced.add(i)
+    return reduced
 
 
 class Picture(NamedTuple):
@@ -163,32 +176,48 @@ class Picture(NamedTuple):
 def pictures_of(paths) -> dict[pathlib.Path, list[Picture]]:
     """The pictures that begin in each TIFF; none in one whose planes belong to a picture that begins in another."""
     described = {path: pictures_described(path) for path in paths}
-    aside = [f"{path}, picture {i + 1}" for path, pictures in described.items() for i in sorted(pictures.aside)
-             if pictures.files[i][:1] == [path.name]]  # each once, though all files of a set may describe it
-    listing.say_left_out(aside, "pictures are thumbnails, labels or overviews")
-    claimed = collections.defaultdict(set)
+    aside = []
+    claimed = collections.defaultdict(set)  # folder: names of files whose planes belong to a picture of another
     for path, pictures in described.items():
+        for i in sorted(pictures.aside):
+            if pictures.files[i][:1] == [path.name]:  # each once, though all files of a set may describe it
+                aside.append(f"{path}, picture {i + 1}")
         for names in pictures.files:
-            if path.with_name(names[0] if names else path.name).is_file():
-                claimed[path.parent] |= set(names[1:])
+            if names and path.with_name(names[0]).is_file():
+                claimed[path.parent].update(names[1:])
+    listing.say_left_out(aside, "pictures are thumbnails, labels or overviews")
     return {path: _begin_in(path, pictures, claimed[path.parent]) for path, pictures in described.items()}
 
 
 def _begin_in(path, pictures, claimed):
-    begin = {i: tuple(names[1:]) for i, names in enumerate(pictures.files) if names[:1] == [path.name]}
-    fields = {i: others for i, others in begin.items() if i not in pictures.aside}
-    if not fields and (begin or path.name in claimed):
-        return []
-    if not fields:
-        return [Picture()]
+    """The pictures that begin in the file at `path`; `claimed`: files of its folder that belong to others' pictures."""
+    begin = False
+    others_of = {}
+    for i, names in enumerate(pictures.files):
+        if names[:1] == [path.name]:
+            begin = True
+            if i not in pictures.aside:
+                others_of[i] = tuple(names[1:])
+    if not others_of:
+        belongs_to_other = begin or path.name in claimed
+        return [] if belongs_to_other else [Picture()]
     if len(pictures.files) == 1:
-        return [Picture(others=fields[0])]
-    return [Picture(i, f"_p{i + 1}" if len(fields) > 1 else "", others) for i, others in fields.items()]
+        return [Picture(others=others_of[0])]
+    begun = []
+    for i, others in others_of.items():
+        ending = f"_p{i + 1}" if len(others_of) > 1 else ""
+        begun.append(Picture(i, ending, others))
+    return begun
 
 
 def _inside(name, path):
+    """The name of a file without its folder; refused where it has one and no such file lies beside `path`."""
     base = pathlib.PureWindowsPath(name).name  # knows / and \ as separators
-    if base != name and not (base and pathlib.Path(path).with_name(base).is_file()):
-        raise InputRefused(f"{path}: its OME metadata name the file {name!r}; allowed: files of the same folder; "
-                           "copy that file there, or export the field again")
+    if base == name:
+        return base
+    if not base or not pathlib.Path(path).with_name(base).is_file():
+        raise InputRefused(
+            f"{path}: its OME metadata name the file {name!r}; allowed: files of the same folder; "
+            "copy that file there, or export the field again"
+        )
     return base

@@ -15,8 +15,9 @@ def is_grey_ramp(palette: np.ndarray, bits: int, top: int) -> bool:
         bits: of a stored number.
         top: what the highest number of so many bits would have to be shown as.
     """
-    red, green, blue = np.asarray(palette, np.float64)
-    if top <= 0 or not ((red == green).all() and (green == blue).all()):
+    palette = np.asarray(palette, np.float64)
+    grey = palette[0]
+    if top <= 0 or len(grey) < 2 or (palette != grey).any():
         return False
-    ramp = np.arange(len(red)) / (2**bits - 1)
-    return len(red) > 1 and bool((np.abs(red / top - ramp) <= TOLERANCE).all())
+    ramp = np.arange(len(grey)) / (2**bits - 1)
+    return bool((np.abs(grey / top - ramp) <= TOLERANCE).all())

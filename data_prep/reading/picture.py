@@ -42,8 +42,10 @@ def refuse_large(nbytes: int, path) -> None:
         ResourceMissing: more than fits into the memory that is free now.
     """
     if nbytes > MAX_BYTES:
-        raise InputRefused(f"{path}: declares {nbytes / 2**30:.1f} GiB of pixels; at most {MAX_BYTES >> 30} GiB; "
-                           "cut the image into fields")
+        raise InputRefused(
+            f"{path}: declares {nbytes / 2**30:.1f} GiB of pixels; at most {MAX_BYTES >> 30} GiB; "
+            "cut the image into fields"
+        )
     memory.refuse_lack_to_decode(nbytes, path)
 
 
@@ -56,13 +58,19 @@ def type_bits(dtype) -> int:
 @contextlib.contextmanager
 def complaints():
     """Errors that tifffile only logs while it goes on with half a file, as a list of texts."""
-    found, logger = [], logging.getLogger("tifffile")
+    errors = []
+
+    def keep(record):
+        errors.append(" ".join(record.getMessage().split()))
+
     handler = logging.Handler(logging.ERROR)
-    handler.emit = lambda record: found.append(" ".join(record.getMessage().split()))
+    handler.emit = keep
+    logger = logging.getLogger("tifffile")
+    propagate = logger.propagate
     logger.addHandler(handler)
-    propagate, logger.propagate = logger.propagate, False
+    logger.propagate = False
     try:
-        yield found
+        yield errors
     finally:
         logger.removeHandler(handler)
         logger.propagate = propagate
@@ -77,18 +85,25 @@ def as_stored(image: np.ndarray, path) -> np.ndarray:
         InputRefused: another number type, negative or too large integers, NaN or infinity.
     """
     if image.dtype.kind in "ui":
-        low, high = int(image.min()), int(image.max())
+        low = int(image.min())
+        high = int(image.max())
         if low < 0 or high > MAX_VALUE:
-            raise InputRefused(f"{path}: {image.dtype} pixels from {low} to {high}; allowed: integers from 0 to "
-                               f"{MAX_VALUE}, or float; export the field as uint16 or float32")
+            raise InputRefused(
+                f"{path}: {image.dtype} pixels from {low} to {high}; allowed: integers from 0 to {MAX_VALUE}, or "
+                "float; export the field as uint16 or float32"
+            )
         return image.astype(np.uint16)
     if image.dtype.kind == "f":
         with np.errstate(over="ignore"):
             image = image.astype(np.float32)
         bad = int((~np.isfinite(image)).sum())
         if bad:
-            raise InputRefused(f"{path}: {bad} pixels are NaN, infinite or too large for float32; allowed: finite "
-                               "numbers; export the field again")
+            raise InputRefused(
+                f"{path}: {bad} pixels are NaN, infinite or too large for float32; allowed: finite numbers; "
+                "export the field again"
+            )
         return image
-    raise InputRefused(f"{path}: pixels are {image.dtype}; allowed: integers from 0 to {MAX_VALUE}, or float; "
-                       "export the grey values, not a mask")
+    raise InputRefused(
+        f"{path}: pixels are {image.dtype}; allowed: integers from 0 to {MAX_VALUE}, or float; "
+        "export the grey values, not a mask"
+    )

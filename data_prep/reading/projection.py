@@ -21,8 +21,9 @@ def project(stacks, how: str = "max") -> list[np.ndarray]:
     if how == "mean":
         return [_mean(stack) for stack in stacks]
     if how == "focus":
-        plane = best_plane([stack for stack in stacks if len(stack) > 1])
-        return [stack[min(plane, len(stack) - 1)] for stack in stacks]
+        deep = [stack for stack in stacks if len(stack) > 1]
+        best = best_plane(deep)
+        return [stack[best] if len(stack) > 1 else stack[0] for stack in stacks]
     return [stack.max(axis=0) for stack in stacks]
 
 
@@ -34,11 +35,17 @@ def best_plane(stacks) -> int:
     """
     total = 0.0
     for stack in stacks:
-        sharpness = np.array([ndimage.gaussian_laplace(plane.astype(np.float32), FOCUS_SIGMA).var() for plane in stack])
+        sharpness = np.array([_sharpness(plane) for plane in stack])
         total = total + sharpness / max(sharpness.max(), np.finfo(np.float32).tiny)
     return int(np.argmax(total))
 
 
+def _sharpness(plane):
+    return ndimage.gaussian_laplace(plane.astype(np.float32), FOCUS_SIGMA).var()
+
+
 def _mean(stack):
     mean = stack.mean(axis=0, dtype=np.float64)
-    return (np.rint(mean) if np.issubdtype(stack.dtype, np.integer) else mean).astype(stack.dtype)
+    if np.issubdtype(stack.dtype, np.integer):
+        mean = np.rint(mean)
+    return mean.astype(stack.dtype)

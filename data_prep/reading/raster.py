@@ -14,7 +14,8 @@ from data_prep.reading.picture import Picture, refuse_large, type_bits
 
 _PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 _PNG_SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by colour type
-_GREY, _PALETTE = 0, 3  # colour types
+_GREY = 0  # colour type
+_PALETTE = 3  # colour type
 
 
 def read_png(path, labels: bool = False) -> Picture:
@@ -33,18 +34,25 @@ def read_png(path, labels: bool = False) -> Picture:
     width, height, bits, kind = struct.unpack(">IIBB", data[16:26])
     if kind == _PALETTE:
         if not labels and not is_grey_ramp(_palette(data), bits, 255):
-            raise InputRefused(f"{path}: palette image, its values are numbers of colours; allowed: grey values; "
-                               "save it as grey")
+            raise InputRefused(
+                f"{path}: palette image, its values are numbers of colours; allowed: grey values; save it as grey"
+            )
         data = _shown_in_grey(data, path)
-    refuse_large(width * height * _PNG_SAMPLES.get(kind, 4) * max(bits, 8) // 8, path)
+    samples = width * height * _PNG_SAMPLES.get(kind, 4)
+    refuse_large(samples * max(bits, 8) // 8, path)
     picture = _picture(imagecodecs.png_decode, data, path)
+    stack = picture.stack
     if bits < 8:  # which the decoder stretches to 8
-        picture = dataclasses.replace(picture, stack=picture.stack // (255 // (2**bits - 1)))
-    return dataclasses.replace(picture, bits=bits)
+        stack = stack // (255 // (2**bits - 1))
+    return dataclasses.replace(picture, stack=stack, bits=bits)
 
 
 def read_bmp(path, labels: bool = False) -> Picture:
-    """The picture in a BMP, grey or colour; one with a palette of colours is in colour."""
+    """The picture in a BMP, grey or colour; one with a palette of colours is in colour.
+
+    Raises:
+        InputRefused: unreadable, too large, cut short.
+    """
     data = _bytes(path)
     if data[:2] != b"BM" or len(data) < 30:
         raise InputRefused(f"{path}: not a readable BMP; export the field again or leave the file out")
@@ -52,8 +60,9 @@ def read_bmp(path, labels: bool = False) -> Picture:
     declared = abs(width * height) * bits // 8
     refuse_large(declared, path)
     if len(data) < declared:
-        raise InputRefused(f"{path}: cut short: declares {declared} bytes, the file has {len(data)}; "
-                           "copy the file again")
+        raise InputRefused(
+            f"{path}: cut short: declares {declared} bytes, the file has {len(data)}; copy the file again"
+        )
     return _picture(imagecodecs.bmp_decode, data, path)
 
 
@@ -69,25 +78,33 @@ def _picture(decode, data, path):
         image = decode(data)
     image = np.atleast_3d(image)
     colour = image.shape[-1] >= 3
-    stack = np.moveaxis(image if colour else image[..., :1], -1, 0)[:, np.newaxis]
+    if not colour:
+        image = image[..., :1]  # without opacity
+    stack = np.moveaxis(image, -1, 0)[:, np.newaxis]
     return Picture(stack, (), None, type_bits(stack.dtype), colour)
 
 
 def _chunks(data):
     """The chunks of a PNG, each as (kind, whole chunk), up to the first that is cut short."""
-    place = len(_PNG_MAGIC)
-    while place + 12 <= len(data):
-        end = place + 12 + struct.unpack(">I", data[place:place + 4])[0]
+    start = len(_PNG_MAGIC)
+    while start + 12 <= len(data):
+        (length,) = struct.unpack(">I", data[start:start + 4])
+        end = start + 12 + length
         if end > len(data):
             return
-        yield data[place + 4:place + 8], data[place:end]
-        place = end
+        yield data[start + 4:start + 8], data[start:end]
+        start = end
 
 
 def _palette(data):
-    """u8 [3, N], N 0 where there is none."""
-    content = next((chunk[8:-4] for kind, chunk in _chunks(data) if kind == b"PLTE"), b"")
-    return np.frombuffer(content[: len(content) // 3 * 3], np.uint8).reshape(-1, 3).T
+    """Red, green and blue of each number, u8 [3, N]; N is 0 where the PNG holds no palette."""
+    content = b""
+    for kind, chunk in _chunks(data):
+        if kind == b"PLTE":
+            content = chunk[8:-4]
+            break
+    whole = content[: len(content) // 3 * 3]
+    return np.frombuffer(whole, np.uint8).reshape(-1, 3).T
 
 
 def _shown_in_grey(data, path):
@@ -95,7 +112,8 @@ def _shown_in_grey(data, path):
     parts = [_PNG_MAGIC]
     for kind, chunk in _chunks(data):
         if kind == b"IHDR":
-            if zlib.crc32(chunk[4:-4]) != struct.unpack(">I", chunk[-4:])[0]:
+            (checksum,) = struct.unpack(">I", chunk[-4:])
+            if zlib.crc32(chunk[4:-4]) != checksum:
                 raise InputRefused(f"{path}: damaged (its header is changed); copy the file again")
             header = chunk[4:17] + bytes([_GREY]) + chunk[18:-4]
             chunk = chunk[:4] + header + struct.pack(">I", zlib.crc32(header))
