@@ -12,8 +12,9 @@ from cellcycle_jax.errors import InputRefused
 
 def fit(texts) -> bool:
     """Whether config.channel_names can be used: different names, or OLD=NEW with different olds."""
-    if not all(isinstance(text, str) and text for text in texts):
-        return False
+    for text in texts:
+        if not isinstance(text, str) or not text:
+            return False
     if "=" not in "".join(texts):
         return len(set(texts)) == len(texts)
     olds = set()
@@ -51,16 +52,12 @@ def named(wanted, own, count: int, path) -> tuple[str, ...]:
     if changed := renames(wanted):
         return _renamed(changed, own, count, path)
     if len(wanted) != count or len(set(wanted)) != count:
-        raise InputRefused(
-            f"{path}: {count} channels, but config.channel_names gives {len(wanted)} names "
-            f"({', '.join(wanted)}); give one different name per channel"
-        )
+        raise InputRefused(f"{path}: {count} channels, but config.channel_names gives {len(wanted)} names "
+                           f"({', '.join(wanted)}); give one different name per channel")
     if len(own) == count and _crossed(wanted, own):
-        raise InputRefused(
-            f"{path}: config.channel_names gives {', '.join(wanted)}, but the file names these channels "
-            f"{', '.join(own)}; empty config.channel_names to use the file's names, or rename single channels by name "
-            "(config.channel_names=OLD=NEW)"
-        )
+        raise InputRefused(f"{path}: config.channel_names gives {', '.join(wanted)}, but the file names these channels "
+                           f"{', '.join(own)}; empty config.channel_names to use the file's names, or rename single "
+                           "channels by name (config.channel_names=OLD=NEW)")
     return wanted
 
 
@@ -91,43 +88,35 @@ def _pair(text):
 def _refuse_own(own, count, path):
     """Refuse a file whose own names cannot be used for its channels."""
     if not own:
-        raise InputRefused(
-            f"{path}: {count} channels without names; "
-            "give one name per channel in config.channel_names, in the order of the file"
-        )
+        raise InputRefused(f"{path}: {count} channels without names; "
+                           "give one name per channel in config.channel_names, in the order of the file")
     if len(own) != count or len(set(own)) != count:
-        raise InputRefused(
-            f"{path}: {count} channels, which the file names {', '.join(own)}; "
-            "give one different name per channel in config.channel_names, in the order of the file"
-        )
+        raise InputRefused(f"{path}: {count} channels, which the file names {', '.join(own)}; "
+                           "give one different name per channel in config.channel_names, in the order of the file")
 
 
 def _renamed(changed, own, count, path):
     """The file's names with some changed."""
     if len(own) != count:
-        raise InputRefused(
-            f"{path}: config.channel_names renames {', '.join(changed)}, but the file gives its {count} channels no "
-            "names; give one name per channel, in the order of the file"
-        )
+        raise InputRefused(f"{path}: config.channel_names renames {', '.join(changed)}, but the file gives its {count} "
+                           "channels no names; give one name per channel, in the order of the file")
     olds_of = collections.defaultdict(list)
+    channels_renamed = collections.Counter()
     for old, new in changed.items():
         olds_of[new].append(old)
+        channels_renamed[new] += own.count(old)
     for new, olds in olds_of.items():
-        renamed = sum(own.count(old) for old in olds)
+        renamed = channels_renamed[new]
         if renamed != 1:
             words = " or ".join(map(repr, olds))
             times = f"{renamed} channels of this name" if renamed else "no channel of this name"
-            raise InputRefused(
-                f"{path}: config.channel_names renames {words}, but the file has {times} ({', '.join(own)}); correct "
-                f"it (where files call a stain differently: A={new},B={new}), or give one name per channel, in the "
-                "order of the file"
-            )
+            raise InputRefused(f"{path}: config.channel_names renames {words}, but the file has {times} "
+                               f"({', '.join(own)}); correct it (where files call a stain differently: A={new},"
+                               f"B={new}), or give one name per channel, in the order of the file")
     names = tuple(changed.get(name, name) for name in own)
     if len(set(names)) != count:
-        raise InputRefused(
-            f"{path}: by config.channel_names its channels are {', '.join(names)}; let them have different names, "
-            "such as by giving one name per channel, in the order of the file"
-        )
+        raise InputRefused(f"{path}: by config.channel_names its channels are {', '.join(names)}; let them have "
+                           "different names, such as by giving one name per channel, in the order of the file")
     return names
 
 

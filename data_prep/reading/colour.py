@@ -16,8 +16,8 @@ def grey(picture: Picture, rgb, channel: str, path) -> Picture:
         path: for the error.
 
     Raises:
-        InputRefused: it is not known what the planes show. It need not be where the file shows one stain and red, green
-            and blue are equal, which is grey.
+        InputRefused: it is not known what the planes show. For a file of one stain that need not be known where red,
+            green and blue are equal, which is grey.
     """
     planes = picture.stack[:3]
     if channel and (planes == planes[:1]).all():
@@ -30,8 +30,6 @@ def grey(picture: Picture, rgb, channel: str, path) -> Picture:
             names.append(name)
     if not indices:
         what = f"that shows {channel}" if channel else "per stain"
-        raise InputRefused(
-            f"{path}: colour (RGB) image; allowed: one grey plane {what}; export the stains separately, or say in "
-            "config.rgb what red, green and blue show"
-        )
+        raise InputRefused(f"{path}: colour (RGB) image; allowed: one grey plane {what}; export the stains separately, "
+                           "or say in config.rgb what red, green and blue show")
     return dataclasses.replace(picture, stack=planes[indices], channels=tuple(names), colour=False)

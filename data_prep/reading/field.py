@@ -112,18 +112,8 @@ def field_of(file: FieldFile, image, channels, pixel_um: float | None) -> Field:
     """A `Field` of pixels that a source has read itself, u16 or f32 [H, W, C]."""
     image = np.ascontiguousarray(image)
     digest = hashlib.sha256(image.data).hexdigest()
-    return Field(
-        image,
-        tuple(channels),
-        pixel_um,
-        file.cell_line,
-        file.plate,
-        file.well,
-        file.site,
-        file.field_id,
-        readable(str(file.path)),
-        digest,
-    )
+    return Field(image, tuple(channels), pixel_um, file.cell_line, file.plate, file.well, file.site, file.field_id,
+                 readable(str(file.path)), digest)
 
 
 def in_order(field: Field, channels, others_left_out: bool = False) -> Field:
@@ -134,15 +124,12 @@ def in_order(field: Field, channels, others_left_out: bool = False) -> Field:
     """
     missing = [name for name in channels if name not in field.channels]
     if missing:
-        raise InputRefused(
-            f"{field.path}: field {field.field_id!r} has no {', '.join(missing)}, only {', '.join(field.channels)}; "
-            f"most fields have {', '.join(channels)}; add the missing file or prepare fields of different stains apart"
-        )
+        raise InputRefused(f"{field.path}: field {field.field_id!r} has no {', '.join(missing)}, only "
+                           f"{', '.join(field.channels)}; most fields have {', '.join(channels)}; add the missing file "
+                           "or prepare fields of different stains apart")
     if set(field.channels) != set(channels) and not others_left_out:
-        raise InputRefused(
-            f"{field.path}: channels {', '.join(field.channels)}, but most fields have {', '.join(channels)}; "
-            "prepare fields of different stains apart"
-        )
+        raise InputRefused(f"{field.path}: channels {', '.join(field.channels)}, but most fields have "
+                           f"{', '.join(channels)}; prepare fields of different stains apart")
     order = [field.channels.index(name) for name in channels]
     return dataclasses.replace(field, image=field.image[..., order], channels=tuple(channels))
 
@@ -156,10 +143,8 @@ def _pictures(file, rgb):
     for path, channel in zip(file.paths, channels, strict=True):
         picture = read_picture(path, file.part, pages)
         if picture.bits < MIN_BITS:
-            raise InputRefused(
-                f"{path}: {picture.bits} bits per pixel; allowed: {MIN_BITS} or more; "
-                "export the grey values, not a mask"
-            )
+            raise InputRefused(f"{path}: {picture.bits} bits per pixel; allowed: {MIN_BITS} or more; "
+                               "export the grey values, not a mask")
         total += picture.stack.nbytes
         if picture.colour:
             picture = grey(picture, rgb, channel, path)
@@ -175,10 +160,8 @@ def _pictures(file, rgb):
 def _require_same(what, shape, first, path, file):
     """Refuse a file of a field that differs in this part of its shape from the field's first file."""
     if shape != first:
-        raise InputRefused(
-            f"{path}: {what} {_size(shape)}, but {file.path.name} of the same field has {_size(first)}; "
-            "export the field again"
-        )
+        raise InputRefused(f"{path}: {what} {_size(shape)}, but {file.path.name} of the same field has {_size(first)}; "
+                           "export the field again")
 
 
 def _size(shape):
@@ -190,24 +173,21 @@ def _one_channel_each(file, pictures):
     planes = {}
     for path, name, picture in zip(file.paths, file.channels, pictures, strict=True):
         if len(picture.stack) != 1:
-            raise InputRefused(
-                f"{path}: holds {len(picture.stack)} channels, but its name stands for {name} alone; "
-                "take group channel out of config.name_pattern"
-            )
+            raise InputRefused(f"{path}: holds {len(picture.stack)} channels, but its name stands for {name} alone; "
+                               "take group channel out of config.name_pattern")
         planes.setdefault(name, []).append(picture.stack[0])
     stacks = []
-    depths = {}  # of channels with several planes
+    depths = set()
+    deep = []  # channels with several planes
     for name, parts in planes.items():
         stack = np.concatenate(parts)
         stacks.append(stack)
         if len(stack) > 1:
-            depths[name] = len(stack)
-    if len(set(depths.values())) > 1:
-        listed = ", ".join(f"{name} {depth}" for name, depth in depths.items())
-        raise InputRefused(
-            f"{file.path}: channels of field {file.field_id!r} differ in z planes ({listed}); "
-            "allowed: as many for each, or a single one; copy the missing files"
-        )
+            depths.add(len(stack))
+            deep.append(f"{name} {len(stack)}")
+    if len(depths) > 1:
+        raise InputRefused(f"{file.path}: channels of field {file.field_id!r} differ in z planes ({', '.join(deep)}); "
+                           "allowed: as many for each, or a single one; copy the missing files")
     return tuple(planes), stacks
 
 
@@ -216,21 +196,21 @@ def _pixel_size(file, pictures, pixel_um):
     given = file.pixel_um or pixel_um
     where = "the sidecar's" if file.pixel_um else "config's"
     advice = "empty it" if file.pixel_um else "set pixel_um to 0"
-    sizes = [(path, picture.pixel_um) for path, picture in zip(file.paths, pictures, strict=True) if picture.pixel_um]
-    if not sizes:
-        return given
-    first_path, first_size = sizes[0]
-    for path, size in sizes:
+    first = None
+    for path, picture in zip(file.paths, pictures, strict=True):
+        size = picture.pixel_um
+        if not size:
+            continue
         if given and differ(size, given):
-            raise InputRefused(
-                f"{path}: {where} pixel_um says {given:g}, the file says {size:g} um per px; {advice} to use the file's"
-            )
-        if differ(size, first_size):
-            raise InputRefused(
-                f"{path}: {size:g} um per px, but {first_path.name} of the same field has {first_size:g}; "
-                "export the field again"
-            )
-    return first_size
+            raise InputRefused(f"{path}: {where} pixel_um says {given:g}, the file says {size:g} um per px; "
+                               f"{advice} to use the file's")
+        if first is None:
+            first = size
+            first_path = path
+        if differ(size, first):
+            raise InputRefused(f"{path}: {size:g} um per px, but {first_path.name} of the same field has "
+                               f"{first:g}; export the field again")
+    return given if first is None else first
 
 
 def quantity_error(field: str, value, allowed: str) -> UsageError:

@@ -10,10 +10,8 @@ from data_prep.reading.tiff import read_tiff
 TIFF = (".tif", ".tiff", ".tf2", ".tf8", ".btf", ".stk", ".lsm")
 RASTER = {".png": read_png, ".bmp": read_bmp}
 LOSSY = (".jpg", ".jpeg", ".jfif")
-MICROSCOPE = (
-    ".czi", ".nd2", ".lif", ".oib", ".oif", ".oir", ".vsi", ".ims", ".dv", ".zvi", ".sld", ".flex", ".c01", ".cxd",
-    ".svs", ".mrxs",
-)
+MICROSCOPE = (".czi", ".nd2", ".lif", ".oib", ".oif", ".oir", ".vsi", ".ims", ".dv", ".zvi", ".sld", ".flex",
+              ".c01", ".cxd", ".svs", ".mrxs")
 _ADVICE = {
     MICROSCOPE: "export them as OME-TIFF",
     LOSSY: "JPEG loses what is measured; export the fields as TIFF",

@@ -39,7 +39,12 @@ def of_others(paths) -> list[pathlib.Path]:
     """The files that have the name of another one and a suffix such as _cp_masks."""
     stems = {path: stem(readable(path.name)) for path in paths}
     names = set(stems.values())
-    return [path for path, name in stems.items() if SUFFIX.search(name) and SUFFIX.sub("", name) in names]
+    others = []
+    for path, name in stems.items():
+        without_suffix = SUFFIX.sub("", name)
+        if without_suffix != name and without_suffix in names:
+            others.append(path)
+    return others
 
 
 def find(files: list[FieldFile], folder: pathlib.Path, labels_folder: pathlib.Path) -> list[pathlib.Path | None]:
@@ -185,10 +190,13 @@ def _are_whole(numbers) -> bool:
 
 def _of(file, folder, images_named):
     """The label image of a field: by the names of its files, in its own sub-folder first; then by its field_id."""
-    places = [(text_of(path.parent, folder), stem(readable(path.name))) for path in file.paths]
-    places += [(".", name) for _, name in places]
-    places.append((".", file.field_id))
-    for place in places:
+    beside = []
+    above = []
+    for path in file.paths:
+        name = stem(readable(path.name))
+        beside.append((text_of(path.parent, folder), name))
+        above.append((".", name))
+    for place in [*beside, *above, (".", file.field_id)]:
         images = images_named.get(place, [])
         if len(images) > 1:
             one, other, *_ = images
@@ -205,8 +213,6 @@ def _red(planes, path):
     repeats = (others == red).all()
     empty = (others == 0).all()
     if not repeats and not empty:
-        raise InputRefused(
-            f"{path}: colours stand for nuclei; allowed: one grey plane with a number per nucleus; "
-            "save the labels as grey TIFF or PNG"
-        )
+        raise InputRefused(f"{path}: colours stand for nuclei; allowed: one grey plane with a number per nucleus; "
+                           "save the labels as grey TIFF or PNG")
     return red, not repeats

@@ -16,26 +16,11 @@ import unicodedata
 from cellcycle_jax.errors import InputRefused
 
 # Beside all that begins with a dot: what systems and stores put among a user's files, in lower case.
-HIDDEN = {
-    "__macosx",
-    "thumbs.db",
-    "desktop.ini",
-    "$recycle.bin",
-    "@eadir",
-    "#recycle",
-    "@recycle",
-    "system volume information",
-    "lost+found",
-}
+HIDDEN = {"__macosx", "thumbs.db", "desktop.ini", "$recycle.bin", "@eadir", "#recycle", "@recycle",
+          "system volume information", "lost+found"}
 # A folder that holds all files of one of these was written by this program.
-MARKS = (
-    {"provenance.json", "cells.parquet"},
-    {"predict.json", "cells.parquet"},
-    {"config.json", "metrics.jsonl"},
-    {"config.json", "checkpoints"},
-    {"predictor.json", "weights.npz"},
-    {"sweep.json", "runs"},
-)
+MARKS = ({"provenance.json", "cells.parquet"}, {"predict.json", "cells.parquet"}, {"config.json", "metrics.jsonl"},
+         {"config.json", "checkpoints"}, {"predictor.json", "weights.npz"}, {"sweep.json", "runs"})
 UNFINISHED = ".work-"  # the beginning of what lies in a folder that this program was interrupted in
 WRITTEN = {"qc", "overlays", "tfds", "figures", "explain", "features", "predictor", "runs"}  # folders inside of those
 
@@ -152,11 +137,8 @@ def say(listing: Listing) -> None:
     """Print what is left out, and which names are no text: how many of each kind, and the first."""
     undecoded = [path for path in listing.files if _UNDECODED.search(str(path))]
     if undecoded:
-        print(
-            f"note: {len(undecoded)} files have names that are not UTF-8; "
-            f"such bytes are written as in {readable(str(undecoded[0]))}",
-            file=sys.stderr,
-        )
+        print(f"note: {len(undecoded)} files have names that are not UTF-8; "
+              f"such bytes are written as in {readable(str(undecoded[0]))}", file=sys.stderr)
     for why, paths in listing.left_out.items():
         say_left_out(paths, why, "warning" if why in (NOWHERE, CLOSED) else "note")
 

@@ -3,6 +3,7 @@
 import collections
 import dataclasses
 import hashlib
+import operator
 import re
 import unicodedata
 from typing import NamedTuple
@@ -17,6 +18,7 @@ PLACES = ("line", "label", "plate", "well", "site", "time")  # groups in which f
 GROUPS = {*PLACES, "channel", "z"}
 MAX_NAME = 180  # bytes of a field_id; file systems take 255, and endings are added
 KEPT = 160  # bytes of a longer one
+_place = operator.itemgetter(*PLACES)  # of the texts of all groups
 
 
 class Named(NamedTuple):
@@ -43,10 +45,8 @@ def compile_pattern(text: str) -> re.Pattern | None:
         allowed = ", ".join(sorted(GROUPS))
         raise UsageError(f"config.name_pattern: unknown group {sorted(unknown)[0]!r}; allowed: {allowed}")
     if _several(pattern) and not set(pattern.groupindex) & set(PLACES):
-        raise UsageError(
-            f"config.name_pattern: groups channel and z need one of {', '.join(PLACES)}, "
-            "so that fields can be told apart"
-        )
+        raise UsageError(f"config.name_pattern: groups channel and z need one of {', '.join(PLACES)}, "
+                         "so that fields can be told apart")
     return pattern
 
 
@@ -103,10 +103,10 @@ def _in_file(path, folder, pattern, pictures):
         file = FieldFile((path,), field_id)
     else:
         match = pattern.search(relative)
-        groups = match.groupdict(default="")
+        groups = _groups(match)
         plate = ""
         well = _safe(stem(_without_time(match, groups)))
-        file = _file((path,), field_id, groups)
+        file = _file((path,), field_id, _place(groups))
     fields = []
     for picture in pictures:
         beside = tuple(path.with_name(name) for name in picture.others)
@@ -115,9 +115,17 @@ def _in_file(path, folder, pattern, pictures):
     return fields
 
 
+def _groups(match):
+    """The text of each group, in the order of the pattern, "" for one that matches nothing or is not in it."""
+    groups = match.groupdict(default="")
+    for name in GROUPS:
+        groups.setdefault(name, "")
+    return groups
+
+
 def _without_time(match, groups):
     """The path that was matched, without what group time stands for."""
-    if not groups.get("time"):
+    if not groups["time"]:
         return match.string
     first, last = match.span("time")
     return match.string[:first] + match.string[last:]
@@ -128,37 +136,30 @@ def _grouped(paths, folder, pattern, codes):
     channels = list(codes.values())
     planes_of = collections.defaultdict(dict)
     for path in paths:
-        groups = pattern.search(text_of(path, folder)).groupdict(default="")
-        code = groups.get("channel", "")
+        groups = _groups(pattern.search(text_of(path, folder)))
+        code = groups["channel"]
         channel = codes.get(code, code)
         position = channels.index(channel) if codes else 0
-        plane = (position, channel, *_natural(groups.get("z", "")))
-        planes = planes_of[tuple(groups.get(name, "") for name in PLACES)]
+        plane = (position, channel, *_natural(groups["z"]))
+        planes = planes_of[_place(groups)]
         if plane in planes:
-            raise InputRefused(
-                f"{path} and {planes[plane]} are both {_words(groups)}; "
-                "let config.name_pattern tell them apart or leave one out"
-            )
+            raise InputRefused(f"{path} and {planes[plane]} are both {_words(groups)}; "
+                               "let config.name_pattern tell them apart or leave one out")
         planes[plane] = path
-    fields = []
-    for texts, planes in planes_of.items():
-        groups = dict(zip(PLACES, texts, strict=True))
-        fields.append(_of_planes(groups, planes))
-    return fields
+    return [_of_planes(place, planes) for place, planes in planes_of.items()]
 
 
-def _of_planes(groups, planes):
-    """The field with these texts for `PLACES`, of the files {(position, channel, z): path}."""
+def _of_planes(place, planes):
+    """The field of the files {(position, channel, z): path}; `place`: the text of each of `PLACES`."""
     channels = []
     paths = []
     for (_, channel, *_), path in sorted(planes.items()):
         channels.append(channel)
         paths.append(path)
-    site = f"s{groups['site']}" if groups["site"] else ""
-    time = f"t{groups['time']}" if groups["time"] else ""
-    without_time = _joined(groups["line"], groups["label"], groups["plate"], groups["well"], site)
-    field_id = _joined(without_time, time)
-    file = _file(tuple(paths), field_id, groups, tuple(channels) if any(channels) else ())
+    line, label, plate, well, site, time = place
+    without_time = _joined(line, label, plate, well, f"s{site}" if site else "")
+    field_id = _joined(without_time, f"t{time}" if time else "")
+    file = _file(tuple(paths), field_id, place, tuple(channels) if any(channels) else ())
     return Named(file, "", without_time)
 
 
@@ -166,18 +167,9 @@ def _joined(*texts):
     return _safe("_".join(filter(None, texts)))
 
 
-def _file(paths, field_id, groups, channels=()):
-    return FieldFile(
-        paths,
-        field_id,
-        cell_line=groups.get("line", ""),
-        plate=groups.get("plate", ""),
-        well=groups.get("well", ""),
-        site=groups.get("site", ""),
-        label=groups.get("label", ""),
-        channels=channels,
-        time=groups.get("time", ""),
-    )
+def _file(paths, field_id, place, channels=()):
+    line, label, plate, well, site, time = place
+    return FieldFile(paths, field_id, line, plate, well, site, label, channels, time=time)
 
 
 def _words(groups):

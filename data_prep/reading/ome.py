@@ -105,7 +105,9 @@ def alone(xml: str, part: int, path) -> str:
     images = root.findall("{*}Image")
     others = images[:part] + images[part + 1:]
     copy = ElementTree.Element(root.tag, root.attrib)
-    copy.extend([child for child in root if child not in others])
+    for child in root:
+        if child not in others:
+            copy.append(child)
     return ElementTree.tostring(copy, encoding="unicode")
 
 

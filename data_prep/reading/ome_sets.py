@@ -48,10 +48,9 @@ def description_of(tiff, path, needed: bool = True) -> Description:
     if described and ome.root_of(described, path).find("{*}Image") is not None:
         return Description(described, name)
     if needed:
-        raise InputRefused(
-            f"{path}: is part of an OME data set that {name!r} describes, and that file is missing or says nothing of "
-            "it; copy it into the same folder, or say with config.name_pattern which channel each file shows"
-        )
+        raise InputRefused(f"{path}: is part of an OME data set that {name!r} describes, and that file is missing or "
+                           "says nothing of it; copy it into the same folder, or say with config.name_pattern which "
+                           "channel each file shows")
     return Description("", own)
 
 
@@ -112,10 +111,8 @@ def refuse_missing(names: list[str], path) -> None:
     """Refuse a picture of which a file is missing; `names` are its files, beside `path`."""
     for name in names:
         if not pathlib.Path(path).with_name(name).is_file():
-            raise InputRefused(
-                f"{path}: its OME metadata say that planes lie in {name!r}, which is missing; "
-                "copy that file, under that name, into the same folder"
-            )
+            raise InputRefused(f"{path}: its OME metadata say that planes lie in {name!r}, which is missing; "
+                               "copy that file, under that name, into the same folder")
 
 
 class Described(NamedTuple):
@@ -132,7 +129,7 @@ class Described(NamedTuple):
 def pictures_described(path) -> Described:
     """The pictures that the metadata of a TIFF describe.
 
-    None where the file has no OME metadata or cannot be read: then `read_tiff` says why.
+    There are none where the file has no OME metadata or cannot be read: then `read_tiff` says why.
     """
     try:
         with damage_refused(path, "not a readable TIFF", ""), complaints(), tifffile.TiffFile(path) as tiff:
@@ -216,8 +213,6 @@ def _inside(name, path):
     if base == name:
         return base
     if not base or not pathlib.Path(path).with_name(base).is_file():
-        raise InputRefused(
-            f"{path}: its OME metadata name the file {name!r}; allowed: files of the same folder; "
-            "copy that file there, or export the field again"
-        )
+        raise InputRefused(f"{path}: its OME metadata name the file {name!r}; allowed: files of the same folder; "
+                           "copy that file there, or export the field again")
     return base

@@ -42,10 +42,8 @@ def refuse_large(nbytes: int, path) -> None:
         ResourceMissing: more than fits into the memory that is free now.
     """
     if nbytes > MAX_BYTES:
-        raise InputRefused(
-            f"{path}: declares {nbytes / 2**30:.1f} GiB of pixels; at most {MAX_BYTES >> 30} GiB; "
-            "cut the image into fields"
-        )
+        raise InputRefused(f"{path}: declares {nbytes / 2**30:.1f} GiB of pixels; at most {MAX_BYTES >> 30} GiB; "
+                           "cut the image into fields")
     memory.refuse_lack_to_decode(nbytes, path)
 
 
@@ -60,11 +58,11 @@ def complaints():
     """Errors that tifffile only logs while it goes on with half a file, as a list of texts."""
     errors = []
 
-    def keep(record):
+    def collect(record):
         errors.append(" ".join(record.getMessage().split()))
 
     handler = logging.Handler(logging.ERROR)
-    handler.emit = keep
+    handler.emit = collect
     logger = logging.getLogger("tifffile")
     propagate = logger.propagate
     logger.addHandler(handler)
@@ -88,22 +86,16 @@ def as_stored(image: np.ndarray, path) -> np.ndarray:
         low = int(image.min())
         high = int(image.max())
         if low < 0 or high > MAX_VALUE:
-            raise InputRefused(
-                f"{path}: {image.dtype} pixels from {low} to {high}; allowed: integers from 0 to {MAX_VALUE}, or "
-                "float; export the field as uint16 or float32"
-            )
+            raise InputRefused(f"{path}: {image.dtype} pixels from {low} to {high}; allowed: integers from 0 to "
+                               f"{MAX_VALUE}, or float; export the field as uint16 or float32")
         return image.astype(np.uint16)
     if image.dtype.kind == "f":
         with np.errstate(over="ignore"):
             image = image.astype(np.float32)
         bad = int((~np.isfinite(image)).sum())
         if bad:
-            raise InputRefused(
-                f"{path}: {bad} pixels are NaN, infinite or too large for float32; allowed: finite numbers; "
-                "export the field again"
-            )
+            raise InputRefused(f"{path}: {bad} pixels are NaN, infinite or too large for float32; allowed: finite "
+                               "numbers; export the field again")
         return image
-    raise InputRefused(
-        f"{path}: pixels are {image.dtype}; allowed: integers from 0 to {MAX_VALUE}, or float; "
-        "export the grey values, not a mask"
-    )
+    raise InputRefused(f"{path}: pixels are {image.dtype}; allowed: integers from 0 to {MAX_VALUE}, or float; "
+                       "export the grey values, not a mask")

@@ -18,23 +18,29 @@ def project(stacks, how: str = "max") -> list[np.ndarray]:
         stacks: per channel [Z, H, W]; a channel may have a single plane where others have several.
         how: one of PROJECTIONS.
     """
+    best = best_plane(stacks) if how == "focus" else 0
+    return [_projected(stack, how, best) for stack in stacks]
+
+
+def _projected(stack, how, best):
+    """One plane of a channel [Z, H, W]; `best`: the plane that is in focus."""
     if how == "mean":
-        return [_mean(stack) for stack in stacks]
+        return _mean(stack)
     if how == "focus":
-        deep = [stack for stack in stacks if len(stack) > 1]
-        best = best_plane(deep)
-        return [stack[best] if len(stack) > 1 else stack[0] for stack in stacks]
-    return [stack.max(axis=0) for stack in stacks]
+        return stack[best] if len(stack) > 1 else stack[0]
+    return stack.max(axis=0)
 
 
 def best_plane(stacks) -> int:
-    """The plane with the largest sharpness, summed over channels; 0 without stacks.
+    """The plane with the largest sharpness, summed over the channels [Z, H, W] with several; 0 where none has several.
 
     Sharpness is the variance of the Laplacian of the smoothed plane, relative to the sharpest plane of its channel so
     that the brightest channel does not decide alone (Pertuz et al., Pattern Recognition 2013, operator LAPV).
     """
     total = 0.0
     for stack in stacks:
+        if len(stack) == 1:
+            continue
         sharpness = np.array([_sharpness(plane) for plane in stack])
         total = total + sharpness / max(sharpness.max(), np.finfo(np.float32).tiny)
     return int(np.argmax(total))

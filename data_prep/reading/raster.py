@@ -34,9 +34,8 @@ def read_png(path, labels: bool = False) -> Picture:
     width, height, bits, kind = struct.unpack(">IIBB", data[16:26])
     if kind == _PALETTE:
         if not labels and not is_grey_ramp(_palette(data), bits, 255):
-            raise InputRefused(
-                f"{path}: palette image, its values are numbers of colours; allowed: grey values; save it as grey"
-            )
+            raise InputRefused(f"{path}: palette image, its values are numbers of colours; allowed: grey values; "
+                               "save it as grey")
         data = _shown_in_grey(data, path)
     samples = width * height * _PNG_SAMPLES.get(kind, 4)
     refuse_large(samples * max(bits, 8) // 8, path)
@@ -60,9 +59,8 @@ def read_bmp(path, labels: bool = False) -> Picture:
     declared = abs(width * height) * bits // 8
     refuse_large(declared, path)
     if len(data) < declared:
-        raise InputRefused(
-            f"{path}: cut short: declares {declared} bytes, the file has {len(data)}; copy the file again"
-        )
+        raise InputRefused(f"{path}: cut short: declares {declared} bytes, the file has {len(data)}; "
+                           "copy the file again")
     return _picture(imagecodecs.bmp_decode, data, path)
 
 

@@ -45,10 +45,8 @@ def add(files: list[FieldFile], folder: pathlib.Path, name: str) -> list[FieldFi
     columns = rows[0].cells
     keys = _keys(files, columns)
     if "file" not in columns and not keys:
-        raise InputRefused(
-            f"{path}: no column says which field a row is for; allowed: file, or those of {', '.join(KEYS)} that the "
-            "names of the files say"
-        )
+        raise InputRefused(f"{path}: no column says which field a row is for; allowed: file, or those of "
+                           f"{', '.join(KEYS)} that the names of the files say")
     matches = _by_file(files, rows, folder, path) if "file" in columns else _by_keys(files, rows, keys)
     unused = []
     rows_of = collections.defaultdict(list)
@@ -66,10 +64,8 @@ def add(files: list[FieldFile], folder: pathlib.Path, name: str) -> list[FieldFi
         else:
             missing.append(file)
     if not listed:
-        raise InputRefused(
-            f"{path}: no row is for a field of {folder} (first row: {_words(rows[0])}; first field: "
-            f"{files[0].field_id}); correct the table"
-        )
+        raise InputRefused(f"{path}: no row is for a field of {folder} (first row: {_words(rows[0])}; first field: "
+                           f"{files[0].field_id}); correct the table")
     _warn(path, unused, missing)
     return listed
 
@@ -145,16 +141,12 @@ def _by_file(files, rows, folder, path):
         text = row.cells["file"].replace("\\", "/")
         parts = pathlib.PureWindowsPath(text)
         if parts.drive or parts.root or ".." in parts.parts:
-            raise InputRefused(
-                f"{path}: row {row.number}: file {text!r} is not inside {folder}; "
-                "allowed: paths inside the folder of fields, file names, field_ids"
-            )
+            raise InputRefused(f"{path}: row {row.number}: file {text!r} is not inside {folder}; "
+                               "allowed: paths inside the folder of fields, file names, field_ids")
         matching = list(fields_named.get(parts.as_posix(), {}).values())
         if len({file.paths for file in matching}) > 1:
-            raise InputRefused(
-                f"{path}: row {row.number}: {text!r} is the name of {len(matching)} files "
-                f"({matching[0].path} and {matching[1].path}); write the path inside the folder"
-            )
+            raise InputRefused(f"{path}: row {row.number}: {text!r} is the name of {len(matching)} files "
+                               f"({matching[0].path} and {matching[1].path}); write the path inside the folder")
         matches.append(matching)
     return matches
 
@@ -164,7 +156,11 @@ def _by_keys(files, rows, keys):
     fields_at = collections.defaultdict(list)
     for file in files:
         fields_at[_place(vars(file), keys)].append(file)
-    return [fields_at.get(_place(row.cells, keys), []) for row in rows]
+    matches = []
+    for row in rows:
+        place = _place(row.cells, keys)
+        matches.append(fields_at.get(place, []))
+    return matches
 
 
 def _place(texts, keys):
@@ -220,11 +216,8 @@ def _words(row):
 def _warn(path, unused, missing):
     """Print how many rows are for no field, and how many fields have no row."""
     if unused:
-        print(
-            f"warning: {len(unused)} rows of {path} are for no field "
-            f"(first: row {unused[0].number}, {_words(unused[0])})",
-            file=sys.stderr,
-        )
+        print(f"warning: {len(unused)} rows of {path} are for no field "
+              f"(first: row {unused[0].number}, {_words(unused[0])})", file=sys.stderr)
     if missing:
         print(
             f"warning: {len(missing)} fields have no row in {path} and are left out (first: {missing[0].path})",

@@ -70,11 +70,9 @@ def _refuse_complaints(errors, path):
         if _is_of_unread_tag(text):
             continue
         if "series" in text:
-            raise InputRefused(
-                f"{path}: what its description says does not fit its pixels ({text}); if a program has cropped it or "
-                "taken it from a stack, save it anew without the old description (ImageJ: File > Save As > Tiff), "
-                "else copy the file again"
-            )
+            raise InputRefused(f"{path}: what its description says does not fit its pixels ({text}); if a program has "
+                               "cropped it or taken it from a stack, save it anew without the old description (ImageJ: "
+                               "File > Save As > Tiff), else copy the file again")
         raise InputRefused(f"{path}: damaged ({text}); copy the file again")
 
 
@@ -115,10 +113,8 @@ def _series(tiff, description, part, path):
     sizes = [int(np.prod(series.shape)) for series in pictures]
     largest = max(sizes)
     if sizes[0] < largest or sizes.count(largest) > 1:
-        raise InputRefused(
-            f"{path}: holds {len(pictures)} pictures; allowed: one field per file; "
-            "export each into a file of its own"
-        )
+        raise InputRefused(f"{path}: holds {len(pictures)} pictures; allowed: one field per file; "
+                           "export each into a file of its own")
     return pictures[0]
 
 
@@ -147,20 +143,14 @@ def _check_kind(page, path, labels):
         return
     if page.photometric not in (*_GREY, PHOTOMETRIC.RGB):
         kind = getattr(page.photometric, "name", page.photometric)
-        raise InputRefused(
-            f"{path}: its colours are {kind}, not red, green and blue; "
-            "export the stains as grey planes, or save it as RGB"
-        )
+        raise InputRefused(f"{path}: its colours are {kind}, not red, green and blue; "
+                           "export the stains as grey planes, or save it as RGB")
     if page.photometric == PHOTOMETRIC.PALETTE and not _is_grey(page):
-        raise InputRefused(
-            f"{path}: palette image, its values are numbers of colours; allowed: grey values; "
-            "save it as grey (ImageJ: Image > Lookup Tables > Grays)"
-        )
+        raise InputRefused(f"{path}: palette image, its values are numbers of colours; allowed: grey values; "
+                           "save it as grey (ImageJ: Image > Lookup Tables > Grays)")
     if page.photometric == PHOTOMETRIC.MINISWHITE and PHOTOMETRIC_TAG in page.tags:
-        raise InputRefused(
-            f"{path}: inverted grey (0 is white); allowed: 0 is black; "
-            "save it with the normal look-up table (ImageJ: Image > Lookup Tables > Grays)"
-        )
+        raise InputRefused(f"{path}: inverted grey (0 is white); allowed: 0 is black; "
+                           "save it with the normal look-up table (ImageJ: Image > Lookup Tables > Grays)")
 
 
 def _is_grey(page):
@@ -173,17 +163,15 @@ def _is_grey(page):
 
 
 def _check_whole(series, path):
-    """A file cut short can still open: compare what it declares with how long it is, before decoding anything."""
+    """Refuse a file that declares more than it holds, before decoding it: one that is cut short can still open."""
     shape = series.shape
     if min(shape, default=0) < 1:
         raise InputRefused(f"{path}: holds a picture of {shape} pixels; export the field again")
     refuse_large(int(np.prod(shape)) * series.dtype.itemsize, path)
     for number, page in enumerate(series.pages):
         if page is None:
-            raise InputRefused(
-                f"{path}: plane {number} of {len(series.pages)} is missing; "
-                "copy the file, and those of the same set, again"
-            )
+            raise InputRefused(f"{path}: plane {number} of {len(series.pages)} is missing; "
+                               "copy the file, and those of the same set, again")
         _check_plane(page, number, path)
     if len(series.pages) == 1 and series.dataoffset is not None:
         _check_length(series, path)
@@ -202,10 +190,8 @@ def _check_plane(page, number, path):
     length = page.parent.filehandle.size
     for offset, count in zip(offsets, counts, strict=True):
         if offset + count > length or not count:
-            raise InputRefused(
-                f"{path}: cut short: plane {number} ends at byte {offset + count}, the file has {length}; "
-                "copy the file again"
-            )
+            raise InputRefused(f"{path}: cut short: plane {number} ends at byte {offset + count}, the file has "
+                               f"{length}; copy the file again")
     if keyframe.compression == COMPRESSION.NONE:
         _check_bytes(sum(counts), keyframe, number, path)
 
@@ -227,10 +213,8 @@ def _check_bytes(nbytes, keyframe, number, path):
     in_segments = int(np.prod(keyframe.chunks)) * int(np.prod(keyframe.chunked))
     most = in_segments * bits // 8 + keyframe.size // keyframe.imagewidth
     if nbytes > most and COMPRESSION_TAG not in keyframe.tags:
-        raise InputRefused(
-            f"{path}: plane {number} has {nbytes} bytes for pixels that take {most}, "
-            "and says not how they are packed; copy the file again"
-        )
+        raise InputRefused(f"{path}: plane {number} has {nbytes} bytes for pixels that take {most}, "
+                           "and says not how they are packed; copy the file again")
 
 
 def _ordered(series, pages, path):
