@@ -1,6 +1,8 @@
-"""Which pictures a data set leaves in OUT/qc: outlines per plate, a contact sheet per class, cuts, light."""
+"""The images in OUT/qc of a data set: outlines and illumination per plate, a contact sheet per class, cuts."""
 
+import collections
 import pathlib
+import re
 
 import numpy as np
 
@@ -10,82 +12,112 @@ from data_prep.labelling import manual_corrections
 from data_prep.pictures import drawing
 
 TILES = 60  # cells on a contact sheet
-MAX_PLATES = 6  # plates whose outlines and light are drawn
+MAX_PLATES = 6  # plates whose outlines and illumination are drawn
+SHEET_CHANNELS = 4  # at most, on a contact sheet
 
 
 def draw(table, found, recipe, labelled, folder) -> None:
-    """Write all pictures and labels.csv of a data set.
+    """Write all images and labels.csv of a data set.
 
     Args:
         table: all objects, labels and working columns included.
         found: the field files; recipe: what they were treated with; labelled: record of the labelling.
-        folder: where the pictures go.
+        folder: receives the images; those of earlier runs are removed.
     """
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.glob("*.png"):
         old.unlink()
     used = table[table[schema.REJECT] == ""]
+    classes = recipe.config.phase.classes
     if recipe.config.phase.method != "none":
         name = "marker_cuts" if labelled.words is None else "label_values"
-        drawing.labelling(used, labelled, recipe.config.phase.classes, folder / f"{name}.png")
-    plates = list(dict.fromkeys(f.plate for f in found))[:MAX_PLATES]
-    for plate, name in zip(plates, files.distinct([_slug(plate or "fields") for plate in plates]), strict=True):
-        _outlines(table, [f for f in found if f.plate == plate], recipe, folder / f"outlines_{name}.png")
-        lights = {size: light for (owner, size), light in recipe.light.items() if owner == plate}
-        for size, light in lights.items():
-            ending = f"_{size[0]}x{size[1]}" if len(lights) > 1 else ""
-            drawing.light_fields(light.light, recipe.channels, f"Light of {plate or 'all fields'}",
-                                 folder / f"illumination_{name}{ending}.png")
-    tiles = {}
-    labels = (*recipe.config.phase.classes, "")
-    sheets = files.distinct([_slug(label or manual_corrections.UNLABELLED) for label in labels])
-    for label, sheet in zip(labels, sheets, strict=True):
+        drawing.labelling(used, labelled, classes, folder / f"{name}.png")
+    files_of_plate = collections.defaultdict(list)
+    for file in found:
+        files_of_plate[file.plate].append(file)
+    plates = list(files_of_plate)[:MAX_PLATES]
+    for plate, name in zip(plates, _file_names(plates, "fields"), strict=True):
+        _outlines(table, files_of_plate[plate], recipe, folder / f"outlines_{name}.png")
+        _illumination(plate, recipe, folder, f"illumination_{name}")
+    sheet_and_tile = {}
+    labels = (*classes, "")
+    for label, name in zip(labels, _file_names(labels, manual_corrections.UNLABELLED), strict=True):
         cells = used[used[schema.LABEL] == label]
-        tiles |= _contact_sheet(cells, label or manual_corrections.UNLABELLED, f"contact_{sheet}", recipe, folder)
+        if len(cells):
+            title = label or manual_corrections.UNLABELLED
+            sheet_and_tile |= _contact_sheet(cells, title, f"contact_{name}", recipe, folder)
     listed = (table[schema.REJECT] == "") | (table[Working.CORRECTION] != "")
-    manual_corrections.write_labels(table[listed], tiles, folder / "labels.csv")
+    manual_corrections.write_labels(table[listed], sheet_and_tile, folder / "labels.csv")
 
 
-def _outlines(table, members, recipe, path):
-    """The field of median crowding of a plate, segmented again for the picture."""
+def _file_names(names, unnamed):
+    """A part of a file name for each of `names`, all different; `unnamed` stands for an empty one."""
+    return files.distinct([re.sub(r"[^\w.-]", "_", name or unnamed) for name in names])
+
+
+def _outlines(table, plate_files, recipe, path):
+    """The field of median crowding of a plate, segmented again for the figure."""
     counts = table[schema.FIELD].value_counts()
-    members = sorted((f for f in members if counts.get(f.field_id, 0)), key=lambda f: counts[f.field_id])
-    if not members:
+
+    def object_count(file):
+        return counts.get(file.field_id, 0)
+
+    crowded = sorted(filter(object_count, plate_files), key=object_count)
+    if not crowded:
         return
-    file = members[len(members) // 2]
+    file = crowded[len(crowded) // 2]
     field = recipe.read(file)
     image = recipe.corrected(field)
     labels = recipe.labels(file, field, image)
     nucleus = recipe.config.channels.nucleus
+    plane = image[..., recipe.channels.index(nucleus)]
     rows = table[table[schema.FIELD] == file.field_id]
-    drawing.outlines(image[..., recipe.channels.index(nucleus)], labels, rows,
-                     f"{file.field_id}: {nucleus} and what was found in it", field.pixel_um, path)
+    title = f"{file.field_id}: {nucleus} and what was found in it"
+    drawing.outlines(drawing.SegmentedField(plane, labels, field.pixel_um), rows, title, path)
+
+
+def _illumination(plate, recipe, folder, name):
+    """The illumination of a plate, a figure for each size of its fields."""
+    sizes = [size for owner, size in recipe.light if owner == plate]
+    for height, width in sizes:
+        ending = f"_{height}x{width}" if len(sizes) > 1 else ""
+        light = recipe.light[plate, (height, width)].light
+        title = f"Light of {plate or 'all fields'}"
+        drawing.light_fields(light, recipe.channels, title, folder / f"{name}{ending}.png")
 
 
 def _contact_sheet(cells, label, sheet, recipe, folder):
-    """Up to TILES cells of one label, spread evenly over what labelling looked at, the lowest first; SHEET.png."""
-    if cells.empty:
-        return {}
+    """SHEET.png with up to TILES cells of one label, spread evenly over what labels were made from, the lowest first.
+
+    Returns:
+        {cell_id: (sheet, tile)}, tiles from 1.
+    """
     channels = recipe.channels
-    order = cells.sort_values(schema.MARKER)
-    order = order.iloc[np.unique(np.linspace(0, len(order) - 1, min(TILES, len(order))).astype(int))]
-    shown = [i for i, c in enumerate(channels) if c not in recipe.config.channels.markers][:4] or [0]
-    crops, size = [], np.nan
-    for _, row in order.iterrows():
-        stored = crop_file.index(recipe.crops, row[schema.FIELD])
-        image, _ = stored.read([stored.places()[row[schema.CELL_ID]]])
-        reference = np.array([row[schema.reference_column(c)] for c in channels], np.float32)
+    rising = cells.sort_values(schema.MARKER)
+    evenly = np.linspace(0, len(cells) - 1, min(TILES, len(cells)))
+    rows = rising.iloc[np.unique(evenly.astype(int))]
+    markers = recipe.config.channels.markers
+    drawn = [i for i, name in enumerate(channels) if name not in markers][:SHEET_CHANNELS] or [0]
+    references = rows[[schema.reference_column(name) for name in channels]].to_numpy(np.float32)
+    crops = []
+    tiles = {}
+    for cell_id, field, reference in zip(rows[schema.CELL_ID], rows[schema.FIELD], references, strict=True):
+        stored = crop_file.index(recipe.crops, field)
+        image, _ = stored.read([stored.places()[cell_id]])
         pixels = image[0] * stored.shared.image_scale
-        crops.append(((pixels - stored.shared.field_norm[0]) / reference)[..., shown])
-        size = stored.shared.um_per_px
-    rising = order[schema.MARKER].nunique() > 2
-    order_by = "; lowest value of what labelling looked at first" if rising else ""
-    title = f"{label}: {len(crops)} of {len(cells)} cells{order_by}"
-    drawing.contact_sheet(np.stack(crops), range(1, len(crops) + 1), [channels[i] for i in shown], title, size,
-                          folder / f"{sheet}.png")
-    return {c: (sheet, i) for i, c in enumerate(order[schema.CELL_ID], start=1)}
-
-
-def _slug(text):
-    return "".join(c if c.isalnum() or c in "-." else "_" for c in text)
+        relative = (pixels - stored.shared.field_norm[0]) / reference
+        crops.append(relative[..., drawn])
+        tiles[cell_id] = (sheet, len(crops))
+    title = f"{label}: {len(crops)} of {len(cells)} cells"
+    if rows[schema.MARKER].nunique() > 2:
+        title += "; lowest value of what labelling looked at first"
+    drawing.contact_sheet(
+        np.stack(crops),
+        range(1, len(crops) + 1),
+        np.array(channels)[drawn],
+        title,
+        stored.shared.um_per_px,
+        folder / f"{sheet}.png",
+    )
+    return tiles

@@ -9,7 +9,7 @@ from cellcycle_jax import files, schema
 from cellcycle_jax.errors import InputRefused, UsageError
 from configs import base
 from data_prep import new_fields
-from data_prep.pictures import overlay
+from data_prep.pictures import drawing, overlay
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +102,8 @@ def test_overlay_outlines_each_object_in_the_colour_of_its_class(tmp_path, numbe
     image = labels > 0
     rows = pd.DataFrame({schema.CELL_ID: [f"f:{number}" for number in numbers], "decision": ["G1", "G2", ""],
                          schema.REJECT: ["", "", "border"]})
-    overlay.overlay(image.astype(np.float32), labels, rows, ("G1", "G2"), "f: DNA", "", 0.5, tmp_path / "f.png")
+    field = drawing.SegmentedField(image.astype(np.float32), labels, 0.5)
+    overlay.overlay(field, rows, ("G1", "G2"), "f: DNA", "", tmp_path / "f.png")
     import matplotlib.image
 
     drawn = matplotlib.image.imread(tmp_path / "f.png")[..., :3]
