@@ -23,10 +23,11 @@ def count(table: pd.DataFrame, found, quarantined: dict[str, str]) -> pd.DataFra
         was set aside; bit_depth, missing where no object was found; most_rejected, the most frequent reason why objects
         are not used, and set_aside_because, both "" where there is none.
     """
+    is_used = table[schema.REJECT] == ""
     objects = table.groupby(schema.FIELD).size()
-    used = table[table[schema.REJECT] == ""].groupby(schema.FIELD).size()
-    rejected = table[table[schema.REJECT] != ""].groupby(schema.FIELD)[schema.REJECT]
-    most_rejected = rejected.agg(lambda reasons: reasons.value_counts().index[0])
+    used = table[is_used].groupby(schema.FIELD).size()
+    reasons = table[~is_used].groupby(schema.FIELD)[schema.REJECT]
+    most_rejected = reasons.agg(lambda of_field: of_field.value_counts().index[0])
     bit_depth = table.groupby(schema.FIELD)[Working.BIT_DEPTH].first()
     rows = []
     for file in found:
@@ -49,16 +50,17 @@ def count(table: pd.DataFrame, found, quarantined: dict[str, str]) -> pd.DataFra
 
 def notes(counts: pd.DataFrame) -> list[str]:
     """What the fields of a plate must share and do not: their bit depth, a sentence per plate."""
-    found = []
+    sentences = []
     for plate, fields in counts.groupby(schema.PLATE):
         depths = fields["bit_depth"].value_counts().sort_index()
         if len(depths) > 1:
             listed = ", ".join(f"{depth} bit in {n}" for depth, n in depths.items())
             owner = f"of plate {plate} " if plate else ""
-            found.append(f"the fields {owner}differ in bit depth ({listed}; {NAME} says which): if some were exported "
-                         "with another contrast, their brightness cannot be compared; export all alike, or prepare "
-                         "them apart.")
-    return found
+            sentences.append(
+                f"the fields {owner}differ in bit depth ({listed}; {NAME} says which): if some were exported with "
+                "another contrast, their brightness cannot be compared; export all alike, or prepare them apart."
+            )
+    return sentences
 
 
 def write(counts: pd.DataFrame, folder) -> None:
@@ -69,6 +71,11 @@ def write(counts: pd.DataFrame, folder) -> None:
 def say_without_cells(counts: pd.DataFrame, folder) -> None:
     """Say on the terminal that fields which could be read give no cell, and where to look."""
     without = counts[counts["n_used"] == 0]
-    if len(without):
-        print(f"note: {len(without)} of {len(counts)} fields have no cell that is used (first: "
-              f"{without[schema.FIELD].iloc[0]}); {folder / NAME} says of each what was found in it", file=sys.stderr)
+    if without.empty:
+        return
+    first = without[schema.FIELD].iloc[0]
+    print(
+        f"note: {len(without)} of {len(counts)} fields have no cell that is used (first: {first}); "
+        f"{folder / NAME} says of each what was found in it",
+        file=sys.stderr,
+    )

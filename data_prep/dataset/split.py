@@ -1,14 +1,21 @@
 """Train, validation and test by group (field, well, plate, line, track or block of a field), never by cell."""
 
 import numpy as np
+import pandas as pd
 
 from cellcycle_jax import schema
 from cellcycle_jax.errors import InputRefused, UsageError
 from cellcycle_jax.schema import Working
 
 BLOCKS = 3  # a field is divided into this many blocks each way
-UNITS = {"field": schema.FIELD, "well": schema.WELL, "plate": schema.PLATE, "cell_line": schema.CELL_LINE,
-         "track": schema.TRACK, "block": schema.FIELD}
+UNITS = {
+    "field": schema.FIELD,
+    "well": schema.WELL,
+    "plate": schema.PLATE,
+    "cell_line": schema.CELL_LINE,
+    "track": schema.TRACK,
+    "block": schema.FIELD,
+}
 
 
 def groups(table, by: str):
@@ -31,14 +38,21 @@ def groups(table, by: str):
         raise _unknown_unit(by)
     if by == "well":
         return table[schema.PLATE] + "/" + table[schema.WELL]
-    if by == "track":  # two movies may number their tracks alike
-        known = table[schema.TRACK].notna()
-        return table[schema.PLATE] + "/" + table[schema.TRACK].where(known, table[schema.WELL]).astype(str)
+    if by == "track":
+        has_track = table[schema.TRACK].notna()
+        track = table[schema.TRACK].where(has_track, table[schema.WELL])
+        # Two movies may number their tracks alike.
+        return table[schema.PLATE] + "/" + track.astype(str)
     if by == "block":
-        row, column = ((table[centre] * BLOCKS // table[size]).astype(int).astype(str) for centre, size in
-                       ((schema.CENTRE_Y, Working.FIELD_HEIGHT), (schema.CENTRE_X, Working.FIELD_WIDTH)))
+        row = _block_number(table[schema.CENTRE_Y], table[Working.FIELD_HEIGHT])
+        column = _block_number(table[schema.CENTRE_X], table[Working.FIELD_WIDTH])
         return table[schema.FIELD] + "/" + row + column
     return table[UNITS[by]]
+
+
+def _block_number(centre, size):
+    """Which of the BLOCKS equal parts of a field each centre lies in, from 0, as text; both in px."""
+    return (centre * BLOCKS // size).astype(int).astype(str)
 
 
 def refuse_unknown_unit(by: str) -> None:
@@ -48,8 +62,10 @@ def refuse_unknown_unit(by: str) -> None:
 
 
 def _unknown_unit(by):
-    return InputRefused(f"config.split.by={by!r}: the source knows no {by} of a cell; split by another unit, or give "
-                        "the tracks in a table (config.phase.table)")
+    return InputRefused(
+        f"config.split.by={by!r}: the source knows no {by} of a cell; split by another unit, or give the tracks in a "
+        "table (config.phase.table)"
+    )
 
 
 def refuse_same_place(fields, by: str) -> None:
@@ -58,23 +74,34 @@ def refuse_same_place(fields, by: str) -> None:
     Args:
         fields: rows with Metadata_Field, _Plate, _Well, _Site, _Time and _CellLine; one per field.
         by: the unit of the split.
+
+    Raises:
+        UsageError: names the first of these fields.
     """
-    place = [schema.CELL_LINE, schema.PLATE, schema.WELL, schema.SITE]
-    again = fields[(fields[schema.TIME] != "") & fields.duplicated(place)]
-    if by in ("field", "block") and len(again):
-        first, more = again[schema.FIELD].iloc[0], len(again) - 1
-        raise UsageError(f"config.split.by={by!r}: {first} and {more} more fields show a place that another one shows "
-                         "at another time; use 'well', so that no cell is on both sides")
+    if by not in ("field", "block"):
+        return
+    location = [schema.CELL_LINE, schema.PLATE, schema.WELL, schema.SITE]
+    repeated = fields[(fields[schema.TIME] != "") & fields.duplicated(location)]
+    if len(repeated):
+        first = repeated[schema.FIELD].iloc[0]
+        raise UsageError(
+            f"config.split.by={by!r}: {first} and {len(repeated) - 1} more fields show a place that another one shows "
+            "at another time; use 'well', so that no cell is on both sides"
+        )
 
 
 def notes(by: str) -> list[str]:
     """What a split by this unit cannot show."""
     if by == "block":
-        return ["Training and scoring share a field: its stain, light and focus are the same on both sides, and crops "
-                "at the border of two blocks show some of the same pixels, so scores say nothing about other fields."]
+        return [
+            "Training and scoring share a field: its stain, light and focus are the same on both sides, and crops at "
+            "the border of two blocks show some of the same pixels, so scores say nothing about other fields."
+        ]
     if by == "track":
-        return ["Cells of different tracks stand in the same fields, so stain and light are the same on both sides of "
-                "the split."]
+        return [
+            "Cells of different tracks stand in the same fields, so stain and light are the same on both sides of the "
+            "split."
+        ]
     return []
 
 
@@ -99,47 +126,55 @@ def assign(table, by: str, fractions, seed: int, given=None):
     if len(fractions) != 3 or min(fractions) <= 0 or abs(sum(fractions) - 1) > 1e-6:
         raise UsageError(f"config.split.fractions={tuple(fractions)}; allowed: three positive numbers that add up to 1")
     rng = np.random.default_rng(seed)
-    where = _given_splits(table, given)
-    to_fill = [s for s in schema.SPLITS if s not in where.values()]
-    shares = np.array([f for s, f in zip(schema.SPLITS, fractions, strict=True) if s in to_fill])
-    line_of = table[schema.CELL_LINE].to_numpy() if by != "cell_line" else np.full(len(table), "")
-    class_of = _class_of_group(table)
+    split_of_group = _given_splits(table, given)
+    to_fill = [split for split in schema.SPLITS if split not in split_of_group.values()]
+    shares = pd.Series(fractions, schema.SPLITS).loc[to_fill].to_numpy()
+    line_of_row = table[schema.CELL_LINE].to_numpy() if by != "cell_line" else np.full(len(table), "")
+    class_of_row = _class_of_group(table)
     labelled = (table[schema.LABEL] != "").any()
-    for (line, label), rows in table.groupby([line_of, class_of], sort=True):
-        names = sorted(set(rows[schema.GROUP]) - where.keys())
+    for (line, label), rows in table.groupby([line_of_row, class_of_row], sort=True):
+        names = sorted(set(rows[schema.GROUP]) - split_of_group.keys())
         if not names:
             continue
         if not to_fill:
-            raise InputRefused(f"config.split.column says nothing of group {names[0]!r}, and all splits are given to "
-                               "others; say train, validation or test for every group")
+            raise InputRefused(
+                f"config.split.column says nothing of group {names[0]!r}, and all splits are given to others; say "
+                "train, validation or test for every group"
+            )
         if len(names) >= len(to_fill):
-            dealt = np.repeat(to_fill, _counts(len(names), shares / shares.sum()))
-            where |= dict(zip(rng.permutation(names), dealt, strict=True))
-        elif not label and (class_of.any() or not labelled):  # without a label there is nothing to score
-            where |= dict.fromkeys(names, to_fill[0])
+            splits = np.repeat(to_fill, _counts(len(names), shares / shares.sum()))
+            split_of_group |= dict(zip(rng.permutation(names), splits, strict=True))
+        elif not label and (class_of_row.any() or not labelled):  # without a label there is nothing to score
+            split_of_group |= dict.fromkeys(names, to_fill[0])
         else:
             raise too_few_groups(line, len(names), label, by, to_fill)
-    return table[schema.GROUP].map(where)
+    return table[schema.GROUP].map(split_of_group)
 
 
 def too_few_groups(line: str, count: int, label: str, by: str, to_fill) -> InputRefused:
     """The error for a cell line that has fewer groups (of the class `label`, "" for any) than splits to fill."""
     of_class = f" of class {label!r}" if label else ""
-    return InputRefused(f"cell line {line!r} has {count} group(s){of_class} by config.split.by={by!r}; at least "
-                        f"{len(to_fill)} are needed for {', '.join(to_fill)}; add fields or split by a smaller unit")
+    return InputRefused(
+        f"cell line {line!r} has {count} group(s){of_class} by config.split.by={by!r}; at least {len(to_fill)} are "
+        f"needed for {', '.join(to_fill)}; add fields or split by a smaller unit"
+    )
 
 
 def _given_splits(table, given) -> dict[str, str]:
     """{group: split} of the groups whose split is given."""
     if given is None:
         return {}
-    if wrong := sorted(set(given) - {"", *schema.SPLITS}):
+    unknown = sorted(set(given) - {"", *schema.SPLITS})
+    if unknown:
         allowed = ", ".join(schema.SPLITS)
-        raise InputRefused(f"config.split.column: {wrong[0]!r} is no split; allowed: {allowed}, or nothing")
-    named = table.assign(_given=given)[given.isin(schema.SPLITS)].groupby(schema.GROUP)["_given"]
-    if len(torn := named.nunique()[named.nunique() > 1]):
-        raise InputRefused(f"config.split.column: group {torn.index[0]!r} is in two splits; a group goes to one")
-    return named.first().to_dict()
+        raise InputRefused(f"config.split.column: {unknown[0]!r} is no split; allowed: {allowed}, or nothing")
+    named = given.isin(schema.SPLITS)
+    by_group = given[named].groupby(table.loc[named, schema.GROUP])
+    splits = by_group.nunique()
+    divided = splits[splits > 1]
+    if len(divided):
+        raise InputRefused(f"config.split.column: group {divided.index[0]!r} is in two splits; a group goes to one")
+    return by_group.first().to_dict()
 
 
 def _class_of_group(table):
@@ -151,15 +186,18 @@ def _class_of_group(table):
 
 
 def refuse_twins(table) -> None:
-    """Refuse the same picture in two splits.
+    """Refuse the same image in two splits.
 
     Args:
         table: rows with Metadata_Field, Metadata_Split and the hash of the field's pixels, _sha256.
+
+    Raises:
+        InputRefused: names the fields and their splits.
     """
     pairs = table.drop_duplicates([schema.FIELD, schema.SPLIT])
     for _, same in pairs.groupby(Working.PIXELS_SHA256):
         if same[schema.FIELD].nunique() > 1 and same[schema.SPLIT].nunique() > 1:
-            names = ", ".join(f"{f} ({s})" for f, s in zip(same[schema.FIELD], same[schema.SPLIT], strict=True))
+            names = ", ".join(same[schema.FIELD] + " (" + same[schema.SPLIT] + ")")
             raise InputRefused(f"the same picture is in two splits: {names}; remove the copy")
 
 

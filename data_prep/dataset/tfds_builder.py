@@ -49,11 +49,12 @@ class Builder(tfds.core.GeneratorBasedBuilder):
             metadata: vocabulary for the reader: channels, classes, marker, nucleus, stains, group_by.
             **kwargs: of the library's builder.
         """
-        self._shape, self._metadata = tuple(crop_shape), metadata
+        self._shape = tuple(crop_shape)
+        self._metadata = metadata
         super().__init__(**kwargs)
 
     def _info(self):
-        size, channels = self._shape[0], self._shape[2]
+        size, _, channels = self._shape
         tensor = tfds.features.Tensor
         features = {
             "image": tensor(shape=self._shape, dtype=np.uint16, encoding="bytes"),
@@ -63,11 +64,14 @@ class Builder(tfds.core.GeneratorBasedBuilder):
             "label": tensor(shape=(), dtype=np.int64),
             "norm": tensor(shape=(channels, len(schema.NORM_FIELDS)), dtype=np.float32),
             "um_per_px": tensor(shape=(), dtype=np.float32),
-            **{name: tfds.features.Text() for name in schema.EXAMPLE_TEXTS},
         }
+        for name in schema.EXAMPLE_TEXTS:
+            features[name] = tfds.features.Text()
         return self.dataset_info_from_configs(
-            features=tfds.features.FeaturesDict(features), metadata=tfds.core.MetadataDict(self._metadata),
-            description="Single-cell crops from fluorescence microscope fields, prepared by cellcycle_jax.")
+            features=tfds.features.FeaturesDict(features),
+            metadata=tfds.core.MetadataDict(self._metadata),
+            description="Single-cell crops from fluorescence microscope fields, prepared by cellcycle_jax.",
+        )
 
     def _split_generators(self, dl_manager):
         raise NotImplementedError("cells are given to `write`")
@@ -88,28 +92,36 @@ def write(folder, crop_shape, metadata, splits: dict[str, Cells]) -> pathlib.Pat
     Returns:
         The folder of the finished data set.
     """
-    folder = pathlib.Path(folder)
-    for old in (folder / "cells", folder / UNFINISHED):
-        shutil.rmtree(old, ignore_errors=True)
+    finished = pathlib.Path(folder) / "cells"
+    unfinished = pathlib.Path(folder) / UNFINISHED
+    shutil.rmtree(finished, ignore_errors=True)
+    shutil.rmtree(unfinished, ignore_errors=True)
     builder = Builder(
-        crop_shape=crop_shape, metadata=metadata, data_dir=folder / UNFINISHED, file_format=FILE_FORMAT
+        crop_shape=crop_shape,
+        metadata=metadata,
+        data_dir=unfinished,
+        file_format=FILE_FORMAT,
     )
-    (folder / UNFINISHED / "cells" / VERSION).mkdir(parents=True)
-    a_shard = max(1, SHARD_BYTES // (2 * int(np.prod(crop_shape))))
-    writer = tfds.core.SequentialWriter(builder.info, max_examples_per_shard=a_shard, file_format=FILE_FORMAT)
+    (unfinished / "cells" / VERSION).mkdir(parents=True)
+    cell_bytes = 2 * int(np.prod(crop_shape))
+    writer = tfds.core.SequentialWriter(
+        builder.info,
+        max_examples_per_shard=max(1, SHARD_BYTES // cell_bytes),
+        file_format=FILE_FORMAT,
+    )
     writer.initialize_splits(list(splits))
     total = sum(len(cells.ids) for cells in splits.values())
     with tqdm(total=total, desc="cells to data set", unit="cell") as bar:
         for split, cells in splits.items():
             order = stored_order(cells.ids, split)
             for start in range(0, len(order), BATCH):
-                positions = order[start : start + BATCH]
-                writer.add_examples({split: [cells.example(position) for position in positions]})
-                bar.update(len(positions))
+                batch = [cells.example(position) for position in order[start : start + BATCH]]
+                writer.add_examples({split: batch})
+                bar.update(len(batch))
     writer.close_all()
-    (folder / UNFINISHED / "cells").rename(folder / "cells")
-    shutil.rmtree(folder / UNFINISHED)
-    return folder / "cells" / VERSION
+    (unfinished / "cells").rename(finished)
+    shutil.rmtree(unfinished)
+    return finished / VERSION
 
 
 def stored_order(ids: Sequence[str], split: str) -> list[int]:
@@ -117,5 +129,8 @@ def stored_order(ids: Sequence[str], split: str) -> list[int]:
 
     The MD5 of the salt (the split's name) followed by the key is what the library's own writer orders by.
     """
-    hashes = [hashlib.md5((split + cell.replace("\\", "/")).encode()).digest() for cell in ids]
+    hashes = []
+    for cell in ids:
+        salted = split + cell.replace("\\", "/")
+        hashes.append(hashlib.md5(salted.encode()).digest())
     return sorted(range(len(ids)), key=hashes.__getitem__)
