@@ -4,6 +4,7 @@ Fields are treated in parallel and one by one; what needs a whole plate (light, 
 or after. Finished fields are kept in the work folder, so that an interrupted run goes on where it was.
 """
 
+import collections
 import dataclasses
 import pathlib
 import sys
@@ -38,7 +39,7 @@ class Gathered:
 
     def fields(self) -> list[str]:
         """Names of the fields that were read, those without any object too."""
-        return [file.field_id for file in self.found if file.field_id not in self.quarantined]
+        return [file.field_id for file in _not_in(self.quarantined, self.found)]
 
     def discard(self, keep: bool = False) -> None:
         """Remove all work folders beside this one, of earlier configs too, and this one unless `keep`."""
@@ -53,7 +54,13 @@ def check(config) -> None:
 
 
 def gather(
-    config, fields_dir, out, needed=(), strict: bool = False, only_needed: bool = False, before_reading=None
+    config,
+    fields_dir,
+    out,
+    needed=(),
+    strict: bool = False,
+    only_needed: bool = False,
+    before_reading=None,
 ) -> Gathered:
     """Find, segment, measure and cut the cells of a folder of fields.
 
@@ -76,7 +83,8 @@ def gather(
         ResourceMissing: no scheduler answers at config.scheduler, or memory does not suffice for one field.
     """
     check(config)
-    fields_dir, out = pathlib.Path(fields_dir).absolute(), pathlib.Path(out).absolute()
+    fields_dir = pathlib.Path(fields_dir).absolute()
+    out = pathlib.Path(out).absolute()
     config = config.copy_and_resolve_references()
     found = source_of(config.source).find_fields(fields_dir, config)
     found = spread(found, config.max_fields)
@@ -85,54 +93,88 @@ def gather(
     recipe = _recipe(config, found, fields_dir, needed, only_needed)
     recipe, unreadable = add_light(found, recipe)
     recipe = _in_work_folder(recipe, found, out)
-    left = [file for file in found if file.field_id not in unreadable]
-    quarantined = unreadable | _extract_all(left, recipe)
+    quarantined = unreadable | _extract_all(_not_in(unreadable, found), recipe)
     if quarantined and (strict or len(quarantined) == len(found)):
         raise InputRefused(next(iter(quarantined.values())))
-    table = work_folder.read(recipe.crops, [file for file in found if file.field_id not in quarantined])
+    table = work_folder.read(recipe.crops, _not_in(quarantined, found))
     if table.empty and not only_needed:
-        suspect = "the label images (config.labels_folder)" if config.labels_folder else \
-            "config.channels.nucleus, config.segmentation.nucleus_diameter and the size of a pixel (config.pixel_um)"
-        raise InputRefused(f"--fields={fields_dir}: no nucleus in {len(found)} fields; check {suspect}")
+        raise _no_nucleus(config, fields_dir, len(found))
     _refuse_mixed_units(table)
-    table[schema.REJECT] = quality.rejections(table, config.channels.nucleus, config.quality) if len(table) else ""
+    table[schema.REJECT] = ""
+    if len(table):
+        table[schema.REJECT] = quality.rejections(table, config.channels.nucleus, config.quality)
     usable = table[table[schema.REJECT] == ""]
     if usable.empty and not only_needed:
-        why = ", ".join(f"{reason} {count}" for reason, count in table[schema.REJECT].value_counts().items())
-        other = ", and whether label images are masks or number their nuclei" if config.labels_folder else ""
-        raise InputRefused(f"no usable nucleus: all {len(table)} objects were set aside ({why}); see the quality "
-                           f"section of the config{other}")
+        raise _no_usable_nucleus(config, table)
     table = _add_references(table, usable, recipe.channels, config)
     notes = sizes.notes(table, recipe.config)
-    dark = _plates_without_light(table, config.illumination)
-    return Gathered(table, recipe, found, quarantined, dark, notes)
+    not_estimated = _plates_without_light(table, config.illumination)
+    return Gathered(table, recipe, found, quarantined, not_estimated, notes)
+
+
+def _not_in(set_aside, files) -> list[FieldFile]:
+    """The files whose fields are not among the names of those set aside."""
+    return [file for file in files if file.field_id not in set_aside]
+
+
+def _no_nucleus(config, fields_dir, n_fields) -> InputRefused:
+    """The error where nothing was found in any field."""
+    if config.labels_folder:
+        suspect = "the label images (config.labels_folder)"
+    else:
+        suspect = (
+            "config.channels.nucleus, config.segmentation.nucleus_diameter and the size of a pixel (config.pixel_um)"
+        )
+    return InputRefused(f"--fields={fields_dir}: no nucleus in {n_fields} fields; check {suspect}")
+
+
+def _no_usable_nucleus(config, table) -> InputRefused:
+    """The error where objects were found and all of them rejected."""
+    counts = table[schema.REJECT].value_counts()
+    reasons = ", ".join(f"{reason} {count}" for reason, count in counts.items())
+    sections = "the quality section of the config"
+    if config.labels_folder:
+        sections += ", and whether label images are masks or number their nuclei"
+    return InputRefused(f"no usable nucleus: all {len(table)} objects were set aside ({reasons}); see {sections}")
 
 
 def spread(found: list[FieldFile], most: int) -> list[FieldFile]:
     """At most so many fields (0: all), evenly from all cell lines and plates, in their order."""
     if not most or len(found) <= most:
         return found
-    number_of = {}  # (line, plate) -> fields so far
+    fields_so_far = collections.Counter()
     turns = []
-    for place, file in enumerate(found):
-        key = (file.cell_line, file.plate)
-        turns.append((number_of.setdefault(key, 0), place))
-        number_of[key] += 1
-    chosen = sorted(place for _, place in sorted(turns)[:most])
-    return [found[place] for place in chosen]
+    for file in found:
+        group = (file.cell_line, file.plate)
+        turns.append(fields_so_far[group])
+        fields_so_far[group] += 1
+    first = np.argsort(turns, kind="stable")[:most]
+    return [found[index] for index in sorted(first)]
 
 
 def _recipe(config, found, fields_dir, needed, only_needed) -> Recipe:
-    """What all fields are treated with but their light, crops to be written nowhere yet."""
-    seen = find_channels(found, config, needed, only_needed)
-    channels = seen.channels
+    """What all fields are treated with but their illumination; the folder for crops is not known yet."""
+    first_fields = find_channels(found, config, needed, only_needed)
+    channels = first_fields.channels
     with config.unlocked():
-        config.channels.stains = tuple(name for name in config.channels.stains if name in channels)
+        config.channels.stains = _those_in(channels, config.channels.stains)
     if only_needed:
-        wanted = (config.channels.nucleus, *config.channels.stains, *needed)
-        channels = tuple(name for name in channels if name in wanted)
-    return Recipe(config, fields_dir, fields_dir, channels, {}, others_left_out=only_needed, pixels=seen.pixels,
-                  own_channels=seen.own_channels)
+        channels = _those_in((config.channels.nucleus, *config.channels.stains, *needed), channels)
+    return Recipe(
+        config,
+        folder=fields_dir,
+        crops=fields_dir,
+        channels=channels,
+        light={},
+        others_left_out=only_needed,
+        pixels=first_fields.pixels,
+        own_channels=first_fields.own_channels,
+    )
+
+
+def _those_in(allowed, names) -> tuple[str, ...]:
+    """The names that are allowed, in their order."""
+    return tuple(name for name in names if name in allowed)
 
 
 def _in_work_folder(recipe, found, out) -> Recipe:
@@ -159,11 +201,14 @@ def _first_readable(found, recipe):
 
 def _refuse_mixed_units(table):
     """Lengths in um and in px must not stand in one column."""
-    unknown = table[~table[Working.PIXEL_SIZE_KNOWN].astype(bool)][schema.FIELD].unique()
-    if 0 < len(unknown) < table[schema.FIELD].nunique():
-        raise InputRefused(f"{len(unknown)} of {table[schema.FIELD].nunique()} fields do not say how large a pixel is "
-                           f"(first: {unknown[0]}) and the others do; give config.pixel_um or a sidecar with pixel_um, "
-                           "or prepare them apart")
+    is_known = table[Working.PIXEL_SIZE_KNOWN].astype(bool)
+    unknown = table[~is_known][schema.FIELD].unique()
+    n_fields = table[schema.FIELD].nunique()
+    if 0 < len(unknown) < n_fields:
+        raise InputRefused(
+            f"{len(unknown)} of {n_fields} fields do not say how large a pixel is (first: {unknown[0]}) and the others "
+            "do; give config.pixel_um or a sidecar with pixel_um, or prepare them apart"
+        )
 
 
 def _plates_without_light(table, method):
@@ -174,8 +219,11 @@ def _plates_without_light(table, method):
     plates = sorted(table.loc[unknown, schema.PLATE].unique())
     if plates:
         named = ", ".join(f"plate {plate}" if plate else "the fields without a plate" for plate in plates)
-        print(f"warning: uneven light is not removed from {named}: fewer than {illumination.MIN_FIELDS} fields of one "
-              "size", file=sys.stderr)
+        print(
+            f"warning: uneven light is not removed from {named}: fewer than {illumination.MIN_FIELDS} fields of one "
+            "size",
+            file=sys.stderr,
+        )
     return plates
 
 
@@ -183,13 +231,14 @@ def _extract_all(found, recipe) -> dict[str, str]:
     """Treat all fields that are not finished; {field_id: reason} of those that were set aside."""
     quarantined = {}
     config = recipe.config
-    left = [file for file in found if not work_folder.is_kept(recipe.crops, file.field_id)]
-    workers = parallel.count(config.workers, len(left))
-    if left and not config.scheduler:
+    unfinished = [file for file in found if not work_folder.is_kept(recipe.crops, file.field_id)]
+    finished = len(found) - len(unfinished)
+    workers = parallel.count(config.workers, len(unfinished))
+    if unfinished and not config.scheduler:
         memory.refuse_lack(recipe.pixels, recipe.folder)
         workers = memory.workers_that_fit(workers, recipe.pixels)
-    with tqdm(total=len(found), initial=len(found) - len(left), desc="fields to cells", unit="field") as bar:
-        for file, reason in parallel.each(_extract, left, recipe, workers, config.scheduler):
+    with tqdm(total=len(found), initial=finished, desc="fields to cells", unit="field") as bar:
+        for file, reason in parallel.each(_extract, unfinished, recipe, workers, config.scheduler):
             bar.update()
             if reason:
                 quarantined[file.field_id] = reason
@@ -214,11 +263,14 @@ def _add_references(table, usable, channels, config):
         channels: of all fields; config: of preparation.
     """
     if usable.empty:
-        return table.assign(**{schema.reference_column(name): np.nan for name in channels})
-    chosen = config.reference
-    found = scaling.references(usable, channels, config.channels.nucleus, chosen.by, chosen.nucleus == "g1_peak")
+        for name in channels:
+            table[schema.reference_column(name)] = np.nan
+        return table
+    has_peak = config.reference.nucleus == "g1_peak"
+    references = scaling.references(usable, channels, config.channels.nucleus, config.reference.by, has_peak)
+    of_field = pd.DataFrame.from_dict(references, orient="index")
     for name in channels:
-        column = table[schema.FIELD].map({f: r[name] for f, r in found.items()}).astype(float)
-        middle = column.groupby(table[schema.PLATE]).transform("median").fillna(column.median())
-        table[schema.reference_column(name)] = column.fillna(middle)
+        column = table[schema.FIELD].map(of_field[name]).astype(float)
+        plate_median = column.groupby(table[schema.PLATE]).transform("median").fillna(column.median())
+        table[schema.reference_column(name)] = column.fillna(plate_median)
     return table

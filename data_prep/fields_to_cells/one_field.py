@@ -1,11 +1,14 @@
 """One field -> a row per nucleus and a file of crops. Runs in parallel processes, one call per field."""
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 
 from cellcycle_jax import crop_file, schema
 from cellcycle_jax.schema import Compartment, Working
 from data_prep.cells import crop, quality, sizes
+from data_prep.fields_to_cells import work_folder
 from data_prep.fields_to_cells.preprocessing import Recipe
 from data_prep.intensity import scaling
 from data_prep.measurement import measure
@@ -18,17 +21,34 @@ from data_prep.sources import source_of
 DEBRIS_AREA = 0.4  # what is smaller, relative to the field's median nucleus, is debris to the crops beside it
 
 
+@dataclasses.dataclass(frozen=True)
+class _Segmented:
+    """A field and what was found in it.
+
+    image: f32 [H, W, C], its illumination even; labels, bodies: i32 [H, W], of the nuclei and of the cells around them.
+    background: f32 [C]; stain_masks: {channel: bool [H, W]}.
+    """
+
+    field: Field
+    image: np.ndarray
+    labels: np.ndarray
+    bodies: np.ndarray
+    background: np.ndarray
+    stain_masks: dict[str, np.ndarray]
+
+
 def extract_field(file: FieldFile, recipe: Recipe) -> pd.DataFrame:
     """Segment and measure one field; write its crops to `recipe.crops`.
 
     Returns:
         One row per object, with Metadata_ and measurement columns, Truth_cell_label where the source knows it, and
-        working columns with a leading underscore that `build` uses and drops.
+        working columns with a leading underscore, which the data set does not hold.
 
     Raises:
         InputRefused: the file cannot be read or has other channels than most.
     """
-    config, source = recipe.config, source_of(recipe.config.source)
+    config = recipe.config
+    source = source_of(config.source)
     field = recipe.read(file)
     image = recipe.corrected(field)
     labels, numbers = recipe.numbered(file, field, image)
@@ -38,20 +58,31 @@ def extract_field(file: FieldFile, recipe: Recipe) -> pd.DataFrame:
     background = scaling.field_background(image, bodies)
     signal = image - background
     diameter = measure.typical_diameter(labels)
-    masks = {c: measure.stain_mask(signal[..., field.channels.index(c)], bodies, diameter)
-             for c in config.channels.stains}
+    stain_masks = {}
+    for name in config.channels.stains:
+        plane = signal[..., field.channels.index(name)]
+        stain_masks[name] = measure.stain_mask(plane, bodies, diameter)
     rows = _rows(field, regions, numbers[regions.numbers], background, scale.crop_px)
     if hasattr(source, "objects") and len(rows):
         rows = _with_objects(rows, source.objects(file, numbers[labels], config))
     rows[Working.LIGHT_KNOWN] = recipe.light_of(field) is not None
     rows[Working.BIT_DEPTH] = field.bit_depth
     if len(rows):
-        columns = measure.measure_cells(signal, labels, bodies, field.channels, config.channels.nucleus, masks,
-                                        field.pixel_um)
+        columns = measure.measure_cells(
+            signal,
+            labels,
+            bodies,
+            field.channels,
+            config.channels.nucleus,
+            stain_masks,
+            field.pixel_um,
+        )
         rows = beside(rows, pd.DataFrame(columns))
         if hasattr(source, "truth_labels"):
-            rows["Truth_cell_label"] = _majority(source.truth_labels(recipe.folder, file), labels)[regions.numbers]
-    _write_crops(recipe, field, image, labels, bodies, background, masks, rows, scale.crop_px)
+            truth = _majority(source.truth_labels(recipe.folder, file), labels)
+            rows["Truth_cell_label"] = truth[regions.numbers]
+    segmented = _Segmented(field, image, labels, bodies, background, stain_masks)
+    _write_crops(recipe, segmented, rows, scale.crop_px)
     return rows
 
 
@@ -68,12 +99,7 @@ def _rows(field: Field, regions: Regions, numbers, background, crop_px):
     rows = {
         schema.CELL_ID: [f"{field.field_id}:{number}" for number in numbers],
         schema.FIELD: [field.field_id] * n,
-        schema.WELL: [""] * n,
-        schema.PLATE: [""] * n,
-        schema.CELL_LINE: [""] * n,
-        schema.SITE: [""] * n,
-        schema.TIME: [""] * n,
-        schema.FIELD_LABEL: [""] * n,
+        **dict.fromkeys(work_folder.SAID.values(), [""] * n),
         schema.PIXEL_SIZE: [field.pixel_um or np.nan] * n,
         schema.CENTRE_Y: centre_y,
         schema.CENTRE_X: centre_x,
@@ -92,7 +118,8 @@ def _rows(field: Field, regions: Regions, numbers, background, crop_px):
         Working.CROP_X: centre_x,
     }
     rows = Columns(rows)
-    rows |= {f"Metadata_Background_{c}": [float(b)] * n for c, b in zip(field.channels, background, strict=True)}
+    for name, level in zip(field.channels, background, strict=True):
+        rows |= {f"Metadata_Background_{name}": [float(level)] * n}
     return pd.DataFrame(rows)
 
 
@@ -109,7 +136,8 @@ def _with_objects(rows, known):
     joined[Working.IS_LISTED] = joined[Working.OWN_NUMBER].isin(known.index)
     for axis in "yx":
         if f"_known_{axis}" in joined:
-            joined[f"_crop_{axis}"] = joined.pop(f"_known_{axis}").fillna(joined[f"_crop_{axis}"])
+            centre = joined.pop(f"_known_{axis}")
+            joined[f"_crop_{axis}"] = centre.fillna(joined[f"_crop_{axis}"])
     return joined
 
 
@@ -117,28 +145,41 @@ def _majority(truth, labels):
     """For each label, from 0, the truth's label that covers most of it, 0 where none covers at least half."""
     overlap = np.zeros((labels.max() + 1, max(truth.max(), 1) + 1), np.int64)
     np.add.at(overlap, (labels.ravel(), truth.ravel()), 1)
-    best = overlap[:, 1:].argmax(axis=1) + 1
-    return np.where(overlap[:, 1:].max(axis=1) * 2 >= overlap.sum(axis=1), best, 0)
+    area = overlap.sum(axis=1)
+    with_cells = overlap[:, 1:]
+    covers_half = with_cells.max(axis=1) * 2 >= area
+    return np.where(covers_half, with_cells.argmax(axis=1) + 1, 0)
 
 
-def _write_crops(recipe, field, image, labels, bodies, background, masks, rows, crop_px):
+def _write_crops(recipe, segmented, rows, crop_px):
     """Cut the crops of all objects that are listed and whole, and write them to the file of the field."""
-    config = recipe.config
-    stain = masks[config.channels.stains[0]] if config.channels.stains else None
+    field = segmented.field
+    image = segmented.image
+    size_px = recipe.config.crop.size_px
+    stains = recipe.config.channels.stains
+    stain_mask = segmented.stain_masks[stains[0]] if stains else None
     whole = rows[rows[Working.IS_LISTED] & ~rows[Working.TOUCHES_BORDER]]
-    numbers = whole[Working.LABEL_NUMBER].to_numpy()
-    centres_px = whole[[Working.CROP_Y, Working.CROP_X]].to_numpy(np.float64)
-    debris = _debris(labels, whole)
-    pixels, bits = crop.cut_all(image, labels, bodies, numbers, centres_px, config.crop.size_px, crop_px, background,
-                                stain, debris)
-    stored, lowest = _storage(field.image.dtype, image)
-    grey = np.clip(np.round((pixels - lowest) / stored), 0, 65535).astype(np.uint16)
+    pixels, bits = crop.cut_all(
+        image,
+        segmented.labels,
+        segmented.bodies,
+        whole[Working.LABEL_NUMBER].to_numpy(),
+        whole[[Working.CROP_Y, Working.CROP_X]].to_numpy(np.float64),
+        size_px,
+        crop_px,
+        segmented.background,
+        stain_mask,
+        _debris(segmented.labels, whole),
+    )
+    image_scale, lowest = _storage(field.image.dtype, image)
+    grey = np.clip(np.round((pixels - lowest) / image_scale), 0, 65535).astype(np.uint16)
     median, spread = _median_and_spread(image)
     # Moved with the pixels: only differences between them count.
-    norm = np.stack([background - lowest, median - lowest, spread]).astype(np.float32)
-    resampled = field.pixel_um is not None and config.crop.um_per_px > 0
-    um_per_px = config.crop.um_per_px if resampled else (field.pixel_um or np.nan)
-    shared = crop_file.Shared(stored, _known_compartments(stain), norm, um_per_px)
+    norm = np.stack([segmented.background - lowest, median - lowest, spread]).astype(np.float32)
+    um_per_px = field.pixel_um or np.nan
+    if field.pixel_um is not None and recipe.config.crop.um_per_px > 0:
+        um_per_px = recipe.config.crop.um_per_px
+    shared = crop_file.Shared(image_scale, _known_compartments(stain_mask), norm, um_per_px)
     crop_file.write(recipe.crops, field.field_id, whole[schema.CELL_ID].tolist(), grey, bits, shared)
 
 
@@ -161,12 +202,12 @@ def _median_and_spread(image):
     return np.array(medians), np.array(spreads) * 1.4826
 
 
-def _known_compartments(stain) -> int:
+def _known_compartments(stain_mask) -> int:
     """Which bits of the compartment image are known of all cells."""
-    known = Compartment.NUCLEUS | Compartment.OTHER_NUCLEI | Compartment.BODY | Compartment.DEBRIS
-    if stain is not None:
-        known |= Compartment.SECOND_STAIN
-    return int(known)
+    bits = Compartment.NUCLEUS | Compartment.OTHER_NUCLEI | Compartment.BODY | Compartment.DEBRIS
+    if stain_mask is not None:
+        bits |= Compartment.SECOND_STAIN
+    return int(bits)
 
 
 def _storage(dtype, image):
@@ -176,6 +217,8 @@ def _storage(dtype, image):
     bright one would be lost. Values below zero, of a background that was taken off before, are kept.
     """
     if dtype == np.uint16:
-        return np.ones(image.shape[-1], np.float32), np.zeros(image.shape[-1], np.float32)
+        channels = image.shape[-1]
+        return np.ones(channels, np.float32), np.zeros(channels, np.float32)
     lowest = np.minimum(image.min(axis=(0, 1)), 0).astype(np.float32)
-    return (np.maximum(image.max(axis=(0, 1)) - lowest, 1e-6) / 65535).astype(np.float32), lowest
+    span = np.maximum(image.max(axis=(0, 1)) - lowest, 1e-6)
+    return (span / 65535).astype(np.float32), lowest

@@ -45,18 +45,20 @@ class Recipe:
         field = source_of(self.config.source).read(file, self.config)
         if disagree(field.own_channels, self.own_channels):
             new = self.config.channel_names[0]
-            raise InputRefused(f"{field.path}: the file names its channels {', '.join(field.own_channels)}, others "
-                               f"{', '.join(self.own_channels)}, so names in order might swap them; rename by name, "
-                               f"such as config.channel_names={self.own_channels[0]}={new} (where files call a stain "
-                               f"differently: A={new},B={new})")
+            raise InputRefused(
+                f"{field.path}: the file names its channels {', '.join(field.own_channels)}, others "
+                f"{', '.join(self.own_channels)}, so names in order might swap them; rename by name, such as "
+                f"config.channel_names={self.own_channels[0]}={new} (where files call a stain differently: "
+                f"A={new},B={new})"
+            )
         return in_order(field, self.channels, self.others_left_out)
 
     def light_of(self, field: Field) -> illumination.Illumination | None:
-        """The light of the field's plate at the field's size, None where it is not known."""
+        """The illumination of the field's plate at the field's size, None where it is not known."""
         return self.light.get((field.plate, field.image.shape[:2]))
 
     def corrected(self, field: Field) -> np.ndarray:
-        """The field's image with even light, f32 [H, W, C]; as it is where the light is not known."""
+        """The field's image with even illumination, f32 [H, W, C]; as it is where the illumination is not known."""
         light = self.light_of(field)
         return light.correct(field.image) if light else field.image.astype(np.float32)
 
@@ -65,23 +67,27 @@ class Recipe:
         return self.numbered(file, field, image)[0]
 
     def numbered(self, file: FieldFile, field: Field, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Labels of the nuclei, and the numbers that they stand for in ids; see `label_numbers.small`."""
+        """Labels i32 [H, W] of the nuclei, and the numbers that they stand for in ids; see `label_numbers.small`.
+
+        Raises:
+            InputRefused: labels made elsewhere that are not of the image's size.
+        """
         source = source_of(self.config.source)
-        made = source.labels(file, self.config) if hasattr(source, "labels") else None
-        if made is not None:
-            if made.shape != image.shape[:2]:
-                raise InputRefused(f"{file.labels_path or file.path}: labels of {made.shape} px for a field of "
-                                   f"{image.shape[:2]} px; give labels of the field's size")
-            return label_numbers.small(made)
-        nucleus = image[..., self.channels.index(self.config.channels.nucleus)]
-        chosen = self.config.segmentation
-        return label_numbers.small(
-            segment.segment_nuclei(nucleus, field.pixel_um, chosen.nucleus_diameter, chosen.method)
-        )
+        labels = source.labels(file, self.config) if hasattr(source, "labels") else None
+        if labels is None:
+            nucleus = image[..., self.channels.index(self.config.channels.nucleus)]
+            options = self.config.segmentation
+            labels = segment.segment_nuclei(nucleus, field.pixel_um, options.nucleus_diameter, options.method)
+        elif labels.shape != image.shape[:2]:
+            raise InputRefused(
+                f"{file.labels_path or file.path}: labels of {labels.shape} px for a field of {image.shape[:2]} px; "
+                "give labels of the field's size"
+            )
+        return label_numbers.small(labels)
 
 
 class Seen(NamedTuple):
-    """What the first readable fields say of all.
+    """What the first readable fields tell about all fields.
 
     channels: that most of them have, in the order of the first such field.
     own_channels: what most files themselves call them where config.channel_names goes by position, else ().
@@ -107,44 +113,70 @@ def find_channels(found, config, needed=(), stains_optional: bool = False) -> Se
         InputRefused: no file can be read, a channel that the config names, or that is `needed`, is not there, or one
             that is used is called as columns of our own tables begin.
     """
-    fields, refusal, pixels = [], None, 0
+    fields = []
+    first_refusal = None
+    pixels = 0
     for file in found:
         try:
             field = source_of(config.source).read(file, config)
-            fields.append(_without_pixels(field))
-            pixels = max(pixels, field.image.size)
         except InputRefused as error:
-            refusal = refusal or error
+            first_refusal = first_refusal or error
+            continue
+        fields.append(_without_pixels(field))
+        pixels = max(pixels, field.image.size)
         if len(fields) == VOTERS:
             break
     if not fields:
-        raise refusal
-    (most, _), = collections.Counter(frozenset(field.channels) for field in fields).most_common(1)
-    chosen = next(field for field in fields if frozenset(field.channels) == most)
-    stains = () if stains_optional else config.channels.stains
-    wanted = {"config.channels.nucleus": [config.channels.nucleus], "config.channels.stains": stains,
-              "config.channels.markers": config.channels.markers, "shown to the model": needed}
-    for role, names in wanted.items():
-        for name in names:
-            if name not in chosen.channels:
-                raise InputRefused(f"{chosen.path}: no channel {name!r} ({role}); the file has "
-                                   f"{', '.join(chosen.channels)}; correct the name, or {_renaming(config, name)}")
-    used = (config.channels.nucleus, *config.channels.stains, *needed) if stains_optional else chosen.channels
-    _refuse_reserved([name for name in chosen.channels if name in used], chosen.path, config)
-    _tell(fields, config)
-    return Seen(chosen.channels, _own_channels(fields, config), pixels)
+        raise first_refusal
+    typical = _with_usual_channels(fields)
+    channels = config.channels
+    if stains_optional:
+        stains = ()
+        used = {channels.nucleus, *channels.stains, *needed}
+    else:
+        stains = channels.stains
+        used = typical.channels
+    _refuse_missing((channels.nucleus,), "config.channels.nucleus", typical, config)
+    _refuse_missing(stains, "config.channels.stains", typical, config)
+    _refuse_missing(channels.markers, "config.channels.markers", typical, config)
+    _refuse_missing(needed, "shown to the model", typical, config)
+    _refuse_reserved(used, typical, config)
+    _say_overruled_names(fields, config)
+    _say_unusable_pixel_sizes(fields)
+    return Seen(typical.channels, _own_channels(fields, config), pixels)
+
+
+def _with_usual_channels(fields) -> Field:
+    """The first field with those channels, in any order, that most fields have."""
+    counts = collections.Counter(frozenset(field.channels) for field in fields)
+    usual = counts.most_common(1)[0][0]
+    return next(field for field in fields if usual == frozenset(field.channels))
 
 
 def _own_channels(fields, config):
     """What most files that name their channels call them, where config.channel_names goes by position; else ()."""
-    named = [field.own_channels for field in fields if field.own_channels]
-    if not named or not config.channel_names or renames(config.channel_names):
+    if not config.channel_names or renames(config.channel_names):
         return ()
-    return max(named, key=lambda own: sum(not disagree(own, other) for other in named))
+    named = [field.own_channels for field in fields if field.own_channels]
+
+    def differing(own):
+        return sum(disagree(own, other) for other in named)
+
+    return min(named, key=differing, default=())
 
 
 def _without_pixels(field):
     return dataclasses.replace(field, image=field.image[:0].copy())
+
+
+def _refuse_missing(names, role, field, config):
+    """Every channel that the config or the model names must be there."""
+    for name in names:
+        if name not in field.channels:
+            raise InputRefused(
+                f"{field.path}: no channel {name!r} ({role}); the file has {', '.join(field.channels)}; correct the "
+                f"name, or {_renaming(config, name)}"
+            )
 
 
 def _renaming(config, name):
@@ -154,47 +186,69 @@ def _renaming(config, name):
     return f"rename a channel with config.channel_names, such as DAPI={name}"
 
 
-def _refuse_reserved(channels, path, config):
+def _refuse_reserved(used, field, config):
     """No column of a channel may be taken for one of a compartment, or stand in its place."""
-    for name in channels:
-        if schema.is_reserved(name):
-            raise InputRefused(f"{path}: channel {name!r} is called as columns of the table begin "
-                               f"({', '.join(schema.FIRST_WORDS)}); {_renaming(config, 'DNA')}")
+    for name in field.channels:
+        if name in used and schema.is_reserved(name):
+            raise InputRefused(
+                f"{field.path}: channel {name!r} is called as columns of the table begin "
+                f"({', '.join(schema.FIRST_WORDS)}); {_renaming(config, 'DNA')}"
+            )
 
 
-def _tell(fields, config):
-    """Say once what the config overrules, and which size of a pixel cannot be used."""
-    overruled = [field for field in fields if config.channel_names and field.own_channels not in ((), field.channels)]
-    for field in overruled[:1]:
-        print(f"note: by config.channel_names the channels are {', '.join(field.channels)}; {field.path} itself says "
-              f"{', '.join(field.own_channels)}", file=sys.stderr)
-    for remark, field in {field.remark: field for field in reversed(fields) if field.remark}.items():
-        print(f"note: {field.path}: {remark}, so the size of its pixels counts as unknown; give config.pixel_um, um "
-              "per px", file=sys.stderr)
+def _say_overruled_names(fields, config):
+    """Say of the first field of which the config overrules them what its file calls its channels."""
+    if not config.channel_names:
+        return
+    for field in fields:
+        if field.own_channels not in ((), field.channels):
+            print(
+                f"note: by config.channel_names the channels are {', '.join(field.channels)}; {field.path} itself says "
+                f"{', '.join(field.own_channels)}",
+                file=sys.stderr,
+            )
+            return
+
+
+def _say_unusable_pixel_sizes(fields):
+    """Say once, of the first such field, what files say of the size of a pixel that cannot be used."""
+    first_with = {}
+    for field in reversed(fields):
+        if field.remark:
+            first_with[field.remark] = field
+    for remark, field in first_with.items():
+        print(
+            f"note: {field.path}: {remark}, so the size of its pixels counts as unknown; give config.pixel_um, um per "
+            "px",
+            file=sys.stderr,
+        )
 
 
 def add_light(found, recipe):
-    """The recipe with the light of each plate, and {field_id: reason} of fields that cannot be read.
+    """The recipe with the illumination of each plate, and {field_id: reason} of fields that cannot be read.
 
-    Fields of another size have been taken otherwise, so each size of a plate has a light of its own. A plate is judged
-    by MAX_LIGHT_FIELDS fields at most; a size of which fewer than `illumination.MIN_FIELDS` are among them has none.
+    Fields of another size have been taken otherwise, so each size of a plate has an illumination of its own. A plate is
+    judged by MAX_LIGHT_FIELDS fields at most; a size of which fewer than `illumination.MIN_FIELDS` are among them has
+    none.
     """
-    light, unreadable = {}, {}
+    light = {}
+    unreadable = {}
     if recipe.config.illumination == "none":
         return recipe, unreadable
-    by_plate = collections.defaultdict(list)
+    files_of_plate = collections.defaultdict(list)
     for file in found:
-        by_plate[file.plate].append(file)
-    for plate, members in tqdm(by_plate.items(), desc="light of each plate", unit="plate"):
-        by_size = collections.defaultdict(list)
-        for file in members[:: max(1, len(members) // MAX_LIGHT_FIELDS)][:MAX_LIGHT_FIELDS]:
+        files_of_plate[file.plate].append(file)
+    for plate, files in tqdm(files_of_plate.items(), desc="light of each plate", unit="plate"):
+        means_of_size = collections.defaultdict(list)
+        step = max(1, len(files) // MAX_LIGHT_FIELDS)
+        for file in files[::step][:MAX_LIGHT_FIELDS]:
             try:
                 image = recipe.read(file).image
             except InputRefused as error:
                 unreadable[file.field_id] = str(error)
             else:
-                by_size[image.shape[:2]].append(illumination.block_means(image))
-        for size, means in by_size.items():
+                means_of_size[image.shape[:2]].append(illumination.block_means(image))
+        for size, means in means_of_size.items():
             if len(means) >= illumination.MIN_FIELDS:
                 light[plate, size] = illumination.estimate(means, *size)
     return dataclasses.replace(recipe, light=light), unreadable

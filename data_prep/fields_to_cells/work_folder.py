@@ -21,13 +21,28 @@ from data_prep.reading.field import FieldFile
 CODE = pathlib.Path(__file__).parents[1]
 PREFIX = ".work-"
 ENDINGS = (".parquet", ".npz", ".crops")  # of the files of a field
-# Fields of the config that decide what is found, measured and cut in a field; all others come after.
-READ = ("source", "channel_names", "channel_codes", "pixel_um", "projection", "rgb", "illumination")
-READ_SECTIONS = ("segmentation", "crop")
+# Fields and sections of the config that decide what is found, measured and cut in a field; all others come after.
+READ = (
+    "source",
+    "channel_names",
+    "channel_codes",
+    "pixel_um",
+    "projection",
+    "rgb",
+    "illumination",
+    "segmentation",
+    "crop",
+)
 ROLES = ("nucleus", "stains")  # of config.channels; markers label the cells, later
 # What is known of a field before it is read and has no part in that, by attribute of `FieldFile`.
-SAID = {"well": schema.WELL, "plate": schema.PLATE, "cell_line": schema.CELL_LINE, "site": schema.SITE,
-        "time": schema.TIME, "label": schema.FIELD_LABEL}
+SAID = {
+    "well": schema.WELL,
+    "plate": schema.PLATE,
+    "cell_line": schema.CELL_LINE,
+    "site": schema.SITE,
+    "time": schema.TIME,
+    "label": schema.FIELD_LABEL,
+}
 PACKAGES = ("numpy", "scipy", "scikit-image", "tifffile", "imagecodecs")  # that read, find and measure
 BATCH = 200  # tables of fields joined at a time
 
@@ -41,13 +56,18 @@ def name_of(config, found: list[FieldFile], channels, others_left_out: bool) -> 
         channels: of all fields, in order.
         others_left_out: whether a field may have others.
     """
-    chosen = {name: config[name] for name in READ}
-    chosen |= {name: config[name].to_dict() for name in READ_SECTIONS}
-    chosen |= {name: config.channels[name] for name in ROLES}
-    listed = [_described(file) for file in found]
-    digest = hashlib.sha256(json.dumps([chosen, channels, others_left_out, listed], sort_keys=True).encode())
-    for source in (*sorted(CODE.rglob("*.py")), *(pathlib.Path(module.__file__) for module in (schema, crop_file))):
-        digest.update(source.read_bytes())
+    values = config.to_dict()
+    decisive = {}
+    for name in READ:
+        decisive[name] = values[name]
+    for role in ROLES:
+        decisive[role] = values["channels"][role]
+    fields = [_described(file) for file in found]
+    described = json.dumps([decisive, channels, others_left_out, fields], sort_keys=True)
+    digest = hashlib.sha256(described.encode())
+    shared_code = (pathlib.Path(schema.__file__), pathlib.Path(crop_file.__file__))
+    for module in (*sorted(CODE.rglob("*.py")), *shared_code):
+        digest.update(module.read_bytes())
     for package in PACKAGES:
         digest.update(f"{package} {importlib.metadata.version(package)}".encode())
     return f"{PREFIX}{digest.hexdigest()[:12]}"
@@ -55,9 +75,20 @@ def name_of(config, found: list[FieldFile], channels, others_left_out: bool) -> 
 
 def _described(file) -> list:
     """What a field is read from, with size and time of each file. The plate counts: its fields share their light."""
-    paths = [path for path in (*file.paths, file.labels_path, *file.beside) if path and path.exists()]
-    states = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in paths]
-    return [file.field_id, file.plate, file.channels, file.part, file.pixel_um, file.labels_are_mask, states]
+    states = []
+    for path in (*file.paths, file.labels_path, *file.beside):
+        if path and path.exists():
+            state = path.stat()
+            states.append((str(path), state.st_size, state.st_mtime_ns))
+    return [
+        file.field_id,
+        file.plate,
+        file.channels,
+        file.part,
+        file.pixel_um,
+        file.labels_are_mask,
+        states,
+    ]
 
 
 def keep(folder, field_id: str, rows: pd.DataFrame) -> None:
@@ -77,8 +108,12 @@ def is_kept(folder, field_id: str) -> bool:
 
 def _hashes(folder, field_id) -> dict[str, str]:
     """SHA-256 of each file of a field that is there, by its ending."""
-    paths = {ending: _path(folder, field_id, ending) for ending in ENDINGS}
-    return {ending: files.sha256(path) for ending, path in paths.items() if path.exists()}
+    hashes = {}
+    for ending in ENDINGS:
+        path = _path(folder, field_id, ending)
+        if path.exists():
+            hashes[ending] = files.sha256(path)
+    return hashes
 
 
 def _path(folder, field_id, ending=".parquet"):
@@ -90,14 +125,17 @@ def read(folder, found: list[FieldFile]) -> pd.DataFrame:
 
     Where no field holds an object, a table without rows: of measurements it has no columns either.
     """
-    parts = []
+    batches = []
     for start in range(0, len(found), BATCH):
-        tables = [_rows_of(folder, file) for file in found[start : start + BATCH]]
-        tables = [table for table in tables if len(table)]
+        tables = []
+        for file in found[start : start + BATCH]:
+            rows = _rows_of(folder, file)
+            if len(rows):
+                tables.append(rows)
         if tables:
-            parts.append(pd.concat(tables, ignore_index=True))
-    if parts:
-        return pd.concat(parts, ignore_index=True)
+            batches.append(pd.concat(tables, ignore_index=True))
+    if batches:
+        return pd.concat(batches, ignore_index=True)
     return _rows_of(folder, found[0]) if found else pd.DataFrame()
 
 
@@ -106,9 +144,10 @@ def _rows_of(folder, file) -> pd.DataFrame:
     rows = pd.read_parquet(_path(folder, file.field_id))
     for attribute, column in SAID.items():
         rows[column] = getattr(file, attribute)
-    place = rows.columns.get_loc(Working.CROP_X) + 1 if len(rows.columns) else 0
-    for number, (name, value) in enumerate(file.extra):
-        rows.insert(place + number, f"Metadata_{name}", value)
+    position = rows.columns.get_loc(Working.CROP_X) + 1 if len(rows.columns) else 0
+    for name, value in file.extra:
+        rows.insert(position, f"Metadata_{name}", value)
+        position += 1
     return rows
 
 
