@@ -19,8 +19,8 @@ from data_prep.sources import folder
 def find_fields(root, config) -> list[FieldFile]:
     """The images in `root`/images; the size of an image is its plate."""
     folder.set_unset(config, rgb=("DNA", "", ""))
-    found = folder.find_fields(pathlib.Path(root) / "images", config)
-    return [dataclasses.replace(file, plate=_size(file.path), well=file.field_id) for file in found]
+    files = folder.find_fields(pathlib.Path(root) / "images", config)
+    return [dataclasses.replace(file, plate=_size(file.path), well=file.field_id) for file in files]
 
 
 def read(file: FieldFile, config) -> Field:

@@ -22,7 +22,9 @@ from cellcycle_jax.errors import InputRefused
 from data_prep.reading.field import Field, FieldFile, field_of
 from data_prep.reading.tiff import read_pixels
 
-STACK, LABELS, SPOTS = "hacat_fucci_T121_C2.tif", "labels_T121.tif", "spots.csv"
+STACK = "hacat_fucci_T121_C2.tif"
+LABELS = "labels_T121.tif"
+SPOTS = "spots.csv"
 CHANNELS = ("magenta", "cyan")
 PIXEL_UM = 0.544
 REACH_UM = 8.0  # a spot farther from the centre of a label than a nucleus' radius is another nucleus
@@ -31,11 +33,26 @@ REACH_UM = 8.0  # a spot farther from the centre of a label than a nucleus' radi
 def find_fields(root, config) -> list[FieldFile]:
     """One field per frame of the stack in `root`."""
     root = pathlib.Path(root)
-    if missing := [name for name in (STACK, LABELS, SPOTS) if not (root / name).is_file()]:
-        raise InputRefused(f"--fields={root}: no {missing[0]}; name the folder that holds {STACK}, {LABELS}, {SPOTS}")
-    frames = len(_stack(root / STACK))
-    return [FieldFile((root / STACK,), f"t{t:03d}", config.cell_line or "HaCaT", "colony", "colony", "", part=t,
-                      time=f"t{t:03d}", beside=(root / LABELS, root / SPOTS)) for t in range(frames)]
+    for name in (STACK, LABELS, SPOTS):
+        if not (root / name).is_file():
+            raise InputRefused(
+                f"--fields={root}: no {name}; name the folder that holds {STACK}, {LABELS}, {SPOTS}"
+            )
+    files = []
+    for frame in range(len(_stack(root / STACK))):
+        name = f"t{frame:03d}"
+        file = FieldFile(
+            (root / STACK,),
+            field_id=name,
+            cell_line=config.cell_line or "HaCaT",
+            plate="colony",
+            well="colony",
+            part=frame,
+            time=name,
+            beside=(root / LABELS, root / SPOTS),
+        )
+        files.append(file)
+    return files
 
 
 def read(file: FieldFile, config) -> Field:
@@ -44,9 +61,10 @@ def read(file: FieldFile, config) -> Field:
 
 
 def labels(file: FieldFile, config) -> np.ndarray:
-    """The nuclei of the frame, numbered anew, i32 [H, W]."""
-    found = _stack(file.path.with_name(LABELS))[file.part]
-    return np.unique(found, return_inverse=True)[1].reshape(found.shape).astype(np.int32)
+    """The nuclei of the frame, numbered from 1, i32 [H, W]."""
+    labels = _stack(file.path.with_name(LABELS))[file.part]
+    _, numbers = np.unique(labels, return_inverse=True)
+    return numbers.reshape(labels.shape).astype(np.int32)
 
 
 def objects(file: FieldFile, labels, config) -> pd.DataFrame:
@@ -54,8 +72,11 @@ def objects(file: FieldFile, labels, config) -> pd.DataFrame:
     spots = _spots(file.path.with_name(SPOTS))
     spots = spots[spots["frame"] == file.part]
     number = np.arange(1, labels.max() + 1)
-    count = np.bincount(labels.ravel())[1:]
-    centre = np.stack([np.bincount(labels.ravel(), i.ravel())[1:] / count for i in np.indices(labels.shape)], axis=1)
+    y, x = np.indices(labels.shape)
+    area = np.bincount(labels.ravel())[1:]
+    centre_y = np.bincount(labels.ravel(), y.ravel())[1:] / area
+    centre_x = np.bincount(labels.ravel(), x.ravel())[1:] / area
+    centre = np.stack([centre_y, centre_x], axis=1)
     tracks = np.full(len(number), None, object)
     if len(spots) and len(number):
         distance, nearest = cKDTree(spots[["position_y", "position_x"]]).query(centre * PIXEL_UM)

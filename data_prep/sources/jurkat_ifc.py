@@ -30,39 +30,71 @@ LISTED = "cells.csv"
 LEVEL = 1000  # where the background of bright and dark field is put
 RIM = 1  # px around a field, so that no cell touches its edge
 STANDS_OUT = 3.0  # a cell's pixels differ from the background by this many standard deviations of its noise
-NOTES = ("In dark field (DF) pixels lie far below the background just where DNA is bright: a share of the DNA signal "
-         "has been taken off it, so DF is not free of the label. In bright field (BF) no such trace was found.",
-         "One phase is one montage of one acquisition: what differs between montages cannot be told from the phase; "
-         "see the scores of a network that sees the tiles' outer ring only.")
-_IN_TILE = np.stack([np.zeros((3, 3), bool), ndimage.generate_binary_structure(2, 1), np.zeros((3, 3), bool)])
+NOTES = (
+    "In dark field (DF) pixels lie far below the background just where DNA is bright: a share of the DNA signal has "
+    "been taken off it, so DF is not free of the label. In bright field (BF) no such trace was found.",
+    "One phase is one montage of one acquisition: what differs between montages cannot be told from the phase; see "
+    "the scores of a network that sees the tiles' outer ring only.",
+)
+# Neighbours of a pixel among all tiles: above, below, left and right, in no other tile.
+_IN_TILE = np.zeros((3, 3, 3), bool)
+_IN_TILE[1] = ndimage.generate_binary_structure(2, 1)
+# Outer 2 px of a tile.
+_RING = np.ones((TILE, TILE), bool)
+_RING[2:-2, 2:-2] = False
 
 
 def find_fields(root, config) -> list[FieldFile]:
     """One field per block of columns of every montage in `root`; a column SortedAs says EXPERIMENT/PHASE."""
     root = pathlib.Path(root)
-    found = []
+    files = []
     for bright in sorted(root.glob(f"*/*/{FILES['BF']}_*.tif")):
-        experiment, phase = bright.parts[-3:-1]
         montage = bright.stem.removeprefix(f"{FILES['BF']}_")
-        paths = tuple(bright.with_name(f"{head}_{montage}.tif") for head in FILES.values())
-        if missing := [path for path in paths if not path.is_file()]:
-            raise InputRefused(f"{missing[0]}: no such file, though {bright.name} is there; download the montage again")
-        columns = _montage(bright).shape[1] // TILE
-        found += [FieldFile(paths, f"{experiment}_{phase}_{montage}_{first:02d}", config.cell_line or "Jurkat",
-                            experiment, montage, f"{first:02d}", phase, tuple(FILES), first,
-                            extra=(("SortedAs", f"{experiment}/{phase}"),), beside=(root / LISTED,))
-                  for first in range(0, columns, BLOCK)]
-    if not found:
+        paths = []
+        for head in FILES.values():
+            path = bright.with_name(f"{head}_{montage}.tif")
+            if not path.is_file():
+                raise InputRefused(
+                    f"{path}: no such file, though {bright.name} is there; download the montage again"
+                )
+            paths.append(path)
+        files += _blocks(tuple(paths), montage, config.cell_line or "Jurkat", root / LISTED)
+    if not files:
         raise InputRefused(f"--fields={root}: no EXPERIMENT/PHASE/{FILES['BF']}_MONTAGE.tif in it")
-    return found
+    return files
+
+
+def _blocks(paths, montage, cell_line, listed):
+    """The fields of one montage, whose files are EXPERIMENT/PHASE/ChN_MONTAGE.tif."""
+    experiment, phase = paths[0].parts[-3:-1]
+    columns = _montage(paths[0]).shape[1] // TILE
+    files = []
+    for first in range(0, columns, BLOCK):
+        file = FieldFile(
+            paths,
+            field_id=f"{experiment}_{phase}_{montage}_{first:02d}",
+            cell_line=cell_line,
+            plate=experiment,
+            well=montage,
+            site=f"{first:02d}",
+            label=phase,
+            channels=tuple(FILES),
+            part=first,
+            extra=(("SortedAs", f"{experiment}/{phase}"),),
+            beside=(listed,),
+        )
+        files.append(file)
+    return files
 
 
 def read(file: FieldFile, config) -> Field:
     """One block: bright field, dark field, DNA; u16 [30 * 40 + 2, BLOCK * 40 + 2, 3]."""
-    planes = [_block(path, file.part).astype(np.float32) for path in file.paths]
-    planes[:2] = [_on_level(plane) for plane in planes[:2]]
-    fills = [LEVEL, LEVEL, np.median(planes[2])]
-    padded = [np.pad(plane, RIM, constant_values=fill) for plane, fill in zip(planes, fills, strict=True)]
+    bright, dark, dna = [_block(path, file.part).astype(np.float32) for path in file.paths]
+    padded = [
+        np.pad(_on_level(bright), RIM, constant_values=LEVEL),
+        np.pad(_on_level(dark), RIM, constant_values=LEVEL),
+        np.pad(dna, RIM, constant_values=np.median(dna)),
+    ]
     image = np.clip(np.round(np.stack(padded, axis=-1)), 0, 65535).astype(np.uint16)
     return field_of(file, image, file.channels, None)
 
@@ -71,11 +103,12 @@ def labels(file: FieldFile, config) -> np.ndarray:
     """The cells of a block by their outline in the bright field, i32 of the field's size; numbers of tiles from 1."""
     bright = _block(file.path, file.part).astype(np.float32)
     tiles = _tiles(bright)
-    cells = outlines(tiles) & np.isin(np.arange(len(tiles)), _listed(file))[:, None, None]
-    numbers = cells * np.arange(1, len(tiles) + 1)[:, None, None]
+    index = np.arange(len(tiles))
+    number = np.where(np.isin(index, _listed(file)), index + 1, 0)
+    numbered = outlines(tiles) * number[:, None, None]
     rows = bright.shape[0] // TILE
-    whole = numbers.reshape(rows, -1, TILE, TILE).swapaxes(1, 2).reshape(rows * TILE, -1)
-    return np.pad(whole, RIM).astype(np.int32)
+    block = numbered.reshape(rows, -1, TILE, TILE).swapaxes(1, 2).reshape(rows * TILE, -1)
+    return np.pad(block, RIM).astype(np.int32)
 
 
 def objects(file: FieldFile, labels, config) -> pd.DataFrame:
@@ -83,8 +116,8 @@ def objects(file: FieldFile, labels, config) -> pd.DataFrame:
     columns = (labels.shape[1] - 2 * RIM) // TILE
     number = np.unique(labels)[1:]
     row, column = np.divmod(number - 1, columns)
-    centre = RIM + TILE // 2
-    return pd.DataFrame({"crop_y": row * TILE + float(centre), "crop_x": column * TILE + float(centre)}, index=number)
+    centre = float(RIM + TILE // 2)
+    return pd.DataFrame({"crop_y": row * TILE + centre, "crop_x": column * TILE + centre}, index=number)
 
 
 def outlines(tiles: np.ndarray) -> np.ndarray:
@@ -94,43 +127,43 @@ def outlines(tiles: np.ndarray) -> np.ndarray:
     exceeds STANDS_OUT times the noise of the montage. Closed, filled, opened, the largest object nearest to the middle,
     grown by 1 px.
     """
-    ring = np.concatenate([tiles[:, [0, 1, -2, -1]].reshape(len(tiles), -1),
-                           tiles[:, 2:-2][:, :, [0, 1, -2, -1]].reshape(len(tiles), -1)], axis=1)
+    ring = tiles[:, _RING]
     background = np.median(ring, axis=1)
     noise = 1.4826 * np.median(np.abs(ring - background[:, None]))
-    apart = ndimage.gaussian_filter((tiles - background[:, None, None]) ** 2, (0, 1, 1), mode="nearest")
-    mask = np.sqrt(apart) > STANDS_OUT * noise
-    mask = ndimage.binary_closing(np.pad(mask, ((0, 0), (3, 3), (3, 3))), _IN_TILE, iterations=2)[:, 3:-3, 3:-3]
-    mask = ndimage.binary_opening(ndimage.binary_fill_holes(mask, _IN_TILE), _IN_TILE, iterations=3)
+    squared = (tiles - background[:, None, None]) ** 2
+    difference = np.sqrt(ndimage.gaussian_filter(squared, (0, 1, 1), mode="nearest"))
+    mask = np.pad(difference > STANDS_OUT * noise, ((0, 0), (3, 3), (3, 3)))
+    mask = ndimage.binary_closing(mask, _IN_TILE, iterations=2)[:, 3:-3, 3:-3]
+    mask = ndimage.binary_fill_holes(mask, _IN_TILE)
+    mask = ndimage.binary_opening(mask, _IN_TILE, iterations=3)
     return ndimage.binary_dilation(_middle_objects(mask), _IN_TILE)
 
 
 def _middle_objects(mask):
     """Of each tile's objects the one with the largest area less ten times its distance from the middle."""
-    found, count = ndimage.label(mask, _IN_TILE)
+    labels, count = ndimage.label(mask, _IN_TILE)
     if not count:
         return mask
     index = np.arange(1, count + 1)
-    tile, y, x = np.array(ndimage.center_of_mass(mask, found, index)).T
-    score = np.bincount(found.ravel())[1:] - 10 * np.hypot(y - TILE / 2 + 0.5, x - TILE / 2 + 0.5)
-    best = pd.DataFrame({"tile": tile, "score": score}, index=index).groupby("tile")["score"].idxmax()
-    return np.isin(found, best)
+    tile, y, x = np.array(ndimage.center_of_mass(mask, labels, index)).T
+    area = np.bincount(labels.ravel())[1:]
+    score = area - 10 * np.hypot(y - TILE / 2 + 0.5, x - TILE / 2 + 0.5)
+    best_of_tile = pd.Series(score, index).groupby(tile).idxmax()
+    return np.isin(labels, best_of_tile)
 
 
 def _on_level(plane):
     """The plane with the background of each tile, the median of its outer 2 px, put to LEVEL."""
-    tiles = _tiles(plane)
-    inner = np.zeros((TILE, TILE), bool)
-    inner[2:-2, 2:-2] = True
-    background = np.median(tiles[:, ~inner], axis=1)
+    background = np.median(_tiles(plane)[:, _RING], axis=1)
     shift = (LEVEL - background).reshape(plane.shape[0] // TILE, -1)
     return plane + np.kron(shift, np.ones((TILE, TILE), np.float32))
 
 
 def _tiles(plane):
     """[rows * 40, columns * 40] as [rows * columns, 40, 40], row by row."""
-    rows, columns = plane.shape[0] // TILE, plane.shape[1] // TILE
-    return plane.reshape(rows, TILE, columns, TILE).swapaxes(1, 2).reshape(-1, TILE, TILE)
+    height, width = plane.shape
+    grid = plane.reshape(height // TILE, TILE, width // TILE, TILE)
+    return grid.swapaxes(1, 2).reshape(-1, TILE, TILE)
 
 
 def _block(path, first):
@@ -148,14 +181,16 @@ def _montage(path):
 def _listed(file):
     """Numbers, from 0, of the tiles of a block that hold a cell."""
     listed = file.path.parents[2] / LISTED
+    block = _block(file.path, file.part)
     if not listed.is_file():
-        tiles = _tiles(_block(file.path, file.part))
-        return np.flatnonzero(np.ptp(tiles, axis=(1, 2)) > 0)  # padding at the end of a montage is flat
-    known = _cells(listed)
-    here = known[(known["experiment"] == file.plate) & (known["phase"] == file.label)
-                 & (known["montage"] == file.well) & known["tile_col"].between(file.part, file.part + BLOCK - 1)]
-    columns = _block(file.path, file.part).shape[1] // TILE
-    return (here["tile_row"] * columns + here["tile_col"] - file.part).to_numpy()
+        return np.flatnonzero(np.ptp(_tiles(block), axis=(1, 2)) > 0)  # padding at the end of a montage is flat
+    cells = _cells(listed)
+    cells = cells[cells["experiment"] == file.plate]
+    cells = cells[cells["phase"] == file.label]
+    cells = cells[cells["montage"] == file.well]
+    cells = cells[cells["tile_col"].between(file.part, file.part + BLOCK - 1)]
+    columns = block.shape[1] // TILE
+    return (cells["tile_row"] * columns + cells["tile_col"] - file.part).to_numpy()
 
 
 @functools.lru_cache(maxsize=2)

@@ -25,8 +25,10 @@ COPIES = 3  # augmented copies that follow each original
 CROP_PX = 135
 REACH_PX = 30  # the nucleus that a crop is about lies this near to its middle
 FILES = {"": ("x_train.npy", "y_train.npy"), "test": ("X_test.npy", "Y_test.npy")}  # by split that the archive names
-NOTES = ("The archive does not say which field a crop is from: cells of one field may be on both sides of a split, so "
-         "scores may be too high and intervals too narrow.",)
+NOTES = (
+    "The archive does not say which field a crop is from: cells of one field may be on both sides of a split, so "
+    "scores may be too high and intervals too narrow.",
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,15 +59,17 @@ def find_fields(root, config) -> list[FieldFile]:
     if root.name not in SETS:
         inside = ", ".join(name for name in SETS if (root / name).is_dir()) or "none of them"
         raise InputRefused(f"--fields={root}: name one set of the archive: {', '.join(SETS)}; found in it: {inside}")
-    return [file for split, (crops, labels) in FILES.items()
-            for file in _files(root / "data" / crops, root / "data" / labels, split, SETS[root.name])]
+    files = []
+    for split, (crops, labels) in FILES.items():
+        files += _files(root / "data" / crops, root / "data" / labels, split, SETS[root.name])
+    return files
 
 
 def read(file: FieldFile, config) -> Field:
     """One crop, values as in the archive; the planes that show nothing are left out."""
-    known = SETS[file.plate]
-    crop = _array(file.path)[file.part, ..., : len(known.channels)]
-    return field_of(file, crop.astype(np.uint16), known.channels, None)
+    channels = SETS[file.plate].channels
+    crop = _array(file.path)[file.part, ..., : len(channels)]
+    return field_of(file, crop.astype(np.uint16), channels, None)
 
 
 def objects(file: FieldFile, labels, config) -> pd.DataFrame:
@@ -73,28 +77,41 @@ def objects(file: FieldFile, labels, config) -> pd.DataFrame:
     middle = CROP_PX // 2
     y, x = np.nonzero(labels)
     distance = np.hypot(y - middle, x - middle)
-    known = pd.DataFrame({"crop_y": [float(middle)], "crop_x": [float(middle)]})
+    centre = pd.DataFrame({"crop_y": [float(middle)], "crop_x": [float(middle)]})
     if not len(distance) or distance.min() > REACH_PX:
-        return known.iloc[:0]
+        return centre.iloc[:0]
     nearest = distance.argmin()
-    return known.set_axis([labels[y[nearest], x[nearest]]])
+    return centre.set_axis([labels[y[nearest], x[nearest]]])
 
 
-def _files(crops, labels, split, known):
-    """A `FieldFile` per original in one array of crops."""
-    image, label = _array(crops), _array(labels)
+def _files(crops, labels, split, contents):
+    """A `FieldFile` per original in one array of crops; `contents` are those of the set."""
+    image = _array(crops)
+    label = _array(labels)
     if image.ndim != 4 or image.shape[1:] != (CROP_PX, CROP_PX, 3):
         raise InputRefused(f"{crops}: is {image.shape}; allowed: N x {CROP_PX} x {CROP_PX} x 3")
-    label = label.argmax(axis=1) if label.ndim == 2 and label.shape[1] == 2 else label.ravel()
+    is_one_hot = label.ndim == 2 and label.shape[1] == 2
+    label = label.argmax(axis=1) if is_one_hot else label.ravel()
     if len(label) != len(image) or not np.isin(label, (0, 1)).all():
         raise InputRefused(f"{labels}: {len(label)} labels for {len(image)} crops; allowed: one 0 or 1 for each crop")
     step = 1 if split else 1 + COPIES
-    _refuse_other_planes(image, known, crops)
+    _refuse_other_planes(image, contents.channels, crops)
     _refuse_copies(image, label, step, crops)
-    name = "test" if split else "train"
-    return [FieldFile((crops,), f"{name}{i:04d}", known.cell_line, crops.parents[1].name, f"{name}{i:04d}", "",
-                      label=known.classes[int(label[i])], part=i, extra=(("ArchiveSplit", split),))
-            for i in range(0, len(image), step)]
+    files = []
+    for number in range(0, len(image), step):
+        name = f"{'test' if split else 'train'}{number:04d}"
+        file = FieldFile(
+            (crops,),
+            field_id=name,
+            cell_line=contents.cell_line,
+            plate=crops.parents[1].name,
+            well=name,
+            label=contents.classes[int(label[number])],
+            part=number,
+            extra=(("ArchiveSplit", split),),
+        )
+        files.append(file)
+    return files
 
 
 def _refuse_copies(image, label, step, path):
@@ -102,24 +119,33 @@ def _refuse_copies(image, label, step, path):
     if len(image) % step:
         raise InputRefused(f"{path}: {len(image)} crops; allowed: a multiple of {step}, each original with its copies")
     for start in range(0, len(image), step):
-        whole = [bool(np.array_equal(crop, np.round(crop))) for crop in image[start:start + step]]
-        if not whole[0] or any(whole[1:]):
-            raise InputRefused(f"{path}: crop {start + (whole.index(False) if not whole[0] else whole.index(True, 1))} "
-                               f"is {'no original' if not whole[0] else 'no copy'}; allowed: an original, of whole "
-                               f"numbers, at every {step}th place, and turned copies between")
-        if len(set(label[start:start + step].tolist())) > 1:
+        crops = image[start : start + step]
+        is_whole = (crops == np.round(crops)).all(axis=(1, 2, 3))
+        if not is_whole[0]:
+            raise _misplaced(path, start, "original", step)
+        if is_whole[1:].any():
+            raise _misplaced(path, start + 1 + is_whole[1:].argmax(), "copy", step)
+        if len(np.unique(label[start : start + step])) > 1:
             raise InputRefused(f"{path}: crop {start} and its copies have different labels; download the set again")
 
 
-def _refuse_other_planes(image, known, path):
-    """The planes that show something must be those of `known.channels`."""
+def _misplaced(path, number, expected, step) -> InputRefused:
+    return InputRefused(
+        f"{path}: crop {number} is no {expected}; allowed: an original, of whole numbers, at every {step}th place, and "
+        "turned copies between"
+    )
+
+
+def _refuse_other_planes(image, channels, path):
+    """The first planes must show something, as many as there are channels, and the others nothing."""
     sample = image[:: max(1, len(image) // 50)]
-    shown = [bool(np.ptp(sample[..., c]) > 0) for c in range(3)]
-    expected = [c < len(known.channels) for c in range(3)]
-    if shown != expected:
-        found = [c for c in range(3) if shown[c]]
-        raise InputRefused(f"{path}: planes with a picture: {found}; expected for this set: "
-                           f"{', '.join(known.channels)}; is it another set?")
+    is_used = np.ptp(sample, axis=(0, 1, 2)) > 0
+    n = len(channels)
+    if not is_used[:n].all() or is_used[n:].any():
+        used = np.flatnonzero(is_used).tolist()
+        raise InputRefused(
+            f"{path}: planes with a picture: {used}; expected for this set: {', '.join(channels)}; is it another set?"
+        )
 
 
 @functools.lru_cache(maxsize=8)

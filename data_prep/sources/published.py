@@ -33,13 +33,18 @@ def repack_fucci_hacat(archive: pathlib.Path, out: pathlib.Path) -> None:
     Raises:
         InputRefused: a file of the archive is missing.
     """
-    movie, labels, tracks = (_there(archive / name) for name in
-                             ("downscaled_hacat.ome.tif", "labels.tif", "merged_linked.ome.xml"))
+    movie = archive / "downscaled_hacat.ome.tif"
+    labels = archive / "labels.tif"
+    tracks = archive / "merged_linked.ome.xml"
+    for path in (movie, labels, tracks):
+        if not path.is_file():
+            raise InputRefused(f"{path}: no such file; name the folder of the archive as it was unpacked")
     out.mkdir(parents=True, exist_ok=True)
-    pixels = tifffile.imread(movie)[:, :COLOURS]
-    tifffile.imwrite(out / fucci_hacat.STACK, pixels, photometric="minisblack", compression="zlib")
-    tifffile.imwrite(out / fucci_hacat.LABELS, tifffile.imread(labels), photometric="minisblack", compression="zlib")
-    files.write_text(out / fucci_hacat.SPOTS, _spots(ElementTree.parse(tracks)).to_csv(index=False))
+    as_written = {"photometric": "minisblack", "compression": "zlib"}
+    tifffile.imwrite(out / fucci_hacat.STACK, tifffile.imread(movie)[:, :COLOURS], **as_written)
+    tifffile.imwrite(out / fucci_hacat.LABELS, tifffile.imread(labels), **as_written)
+    spots = _spots(ElementTree.parse(tracks))
+    files.write_text(out / fucci_hacat.SPOTS, spots.to_csv(index=False))
 
 
 def _spots(tree) -> pd.DataFrame:
@@ -49,10 +54,14 @@ def _spots(tree) -> pd.DataFrame:
         for edge in track.iter("Edge"):
             for end in ("SPOT_SOURCE_ID", "SPOT_TARGET_ID"):
                 track_of[edge.get(end)] = int(track.get("TRACK_ID"))
-    spots = [spot for spot in tree.iter("Spot") if spot.get("ID") in track_of]
-    table = pd.DataFrame({name: [float(spot.get(key)) for spot in spots] for name, key in SPOT_COLUMNS.items()})
+    rows = []
+    for spot in tree.iter("Spot"):
+        if spot.get("ID") in track_of:
+            row = {name: float(spot.get(key)) for name, key in SPOT_COLUMNS.items()}
+            row["track_id"] = track_of[spot.get("ID")]
+            rows.append(row)
+    table = pd.DataFrame(rows, columns=[*SPOT_COLUMNS, "track_id"])
     table = table.astype({"id": int, "frame": int})
-    table["track_id"] = [track_of[spot.get("ID")] for spot in spots]
     return table.sort_values("frame", kind="stable")
 
 
@@ -62,36 +71,33 @@ def repack_dsb2018(archive: pathlib.Path, out: pathlib.Path) -> None:
     Raises:
         InputRefused: the folder does not hold ID/images/ID.png and ID/masks/.
     """
-    found = sorted(archive.glob("*/images/*.png"))
-    if not found:
+    images = sorted(archive.glob("*/images/*.png"))
+    if not images:
         raise InputRefused(f"{archive}: no ID/images/ID.png in it; name the folder stage1_train as it was unpacked")
     for name in ("images", "labels"):
         (out / name).mkdir(parents=True, exist_ok=True)
-    for path in tqdm(found, desc="images", unit="image"):
+    for path in tqdm(images, desc="images", unit="image"):
         image = iio.imread(path)
         if not _grey_on_dark(image) or image.shape[:2] == FROM_BBBC039:
             continue
+        masks = sorted((path.parents[1] / "masks").glob("*.png"))
         labels = np.zeros(image.shape[:2], np.uint16)
-        for number, mask in enumerate(sorted((path.parents[1] / "masks").glob("*.png")), start=1):
+        for number, mask in enumerate(masks, start=1):
             labels[_plane(iio.imread(mask)) > 0] = number
         (out / "images" / path.name).write_bytes(path.read_bytes())
         iio.imwrite(out / "labels" / path.name, labels)
 
 
 def _grey_on_dark(image) -> bool:
-    """Whether red, green and blue agree, and most of the picture is dark."""
+    """Whether red, green and blue agree, and most of the image is dark."""
     colours = image[..., :3]
-    return bool((colours == colours[..., :1]).all()) and float(np.median(colours)) < np.iinfo(image.dtype).max / 2
+    if (colours != colours[..., :1]).any():
+        return False
+    return bool(np.median(colours) < np.iinfo(image.dtype).max / 2)
 
 
 def _plane(mask):
     return mask if mask.ndim == 2 else mask[..., 0]
-
-
-def _there(path):
-    if not path.is_file():
-        raise InputRefused(f"{path}: no such file; name the folder of the archive as it was unpacked")
-    return path
 
 
 REPACK = {"fucci_hacat": repack_fucci_hacat, "dsb2018": repack_dsb2018}
@@ -103,9 +109,9 @@ def main() -> int:
     parser.add_argument("name", choices=REPACK)
     parser.add_argument("archive", type=pathlib.Path)
     parser.add_argument("out", type=pathlib.Path)
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     try:
-        REPACK[given.name](given.archive, given.out)
+        REPACK[arguments.name](arguments.archive, arguments.out)
     except UserError as error:
         print(error, file=sys.stderr)
         return error.exit_code

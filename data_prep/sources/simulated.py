@@ -21,12 +21,15 @@ def find_fields(root, config) -> list[FieldFile]:
         InputRefused: `root` is the folder fields itself, or as of `folder`.
     """
     root = pathlib.Path(root)
-    if root.name == "fields" and not (root / "fields").is_dir() and (root.parent / "truth.parquet").is_file():
-        raise InputRefused(f"--fields={root}: that is inside of what `simulate` wrote; name {root.parent}, which also "
-                           "holds the known answer")
+    is_inside = root.name == "fields" and not (root / "fields").is_dir()
+    if is_inside and (root.parent / "truth.parquet").is_file():
+        raise InputRefused(
+            f"--fields={root}: that is inside of what `simulate` wrote; name {root.parent}, which also holds the known "
+            "answer"
+        )
     folder.set_unset(config, name_pattern=NAME_PATTERN)
     files = folder.find_fields(root / "fields", config)
-    return [dataclasses.replace(f, plate=f"{f.cell_line}-P1") for f in files]
+    return [dataclasses.replace(file, plate=f"{file.cell_line}-P1") for file in files]
 
 
 def read(file: FieldFile, config) -> Field:
@@ -41,5 +44,7 @@ def truth(root) -> pd.DataFrame:
 
 def truth_labels(root, file: FieldFile) -> np.ndarray:
     """Nuclei as they were drawn, i32 [H, W]; values are `cell_label` of the truth."""
-    stack = tifffile.imread(pathlib.Path(root) / "labels" / f"{file.field_id}.tif")
-    return np.asarray(stack[0] if stack.ndim == 3 else stack, np.int32)
+    labels = tifffile.imread(pathlib.Path(root) / "labels" / f"{file.field_id}.tif")
+    if labels.ndim == 3:  # nuclei come first
+        labels = labels[0]
+    return np.asarray(labels, np.int32)
