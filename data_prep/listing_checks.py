@@ -1,5 +1,7 @@
 """What can be refused before any field is read: all that the config and the list of files decide."""
 
+import operator
+
 import pandas as pd
 
 from cellcycle_jax import schema
@@ -27,25 +29,32 @@ def refuse_before_reading(config, found: list[FieldFile], folder) -> None:
     methods.refuse_markers(config.channels, config.phase)
     columns = _columns(config, found, folder)
     if config.source == "folder":  # other sources may know more of a cell than the list says
-        if schema.TRACK not in columns:
-            split.refuse_unknown_unit(config.split.by)
-        if config.split.column:
-            refuse_unknown("split.column", config.split.column, columns)
-        if config.phase.method == "column":
-            refuse_unknown("phase.column", config.phase.column, columns)
+        _refuse_unknown_columns(config, columns)
+    if config.phase.method == "none":
+        return
     fields = _table(found)
-    if config.phase.method != "none":
-        split.refuse_same_place(fields, config.split.by)
+    split.refuse_same_place(fields, config.split.by)
     if config.phase.method == "folder":
         _refuse_absent_classes(fields, config.phase)
-    if config.phase.method != "none" and not config.split.column:
+    if not config.split.column:
         _refuse_few_groups(fields, config.split.by)
+
+
+def _refuse_unknown_columns(config, columns) -> None:
+    """The columns that the config names, and the tracks to split by, must be there."""
+    if schema.TRACK not in columns:
+        split.refuse_unknown_unit(config.split.by)
+    if config.split.column:
+        refuse_unknown("split.column", config.split.column, columns)
+    if config.phase.method == "column":
+        refuse_unknown("phase.column", config.phase.column, columns)
 
 
 def _columns(config, found, folder) -> set[str]:
     """Names of the columns that cells will have of what is known before they are found."""
     columns = {schema.FIELD, *work_folder.SAID.values()}
-    columns |= {f"Metadata_{name}" for file in found for name, _ in file.extra}
+    for file in found:
+        columns.update(f"Metadata_{name}" for name, _ in file.extra)
     if config.phase.table:
         columns |= external_table.columns_of(config.phase.table, folder)
     return columns
@@ -53,25 +62,22 @@ def _columns(config, found, folder) -> set[str]:
 
 def _table(found) -> pd.DataFrame:
     """One row per field, with what is known of it."""
-    return pd.DataFrame({
-        schema.FIELD: [file.field_id for file in found],
-        schema.PLATE: [file.plate for file in found],
-        schema.WELL: [file.well for file in found],
-        schema.SITE: [file.site for file in found],
-        schema.TIME: [file.time for file in found],
-        schema.CELL_LINE: [file.cell_line for file in found],
-        schema.FIELD_LABEL: [file.label for file in found],
-    })
+    columns = {"field_id": schema.FIELD, **work_folder.SAID}
+    values_of = operator.attrgetter(*columns)
+    rows = [values_of(file) for file in found]
+    return pd.DataFrame(rows, columns=list(columns.values()))
 
 
-def _refuse_absent_classes(fields, chosen) -> None:
-    """Every class must be said by the name of some field."""
-    labels = methods.by_folder(fields, None, chosen).label
-    absent = [name for number, name in enumerate(chosen.classes) if number not in labels]
-    if absent:
-        said = ", ".join(sorted(set(fields[schema.FIELD_LABEL]))) or "nothing"
-        raise InputRefused(f"config.phase.method='folder': no field is of class {absent[0]!r}; names of fields say "
-                           f"{said}; correct group label of config.name_pattern, phase.classes or phase.mapping")
+def _refuse_absent_classes(fields, phase) -> None:
+    """Every class must be named by some field."""
+    labels = methods.by_folder(fields, None, phase).label
+    for number, name in enumerate(phase.classes):
+        if number not in labels:
+            named = ", ".join(sorted(set(fields[schema.FIELD_LABEL]))) or "nothing"
+            raise InputRefused(
+                f"config.phase.method='folder': no field is of class {name!r}; names of fields say {named}; correct "
+                "group label of config.name_pattern, phase.classes or phase.mapping"
+            )
 
 
 def _refuse_few_groups(fields, by: str) -> None:

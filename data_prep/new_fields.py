@@ -8,8 +8,21 @@ from cellcycle_jax.errors import UsageError
 from data_prep.fields_to_cells import all_fields
 
 # Fields of the config that say where and how new fields are stored; all else is what the model was trained with.
-READING = ("source", "name_pattern", "channel_names", "channel_codes", "rgb", "pixel_um", "cell_line", "sidecar",
-           "labels_folder", "projection", "workers", "scheduler", "max_fields")
+READING = (
+    "source",
+    "name_pattern",
+    "channel_names",
+    "channel_codes",
+    "rgb",
+    "pixel_um",
+    "cell_line",
+    "sidecar",
+    "labels_folder",
+    "projection",
+    "workers",
+    "scheduler",
+    "max_fields",
+)
 
 
 def reading_config(trained: dict, asked, changed):
@@ -23,13 +36,18 @@ def reading_config(trained: dict, asked, changed):
     Raises:
         UsageError: a field is changed that the model was trained with.
     """
-    if frozen := [name for name in changed if name.split(".")[0] not in READING]:
-        raise UsageError(f"--config.{frozen[0]}: new fields are treated as those of training were; allowed here: "
-                         f"{', '.join(READING)}")
+    for name in changed:
+        if name.split(".")[0] not in READING:
+            raise UsageError(
+                f"--config.{name}: new fields are treated as those of training were; allowed here: "
+                f"{', '.join(READING)}"
+            )
     config = asked.copy_and_resolve_references()
-    kept = set(READING) - ({"projection"} - set(changed))  # a projection changes brightness, so it is the trained one
+    as_asked = set(READING)
+    if "projection" not in changed:  # it changes brightness, so it is the trained one
+        as_asked.remove("projection")
     with config.unlocked():
-        _take_over(config, {name: value for name, value in trained.items() if name not in kept})
+        _take_over(config, {name: value for name, value in trained.items() if name not in as_asked})
         config.channels.markers = ()  # new fields need none, and one that is there labels nothing
     return config
 
@@ -48,17 +66,21 @@ def say_what_is_not_read(trained: dict, asked, usual) -> None:
         if name not in read and value not in (defaults[name], of_training.get(name)):
             ignored.append(name)
     if ignored:
-        print(f"predict: note: {', '.join(ignored)} in the config is ignored: predict uses the value from training",
-              file=sys.stderr)
+        print(
+            f"predict: note: {', '.join(ignored)} in the config is ignored: predict uses the value from training",
+            file=sys.stderr,
+        )
 
 
 def _flat(tree, head=""):
     """{path.to.field: value} with lists for tuples, as JSON has them."""
-    found = {}
+    flat = {}
     for name, value in tree.items():
-        found |= _flat(value, f"{head}{name}.") if isinstance(value, dict) else {
-            head + name: list(value) if isinstance(value, tuple) else value}
-    return found
+        if isinstance(value, dict):
+            flat |= _flat(value, f"{head}{name}.")
+        else:
+            flat[head + name] = list(value) if isinstance(value, tuple) else value
+    return flat
 
 
 def _take_over(config, values):
@@ -86,5 +108,5 @@ def extract(config, fields_dir, out, shown) -> all_fields.Gathered:
 
 def table_of(gathered) -> pd.DataFrame:
     """One row per object, as in cells.parquet, without what only preparation works with."""
-    table = gathered.table
-    return table[[c for c in table.columns if not c.startswith(("_", "Truth_"))]]
+    columns = [name for name in gathered.table.columns if not name.startswith(("_", "Truth_"))]
+    return gathered.table[columns]

@@ -4,6 +4,7 @@ The fields are gathered; what needs the whole set (labels, splits) comes after. 
 marks a data set as complete.
 """
 
+import itertools
 import pathlib
 import sys
 
@@ -48,51 +49,79 @@ def prepare(config, fields_dir, out_dir, labels_csv=None, overwrite=False, stric
     manual_corrections.refuse_class_names(config.phase.classes)
     out = pathlib.Path(out_dir)
     with locks.holding(out / ".lock"):
-        return _prepare(config, fields_dir, out, labels_csv, overwrite, strict, keep)
+        _refuse_to_replace(out, labels_csv, overwrite)
+        return _prepare(config, fields_dir, out, labels_csv, strict, keep)
 
 
-def _prepare(config, fields_dir, out, labels_csv, overwrite, strict, keep):
+def _refuse_to_replace(out, labels_csv, overwrite):
+    """Nothing that is finished, and no correction by a human, is lost unasked."""
     if (out / "predict.json").exists():
         raise UsageError(f"--out={out} holds predictions; name another folder")
     if (out / "provenance.json").exists() and not overwrite:
         raise UsageError(f"--out={out} holds a finished data set; name another folder or give --overwrite")
     if not labels_csv:
         manual_corrections.refuse_to_erase(out / "qc" / "labels.csv")
-    corrections = manual_corrections.read_corrections(labels_csv, config.phase.classes) if labels_csv else {}
+
+
+def _prepare(config, fields_dir, out, labels_csv, strict, keep):
+    corrections = {}
+    if labels_csv:
+        corrections = manual_corrections.read_corrections(labels_csv, config.phase.classes)
     gathered = all_fields.gather(
-        config, fields_dir, out, strict=strict, before_reading=listing_checks.refuse_before_reading
+        config,
+        fields_dir,
+        out,
+        strict=strict,
+        before_reading=listing_checks.refuse_before_reading,
     )
-    table, recipe, found, quarantined = gathered.table, gathered.recipe, gathered.found, gathered.quarantined
-    table, labelled, made = decide(table, recipe, corrections)
-    made |= {"quarantined": quarantined, "n_fields": len(found), "light_not_estimated": gathered.light_not_estimated}
-    counts = field_counts.count(table, found, quarantined)
-    found_notes = [*gathered.notes, *field_counts.notes(counts)]
-    made |= {"sizes": gathered.notes, "notes": [*found_notes, *made["notes"]]}
+    recipe = gathered.recipe
+    table, labelled, decisions = decide(gathered.table, recipe, corrections)
+    counts = field_counts.count(table, gathered.found, gathered.quarantined)
+    field_notes = [*gathered.notes, *field_counts.notes(counts)]
+    decisions |= {
+        "quarantined": gathered.quarantined,
+        "n_fields": len(gathered.found),
+        "light_not_estimated": gathered.light_not_estimated,
+        "sizes": gathered.notes,
+        "notes": [*field_notes, *decisions["notes"]],
+    }
 
     (out / "provenance.json").unlink(missing_ok=True)
     write.write_dataset(table, recipe, out)
-    quality_control.draw(table, found, recipe, labelled, out / "qc")
+    quality_control.draw(table, gathered.found, recipe, labelled, out / "qc")
     field_counts.write(counts, out / "qc")
     write.write_table(table, out)
-    files.write_sealed_json(out / "provenance.json", write.provenance(table, recipe, labelled, out) | made)
+    provenance = write.provenance(table, recipe, labelled, out)
+    files.write_sealed_json(out / "provenance.json", provenance | decisions)
     gathered.discard(keep)
-    _say_what_was_found(table, gathered, found_notes)
+    _say_counts(table, gathered, field_notes)
     field_counts.say_without_cells(counts, out / "qc")
-    return EXIT_QUARANTINED if quarantined else 0
+    return EXIT_QUARANTINED if gathered.quarantined else 0
 
 
-def _say_what_was_found(table, gathered, notes):
-    used = table[table[schema.REJECT] == ""]
-    aside = table[schema.REJECT][table[schema.REJECT] != ""].value_counts()
-    reasons = ", ".join(f"{name} {n}" for name, n in aside.items())
-    labels = ", ".join(f"{name or 'no label'} {n}" for name, n in used[schema.LABEL].value_counts().items())
+def _say_counts(table, gathered, notes):
+    """Say on the terminal how many objects there are, how many are used, and why the others are not."""
     for note in notes:
         print(f"prepare: note: {note}", file=sys.stderr)
-    print(f"{len(table)} objects in {len(gathered.fields())} fields, {len(used)} used ({labels})"
-          + (f"; set aside: {reasons}" if reasons else ""))
+    is_used = table[schema.REJECT] == ""
+    labels = table.loc[is_used, schema.LABEL].replace("", "no label").value_counts()
+    reasons = table.loc[~is_used, schema.REJECT].value_counts()
+    n_fields = len(gathered.fields())
+    sentence = f"{len(table)} objects in {n_fields} fields, {is_used.sum()} used ({_listed(labels)})"
+    if len(reasons):
+        sentence += f"; set aside: {_listed(reasons)}"
+    print(sentence)
     if gathered.quarantined:
-        print(f"{len(gathered.quarantined)} of {len(gathered.found)} fields set aside; the first: "
-              f"{next(iter(gathered.quarantined.values()))}", file=sys.stderr)
+        first_reason = next(iter(gathered.quarantined.values()))
+        print(
+            f"{len(gathered.quarantined)} of {len(gathered.found)} fields set aside; the first: {first_reason}",
+            file=sys.stderr,
+        )
+
+
+def _listed(counts) -> str:
+    """A Series of counts as text: the name of each with its number."""
+    return ", ".join(f"{name} {count}" for name, count in counts.items())
 
 
 def decide(table, recipe, corrections):
@@ -101,33 +130,39 @@ def decide(table, recipe, corrections):
     Args:
         table: all objects of all fields.
         recipe: what the fields were treated with.
-        corrections: {cell_id: what a human said}.
+        corrections: {cell_id: the label that a human gave}.
 
     Returns:
         The table with label, group, split and truth columns; the record of the labelling; and what provenance.json says
         of these decisions.
+
+    Raises:
+        UsageError, InputRefused: of the labels, the tables and the split; also where a class has no cell in a split.
     """
-    config, source = recipe.config, source_of(recipe.config.source)
+    config = recipe.config
+    source = source_of(config.source)
     if config.phase.table:
         table = external_table.join(table, config.phase.table, recipe.folder)
     table, labelled = add_labels(table, config)
     warn_of_one_hump(labelled.cuts)
-    made = {"labels_corrected_by_hand": manual_corrections.apply_corrections(table, corrections)}
+    corrected = manual_corrections.apply_corrections(table, corrections)
     if config.phase.method != "none":
         split.refuse_same_place(table.drop_duplicates(schema.FIELD), config.split.by)
     table[schema.GROUP] = split.groups(table, config.split.by)
-    chosen = config.split
-    table[schema.SPLIT] = split.assign(table, chosen.by, chosen.fractions, chosen.seed, given_splits(table, chosen))
+    given = given_splits(table, config.split)
+    table[schema.SPLIT] = split.assign(table, config.split.by, config.split.fractions, config.split.seed, given)
     split.refuse_twins(table)
     if hasattr(source, "truth"):
         table = join_truth(table, source.truth(recipe.folder))
     if config.phase.method != "none":
         refuse_missing_class(table, config.phase, labelled.words)
-    made["notes"] = [*getattr(source, "NOTES", ()), *split.notes(config.split.by)]
+    notes = [*getattr(source, "NOTES", ()), *split.notes(config.split.by)]
     if config.reference.nucleus == "median":
-        made["notes"].append(f"{config.channels.nucleus}, in which cells were found, shows no DNA: the baseline "
-                             "integrated_dna is its summed intensity, no more.")
-    return table, labelled, made
+        notes.append(
+            f"{config.channels.nucleus}, in which cells were found, shows no DNA: the baseline integrated_dna is its "
+            "summed intensity, no more."
+        )
+    return table, labelled, {"labels_corrected_by_hand": corrected, "notes": notes}
 
 
 def add_labels(table, config):
@@ -136,7 +171,8 @@ def add_labels(table, config):
     cells = table.loc[usable].reset_index(drop=True)
     labelled = methods.label_cells(cells, config.channels, config.phase)
     names = np.array([*config.phase.classes, ""])
-    table[schema.LABEL], table[schema.MARKER] = "", np.nan
+    table[schema.LABEL] = ""
+    table[schema.MARKER] = np.nan
     table.loc[usable, schema.LABEL] = names[labelled.label]
     table.loc[usable, schema.MARKER] = labelled.value
     if labelled.words is not None:
@@ -152,7 +188,9 @@ def given_splits(table, chosen):
         return None
     column = f"Metadata_{chosen.column}"
     if column not in table:
-        raise UsageError(f"config.split.column={chosen.column!r}: no such column of the source, sidecar or phase.table")
+        raise UsageError(
+            f"config.split.column={chosen.column!r}: no such column of the source, sidecar or phase.table"
+        )
     return table[column].fillna("").astype(str)
 
 
@@ -160,24 +198,31 @@ def warn_of_one_hump(cuts):
     """Say so on the terminal where a plate's marker does not fall into two groups, so that its labels mean little."""
     for plate, cut in cuts.items():
         if cut.get("separation", np.inf) < methods.MIN_SEPARATION:
-            print(f"prepare: warning: the marker of plate {plate!r} shows no two humps ({cut['separation']:.1f} sd "
-                  "apart); look at qc/marker_cuts.png before trusting its labels", file=sys.stderr)
+            print(
+                f"prepare: warning: the marker of plate {plate!r} shows no two humps ({cut['separation']:.1f} sd "
+                "apart); look at qc/marker_cuts.png before trusting its labels",
+                file=sys.stderr,
+            )
 
 
 def join_truth(table, truth):
     """The table with Truth_ columns and Metadata_TruePhase, "" where an object is no known cell."""
-    truth = truth.rename(columns={c: f"Truth_{c}" for c in truth.columns if c not in ("field_id", "cell_label")})
-    keys = {"left_on": [schema.FIELD, "Truth_cell_label"], "right_on": ["field_id", "cell_label"]}
-    joined = table.merge(truth, how="left", **keys).drop(columns=["field_id", "cell_label"])
+    of_cell = truth.set_index(["field_id", "cell_label"]).add_prefix("Truth_")
+    joined = table.join(of_cell, on=[schema.FIELD, "Truth_cell_label"])
     joined[schema.TRUE_PHASE] = joined.pop("Truth_class_name").fillna("")
     return joined
 
 
 def _values_found(words):
-    found = sorted({word for word in words if word})
-    shown = ", ".join(map(repr, found[:MOST_SHOWN])) + (", ..." if len(found) > MOST_SHOWN else "")
-    return (f"values found: {shown or 'none'}; name them in config.phase.classes, or say with config.phase.mapping "
-            "which class each is (VALUE=CLASS)")
+    """What can be done where no cell has one of the classes that labels were read from."""
+    values = sorted(set(filter(None, words)))
+    listed = ", ".join(map(repr, values[:MOST_SHOWN])) or "none"
+    if len(values) > MOST_SHOWN:
+        listed += ", ..."
+    return (
+        f"values found: {listed}; name them in config.phase.classes, or say with config.phase.mapping which class "
+        "each is (VALUE=CLASS)"
+    )
 
 
 def refuse_missing_class(table, phase, words=None):
@@ -187,20 +232,25 @@ def refuse_missing_class(table, phase, words=None):
         table: all objects, with labels and splits.
         phase: section of the config.
         words: text [N] of each object that its label was read from, None where labels come from intensities.
+
+    Raises:
+        InputRefused: names the class, and how many cells each class has.
     """
-    used, classes = table[table[schema.REJECT] == ""], list(phase.classes)
+    used = table[table[schema.REJECT] == ""]
+    classes = list(phase.classes)
     total = used[schema.LABEL].value_counts().reindex(classes, fill_value=0)
     if total.min() == 0:
-        said = ", ".join(f"{name} {n}" for name, n in total.items())
-        check = "check the marker, the ranges, or the fields" if words is None else _values_found(words)
-        raise InputRefused(f"config.phase.method={phase.method!r} labels no cell of one class ({said} of {len(used)} "
-                           f"usable cells); {check}")
+        advice = "check the marker, the ranges, or the fields" if words is None else _values_found(words)
+        raise InputRefused(
+            f"config.phase.method={phase.method!r} labels no cell of one class ({_listed(total)} of {len(used)} usable "
+            f"cells); {advice}"
+        )
     counts = pd.crosstab(used[schema.SPLIT], used[schema.LABEL])
     counts = counts.reindex(index=schema.SPLITS, columns=classes, fill_value=0)
-    for name in schema.SPLITS:
-        for label in classes:
-            if counts.loc[name, label] == 0:
-                listed = {s: ", ".join(f"{c} {counts.loc[s, c]}" for c in classes) for s in schema.SPLITS}
-                said = "; ".join(f"{s}: {numbers}" for s, numbers in listed.items())
-                raise InputRefused(f"no cell of class {label!r} in the {name} split ({said}); "
-                                   "add fields, split by a smaller unit, or change config.split.seed")
+    for name, label in itertools.product(schema.SPLITS, classes):
+        if counts.loc[name, label] == 0:
+            by_split = "; ".join(f"{split_name}: {_listed(row)}" for split_name, row in counts.iterrows())
+            raise InputRefused(
+                f"no cell of class {label!r} in the {name} split ({by_split}); add fields, split by a smaller unit, or "
+                "change config.split.seed"
+            )
