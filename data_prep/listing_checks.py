@@ -13,12 +13,12 @@ from data_prep.measurement.columns import refuse_unknown
 from data_prep.reading.field import FieldFile
 
 
-def refuse_before_reading(config, found: list[FieldFile], folder) -> None:
+def refuse_before_reading(config, field_files: list[FieldFile], folder) -> None:
     """Refuse a config that does not fit the fields, as far as their list tells.
 
     Args:
         config: preparation config, its values in range.
-        found: the fields.
+        field_files: of all fields.
         folder: of the fields, beside which tables may lie.
 
     Raises:
@@ -27,12 +27,12 @@ def refuse_before_reading(config, found: list[FieldFile], folder) -> None:
         InputRefused: a table that cannot be read; fewer groups than splits; a class that no field has.
     """
     methods.refuse_markers(config.channels, config.phase)
-    columns = _columns(config, found, folder)
+    columns = _columns(config, field_files, folder)
     if config.source == "folder":  # other sources may know more of a cell than the list says
         _refuse_unknown_columns(config, columns)
     if config.phase.method == "none":
         return
-    fields = _table(found)
+    fields = _table(field_files)
     split.refuse_same_place(fields, config.split.by)
     if config.phase.method == "folder":
         _refuse_absent_classes(fields, config.phase)
@@ -50,21 +50,21 @@ def _refuse_unknown_columns(config, columns) -> None:
         refuse_unknown("phase.column", config.phase.column, columns)
 
 
-def _columns(config, found, folder) -> set[str]:
+def _columns(config, field_files, folder) -> set[str]:
     """Names of the columns that cells will have of what is known before they are found."""
     columns = {schema.FIELD, *work_folder.SAID.values()}
-    for file in found:
+    for file in field_files:
         columns.update(f"Metadata_{name}" for name, _ in file.extra)
     if config.phase.table:
         columns |= external_table.columns_of(config.phase.table, folder)
     return columns
 
 
-def _table(found) -> pd.DataFrame:
+def _table(field_files) -> pd.DataFrame:
     """One row per field, with what is known of it."""
     columns = {"field_id": schema.FIELD, **work_folder.SAID}
     values_of = operator.attrgetter(*columns)
-    rows = [values_of(file) for file in found]
+    rows = [values_of(file) for file in field_files]
     return pd.DataFrame(rows, columns=list(columns.values()))
 
 

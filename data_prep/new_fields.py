@@ -92,18 +92,18 @@ def _take_over(config, values):
             config[name] = tuple(value) if isinstance(value, list) else value
 
 
-def extract(config, fields_dir, out, shown) -> all_fields.Gathered:
+def extract(config, fields_dir, out, channels) -> all_fields.Gathered:
     """Cells of new fields: table, work folder with crops, files set aside.
 
     Args:
         config: from `reading_config`.
         fields_dir: folder with the fields; out: receives the work folder.
-        shown: channels that the model sees; others may be missing, and a stain that is missing is not measured.
+        channels: those that the model sees; others may be missing, and a stain that is missing is not measured.
 
     Raises:
-        as `all_fields.gather`; also where a shown channel is missing.
+        as `all_fields.gather`; also where one of `channels` is missing.
     """
-    return all_fields.gather(config, fields_dir, out, shown, only_needed=True)
+    return all_fields.gather(config, fields_dir, out, channels, only_needed=True)
 
 
 def table_of(gathered) -> pd.DataFrame:

@@ -10,12 +10,12 @@ from cellcycle_jax.schema import Working
 NAME = "fields.csv"
 
 
-def count(table: pd.DataFrame, found, quarantined: dict[str, str]) -> pd.DataFrame:
-    """One row per field, in the order of `found`, those without an object and those that were set aside too.
+def count(table: pd.DataFrame, field_files, quarantined: dict[str, str]) -> pd.DataFrame:
+    """One row per field, in the order of `field_files`, those without an object and those that were set aside too.
 
     Args:
         table: all objects, with Metadata_Field, Metadata_Reject and _bit_depth.
-        found: the `FieldFile` of each field.
+        field_files: of all fields.
         quarantined: {field_id: why it was set aside}.
 
     Returns:
@@ -30,7 +30,7 @@ def count(table: pd.DataFrame, found, quarantined: dict[str, str]) -> pd.DataFra
     most_rejected = reasons.agg(lambda of_field: of_field.value_counts().index[0])
     bit_depth = table.groupby(schema.FIELD)[Working.BIT_DEPTH].first()
     rows = []
-    for file in found:
+    for file in field_files:
         name = file.field_id
         was_read = name not in quarantined
         rows.append({

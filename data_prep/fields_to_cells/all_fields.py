@@ -86,19 +86,19 @@ def gather(
     fields_dir = pathlib.Path(fields_dir).absolute()
     out = pathlib.Path(out).absolute()
     config = config.copy_and_resolve_references()
-    found = source_of(config.source).find_fields(fields_dir, config)
-    found = spread(found, config.max_fields)
+    field_files = source_of(config.source).find_fields(fields_dir, config)
+    field_files = spread(field_files, config.max_fields)
     if before_reading:
-        before_reading(config, found, fields_dir)
-    recipe = _recipe(config, found, fields_dir, needed, only_needed)
-    recipe, unreadable = add_light(found, recipe)
-    recipe = _in_work_folder(recipe, found, out)
-    quarantined = unreadable | _extract_all(_not_in(unreadable, found), recipe)
-    if quarantined and (strict or len(quarantined) == len(found)):
+        before_reading(config, field_files, fields_dir)
+    recipe = _recipe(config, field_files, fields_dir, needed, only_needed)
+    recipe, unreadable = add_light(field_files, recipe)
+    recipe = _in_work_folder(recipe, field_files, out)
+    quarantined = unreadable | _extract_all(_not_in(unreadable, field_files), recipe)
+    if quarantined and (strict or len(quarantined) == len(field_files)):
         raise InputRefused(next(iter(quarantined.values())))
-    table = work_folder.read(recipe.crops, _not_in(quarantined, found))
+    table = work_folder.read(recipe.crops, _not_in(quarantined, field_files))
     if table.empty and not only_needed:
-        raise _no_nucleus(config, fields_dir, len(found))
+        raise _no_nucleus(config, fields_dir, len(field_files))
     _refuse_mixed_units(table)
     table[schema.REJECT] = ""
     if len(table):
@@ -109,7 +109,7 @@ def gather(
     table = _add_references(table, usable, recipe.channels, config)
     notes = sizes.notes(table, recipe.config)
     not_estimated = _plates_without_light(table, config.illumination)
-    return Gathered(table, recipe, found, quarantined, not_estimated, notes)
+    return Gathered(table, recipe, field_files, quarantined, not_estimated, notes)
 
 
 def _not_in(set_aside, files) -> list[FieldFile]:
@@ -138,23 +138,23 @@ def _no_usable_nucleus(config, table) -> InputRefused:
     return InputRefused(f"no usable nucleus: all {len(table)} objects were set aside ({reasons}); see {sections}")
 
 
-def spread(found: list[FieldFile], most: int) -> list[FieldFile]:
+def spread(field_files: list[FieldFile], most: int) -> list[FieldFile]:
     """At most so many fields (0: all), evenly from all cell lines and plates, in their order."""
-    if not most or len(found) <= most:
-        return found
+    if not most or len(field_files) <= most:
+        return field_files
     fields_so_far = collections.Counter()
     turns = []
-    for file in found:
+    for file in field_files:
         group = (file.cell_line, file.plate)
         turns.append(fields_so_far[group])
         fields_so_far[group] += 1
     first = np.argsort(turns, kind="stable")[:most]
-    return [found[index] for index in sorted(first)]
+    return [field_files[index] for index in sorted(first)]
 
 
-def _recipe(config, found, fields_dir, needed, only_needed) -> Recipe:
+def _recipe(config, field_files, fields_dir, needed, only_needed) -> Recipe:
     """What all fields are treated with but their illumination; the folder for crops is not known yet."""
-    first_fields = find_channels(found, config, needed, only_needed)
+    first_fields = find_channels(field_files, config, needed, only_needed)
     channels = first_fields.channels
     with config.unlocked():
         config.channels.stains = _those_in(channels, config.channels.stains)
@@ -177,21 +177,21 @@ def _those_in(allowed, names) -> tuple[str, ...]:
     return tuple(name for name in names if name in allowed)
 
 
-def _in_work_folder(recipe, found, out) -> Recipe:
+def _in_work_folder(recipe, field_files, out) -> Recipe:
     """The recipe with the scale of its crops measured where nothing says it, and the folder for its crops."""
     config = recipe.config
-    if config.crop.assumed_um_per_px == 0 and not any(file.pixel_um for file in found):
-        field = _first_readable(found, recipe)
+    if config.crop.assumed_um_per_px == 0 and not any(file.pixel_um for file in field_files):
+        field = _first_readable(field_files, recipe)
         if field is not None and field.pixel_um is None:
             with config.unlocked():
-                config.crop.assumed_um_per_px = sizes.measured_um_per_px(found, recipe)
-    work = out / work_folder.name_of(config, found, recipe.channels, recipe.others_left_out)
+                config.crop.assumed_um_per_px = sizes.measured_um_per_px(field_files, recipe)
+    work = out / work_folder.name_of(config, field_files, recipe.channels, recipe.others_left_out)
     work.mkdir(parents=True, exist_ok=True)
     return dataclasses.replace(recipe, crops=work)
 
 
-def _first_readable(found, recipe):
-    for file in found:
+def _first_readable(field_files, recipe):
+    for file in field_files:
         try:
             return recipe.read(file)
         except InputRefused:
@@ -227,17 +227,17 @@ def _plates_without_light(table, method):
     return plates
 
 
-def _extract_all(found, recipe) -> dict[str, str]:
+def _extract_all(field_files, recipe) -> dict[str, str]:
     """Treat all fields that are not finished; {field_id: reason} of those that were set aside."""
     quarantined = {}
     config = recipe.config
-    unfinished = [file for file in found if not work_folder.is_kept(recipe.crops, file.field_id)]
-    finished = len(found) - len(unfinished)
+    unfinished = [file for file in field_files if not work_folder.is_kept(recipe.crops, file.field_id)]
+    n_finished = len(field_files) - len(unfinished)
     workers = parallel.count(config.workers, len(unfinished))
     if unfinished and not config.scheduler:
         memory.refuse_lack(recipe.pixels, recipe.folder)
         workers = memory.workers_that_fit(workers, recipe.pixels)
-    with tqdm(total=len(found), initial=finished, desc="fields to cells", unit="field") as bar:
+    with tqdm(total=len(field_files), initial=n_finished, desc="fields to cells", unit="field") as bar:
         for file, reason in parallel.each(_extract, unfinished, recipe, workers, config.scheduler):
             bar.update()
             if reason:

@@ -123,17 +123,17 @@ def _rows(field: Field, regions: Regions, numbers, background, crop_px):
     return pd.DataFrame(rows)
 
 
-def _with_objects(rows, known):
+def _with_objects(rows, objects):
     """The rows with what the source knows of each object; an object that it does not list is not used.
 
     Args:
         rows: one per label.
-        known: indexed by number: Metadata_ columns, and crop_y, crop_x where a crop is centred elsewhere.
+        objects: indexed by number: Metadata_ columns, and crop_y, crop_x where a crop is centred elsewhere.
     """
-    known = known.rename(columns={"crop_y": "_known_y", "crop_x": "_known_x"})
-    refuse_twice([*rows.columns, *known.columns])
-    joined = rows.join(known, on=Working.OWN_NUMBER)
-    joined[Working.IS_LISTED] = joined[Working.OWN_NUMBER].isin(known.index)
+    objects = objects.rename(columns={"crop_y": "_known_y", "crop_x": "_known_x"})
+    refuse_twice([*rows.columns, *objects.columns])
+    joined = rows.join(objects, on=Working.OWN_NUMBER)
+    joined[Working.IS_LISTED] = joined[Working.OWN_NUMBER].isin(objects.index)
     for axis in "yx":
         if f"_known_{axis}" in joined:
             centre = joined.pop(f"_known_{axis}")

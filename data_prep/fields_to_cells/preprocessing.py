@@ -99,13 +99,13 @@ class Seen(NamedTuple):
     pixels: int
 
 
-def find_channels(found, config, needed=(), stains_optional: bool = False) -> Seen:
+def find_channels(field_files, config, needed=(), stains_optional: bool = False) -> Seen:
     """The channels that all fields have to have, by the first VOTERS readable ones.
 
     What config.channel_names overrules, and sizes of pixels that cannot be used, are said on the terminal.
 
     Args:
-        found: the fields; config: of prepare.
+        field_files: of all fields; config: of prepare.
         needed: channels that have to be there beside those that the config names.
         stains_optional: stains may be missing, and only channels that are named or needed are used.
 
@@ -116,7 +116,7 @@ def find_channels(found, config, needed=(), stains_optional: bool = False) -> Se
     fields = []
     first_refusal = None
     pixels = 0
-    for file in found:
+    for file in field_files:
         try:
             field = source_of(config.source).read(file, config)
         except InputRefused as error:
@@ -224,7 +224,7 @@ def _say_unusable_pixel_sizes(fields):
         )
 
 
-def add_light(found, recipe):
+def add_light(field_files, recipe):
     """The recipe with the illumination of each plate, and {field_id: reason} of fields that cannot be read.
 
     Fields of another size have been taken otherwise, so each size of a plate has an illumination of its own. A plate is
@@ -236,7 +236,7 @@ def add_light(found, recipe):
     if recipe.config.illumination == "none":
         return recipe, unreadable
     files_of_plate = collections.defaultdict(list)
-    for file in found:
+    for file in field_files:
         files_of_plate[file.plate].append(file)
     for plate, files in tqdm(files_of_plate.items(), desc="light of each plate", unit="plate"):
         means_of_size = collections.defaultdict(list)

@@ -47,12 +47,12 @@ PACKAGES = ("numpy", "scipy", "scikit-image", "tifffile", "imagecodecs")  # that
 BATCH = 200  # tables of fields joined at a time
 
 
-def name_of(config, found: list[FieldFile], channels, others_left_out: bool) -> str:
+def name_of(config, field_files: list[FieldFile], channels, others_left_out: bool) -> str:
     """The name of the work folder: the same fields, treated alike by the same code, are found again under it.
 
     Args:
         config: preparation config.
-        found: the fields.
+        field_files: of all fields.
         channels: of all fields, in order.
         others_left_out: whether a field may have others.
     """
@@ -62,7 +62,7 @@ def name_of(config, found: list[FieldFile], channels, others_left_out: bool) -> 
         decisive[name] = values[name]
     for role in ROLES:
         decisive[role] = values["channels"][role]
-    fields = [_described(file) for file in found]
+    fields = [_described(file) for file in field_files]
     described = json.dumps([decisive, channels, others_left_out, fields], sort_keys=True)
     digest = hashlib.sha256(described.encode())
     shared_code = (pathlib.Path(schema.__file__), pathlib.Path(crop_file.__file__))
@@ -120,15 +120,15 @@ def _path(folder, field_id, ending=".parquet"):
     return pathlib.Path(folder) / f"{field_id}{ending}"
 
 
-def read(folder, found: list[FieldFile]) -> pd.DataFrame:
-    """The rows of finished fields, in the order of `found`, with what is known of each field.
+def read(folder, field_files: list[FieldFile]) -> pd.DataFrame:
+    """The rows of finished fields, in the order of `field_files`, with what is known of each field.
 
     Where no field holds an object, a table without rows: of measurements it has no columns either.
     """
     batches = []
-    for start in range(0, len(found), BATCH):
+    for start in range(0, len(field_files), BATCH):
         tables = []
-        for file in found[start : start + BATCH]:
+        for file in field_files[start : start + BATCH]:
             rows = _rows_of(folder, file)
             if len(rows):
                 tables.append(rows)
@@ -136,7 +136,7 @@ def read(folder, found: list[FieldFile]) -> pd.DataFrame:
             batches.append(pd.concat(tables, ignore_index=True))
     if batches:
         return pd.concat(batches, ignore_index=True)
-    return _rows_of(folder, found[0]) if found else pd.DataFrame()
+    return _rows_of(folder, field_files[0]) if field_files else pd.DataFrame()
 
 
 def _rows_of(folder, file) -> pd.DataFrame:

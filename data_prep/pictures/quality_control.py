@@ -16,12 +16,12 @@ MAX_PLATES = 6  # plates whose outlines and illumination are drawn
 SHEET_CHANNELS = 4  # at most, on a contact sheet
 
 
-def draw(table, found, recipe, labelled, folder) -> None:
+def draw(table, field_files, recipe, labelled, folder) -> None:
     """Write all images and labels.csv of a data set.
 
     Args:
         table: all objects, labels and working columns included.
-        found: the field files; recipe: what they were treated with; labelled: record of the labelling.
+        field_files: of all fields; recipe: what they were treated with; labelled: record of the labelling.
         folder: receives the images; those of earlier runs are removed.
     """
     folder = pathlib.Path(folder)
@@ -34,7 +34,7 @@ def draw(table, found, recipe, labelled, folder) -> None:
         name = "marker_cuts" if labelled.words is None else "label_values"
         drawing.labelling(used, labelled, classes, folder / f"{name}.png")
     files_of_plate = collections.defaultdict(list)
-    for file in found:
+    for file in field_files:
         files_of_plate[file.plate].append(file)
     plates = list(files_of_plate)[:MAX_PLATES]
     for plate, name in zip(plates, _file_names(plates, "fields"), strict=True):
