@@ -63,7 +63,8 @@ def _draw(job, shared):
     nucleus = recipe.config.channels.nucleus
     plane = image[..., recipe.channels.index(nucleus)]
     segmented = drawing.SegmentedField(plane, numbers[labels], field.pixel_um)
-    overlay(segmented, rows, classes, f"{file.field_id}: {nucleus}", warning, folder / f"{file.field_id}.png")
+    title = f"{file.field_id}: {nucleus}"
+    overlay(segmented, rows, classes, title, warning, folder / f"{file.field_id}.png")
 
 
 def overlay(field: drawing.SegmentedField, rows, classes, title, warning, path) -> None:

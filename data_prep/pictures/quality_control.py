@@ -53,7 +53,8 @@ def draw(table, field_files, recipe, labelled, folder) -> None:
 
 def _file_names(names, unnamed):
     """A part of a file name for each of `names`, all different; `unnamed` stands for an empty one."""
-    return files.distinct([re.sub(r"[^\w.-]", "_", name or unnamed) for name in names])
+    safe = [re.sub(r"[^\w.-]", "_", name or unnamed) for name in names]
+    return files.distinct(safe)
 
 
 def _outlines(table, plate_files, recipe, path):
@@ -74,7 +75,8 @@ def _outlines(table, plate_files, recipe, path):
     plane = image[..., recipe.channels.index(nucleus)]
     rows = table[table[schema.FIELD] == file.field_id]
     title = f"{file.field_id}: {nucleus} and what was found in it"
-    drawing.outlines(drawing.SegmentedField(plane, labels, field.pixel_um), rows, title, path)
+    segmented = drawing.SegmentedField(plane, labels, field.pixel_um)
+    drawing.outlines(segmented, rows, title, path)
 
 
 def _illumination(plate, recipe, folder, name):
@@ -99,7 +101,8 @@ def _contact_sheet(cells, label, sheet, recipe, folder):
     rows = rising.iloc[np.unique(evenly.astype(int))]
     markers = recipe.config.channels.markers
     drawn = [i for i, name in enumerate(channels) if name not in markers][:SHEET_CHANNELS] or [0]
-    references = rows[[schema.reference_column(name) for name in channels]].to_numpy(np.float32)
+    columns = [schema.reference_column(name) for name in channels]
+    references = rows[columns].to_numpy(np.float32)
     crops = []
     tiles = {}
     for cell_id, field, reference in zip(rows[schema.CELL_ID], rows[schema.FIELD], references, strict=True):
