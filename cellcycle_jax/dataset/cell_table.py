@@ -9,9 +9,15 @@ from cellcycle_jax import files, schema
 from cellcycle_jax.dataset import crop_arrays
 from cellcycle_jax.errors import StoredStateRefused
 
-_TEXTS = (
-    schema.CELL_ID, schema.FIELD, schema.CELL_LINE, schema.GROUP, schema.SPLIT, schema.LABEL, schema.REJECT,
-)  # fmt: skip
+_TEXTS = [
+    schema.CELL_ID,
+    schema.FIELD,
+    schema.CELL_LINE,
+    schema.GROUP,
+    schema.SPLIT,
+    schema.LABEL,
+    schema.REJECT,
+]
 _REFERENCE = schema.reference_column("")
 
 
@@ -32,26 +38,32 @@ def load_cells(data_dir) -> pd.DataFrame:
         raise StoredStateRefused(f"{path}: no such file; run prepare, or give --data the folder that it made")
     recorded = crop_arrays.recorded_sha256(data_dir, path.name)
     if recorded and files.sha256(path) != recorded:
-        raise StoredStateRefused(f"{path}: not as prepare wrote it (its SHA-256 is not that of provenance.json); bring "
-                                 "it back from a copy, or run prepare again")
+        raise StoredStateRefused(
+            f"{path}: not as prepare wrote it (its SHA-256 is not that of provenance.json); "
+            "bring it back from a copy, or run prepare again"
+        )
     try:
         cells = pd.read_parquet(path)
     except Exception as error:  # pyarrow raises many kinds for damaged bytes; all of them mean the same to the user
         raise StoredStateRefused(f"{path}: not readable as Parquet ({_first_line(error)}); run prepare again") from None
-    missing = [column for column in _TEXTS if column not in cells.columns]
-    if missing:
+    missing = pd.Index(_TEXTS).difference(cells.columns, sort=False)
+    if len(missing):
         raise StoredStateRefused(f"{path}: column {missing[0]} is missing ({len(missing)} in all); run prepare again")
-    cells[list(_TEXTS)] = cells[list(_TEXTS)].fillna("")
-    twice = cells[schema.CELL_ID][cells[schema.CELL_ID].duplicated()]
-    if len(twice):
-        raise StoredStateRefused(f"{path}: cell {twice.iloc[0]!r} has more than one row; run prepare again")
+    cells[_TEXTS] = cells[_TEXTS].fillna("")
+    cell_ids = cells[schema.CELL_ID]
+    repeated = cell_ids[cell_ids.duplicated()]
+    if len(repeated):
+        raise StoredStateRefused(f"{path}: cell {repeated.iloc[0]!r} has more than one row; run prepare again")
     return cells
 
 
 def unlocked(cells: pd.DataFrame, final: bool = False) -> pd.DataFrame:
     """Rows of the accepted cells of the splits one may look at: train and validation, and test only if `final`."""
-    splits = schema.SPLITS if final else tuple(split for split in schema.SPLITS if split != "test")
-    return cells[(cells[schema.REJECT] == "") & cells[schema.SPLIT].isin(splits)]
+    accepted = cells[schema.REJECT] == ""
+    visible = cells[schema.SPLIT].isin(schema.SPLITS)
+    if not final:
+        visible &= cells[schema.SPLIT] != "test"
+    return cells[accepted & visible]
 
 
 def rows_by_id(cells: pd.DataFrame, cell_ids) -> pd.DataFrame:
@@ -61,14 +73,14 @@ def rows_by_id(cells: pd.DataFrame, cell_ids) -> pd.DataFrame:
         StoredStateRefused: a cell is not in the table, so the table and the caller's data do not belong together.
     """
     cell_ids = list(cell_ids)
-    place = pd.Index(cells[schema.CELL_ID]).get_indexer(cell_ids)
-    if (place < 0).any():
-        absent = cell_ids[int(np.argmin(place))]
+    rows = pd.Index(cells[schema.CELL_ID]).get_indexer(cell_ids)
+    absent = np.flatnonzero(rows < 0)
+    if len(absent):
         raise StoredStateRefused(
-            f"cells.parquet: cell {absent!r} is not in the table ({int((place < 0).sum())} in all); "
+            f"cells.parquet: cell {cell_ids[absent[0]]!r} is not in the table ({len(absent)} in all); "
             "the table and the data set were made by different runs, run prepare again"
         )
-    return cells.iloc[place].reset_index(drop=True)
+    return cells.iloc[rows].reset_index(drop=True)
 
 
 def measured_channels(columns) -> list[str]:
@@ -86,15 +98,17 @@ def measurements(cells: pd.DataFrame, channels, markers, nucleus: str | None = N
             of two channels (a correlation with the marker) is left out as well.
         nucleus: channel that the shape of the nucleus counts as measured from; None: the shape is always in.
     """
-    known = measured_channels(cells.columns)
-    allowed = {*channels, *([None] if nucleus is None else [])}
-
-    def wanted(column):
+    measured = measured_channels(cells.columns)
+    names = []
+    for column in schema.feature_columns(cells.columns):
+        if not pd.api.types.is_numeric_dtype(cells[column]):
+            continue
         if any(f"_{marker}_" in f"_{column}_" for marker in markers):
-            return False
-        return (schema.feature_channel(column, known) or nucleus) in allowed
-
-    return [c for c in schema.feature_columns(cells.columns) if pd.api.types.is_numeric_dtype(cells[c]) and wanted(c)]
+            continue
+        channel = schema.feature_channel(column, measured) or nucleus
+        if channel is None or channel in channels:
+            names.append(column)
+    return names
 
 
 def label_intensity(data_dir) -> str:
@@ -127,14 +141,14 @@ def relative_features(cells: pd.DataFrame, columns) -> pd.DataFrame:
     Raises:
         StoredStateRefused: a column, or the reference of an intensity's channel, is not in the table.
     """
-    known = measured_channels(cells.columns)
+    measured = measured_channels(cells.columns)
     result = {}
     for column in columns:
         if column not in cells.columns:
             raise StoredStateRefused(f"cells.parquet: column {column} is missing; run prepare again")
         values = cells[column].to_numpy(np.float64, na_value=np.nan)
         if "_Intensity_" in column:
-            channel = schema.feature_channel(column, known)
+            channel = schema.feature_channel(column, measured)
             if channel is None:
                 raise StoredStateRefused(f"cells.parquet: no {_REFERENCE}* column fits {column}; run prepare again")
             reference = cells[schema.reference_column(channel)].to_numpy(np.float64, na_value=np.nan)
@@ -145,8 +159,11 @@ def relative_features(cells: pd.DataFrame, columns) -> pd.DataFrame:
 
 def pixel_size(rows) -> pd.Series:
     """Scale of each row's field, um per px, NaN where unknown."""
-    return rows[schema.PIXEL_SIZE].astype(float) if schema.PIXEL_SIZE in rows else pd.Series(np.nan, rows.index)
+    if schema.PIXEL_SIZE in rows:
+        return rows[schema.PIXEL_SIZE].astype(float)
+    return pd.Series(np.nan, rows.index)
 
 
 def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

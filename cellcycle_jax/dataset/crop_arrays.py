@@ -14,8 +14,15 @@ BUILDER = pathlib.Path("tfds", "cells", "1.0.0")
 METADATA = ("channels", "classes", "markers", "nucleus", "stains", "group_by")
 LABELS = ("own", "permuted")  # which labels a model is trained on
 ARRAYS = ("image", "image_scale", "compartments", "norm", "label")
-_TEXT_COLUMNS = {"cell_id": schema.CELL_ID, "group_id": schema.FIELD, "field_id": schema.FIELD, "well": schema.WELL,
-                 "plate": schema.PLATE, "cell_line": schema.CELL_LINE}  # of cells that no split has grouped yet
+# Columns of cells that no split has grouped yet.
+_TEXT_COLUMNS = {
+    "cell_id": schema.CELL_ID,
+    "group_id": schema.FIELD,
+    "field_id": schema.FIELD,
+    "well": schema.WELL,
+    "plate": schema.PLATE,
+    "cell_line": schema.CELL_LINE,
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,16 +30,32 @@ class Crops:
     """Crops of one split with all channels; N cells of S x S px and C channels.
 
     In memory; image and compartments may be `tfds_reader.StoredPixels` instead.
+
+    Attributes:
+        image: u16 [N, S, S, C], stored values.
+        image_scale: f32 [N, C], pixel value = stored * image_scale + an offset that norm shares.
+        compartments: u8 [N, S, S], bits of schema.Compartment.
+        compartments_present: u8 [N], which bits are known.
+        label: i32 [N], index of the class, schema.NO_LABEL where labelling abstained.
+        norm: f32 [N, C, 4], columns schema.NORM_FIELDS.
+        um_per_px: f32 [N], NaN where unknown.
+        cell_id, group_id, field_id, well, plate, cell_line: text [N].
+        channels: names of the C channels.
+        classes: names of the P classes.
+        markers: channels no model sees, since they made the labels.
+        nucleus: channel that shows the nucleus.
+        stains: channels of the other stains.
+        group_by: what a group is: the unit of splitting and of intervals.
     """
 
-    image: np.ndarray  # u16 [N, S, S, C], stored values
-    image_scale: np.ndarray  # f32 [N, C], pixel value = stored * image_scale + an offset that norm shares
-    compartments: np.ndarray  # u8 [N, S, S], bits of schema.Compartment
-    compartments_present: np.ndarray  # u8 [N], which bits are known
-    label: np.ndarray  # i32 [N], index of the class, schema.NO_LABEL where labelling abstained
-    norm: np.ndarray  # f32 [N, C, 4], columns schema.NORM_FIELDS
-    um_per_px: np.ndarray  # f32 [N], NaN where unknown
-    cell_id: np.ndarray  # text [N], as the five below
+    image: np.ndarray
+    image_scale: np.ndarray
+    compartments: np.ndarray
+    compartments_present: np.ndarray
+    label: np.ndarray
+    norm: np.ndarray
+    um_per_px: np.ndarray
+    cell_id: np.ndarray
     group_id: np.ndarray
     field_id: np.ndarray
     well: np.ndarray
@@ -40,7 +63,7 @@ class Crops:
     cell_line: np.ndarray
     channels: tuple[str, ...]
     classes: tuple[str, ...]
-    markers: tuple[str, ...]  # channels no model sees, since they made the labels
+    markers: tuple[str, ...]
     nucleus: str
     stains: tuple[str, ...]
     group_by: str
@@ -77,8 +100,11 @@ def load_crops(data_dir, split: str, final: bool = False, pixels: bool = True) -
 def _stored_crops(columns, metadata):
     """Crops of what is stored; KeyError or TypeError where another version stored other names."""
     columns["label"] = columns["label"].astype(np.int32)
-    stored = {name: value if isinstance(value := metadata[name], str) else tuple(value) for name in METADATA}
-    return Crops(**columns, **stored)
+    vocabulary = {}
+    for name in METADATA:
+        value = metadata[name]
+        vocabulary[name] = value if isinstance(value, str) else tuple(value)
+    return Crops(**columns, **vocabulary)
 
 
 def pixel_bytes(data_dir, split: str, final: bool = False) -> int:
@@ -100,12 +126,19 @@ def _split_folder(data_dir, split, final):
 
 def _require_shapes(crops, name):
     """Refuse stored crops whose arrays do not fit each other."""
-    if len(crops) and (crops.image.shape[-1] != len(crops.channels) or not np.isfinite(crops.norm).all()):
-        raise StoredStateRefused(f"{name} has {crops.image.shape[-1]} channels for the names {list(crops.channels)}, "
-                                 "or norm values that are not finite; run `launch.py prepare`")
-    if crops.image_scale.shape != (len(crops), len(crops.channels)):
-        raise StoredStateRefused(f"{name} has an image_scale of shape {crops.image_scale.shape}, not a value per cell "
-                                 "and channel: an older version wrote it; run `launch.py prepare` again")
+    stored_channels = crops.image.shape[-1]
+    fits = stored_channels == len(crops.channels) and np.isfinite(crops.norm).all()
+    if len(crops) and not fits:
+        raise StoredStateRefused(
+            f"{name} has {stored_channels} channels for the names {list(crops.channels)}, "
+            "or norm values that are not finite; run `launch.py prepare`"
+        )
+    scales = crops.image_scale.shape
+    if scales != (len(crops), len(crops.channels)):
+        raise StoredStateRefused(
+            f"{name} has an image_scale of shape {scales}, not a value per cell and channel: "
+            "an older version wrote it; run `launch.py prepare` again"
+        )
 
 
 def identity(data_dir) -> str:
@@ -158,8 +191,9 @@ def recorded_sha256(data_dir, name: str) -> str | None:
 
 
 def _damaged(path, error):
-    return StoredStateRefused(f"{path}: damaged ({type(error).__name__}: {error}); restore it from a copy, or run "
-                              "`launch.py prepare` again")
+    return StoredStateRefused(
+        f"{path}: damaged ({type(error).__name__}: {error}); restore it from a copy, or run `launch.py prepare` again"
+    )
 
 
 def _require_provenance(path):
@@ -180,43 +214,55 @@ def crops_of_field(folder, field_id: str, rows, vocabulary: dict) -> Crops:
         StoredStateRefused: the file is missing, damaged, lacks a cell, or has another number of channels.
     """
     stored = crop_file.index(folder, field_id)
-    channels, shared, n = vocabulary["channels"], stored.shared, len(rows)
-    places = stored.places()
-    absent = [cell for cell in rows[schema.CELL_ID] if cell not in places]
-    if absent or stored.cell_shape[-1] != len(channels):
-        what = f"no cell {absent[0]!r}" if absent else f"{stored.cell_shape[-1]} channels"
-        raise StoredStateRefused(f"{stored.path}: {what}, so these are not the crops of the cells in the table; cut "
-                                 "them anew")
-    image, compartments = stored.read([places[cell] for cell in rows[schema.CELL_ID]])
-    of_field = np.broadcast_to(shared.field_norm.T, (n, len(channels), shared.field_norm.shape[0]))
+    shared = stored.shared
+    channels = vocabulary["channels"]
+    n = len(rows)
+    cell_ids = rows[schema.CELL_ID]
+    numbers = cell_ids.map(stored.places())
+    absent = cell_ids[numbers.isna()]
+    if len(absent):
+        raise _of_other_cells(stored, f"no cell {absent.iloc[0]!r}")
+    if stored.cell_shape[-1] != len(channels):
+        raise _of_other_cells(stored, f"{stored.cell_shape[-1]} channels")
+    image, compartments = stored.read(numbers)
+    field_norm = np.broadcast_to(shared.field_norm.T, (n, len(channels), len(shared.field_norm)))
     reference = rows[[schema.reference_column(name) for name in channels]].to_numpy(np.float32)
+    texts = {name: rows[column].to_numpy(str) for name, column in _TEXT_COLUMNS.items()}
     return Crops(
         image=image,
-        image_scale=np.broadcast_to(shared.image_scale, (n, len(channels))).copy(),
+        image_scale=np.tile(shared.image_scale, (n, 1)),
         compartments=compartments,
         compartments_present=np.full(n, shared.present, np.uint8),
         label=np.full(n, schema.NO_LABEL, np.int32),
-        norm=np.concatenate([of_field, reference[..., None]], axis=-1),
+        norm=np.concatenate([field_norm, reference[..., None]], axis=-1),
         um_per_px=np.full(n, shared.um_per_px, np.float32),
-        **{name: rows[column].to_numpy(str) for name, column in _TEXT_COLUMNS.items()},
+        **texts,
         **vocabulary,
+    )
+
+
+def _of_other_cells(stored, reason):
+    return StoredStateRefused(
+        f"{stored.path}: {reason}, so these are not the crops of the cells in the table; cut them anew"
     )
 
 
 def join(parts) -> Crops:
     """The cells of several crops with the same vocabulary, one after another."""
-    arrays = [f.name for f in dataclasses.fields(Crops) if isinstance(getattr(parts[0], f.name), np.ndarray)]
-    joined = {name: np.concatenate([getattr(part, name) for part in parts]) for name in arrays}
+    joined = {}
+    for name, value in vars(parts[0]).items():
+        if isinstance(value, np.ndarray):
+            joined[name] = np.concatenate([getattr(part, name) for part in parts])
     return dataclasses.replace(parts[0], **joined)
 
 
 def take(crops: Crops, rows) -> Crops:
     """The crops at `rows` (indices or a mask over the cells), in that order."""
-    arrays = {f.name: getattr(crops, f.name) for f in dataclasses.fields(crops)}
-    chosen = {
-        n: value[rows] for n, value in arrays.items() if isinstance(value, (np.ndarray, tfds_reader.StoredPixels))
-    }
-    return dataclasses.replace(crops, **chosen)
+    taken = {}
+    for name, value in vars(crops).items():
+        if isinstance(value, (np.ndarray, tfds_reader.StoredPixels)):
+            taken[name] = value[rows]
+    return dataclasses.replace(crops, **taken)
 
 
 def rows_of_lines(crops: Crops, lines) -> np.ndarray:
@@ -225,10 +271,13 @@ def rows_of_lines(crops: Crops, lines) -> np.ndarray:
     Raises:
         InputRefused: a line has no cell here.
     """
-    found = sorted(set(crops.cell_line.tolist()))
-    if missing := [line for line in lines if line not in found]:
-        raise InputRefused(f"data.cell_lines: no cells of {', '.join(missing)}; found: {', '.join(found)}")
-    return np.flatnonzero(np.isin(crops.cell_line, list(lines))) if lines else np.arange(len(crops))
+    if not lines:
+        return np.arange(len(crops))
+    present = sorted(set(crops.cell_line.tolist()))
+    missing = [line for line in lines if line not in present]
+    if missing:
+        raise InputRefused(f"data.cell_lines: no cells of {', '.join(missing)}; found: {', '.join(present)}")
+    return np.flatnonzero(np.isin(crops.cell_line, list(lines)))
 
 
 def labelled_rows(crops: Crops, lines) -> np.ndarray:
@@ -249,8 +298,10 @@ def refuse_marker(name: str, markers) -> None:
         UsageError: names it.
     """
     if name in markers:
-        raise UsageError(f"data.channels: {name!r} labels the cells and is never shown to a model; name others, or "
-                         "none for all but the markers")
+        raise UsageError(
+            f"data.channels: {name!r} labels the cells and is never shown to a model; "
+            "name others, or none for all but the markers"
+        )
 
 
 def channel_indices(crops: Crops, names=()) -> tuple[int, ...]:
@@ -266,12 +317,16 @@ def channel_indices(crops: Crops, names=()) -> tuple[int, ...]:
     """
     allowed = [name for name in crops.channels if name not in crops.markers]
     if not allowed:
-        raise InputRefused(f"data.channels: every channel labels the cells ({', '.join(crops.channels)}); nothing is "
-                           "left to show")
+        raise InputRefused(
+            f"data.channels: every channel labels the cells ({', '.join(crops.channels)}); nothing is left to show"
+        )
     names = list(names) or allowed
+    missing = []
     for name in names:
         refuse_marker(name, crops.markers)
-    if missing := [name for name in names if name not in allowed]:
+        if name not in allowed:
+            missing.append(name)
+    if missing:
         raise InputRefused(f"data.channels: {', '.join(missing)} not in the data set; found: {', '.join(allowed)}")
     if len(set(names)) < len(names):
         raise UsageError(f"data.channels: {', '.join(names)} names a channel twice; name each once")
@@ -280,23 +335,25 @@ def channel_indices(crops: Crops, names=()) -> tuple[int, ...]:
 
 def rows_of_cells(crops: Crops, cell_ids) -> np.ndarray:
     """Row of each cell among the crops, i64 [n], in the order of the ids; KeyError where one is not there."""
-    place = {cell: row for row, cell in enumerate(crops.cell_id.tolist())}
-    return np.array([place[cell] for cell in cell_ids], np.int64)
+    row_of_cell = dict(zip(crops.cell_id.tolist(), range(len(crops)), strict=True))
+    return np.array([row_of_cell[cell] for cell in cell_ids], np.int64)
 
 
 def with_labels(crops: Crops, labels: str) -> Crops:
-    """The crops of a split with their own labels, or with 'permuted' ones: dealt out anew, always in the same way."""
+    """The crops of a split with their own labels, or with 'permuted' ones: shuffled, always in the same way."""
     if labels == "own":
         return crops
-    label, known = crops.label.copy(), np.flatnonzero(crops.label != schema.NO_LABEL)
-    label[known] = np.random.default_rng(0).permutation(label[known])
+    label = crops.label.copy()
+    labelled = label != schema.NO_LABEL
+    label[labelled] = np.random.default_rng(0).permutation(label[labelled])
     return dataclasses.replace(crops, label=label)
 
 
 def in_memory(crops: Crops) -> Crops:
     """The crops with their pixels read, where these are on disk."""
-    stored = isinstance(crops.image, tfds_reader.StoredPixels)
-    return dataclasses.replace(crops, **tfds_reader.read_pixels(crops.image)) if stored else crops
+    if not isinstance(crops.image, tfds_reader.StoredPixels):
+        return crops
+    return dataclasses.replace(crops, **tfds_reader.read_pixels(crops.image))
 
 
 def arrays_of(crops: Crops) -> dict[str, np.ndarray]:

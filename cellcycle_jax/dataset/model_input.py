@@ -1,5 +1,6 @@
 """What a model sees of stored crops: which part of them, at which scale."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -7,8 +8,12 @@ from cellcycle_jax import schema
 from cellcycle_jax.errors import InputRefused
 
 # What a mask needs to know of a crop. 'cell' and 'nucleus' keep it; 'ring' keeps what lies outside RING without it.
-MASKS = {"none": schema.Compartment(0), "cell": schema.Compartment.BODY, "nucleus": schema.Compartment.NUCLEUS,
-         "ring": schema.Compartment.BODY}
+MASKS = {
+    "none": schema.Compartment(0),
+    "cell": schema.Compartment.BODY,
+    "nucleus": schema.Compartment.NUCLEUS,
+    "ring": schema.Compartment.BODY,
+}
 OUTLINED = ("cell", "nucleus")  # masks that show the outline of the nucleus in every channel
 RING = 1.05  # inner radius of the ring, share of half the crop: so far out a cell hardly ever cuts a shape into it
 SCALES = ("reference", "own_max", "spread")
@@ -24,11 +29,15 @@ def require_compartments(present, mask: str, scale: str) -> None:
     Raises:
         InputRefused: `mask` or `scale` needs a compartment that some crop lacks.
     """
-    needed = MASKS[mask] | (schema.Compartment.NUCLEUS if scale == "own_max" else 0)
+    needed = MASKS[mask]
+    if scale == "own_max":
+        needed |= schema.Compartment.NUCLEUS
     lacking = int(np.sum(present & needed != needed))
     if lacking:
-        raise InputRefused(f"data.mask={mask!r}, data.scale={scale!r} need {schema.Compartment(needed)!r}, which "
-                           f"{lacking} of {len(present)} crops lack; use 'none' and 'reference'")
+        raise InputRefused(
+            f"data.mask={mask!r}, data.scale={scale!r} need {needed!r}, "
+            f"which {lacking} of {len(present)} crops lack; use 'none' and 'reference'"
+        )
 
 
 def seen(inputs, cells):
@@ -42,7 +51,7 @@ def seen(inputs, cells):
     Returns:
         f32 [B, S, S, K], dimensionless.
     """
-    return inputs(*(cells[name] for name in ("image", "image_scale", "compartments", "norm")))
+    return inputs(cells["image"], cells["image_scale"], cells["compartments"], cells["norm"])
 
 
 def model_inputs(image, image_scale, compartments, norm, channels, mask: str, scale: str):
@@ -67,25 +76,31 @@ def model_inputs(image, image_scale, compartments, norm, channels, mask: str, sc
     Returns:
         f32 [B, S, S, K], background at 0, dimensionless.
     """
-    # Slices: a gather would be slower.
-    norm, unit = (jnp.stack([a[:, c] for c in channels], axis=1)[:, None, None] for a in (norm, image_scale))
-    signal = jnp.stack([image[..., c] for c in channels], axis=-1).astype(jnp.result_type(float))
-    signal = signal * unit - norm[..., schema.NORM_FIELDS.index("background")]
-    nucleus = (compartments & int(schema.Compartment.NUCLEUS) > 0)[..., None]
+    norm = _channels(norm, channels, axis=1)[:, None, None]
+    image_scale = _channels(image_scale, channels, axis=1)[:, None, None]
+    signal = _channels(image, channels, axis=-1).astype(jnp.result_type(float))
+    signal = signal * image_scale - norm[..., schema.NORM_FIELDS.index("background")]
     if scale == "own_max":
-        one = jnp.max(jnp.where(nucleus, signal, 0.0), axis=(1, 2), keepdims=True)
+        nucleus = compartments & int(schema.Compartment.NUCLEUS) > 0
+        unit = jnp.max(jnp.where(nucleus[..., None], signal, 0.0), axis=(1, 2), keepdims=True)
     else:
-        one = norm[..., schema.NORM_FIELDS.index(scale)]
-    signal = jnp.where(one > 0, signal / jnp.where(one > 0, one, 1.0), 0.0)
+        unit = norm[..., schema.NORM_FIELDS.index(scale)]
+    signal = jnp.where(unit > 0, signal / jnp.where(unit > 0, unit, 1.0), 0.0)
     if mask == "none":
         return signal
-    kept = compartments & int(MASKS[mask]) > 0
+    visible = compartments & int(MASKS[mask]) > 0
     if mask == "ring":
-        kept = ~kept & _ring(image.shape[1])
-    return jnp.where(kept[..., None], signal, 0.0)
+        visible = ~visible & _ring(image.shape[1])
+    return jnp.where(visible[..., None], signal, 0.0)
+
+
+def _channels(array, channels, axis):
+    """The array with these channels only, by slices: a gather would be slower."""
+    slices = [jax.lax.index_in_dim(array, channel, axis, keepdims=False) for channel in channels]
+    return jnp.stack(slices, axis)
 
 
 def _ring(size):
     """Mask bool [S, S] of what lies farther than RING from the middle of a crop: its corners."""
-    place = jnp.arange(size) - (size - 1) / 2
-    return jnp.hypot(place[:, None], place) > RING * size / 2
+    from_middle = jnp.arange(size) - (size - 1) / 2
+    return jnp.hypot(from_middle[:, None], from_middle) > RING * size / 2

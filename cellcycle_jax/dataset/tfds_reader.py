@@ -19,11 +19,16 @@ class Records:
     """The records of a split as bytes, by their number, and what is read out of them.
 
     Pixels and the rest are decoded apart: a command that needs no pixels decodes none.
+
+    Attributes:
+        source: random access to the serialized records.
+        pixels: PIXELS as a FeaturesDict of tensorflow-datasets.
+        rest: all other features likewise.
     """
 
-    source: Any  # random access to the serialized records
-    pixels: Any  # PIXELS as a FeaturesDict of tensorflow-datasets
-    rest: Any  # all other features likewise
+    source: Any
+    pixels: Any
+    rest: Any
 
     def __len__(self) -> int:
         return len(self.source)
@@ -35,13 +40,23 @@ class Records:
 
 @dataclasses.dataclass(frozen=True)
 class StoredPixels:
-    """Pixels of some cells that stay on disk: indexed by rows like an array, read when made into one."""
+    """Pixels of some cells that stay on disk: indexed by rows like an array, read when made into one.
 
-    records: "Records"
-    folder: Any  # DATA/tfds/cells/VERSION
+    Attributes:
+        records: of the split.
+        folder: DATA/tfds/cells/VERSION.
+        split: its name.
+        name: a name of PIXELS.
+        rows: i64 [N], numbers of the records.
+        cell_shape: of the pixels of one cell.
+        dtype: of the pixels.
+    """
+
+    records: Records
+    folder: Any
     split: str
-    name: str  # a name of PIXELS
-    rows: np.ndarray  # i64 [N]
+    name: str
+    rows: np.ndarray
     cell_shape: tuple[int, ...]
     dtype: np.dtype
 
@@ -71,10 +86,12 @@ def read_pixels(pixels: StoredPixels) -> dict[str, np.ndarray]:
     Raises:
         StoredStateRefused: a record is damaged.
     """
-    stored, n = pixels.records, len(pixels.rows)
+    stored = pixels.records
+    n = len(pixels.rows)
     arrays = {}
     for name in PIXELS:
-        arrays[name] = aligned_zeros((n, *stored.pixels[name].shape), stored.pixels[name].np_dtype)
+        feature = stored.pixels[name]
+        arrays[name] = aligned_zeros((n, *feature.shape), feature.np_dtype)
     for start in tqdm.tqdm(range(0, n, CHUNK), "read pixels", unit_scale=CHUNK, disable=n < SLOW):
         rows = pixels.rows[start : start + CHUNK].tolist()
         examples = readable(pixels.folder, pixels.split, lambda rows=rows: stored.read(rows, stored.pixels))
@@ -88,9 +105,9 @@ def aligned_zeros(shape, dtype) -> np.ndarray:
     """Zeros that begin at a multiple of `ALIGNMENT` bytes in memory."""
     dtype = np.dtype(dtype)
     size = int(np.prod(shape)) * dtype.itemsize
-    room = np.zeros(size + ALIGNMENT, np.uint8)
-    first = -room.ctypes.data % ALIGNMENT
-    return room[first : first + size].view(dtype).reshape(shape)
+    buffer = np.zeros(size + ALIGNMENT, np.uint8)
+    first = -buffer.ctypes.data % ALIGNMENT
+    return buffer[first : first + size].view(dtype).reshape(shape)
 
 
 def readable(folder, split: str, read):
@@ -103,8 +120,10 @@ def readable(folder, split: str, read):
         return read()
     except Exception as error:  # what a damaged file raises differs between tfds, array_record and protobuf
         reason = " ".join(str(error).split())[:200]
-        raise StoredStateRefused(f"{folder}: split {split!r} cannot be read ({type(error).__name__}: {reason}); "
-                                 "run `launch.py prepare` again") from error
+        raise StoredStateRefused(
+            f"{folder}: split {split!r} cannot be read ({type(error).__name__}: {reason}); "
+            "run `launch.py prepare` again"
+        ) from error
 
 
 def read_split(folder, split: str) -> tuple[dict, dict]:
@@ -122,7 +141,10 @@ def read_split(folder, split: str) -> tuple[dict, dict]:
     """
     records, metadata = _open(folder, split)
     n = len(records)
-    columns = {name: _column(feature, n) for name, feature in records.rest.items()}
+    columns = {}
+    for name, feature in records.rest.items():
+        is_text = np.dtype(feature.np_dtype).kind in "OSU"
+        columns[name] = np.zeros((n, *feature.shape), object if is_text else feature.np_dtype)
     for start in tqdm.tqdm(range(0, n, CHUNK), f"read {split}", unit_scale=CHUNK, disable=n < SLOW):
         rows = range(start, min(start + CHUNK, n))
         for row, example in zip(rows, records.read(rows, records.rest), strict=True):
@@ -141,8 +163,10 @@ def read_split(folder, split: str) -> tuple[dict, dict]:
 def pixel_bytes(folder, split: str) -> int:
     """Bytes of all PIXELS of a split in memory, without reading them."""
     records, _ = _open(folder, split)
-    of_cell = [int(np.prod(feature.shape)) * np.dtype(feature.np_dtype).itemsize for feature in records.pixels.values()]
-    return len(records) * sum(of_cell)
+    bytes_per_cell = 0
+    for feature in records.pixels.values():
+        bytes_per_cell += int(np.prod(feature.shape)) * np.dtype(feature.np_dtype).itemsize
+    return len(records) * bytes_per_cell
 
 
 def _open(folder, split):
@@ -154,10 +178,8 @@ def _open(folder, split):
         raise KeyError(f"splits found: {', '.join(builder.info.splits)}")
     source = builder.as_data_source(split, deserialize_method=tfds.decode.DeserializeMethod.RAW_BYTES)
     features = dict(builder.info.features.items())
-    pixels = tfds.features.FeaturesDict({name: features.pop(name) for name in PIXELS})
-    return Records(source, pixels, tfds.features.FeaturesDict(features)), dict(builder.info.metadata)
-
-
-def _column(feature, length):
-    text = np.dtype(feature.np_dtype).kind in "OSU"
-    return np.zeros((length, *feature.shape), object if text else feature.np_dtype)
+    pixels = {}
+    for name in PIXELS:
+        pixels[name] = features.pop(name)
+    records = Records(source, tfds.features.FeaturesDict(pixels), tfds.features.FeaturesDict(features))
+    return records, dict(builder.info.metadata)
