@@ -1,18 +1,19 @@
-"""Pictures of cells beside what the network read in them: arrays in, a matplotlib Figure out."""
+"""Images of cells beside what the network read in them: arrays in, a matplotlib Figure out."""
 
 import dataclasses
 import math
 
 import matplotlib
 import numpy as np
-from matplotlib.colors import to_rgb
+from matplotlib.colors import to_rgba_array
 from matplotlib.figure import Figure
 
-from cellcycle_jax.figures.style import GREEN, ORANGE, PINK, RED, SKY, STYLE
+from cellcycle_jax.figures.style import GREEN, INK, ORANGE, PINK, RED, SKY, STYLE
 
-CHANNEL_COLOURS = (SKY, ORANGE, GREEN, PINK, RED)  # on black; the first two add up to white
+CHANNEL_COLOURS = to_rgba_array((SKY, ORANGE, GREEN, PINK, RED))[:, :3]  # on black; the first two add up to white
 HEAT = matplotlib.colormaps["inferno"]
-BAR_UM, BAR_PX = 10.0, 20.0
+BAR_UM = 10.0
+BAR_PX = 20.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,17 +43,18 @@ def display_range(images: np.ndarray) -> np.ndarray:
 
 
 def composite(image: np.ndarray, white: np.ndarray) -> np.ndarray:
-    """Channels f32 [S, S, K] as one colour picture f32 [S, S, 3] in 0..1; black is zero, `white` f32 [K] is full."""
+    """Channels f32 [S, S, K] as one colour image f32 [S, S, 3] in 0..1; black is zero, `white` f32 [K] is full."""
     level = np.clip(image / white, 0, 1)
-    colours = np.array([to_rgb(CHANNEL_COLOURS[k % len(CHANNEL_COLOURS)]) for k in range(image.shape[-1])])
+    colours = np.take(CHANNEL_COLOURS, range(image.shape[-1]), axis=0, mode="wrap")
     return np.clip(level @ colours, 0, 1)
 
 
 def overlay(image: np.ndarray, white: np.ndarray, relevance: np.ndarray) -> np.ndarray:
-    """Relevance f32 [S, S] in 0..1 as heat over the grey picture of f32 [S, S, K]; where it is zero, grey is left."""
+    """Relevance f32 [S, S] in 0..1 as heat over the grey image of f32 [S, S, K]; where it is zero, grey is left."""
     grey = 0.75 * np.clip(image / white, 0, 1).mean(-1, keepdims=True)
-    heat = HEAT(np.clip(relevance, 0, 1))[..., :3]
-    weight = 0.75 * np.clip(relevance, 0, 1)[..., None] ** 0.6
+    relevance = np.clip(relevance, 0, 1)
+    heat = HEAT(relevance)[..., :3]
+    weight = 0.75 * relevance[..., None] ** 0.6
     return grey * (1 - weight) + heat * weight
 
 
@@ -76,30 +78,30 @@ def gallery(cells: list[Cell], channels: list[str], classes: list[str], title: s
         title: of the figure.
     """
     white = display_range(np.stack([cell.image for cell in cells]))
-    heads = (
-        (["Composite"] if len(channels) > 1 else []) + list(channels) + [f"Evidence for\n{name}" for name in classes]
-    )
-    width, height = 1.75 + 1.36 * len(heads), 1.15 + 1.38 * len(cells)
+    heads = list(channels)
+    if len(channels) > 1:
+        heads.insert(0, "Composite")
+    for name in classes:
+        heads.append(f"Evidence for\n{name}")
+    width = 1.75 + 1.36 * len(heads)
+    height = 1.15 + 1.38 * len(cells)
     figure = Figure(figsize=(width, height))
     figure.text(0.1 / width, 1 - 0.12 / height, title, ha="left", va="top", fontsize=11)
-    box = {"left": 1.7 / width, "right": 1 - 0.05 / width, "top": 1 - 0.8 / height, "bottom": 0.3 / height}
-    grid = figure.subplots(len(cells), len(heads), squeeze=False, gridspec_kw={"wspace": 0.04, "hspace": 0.04, **box})
+    spacing = {
+        "wspace": 0.04,
+        "hspace": 0.04,
+        "left": 1.7 / width,
+        "right": 1 - 0.05 / width,
+        "top": 1 - 0.8 / height,
+        "bottom": 0.3 / height,
+    }
+    grid = figure.subplots(len(cells), len(heads), squeeze=False, gridspec_kw=spacing)
     for row, cell in zip(grid, cells, strict=True):
-        for ax, picture in zip(row, _panels(cell, white), strict=True):
-            _show(ax, picture, cell.um_per_px, labelled=ax is row[0])
+        for ax, image in zip(row, _panels(cell, white), strict=True):
+            _show(ax, image, cell.um_per_px, labelled=ax is row[0])
         for ax in row[-len(classes) :]:
             _outline(ax, cell.nucleus)
-        row[0].text(
-            -0.07,
-            0.5,
-            cell.caption,
-            transform=row[0].transAxes,
-            ha="right",
-            va="center",
-            fontsize=9.5,
-            linespacing=1.35,
-            color=RED if cell.wrong else "#222222",
-        )
+        _caption(row[0], cell)
     for ax, head in zip(grid[0], heads, strict=True):
         ax.set_title(head, fontsize=10, loc="center", pad=5)
     figure.text(
@@ -116,25 +118,47 @@ def gallery(cells: list[Cell], channels: list[str], classes: list[str], title: s
 
 
 def _panels(cell: Cell, white: np.ndarray) -> list[np.ndarray]:
-    """The pictures of a row, f32 [S, S, 3] each."""
-    image, count = cell.image, cell.image.shape[-1]
-    grey = [np.repeat(np.clip(image[..., k : k + 1] / white[k], 0, 1), 3, -1) for k in range(count)]
+    """The images of a row, f32 [S, S, 3] each."""
+    panels = []
+    channels = cell.image.shape[-1]
+    if channels > 1:
+        panels.append(composite(cell.image, white))
+    for k in range(channels):
+        grey = np.clip(cell.image[..., k : k + 1] / white[k], 0, 1)
+        panels.append(np.repeat(grey, 3, -1))
     highest = max(float(cell.maps.max()), 1e-12)
-    heat = [overlay(image, white, m / highest) for m in cell.maps]
-    return ([composite(image, white)] if count > 1 else []) + grey + heat
+    for relevance in cell.maps:
+        panels.append(overlay(cell.image, white, relevance / highest))
+    return panels
 
 
-def _show(ax, picture: np.ndarray, um_per_px: float, labelled: bool) -> None:
-    """A picture without axes, its scale bar in the lower left corner."""
-    ax.imshow(picture, vmin=0, vmax=1)
+def _show(ax, image: np.ndarray, um_per_px: float, labelled: bool) -> None:
+    """An image without axes, its scale bar in the lower left corner."""
+    ax.imshow(image, vmin=0, vmax=1)
     ax.set_axis_off()
     length, label = scale_bar(um_per_px)
-    side = picture.shape[0]
-    x, y = 0.05 * side, 0.94 * side
+    side = image.shape[0]
+    x = 0.05 * side
+    y = 0.94 * side
     ax.plot([x, x + length], [y, y], color="white", lw=2, solid_capstyle="butt")
     if labelled:
         ax.text(x, y - 0.035 * side, label, color="white", fontsize=9, va="bottom")
     ax.set(xlim=(-0.5, side - 0.5), ylim=(side - 0.5, -0.5))
+
+
+def _caption(ax, cell: Cell) -> None:
+    """The caption of a row at the left of its first image, red where the prediction is wrong."""
+    ax.text(
+        -0.07,
+        0.5,
+        cell.caption,
+        transform=ax.transAxes,
+        ha="right",
+        va="center",
+        fontsize=9.5,
+        linespacing=1.35,
+        color=RED if cell.wrong else INK,
+    )
 
 
 def _outline(ax, nucleus: np.ndarray) -> None:
@@ -147,7 +171,7 @@ def mean_maps(images: np.ndarray, maps: np.ndarray, counts: list[int], classes: 
     """The mean cell of each predicted class beside the mean map of that class.
 
     Args:
-        images: f32 [P, S, S, K], mean picture of the cells given each class.
+        images: f32 [P, S, S, K], mean image of the cells given each class.
         maps: f32 [P, S, S], mean of their maps, each divided by its own mean: 1 is what chance would give.
         counts: number of cells in each mean.
         classes: names of the P classes.
@@ -159,13 +183,13 @@ def mean_maps(images: np.ndarray, maps: np.ndarray, counts: list[int], classes: 
     white = np.maximum(images.max(axis=(0, 1, 2)), 1e-6)
     highest = max(float(maps.max()), 1.0)
     for p, name in enumerate(classes):
-        left, right = axes[2 * p], axes[2 * p + 1]
+        left = axes[2 * p]
+        right = axes[2 * p + 1]
         _show(left, composite(images[p], white), um_per_px, labelled=True)
         left.set_title(f"{name}: mean cell, n = {counts[p]}", fontsize=10)
         heat = right.imshow(maps[p], cmap=HEAT, vmin=0, vmax=highest)
         right.set_axis_off()
         right.set_title(f"{name}: mean map", fontsize=10)
-    figure.colorbar(heat, ax=list(axes), shrink=0.85, pad=0.01, label="Relevance,\ntimes chance").outline.set_visible(
-        False
-    )
+    bar = figure.colorbar(heat, ax=list(axes), shrink=0.85, pad=0.01, label="Relevance,\ntimes chance")
+    bar.outline.set_visible(False)
     return figure

@@ -4,6 +4,7 @@ Figures are made without pyplot, so that they carry no global state and need no 
 """
 
 import io
+import operator
 
 import matplotlib
 import numpy as np
@@ -12,8 +13,14 @@ from matplotlib.ticker import MaxNLocator
 
 from cellcycle_jax import files
 
-# Okabe M., Ito K., "Color Universal Design", 2008: told apart by colour-blind readers, too.
-BLUE, ORANGE, GREEN, SKY, PINK, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#56B4E9", "#CC79A7", "#D55E00", "#767676"
+# Okabe M., Ito K., "Color Universal Design", 2008: colour-blind readers can tell them apart, too.
+BLUE = "#0072B2"
+ORANGE = "#E69F00"
+GREEN = "#009E73"
+SKY = "#56B4E9"
+PINK = "#CC79A7"
+RED = "#D55E00"
+GREY = "#767676"
 INK = "#222222"
 STYLE = {
     "font.size": 10,
@@ -74,7 +81,9 @@ def save(figure: Figure, path) -> None:
 def best_step(validation: list[dict]) -> int | None:
     """The step with the lowest validation loss, or None where no loss was logged."""
     scored = [row for row in validation if row.get("loss") is not None]
-    return min(scored, key=lambda row: row["loss"])["step"] if scored else None
+    if not scored:
+        return None
+    return min(scored, key=operator.itemgetter("loss"))["step"]
 
 
 @matplotlib.rc_context(STYLE)
@@ -88,23 +97,31 @@ def learning_curves(rows: list[dict], title: str) -> Figure:
     figure = Figure(figsize=(9.6, 3.7), layout="constrained")
     figure.suptitle(title, x=0.01, ha="left", fontsize=11)
     axes = figure.subplots(1, 2)
-    best = best_step([row for row in rows if row.get("event") == "validation"])
-    for ax, (field, label) in zip(axes, (("loss", "Loss (nats per cell)"), ("accuracy", "Accuracy")), strict=True):
-        for event, colour, marker in (("train", SKY, ""), ("validation", RED, "o")):
-            points = [(r["step"], r[field]) for r in rows if r.get("event") == event and r.get(field) is not None]
-            if points:
-                ax.plot(
-                    *zip(*points, strict=True), color=colour, marker=marker, ms=3.5, lw=1.6, label=event.capitalize()
-                )
+    train = [row for row in rows if row.get("event") == "train"]
+    validation = [row for row in rows if row.get("event") == "validation"]
+    best = best_step(validation)
+    for ax, field in zip(axes, ("loss", "accuracy"), strict=True):
+        _learning_curve(ax, train, field, color=SKY, label="Train")
+        _learning_curve(ax, validation, field, color=RED, label="Validation", marker="o")
         if best is not None:
             ax.axvline(best, color=GREY, lw=1, ls=(0, (4, 3)), label=f"Lowest validation loss, step {best}")
-        ax.set(xlabel="Training step", ylabel=label)
+        ax.set_xlabel("Training step")
         ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
         ax.grid(axis="y")
+    axes[0].set_ylabel("Loss (nats per cell)")
+    axes[1].set_ylabel("Accuracy")
     axes[0].set_ylim(bottom=0)
     handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=3)
     return figure
+
+
+def _learning_curve(ax, rows, field, **look):
+    """One field of the rows over the steps; nothing where no row has it."""
+    points = [(row["step"], row[field]) for row in rows if row.get(field) is not None]
+    if points:
+        steps, values = np.transpose(points)
+        ax.plot(steps, values, ms=3.5, lw=1.6, **look)
 
 
 @matplotlib.rc_context(STYLE)
@@ -120,18 +137,21 @@ def scores(entries: dict[str, dict], n_classes: int, title: str, confidence: flo
     figure = Figure(figsize=(9.6, 1.75 + 0.42 * len(entries)), layout="constrained")
     figure.suptitle(title, x=0.01, ha="left", fontsize=11)
     axes = figure.subplots(1, 2, sharey=True)
-    for ax, metric, chance in zip(axes, ("balanced_accuracy", "auroc"), (1 / n_classes, 0.5), strict=True):
-        for place, (name, entry) in enumerate(entries.items()):
-            _interval_row(ax, place, entry.get(metric) or {}, _colour(name), name == "oracle")
-        lowest = [(entry.get(metric) or {}).get("low") for entry in entries.values()]
-        left = min([chance, *(v for v in lowest if v is not None)]) - 0.04
+    chances = {"balanced_accuracy": 1 / n_classes, "auroc": 0.5}
+    for ax, (metric, chance) in zip(axes, chances.items(), strict=True):
+        left = chance
+        for row, (name, entry) in enumerate(entries.items()):
+            score = entry.get(metric) or {}
+            _interval_row(ax, row, score, name)
+            if score.get("low") is not None:
+                left = min(left, score["low"])
+        left -= 0.04
         ax.axvline(chance, color=GREY, lw=1, ls=(0, (2, 3)))
         ax.set_xlim(left, 1.0 + 0.52 * (1.0 - left))
-        ax.set_xticks([t for t in np.arange(0, 1.01, 0.1 if left > 0.25 else 0.2) if t > left])
+        ticks = np.arange(0, 1.01, 0.1 if left > 0.25 else 0.2)
+        ax.set_xticks(ticks[ticks > left])
         ax.spines["bottom"].set_bounds(left, 1.0)
-        ax.set_xlabel(
-            f"{METRICS[metric]}, {confidence:.0%} interval".replace("%", " %") + "; dotted: chance", loc="left"
-        )
+        ax.set_xlabel(f"{METRICS[metric]}, {_percent(confidence)} interval; dotted: chance", loc="left")
         ax.grid(axis="x")
         ax.tick_params(axis="y", length=0)
         ax.spines["left"].set_visible(False)
@@ -140,21 +160,26 @@ def scores(entries: dict[str, dict], n_classes: int, title: str, confidence: flo
     return figure
 
 
-def _colour(name: str) -> str:
-    return {"model": RED, "oracle": GREEN}.get(name, BLUE)
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %"
 
 
-def _interval_row(ax, place: int, score: dict, colour: str, hollow: bool) -> None:
-    value, low, high = (score.get(key) for key in ("value", "low", "high"))
+def _interval_row(ax, row: int, score: dict, name: str) -> None:
+    """A dot with its interval, and both in figures at the right; the oracle's dot is hollow."""
+    value = score.get("value")
+    low = score.get("low")
+    high = score.get("high")
     if value is None:
-        ax.text(1.02, place, "not known", va="center", fontsize=9.5, color=GREY)
+        ax.text(1.02, row, "not known", va="center", fontsize=9.5, color=GREY)
         return
-    words = f"{value:.3f}"
+    colour = {"model": RED, "oracle": GREEN}.get(name, BLUE)
+    text = f"{value:.3f}"
     if low is not None and high is not None:
-        ax.plot([low, high], [place, place], color=colour, lw=2.2, solid_capstyle="butt")
-        words += f"  ({low:.3f}–{high:.3f})"
-    ax.plot(value, place, "o", ms=7.5, color=colour, mfc="white" if hollow else colour, mew=1.6)
-    ax.text(1.02, place, words, va="center", fontsize=9.5)
+        ax.plot([low, high], [row, row], color=colour, lw=2.2, solid_capstyle="butt")
+        text += f"  ({low:.3f}–{high:.3f})"
+    fill = "white" if name == "oracle" else colour
+    ax.plot(value, row, "o", ms=7.5, color=colour, mfc=fill, mew=1.6)
+    ax.text(1.02, row, text, va="center", fontsize=9.5)
 
 
 @matplotlib.rc_context(STYLE)
@@ -177,7 +202,7 @@ def confusion(counts, classes: list[str], title: str) -> Figure:
         ax.text(
             column,
             row,
-            f"{n}\n{share[row, column]:.0%}".replace("%", " %"),
+            f"{n}\n{_percent(share[row, column])}",
             ha="center",
             va="center",
             fontsize=12,
@@ -203,23 +228,27 @@ def reliability(curves: dict[str, dict], temperature: float | None, n_classes: i
         title: split, cells and groups.
     """
     figure = Figure(figsize=(6.0, 5.2), layout="constrained")
-    lowest = []
     ax, counts = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     ax.plot([0, 1], [0, 1], color=GREY, lw=1, ls=(0, (2, 3)), label="Confidence equals accuracy")
-    after = "After temperature scaling" + (f" (T = {temperature:.2f})" if temperature is not None else "")
-    looks = {"raw": (ORANGE, "s", "Before temperature scaling"), "calibrated": (BLUE, "o", after)}
-    for shift, (name, (colour, marker, label)) in enumerate(looks.items()):
-        curve = curves.get(name) or {}
-        fields = [curve.get(key) or [] for key in ("confidence", "accuracy", "count")]
-        rows = [row for row in zip(*fields, strict=True) if row[2] and None not in row]
-        if not rows:
+    after = "After temperature scaling"
+    if temperature is not None:
+        after += f" (T = {temperature:.2f})"
+    looks = {
+        "raw": {"color": ORANGE, "marker": "s", "label": "Before temperature scaling"},
+        "calibrated": {"color": BLUE, "marker": "o", "label": after},
+    }
+    chance = 1 / n_classes
+    lowest = chance
+    width = 0.011  # of a bar; those of both curves stand side by side
+    for shift, (name, look) in zip((-width / 2, width / 2), looks.items(), strict=True):
+        bins = _filled_bins(curves.get(name) or {})
+        if not len(bins):
             continue
-        confidence, accuracy, count = np.array(rows, float).T
-        lowest.append(accuracy.min())
-        ax.plot(confidence, accuracy, color=colour, marker=marker, ms=5.5, lw=1.6, label=label)
-        counts.bar(confidence + (shift - 0.5) * 0.011, count, width=0.011, color=colour)
-    low = 1 / n_classes
-    ax.set(xlim=(low - 0.02, 1.02), ylim=(min([low, *lowest]) - 0.04, 1.03), ylabel="Share of cells that are right")
+        confidence, accuracy, count = bins.T
+        lowest = min(lowest, accuracy.min())
+        ax.plot(confidence, accuracy, ms=5.5, lw=1.6, **look)
+        counts.bar(confidence + shift, count, width=width, color=look["color"])
+    ax.set(xlim=(chance - 0.02, 1.02), ylim=(lowest - 0.04, 1.03), ylabel="Share of cells that are right")
     counts.set(xlabel="Confidence: probability of the predicted class", ylabel="Cells")
     counts.yaxis.set_major_locator(MaxNLocator(3, integer=True))
     ax.grid()
@@ -228,33 +257,46 @@ def reliability(curves: dict[str, dict], temperature: float | None, n_classes: i
     return figure
 
 
+def _filled_bins(curve: dict) -> np.ndarray:
+    """Confidence, accuracy and count of the bins that hold cells: f64 [bins, 3]."""
+    columns = (curve.get("confidence") or [], curve.get("accuracy") or [], curve.get("count") or [])
+    rows = [row for row in zip(*columns, strict=True) if row[2] and None not in row]
+    return np.array(rows, float)
+
+
 @matplotlib.rc_context(STYLE)
 def localisation(rows: list[dict], classes: list[str], confidence: float, stain: str, title: str) -> Figure:
-    """Relevance per place over chance, one panel a class.
+    """Relevance per compartment over chance, one panel a class.
 
     Args:
-        rows: "class", "compartment", "ratio", "low", "high", as `explain.localise.summarise` gives them.
+        rows: "class", "compartment", "ratio", "low", "high", as `explain.regions.localisation.summarise` gives them.
         classes: one panel each, in this order.
         confidence: of the intervals, 0..1.
         stain: name of the second stain, or "".
         title: cells and groups.
     """
-    places = list(dict.fromkeys(row["compartment"] for row in rows))
-    figure = Figure(figsize=(9.6, 1.5 + 0.36 * len(places)), layout="constrained")
+    compartments = list(dict.fromkeys(row["compartment"] for row in rows))
+    figure = Figure(figsize=(9.6, 1.5 + 0.36 * len(compartments)), layout="constrained")
     figure.suptitle(title, x=0.01, ha="left", fontsize=11)
     axes = figure.subplots(1, len(classes), sharey=True, sharex=True, squeeze=False)[0]
-    for ax, name, colour in zip(axes, classes, (BLUE, RED, GREEN, PINK, ORANGE, SKY, GREY), strict=False):
+    colours = (BLUE, RED, GREEN, PINK, ORANGE, SKY, GREY)
+    for ax, name, colour in zip(axes, classes, colours, strict=False):
         ax.axvline(1, color=GREY, lw=1, ls=(0, (2, 3)))
-        for row in (row for row in rows if row["class"] == name):
-            place = places.index(row["compartment"])
+        for row in rows:
+            if row["class"] != name:
+                continue
+            y = compartments.index(row["compartment"])
             if row["low"] is not None:
-                ax.plot([row["low"], row["high"]], [place, place], color=colour, lw=2.2, solid_capstyle="butt")
-            ax.plot(row["ratio"], place, "o", ms=7, color=colour)
+                ax.plot([row["low"], row["high"]], [y, y], color=colour, lw=2.2, solid_capstyle="butt")
+            ax.plot(row["ratio"], y, "o", ms=7, color=colour)
         ax.set_title(f"Cells given {name}", fontsize=10.5)
         ax.set_xlabel(f"Relevance, times chance ({100 * confidence:g} % interval)")
         ax.grid(axis="x")
         ax.tick_params(axis="y", length=0)
     axes[0].set_xlim(left=0)
-    axes[0].set_yticks(range(len(places)), [p.replace("second stain", stain) if stain else p for p in places])
-    axes[0].set_ylim(len(places) - 0.5, -0.5)
+    names = compartments
+    if stain:
+        names = [name.replace("second stain", stain) for name in compartments]
+    axes[0].set_yticks(range(len(compartments)), names)
+    axes[0].set_ylim(len(compartments) - 0.5, -0.5)
     return figure
