@@ -39,12 +39,13 @@ class NagaoCNN(nn.Module):
 
     def __call__(self, image, train: bool):
         """Logits and taps of `image` f32 [B, S, S, K]; S must be at least 2^(depth + 1)."""
-        x, taps = image.astype(self.dtype), {}
+        x = image.astype(self.dtype)
+        taps = {}
         for i, conv in enumerate(self.convs, start=1):
             name = f"conv{i}"
-            layer = x, *conv(x.shape[-1])
-            taps[name] = self.perturb(name, conv_relu(*layer))
+            kernel, bias = conv(x.shape[-1])
+            taps[name] = self.perturb(name, conv_relu(x, kernel, bias))
             perturbed = jnp.ndim(self.get_variable("perturbations", name, 0)) > 0
-            x = max_pool2(taps[name]) if perturbed else conv_relu_pool(*layer)
+            x = max_pool2(taps[name]) if perturbed else conv_relu_pool(x, kernel, bias)
         x = nn.relu(self.hidden(x.reshape(x.shape[0], -1)))
         return self.head(self.drop(x, deterministic=not train)), taps

@@ -4,9 +4,11 @@ import jax.numpy as jnp
 
 
 def _windows(x):
+    """f32 [B, h, w, D] as windows [B, h // 2, 2, w // 2, 2, D]; an odd last row or column is left out."""
     batch, height, width, channels = x.shape
-    height, width = height // 2, width // 2
-    return x[:, : 2 * height, : 2 * width].reshape(batch, height, 2, width, 2, channels)
+    h = height // 2
+    w = width // 2
+    return x[:, : 2 * h, : 2 * w].reshape(batch, h, 2, w, 2, channels)
 
 
 def max_pool2(x):

@@ -1,5 +1,7 @@
 """A small residual network that keeps absolute brightness: DNA content is what tells G1 from G2."""
 
+import math
+
 import flax.linen as nn
 import jax.numpy as jnp
 
@@ -30,23 +32,26 @@ class Block(nn.Module):
     @nn.compact
     def __call__(self, x):
         """`x` f32 [B, h, w, d] -> f32 [B, h or h // 2, w or w // 2, D]."""
-        types = {"dtype": self.dtype, "param_dtype": jnp.promote_types(self.dtype, "float32")}
+        wide = jnp.promote_types(self.dtype, "float32")
+        types = {"dtype": self.dtype, "param_dtype": wide}
+        convolution = {"conv_general_dilated": in_flax, **types}
         if not self.first and min(x.shape[1:3]) > SMALLEST_MAP:
             x = mean_pool2(x)
         shortcut = x
         if x.shape[-1] != self.filters:
-            shortcut = nn.Conv(self.filters, (1, 1), use_bias=False, conv_general_dilated=in_flax,
-                               name="shortcut", **types)(x)
+            projection = nn.Conv(self.filters, (1, 1), use_bias=False, name="shortcut", **convolution)
+            shortcut = projection(x)
         for i in range(1, self.convolutions + 1):
-            norm = nn.GroupNorm(num_groups=None, group_size=group_size(x.shape[-1]), name=f"norm{i}", **types)
-            conv = nn.Conv(self.filters, (3, 3), conv_general_dilated=in_flax, name=f"conv{i}", **types)
+            size = group_size(x.shape[-1])
+            norm = nn.GroupNorm(num_groups=None, group_size=size, name=f"norm{i}", **types)
+            conv = nn.Conv(self.filters, (3, 3), name=f"conv{i}", **convolution)
             x = conv(nn.relu(norm(x)))
         return shortcut + x
 
 
 def group_size(channels: int) -> int:
-    """Largest number of channels, up to 8, that divides `channels`: what GroupNorm normalises together."""
-    return next(size for size in (8, 4, 2, 1) if channels % size == 0)
+    """The largest of 8, 4, 2 and 1 channels that divides `channels`: what GroupNorm normalises together."""
+    return math.gcd(channels, 8)
 
 
 class ResNet(nn.Module):
@@ -73,18 +78,27 @@ class ResNet(nn.Module):
 
     def setup(self):
         """Name the layers."""
-        wide, last = jnp.promote_types(self.dtype, "float32"), self.depth
+        wide = jnp.promote_types(self.dtype, "float32")
         self.first = nn.Conv(self.filters, (3, 3), conv_general_dilated=in_flax, dtype=self.dtype, param_dtype=wide)
-        self.blocks = [Block(self.filters * 2**i, 1 if i < last else 2, i == 0, self.dtype) for i in range(last + 1)]
+        blocks = []
+        for stage in range(self.depth + 1):
+            convolutions = 2 if stage == self.depth else 1
+            blocks.append(Block(self.filters * 2**stage, convolutions, stage == 0, self.dtype))
+        self.blocks = blocks
         self.drop = nn.Dropout(self.dropout)
         self.head = nn.Dense(self.classes, dtype=wide, param_dtype=wide)
 
     def __call__(self, image, train: bool):
         """Logits and taps (`stem`, `stage1`, `stage2`, ...) of `image` f32 [B, S, S, K]."""
         taps = {}
-        x = taps["stem"] = self.perturb("stem", nn.relu(self.first(space_to_depth2(image.astype(self.dtype)))))
+        pixels = space_to_depth2(image.astype(self.dtype))
+        x = nn.relu(self.first(pixels))
+        x = taps["stem"] = self.perturb("stem", x)
         for i, block in enumerate(self.blocks, start=1):
-            x = block(x) if i <= self.depth else nn.relu(block(x))
-            x = taps[f"stage{i}"] = self.perturb(f"stage{i}", x)
+            name = f"stage{i}"
+            x = block(x)
+            if i > self.depth:
+                x = nn.relu(x)
+            x = taps[name] = self.perturb(name, x)
         x = x.mean(axis=(1, 2), dtype=jnp.promote_types(self.dtype, "float32"))
         return self.head(self.drop(x, deterministic=not train)), taps

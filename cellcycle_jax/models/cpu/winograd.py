@@ -9,6 +9,8 @@ belongs to the four outputs of a window, row by row, is a list of four arrays [b
 are lists of lists, m[i][j]. Everything stays in the precision that it comes in.
 """
 
+import itertools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -19,14 +21,17 @@ G = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]])
 
 def outputs(x, kernel):
     """The four outputs of each window by Winograd: four [b, h, w, D]."""
-    v, u = _transformed_input(_pixels(x)), _transformed_kernel(kernel)
-    m = [[v[i][j] @ u[i, j] for j in range(4)] for i in range(4)]
-    return sum(_both_axes(m, lambda a, b, c, d: (a + b + c, b - c - d)), ())
+    v = _both_axes(_pixels(x), _input_transform)
+    u = _transformed_kernel(kernel)
+    m = _square(4, lambda i, j: v[i][j] @ u[i, j])
+    top, bottom = _both_axes(m, _output_transform)
+    return *top, *bottom
 
 
 def direct_outputs(x, kernel):
     """As `outputs`, by patches."""
-    return [patch @ kernel.reshape(-1, kernel.shape[-1]) for patch in _patches(_pixels(x), -1)]
+    matrix = kernel.reshape(-1, kernel.shape[-1])
+    return [patch @ matrix for patch in _patches(_pixels(x), -1)]
 
 
 def products_gradient(dz):
@@ -35,7 +40,7 @@ def products_gradient(dz):
     Args:
         dz: gradient with respect to the four outputs, four [b, h, w, D].
     """
-    return _both_axes((dz[:2], dz[2:]), lambda a, b: (a, a + b, a - b, -b))
+    return _both_axes((dz[:2], dz[2:]), _output_transform_transposed)
 
 
 def kernel_gradient(x, _, m):
@@ -46,18 +51,24 @@ def kernel_gradient(x, _, m):
         _: `dz`, which only `direct_kernel_gradient` needs.
         m: of `products_gradient`.
     """
-    v = _transformed_input(_pixels(x, channels_last=False))
-    c, d = x.shape[-1], m[0][0].shape[-1]
-    du = jnp.stack([jnp.stack([v[i][j].reshape(c, -1) @ m[i][j].reshape(-1, d) for j in range(4)]) for i in range(4)])
+    v = _both_axes(_pixels(x, channels_last=False), _input_transform)
+    c = x.shape[-1]
+    d = m[0][0].shape[-1]
+    products = _square(4, lambda i, j: v[i][j].reshape(c, -1) @ m[i][j].reshape(-1, d))
+    du = _stacked(products, 0, 0)
     g = jnp.asarray(G, du.dtype)
     return jnp.einsum("ai,bj,abcd->ijcd", g, g, du)
 
 
 def direct_kernel_gradient(x, dz, _):
     """As `kernel_gradient`, by patches; from `dz` instead of `m`."""
-    c, d = x.shape[-1], dz[0].shape[-1]
+    c = x.shape[-1]
+    d = dz[0].shape[-1]
     patches = _patches(_pixels(x, channels_last=False), 0)
-    return sum(p.reshape(9 * c, -1) @ z.reshape(-1, d) for p, z in zip(patches, dz, strict=True)).reshape(3, 3, c, d)
+    total = 0
+    for patch, gradient in zip(patches, dz, strict=True):
+        total = total + patch.reshape(9 * c, -1) @ gradient.reshape(-1, d)
+    return total.reshape(3, 3, c, d)
 
 
 def input_gradient(m, kernel, shape):
@@ -69,17 +80,23 @@ def input_gradient(m, kernel, shape):
         shape: (b, H, W, C) of the image and of what comes back.
     """
     u = _transformed_kernel(kernel)
-    v = [[m[i][j] @ u[i, j].T for j in range(4)] for i in range(4)]
-    d = _both_axes(v, lambda a, b, c, d: (a, b - c + d, b + c - a, -d))  # B v B^T
+    v = _square(4, lambda i, j: m[i][j] @ u[i, j].T)
+    d = _both_axes(v, _input_transform_transposed)
 
     def moved(x, down, right):
         return jnp.pad(x, ((0, 0), (down, 1 - down), (right, 1 - right), (0, 0)))
 
-    pixels = jax.lax.optimization_barrier([[
-        moved(d[i][j], 0, 0) + moved(d[i + 2][j], 1, 0) + moved(d[i][j + 2], 0, 1) + moved(d[i + 2][j + 2], 1, 1)
-        for j in range(2)] for i in range(2)])
+    def overlap(i, j):
+        """Pixel i, j of each 2 x 2: the sum over the four windows whose 4 x 4 pixels, 2 px apart, hold it."""
+        total = moved(d[i][j], 0, 0)
+        total += moved(d[i + 2][j], 1, 0)
+        total += moved(d[i][j + 2], 0, 1)
+        total += moved(d[i + 2][j + 2], 1, 1)
+        return total
+
+    pixels = jax.lax.optimization_barrier(_square(2, overlap))
     b, h, w, c = shape
-    x = jnp.stack([jnp.stack(row, 3) for row in pixels], 2).reshape(b, h // 2 * 2 + 2, w // 2 * 2 + 2, c)
+    x = _stacked(pixels, 2, 3).reshape(b, h // 2 * 2 + 2, w // 2 * 2 + 2, c)
     return x[:, 1 : h + 1, 1 : w + 1]
 
 
@@ -89,18 +106,42 @@ def _pixels(x, channels_last=True):
     Not `channels_last`: each [C, b, h, w], from a copy of `x` in this order. Sums over windows want it.
     """
     b, height, width, c = x.shape
-    h, w = height // 2, width // 2
-    x = jnp.pad(x, ((0, 0), (1, 1 - height % 2), (1, 1 - width % 2), (0, 0))).reshape(b, h + 1, 2, w + 1, 2, c)
+    h = height // 2
+    w = width // 2
+    x = jnp.pad(x, ((0, 0), (1, 1 - height % 2), (1, 1 - width % 2), (0, 0)))
+    x = x.reshape(b, h + 1, 2, w + 1, 2, c)
     if channels_last:
-        return [[x[:, i // 2 : i // 2 + h, i % 2, j // 2 : j // 2 + w, j % 2] for j in range(4)] for i in range(4)]
+        return _square(4, lambda i, j: x[:, i // 2 : i // 2 + h, i % 2, j // 2 : j // 2 + w, j % 2])
     x = jax.lax.optimization_barrier(x.transpose(2, 4, 5, 0, 1, 3))
-    return [[x[i % 2, j % 2, :, :, i // 2 : i // 2 + h, j // 2 : j // 2 + w] for j in range(4)] for i in range(4)]
+    return _square(4, lambda i, j: x[i % 2, j % 2, :, :, i // 2 : i // 2 + h, j // 2 : j // 2 + w])
 
 
 def _patches(d, axis):
     """Of each of the four outputs the nine pixels below the kernel, one after the other along `axis`."""
-    return [jnp.concatenate([d[a + i][b + j] for i in range(3) for j in range(3)], axis)
-            for a in range(2) for b in range(2)]
+    patches = []
+    for i, j in itertools.product(range(2), repeat=2):
+        below = d[i][j : j + 3] + d[i + 1][j : j + 3] + d[i + 2][j : j + 3]
+        patches.append(jnp.concatenate(below, axis))
+    return patches
+
+
+def _square(size, entry):
+    """A square of arrays, a list of rows; entry(i, j) makes the array in row i and column j."""
+    rows = []
+    for i in range(size):
+        rows.append([entry(i, j) for j in range(size)])
+    return rows
+
+
+def _stacked(square, row_axis, column_axis):
+    """A square of arrays as one array: the columns along `column_axis` first, then the rows along `row_axis`."""
+    rows = [jnp.stack(row, column_axis) for row in square]
+    return jnp.stack(rows, row_axis)
+
+
+def _both_axes(square, transform):
+    """`transform`, which maps the arrays along one axis of a square, along both axes."""
+    return _rows(_rows(square, transform), transform)
 
 
 def _rows(square, transform):
@@ -108,17 +149,27 @@ def _rows(square, transform):
     return [transform(*column) for column in zip(*square, strict=True)]
 
 
-def _both_axes(square, transform):
-    """`transform`, of one axis of a square of arrays, along both."""
-    return _rows(_rows(square, transform), transform)
-
-
-def _transformed_input(d):
-    """B^T d B."""
-    return _both_axes(d, lambda a, b, c, d: (a - c, b + c, c - b, b - d))
-
-
 def _transformed_kernel(kernel):
     """G k G^T: [4, 4, C, D]."""
     g = jnp.asarray(G, kernel.dtype)
     return jnp.einsum("ai,bj,ijcd->abcd", g, g, kernel)
+
+
+def _input_transform(a, b, c, d):
+    """B^T times (a, b, c, d)."""
+    return a - c, b + c, c - b, b - d
+
+
+def _input_transform_transposed(a, b, c, d):
+    """B times (a, b, c, d)."""
+    return a, b - c + d, b + c - a, -d
+
+
+def _output_transform(a, b, c, d):
+    """A^T times (a, b, c, d)."""
+    return a + b + c, b - c - d
+
+
+def _output_transform_transposed(a, b):
+    """A times (a, b)."""
+    return a, a + b, a - b, -b
