@@ -13,7 +13,8 @@ SHARE = 0.4  # of the free memory that crops may take; the rest is for the model
 
 def place(asked: str, needed: int) -> str:
     """`choose_placement` by the memory that is free now, the least of all processes, which all of them call."""
-    return choose_placement(asked, needed, *mesh.smallest(*free_memory()))
+    device_free, host_free = mesh.smallest(*free_memory())
+    return choose_placement(asked, needed, device_free, host_free)
 
 
 def choose_placement(asked: str, needed: int, device_free: float, host_free: float) -> str:
@@ -29,12 +30,17 @@ def choose_placement(asked: str, needed: int, device_free: float, host_free: flo
         return asked
     if needed > SHARE * host_free:
         return "disk"
-    return "device" if needed <= SHARE * device_free else "host"
+    if needed > SHARE * device_free:
+        return "host"
+    return "device"
 
 
 def free_memory() -> tuple[float, float]:
     """Free bytes of the smallest device of this process, and of the memory that this process may take."""
     host = float(machine.free_memory())
-    stats = [device.memory_stats() or {} for device in jax.local_devices()]
-    free = [s["bytes_limit"] - s.get("bytes_in_use", 0) for s in stats if "bytes_limit" in s]
-    return min(free, default=host), host  # devices of a CPU share its memory, and crops in it
+    of_devices = []
+    for device in jax.local_devices():
+        stats = device.memory_stats() or {}
+        if "bytes_limit" in stats:
+            of_devices.append(stats["bytes_limit"] - stats.get("bytes_in_use", 0))
+    return min(of_devices, default=host), host  # devices of a CPU share its memory, and crops in it

@@ -16,7 +16,8 @@ from cellcycle_jax.errors import ResourceMissing, StoredStateRefused, UsageError
 AXIS = "data"
 ACCELERATORS = ("gpu", "tpu")
 # Variables by which JAX recognises that this process is one of several, started by a scheduler.
-SLURM, OPEN_MPI = "SLURM_STEP_NUM_TASKS", "OMPI_COMM_WORLD_SIZE"
+SLURM = "SLURM_STEP_NUM_TASKS"
+OPEN_MPI = "OMPI_COMM_WORLD_SIZE"
 KUBERNETES = ("KUBERNETES_SERVICE_HOST", "JOB_COMPLETION_INDEX")  # of an indexed Job or a JobSet
 TPU_HOSTS = "TPU_WORKER_HOSTNAMES"
 SHUTDOWN_S = 30  # how long a process that ends waits for the others; one that failed would keep them all waiting
@@ -48,8 +49,12 @@ def start(accelerator: str = "", coordinator: str = "", processes: int = 0, proc
         named = (coordinator, processes, process) if coordinator else ()
         # A scheduler that is recognised has JAX use one GPU in each process; a process named by flags uses all it sees.
         method = "deactivate" if coordinator else None
-        jax.distributed.initialize(*named, cluster_detection_method=method, heartbeat_timeout_seconds=HEARTBEAT_S,
-                                   shutdown_timeout_seconds=SHUTDOWN_S)
+        jax.distributed.initialize(
+            *named,
+            cluster_detection_method=method,
+            heartbeat_timeout_seconds=HEARTBEAT_S,
+            shutdown_timeout_seconds=SHUTDOWN_S,
+        )
     if accelerator or jax.config.jax_platforms:
         _require(accelerator)
 
@@ -62,17 +67,21 @@ def _refuse_flags(accelerator, coordinator, processes, process):
     if coordinator and not re.fullmatch(r"\S+:[0-9]{1,5}", coordinator):
         raise UsageError(f"--coordinator={coordinator} is not HOST:PORT; give e.g. --coordinator=node1:12345")
     if coordinator and not 0 <= process < processes:
-        raise UsageError(f"--coordinator={coordinator} needs --processes=N and --process=0..N-1; found {processes} and "
-                         f"{process}")
+        raise UsageError(
+            f"--coordinator={coordinator} needs --processes=N and --process=0..N-1; found {processes} and {process}"
+        )
 
 
 def _require_kubernetes(coordinator):
     """Refuse to ask Kubernetes for the other processes without the package that JAX does it with."""
-    told = coordinator or "JAX_COORDINATOR_ADDRESS" in os.environ
-    if not told and not _counted() and not importlib.util.find_spec("kubernetes"):
-        raise UsageError(f"{KUBERNETES[1]} is set, so this is one of several processes of Kubernetes, and JAX needs "
-                         "the package kubernetes to find the others; install it (pip install 'jax[k8s]'), or give "
-                         "--coordinator=HOST:PORT, --processes and --process")
+    if coordinator or "JAX_COORDINATOR_ADDRESS" in os.environ or _counted():
+        return
+    if not importlib.util.find_spec("kubernetes"):
+        raise UsageError(
+            f"{KUBERNETES[1]} is set, so this is one of several processes of Kubernetes, and JAX needs "
+            "the package kubernetes to find the others; install it (pip install 'jax[k8s]'), or give "
+            "--coordinator=HOST:PORT, --processes and --process"
+        )
 
 
 def require_device() -> None:
@@ -87,18 +96,23 @@ def require_device() -> None:
 
 def _require(accelerator):
     """Refuse to go on without an accelerator, or where JAX is told by the environment to use what is not there."""
-    asked = f"--require_accelerator={accelerator}" if accelerator else f"JAX_PLATFORMS={jax.config.jax_platforms}"
+    requirement = f"JAX_PLATFORMS={jax.config.jax_platforms}"
+    if accelerator:
+        requirement = f"--require_accelerator={accelerator}"
     try:
-        found = jax.default_backend()
+        backend = jax.default_backend()
     except (RuntimeError, AssertionError) as error:  # the latter of CUDA without its plugin, and says nothing
-        reason = f" ({' '.join(str(error).split())[:200]})" if str(error) else ""
-        found = f"nothing for JAX_PLATFORMS={jax.config.jax_platforms or ''}{reason}"
+        present = f"nothing for JAX_PLATFORMS={jax.config.jax_platforms or ''}"
+        if str(error):
+            present += f" ({' '.join(str(error).split())[:200]})"
     else:
-        if accelerator in ("", found):
+        if accelerator in ("", backend):
             return
-        found = f"only {found}"
-    raise ResourceMissing(f"{asked}: JAX finds {found} here; install the matching extra (pip install -e '.[cuda13]' or "
-                          "'.[tpu]'), or look at the driver")
+        present = f"only {backend}"
+    raise ResourceMissing(
+        f"{requirement}: JAX finds {present} here; "
+        "install the matching extra (pip install -e '.[cuda13]' or '.[tpu]'), or look at the driver"
+    )
 
 
 def _one_of_several() -> bool:
@@ -108,8 +122,10 @@ def _one_of_several() -> bool:
 
 def _counted() -> bool:
     """Whether variables say so, without asking anybody."""
-    counted = any(int(os.environ.get(name) or 1) > 1 for name in (SLURM, OPEN_MPI))
-    return counted or "," in os.environ.get(TPU_HOSTS, "")
+    for name in (SLURM, OPEN_MPI):
+        if int(os.environ.get(name) or 1) > 1:
+            return True
+    return "," in os.environ.get(TPU_HOSTS, "")
 
 
 def make_mesh(devices=None):
@@ -117,7 +133,8 @@ def make_mesh(devices=None):
 
     The axis is of type Auto: the compiler divides the work, and the same step runs on any number of devices.
     """
-    devices = jax.devices() if devices is None else devices
+    if devices is None:
+        devices = jax.devices()
     return jax.make_mesh((len(devices),), (AXIS,), axis_types=(AxisType.Auto,), devices=devices)
 
 
@@ -128,7 +145,8 @@ def whole(mesh) -> NamedSharding:
 
 def divided(mesh, axis: int = 0) -> NamedSharding:
     """The sharding of what is divided along one axis: batches, or models of a cohort."""
-    return NamedSharding(mesh, PartitionSpec(*[None] * axis, AXIS))
+    whole_axes = [None] * axis
+    return NamedSharding(mesh, PartitionSpec(*whole_axes, AXIS))
 
 
 def put(tree, sharding: NamedSharding):
@@ -136,11 +154,11 @@ def put(tree, sharding: NamedSharding):
     if jax.process_count() == 1:
         return jax.device_put(tree, sharding)
 
-    def one(leaf):
+    def put_leaf(leaf):
         leaf = np.asarray(leaf)
         return jax.make_array_from_callback(leaf.shape, sharding, lambda index: leaf[index])
 
-    return jax.tree.map(one, tree)
+    return jax.tree.map(put_leaf, tree)
 
 
 def put_everywhere(tree, mesh):
@@ -181,7 +199,7 @@ def filled_rows(n: int, size: int):
 
 
 def batchwise(function, take, n: int, batch: int):
-    """What a compiled function says of n cells, some at a time, divided over the devices.
+    """What a compiled function gives for n cells, some at a time, divided over the devices.
 
     Args:
         function: pytree of arrays [B, ...] -> pytree of arrays [B, ...].
@@ -194,9 +212,13 @@ def batchwise(function, take, n: int, batch: int):
         Pytree of NumPy arrays [n, ...].
     """
     devices = make_mesh()
-    found = [jax.device_get(function(put(take(rows), divided(devices))))
-             for rows in filled_rows(n, padded_size(batch, devices))]
-    return jax.tree.map(lambda *parts: np.concatenate(parts)[:n], *found)
+
+    def result_of(rows):
+        cells = put(take(rows), divided(devices))
+        return jax.device_get(function(cells))
+
+    results = [result_of(rows) for rows in filled_rows(n, padded_size(batch, devices))]
+    return jax.tree.map(lambda *parts: np.concatenate(parts)[:n], *results)
 
 
 def first_process() -> bool:
@@ -217,7 +239,9 @@ def smallest(*values: float) -> list[float]:
 def gathered(value) -> np.ndarray:
     """What each process holds, an array or a number of the same kind, along a first axis; all of them call this."""
     value = np.asarray(value)
-    return value[None] if jax.process_count() == 1 else multihost_utils.process_allgather(value)
+    if jax.process_count() == 1:
+        return value[None]
+    return multihost_utils.process_allgather(value)
 
 
 def wait(name: str) -> None:
@@ -234,5 +258,7 @@ def require_equal(text: str, what: str) -> None:
     """
     own = np.frombuffer(text.encode().ljust(64)[:64], np.uint8).astype(np.int32)
     if len(np.unique(gathered(own), axis=0)) > 1:
-        raise StoredStateRefused(f"the {jax.process_count()} processes of this job differ in {what}; start all of "
-                                 "them with the same command, config and data set")
+        raise StoredStateRefused(
+            f"the {jax.process_count()} processes of this job differ in {what}; "
+            "start all of them with the same command, config and data set"
+        )

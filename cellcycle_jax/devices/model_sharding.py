@@ -41,8 +41,10 @@ class Layout:
 
         Models that the host starts one by one stay in its memory until it is their turn.
         """
-        full = jax.tree.map(lambda a: fill_up(a, self.models, axis=0), tree)
-        return full if self.by_host and self.models > 1 else put(full, self.own)
+        full = jax.tree.map(lambda leaf: fill_up(leaf, self.models, axis=0), tree)
+        if self.by_host and self.models > 1:
+            return full
+        return put(full, self.own)
 
     def batch_size(self, batch: int) -> int:
         """Cells that a program is given for a batch: a multiple of the number of devices where they are divided."""
@@ -54,14 +56,17 @@ def choose_layout(members: int, mesh, by_host: bool | None = None) -> Layout:
 
     On an accelerator models run side by side, and their steps in a loop inside the program. On a CPU the host starts
     one step of one model after the other: inside a loop XLA leaves the gradients of flax's convolutions in an order of
-    axes for which its CPU code is 10 to 40 times slower (`models.convolution.convolve` avoids it, other architectures
-    need not know), and grouped convolutions, which models side by side become, are slow too.
+    axes for which its CPU code is 10 to 40 times slower (`models.cpu.convolution.convolve` avoids it, other
+    architectures need not know), and grouped convolutions, which models side by side become, are slow too.
 
     Args:
         members: models of the cohort.
         mesh: the devices.
         by_host: as in `Layout`; None: as said above.
     """
-    by_host = mesh.devices.flat[0].platform == "cpu" if by_host is None else by_host
+    if by_host is None:
+        by_host = mesh.devices.flat[0].platform == "cpu"
     layout = Layout(mesh, members, by_host)
-    return dataclasses.replace(layout, models=padded_size(members, mesh)) if layout.side_by_side else layout
+    if layout.side_by_side:
+        return dataclasses.replace(layout, models=padded_size(members, mesh))
+    return layout

@@ -40,16 +40,21 @@ def divide_cpu(devices: int | None = None) -> None:
     (bench/train.py; not measured with more). Training on an accelerator does not use them.
 
     Nothing is done where the user says how many, by JAX_NUM_CPU_DEVICES or XLA_FLAGS. Call it before the first
-    computation; after it, it is too late, which is told.
+    computation; after it, it is too late, which a warning says.
     """
     if "JAX_NUM_CPU_DEVICES" in os.environ or DEVICE_COUNT_FLAG in os.environ.get("XLA_FLAGS", ""):
         return
-    devices = min(machine.cores(), MOST_CPU_DEVICES) if devices is None else devices
+    if devices is None:
+        devices = min(machine.cores(), MOST_CPU_DEVICES)
     try:
         jax.config.update("jax_num_cpu_devices", devices)
     except RuntimeError:
-        logging.warning("JAX has been used already, so it keeps %d device(s) of the CPU instead of %d; call "
-                        "runtime.prepare() first", len(jax.devices("cpu")), devices)
+        logging.warning(
+            "JAX has been used already, so it keeps %d device(s) of the CPU instead of %d; "
+            "call runtime.prepare() first",
+            len(jax.devices("cpu")),
+            devices,
+        )
 
 
 def keep_freed_memory() -> bool:
@@ -67,12 +72,16 @@ def keep_freed_memory() -> bool:
     if platform.libc_ver()[0] != "glibc":
         return False
     library = ctypes.CDLL(None)
-    return all([library.mallopt(number, value) == 1 for number, value in MALLOPT.values()])
+    done = True
+    for number, value in MALLOPT.values():
+        done &= library.mallopt(number, value) == 1
+    return done
 
 
 def enable_compile_cache() -> None:
     """Keep compiled programs in the folder that `CACHE_VARIABLE` names; the next start takes them from there."""
-    folder = os.environ.get(CACHE_VARIABLE, str(pathlib.Path.home() / ".cache" / "cellcycle_jax" / "jax"))
+    default = pathlib.Path.home() / ".cache" / "cellcycle_jax" / "jax"
+    folder = os.environ.get(CACHE_VARIABLE, str(default))
     if folder and _can_be_written(folder):
         jax.config.update("jax_compilation_cache_dir", folder)
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
@@ -89,6 +98,10 @@ def _can_be_written(folder) -> bool:
         with tempfile.TemporaryFile(dir=folder):
             return True
     except OSError as error:
-        logging.warning("%s=%s: %s, so compiled programs are not kept; name a folder that can be written, or '' for "
-                        "none", CACHE_VARIABLE, folder, error.strerror)
+        logging.warning(
+            "%s=%s: %s, so compiled programs are not kept; name a folder that can be written, or '' for none",
+            CACHE_VARIABLE,
+            folder,
+            error.strerror,
+        )
         return False
