@@ -23,13 +23,17 @@ def fit_temperature(logits, label) -> float:
     Returns:
         T within TEMPERATURES; 1 where there is no labelled cell.
     """
-    logits, label = np.asarray(logits, np.float64), np.asarray(label)
-    logits, label = logits[label != schema.NO_LABEL], label[label != schema.NO_LABEL]
+    logits = np.asarray(logits, np.float64)
+    label = np.asarray(label)
+    labelled = label != schema.NO_LABEL
+    logits = logits[labelled]
+    label = label[labelled]
     if not len(label):
         return 1.0
 
     def loss(log_temperature):
-        return -log_softmax(logits / np.exp(log_temperature), axis=1)[np.arange(len(label)), label].mean()
+        log_prob = log_softmax(logits / np.exp(log_temperature), axis=1)
+        return -log_prob[np.arange(len(label)), label].mean()
 
     best = minimize_scalar(loss, bounds=np.log(TEMPERATURES), method="bounded", options={"xatol": 1e-6})
     return float(np.exp(best.x))
@@ -51,10 +55,11 @@ def reliability_curve(label, prob, bins: int = metrics.ECE_BINS) -> tuple[np.nda
     Returns:
         confidence f64 [bins], accuracy f64 [bins], count i64 [bins]; NaN in a bin without cells.
     """
-    label, prob = np.asarray(label), np.asarray(prob, np.float64)
-    place = metrics.confidence_bins(prob, bins)
-    count = np.bincount(place, minlength=bins)
+    label = np.asarray(label)
+    prob = np.asarray(prob, np.float64)
+    number = metrics.confidence_bins(prob, bins)
+    count = np.bincount(number, minlength=bins)
     cells = np.where(count > 0, count, np.nan)
-    confidence = np.bincount(place, prob.max(1), minlength=bins) / cells
-    accuracy = np.bincount(place, prob.argmax(1) == label, minlength=bins) / cells
+    confidence = np.bincount(number, prob.max(1), minlength=bins) / cells
+    accuracy = np.bincount(number, prob.argmax(1) == label, minlength=bins) / cells
     return confidence, accuracy, count

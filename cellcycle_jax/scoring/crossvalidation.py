@@ -22,8 +22,11 @@ def balanced_accuracy(predict, label, groups, classes: int) -> float:
     """
     folds = min(FOLDS, len(np.unique(groups)))
     prob = np.full((len(label), classes), np.nan)
-    for fit, held_out in GroupKFold(folds).split(label, groups=groups) if folds > 1 else ():
-        if len(np.unique(label[fit])) == classes:
-            prob[held_out] = predict(fit, held_out)
-    known = np.isfinite(prob).all(1)
-    return float(metrics.balanced_accuracy(label[known], prob[known])[0]) if known.any() else float("nan")
+    if folds > 1:
+        for fit, held_out in GroupKFold(folds).split(label, groups=groups):
+            if len(np.unique(label[fit])) == classes:
+                prob[held_out] = predict(fit, held_out)
+    predicted = np.isfinite(prob).all(1)
+    if not predicted.any():
+        return float("nan")
+    return float(metrics.balanced_accuracy(label[predicted], prob[predicted])[0])

@@ -11,11 +11,16 @@ ECE_BINS = 15
 
 
 def _weights(weights, cells: int) -> np.ndarray:
-    return np.ones((1, cells)) if weights is None else np.atleast_2d(np.asarray(weights, np.float64))
+    """Weights f64 [B, N]; without any, one row that counts every cell once."""
+    if weights is None:
+        return np.ones((1, cells))
+    return np.atleast_2d(np.asarray(weights, np.float64))
 
 
 def _check(label, prob) -> tuple[np.ndarray, np.ndarray]:
-    label, prob = np.asarray(label), np.asarray(prob, np.float64)
+    """Labels i64 [N] and probabilities f64 [N, P]; ValueError where they do not fit each other."""
+    label = np.asarray(label)
+    prob = np.asarray(prob, np.float64)
     if prob.ndim != 2 or label.shape != prob.shape[:1]:
         raise ValueError(f"label {label.shape} and prob {prob.shape} must be [N] and [N, P]")
     if label.size and not (label.min() >= 0 and label.max() < prob.shape[1]):
@@ -41,12 +46,16 @@ def confusion(label, prob, weights=None) -> np.ndarray:
 
     Returns:
         f64 [B, P, P], weight by (resample, true class, predicted class).
+
+    Raises:
+        ValueError: `label` and `prob` do not fit each other, or `prob` is not finite.
     """
     label, prob = _check(label, prob)
+    cells = len(label)
     classes = prob.shape[1]
-    cell = np.zeros((len(label), classes * classes))
-    cell[np.arange(len(label)), label * classes + prob.argmax(1)] = 1
-    return (_weights(weights, len(label)) @ cell).reshape(-1, classes, classes)
+    entry = np.zeros((cells, classes * classes))  # of each cell in the matrix
+    entry[np.arange(cells), label * classes + prob.argmax(1)] = 1
+    return (_weights(weights, cells) @ entry).reshape(-1, classes, classes)
 
 
 def balanced_accuracy(label, prob, weights=None) -> np.ndarray:
@@ -68,10 +77,14 @@ def mcc(label, prob, weights=None) -> np.ndarray:
     For more than two classes the R_K of Gorodkin 2004 (doi 10.1016/j.compbiolchem.2004.09.006).
     """
     matrix = confusion(label, prob, weights)
-    true, predicted, total = matrix.sum(2), matrix.sum(1), matrix.sum((1, 2))
-    covariance = np.trace(matrix, axis1=1, axis2=2) * total - (true * predicted).sum(1)
+    true = matrix.sum(2)
+    predicted = matrix.sum(1)
+    total = matrix.sum((1, 2))
+    right = np.trace(matrix, axis1=1, axis2=2)
+    covariance = right * total - (true * predicted).sum(1)
     spread = (total**2 - (true**2).sum(1)) * (total**2 - (predicted**2).sum(1))
-    return np.where(spread > 0, covariance / np.sqrt(np.where(spread > 0, spread, 1.0)), 0.0)
+    safe = np.where(spread > 0, spread, 1.0)
+    return np.where(spread > 0, covariance / np.sqrt(safe), 0.0)
 
 
 def binary_auroc(positive, score, weights=None) -> np.ndarray:
@@ -85,11 +98,12 @@ def binary_auroc(positive, score, weights=None) -> np.ndarray:
     Returns:
         f64 [B].
     """
-    positive, score = np.asarray(positive, bool), np.asarray(score, np.float64)
+    positive = np.asarray(positive, bool)
+    score = np.asarray(score, np.float64)
     weights = _weights(weights, len(score))
     negative = np.flatnonzero(~positive)
     negative = negative[np.argsort(score[negative], kind="stable")]
-    below = np.zeros((len(weights), len(negative) + 1))
+    below = np.zeros((len(weights), len(negative) + 1))  # weight of the first n negatives
     np.cumsum(weights[:, negative], axis=1, out=below[:, 1:])
     low = np.searchsorted(score[negative], score[positive], "left")
     high = np.searchsorted(score[negative], score[positive], "right")
@@ -100,22 +114,29 @@ def binary_auroc(positive, score, weights=None) -> np.ndarray:
 
 def binary_average_precision(positive, score, weights=None) -> np.ndarray:
     """Weighted sum over thresholds of the step in recall times the precision; arguments as `binary_auroc`."""
-    positive, score = np.asarray(positive, bool), np.asarray(score, np.float64)
+    positive = np.asarray(positive, bool)
+    score = np.asarray(score, np.float64)
+    weights = _weights(weights, len(score))
+    if not len(score):
+        return np.full(len(weights), np.nan)
     order = np.argsort(-score, kind="stable")
-    weights = _weights(weights, len(score))[:, order]
+    weights = weights[:, order]
     # Cells with equal scores enter together: only the last of each tie is a threshold.
-    last = np.flatnonzero(np.append(np.diff(score[order]) != 0, True)) if len(score) else np.zeros(0, int)
+    last = np.flatnonzero(np.append(np.diff(score[order]) != 0, True))
     hits = np.cumsum(weights * positive[order], axis=1)[:, last]
     called = np.cumsum(weights, axis=1)[:, last]
     precision = np.divide(hits, called, out=np.zeros_like(hits), where=called > 0)
-    return _divide((np.diff(hits, axis=1, prepend=0.0) * precision).sum(1), hits[:, -1] if len(last) else np.zeros(1))
+    recalled = np.diff(hits, axis=1, prepend=0.0)
+    return _divide((recalled * precision).sum(1), hits[:, -1])
 
 
 def _one_vs_rest(score, label, prob, weights) -> np.ndarray:
+    """The score of the last of two classes, or the mean over more of each against all others."""
     label, prob = _check(label, prob)
-    if prob.shape[1] == 2:
+    classes = prob.shape[1]
+    if classes == 2:
         return score(label == 1, prob[:, 1], weights)
-    return np.mean([score(label == k, prob[:, k], weights) for k in range(prob.shape[1])], axis=0)
+    return np.mean([score(label == k, prob[:, k], weights) for k in range(classes)], axis=0)
 
 
 def auroc(label, prob, weights=None) -> np.ndarray:
@@ -130,7 +151,9 @@ def average_precision(label, prob, weights=None) -> np.ndarray:
 
 def confidence_bins(prob, bins: int = ECE_BINS) -> np.ndarray:
     """Bin ((m - 1) / bins, m / bins] of the predicted class's probability, as i [N] from 0."""
-    return np.clip(np.ceil(np.asarray(prob, np.float64).max(1) * bins).astype(int) - 1, 0, bins - 1)
+    confidence = np.asarray(prob, np.float64).max(1)
+    number = np.ceil(confidence * bins).astype(int)
+    return np.clip(number - 1, 0, bins - 1)
 
 
 def ece(label, prob, weights=None) -> np.ndarray:
@@ -139,17 +162,20 @@ def ece(label, prob, weights=None) -> np.ndarray:
     Weighted mean over bins of |confidence - accuracy|, Guo et al. 2017 (arXiv 1706.04599), equation 3.
     """
     label, prob = _check(label, prob)
-    weights = _weights(weights, len(label))
-    gap = np.zeros((len(label), ECE_BINS))
-    gap[np.arange(len(label)), confidence_bins(prob)] = prob.max(1) - (prob.argmax(1) == label)
+    cells = len(label)
+    weights = _weights(weights, cells)
+    right = prob.argmax(1) == label
+    gap = np.zeros((cells, ECE_BINS))
+    gap[np.arange(cells), confidence_bins(prob)] = prob.max(1) - right
     return _divide(np.abs(weights @ gap).sum(1), weights.sum(1))
 
 
 def brier(label, prob, weights=None) -> np.ndarray:
     """Brier score, f64 [B]: squared error of the last class's probability for two classes, summed over all for more."""
     label, prob = _check(label, prob)
-    error = (prob - np.eye(prob.shape[1])[label]) ** 2
-    error = error[:, 1] if prob.shape[1] == 2 else error.sum(1)
+    classes = prob.shape[1]
+    error = (prob - np.eye(classes)[label]) ** 2
+    error = error[:, 1] if classes == 2 else error.sum(1)
     weights = _weights(weights, len(label))
     return _divide(weights @ error, weights.sum(1))
 
