@@ -21,10 +21,11 @@ LEVEL = 1  # of Zstandard: a third smaller, in a tenth of a millisecond a cell
 class Shared:
     """What the crops of a field have in common.
 
-    image_scale: f32 [C], pixel value = stored * image_scale + an offset that field_norm shares.
-    present: which bits of the compartments are known.
-    field_norm: f32 [3, C], background, median and spread of the field.
-    um_per_px: of the crops, NaN where unknown.
+    Attributes:
+        image_scale: f32 [C], pixel value = stored * image_scale + an offset that field_norm shares.
+        present: which bits of the compartments are known.
+        field_norm: f32 [3, C], background, median and spread of the field.
+        um_per_px: of the crops, NaN where unknown.
     """
 
     image_scale: np.ndarray
@@ -35,17 +36,26 @@ class Shared:
 
 @dataclasses.dataclass(frozen=True)
 class FieldCrops:
-    """Where the crops of a field lie: n cells of S x S px and C channels."""
+    """Where the crops of a field lie: n cells of S x S px and C channels.
 
-    path: pathlib.Path  # FIELD.crops
-    cell_id: np.ndarray  # text [n]
-    ends: np.ndarray  # i64 [n + 1], bytes of the file before each cell, and of all
-    cell_shape: tuple[int, int, int]  # (S, S, C)
+    Attributes:
+        path: FIELD.crops.
+        cell_id: text [n].
+        ends: i64 [n + 1], bytes of the file before each cell, and of all.
+        cell_shape: (S, S, C).
+        shared: what all cells have in common.
+    """
+
+    path: pathlib.Path
+    cell_id: np.ndarray
+    ends: np.ndarray
+    cell_shape: tuple[int, int, int]
     shared: Shared
 
     def places(self) -> dict[str, int]:
         """Cell id -> its number in the file."""
-        return {cell: number for number, cell in enumerate(self.cell_id.tolist())}
+        cell_ids = self.cell_id.tolist()
+        return dict(zip(cell_ids, range(len(cell_ids)), strict=True))
 
     def read(self, numbers) -> tuple[np.ndarray, np.ndarray]:
         """Image u16 [m, S, S, C] and compartments u8 [m, S, S] of some cells, in that order.
@@ -60,11 +70,13 @@ class FieldCrops:
         try:
             with open(self.path, "rb") as file:
                 for row, number in enumerate(numbers):
-                    file.seek(self.ends[number])
-                    packed = file.read(self.ends[number + 1] - self.ends[number])
-                    pixels = np.frombuffer(imagecodecs.zstd_decode(packed), np.uint8)
-                    image[row] = pixels[: image[row].nbytes].view(np.uint16).reshape(self.cell_shape)
-                    compartments[row] = pixels[image[row].nbytes :].reshape(side, side)
+                    start = self.ends[number]
+                    file.seek(start)
+                    packed = file.read(self.ends[number + 1] - start)
+                    stored = np.frombuffer(imagecodecs.zstd_decode(packed), np.uint8)
+                    image_bytes = image[row].nbytes
+                    image[row] = stored[:image_bytes].view(np.uint16).reshape(self.cell_shape)
+                    compartments[row] = stored[image_bytes:].reshape(side, side)
         except (OSError, ValueError, imagecodecs.ZstdError) as error:
             raise _refused(self.path, error) from None
         return image, compartments
@@ -89,10 +101,16 @@ def write(folder, field_id: str, cell_id, image, compartments, shared: Shared) -
             file.write(packed)
             ends.append(ends[-1] + len(packed))
     with files.replacing(folder / f"{field_id}.npz") as temporary:
-        np.savez(temporary, cell_id=np.array(cell_id, str), ends=np.array(ends, np.int64),
-                 cell_shape=np.array(image.shape[1:], np.int64), image_scale=shared.image_scale,
-                 present=np.uint8(shared.present), field_norm=shared.field_norm,
-                 um_per_px=np.float32(shared.um_per_px))  # fmt: skip
+        np.savez(
+            temporary,
+            cell_id=np.array(cell_id, str),
+            ends=np.array(ends, np.int64),
+            cell_shape=np.array(image.shape[1:], np.int64),
+            image_scale=shared.image_scale,
+            present=np.uint8(shared.present),
+            field_norm=shared.field_norm,
+            um_per_px=np.float32(shared.um_per_px),
+        )
 
 
 def index(folder, field_id: str) -> FieldCrops:
@@ -104,14 +122,25 @@ def index(folder, field_id: str) -> FieldCrops:
     path = pathlib.Path(folder) / f"{field_id}.npz"
     try:
         with np.load(path, allow_pickle=False) as stored:
-            shared = Shared(stored["image_scale"], int(stored["present"]), stored["field_norm"],
-                            float(stored["um_per_px"]))  # fmt: skip
-            shape = tuple(int(n) for n in stored["cell_shape"])
-            return FieldCrops(path.with_name(f"{field_id}.crops"), stored["cell_id"], stored["ends"], shape, shared)
+            shared = Shared(
+                image_scale=stored["image_scale"],
+                present=int(stored["present"]),
+                field_norm=stored["field_norm"],
+                um_per_px=float(stored["um_per_px"]),
+            )
+            cell_shape = tuple(int(n) for n in stored["cell_shape"])
+            return FieldCrops(
+                path=path.with_name(f"{field_id}.crops"),
+                cell_id=stored["cell_id"],
+                ends=stored["ends"],
+                cell_shape=cell_shape,
+                shared=shared,
+            )
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise _refused(path, error) from None
 
 
 def _refused(path, error):
-    return StoredStateRefused(f"{path}: not readable as crops of a field ({type(error).__name__}: {error}); cut them "
-                              "anew")
+    return StoredStateRefused(
+        f"{path}: not readable as crops of a field ({type(error).__name__}: {error}); cut them anew"
+    )

@@ -51,15 +51,18 @@ def distinct(parts: list[str], taken=()) -> list[str]:
         parts: of which each is safe in a file name.
         taken: parts that other files have.
     """
-    seen, found = {name.casefold() for name in taken}, []
+    used = {name.casefold() for name in taken}
+    names = []
     for part in parts:
         short = part.encode()[:LONGEST_PART].decode(errors="ignore")
-        name, number = short, 2
-        while name.casefold() in seen:
-            name, number = f"{short}_{number}", number + 1
-        seen.add(name.casefold())
-        found.append(name)
-    return found
+        name = short
+        number = 2
+        while name.casefold() in used:
+            name = f"{short}_{number}"
+            number += 1
+        used.add(name.casefold())
+        names.append(name)
+    return names
 
 
 def require_writable(folder) -> None:
@@ -124,7 +127,9 @@ def write_table(table, path, units: dict[str, str] | None = None) -> None:
     import pyarrow.parquet
 
     arrow = pyarrow.Table.from_pandas(table, preserve_index=False)
-    arrow = arrow.replace_schema_metadata({**(arrow.schema.metadata or {}), b"units": json.dumps(units or {}).encode()})
+    metadata = arrow.schema.metadata or {}
+    stored_units = json.dumps(units or {}).encode()
+    arrow = arrow.replace_schema_metadata({**metadata, b"units": stored_units})
     with replacing(path) as temporary:
         pyarrow.parquet.write_table(arrow, temporary)
 
@@ -139,12 +144,15 @@ def read_units(path) -> dict[str, str]:
 def write_csv(table, path) -> None:
     """Write a pandas table as CSV; a text cell that a spreadsheet would run as a formula gets a leading apostrophe."""
     def harmless(value):
-        return "'" + value if isinstance(value, str) and value[:1] in FORMULA else value
+        if isinstance(value, str) and value.startswith(FORMULA):
+            return "'" + value
+        return value
 
     with replacing(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(table.columns)
-        writer.writerows([harmless(value) for value in row] for row in table.itertuples(index=False, name=None))
+        for row in table.itertuples(index=False, name=None):
+            writer.writerow([harmless(value) for value in row])
 
 
 def sha256(path) -> str:
@@ -156,9 +164,9 @@ def sha256(path) -> str:
 def plain(value):
     """`value` as it comes back from a JSON file that `write_json` made of it."""
     if isinstance(value, dict):
-        return {str(k): plain(v) for k, v in value.items()}
+        return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [plain(v) for v in value]
+        return [plain(item) for item in value]
     if hasattr(value, "as_json"):
         return plain(value.as_json())
     if hasattr(value, "item") and not isinstance(value, (str, bytes)):

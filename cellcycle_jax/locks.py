@@ -25,15 +25,17 @@ def holding(path):
     """
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    found = _text(path)
-    if _left_behind(found) or _is_old_and_empty(path):
-        _clear_away(path, found)
+    earlier = _text(path)
+    if _left_behind(earlier) or _is_old_and_empty(path):
+        _clear_away(path, earlier)
     own = " ".join([socket.gethostname(), str(os.getpid()), *_start_of_job()]) + "\n"
     try:
         _make(path, own)
     except FileExistsError:
-        raise UsageError(f"{path.parent}: {holder(path) or 'another process'} works in this folder; wait for it, or "
-                         f"remove {path} if it no longer runs") from None
+        raise UsageError(
+            f"{path.parent}: {holder(path) or 'another process'} works in this folder; "
+            f"wait for it, or remove {path} if it no longer runs"
+        ) from None
     try:
         yield
     finally:
@@ -94,8 +96,10 @@ def _clear_away(path, left: str) -> None:
 def holder(path) -> str:
     """Process and host that hold the lock file `path`, in words; "" where nobody does."""
     text = _text(pathlib.Path(path))
-    host, pid = (text.split() + ["", ""])[:2]
-    return "" if not text or _left_behind(text) else f"process {pid or 'unknown'} on {host or 'an unknown host'}"
+    if not text or _left_behind(text):
+        return ""
+    host, pid = [*text.split(), "", ""][:2]
+    return f"process {pid or 'unknown'} on {host or 'an unknown host'}"
 
 
 def _start_of_job() -> list[str]:

@@ -13,22 +13,25 @@ def cores() -> int:
 
     A scheduler may have bound it to some of them, and a container may have a quota of processor time (cgroup v1, v2).
     """
-    bound = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    bound = os.cpu_count() or 1
+    if hasattr(os, "sched_getaffinity"):
+        bound = len(os.sched_getaffinity(0))
     return max(1, round(min(bound, _quota())))
 
 
 def _quota() -> float:
     """Cores' worth of processor time that the container of this process is given; infinite without a limit."""
-    found = [float("inf")]
+    quotas = [float("inf")]
     for group in _groups("cpu"):
         for names in (("cpu.max",), ("cpu.cfs_quota_us", "cpu.cfs_period_us")):
             try:
-                quota, period = " ".join((group / name).read_text() for name in names).split()
+                texts = [(group / name).read_text() for name in names]
+                quota, period = " ".join(texts).split()
                 if quota not in ("max", "-1"):
-                    found.append(int(quota) / int(period))
+                    quotas.append(int(quota) / int(period))
             except (OSError, ValueError):
                 continue
-    return min(found)
+    return min(quotas)
 
 
 def free_memory() -> int:
@@ -38,26 +41,27 @@ def free_memory() -> int:
     is less what is used in it, page cache that can be given back not counted. A job of Slurm may take what was asked
     for it, less what this process holds.
     """
-    return int(max(0, min([_of_machine(), *_of_containers(), *_of_slurm_job()])))
+    left = [_of_machine(), *_of_containers(), *_of_slurm_job()]
+    return int(max(0, min(left)))
 
 
 def _of_machine() -> float:
-    try:
-        lines = (PROC / "meminfo").read_text().splitlines()
-        return 1024 * float(next(line.split()[1] for line in lines if line.startswith("MemAvailable")))
-    except (OSError, StopIteration):
-        return float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    """Bytes that the kernel calls available, or all of the machine's where it does not say."""
+    for line in _lines(PROC / "meminfo"):
+        if line.startswith("MemAvailable"):
+            return 1024 * float(line.split()[1])
+    return float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
 
 
 def _of_containers() -> list[float]:
     """Bytes left in each container that has a limit."""
-    found = []
+    left = []
     for group in _groups("memory"):
-        limit = min(_number(group / name) for name in ("memory.max", "memory.high", "memory.limit_in_bytes"))
-        used = min(_number(group / name) for name in ("memory.current", "memory.usage_in_bytes"))
+        limit = _smallest(group, "memory.max", "memory.high", "memory.limit_in_bytes")
+        used = _smallest(group, "memory.current", "memory.usage_in_bytes")
         if max(limit, used) < float("inf"):
-            found.append(limit - used + _page_cache(group))
-    return found
+            left.append(limit - used + _page_cache(group))
+    return left
 
 
 def _page_cache(group) -> float:
@@ -86,12 +90,8 @@ def _of_slurm_job() -> list[float]:
 
 def _groups(controller: str) -> list[pathlib.Path]:
     """Folders of the groups that this process is in, the innermost first, and the one that is mounted."""
-    found = []
-    try:
-        lines = (PROC / "self" / "cgroup").read_text().splitlines()
-    except OSError:
-        lines = []
-    for line in lines:
+    groups = []
+    for line in _lines(PROC / "self" / "cgroup"):
         number, controllers, path = line.split(":", 2)
         if number == "0" and not controllers:
             mounted = CGROUPS
@@ -101,15 +101,29 @@ def _groups(controller: str) -> list[pathlib.Path]:
             continue
         inner = pathlib.PurePosixPath(path.lstrip("/"))
         # Seen from inside a container the path may be that of the host, of which nothing is mounted here.
-        found += [mounted / part for part in (inner, *inner.parents) if (mounted / part).is_dir()]
-    found += [CGROUPS, CGROUPS / controller]
-    return list(dict.fromkeys(found))
+        for part in (inner, *inner.parents):
+            if (mounted / part).is_dir():
+                groups.append(mounted / part)
+    groups += [CGROUPS, CGROUPS / controller]
+    return list(dict.fromkeys(groups))
 
 
-def _number(path) -> float:
-    """The number in a file, infinite where it says max or is not there."""
+def _smallest(folder, *names) -> float:
+    """The smallest number in some files of a folder; a file that says max, or is not there, counts as infinite."""
+    smallest = float("inf")
+    for name in names:
+        try:
+            text = (folder / name).read_text().strip()
+        except OSError:
+            continue
+        if text.isdecimal():
+            smallest = min(smallest, float(text))
+    return smallest
+
+
+def _lines(path) -> list[str]:
+    """The lines of a file, none where it cannot be read."""
     try:
-        text = path.read_text().strip()
+        return path.read_text().splitlines()
     except OSError:
-        return float("inf")
-    return float(text) if text.isdecimal() else float("inf")
+        return []

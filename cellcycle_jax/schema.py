@@ -92,7 +92,8 @@ def integrated(channel: str) -> str:
 
 def is_reserved(channel: str) -> bool:
     """Whether columns of a channel of this name would be taken for those of a compartment, or stand in their place."""
-    return channel.partition("_")[0].casefold() in {word.casefold() for word in FIRST_WORDS}
+    first = channel.partition("_")[0].casefold()
+    return first in [word.casefold() for word in FIRST_WORDS]
 
 
 def reference_column(channel: str) -> str:
@@ -111,9 +112,13 @@ def feature_channel(column: str, channels) -> str | None:
     Names may hold underscores and end in one another (DNA, w1_DNA), so the longest that fits counts.
     """
     longest_first = sorted(channels, key=len, reverse=True)
-    ending = (name for name in longest_first if column.endswith(f"_{name}"))
-    beginning = (name for name in longest_first if column.startswith(f"{name}_"))
-    return next(ending, None) or next(beginning, None)
+    for name in longest_first:
+        if column.endswith(f"_{name}"):
+            return name
+    for name in longest_first:
+        if column.startswith(f"{name}_"):
+            return name
+    return None
 
 
 _LENGTHS = re.compile(r"AxisLength|Perimeter|Diameter|Distance_|Spread")
@@ -144,11 +149,15 @@ def readable(column: str) -> str:
     >>> readable("Golgi_AreaShape_Area"), readable("Nuclei_Intensity_IntegratedIntensity_DNA")
     ('Golgi area', 'Nuclear DNA integrated intensity')
     """
-    place, *parts = column.split("_")
+    owner, *parts = column.split("_")
     what = parts[1:] if parts and parts[0] in _KINDS else parts
     if parts[0] == "Distance" and what[0].startswith("From"):
         what = ["Distance" + what[0]]
-    channel = [what.pop()] if len(what) > 1 else []
-    words = [re.sub(r"(?<=[a-z])(?=[A-Z])", " ", word).lower() for word in what]
-    owner = {"Nuclei": "Nuclear", "Cells": "Cell"}.get(place, place)
-    return " ".join([owner, *(c for c in channel if c != place), *words])
+    words = [{"Nuclei": "Nuclear", "Cells": "Cell"}.get(owner, owner)]
+    if len(what) > 1:
+        channel = what.pop()
+        if channel != owner:
+            words.append(channel)
+    for word in what:
+        words.append(re.sub(r"(?<=[a-z])(?=[A-Z])", " ", word).lower())
+    return " ".join(words)

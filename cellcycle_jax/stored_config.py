@@ -171,17 +171,23 @@ def read(stored, kind: Kind, where: str) -> dict:
     """
     if not isinstance(stored, dict):
         raise StoredStateRefused(f"{where}: is {type(stored).__name__} where a config belongs; the file is damaged")
-    found = {}
+    values = {}
     for name, value in flat(stored).items():
-        found[kind.renamed.get(name, name)] = _as_list(value) if name in kind.renamed else value
-    if unknown := sorted(found.keys() - kind.fields.keys()):
-        raise StoredStateRefused(f"{where}: field {unknown[0]} is not known to this version, so the file is damaged or "
-                                 "of a later one; use the version that wrote it")
+        if name in kind.renamed:
+            values[kind.renamed[name]] = _as_list(value)
+        else:
+            values[name] = value
+    unknown = sorted(values.keys() - kind.fields.keys())
+    if unknown:
+        raise StoredStateRefused(
+            f"{where}: field {unknown[0]} is not known to this version, so the file is damaged or of a later one; "
+            "use the version that wrote it"
+        )
     result = {}
     for name, allowed in kind.fields.items():
-        if name not in found and name not in kind.added:
+        if name not in values and name not in kind.added:
             raise StoredStateRefused(f"{where}: field {name} is missing, so the file is damaged")
-        value = found.get(name, kind.added.get(name))
+        value = values.get(name, kind.added.get(name))
         if not _is_a(value, allowed):
             raise StoredStateRefused(f"{where}: {name} is {value!r}; allowed: {_words(allowed)}; the file is damaged")
         _put(result, name.split("."), value)
@@ -204,8 +210,14 @@ def _is_a(value, allowed) -> bool:
 
 
 def _words(allowed) -> str:
-    return "a number" if allowed == NUMBER else {int: "a whole number", str: "text", list: "a list", bool: "true or "
-                                                 "false"}[allowed]
+    words = {
+        NUMBER: "a number",
+        int: "a whole number",
+        str: "text",
+        list: "a list",
+        bool: "true or false",
+    }
+    return words[allowed]
 
 
 def _put(tree, path, value):
@@ -218,4 +230,7 @@ def flat(tree, prefix: str = "") -> dict:
     """Nested dicts as one, with names joined by points."""
     if not isinstance(tree, dict):
         return {prefix: tree}
-    return {k: v for name, sub in tree.items() for k, v in flat(sub, f"{prefix}.{name}".lstrip(".")).items()}
+    fields = {}
+    for name, subtree in tree.items():
+        fields |= flat(subtree, f"{prefix}.{name}".lstrip("."))
+    return fields

@@ -9,7 +9,8 @@ from cellcycle_jax import machine
 from cellcycle_jax.errors import ResourceMissing, UsageError, UserError
 
 UNUSABLE_PATH = (errno.EACCES, errno.EPERM, errno.EROFS, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG)
-MIB, GIB = 2**20, 2**30
+MIB = 2**20
+GIB = 2**30
 
 
 def explained(error: BaseException, output: str = "") -> UserError | None:
@@ -36,31 +37,33 @@ def explained(error: BaseException, output: str = "") -> UserError | None:
 
 
 def _of_path(error, output):
-    place = str(error.filename or output or "output")
+    path = str(error.filename or output or "output")
     if error.errno == errno.ENOSPC:
-        return _full(place)
+        return _full(path)
     if error.errno == errno.EDQUOT:
-        return _quota(place)
+        return _quota(path)
     if error.errno == errno.ENOMEM:
         return _of_memory("")
     if error.errno in UNUSABLE_PATH:
-        return UsageError(f"{place}: cannot be used ({error.strerror}); name another path, or change its permissions")
+        return UsageError(f"{path}: cannot be used ({error.strerror}); name another path, or change its permissions")
     return None
 
 
-def _full(place):
-    free = _free_bytes(place)
-    return ResourceMissing(f"{place or 'output'}: the disk is full{free}; free some space and run again")
+def _full(path):
+    free = _free_bytes(path)
+    return ResourceMissing(f"{path or 'output'}: the disk is full{free}; free some space and run again")
 
 
-def _quota(place):
-    return ResourceMissing(f"{place or 'output'}: your quota of this disk is used up, of bytes or of files; remove "
-                           "some of yours (the command quota says how much there is), and run again")
+def _quota(path):
+    return ResourceMissing(
+        f"{path or 'output'}: your quota of this disk is used up, of bytes or of files; "
+        "remove some of yours (the command quota says how much there is), and run again"
+    )
 
 
-def _free_bytes(place) -> str:
+def _free_bytes(path) -> str:
     """How much room there is at a path, or at the nearest folder above it that is there, in words."""
-    path = pathlib.Path(place or ".").absolute()
+    path = pathlib.Path(path or ".").absolute()
     for folder in (path, *path.parents):
         if folder.is_dir():
             return f" ({shutil.disk_usage(folder).free / MIB:,.1f} MiB free in {folder})"
@@ -68,9 +71,11 @@ def _free_bytes(place) -> str:
 
 
 def _of_memory(text):
-    """`text` may say how much was asked for."""
-    wanted = re.search(r"\d[\d,.]* ?(?:bytes|[KMGTPE]i?B)", text)
-    asked = f" ({wanted[0]} asked for)" if wanted else ""
-    free = f"{machine.free_memory() / GIB:.1f} GiB are free"
-    return ResourceMissing(f"memory does not suffice{asked}, {free}; close other programs or ask for more memory, or "
-                           "use smaller batches or fields, or fewer workers")
+    """`text` may say how much was requested."""
+    size = re.search(r"\d[\d,.]* ?(?:bytes|[KMGTPE]i?B)", text)
+    requested = f" ({size[0]} asked for)" if size else ""
+    free = machine.free_memory() / GIB
+    return ResourceMissing(
+        f"memory does not suffice{requested}, {free:.1f} GiB are free; "
+        "close other programs or ask for more memory, or use smaller batches or fields, or fewer workers"
+    )

@@ -17,8 +17,8 @@ def nearest(word: str, known, head: str = "") -> str:
         known: the names that there are.
         head: what is written before the name.
     """
-    found = difflib.get_close_matches(word, list(known), 1, 0.4)
-    return f"; nearest: {head}{found[0]}" if found else ""
+    matches = difflib.get_close_matches(word, list(known), n=1, cutoff=0.4)
+    return f"; nearest: {head}{matches[0]}" if matches else ""
 
 
 class Outliving:
@@ -66,7 +66,8 @@ def outlive_readers() -> None:
 @contextlib.contextmanager
 def collected_warnings():
     """Say at the end, in one sentence for each library, how often it warned, instead of each warning as it comes."""
-    counts, first = collections.Counter(), {}
+    counts = collections.Counter()
+    first = {}
 
     def collect(message, category, filename, lineno, file=None, line=None):
         library = _library(filename)
