@@ -14,15 +14,6 @@ BUILDER = pathlib.Path("tfds", "cells", "1.0.0")
 METADATA = ("channels", "classes", "markers", "nucleus", "stains", "group_by")
 LABELS = ("own", "permuted")  # which labels a model is trained on
 ARRAYS = ("image", "image_scale", "compartments", "norm", "label")
-# Columns of cells that no split has grouped yet.
-_TEXT_COLUMNS = {
-    "cell_id": schema.CELL_ID,
-    "group_id": schema.FIELD,
-    "field_id": schema.FIELD,
-    "well": schema.WELL,
-    "plate": schema.PLATE,
-    "cell_line": schema.CELL_LINE,
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,8 +62,8 @@ class Crops:
     @property
     def known_um_per_px(self) -> float:
         """Size of a pixel, um, of the first crop of which it is known; NaN where it is of none."""
-        known = self.um_per_px[np.isfinite(self.um_per_px)]
-        return float(known[0]) if len(known) else float("nan")
+        sizes = self.um_per_px[np.isfinite(self.um_per_px)]
+        return float(sizes[0]) if len(sizes) else float("nan")
 
     def __len__(self) -> int:
         return len(self.label)
@@ -227,7 +218,6 @@ def crops_of_field(folder, field_id: str, rows, vocabulary: dict) -> Crops:
     image, compartments = stored.read(numbers)
     field_norm = np.broadcast_to(shared.field_norm.T, (n, len(channels), len(shared.field_norm)))
     reference = rows[[schema.reference_column(name) for name in channels]].to_numpy(np.float32)
-    texts = {name: rows[column].to_numpy(str) for name, column in _TEXT_COLUMNS.items()}
     return Crops(
         image=image,
         image_scale=np.tile(shared.image_scale, (n, 1)),
@@ -236,7 +226,12 @@ def crops_of_field(folder, field_id: str, rows, vocabulary: dict) -> Crops:
         label=np.full(n, schema.NO_LABEL, np.int32),
         norm=np.concatenate([field_norm, reference[..., None]], axis=-1),
         um_per_px=np.full(n, shared.um_per_px, np.float32),
-        **texts,
+        cell_id=cell_ids.to_numpy(str),
+        group_id=rows[schema.FIELD].to_numpy(str),  # no split has grouped these cells yet
+        field_id=rows[schema.FIELD].to_numpy(str),
+        well=rows[schema.WELL].to_numpy(str),
+        plate=rows[schema.PLATE].to_numpy(str),
+        cell_line=rows[schema.CELL_LINE].to_numpy(str),
         **vocabulary,
     )
 
@@ -321,16 +316,19 @@ def channel_indices(crops: Crops, names=()) -> tuple[int, ...]:
             f"data.channels: every channel labels the cells ({', '.join(crops.channels)}); nothing is left to show"
         )
     names = list(names) or allowed
+    indices = []
     missing = []
     for name in names:
         refuse_marker(name, crops.markers)
-        if name not in allowed:
+        if name in allowed:
+            indices.append(crops.channels.index(name))
+        else:
             missing.append(name)
     if missing:
         raise InputRefused(f"data.channels: {', '.join(missing)} not in the data set; found: {', '.join(allowed)}")
     if len(set(names)) < len(names):
         raise UsageError(f"data.channels: {', '.join(names)} names a channel twice; name each once")
-    return tuple(crops.channels.index(name) for name in names)
+    return tuple(indices)
 
 
 def rows_of_cells(crops: Crops, cell_ids) -> np.ndarray:
