@@ -9,7 +9,11 @@ import re
 
 from cellcycle_jax import schema
 
-_RIM, _STAIN, _STAIN_OUTLINE, _BODY = "nuclear rim", "second stain", "second stain outline", "cell body"
+_RIM = "nuclear rim"
+_NUCLEUS = "nucleus"
+_STAIN = "second stain"
+_STAIN_OUTLINE = "second stain outline"
+_BODY = "cell body"
 _OWNERS = {"Nuclei": "the nucleus", "Cells": "the cell"}
 _SIZES = re.compile(r"Area|Perimeter|Length|Diameter|Radius|Volume")
 _WORDS = {"Intensity": "brightness of", "Texture": "texture of", "Distance": "spread of", "Number": "counts in"}
@@ -52,13 +56,14 @@ def family(column: str, channels, stains=()) -> Family:
     if not owner:
         return Family(f"{schema.readable(column)} (unknown kind, see docs/extending.md)", channel, ())
     if owner == "Nuclei" and kind == "AreaShape":
-        size = bool(_SIZES.search(what))
-        name, places = ("size of the nucleus", (_RIM, "nucleus")) if size else ("shape of the nucleus", (_RIM,))
-        return Family(name, channel, places)
+        if _SIZES.search(what):
+            return Family("size of the nucleus", channel, (_RIM, _NUCLEUS))
+        return Family("shape of the nucleus", channel, (_RIM,))
     if owner == "Nuclei" and what.startswith("EdgeSharpness"):
         return Family(f"sharpness of the nuclear outline in {channel}", channel, (_RIM,))
-    of_other = f" in {channel}" if channel not in (None, owner) else ""
-    name = f"{_words(owner, kind, what, channel)} {_OWNERS.get(owner, owner)}{of_other}"
+    name = f"{_words(owner, kind, what, channel)} {_OWNERS.get(owner, owner)}"
+    if channel not in (None, owner):
+        name += f" in {channel}"
     return Family(name, channel, _places(owner, what, stains))
 
 
@@ -69,7 +74,8 @@ def families(columns, channels, stains=()) -> dict[str, Family]:
 
 def _split(column: str, channels) -> tuple[str, str, str]:
     """Owner, kind and the rest of a column's name; three empty texts where the name does not follow the scheme."""
-    for owner in (*_OWNERS, *sorted(channels, key=len, reverse=True)):
+    longest_first = sorted(channels, key=len, reverse=True)  # a channel's name may begin with another's
+    for owner in (*_OWNERS, *longest_first):
         kind, _, what = column.removeprefix(f"{owner}_").partition("_")
         if column.startswith(f"{owner}_") and what and kind in ("AreaShape", *_WORDS):
             return owner, kind, what
@@ -79,8 +85,9 @@ def _split(column: str, channels) -> tuple[str, str, str]:
 def _words(owner: str, kind: str, what: str, channel: str | None) -> str:
     """What is measured, in words that the owner follows."""
     if kind == "AreaShape":
-        size = "size of" if owner in _OWNERS else "amount of"
-        return size if _SIZES.search(what) else "shape of"
+        if not _SIZES.search(what):
+            return "shape of"
+        return "size of" if owner in _OWNERS else "amount of"
     if owner not in _OWNERS:
         if kind == "Number":
             return "dots of" if what.startswith("Dot") else "pieces of"
@@ -91,10 +98,12 @@ def _words(owner: str, kind: str, what: str, channel: str | None) -> str:
 
 def _places(owner: str, what: str, stains) -> tuple[str, ...]:
     if owner == "Nuclei":
-        return ("nucleus",)
+        return (_NUCLEUS,)
     if owner == "Cells":
-        return (_BODY, _STAIN, _STAIN_OUTLINE, _RIM, "nucleus")
-    first = tuple(stains[:1]) == (owner,)
-    if first and not what.startswith("Dot"):
-        return (_STAIN, _STAIN_OUTLINE)
-    return (_STAIN, _STAIN_OUTLINE, _BODY) if first else (_BODY, _STAIN, _STAIN_OUTLINE)  # dots lie all over the cell
+        return (_BODY, _STAIN, _STAIN_OUTLINE, _RIM, _NUCLEUS)
+    is_second_stain = tuple(stains[:1]) == (owner,)
+    if not is_second_stain:
+        return (_BODY, _STAIN, _STAIN_OUTLINE)
+    if what.startswith("Dot"):  # dots lie all over the cell
+        return (_STAIN, _STAIN_OUTLINE, _BODY)
+    return (_STAIN, _STAIN_OUTLINE)

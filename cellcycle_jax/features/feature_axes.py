@@ -69,12 +69,14 @@ class Line:
     @classmethod
     def fit(cls, points, positive) -> "Line":
         """Logistic regression with balanced classes on standardised `points` f64 [N, 2]."""
-        mean, spread = points.mean(0), points.std(0)
+        mean = points.mean(0)
+        spread = points.std(0)
         spread = np.where(spread > 0, spread, 1.0)
         model = LogisticRegression(class_weight="balanced", solver="newton-cholesky")
         model.fit((points - mean) / spread, positive)
         coefficients = model.coef_[0] / spread
-        return cls(coefficients, float(model.intercept_[0] - coefficients @ mean), spread)
+        intercept = float(model.intercept_[0] - coefficients @ mean)
+        return cls(coefficients, intercept, spread)
 
     def decision(self, points) -> np.ndarray:
         """Log odds f64 [N] of the positive class."""
@@ -82,12 +84,20 @@ class Line:
 
     def distance(self, points) -> np.ndarray:
         """Distance f64 [N] from the line, in training standard deviations of the coordinates."""
-        return np.abs(self.decision(points)) / max(float(np.linalg.norm(self.coefficients * self.spread)), 1e-300)
+        steepness = float(np.linalg.norm(self.coefficients * self.spread))
+        return np.abs(self.decision(points)) / max(steepness, 1e-300)
 
 
 @dataclasses.dataclass(frozen=True)
 class Cells:
-    """Labelled cells of one split in linear coordinates."""
+    """Labelled cells of one split in linear coordinates.
+
+    Attributes:
+        rows: of the table of cells, N of them.
+        shown: f64 [N, F], each measurement as it is shown.
+        linear: f64 [N, F], its linear coordinate.
+        positive: bool [N], whether a cell is of the positive class.
+    """
 
     rows: pd.DataFrame
     shown: pd.DataFrame
@@ -101,24 +111,29 @@ class Cells:
 
     def points(self, pair) -> tuple[np.ndarray, np.ndarray]:
         """Coordinates f64 [M, 2] of the cells that have both measurements, and which cells those are, bool [N]."""
-        both = np.isfinite(self.linear[list(pair)]).all(axis=1).to_numpy()
-        return self.linear.loc[both, list(pair)].to_numpy(), both
+        columns = list(pair)
+        has_both = np.isfinite(self.linear[columns]).all(axis=1).to_numpy()
+        return self.linear.loc[has_both, columns].to_numpy(), has_both
 
 
 def learn_axes(rows: pd.DataFrame, features, units: dict[str, str]) -> list[Axis]:
     """Axes of the measurements that vary and that most of the training rows have."""
-    values, lines = cell_table.relative_features(rows, features), rows[schema.CELL_LINE]
+    values = cell_table.relative_features(rows, features)
+    lines = rows[schema.CELL_LINE]
+    has_several_lines = lines.nunique() > 1
     axes = []
     for feature in features:
         column = values[feature]
         if column.notna().mean() < _PRESENT or column.nunique() < 2:
             continue
-        log, unit = bool(column.min() > 0), "relative to field" if "_Intensity_" in feature else units.get(feature, "")
-        medians, divide = {}, False
-        if lines.nunique() > 1:
+        unit = "relative to field" if "_Intensity_" in feature else units.get(feature, "")
+        medians = {}
+        divide = False
+        if has_several_lines:
             medians = column.groupby(lines).median().dropna().to_dict()
             divide = min(medians.values()) > 0 and column.min() >= 0
             unit = "relative to line median" if divide else "difference from line median"
+        log = bool(column.min() > 0)
         axes.append(Axis(feature, log, divide, medians, float(column.median()), unit))
     return axes
 
@@ -135,8 +150,9 @@ def place(rows: pd.DataFrame, axes: list[Axis], classes, split: str) -> Cells:
     positive = (rows[schema.LABEL] == classes[-1]).to_numpy()
     if one_sided(positive):
         raise InputRefused(f"{split}: {int(positive.sum())} of {len(positive)} labelled cells are {classes[-1]!r}; "
-                           "both classes are needed to look for what separates them")  # fmt: skip
-    return Cells(rows, *coordinates(rows, axes, split), positive)
+                           "both classes are needed to look for what separates them")
+    shown, linear = coordinates(rows, axes, split)
+    return Cells(rows, shown, linear, positive)
 
 
 def coordinates(rows: pd.DataFrame, axes: list[Axis], split: str) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -148,13 +164,17 @@ def coordinates(rows: pd.DataFrame, axes: list[Axis], split: str) -> tuple[pd.Da
     _require(rows, split)
     values = cell_table.relative_features(rows, [axis.feature for axis in axes])
     lines = rows[schema.CELL_LINE].to_numpy()
-    shown = {axis.feature: axis.show(values[axis.feature].to_numpy(), lines) for axis in axes}
-    linear = {axis.feature: axis.linear(shown[axis.feature]) for axis in axes}
+    shown = {}
+    linear = {}
+    for axis in axes:
+        shown[axis.feature] = axis.show(values[axis.feature].to_numpy(), lines)
+        linear[axis.feature] = axis.linear(shown[axis.feature])
     return pd.DataFrame(shown), pd.DataFrame(linear)
 
 
 def _require(rows: pd.DataFrame, split: str) -> None:
-    if (rows[schema.SPLIT] != split).any() or (rows[schema.REJECT] != "").any():
+    is_allowed = (rows[schema.SPLIT] == split) & (rows[schema.REJECT] == "")
+    if not is_allowed.all():
         raise ValueError(f"only accepted cells of the {split} split may enter")
 
 
@@ -169,10 +189,18 @@ def negative(classes) -> str:
 
 
 def best_cut(values, positive) -> float:
-    """The cut above which cells are called positive with the highest balanced accuracy: midway between two values."""
+    """The cut above which cells are called positive with the highest balanced accuracy: midway between two values.
+
+    Args:
+        values: f [N], at least two different ones.
+        positive: bool [N], holding both classes.
+    """
     order = np.argsort(values, kind="stable")
-    values, positive = values[order], positive[order]
-    gain = np.cumsum(~positive) / (~positive).sum() - np.cumsum(positive) / positive.sum()
-    between = np.flatnonzero(np.diff(values) > 0)
-    at = between[np.argmax(gain[between])]
-    return float((values[at] + values[at + 1]) / 2)
+    values = values[order]
+    positive = positive[order]
+    negatives_below = np.cumsum(~positive) / (~positive).sum()
+    positives_below = np.cumsum(positive) / positive.sum()
+    gain = negatives_below - positives_below
+    candidates = np.flatnonzero(np.diff(values) > 0)
+    best = candidates[np.argmax(gain[candidates])]
+    return float((values[best] + values[best + 1]) / 2)
