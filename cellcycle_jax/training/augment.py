@@ -41,7 +41,8 @@ def augment(key, image, channels, stored: int, flip: bool, rotate_deg: float, sh
     key_affine, key_gain = jax.random.split(key)
     batch, size = image.shape[:2]
     if flip or rotate_deg or shift or scale:
-        image = warp(image, *random_affine(key_affine, batch, size, flip, rotate_deg, shift, scale))
+        matrix, offset = random_affine(key_affine, batch, size, flip, rotate_deg, shift, scale)
+        image = warp(image, matrix, offset)
     if intensity:
         gain = jnp.exp(intensity * jax.random.normal(key_gain, (batch, 1, 1, stored)))
         image = image * jnp.stack([gain[..., c] for c in channels], axis=-1)
@@ -63,14 +64,22 @@ def random_affine(key, batch: int, size: int, flip: bool, rotate_deg: float, shi
     drawn = jnp.floor(jax.random.uniform(key, (batch, 6)) * limits).astype(jnp.int32)
     number = jnp.result_type(float)
     zoom = jnp.asarray(zooms, number)[drawn[:, 1]]
-    cos, sin = (jnp.asarray(f(angles), number)[drawn[:, 0]] * zoom for f in (np.cos, np.sin))
-    matrix = jnp.stack([jnp.stack([cos, -sin], -1), jnp.stack([sin, cos], -1)], -2)
+    cos = jnp.asarray(np.cos(angles), number)[drawn[:, 0]] * zoom
+    sin = jnp.asarray(np.sin(angles), number)[drawn[:, 0]] * zoom
+    first_row = jnp.stack([cos, -sin], -1)
+    second_row = jnp.stack([sin, cos], -1)
+    matrix = jnp.stack([first_row, second_row], -2)
     matrix = jnp.round(matrix * 2**MATRIX_BITS).astype(jnp.int32)
     offset = drawn[:, 2:4] - farthest
     if flip:
-        turn = jnp.array([[[1, 0], [0, 1]], [[0, 1], [-1, 0]], [[-1, 0], [0, -1]], [[0, -1], [1, 0]]])
-        mirror = jnp.array([[1, 1], [1, -1]])
-        symmetry = turn[drawn[:, 4]] * mirror[drawn[:, 5]][:, None, :]
+        turns = jnp.array([
+            [[1, 0], [0, 1]],
+            [[0, 1], [-1, 0]],
+            [[-1, 0], [0, -1]],
+            [[0, -1], [1, 0]],
+        ])
+        mirrors = jnp.array([[1, 1], [1, -1]])
+        symmetry = turns[drawn[:, 4]] * mirrors[drawn[:, 5]][:, None, :]
         matrix = jnp.sum(matrix[:, :, :, None] * symmetry[:, None], axis=2)
     return matrix, offset
 
@@ -87,20 +96,30 @@ def warp(image, matrix, offset):
         f32 [B, S, S, K].
     """
     batch, size, _, channels = image.shape
-    one, wide = 2**PIXEL_BITS, size + 2
+    one_px = 2**PIXEL_BITS
+    padded_size = size + 2
     half_px = 2 * jnp.arange(size) - (size - 1)
 
     def source(axis):
-        along = matrix[:, axis, 0, None, None] * half_px[:, None] + matrix[:, axis, 1, None, None] * half_px
-        at = along + offset[:, axis, None, None] + (size - 1) * one // 2
-        at = (jnp.clip(at, -one, size * one) + one).reshape(batch, -1)  # zeros stand around the padded crop
-        low = jnp.minimum(at >> PIXEL_BITS, size)
-        return low, ((at - (low << PIXEL_BITS)) * jnp.asarray(1 / one, jnp.result_type(float)))[..., None]
+        """The pixel before each source coordinate, i32 [B, S * S], and how far beyond it that lies, [B, S * S, 1]."""
+        from_y = matrix[:, axis, 0, None, None] * half_px[:, None]
+        from_x = matrix[:, axis, 1, None, None] * half_px
+        coordinate = from_y + from_x + offset[:, axis, None, None] + (size - 1) * one_px // 2
+        inside = jnp.clip(coordinate, -one_px, size * one_px)  # beyond lie only zeros, which the padding holds
+        coordinate = (inside + one_px).reshape(batch, -1)
+        pixel = jnp.minimum(coordinate >> PIXEL_BITS, size)
+        beyond = coordinate - (pixel << PIXEL_BITS)
+        fraction = beyond * jnp.asarray(1 / one_px, jnp.result_type(float))
+        return pixel, fraction[..., None]
 
-    (y, fy), (x, fx) = source(0), source(1)
-    pixels = jnp.pad(image, ((0, 0), (1, 1), (1, 1), (0, 0))).reshape(batch, wide * wide, channels)
+    y, fraction_y = source(0)
+    x, fraction_x = source(1)
+    padded = jnp.pad(image, ((0, 0), (1, 1), (1, 1), (0, 0)))
+    pixels = padded.reshape(batch, padded_size * padded_size, channels)
     look_up = jax.vmap(lambda crop, index: crop.at[index].get(mode="promise_in_bounds"))
-    corner = y * wide + x
-    top = look_up(pixels, corner) * (1 - fx) + look_up(pixels, corner + 1) * fx
-    bottom = look_up(pixels, corner + wide) * (1 - fx) + look_up(pixels, corner + wide + 1) * fx
-    return (top * (1 - fy) + bottom * fy).reshape(image.shape)
+    corner = y * padded_size + x
+    top = look_up(pixels, corner) * (1 - fraction_x)
+    top += look_up(pixels, corner + 1) * fraction_x
+    bottom = look_up(pixels, corner + padded_size) * (1 - fraction_x)
+    bottom += look_up(pixels, corner + padded_size + 1) * fraction_x
+    return (top * (1 - fraction_y) + bottom * fraction_y).reshape(image.shape)

@@ -11,7 +11,8 @@ from cellcycle_jax.training import train_step
 
 MOST_STEPS = 64  # in one dispatch
 SENT_BYTES = 64 * 2**20  # of streamed batches in one dispatch
-THREADS, AHEAD = 4, 16  # threads that make batches, and batches made before they are wanted
+THREADS = 4  # that make batches
+AHEAD = 16  # batches made before they are wanted
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,7 +24,8 @@ class Order:
 
     def batches(self, step: int, count: int, batch: int) -> np.ndarray:
         """Rows i32 [count, batch] of the batches of `count` steps from `step` on."""
-        return self.rows[train_step.batch_indices(self.seed, step, len(self.rows), batch, count)].astype(np.int32)
+        positions = train_step.batch_indices(self.seed, step, len(self.rows), batch, count)
+        return self.rows[positions].astype(np.int32)
 
 
 class Resident:
@@ -38,8 +40,10 @@ class Resident:
             batch: cells in a batch, over all devices.
             layout: `model_sharding.Layout` of the models.
         """
-        self._orders, self._batch = orders, batch
-        self._size, self.most = layout.batch_size(batch), MOST_STEPS
+        self._orders = orders
+        self._batch = batch
+        self._size = layout.batch_size(batch)
+        self.most = MOST_STEPS
         self._arrays = mesh.put_everywhere(crop_arrays.arrays_of(crops), layout.mesh)
 
     def take(self, step: int, count: int):
@@ -71,8 +75,8 @@ class Streamed:
 
         self._size = layout.batch_size(batch)
         own = _own_part(self._size, layout.rows())
-        cell = sum(a.nbytes // len(crops) for a in (crops.image, crops.compartments))
-        self.most = int(np.clip(SENT_BYTES // (cell * self._size), 1, MOST_STEPS))
+        cell_bytes = crops.image.nbytes // len(crops) + crops.compartments.nbytes // len(crops)
+        self.most = int(np.clip(SENT_BYTES // (cell_bytes * self._size), 1, MOST_STEPS))
         self._sharding = layout.rows(1)
         self._index = np.zeros((1, self.most, self._size), np.int32)  # the batches come whole
 
@@ -85,10 +89,10 @@ class Streamed:
 
     def take(self, step: int, count: int):
         """As `Resident.take`, with arrays [MOST, B, ...]; steps are asked for in order, none twice."""
-        parts = [next(self._batches) for _ in range(count)]
-        parts += parts[:1] * (self.most - count)
-        arrays = {name: np.stack([part[name] for part in parts]) for name in crop_arrays.ARRAYS}
-        return self._index, {n: jax.make_array_from_process_local_data(self._sharding, a) for n, a in arrays.items()}
+        steps = [next(self._batches) for _ in range(count)]
+        steps += steps[:1] * (self.most - count)  # filled up, so that every dispatch has the same shapes
+        arrays = jax.tree.map(lambda *batches: np.stack(batches), *steps)
+        return self._index, jax.make_array_from_process_local_data(self._sharding, arrays)
 
     def close(self):
         """Stop what runs in the background."""
@@ -108,17 +112,21 @@ class Scored:
 
     def __init__(self, crops, batch: int, layout, resident: bool):
         """Send the cells if `resident`; `batch` is rounded up as `layout.batch_size` does."""
-        self._crops, self._size, self._layout = crops, layout.batch_size(batch), layout
+        self._crops = crops
+        self._size = layout.batch_size(batch)
+        self._layout = layout
         self._arrays = mesh.put_everywhere(crop_arrays.arrays_of(crops), layout.mesh) if resident else None
 
     def logits(self, predict, variables, channel_mask) -> np.ndarray:
         """Logits f32 [R, N, P] by `predict` of `compiled_steps.make_predict_program`; the last batch is filled up."""
-        n, found, shared = len(self._crops), [], mesh.whole(self._layout.mesh)
+        n = len(self._crops)
+        logits = []
         for rows in mesh.filled_rows(n, self._size):
             arrays = self._arrays
             if arrays is None:
-                arrays = mesh.put(crop_arrays.arrays_of(crop_arrays.take(self._crops, rows)), shared)
+                batch = crop_arrays.arrays_of(crop_arrays.take(self._crops, rows))
+                arrays = mesh.put(batch, mesh.whole(self._layout.mesh))
                 rows = np.arange(self._size, dtype=np.int32)
             index = mesh.put(rows, self._layout.rows())
-            found.append(np.asarray(predict(variables, channel_mask, arrays, index)))
-        return np.concatenate(found, axis=1)[:, :n]
+            logits.append(np.asarray(predict(variables, channel_mask, arrays, index)))
+        return np.concatenate(logits, axis=1)[:, :n]

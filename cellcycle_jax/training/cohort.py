@@ -19,6 +19,7 @@ from cellcycle_jax.runs import state
 # Fields of the training config in which models of one cohort may differ; whatever else differs needs another program.
 FREE = ("seed", "data.channels", "data.cell_lines", "optimizer.learning_rate", "optimizer.weight_decay",
         "model.dropout")
+ONE_BY_ONE = "train such models one by one (sweep --index)"  # advice to a user
 TOLERANCE = 1e-4  # largest difference between the logits of a masked model and of the smaller one
 
 
@@ -32,6 +33,10 @@ class Member:
     train: np.ndarray  # i64 [n], rows of the cells that it is trained on
     validation: np.ndarray  # i64 [m], rows of the cells that its weights are chosen by
 
+    def channels_among(self, channels) -> list[int]:
+        """Positions of its channels among those of the largest model."""
+        return [channels.index(name) for name in self.channels]
+
 
 def make_member(name: str, config, train: crop_arrays.Crops, validation: crop_arrays.Crops) -> Member:
     """The member that a training config describes, on all its labelled cells.
@@ -40,28 +45,30 @@ def make_member(name: str, config, train: crop_arrays.Crops, validation: crop_ar
         UsageError, InputRefused: a channel, cell line or class is not there.
     """
     channels = tuple(train.channels[i] for i in crop_arrays.channel_indices(train, config.data.channels))
-    rows = [crop_arrays.labelled_rows(crops, config.data.cell_lines) for crops in (train, validation)]
-    counts = [np.bincount(crops.label[r], minlength=len(crops.classes)) for crops, r in
-              zip((train, validation), rows, strict=True)]
-    if counts[0].min() == 0 or counts[1].sum() == 0:
-        found = "; ".join(f"{split}: {dict(zip(train.classes, n.tolist(), strict=True))}"
-                          for split, n in zip(("train", "validation"), counts, strict=True))
-        raise InputRefused(f"{name + ': ' if name else ''}a class has no labelled cell to train on, or validation is "
-                           f"empty (cells by split: {found}); add fields, or change the labelling or the split")
-    return Member(name, config, channels, *rows)
+    train_rows = crop_arrays.labelled_rows(train, config.data.cell_lines)
+    validation_rows = crop_arrays.labelled_rows(validation, config.data.cell_lines)
+    train_cells = np.bincount(train.label[train_rows], minlength=len(train.classes))
+    validation_cells = np.bincount(validation.label[validation_rows], minlength=len(validation.classes))
+    if train_cells.min() == 0 or validation_cells.sum() == 0:
+        prefix = f"{name}: " if name else ""
+        train_by_class = dict(zip(train.classes, train_cells.tolist(), strict=True))
+        validation_by_class = dict(zip(train.classes, validation_cells.tolist(), strict=True))
+        raise InputRefused(f"{prefix}a class has no labelled cell to train on, or validation is empty (cells by "
+                           f"split: train: {train_by_class}; validation: {validation_by_class}); add fields, or "
+                           "change the labelling or the split")
+    return Member(name, config, channels, train_rows, validation_rows)
 
 
 def key_of(config) -> str:
     """Equal for configs that can be one program."""
-    config = config.copy_and_resolve_references()
-    with config.unlocked():
-        for name in FREE:
-            *path, field = name.split(".")
-            place = config
-            for part in path:
-                place = place[part]
-            del place[field]
-    return json.dumps(config.to_dict(), sort_keys=True)
+    fields = config.to_dict()
+    for name in FREE:
+        *sections, field = name.split(".")
+        section = fields
+        for part in sections:
+            section = section[part]
+        del section[field]
+    return json.dumps(fields, sort_keys=True)
 
 
 def all_channels(members, stored) -> tuple[str, ...]:
@@ -70,13 +77,15 @@ def all_channels(members, stored) -> tuple[str, ...]:
     Raises:
         UsageError: a member of several names its channels in another order.
     """
-    if len({m.channels for m in members}) == 1:
+    choices = {member.channels for member in members}
+    if len(choices) == 1:
         return members[0].channels
     for member in members:
         if list(member.channels) != sorted(member.channels, key=stored.index):
             raise UsageError(f"{member.name}: data.channels={','.join(member.channels)} is trained together with other "
                              f"choices, so it must follow the order of the data set: {', '.join(stored)}")
-    return tuple(name for name in stored if any(name in member.channels for member in members))
+    shown = set().union(*choices)
+    return tuple(sorted(shown, key=stored.index))
 
 
 def widen(small, large, kept, of: int):
@@ -96,38 +105,46 @@ def widen(small, large, kept, of: int):
         UsageError: the two differ in another way.
     """
 
-    def one(a, b):
-        a, (axis, places) = np.asarray(a), _differing(a.shape, b.shape, kept, of)
+    def widen_array(array, target):
+        axis, positions = _channel_axis(array.shape, target.shape, kept, of)
+        array = np.asarray(array)
         if axis is None:
-            return a
-        out = np.zeros(b.shape, a.dtype)
-        np.moveaxis(out, axis, 0)[places] = np.moveaxis(a, axis, 0)
-        return out
+            return array
+        wide = np.zeros(target.shape, array.dtype)
+        np.moveaxis(wide, axis, 0)[positions] = np.moveaxis(array, axis, 0)
+        return wide
 
-    return jax.tree.map(one, small, large)
+    return jax.tree.map(widen_array, small, large)
 
 
 def narrow(large, small, kept, of: int):
     """The reverse of `widen`: arrays shaped as `small`, taken out of `large`."""
 
-    def one(a, b):
-        a, (axis, places) = np.asarray(a), _differing(b.shape, a.shape, kept, of)
-        return a if axis is None else np.take(a, places, axis=axis)
+    def narrow_array(array, target):
+        axis, positions = _channel_axis(target.shape, array.shape, kept, of)
+        array = np.asarray(array)
+        return array if axis is None else np.take(array, positions, axis=axis)
 
-    return jax.tree.map(one, large, small)
+    return jax.tree.map(narrow_array, large, small)
 
 
-def _differing(small, large, kept, of):
-    """The axis on which two shapes differ and the places of the small one's entries there; (None, None) where none."""
-    axes = [i for i, (a, b) in enumerate(zip(small, large, strict=True)) if a != b]
-    if not axes:
+def _channel_axis(small, large, channels, of):
+    """The axis on which two shapes differ, and where the entries of the small one lie on the large one's.
+
+    Returns:
+        axis and positions i64 [size of the small one's axis]; (None, None) where the shapes are equal.
+    """
+    differing = [axis for axis, (few, many) in enumerate(zip(small, large, strict=True)) if few != many]
+    if not differing:
         return None, None
-    axis, blocks = axes[0], large[axes[0]] // of
-    if len(axes) > 1 or (blocks * of, blocks * len(kept)) != (large[axis], small[axis]):
-        raise UsageError(f"with {of} channels the model has weights of shape {large}, with {len(kept)} of {small}; no "
-                         "axis counts channels alone, so none can be masked; train such models one by one "
-                         "(sweep --index)")
-    return axis, np.concatenate([block * of + np.asarray(kept) for block in range(blocks)])
+    axis = differing[0]
+    blocks = large[axis] // of
+    counts_channels = large[axis] == blocks * of and small[axis] == blocks * len(channels)
+    if len(differing) > 1 or not counts_channels:
+        raise UsageError(f"with {of} channels the model has weights of shape {large}, with {len(channels)} of "
+                         f"{small}; no axis counts channels alone, so none can be masked; {ONE_BY_ONE}")
+    block_starts = of * np.arange(blocks)
+    return axis, (block_starts[:, None] + channels).ravel()
 
 
 def make_start(model, optimizer, members, channels, size: int) -> tuple[state.TrainState, list]:
@@ -147,50 +164,61 @@ def make_start(model, optimizer, members, channels, size: int) -> tuple[state.Tr
     Raises:
         UsageError: with channels masked the architecture is not the smaller model.
     """
-    create, shapes, states = {}, {}, []  # the first two by number of channels
-    for count in sorted({len(channels), *(len(m.channels) for m in members)}):
+    image_shape = (size, size, len(channels))
+    create = {}  # by number of channels, as the shapes
+    shapes = {}
+    for count in sorted({len(channels)} | {len(member.channels) for member in members}):
         create[count] = state.make_create(model, optimizer, (size, size, count))
         shapes[count] = jax.eval_shape(create[count], 0)
     full = shapes[len(channels)]
-    if len({member.config.model.dropout for member in members}) > 1:
-        _require_own_dropout(model, full.variables, (size, size, len(channels)))
+    dropouts = {member.config.model.dropout for member in members}
+    if len(dropouts) > 1:
+        _require_own_dropout(model, full.variables, image_shape)
+    states = []
+    own_shapes = []
     checked = {channels}
     for member in members:
-        kept = [channels.index(name) for name in member.channels]
-        own = jax.device_get(create[len(kept)](member.config.seed))
-        states.append(widen(own, full, kept, len(channels)))
+        count = len(member.channels)
+        positions = member.channels_among(channels)
+        own = jax.device_get(create[count](member.config.seed))
+        wide = widen(own, full, positions, len(channels))
         if member.channels not in checked:
-            _require_equal_logits(model, own, states[-1], kept, (size, size, len(channels)), member)
+            _require_equal_logits(model, own, wide, positions, image_shape, member.name)
             checked.add(member.channels)
-    return state.stack(states), [shapes[len(member.channels)] for member in members]
+        states.append(wide)
+        own_shapes.append(shapes[count])
+    return state.stack(states), own_shapes
 
 
-def _require_equal_logits(model, small, large, kept, shape, member):
+def _require_equal_logits(model, small, large, channels, image_shape, name):
     """Refuse an architecture that mixes channels in a way that `widen` does not know."""
-    image = np.random.default_rng(0).uniform(0, 2, (2, *shape)).astype(np.float32)
-    masked = np.where(np.isin(np.arange(shape[-1]), kept), image, 0).astype(np.float32)
-    apply = jax.jit(lambda variables, image: model.apply(variables, image, train=False)[0])
-    difference = np.abs(np.asarray(apply(small.variables, image[..., kept]) - apply(large.variables, masked))).max()
-    if not difference <= TOLERANCE:
+    image = np.random.default_rng(0).uniform(0, 2, (2, *image_shape)).astype(np.float32)
+    is_shown = np.isin(np.arange(image_shape[-1]), channels)
+    masked = np.where(is_shown, image, 0).astype(np.float32)
+    logits_of = jax.jit(lambda variables, image: model.apply(variables, image, train=False)[0])
+    difference = logits_of(small.variables, image[..., channels]) - logits_of(large.variables, masked)
+    largest = np.abs(np.asarray(difference)).max()
+    if not largest <= TOLERANCE:  # NaN is refused too
         raise UsageError(f"model {type(model).__name__} with channels masked is not the smaller model (the logits of "
-                         f"{member.name} differ by {difference:.2g}); train such models one by one (sweep --index)")
+                         f"{name} differ by {largest:.2g}); {ONE_BY_ONE}")
 
 
 def _require_own_dropout(model, variables, shape):
     """Refuse an architecture whose dropout is not that of the config alone, which models of a cohort may differ in."""
-    rates = []
+    rates = set()
 
     def note(layer_call, arguments, options, context):
         if isinstance(context.module, nn.Dropout) and context.method_name == "__call__":
-            rates.append(context.module.rate)
+            rates.add(context.module.rate)
         return layer_call(*arguments, **options)
 
     def apply(variables, image):
+        rngs = {"dropout": jax.random.key(0)}
         with nn.intercept_methods(note):
-            return model.apply(variables, image, train=True, rngs={"dropout": jax.random.key(0)}, mutable=True)[0]
+            return model.apply(variables, image, train=True, rngs=rngs, mutable=True)[0]
 
     jax.eval_shape(apply, variables, jax.ShapeDtypeStruct((1, *shape), np.float32))
-    if set(rates) != {model.dropout}:
+    if rates != {model.dropout}:
+        drops = sorted(rates) or "nothing"
         raise UsageError(f"model.dropout differs between models that are trained together, but {type(model).__name__} "
-                         f"drops {sorted(set(rates)) or 'nothing'} where the config says {model.dropout}; train such "
-                         "models one by one (sweep --index)")
+                         f"drops {drops} where the config says {model.dropout}; {ONE_BY_ONE}")

@@ -39,38 +39,51 @@ def make_train_program(step, layout: Layout, streamed: bool = False):
     """
 
     def cells_of(arrays, rows, i):
-        return {name: a[i] if streamed else a[rows] for name, a in arrays.items()}
+        return _entries(arrays, i if streamed else rows)
 
     cells = layout.rows(1) if streamed else whole(layout.mesh)
-    return (_one_by_one if layout.by_host else _all_at_once)(step, cells_of, layout, cells)
+    if layout.by_host:
+        return _one_by_one(step, cells_of, layout, cells)
+    return _all_at_once(step, cells_of, layout, cells)
 
 
 def _one_by_one(step, cells_of, layout, cells):
     """Programs of one step of one model, started by the host."""
-    models, own, rows, all_ = layout.models, layout.own, layout.rows(), whole(layout.mesh)
+    models = layout.models
+    own = layout.own
+    rows = layout.rows()
+    shared = whole(layout.mesh)
 
     def run(traits, state, rows, i, arrays, valid):
         return step(traits, state, cells_of(arrays, rows, i), valid)
 
-    one = jax.jit(_alone(run, own=2), donate_argnums=1, out_shardings=own,
-                  in_shardings=(own, own, rows, all_, cells, rows))
+    one_step = jax.jit(
+        _alone(run, own=2),
+        donate_argnums=1,
+        in_shardings=(own, own, rows, shared, cells, rows),
+        out_shardings=own,
+    )
 
     def dispatch(traits, state, index, count, arrays, valid):
         sums = {name: np.zeros(index.shape[:2]) for name in SUMS}
-        after = []
+        states = []
         for r in range(models):
-            trait, now = _one_of(traits, r, models), _one_of(state, r, models)
-            found = []
+            own_traits = _one_of(traits, r, models)
+            own_state = _one_of(state, r, models)
+            own_sums = []
             for i in range(count[r]):
-                now, new = one(trait, now, put(index[r, i], rows), np.int32(i), arrays, valid)
-                found.append(new)
+                batch = put(index[r, i], rows)
+                own_state, step_sums = one_step(own_traits, own_state, batch, np.int32(i), arrays, valid)
+                own_sums.append(step_sums)
                 if i >= UNDER_WAY:
-                    jax.block_until_ready(found[i - UNDER_WAY])
-            for i, new in enumerate(jax.device_get(found)):
+                    jax.block_until_ready(own_sums[i - UNDER_WAY])
+            for i, step_sums in enumerate(jax.device_get(own_sums)):
                 for name in SUMS:
-                    sums[name][r, i] = new[name][0]
-            after.append(now)
-        return after[0] if models == 1 else jax.tree.map(lambda *a: np.concatenate(a), *jax.device_get(after)), sums
+                    sums[name][r, i] = step_sums[name][0]
+            states.append(own_state)
+        if models == 1:
+            return states[0], sums
+        return jax.tree.map(lambda *parts: np.concatenate(parts), *jax.device_get(states)), sums
 
     return dispatch
 
@@ -99,16 +112,20 @@ def loop_program(step, cells_of, layout, cells):
 
     def run(traits, state, index, count, arrays, valid):
         def one(i, carry):
-            state, done = carry
-            state, sums = step(traits, state, cells_of(arrays, index[i], i), valid)
-            return state, {name: done[name].at[i].set(value) for name, value in sums.items()}
+            state, sums = carry
+            state, step_sums = step(traits, state, cells_of(arrays, index[i], i), valid)
+            return state, {name: sums[name].at[i].set(value) for name, value in step_sums.items()}
 
-        nothing = jnp.zeros(len(index), jnp.result_type(float))
-        return jax.lax.fori_loop(0, count, one, (state, dict.fromkeys(SUMS, nothing)))
+        zeros = jnp.zeros(len(index), jnp.result_type(float))
+        return jax.lax.fori_loop(0, count, one, (state, dict.fromkeys(SUMS, zeros)))
 
     own = layout.own
-    return jax.jit(_over_models(run, layout, own=4), donate_argnums=1, out_shardings=own,
-                   in_shardings=(own, own, _steps(layout), own, cells, layout.rows()))
+    return jax.jit(
+        _over_models(run, layout, own=4),
+        donate_argnums=1,
+        in_shardings=(own, own, _steps(layout), own, cells, layout.rows()),
+        out_shardings=own,
+    )
 
 
 def _steps(layout):
@@ -129,34 +146,48 @@ def make_predict_program(model, inputs, layout: Layout):
     """
 
     def predict(variables, channel_mask, arrays, index):
-        image = seen(inputs, {name: a[index] for name, a in arrays.items()})
-        return model.apply(variables, jnp.where(channel_mask, image, 0.0), train=False)[0]
+        image = jnp.where(channel_mask, seen(inputs, _entries(arrays, index)), 0.0)
+        return model.apply(variables, image, train=False)[0]
 
-    own, all_ = layout.own, whole(layout.mesh)
-    program = jax.jit(_over_models(predict, layout, own=2), out_shardings=all_,
-                      in_shardings=(own, own, all_, layout.rows()))
+    own = layout.own
+    shared = whole(layout.mesh)
+    program = jax.jit(
+        _over_models(predict, layout, own=2),
+        in_shardings=(own, own, shared, layout.rows()),
+        out_shardings=shared,
+    )
     if layout.side_by_side or layout.models == 1:
         return program
 
     def each(variables, channel_mask, arrays, index):
-        models = ((_one_of(variables, r, layout.models), _one_of(channel_mask, r, layout.models))
-                  for r in range(layout.models))
-        return np.concatenate([np.asarray(program(*model, arrays, index)) for model in models])
+        logits = []
+        for r in range(layout.models):
+            own_variables = _one_of(variables, r, layout.models)
+            own_mask = _one_of(channel_mask, r, layout.models)
+            logits.append(np.asarray(program(own_variables, own_mask, arrays, index)))
+        return np.concatenate(logits)
 
     return each
 
 
+def _entries(arrays, index):
+    return {name: array[index] for name, array in arrays.items()}
+
+
 def _one_of(tree, r, models):
     """Model `r` of several, its first axis kept; a copy, since a program may write over what it is given."""
-    return tree if models == 1 else jax.tree.map(lambda a: np.array(np.asarray(a)[r : r + 1]), tree)
+    if models == 1:
+        return tree
+    return jax.tree.map(lambda a: np.array(np.asarray(a)[r : r + 1]), tree)
 
 
 def _alone(run, own: int):
     """`run` of one model for arguments of which the first `own`, and what it returns, have a first axis of one."""
 
     def alone(*arguments):
-        first = jax.tree.map(lambda a: a[0], arguments[:own])
-        return jax.tree.map(lambda a: a[None], run(*first, *arguments[own:]))
+        of_model = jax.tree.map(lambda a: a[0], arguments[:own])
+        returned = run(*of_model, *arguments[own:])
+        return jax.tree.map(lambda a: a[None], returned)
 
     return alone
 
@@ -170,11 +201,15 @@ def _over_models(run, layout, own: int):
         return _alone(run, own)
 
     def side_by_side(*arguments):
-        return jax.vmap(lambda *each: run(*each, *arguments[own:]))(*arguments[:own])
+        shared = arguments[own:]
+        return jax.vmap(lambda *of_model: run(*of_model, *shared))(*arguments[:own])
 
     def spread(*arguments):
-        specs = tuple(PartitionSpec(AXIS) if i < own else PartitionSpec() for i in range(len(arguments)))
-        return jax.shard_map(side_by_side, mesh=layout.mesh, in_specs=specs, out_specs=PartitionSpec(AXIS),
-                             check_vma=False)(*arguments)
+        divided = PartitionSpec(AXIS)
+        specs = (divided,) * own + (PartitionSpec(),) * (len(arguments) - own)
+        on_devices = jax.shard_map(
+            side_by_side, mesh=layout.mesh, in_specs=specs, out_specs=divided, check_vma=False
+        )
+        return on_devices(*arguments)
 
     return spread

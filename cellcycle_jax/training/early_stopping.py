@@ -1,15 +1,15 @@
 """How far a model in training is: sums since its last score, its best score, and whether it has stopped. JSON-able."""
 
-import functools
 import math
-import operator
 
 import numpy as np
 
 from cellcycle_jax.scoring import metrics
 from cellcycle_jax.training.train_step import SUMS
 
-EARLY, DIVERGED = "early", "diverged"  # why a model stopped before the last step
+# Why a model stopped before the last step.
+EARLY = "early"
+DIVERGED = "diverged"
 
 
 def fresh() -> dict:
@@ -22,8 +22,12 @@ def added(old: dict, sums: dict) -> dict:
 
     They are added one by one, so that the total does not depend on how the steps are divided into dispatches.
     """
-    added = {name: functools.reduce(operator.add, map(float, sums[name]), old["sums"][name]) for name in SUMS}
-    return {**old, "sums": added}
+    totals = {}
+    for name in SUMS:
+        totals[name] = old["sums"][name]
+        for value in sums[name]:
+            totals[name] += float(value)
+    return {**old, "sums": totals}
 
 
 def diverged(old: dict, step: int) -> dict:
@@ -44,16 +48,22 @@ def scored(old: dict, step: int, scores: dict, patience: int) -> tuple[dict, dic
         The progress, whose sums begin anew, and the record for metrics.jsonl. best_step is `step` where this score is
         the best so far.
     """
-    sums, loss = old["sums"], scores["validation_loss"]
-    record = {"step": step, "train_loss": sums["loss"] / sums["count"],
-              "train_accuracy": sums["correct"] / sums["count"], **scores}
+    sums = old["sums"]
+    record = {
+        "step": step,
+        "train_loss": sums["loss"] / sums["count"],
+        "train_accuracy": sums["correct"] / sums["count"],
+        **scores,
+    }
     new = {**old, "sums": dict.fromkeys(SUMS, 0.0)}
+    loss = scores["validation_loss"]
     if not math.isfinite(loss):
         return diverged(new, step), record
     if old["best_loss"] is None or loss < old["best_loss"]:
         return {**new, "best_loss": loss, "best_step": step, "bad": 0}, record
-    bad = old["bad"] + 1
-    return {**new, "bad": bad, "stopped": EARLY if patience and bad >= patience else ""}, record
+    new["bad"] += 1
+    new["stopped"] = EARLY if patience and new["bad"] >= patience else ""
+    return new, record
 
 
 def validation_scores(logits, label, weights) -> dict:
@@ -69,7 +79,11 @@ def validation_scores(logits, label, weights) -> dict:
         return {"validation_loss": math.nan}
     shifted = logits - logits.max(1, keepdims=True)
     logs = shifted - np.log(np.exp(shifted).sum(1, keepdims=True))
+    probabilities = np.exp(logs)
     weight = weights[label].astype(np.float64)
     loss = -(weight * logs[np.arange(len(label)), label]).sum() / weight.sum()
-    return {"validation_loss": float(loss), "validation_accuracy": float(metrics.accuracy(label, np.exp(logs))[0]),
-            "validation_balanced_accuracy": float(metrics.balanced_accuracy(label, np.exp(logs))[0])}
+    return {
+        "validation_loss": float(loss),
+        "validation_accuracy": float(metrics.accuracy(label, probabilities)[0]),
+        "validation_balanced_accuracy": float(metrics.balanced_accuracy(label, probabilities)[0]),
+    }

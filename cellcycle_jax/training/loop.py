@@ -61,10 +61,12 @@ def train_cohort(configs: dict, data_dir, workdir, folders: dict) -> dict[str, i
     Raises:
         As `train`; UsageError too if several processes call it, or the crops do not fit on the device.
     """
-    if (count := jax.process_count()) > 1:
-        raise UsageError(f"models that are trained as one program need one process, here are {count}; train them one "
-                         "by one (sweep --index)")
-    if len({cohort.key_of(config) for config in configs.values()}) > 1:
+    processes = jax.process_count()
+    if processes > 1:
+        raise UsageError(f"models that are trained as one program need one process, here are {processes}; train them "
+                         "one by one (sweep --index)")
+    keys = {cohort.key_of(config) for config in configs.values()}
+    if len(keys) > 1:
         raise UsageError(f"configs of one cohort may differ in {', '.join(cohort.FREE)} only")
     ordered = dict(sorted(configs.items()))  # as the models lie in checkpoints, however the caller lists them
     return _train(ordered, data_dir, pathlib.Path(workdir), folders)
@@ -75,10 +77,12 @@ def _train(configs, data_dir, workdir, folders):
         check_config(config)
     shared = next(iter(configs.values()))
     trained_run.choose_precision(shared)
-    with locks.holding(workdir / ".lock") if mesh.first_process() else contextlib.nullcontext():
+    is_first = mesh.first_process()
+    lock = locks.holding(workdir / ".lock") if is_first else contextlib.nullcontext()
+    with lock:
         try:
             parts, records, record = _prepare(configs, data_dir, workdir, alone=not folders)
-            wandb = Wandb(shared.train.wandb if mesh.first_process() else "off", record, workdir)
+            wandb = Wandb(shared.train.wandb if is_first else "off", record, workdir)
             try:
                 now, best, reached = _run(parts, workdir, record, wandb)
             finally:
@@ -87,17 +91,23 @@ def _train(configs, data_dir, workdir, folders):
             raise _explained(error, shared, len(configs)) from error
         if folders:
             _write_runs(parts, records, now, best, reached, workdir, folders)
-    return {member.name: own["diverged_step"] for member, own in zip(parts.members, reached["members"], strict=True)
-            if own["stopped"] == early_stopping.DIVERGED}
+    diverged = {}
+    for member, progress in zip(parts.members, reached["members"], strict=True):
+        if progress["stopped"] == early_stopping.DIVERGED:
+            diverged[member.name] = progress["diverged_step"]
+    return diverged
 
 
 def _prepare(configs, data_dir, workdir, alone):
     """What the loop runs, the record of each run, and that of the folder, which it claims."""
-    placement, splits = setup.load(next(iter(configs.values())), data_dir, len(configs))
+    shared = next(iter(configs.values()))
+    placement, splits = setup.load(shared, data_dir, len(configs))
     setup.refuse_unknown_tap(configs, splits[0])
     members = [cohort.make_member(name, config, *splits) for name, config in configs.items()]
     records = [run_record.describe(member.config, data_dir, splits[0]) for member in members]
-    record = records[0] if alone else run_record.describe_cohort(dict(zip(configs, records, strict=True)))
+    record = records[0]
+    if not alone:
+        record = run_record.describe_cohort(dict(zip(configs, records, strict=True)))
     record = run_record.continued(workdir, record)
     mesh.require_equal(f"{record['run_id']} {placement}", "config or data set")
     if mesh.first_process():
@@ -113,80 +123,108 @@ def _explained(error, config, models):
     """What a user can do about memory that does not suffice; any other error as it is."""
     if "RESOURCE_EXHAUSTED" not in str(error):
         return error
-    wanted = re.search(r"\d[\d,.]* ?(?:bytes|[KMG]i?B)", str(error))
+    amount = re.search(r"\d[\d,.]* ?(?:bytes|[KMG]i?B)", str(error))
+    requested = amount[0] if amount else "amount unknown"
     advice = "lower it, or keep the crops elsewhere with data.placement=host"
     if models > 1:
         advice = f"{models} models are one program; train them one by one (sweep --index)"
-    return ResourceMissing(f"the device has not enough memory ({wanted[0] if wanted else 'amount unknown'} asked for) "
-                           f"with train.batch_size={config.train.batch_size}; {advice}")
+    return ResourceMissing(f"the device has not enough memory ({requested} asked for) with "
+                           f"train.batch_size={config.train.batch_size}; {advice}")
 
 
 def _say(environment, members, placement):
     devices = environment["devices"]
-    several = f"; {len(members)} models as one program" if len(members) > 1 else ""
-    hosts = f" of {environment['processes']} processes" if environment["processes"] > 1 else ""
-    print(f"training on {len(devices)} x {devices[0]} ({environment['platform']}){hosts}, cells on the {placement}"
-          f"{several}", flush=True)
+    processes = environment["processes"]
+    where = f"{len(devices)} x {devices[0]} ({environment['platform']})"
+    if processes > 1:
+        where += f" of {processes} processes"
+    models = f"; {len(members)} models as one program" if len(members) > 1 else ""
+    print(f"training on {where}, cells on the {placement}{models}", flush=True)
 
 
 def _say_what_is_learnt(records, splits):
     """Classes, channels and cells, as a reader of the terminal would check them."""
-    channels = dict.fromkeys(tuple(record["channels"]) for record in records)
-    counts = [int((crops.label != schema.NO_LABEL).sum()) for crops in splits]
-    print(f"{' or '.join(records[0]['classes'])}, from {'; '.join(', '.join(names) for names in channels)}: "
-          f"{counts[0]:,} labelled cells to learn from, {counts[1]:,} to validate", flush=True)
+    classes = " or ".join(records[0]["classes"])
+    choices = dict.fromkeys(", ".join(record["channels"]) for record in records)
+    channels = "; ".join(choices)
+    train, validation = splits
+    to_learn = np.count_nonzero(train.label != schema.NO_LABEL)
+    to_validate = np.count_nonzero(validation.label != schema.NO_LABEL)
+    cells = f"{to_learn:,} labelled cells to learn from, {to_validate:,} to validate"
+    print(f"{classes}, from {channels}: {cells}", flush=True)
 
 
 def _run(parts, workdir, record, wandb):
     """Train until all steps are done or every member has stopped; the state and best weights in host memory."""
     now, best, reached = _resume(parts, workdir, record)
-    config, first, began_at = parts.members[0].config.train, mesh.first_process(), reached["step"]
-    cells, valid = setup.make_feed(parts, reached["step"])
-    pace, began = _Pace(cells.most), time.monotonic()
-    with contextlib.closing(cells), preemption.Interruptible() as stop, tqdm.tqdm(
-            total=config.steps, initial=reached["step"], desc="train", unit="step", disable=not first) as bar:
+    config = parts.members[0].config.train
+    is_first = mesh.first_process()
+    folder = workdir / "checkpoints"
+    resumed_at = reached["step"]
+    cells, valid = setup.make_feed(parts, resumed_at)
+    pace = _Pace(cells.most)
+    began = time.monotonic()
+    with contextlib.closing(cells), preemption.Interruptible() as stop, _bar(config, resumed_at) as bar:
         while not _ended(reached, config):
-            done, count = reached["step"], pace.begin(_until_next(reached["step"], config))
+            done = reached["step"]
+            count = pace.begin(_until_next(done, config))
             index, arrays = cells.take(done, count)
-            now, sums = parts.program(parts.traits, now, index, _counts(parts, reached, count), arrays, valid)
+            counts = _counts(parts, reached, count)
+            now, sums = parts.program(parts.traits, now, index, counts, arrays, valid)
             sums = jax.device_get(sums)  # waits for the devices
-            asked, by_ctrl_c = pace.end(count, stop)
-            if done == began_at:
+            must_stop, by_ctrl_c = pace.end(count, stop)
+            if done == resumed_at:
                 stop.progressed()
-            reached = _collect(parts, reached, sums, done + count)
             done += count
+            reached = _collect(parts, reached, sums, done)
             if done % config.eval_every == 0 or done == config.steps:
                 best, reached, lines = _score(parts, now, best, reached, config.patience)
-                if first:
+                if is_first:
                     _log(workdir, wandb, bar, lines, began)
-            if done % config.checkpoint_every == 0 or asked or _ended(reached, config):
-                checkpoint.save(workdir / "checkpoints", done, parts.of_members(now), best, reached,
-                                run_record.facts(record))
+            ended = _ended(reached, config)
+            if done % config.checkpoint_every == 0 or must_stop or ended:
+                members_now = parts.of_members(now)
+                checkpoint.save(folder, done, members_now, best, reached, run_record.facts(record))
             bar.update(count)
-            if asked and not _ended(reached, config):
+            if must_stop and not ended:
                 bar.close()
-                logging.warning("stopped after step %d, state saved; run the same command again to continue", done)
-                if by_ctrl_c:
-                    raise SystemExit(interruption.EXIT_INTERRUPTED)
-                preemption.ask_for_requeue()
-                raise SystemExit(EXIT_PREEMPTED)
+                _leave(done, by_ctrl_c)
     return jax.device_get(now), best, reached
+
+
+def _bar(config, done):
+    is_first = mesh.first_process()
+    return tqdm.tqdm(total=config.steps, initial=done, desc="train", unit="step", disable=not is_first)
+
+
+def _leave(done, by_ctrl_c):
+    """End this process after `done` steps, whose state is saved."""
+    logging.warning("stopped after step %d, state saved; run the same command again to continue", done)
+    if by_ctrl_c:
+        raise SystemExit(interruption.EXIT_INTERRUPTED)
+    preemption.ask_for_requeue()
+    raise SystemExit(EXIT_PREEMPTED)
 
 
 def _until_next(done, config):
     """Steps until the next score, checkpoint or the end."""
-    return min(config.eval_every - done % config.eval_every, config.checkpoint_every - done % config.checkpoint_every,
-               config.steps - done)
+    until_score = config.eval_every - done % config.eval_every
+    until_checkpoint = config.checkpoint_every - done % config.checkpoint_every
+    return min(until_score, until_checkpoint, config.steps - done)
 
 
 def _ended(reached, config):
-    return reached["step"] >= config.steps or all(member["stopped"] for member in reached["members"])
+    if reached["step"] >= config.steps:
+        return True
+    return all(progress["stopped"] for progress in reached["members"])
 
 
 def _counts(parts, reached, count):
     """Steps for each model: none for those that have stopped, and for those that only fill up the devices."""
     counts = np.zeros(parts.layout.models, np.int32)
-    counts[: len(parts.members)] = [0 if member["stopped"] else count for member in reached["members"]]
+    for r, progress in enumerate(reached["members"]):
+        if not progress["stopped"]:
+            counts[r] = count
     return counts
 
 
@@ -194,22 +232,26 @@ class _Pace:
     """How many steps the devices are given at once: as many as take about `DISPATCH_SECONDS`."""
 
     def __init__(self, most):
-        self._most, self._wanted, self._compiled, self._began = most, 1, False, 0.0
+        self._most = most
+        self._fitting = 1
+        self._compiled = False
+        self._began = 0.0
 
     def begin(self, at_most):
         """Steps of the dispatch that begins now."""
         self._began = time.monotonic()
-        return min(self._wanted, at_most)
+        return min(self._fitting, at_most)
 
     def end(self, count, stop):
         """Learn from a dispatch of `count` steps; whether any process was asked to stop, and any by Ctrl-C."""
         seconds = time.monotonic() - self._began
-        seconds, asked, by_ctrl_c = mesh.largest(seconds, stop.asked, stop.by_ctrl_c)  # so that all go on alike
+        # All processes take the largest, so that all go on alike.
+        seconds, must_stop, by_ctrl_c = mesh.largest(seconds, stop.asked, stop.by_ctrl_c)
         if self._compiled:
             fitting = int(count * DISPATCH_SECONDS / max(seconds, 1e-6))
-            self._wanted = max(1, min(fitting, 4 * self._wanted, self._most))
+            self._fitting = max(1, min(fitting, 4 * self._fitting, self._most))
         self._compiled = True
-        return bool(asked), bool(by_ctrl_c)
+        return bool(must_stop), bool(by_ctrl_c)
 
 
 def _resume(parts, workdir, record):
@@ -218,8 +260,9 @@ def _resume(parts, workdir, record):
     step = checkpoint.newest_step(folder)
     if mesh.first_process():
         metric_log.rewind(workdir, step or 0)
-    now, best = parts.start, jax.tree.map(np.array, parts.start.variables)
-    reached = {"step": 0, "members": [early_stopping.fresh() for _ in parts.members]}
+    now = parts.start
+    best = jax.tree.map(np.array, parts.start.variables)
+    reached = {"step": 0, "members": [early_stopping.fresh()] * len(parts.members)}
     if step is not None:
         now, best, reached = checkpoint.restore(folder, step, now, best, run_record.facts(record))
     return parts.layout.filled_up(now), best, reached
@@ -231,17 +274,18 @@ def _collect(parts, reached, sums, done):
     for r, (member, old) in enumerate(zip(parts.members, reached["members"], strict=True)):
         finite = np.isfinite(sums["loss"][r])
         if finite.all():  # of a model that has stopped all are zero
-            members.append(early_stopping.added(old, {name: values[r] for name, values in sums.items()}))
+            own_sums = {name: values[r] for name, values in sums.items()}
+            members.append(early_stopping.added(old, own_sums))
         else:
             step = reached["step"] + int(finite.argmin()) + 1
             members.append(early_stopping.diverged(old, step))
-            _tell_of_divergence(parts, member, f"the loss of step {step} is not finite", step)
+            _report_divergence(parts, member, f"the loss of step {step} is not finite", step)
     return {"step": done, "members": members}
 
 
-def _tell_of_divergence(parts, member, what, step):
-    advice = "lower optimizer.learning_rate, or look for crops with extreme values"
+def _report_divergence(parts, member, what, step):
     if len(parts.members) == 1:
+        advice = "lower optimizer.learning_rate, or look for crops with extreme values"
         raise NonFiniteLoss(f"{what}; {advice}", step)
     logging.warning("%s: %s; this model stops, the others go on", member.name, what)
 
@@ -249,62 +293,94 @@ def _tell_of_divergence(parts, member, what, step):
 def _score(parts, now, best, reached, patience):
     """Score every member that still trains, and keep its weights where they are the best so far."""
     logits = parts.scored.logits(parts.predict, now.variables, parts.traits.channel_mask)
-    members, lines, better = [], [], []
-    for r, (member, old) in enumerate(zip(parts.members, reached["members"], strict=True)):
-        if not old["stopped"]:
+    step = reached["step"]
+    members = []
+    lines = []
+    better = []
+    for r, (member, progress) in enumerate(zip(parts.members, reached["members"], strict=True)):
+        if not progress["stopped"]:
             rows = member.validation
             scores = early_stopping.validation_scores(logits[r][rows], parts.labels[rows], parts.weights[r])
-            old, line = early_stopping.scored(old, reached["step"], scores, patience)
-            if old["stopped"] == early_stopping.DIVERGED:
-                step = reached["step"]
-                _tell_of_divergence(parts, member, f"the validation loss after step {step} is not finite", step)
+            progress, record = early_stopping.scored(progress, step, scores, patience)
+            if progress["stopped"] == early_stopping.DIVERGED:
+                _report_divergence(parts, member, f"the validation loss after step {step} is not finite", step)
             else:
-                lines.append({"step": line.pop("step"), **({"member": member.name} if member.name else {}), **line})
-                better += [r] if old["best_step"] == reached["step"] else []
-        members.append(old)
+                named = {"member": member.name} if member.name else {}
+                lines.append({"step": step, **named, **record})
+                if progress["best_step"] == step:
+                    better.append(r)
+        members.append(progress)
     return _replaced(best, now.variables, better), {**reached, "members": members}, lines
 
 
 def _replaced(best, variables, better):
     """`best` with the weights of the models `better` taken from `variables`, in memory of its own."""
-    def one(old, new):
-        old, new = np.array(old), np.asarray(new)
-        old[better] = new[better]
-        return old
+    if not better:
+        return best
 
-    return jax.tree.map(one, best, variables) if better else best
+    def replace_better(old, new):
+        replaced = np.array(old)
+        replaced[better] = np.asarray(new)[better]
+        return replaced
+
+    return jax.tree.map(replace_better, best, variables)
 
 
 def _log(workdir, wandb, bar, lines, began):
+    for_wandb = {}
     for line in lines:
         line["seconds"] = round(time.monotonic() - began, 3)
         metric_log.append(workdir, line)
-    wandb.log({f"{line['member']}/{k}" if "member" in line and k != "step" else k: v
-               for line in lines for k, v in line.items() if k != "member"})
+        values = dict(line)
+        for_wandb["step"] = values.pop("step")
+        member = values.pop("member", "")
+        for name, value in values.items():
+            for_wandb[f"{member}/{name}" if member else name] = value
+    wandb.log(for_wandb)
     if lines:
-        shown = {"loss": "train_loss", "validation": "validation_loss"}
-        bar.set_postfix({short: f"{np.mean([line[name] for line in lines]):.3f}" for short, name in shown.items()})
+        means = {}
+        for short, name in (("loss", "train_loss"), ("validation", "validation_loss")):
+            means[short] = f"{np.mean([line[name] for line in lines]):.3f}"
+        bar.set_postfix(means)
 
 
 def _write_runs(parts, records, now, best, reached, workdir, folders):
     """A run folder for every member that has not diverged: what `train` would have left, but for rounding."""
-    environment, lines = files.read_json(workdir / "env.json"), metric_log.read(workdir)
+    environment = files.read_json(workdir / "env.json")
+    lines = metric_log.read(workdir)
     for r, (member, record) in enumerate(zip(parts.members, records, strict=True)):
-        if reached["members"][r]["stopped"] == early_stopping.DIVERGED:
+        progress = reached["members"][r]
+        if progress["stopped"] == early_stopping.DIVERGED:
             continue
-        kept = [parts.channels.index(name) for name in member.channels]
-
-        def alone(tree, shapes, r=r, kept=kept):
-            return state.stack_one(cohort.narrow(state.member(tree, r), shapes, kept, len(parts.channels)))
-
-        folder, step = pathlib.Path(folders[member.name]), int(now.step[r])
+        folder = pathlib.Path(folders[member.name])
         record = run_record.continued(folder, record)
         run_record.write(folder, record)
         files.write_json(folder / "env.json", environment)
-        metric_log.rewrite(
-            folder,
-            [{k: v for k, v in line.items() if k != "member"} for line in lines if line.get("member") == member.name],
+        metric_log.rewrite(folder, _lines_of(member.name, lines))
+        step = int(now.step[r])
+        checkpoint.save(
+            folder / "checkpoints",
+            step,
+            _alone(parts, r, now, parts.shapes[r]),
+            _alone(parts, r, best, parts.shapes[r].variables),
+            {"step": step, "members": [progress]},
+            run_record.facts(record),
         )
-        checkpoint.save(folder / "checkpoints", step, alone(now, parts.shapes[r]),
-                        alone(best, parts.shapes[r].variables), {"step": step, "members": [reached["members"][r]]},
-                        run_record.facts(record))
+
+
+def _lines_of(name, lines):
+    """The lines of metrics.jsonl about a member, as `train` would have written them."""
+    own_lines = []
+    for line in lines:
+        if line.get("member") == name:
+            own_line = dict(line)
+            del own_line["member"]
+            own_lines.append(own_line)
+    return own_lines
+
+
+def _alone(parts, r, tree, shapes):
+    """What belongs to member `r` in a tree of all members, as the tree of a cohort of one."""
+    own_channels = parts.members[r].channels_among(parts.channels)
+    own_tree = cohort.narrow(state.member(tree, r), shapes, own_channels, len(parts.channels))
+    return state.stack_one(own_tree)

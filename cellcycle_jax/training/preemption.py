@@ -12,7 +12,9 @@ import threading
 from cellcycle_jax.command_line import interruption
 from cellcycle_jax.devices import mesh
 
-SLURM_JOB, SLURM_ARRAY, SLURM_TASK = "SLURM_JOB_ID", "SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID"
+SLURM_JOB = "SLURM_JOB_ID"
+SLURM_ARRAY = "SLURM_ARRAY_JOB_ID"
+SLURM_TASK = "SLURM_ARRAY_TASK_ID"
 
 
 class Interruptible:
@@ -22,7 +24,8 @@ class Interruptible:
     """
 
     def __enter__(self):
-        self._terminated, self._previous = False, None
+        self._terminated = False
+        self._previous = None
         self._held = contextlib.ExitStack()
         if threading.current_thread() is threading.main_thread():
             self._previous = signal.signal(signal.SIGTERM, self._ask)

@@ -56,15 +56,18 @@ def load(config, data_dir, models: int):
         UsageError: several models, and the crops do not fit on the device.
         InputRefused, StoredStateRefused: the data set cannot be used.
     """
-    needed = sum(crop_arrays.pixel_bytes(data_dir, split) for split in ("train", "validation"))
+    needed = crop_arrays.pixel_bytes(data_dir, "train") + crop_arrays.pixel_bytes(data_dir, "validation")
     placement = memory.place(config.data.placement, needed)
     if models > 1 and placement != "device":
         raise UsageError(f"data.placement={placement!r}: models trained as one program need their cells on the device "
                          f"({needed / 2**30:.1f} GiB); train them one by one (sweep --index)")
-    splits = [crop_arrays.with_labels(crop_arrays.load_crops(data_dir, s, pixels=False), config.data.labels)
-              for s in ("train", "validation")]
+    splits = []
+    for split in ("train", "validation"):
+        crops = crop_arrays.load_crops(data_dir, split, pixels=False)
+        splits.append(crop_arrays.with_labels(crops, config.data.labels))
     for crops in splits:
-        require_compartments(crops.compartments_present[crops.label >= 0], config.data.mask, config.data.scale)
+        present = crops.compartments_present[crops.label >= 0]
+        require_compartments(present, config.data.mask, config.data.scale)
     return placement, splits
 
 
@@ -82,7 +85,8 @@ def refuse_unknown_tap(configs: dict, crops) -> None:
         if config.explain.tap == "last":
             continue
         model = trained_run.model_of(config, crops.classes)
-        shape = (*crops.image.shape[1:3], len(crop_arrays.channel_indices(crops, config.data.channels)))
+        channels = crop_arrays.channel_indices(crops, config.data.channels)
+        shape = (*crops.image.shape[1:3], len(channels))
         variables = jax.eval_shape(functools.partial(state.init_variables, model, 0, shape))
         taps = activations.tap_names(Network(model, variables), shape)
         activations.resolve_tap(taps, config.explain.tap)
@@ -96,31 +100,46 @@ def assemble(members, splits, placement: str) -> Parts:
         splits: [crops of training, crops of validation], as `load` gives them.
         placement: where they go; pixels of cells that no model uses are not read.
     """
-    layout, config = model_sharding.choose_layout(len(members), mesh.make_mesh()), members[0].config
+    config = members[0].config
+    layout = model_sharding.choose_layout(len(members), mesh.make_mesh())
     train, members = _used(splits[0], members, "train")
     validation, members = _used(splits[1], members, "validation")
     if placement != "disk":
-        train, validation = crop_arrays.in_memory(train), crop_arrays.in_memory(validation)
+        train = crop_arrays.in_memory(train)
+        validation = crop_arrays.in_memory(validation)
     channels = cohort.all_channels(members, train.channels)
-    places = crop_arrays.channel_indices(train, channels)
-    model, inputs = trained_run.model_of(config, train.classes), trained_run.inputs_of(config, places)
-    optimizer = functools.partial(optimizers.make_optimizer, config.optimizer.name, config.optimizer.schedule,
-                                  config.train.steps)
-    augmentation = functools.partial(augment.augment, channels=places, stored=len(train.channels),
-                                     **config.augment.to_dict())
+    positions = crop_arrays.channel_indices(train, channels)
+    model = trained_run.model_of(config, train.classes)
+    inputs = trained_run.inputs_of(config, positions)
+    optimizer = functools.partial(
+        optimizers.make_optimizer, config.optimizer.name, config.optimizer.schedule, config.train.steps
+    )
     start, shapes = cohort.make_start(model, optimizer(1.0, 0.0), members, channels, train.image.shape[1])
-    weights = [
-        train_step.class_weights(train.label[m.train], len(train.classes), config.train.balance) for m in members
-    ]
-    traits = state.stack([_traits(m, channels, w) for m, w in zip(members, weights, strict=True)])
-    resident = placement == "device"
+    weights = []
+    traits = []
+    for member in members:
+        labels = train.label[member.train]
+        weights.append(train_step.class_weights(labels, len(train.classes), config.train.balance))
+        traits.append(_traits(member, channels, weights[-1]))
+    augmentation = functools.partial(
+        augment.augment, channels=positions, stored=len(train.channels), **config.augment.to_dict()
+    )
     step = train_step.make_train_step(model, optimizer, inputs, augmentation)
+    is_resident = placement == "device"
     return Parts(
-        layout, members, shapes, channels, start, layout.filled_up(traits), weights,
-        program=compiled_steps.make_train_program(step, layout, streamed=not resident),
+        layout=layout,
+        members=members,
+        shapes=shapes,
+        channels=channels,
+        start=start,
+        traits=layout.filled_up(state.stack(traits)),
+        weights=weights,
+        program=compiled_steps.make_train_program(step, layout, streamed=not is_resident),
         predict=compiled_steps.make_predict_program(model, inputs, layout),
-        resident=_resident(train, members, layout) if resident else None, crops=None if resident else train,
-        scored=batches.Scored(validation, config.train.batch_size, layout, resident), labels=validation.label,
+        resident=_resident(train, members, layout) if is_resident else None,
+        crops=None if is_resident else train,
+        scored=batches.Scored(validation, config.train.batch_size, layout, is_resident),
+        labels=validation.label,
     )
 
 
@@ -133,23 +152,34 @@ def _resident(crops, members, layout):
 def _used(crops, members, part):
     """The crops that any member uses, and the members with their rows among these."""
     used = np.unique(np.concatenate([getattr(member, part) for member in members]))
-    rows = [{part: np.searchsorted(used, getattr(member, part))} for member in members]
-    return crop_arrays.take(crops, used), [dataclasses.replace(m, **r) for m, r in zip(members, rows, strict=True)]
+    renumbered = []
+    for member in members:
+        rows = np.searchsorted(used, getattr(member, part))
+        renumbered.append(dataclasses.replace(member, **{part: rows}))
+    return crop_arrays.take(crops, used), renumbered
 
 
 def _traits(member, channels, weights):
     config = member.config
-    return state.make_traits(config.seed, np.isin(channels, member.channels), config.optimizer.learning_rate,
-                             config.optimizer.weight_decay, config.model.dropout, weights)
+    return state.make_traits(
+        config.seed,
+        np.isin(channels, member.channels),
+        config.optimizer.learning_rate,
+        config.optimizer.weight_decay,
+        config.model.dropout,
+        weights,
+    )
 
 
 def make_feed(parts: Parts, first: int):
     """The cells of the steps from `first` on, and which entries of a batch count, f32 [B] on the devices."""
-    layout, config = parts.layout, parts.members[0].config.train
-    size = layout.batch_size(config.batch_size)
-    valid = (np.arange(size) < config.batch_size).astype(jax.numpy.result_type(float))
+    layout = parts.layout
+    member = parts.members[0]
+    train = member.config.train
+    size = layout.batch_size(train.batch_size)
+    valid = (np.arange(size) < train.batch_size).astype(jax.numpy.result_type(float))
     valid = mesh.put(valid, layout.rows())
     if parts.resident:
         return parts.resident, valid
-    order = batches.Order(parts.members[0].config.seed, parts.members[0].train)
-    return batches.Streamed(parts.crops, order, config.batch_size, layout, first, config.steps), valid
+    order = batches.Order(member.config.seed, member.train)
+    return batches.Streamed(parts.crops, order, train.batch_size, layout, first, train.steps), valid

@@ -34,11 +34,13 @@ def batch_indices(seed: int, step: int, n: int, batch: int, steps: int = 1) -> n
     Returns:
         i32 [steps, batch], entries 0..n-1.
     """
-    epochs, places = np.divmod(np.arange(step * batch, (step + steps) * batch), n)
-    drawn = np.zeros(len(places), np.int32)
+    numbers = np.arange(step * batch, (step + steps) * batch)
+    epochs, positions = np.divmod(numbers, n)
+    cells = np.zeros(len(numbers), np.int32)
     for epoch in np.unique(epochs).tolist():
-        drawn[epochs == epoch] = _order(seed, epoch, n)[places[epochs == epoch]]
-    return drawn.reshape(steps, batch)
+        in_epoch = epochs == epoch
+        cells[in_epoch] = _order(seed, epoch, n)[positions[in_epoch]]
+    return cells.reshape(steps, batch)
 
 
 def class_weights(label, classes: int, balance: bool) -> np.ndarray:
@@ -52,8 +54,10 @@ def class_weights(label, classes: int, balance: bool) -> np.ndarray:
     Returns:
         f32 [P]; the mean over the cells is 1.
     """
+    if not balance:
+        return np.ones(classes, np.float32)
     counts = np.bincount(label, minlength=classes)
-    return (len(label) / (classes * counts) if balance else np.ones(classes)).astype(np.float32)
+    return (len(label) / (classes * counts)).astype(np.float32)
 
 
 def weighted_loss(logits, label, valid, weights):
@@ -65,8 +69,8 @@ def weighted_loss(logits, label, valid, weights):
         valid: f32 [B], 0 for cells that do not count.
         weights: f32 [P].
     """
-    each = optax.softmax_cross_entropy_with_integer_labels(logits, label)
-    return jnp.sum(jnp.where(valid > 0, each * weights[label], 0.0))
+    losses = optax.softmax_cross_entropy_with_integer_labels(logits, label)
+    return jnp.sum(jnp.where(valid > 0, losses * weights[label], 0.0))
 
 
 def make_train_step(model, optimizer, inputs, augmentation):
@@ -85,8 +89,13 @@ def make_train_step(model, optimizer, inputs, augmentation):
 
     def objective(params, batch_stats, image, cells, valid, traits, key):
         with nn.intercept_methods(_dropping(model.dropout, traits.dropout)):
-            (logits, _), changed = model.apply({"params": params, "batch_stats": batch_stats}, image, train=True,
-                                               rngs={"dropout": key}, mutable=["batch_stats"])
+            (logits, _), changed = model.apply(
+                {"params": params, "batch_stats": batch_stats},
+                image,
+                train=True,
+                rngs={"dropout": key},
+                mutable=["batch_stats"],
+            )
         loss = weighted_loss(logits, cells["label"], valid, traits.class_weights)
         correct = jnp.sum(valid * (logits.argmax(-1) == cells["label"]))
         sums = {"loss": loss, "correct": correct, "count": valid.sum()}
@@ -95,14 +104,20 @@ def make_train_step(model, optimizer, inputs, augmentation):
     def step(traits, state, cells, valid):
         key = jax.random.fold_in(jax.random.wrap_key_data(traits.key), state.step)
         key_augment, key_dropout = jax.random.split(key)
-        image = jnp.where(traits.channel_mask, augmentation(key_augment, seen(inputs, cells)), 0.0)
+        image = augmentation(key_augment, seen(inputs, cells))
+        image = jnp.where(traits.channel_mask, image, 0.0)
         image = jax.lax.platform_dependent(image, cpu=_row_major, default=lambda image: image)
-        gradients, (sums, batch_stats) = jax.grad(objective, has_aux=True)(
-            state.params, state.batch_stats, image, cells, valid, traits, key_dropout)
+        gradient_of = jax.grad(objective, has_aux=True)
+        gradients, (sums, batch_stats) = gradient_of(
+            state.params, state.batch_stats, image, cells, valid, traits, key_dropout
+        )
         update = optimizer(traits.learning_rate, traits.weight_decay).update
         updates, opt_state = update(gradients, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)
-        return state.replace(step=state.step + 1, params=params, batch_stats=batch_stats, opt_state=opt_state), sums
+        new_state = state.replace(
+            step=state.step + 1, params=params, batch_stats=batch_stats, opt_state=opt_state
+        )
+        return new_state, sums
 
     return step
 
@@ -112,15 +127,21 @@ def _dropping(own: float, rate):
 
     def call(layer_call, arguments, options, context):
         layer = context.module
-        ours = isinstance(layer, nn.Dropout) and context.method_name == "__call__" and layer.rate == own
-        if not ours or options.get("deterministic", layer.deterministic if len(arguments) < 2 else arguments[1]):
+        is_dropout = isinstance(layer, nn.Dropout) and context.method_name == "__call__"
+        if not is_dropout or layer.rate != own or _is_deterministic(layer, arguments, options):
             return layer_call(*arguments, **options)
         x = arguments[0]
         shape = [1 if axis in layer.broadcast_dims else size for axis, size in enumerate(x.shape)]
-        kept = jax.random.bernoulli(layer.make_rng(layer.rng_collection), 1 - rate, shape)
-        return jnp.where(kept, (x / (1 - rate)).astype(x.dtype), 0)
+        stays = jax.random.bernoulli(layer.make_rng(layer.rng_collection), 1 - rate, shape)
+        return jnp.where(stays, (x / (1 - rate)).astype(x.dtype), 0)
 
     return call
+
+
+def _is_deterministic(layer, arguments, options):
+    """Whether a dropout layer is called so that it drops nothing, as flax decides it."""
+    by_position = arguments[1] if len(arguments) > 1 else layer.deterministic
+    return options.get("deterministic", by_position)
 
 
 def _row_major(image):
