@@ -20,7 +20,14 @@ def get_config():
 def sweep(data):
     """Each line alone, all but each, and all, with every seed."""
     lines = data.cell_lines
-    alone = [(line,) for line in lines]
-    all_but_one = [tuple(other for other in lines if other != line) for line in lines]
-    chosen = dict.fromkeys([*alone, *filter(None, all_but_one), lines])  # with two lines, all but one is one alone
-    return [{"data.cell_lines": some, "seed": seed} for some in chosen for seed in SEEDS]
+    alone = []
+    all_but_one = []
+    for line in lines:
+        alone.append((line,))
+        all_but_one.append(tuple(other for other in lines if other != line))
+    choices = [*alone, *filter(None, all_but_one), lines]
+    runs = []
+    for choice in dict.fromkeys(choices):  # with two lines, all but one is one alone
+        for seed in SEEDS:
+            runs.append({"data.cell_lines": choice, "seed": seed})
+    return runs

@@ -21,6 +21,9 @@ def get_config():
 
 def sweep(data):
     """All choices of channels, the smallest first, with every seed."""
-    sizes = range(1, len(data.channels) + 1)
-    subsets = [chosen for size in sizes for chosen in itertools.combinations(data.channels, size)]
-    return [{"data.channels": subset, "seed": seed} for subset in subsets for seed in SEEDS]
+    runs = []
+    for size in range(1, len(data.channels) + 1):
+        for channels in itertools.combinations(data.channels, size):
+            for seed in SEEDS:
+                runs.append({"data.channels": channels, "seed": seed})
+    return runs

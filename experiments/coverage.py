@@ -11,6 +11,7 @@ closed form, and the intervals of `cellcycle_jax.scoring.intervals` can be held 
 import argparse
 
 import numpy as np
+import pandas as pd
 from scipy import special, stats
 from tqdm import tqdm
 
@@ -46,8 +47,8 @@ def draw_cells(n_groups: int, correlation: float, rng) -> tuple[np.ndarray, np.n
     group = np.repeat(np.arange(n_groups), size)
     label = (rng.random(len(group)) < PREVALENCE).astype(int)
     shift = rng.normal(0, shift_sd(correlation), n_groups)
-    answer = CLASS_EFFECT * (label - 0.5) + shift[group] + rng.normal(size=len(group))
-    second = special.expit(answer)
+    log_odds = CLASS_EFFECT * (label - 0.5) + shift[group] + rng.normal(size=len(group))
+    second = special.expit(log_odds)
     return label, np.stack([1 - second, second], axis=1), group
 
 
@@ -56,17 +57,19 @@ def covered(n_groups: int, correlation: float, repeats: int, seed: int) -> dict[
 
     Drawn as `Resampling.intervals` draws them, but also for fewer groups than it accepts.
     """
-    known, held = truth(correlation), {name: [] for name in SCORES}
+    true_scores = truth(correlation)
+    holds = {name: [] for name in SCORES}
     for repeat in range(repeats):
         rng = np.random.default_rng((seed, n_groups, repeat))
         label, prob, group = draw_cells(n_groups, correlation, rng)
         resampling = intervals.Resampling(BOOTSTRAPS, CONFIDENCE, repeat)
-        found = resampling.scores(label, prob, group, SCORES, least_groups=2)
+        scores = resampling.scores(label, prob, group, SCORES, least_groups=2)
         for name in SCORES:
-            low, high = found[name].low, found[name].high
+            low = scores[name].low
+            high = scores[name].high
             if np.isfinite(low):  # both classes were drawn
-                held[name].append(low <= known[name] <= high)
-    return {name: float(np.mean(values)) for name, values in held.items()}
+                holds[name].append(low <= true_scores[name] <= high)
+    return {name: float(np.mean(values)) for name, values in holds.items()}
 
 
 def main(arguments=None) -> None:
@@ -78,9 +81,10 @@ def main(arguments=None) -> None:
     correlations = " / ".join(f"{correlation:.2f}" for correlation in CORRELATIONS)
     lines = [f"| groups | AUROC, at a correlation of {correlations} | balanced accuracy |", "| --- | --- | --- |"]
     for n_groups in tqdm(GROUPS, desc="coverage", unit="number of groups"):
-        found = [covered(n_groups, correlation, chosen.repeats, chosen.seed) for correlation in CORRELATIONS]
-        cells = [" / ".join(f"{100 * each[name]:.0f}" for each in found) for name in SCORES]
-        lines.append(f"| {n_groups} | {' | '.join(cells)} |")
+        shares = [covered(n_groups, correlation, chosen.repeats, chosen.seed) for correlation in CORRELATIONS]
+        percent = 100 * pd.DataFrame(shares)
+        auroc, balanced_accuracy = percent.map("{:.0f}".format).agg(" / ".join)
+        lines.append(f"| {n_groups} | {auroc} | {balanced_accuracy} |")
     print("\n".join(lines))
 
 

@@ -11,7 +11,9 @@ between two processes. README.md holds question, command, cost and result.
 """
 
 import argparse
+import collections
 import dataclasses
+import itertools
 import pathlib
 
 import numpy as np
@@ -37,10 +39,14 @@ from cellcycle_jax.training import loop
 from configs import base
 from experiments import planted
 
-STEPS, BATCH = 250, 64
-SETS, SEEDS, SINGLE = 8, 5, 4  # data sets of each cue, networks of each, data sets of the first command
+STEPS = 250
+BATCH = 64
+SETS = 8  # data sets of each cue
+SEEDS = 5  # networks of each data set
+SINGLE = 4  # data sets of each cue of the first command
 RANKED = 4  # data sets of each cue in which all methods explain the first network
-EXPLAINED, ASKED = 100, 200  # cells of each class that are explained, and that are asked for shortcuts
+EXPLAINED = 100  # cells of each class that are explained
+ASKED = 200  # cells of each class in which shortcuts are looked for
 DEFAULT = DEFAULT_METHOD
 RESAMPLING = Resampling(resamples=1, confidence=0.95, seed=0)  # discover is asked for its order only
 FIRST_SEED = 100  # data sets 0 to 99 are for trying things out
@@ -51,9 +57,16 @@ SHARES = ("surroundings", "brightness")  # of the difference between classes, th
 def training(seed: int, channels_shown=()):
     """A small residual network that sees whole crops, neighbours and corners too."""
     c = base.training()
-    c.seed, c.data.channels, c.data.mask = seed, channels_shown, "none"
-    c.model.filters, c.model.depth, c.model.dropout = 8, 2, 0.0
-    c.train.batch_size, c.train.steps, c.train.eval_every, c.train.checkpoint_every = BATCH, STEPS, STEPS // 2, STEPS
+    c.seed = seed
+    c.data.channels = channels_shown
+    c.data.mask = "none"
+    c.model.filters = 8
+    c.model.depth = 2
+    c.model.dropout = 0.0
+    c.train.batch_size = BATCH
+    c.train.steps = STEPS
+    c.train.eval_every = STEPS // 2
+    c.train.checkpoint_every = STEPS
     c.train.patience = 0
     return c
 
@@ -61,19 +74,23 @@ def training(seed: int, channels_shown=()):
 def trained(data_dir, out, configs: dict) -> dict[str, trained_run.Run]:
     """Networks trained as one program, by name; those that are finished are read back."""
     folders = {name: out / name for name in configs}
-    if not all((folder / "config.json").is_file() for folder in folders.values()):
+    finished = [name for name in configs if (folders[name] / "config.json").is_file()]
+    if len(finished) < len(configs):
         loop.train_cohort(configs, data_dir, out / "cohort", folders)
-    return {name: trained_run.load_run(folder) for name, folder in folders.items()}
+    networks = {}
+    for name, folder in folders.items():
+        networks[name] = trained_run.load_run(folder)
+    return networks
 
 
 def explained_cells(network: trained_run.Run) -> ExplainedCells:
     """Up to EXPLAINED labelled validation cells of each class, as `launch.py explain` takes them."""
     crops = crop_arrays.in_memory(crop_arrays.load_crops(network.data_dir, "validation"))
-    crops = crop_arrays.take(
-        crops, sample_per_class(crops.label, len(crops.classes), EXPLAINED, np.random.default_rng(0))
-    )
+    rows = sample_per_class(crops.label, len(crops.classes), EXPLAINED, np.random.default_rng(0))
+    crops = crop_arrays.take(crops, rows)
     images = network.images(crops)
-    return ExplainedCells(network, crops, images, methods.logits_of(network.network, images))
+    logits = methods.logits_of(network.network, images)
+    return ExplainedCells(network, crops, images, logits)
 
 
 def auroc(network: trained_run.Run) -> float:
@@ -87,28 +104,40 @@ def auroc(network: trained_run.Run) -> float:
 def single_channels(out, cue: str, number: int) -> dict:
     """AUROC of networks that see one channel each."""
     data_dir = planted.make_data(out / "set", cue, FIRST_SEED + number)
-    runs = trained(data_dir, out / "single", {c: training(0, (c,)) for c in planted.CHANNELS})
-    return {name: auroc(network) for name, network in runs.items()}
+    configs = {channel: training(0, (channel,)) for channel in planted.CHANNELS}
+    scores = {}
+    for channel, network in trained(data_dir, out / "single", configs).items():
+        scores[channel] = auroc(network)
+    return scores
 
 
 def explained(cells: ExplainedCells, every_method: bool) -> dict:
     """For each method which channel and place come first."""
-    told = channel_importance.ask(Evidence(cells))["shapley"]  # None of a network that channels of other cells suffice
-    first = cells.run.channels[int(np.argmax(told["auroc"]["value"]))] if told else ""
-    found = {DEFAULT: _firsts(cells.class_differences, True), "shapley": {"channel": first}}
+    shapley = {"channel": _first_by_shapley(cells)}
+    firsts = {DEFAULT: _firsts(cells.class_differences, True), "shapley": shapley}
     if not every_method:
-        return found
+        return firsts
     size = cells.images.shape[1]
-    side = methods.class_maps(cells.run.network, cells.images[:1])[0].shape[-1]  # last activation
+    last_maps, _ = methods.class_maps(cells.run.network, cells.images[:1])
+    side = last_maps.shape[-1]  # of the last activation, px
     for name, method in methods.METHODS.items():
         maps = cells.maps(name, 1)
+        full = methods.resized(maps, size)
         if name != DEFAULT:
-            found[name] = _firsts(_difference(cells, methods.resized(maps, size)), method.by_channel)
-        found[f"{name}, by relevance"] = _by_relevance(name, cells, maps)
+            firsts[name] = _firsts(_difference(cells, full), method.by_channel)
+        firsts[f"{name}, by relevance"] = _by_relevance(name, cells, maps)
         if method.by_channel:  # as coarse as the maps of an activation
-            blocks = methods.resized(methods.at_resolution(methods.resized(maps, size), side), size)
-            found[f"{name}, coarse"] = _firsts(_difference(cells, blocks), True)
-    return found
+            blocks = methods.resized(methods.at_resolution(full, side), size)
+            firsts[f"{name}, coarse"] = _firsts(_difference(cells, blocks), True)
+    return firsts
+
+
+def _first_by_shapley(cells) -> str:
+    """The channel of the largest Shapley value; '' where channels of other cells do as well as a cell's own."""
+    values = channel_importance.ask(Evidence(cells))["shapley"]
+    if not values:
+        return ""
+    return cells.run.channels[int(np.argmax(values["auroc"]["value"]))]
 
 
 def _difference(cells, maps) -> pd.DataFrame:
@@ -116,46 +145,51 @@ def _difference(cells, maps) -> pd.DataFrame:
     crops = cells.crops
     sums = class_difference.contributions(np.asarray(maps), crops.compartments, crops.compartments_present)
     without_intervals = dataclasses.replace(cells.resampling, resamples=0)
-    told = class_difference.difference(*sums, crops.label == 1, cells.groups, without_intervals)
-    return told.assign(channel=np.array(cells.run.channels)[told["channel"].to_numpy(int)])
+    table = class_difference.difference(*sums, crops.label == 1, cells.groups, without_intervals)
+    channels = np.array(cells.run.channels)
+    return table.assign(channel=channels[table["channel"].to_numpy(int)])
 
 
-def _firsts(told: pd.DataFrame, tells_channels: bool) -> dict:
-    """What comes first; nothing where a method finds no more for the class in its cells than in others."""
-    if told.empty:
+def _firsts(shares: pd.DataFrame, tells_channels: bool) -> dict:
+    """The channel and place of the largest share; '' where a map is no higher in cells of the class than in others."""
+    if shares.empty:
         return dict.fromkeys(WHERE if tells_channels else WHERE[1:], "")
-    share, area = class_difference.by_place(told, coarse=True), _areas(told)
-    first = {"place": share.idxmax(), "place over its area": (share / area).idxmax()}
-    return first | ({"channel": class_difference.by_channel(told).idxmax()} if tells_channels else {})
-
-
-def _areas(told):
-    return told.groupby(told["compartment"].map(localisation.coarse), sort=False)["area_share"].sum()
+    by_place = class_difference.by_place(shares, coarse=True)
+    places = shares["compartment"].map(localisation.coarse)
+    areas = shares.groupby(places, sort=False)["area_share"].sum()
+    first = {"place": by_place.idxmax(), "place over its area": (by_place / areas).idxmax()}
+    if tells_channels:
+        first["channel"] = class_difference.by_channel(shares).idxmax()
+    return first
 
 
 def _by_relevance(name, cells, maps) -> dict:
     """The usual way: share of the positive relevance for the class that a cell was given; `maps` of class 1."""
-    called, by_channel = cells.logits.argmax(1), methods.METHODS[name].by_channel
-    if not by_channel:
-        maps = methods.attribute(name, cells.run.network, cells.images, called)
-    else:  # of two classes one's margin is the other's with another sign, and so is its map
-        maps = maps * np.where(called == 1, 1, -1)[:, None, None, None]
+    predicted = cells.logits.argmax(1)
+    by_channel = methods.METHODS[name].by_channel
+    if by_channel:  # of two classes one's margin is the other's with another sign, and so is its map
+        sign = np.where(predicted == 1, 1, -1)
+        maps = maps * sign[:, None, None, None]
+    else:
+        maps = methods.attribute(name, cells.run.network, cells.images, predicted)
     maps = np.asarray(methods.resized(maps, cells.images.shape[1]))
-    found = localisation.localise_all(maps, cells.crops.compartments, cells.crops.compartments_present)
-    channel, place = np.divmod(np.arange(found["relevance_share"][0].size), len(localisation.COMPARTMENTS))
-    told = pd.DataFrame({
+    located = localisation.localise_all(maps, cells.crops.compartments, cells.crops.compartments_present)
+    relevance = np.nanmean(located["relevance_share"], axis=0).ravel()
+    channel, place = np.divmod(np.arange(relevance.size), len(localisation.COMPARTMENTS))
+    shares = pd.DataFrame({
         "channel": np.array(cells.run.channels)[channel] if by_channel else "",
         "compartment": np.array(localisation.COMPARTMENTS)[place],
-        "share": np.nanmean(found["relevance_share"], axis=0).ravel(),
-        "area_share": np.nanmean(found["area_share"], axis=0).ravel(),
-    })  # fmt: skip
-    return _firsts(told, by_channel)
+        "share": relevance,
+        "area_share": np.nanmean(located["area_share"], axis=0).ravel(),
+    })
+    return _firsts(shares, by_channel)
 
 
 def alarms(network: trained_run.Run) -> dict:
     """Shares of the difference between classes that go with surroundings and with the field's brightness."""
-    asked = shortcut_check.ask_for_shortcuts(network, ASKED)
-    return files.plain({"surroundings": asked["surroundings"]["carried"], "brightness": asked["brightness"]})
+    checked = shortcut_check.ask_for_shortcuts(network, ASKED)
+    surroundings = checked["surroundings"]["carried"]
+    return files.plain({"surroundings": surroundings, "brightness": checked["brightness"]})
 
 
 def raised(row, names=SHARES) -> bool:
@@ -177,36 +211,51 @@ def discovered(data_dir) -> str:
     """The family of the measurement that `discover` ranks first."""
     cells = tables.unlocked(tables.load_cells(data_dir))
     names = tables.measurements(cells, planted.CHANNELS, ("CENPF",))
-    of = families.families(names, tables.measured_channels(cells.columns), planted.CHANNELS[1:])
-    train, validation = (cells[cells[schema.SPLIT] == split] for split in ("train", "validation"))
+    train = cells[cells[schema.SPLIT] == "train"]
+    validation = cells[cells[schema.SPLIT] == "validation"]
     axes = feature_axes.learn_axes(train[train[schema.LABEL].isin(planted.CLASSES)], names, {})
-    train, validation = (feature_axes.place(rows, axes, planted.CLASSES, split)
-                         for rows, split in ((train, "train"), (validation, "validation")))
-    found = ranking.rank_features(train, validation, axes, planted.CLASSES, RESAMPLING)
-    return of[found["feature"].iloc[0]].name
+    train = feature_axes.place(train, axes, planted.CLASSES, "train")
+    validation = feature_axes.place(validation, axes, planted.CLASSES, "validation")
+    ranked = ranking.rank_features(train, validation, axes, planted.CLASSES, RESAMPLING)
+    best = ranked["feature"].iloc[0]
+    return families.family(best, tables.measured_channels(cells.columns), planted.CHANNELS[1:]).name
 
 
 def hinted(cells: ExplainedCells) -> str:
-    """The family that the map's shortlist names first."""
-    chosen = map_shortlist.map_shortlist(cells)
-    return chosen.families[chosen.measurements[0]].name if chosen.measurements else ""
+    """The family that the map's shortlist names first; '' where the shortlist is empty."""
+    shortlist = map_shortlist.map_shortlist(cells)
+    if not shortlist.measurements:
+        return ""
+    return shortlist.families[shortlist.measurements[0]].name
 
 
 def one_set(out, cue: str, number: int) -> list[dict]:
     """All networks of a data set and of its copy with a shortcut: what each one's explanation says."""
     data_dir = planted.make_data(out / "set", cue, FIRST_SEED + number)
     configs = {f"seed{seed}": training(seed) for seed in range(SEEDS)}
-    best, rows = discovered(data_dir), []
-    for i, (name, network) in enumerate(trained(data_dir, out / "clean", configs).items()):
+    best = discovered(data_dir)
+    rows = []
+    for name, network in trained(data_dir, out / "clean", configs).items():
         cells = explained_cells(network)
-        rows.append({"cue": cue, "set": number, "network": name, "shortcut": "", "auroc_validation": auroc(network),
-                     "explained": explained(cells, every_method=i == 0 and number < RANKED), "discover": best,
-                     "hint": hinted(cells), "alarms": alarms(network)})  # fmt: skip
-    if cue != "none":
-        shortcut = list(planted.SHORTCUTS)[(number + list(planted.CUES).index(cue)) % len(planted.SHORTCUTS)]
-        data_dir = planted.plant(data_dir, out / "planted", shortcut, FIRST_SEED + number)
-        for name, network in trained(data_dir, out / "shortcut", configs).items():
-            rows.append({"cue": cue, "set": number, "network": name, "shortcut": shortcut, "alarms": alarms(network)})
+        rows.append({
+            "cue": cue,
+            "set": number,
+            "network": name,
+            "shortcut": "",
+            "auroc_validation": auroc(network),
+            "explained": explained(cells, every_method=name == "seed0" and number < RANKED),
+            "discover": best,
+            "hint": hinted(cells),
+            "alarms": alarms(network),
+        })
+    if cue == "none":
+        return rows
+    turn = number + list(planted.CUES).index(cue)
+    shortcut = list(planted.SHORTCUTS)[turn % len(planted.SHORTCUTS)]
+    data_dir = planted.plant(data_dir, out / "planted", shortcut, FIRST_SEED + number)
+    for name, network in trained(data_dir, out / "shortcut", configs).items():
+        row = {"cue": cue, "set": number, "network": name, "shortcut": shortcut}
+        rows.append(row | {"alarms": alarms(network)})
     return rows
 
 
@@ -217,73 +266,145 @@ def wilson(right: int, of: int) -> tuple[float, float]:
 
 def share(values) -> str:
     """A share in words, with its Wilson interval."""
-    values = [bool(v) for v in values]
-    low, high = wilson(sum(values), len(values))
-    return f"{sum(values)} of {len(values)}: {np.mean(values):.1%} ({low:.1%} to {high:.1%})"
+    values = np.array(list(values), bool)
+    n_right = int(values.sum())
+    low, high = wilson(n_right, len(values))
+    return f"{n_right} of {len(values)}: {np.mean(values):.1%} ({low:.1%} to {high:.1%})"
 
 
 def markdown(head, rows) -> str:
     """A Markdown table."""
-    return "\n".join("| " + " | ".join(map(str, row)) + " |" for row in [head, ["---"] * len(head), *rows])
+    lines = []
+    for row in (head, ["---"] * len(head), *rows):
+        cells = " | ".join(map(str, row))
+        lines.append(f"| {cells} |")
+    return "\n".join(lines)
 
 
 def truth_table(found: dict) -> str:
-    """Mean AUROC of networks that see one channel, lowest to highest."""
+    """Mean AUROC of networks that see one channel, lowest to highest.
+
+    Args:
+        found: cue -> for each data set, what `single_channels` returned.
+    """
     rows = []
-    for cue, sets in found.items():
-        each = [[one[c] for one in sets] for c in planted.CHANNELS]
-        rows.append((cue, *(f"{np.mean(v):.2f} ({min(v):.2f} to {max(v):.2f})" for v in each),
-                     ", ".join(planted.CUES[cue].channels) or "none"))
-    return markdown(("cue", *(f"{c} alone" for c in planted.CHANNELS), "right channels"), rows)
+    for cue, data_sets in found.items():
+        row = {"cue": cue}
+        aurocs = pd.DataFrame(data_sets)
+        for channel in planted.CHANNELS:
+            scores = aurocs[channel].to_list()
+            row[f"{channel} alone"] = f"{np.mean(scores):.2f} ({min(scores):.2f} to {max(scores):.2f})"
+        row["right channels"] = ", ".join(planted.CUES[cue].channels) or "none"
+        rows.append(row)
+    table = pd.DataFrame(rows)
+    return markdown(table.columns, table.to_numpy())
 
 
 def results(rows: list[dict]) -> str:
-    """All tables of the second command."""
-    clean = [r for r in rows if not r["shortcut"] and r["cue"] != "none"]
-    null, short = ([r for r in rows if keep(r)] for keep in (lambda r: r["cue"] == "none", lambda r: r["shortcut"]))
-    head = [
-        ("right channel first", share(_right(r, DEFAULT, "channel") for r in clean)),
-        ("right channel first, cues of one channel", share(
-            _right(r, DEFAULT, "channel") for r in clean if len(planted.CUES[r["cue"]].channels) == 1)),
-        ("right channel first, by Shapley values", share(_right(r, "shapley", "channel") for r in clean)),
-        ("right place first", share(_right(r, DEFAULT, "place") for r in clean)),
-        ("planted family first in discover (data sets)", share(
-            r["discover"] in planted.CUES[r["cue"]].families for r in clean if r["network"] == "seed0")),
-        ("planted family first in the map's shortlist", share(
-            r["hint"] in planted.CUES[r["cue"]].families for r in clean)),
-        ("shortcut caught", share(raised(r) for r in short)),
-        ("false alarms, networks with a cue", share(raised(r) for r in clean if known(r))),
-        ("false alarms, networks without any cue", share(raised(r) for r in null if known(r))),
-        ("without any cue, and without a difference to share out", share(not known(r) for r in null)),
-    ]  # fmt: skip
-    by_cue = [(cue, f"{np.mean([r['auroc_validation'] for r in part]):.2f}",
-               *(share(_right(r, DEFAULT, what) for r in part) for what in WHERE[:2]),
-               share(r["hint"] in planted.CUES[cue].families for r in part))
-              for cue in planted.CUES if (part := [r for r in clean if r["cue"] == cue])]
-    by_shortcut = [(name, share(map(raised, part)),
-                    *(share(raised(r, [of]) for r in part) for of in SHARES))
-                   for name in planted.SHORTCUTS if (part := [r for r in short if r["shortcut"] == name])]
-    ranked = sorted(_methods(clean), key=lambda row: -row[0])
+    """All tables of the second command, from what `one_set` returned of all data sets."""
+    networks = pd.DataFrame([_judged(row) for row in rows])
+    has_shortcut = networks["shortcut"] != ""
+    has_cue = networks["cue"] != "none"
+    clean = networks[has_cue & ~has_shortcut]
+    without_cue = networks[~has_cue]
+    with_shortcut = networks[has_shortcut]
     return "\n\n".join([
-        markdown(("", "networks"), head),
-        markdown(("cue", "AUROC", "right channel", "right place", "right family in the shortlist"), by_cue),
-        markdown(("shortcut", "caught", "by surroundings", "by brightness"), by_shortcut),
-        markdown(("method", *WHERE), [row[1] for row in ranked]),
-    ])  # fmt: skip
+        markdown(("", "networks"), _overall(clean, without_cue, with_shortcut)),
+        _by_cue(clean),
+        _by_shortcut(with_shortcut),
+        _by_method(rows),
+    ])
+
+
+def _is_clean(row) -> bool:
+    """Whether cells carry the phase in a cue, and no shortcut beside it."""
+    return row["cue"] != "none" and not row["shortcut"]
+
+
+def _judged(row) -> dict:
+    """Whether a network gives alarms; of one with a cue and without a shortcut, also what is explained right."""
+    judged = {"cue": row["cue"], "network": row["network"], "shortcut": row["shortcut"]}
+    judged["known"] = known(row)
+    judged["caught"] = raised(row)
+    judged["by surroundings"] = raised(row, ["surroundings"])
+    judged["by brightness"] = raised(row, ["brightness"])
+    if not _is_clean(row):
+        return judged
+    cue = planted.CUES[row["cue"]]
+    return judged | {
+        "AUROC": row["auroc_validation"],
+        "has one channel": len(cue.channels) == 1,
+        "right channel": _right(row, DEFAULT, "channel"),
+        "right channel by Shapley": _right(row, "shapley", "channel"),
+        "right place": _right(row, DEFAULT, "place"),
+        "right family in discover": row["discover"] in cue.families,
+        "right family in the shortlist": row["hint"] in cue.families,
+    }
+
+
+def _overall(clean, without_cue, with_shortcut) -> list:
+    """What is counted over all networks of a kind."""
+    of_one_channel = clean[clean["has one channel"].astype(bool)]
+    first_networks = clean[clean["network"] == "seed0"]
+    return [
+        ("right channel first", share(clean["right channel"])),
+        ("right channel first, cues of one channel", share(of_one_channel["right channel"])),
+        ("right channel first, by Shapley values", share(clean["right channel by Shapley"])),
+        ("right place first", share(clean["right place"])),
+        ("planted family first in discover (data sets)", share(first_networks["right family in discover"])),
+        ("planted family first in the map's shortlist", share(clean["right family in the shortlist"])),
+        ("shortcut caught", share(with_shortcut["caught"])),
+        ("false alarms, networks with a cue", share(clean["caught"][clean["known"]])),
+        ("false alarms, networks without any cue", share(without_cue["caught"][without_cue["known"]])),
+        ("without any cue, and without a difference to share out", share(~without_cue["known"])),
+    ]
+
+
+def _by_cue(clean) -> str:
+    columns = ["right channel", "right place", "right family in the shortlist"]
+    rows = []
+    for cue in planted.CUES:
+        networks = clean[clean["cue"] == cue]
+        if len(networks):
+            mean_auroc = np.mean(networks["AUROC"].to_list())
+            rows.append((cue, f"{mean_auroc:.2f}", *networks[columns].apply(share)))
+    return markdown(("cue", "AUROC", *columns), rows)
+
+
+def _by_shortcut(with_shortcut) -> str:
+    columns = ["caught", "by surroundings", "by brightness"]
+    rows = []
+    for shortcut in planted.SHORTCUTS:
+        networks = with_shortcut[with_shortcut["shortcut"] == shortcut]
+        if len(networks):
+            rows.append((shortcut, *networks[columns].apply(share)))
+    return markdown(("shortcut", *columns), rows)
 
 
 def _right(row, method, what) -> bool:
     truth = planted.CUES[row["cue"]]
-    return row["explained"][method][what] in (truth.channels if what == "channel" else truth.places)
+    right = truth.channels if what == "channel" else truth.places
+    return row["explained"][method][what] in right
 
 
-def _methods(clean):
-    """(share right, row of the ranking) of every method, over the networks that all methods explained."""
-    part = [r for r in clean if r["network"] == "seed0" and r["set"] < RANKED]
-    for name in part[0]["explained"]:
-        scores = [[_right(r, name, what) for r in part] if what in part[0]["explained"][name] else None
-                  for what in WHERE]
-        yield np.mean([np.mean(s) for s in scores if s]), (name, *(share(s) if s else "" for s in scores))
+def _by_method(rows) -> str:
+    """The methods, the most often right first, over the networks that all methods explained."""
+    clean = filter(_is_clean, rows)
+    compared = [row for row in clean if row["network"] == "seed0" and row["set"] < RANKED]
+    table = []
+    for method, first in compared[0]["explained"].items():
+        cells = {"method": method}
+        shares_right = []
+        for what in WHERE:
+            if what in first:
+                is_right = [_right(row, method, what) for row in compared]
+                cells[what] = share(is_right)
+                shares_right.append(np.mean(is_right))
+        table.append(cells | {"mean": np.mean(shares_right)})
+    table = pd.DataFrame(table).fillna("")
+    ranked = table.sort_values("mean", ascending=False, kind="stable")
+    columns = ["method", *WHERE]
+    return markdown(columns, ranked[columns].to_numpy())
 
 
 def main():
@@ -295,22 +416,30 @@ def main():
     parser.add_argument("--part", default="0/1", help="which share of the data sets, e.g. 0/2")
     given = parser.parse_args()
     runtime.prepare()
-    (part, parts), out = map(int, given.part.split("/")), pathlib.Path(given.out)
-    work, name = (single_channels, "single") if given.stage == "table" else (one_set, "result")
-    jobs = [(cue, n) for n in range(SINGLE if given.stage == "table" else given.sets) for cue in planted.CUES]
-    for cue, n in tqdm(jobs[part::parts], desc="data sets", unit="set"):
-        folder = out / f"{cue.replace(' ', '_')}_{n}"
-        if not (folder / f"{name}.json").is_file():
-            files.write_json(folder / f"{name}.json", {"found": work(folder, cue, n)})
-    paths = {job: out / f"{job[0].replace(' ', '_')}_{job[1]}" / f"{name}.json" for job in jobs}
-    if missing := sum(not path.is_file() for path in paths.values()):
-        print(f"{missing} of {len(jobs)} data sets are still to be done by other parts")
+    part, parts = map(int, given.part.split("/"))
+    out = pathlib.Path(given.out)
+    is_table = given.stage == "table"
+    name = "single" if is_table else "result"
+    paths = {}
+    for number, cue in itertools.product(range(SINGLE if is_table else given.sets), planted.CUES):
+        paths[cue, number] = out / f"{cue.replace(' ', '_')}_{number}" / f"{name}.json"
+    work = single_channels if is_table else one_set
+    for cue, number in tqdm(list(paths)[part::parts], desc="data sets", unit="set"):
+        path = paths[cue, number]
+        if not path.is_file():
+            files.write_json(path, {"found": work(path.parent, cue, number)})
+    missing = [path for path in paths.values() if not path.is_file()]
+    if missing:
+        print(f"{len(missing)} of {len(paths)} data sets are still to be done by other parts")
         return
-    found = {job: files.read_json(path)["found"] for job, path in paths.items()}
-    if given.stage == "table":
-        text = truth_table({cue: [one for (c, _), one in found.items() if c == cue] for cue in planted.CUES})
+    finished = collections.defaultdict(list)  # by cue
+    for (cue, _), path in paths.items():
+        finished[cue].append(files.read_json(path)["found"])
+    if is_table:
+        text = truth_table(finished)
     else:
-        text = results([row for rows in found.values() for row in rows])
+        data_sets = itertools.chain.from_iterable(finished.values())
+        text = results(list(itertools.chain.from_iterable(data_sets)))
     files.write_text(out / f"{name}.md", text + "\n")
     print(text)
 

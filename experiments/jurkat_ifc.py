@@ -31,17 +31,32 @@ def run(name, data_set, channels, mask, seed, fields, out) -> dict:
     """One row on one split: AUROC of the network and of the baselines on the test blocks."""
     data = out / f"{data_set}_{seed}"
     if not (data / "provenance.json").exists():
-        _do("prepare", f"--config=configs/data/{data_set}.py", f"--fields={fields}", f"--out={data}",
-            f"--config.split.seed={seed}")
+        _do(
+            "prepare",
+            f"--config=configs/data/{data_set}.py",
+            f"--fields={fields}",
+            f"--out={data}",
+            f"--config.split.seed={seed}",
+        )
     workdir = out / f"{data_set}_{seed}_{channels.replace(',', '')}_{mask}"
     if not (workdir / "evaluation_test.json").exists():
-        _do("train", "--config=configs/jurkat_ifc.py", f"--data={data}", f"--workdir={workdir}",
-            f"--config.data.channels={channels}", f"--config.data.mask={mask}", f"--config.seed={seed}")
+        _do(
+            "train",
+            "--config=configs/jurkat_ifc.py",
+            f"--data={data}",
+            f"--workdir={workdir}",
+            f"--config.data.channels={channels}",
+            f"--config.data.mask={mask}",
+            f"--config.seed={seed}",
+        )
         _do("evaluate", f"--workdir={workdir}", "--final")
-    scores = files.read_json(workdir / "evaluation_test.json")
-    found = {"row": name, "seed": seed, "network": scores["model"]["auroc"]["value"], "cells": scores["n_cells"]}
-    found |= {b: scores["baselines"][b]["auroc"]["value"] for b in BASELINES}
-    return found | _other_acquisition(workdir, data_set)
+    evaluation = files.read_json(workdir / "evaluation_test.json")
+    scores = {"row": name, "seed": seed}
+    scores["network"] = evaluation["model"]["auroc"]["value"]
+    scores["cells"] = evaluation["n_cells"]
+    for baseline in BASELINES:
+        scores[baseline] = evaluation["baselines"][baseline]["auroc"]["value"]
+    return scores | _other_acquisition(workdir, data_set)
 
 
 def _other_acquisition(workdir, data_set):
@@ -55,18 +70,26 @@ def _other_acquisition(workdir, data_set):
 
 
 def _do(*arguments):
-    if code := launch.main(list(arguments)):
+    code = launch.main(list(arguments))
+    if code:
         raise SystemExit(code)
 
 
 def table(found: pd.DataFrame) -> str:
-    """Mean over the splits, and lowest to highest, as a Markdown table."""
-    columns = [c for c in found.columns if c not in ("row", "seed", "cells")]
-    lines = ["| | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
+    """Mean over the splits, and lowest to highest, as a Markdown table.
+
+    Args:
+        found: what `run` returned, a row each.
+    """
+    scores = found.columns.drop(["row", "seed", "cells"])
+    lines = ["| | " + " | ".join(scores) + " |", "|---" * (len(scores) + 1) + "|"]
     for name, rows in found.groupby("row", sort=False):
-        words = [f"{rows[c].mean():.3f} ({rows[c].min():.3f} to {rows[c].max():.3f})" if rows[c].notna().any() else ""
-                 for c in columns]
-        lines.append(f"| {name} | " + " | ".join(words) + " |")
+        cells = [name]
+        for score in scores:
+            values = rows[score]
+            summary = f"{values.mean():.3f} ({values.min():.3f} to {values.max():.3f})"
+            cells.append(summary if values.notna().any() else "")
+        lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
@@ -78,10 +101,15 @@ def main():
     parser.add_argument("--splits", type=int, default=5, help="number of random splits (default 5)")
     arguments = parser.parse_args()
     out = pathlib.Path(arguments.out)
-    found = pd.DataFrame([run(*row, seed, arguments.fields, out) for row in ROWS for seed in range(arguments.splits)])
-    files.write_csv(found, out / "scores.csv")
+    rows = []
+    for row in ROWS:
+        for seed in range(arguments.splits):
+            rows.append(run(*row, seed, arguments.fields, out))
+    scores = pd.DataFrame(rows)
+    files.write_csv(scores, out / "scores.csv")
+    cells = int(np.median(scores["cells"]))
     print(f"\nAUROC on test blocks, mean of {arguments.splits} splits (lowest to highest); "
-          f"{int(np.median(found['cells']))} labelled cells each\n\n{table(found)}")
+          f"{cells} labelled cells each\n\n{table(scores)}")
 
 
 if __name__ == "__main__":

@@ -54,14 +54,16 @@ def run(fields, preparation, prepared_by, training, training_file, out, step) ->
         StoredStateRefused: run.json is damaged.
     """
     out = pathlib.Path(out)
-    if preparation.phase.method != "none":
+    data = out / "data"
+    has_labels = preparation.phase.method != "none"
+    if has_labels:
         _refuse_training(training, preparation)
     asked = _asked(fields, preparation.to_dict(), training.to_dict())
     finished = _finished(out, asked)
-    commands = {"prepare": ["prepare", *prepared_by, f"--fields={fields}", f"--out={out / 'data'}", "--overwrite"]}
-    if preparation.phase.method != "none":  # without labels there is nothing to train
+    commands = {"prepare": ["prepare", *prepared_by, f"--fields={fields}", f"--out={data}", "--overwrite"]}
+    if has_labels:  # without them there is nothing to train
         workdir = f"--workdir={out / 'run'}"
-        commands["train"] = ["train", f"--config={training_file}", f"--data={out / 'data'}", workdir]
+        commands["train"] = ["train", f"--config={training_file}", f"--data={data}", workdir]
         for name in ABOUT_RUN:
             commands[name] = [name, workdir]
     result = 0
@@ -98,8 +100,9 @@ def _finished(out, asked) -> list[str]:
     if not path.is_file():
         return []
     try:
-        kept = files.read_json(path)
-        before, finished = dict(kept["asked"]), list(kept["finished"])
+        stored = files.read_json(path)
+        before = dict(stored["asked"])
+        finished = list(stored["finished"])
         before = _asked(before["fields"], before["preparation"], before["training"])
     except (ValueError, KeyError, TypeError, StoredStateRefused) as error:
         raise StoredStateRefused(f"{path}: damaged ({type(error).__name__}: {error}); restore it from a copy, or "
@@ -109,8 +112,10 @@ def _finished(out, asked) -> list[str]:
     differing = [name for name in asked if before[name] != asked[name]]
     if differing:
         raise UsageError(f"--out={out} holds the work of other {' and '.join(differing)}; name a new --out")
-    gone = [number for number, name in enumerate(finished) if not (out / MADE[name]).is_file()]
-    return finished[: gone[0]] if gone else finished
+    for number, name in enumerate(finished):
+        if not (out / MADE[name]).is_file():
+            return finished[:number]
+    return finished
 
 
 def demo(out, overwrite: bool, step) -> int:
@@ -125,18 +130,20 @@ def demo(out, overwrite: bool, step) -> int:
         UsageError: the folder holds an earlier demo, or anything else under one of these names.
     """
     out = pathlib.Path(out)
-    parts = [out / name for name in DEMO_MARKS]
-    found = [part for part in parts if part.exists()]
-    if found and not overwrite:
+    fields = out / "fields"
+    data = out / "data"
+    workdir = out / "run"
+    parts = (fields, data, workdir)
+    existing = [part for part in parts if part.exists()]
+    if existing and not overwrite:
         raise UsageError(f"--out={out} holds an earlier demo; name another folder or give --overwrite")
-    for part in found:
+    for part in existing:
         if not _is_of_a_demo(part):
             raise UsageError(f"{part}: not made by a demo, so it is not removed; move it away, or name another --out")
-    for part in found:
+    for part in existing:
         shutil.rmtree(part)
-    fields, data, workdir = parts
     start = time.monotonic()
-    for words in (
+    commands = (
         ["simulate", "--config=configs/demo/fields.py", f"--out={fields}"],
         ["prepare", "--config=configs/data/simulated.py", f"--fields={fields}", f"--out={data}"],
         ["train", "--config=configs/demo/train.py", f"--data={data}", f"--workdir={workdir}"],
@@ -145,10 +152,13 @@ def demo(out, overwrite: bool, step) -> int:
         ["discover", f"--workdir={workdir}"],
         ["evaluate", f"--workdir={workdir}", "--final"],
         ["report", f"--workdir={workdir}"],
-    ):
-        if code := step(words):
+    )
+    for words in commands:
+        code = step(words)
+        if code:
             return code
-    print(f"\nThe whole way took {time.monotonic() - start:.0f} s. Open {workdir}/report.html", flush=True)
+    seconds = time.monotonic() - start
+    print(f"\nThe whole way took {seconds:.0f} s. Open {workdir}/report.html", flush=True)
     return 0
 
 
@@ -156,5 +166,7 @@ def _is_of_a_demo(part):
     """Whether a folder holds no file yet or carries the mark of the command that fills it."""
     if part.is_symlink() or not part.is_dir():
         return False
-    empty = not any(path.is_file() for path in part.rglob("*"))
-    return empty or any(any(part.glob(mark)) for mark in DEMO_MARKS[part.name])
+    for mark in DEMO_MARKS[part.name]:
+        if any(part.glob(mark)):
+            return True
+    return not any(path.is_file() for path in part.rglob("*"))
