@@ -58,8 +58,8 @@ def run(fields, preparation, prepared_by, training, training_file, out, step) ->
     has_labels = preparation.phase.method != "none"
     if has_labels:
         _refuse_training(training, preparation)
-    asked = _asked(fields, preparation.to_dict(), training.to_dict())
-    finished = _finished(out, asked)
+    request = _request(fields, preparation.to_dict(), training.to_dict())
+    finished = _finished(out, request)
     commands = {"prepare": ["prepare", *prepared_by, f"--fields={fields}", f"--out={data}", "--overwrite"]}
     if has_labels:  # without them there is nothing to train
         workdir = f"--workdir={out / 'run'}"
@@ -75,7 +75,7 @@ def run(fields, preparation, prepared_by, training, training_file, out, step) ->
             return code
         result = result or code
         finished.append(name)
-        files.write_sealed_json(out / STATE, {"asked": asked, "finished": finished})
+        files.write_sealed_json(out / STATE, {"asked": request, "finished": finished})
     return result
 
 
@@ -87,14 +87,14 @@ def _refuse_training(training, preparation):
         crop_arrays.refuse_marker(name, preparation.channels.markers)
 
 
-def _asked(fields, preparation, training) -> dict:
+def _request(fields, preparation, training) -> dict:
     """What was asked for, in a form that is the same however it is written, with all fields of today."""
     preparation = stored_config.read(files.plain(preparation), stored_config.PREPARATION, f"{STATE}: preparation")
     training = stored_config.read(files.plain(training), stored_config.TRAINING, f"{STATE}: training")
     return {"fields": str(pathlib.Path(fields).resolve()), "preparation": preparation, "training": training}
 
 
-def _finished(out, asked) -> list[str]:
+def _finished(out, request) -> list[str]:
     """The commands that an earlier call has finished in this folder, up to the first whose work is gone."""
     path = out / STATE
     if not path.is_file():
@@ -103,13 +103,13 @@ def _finished(out, asked) -> list[str]:
         stored = files.read_json(path)
         before = dict(stored["asked"])
         finished = list(stored["finished"])
-        before = _asked(before["fields"], before["preparation"], before["training"])
+        before = _request(before["fields"], before["preparation"], before["training"])
     except (ValueError, KeyError, TypeError, StoredStateRefused) as error:
         raise StoredStateRefused(f"{path}: damaged ({type(error).__name__}: {error}); restore it from a copy, or "
                                  "name a new --out") from None
     for name in HOW:
-        before["preparation"][name] = asked["preparation"][name]
-    differing = [name for name in asked if before[name] != asked[name]]
+        before["preparation"][name] = request["preparation"][name]
+    differing = [name for name in request if before[name] != request[name]]
     if differing:
         raise UsageError(f"--out={out} holds the work of other {' and '.join(differing)}; name a new --out")
     for number, name in enumerate(finished):

@@ -84,8 +84,8 @@ def all_channels(members, stored) -> tuple[str, ...]:
         if list(member.channels) != sorted(member.channels, key=stored.index):
             raise UsageError(f"{member.name}: data.channels={','.join(member.channels)} is trained together with other "
                              f"choices, so it must follow the order of the data set: {', '.join(stored)}")
-    shown = set().union(*choices)
-    return tuple(sorted(shown, key=stored.index))
+    used = set().union(*choices)
+    return tuple(sorted(used, key=stored.index))
 
 
 def widen(small, large, kept, of: int):
