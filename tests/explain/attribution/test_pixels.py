@@ -67,11 +67,12 @@ def test_smooth_grad_without_noise_is_gradient_times_image():
 def test_the_noise_of_smooth_grad_is_a_share_of_each_channels_range():
     images = pictures(3, 32) * np.float32([1, 10, 100])
     images[0, :, :, 2] = 7  # no range, no noise
-    drawn = attribute("smooth_grad", Network(Squared(), {}), images, 0, copies=1) / images - images  # the gradient is the copy
+    net = Network(Squared(), {})
+    drawn = attribute("smooth_grad", net, images, 0, copies=1) / images - images  # the gradient is the copy
     sd = drawn.std((1, 2)) / np.maximum(np.ptp(images, axis=(1, 2)), 1e-6)
     assert np.abs(drawn[0, :, :, 2]).max() < 1e-4
     np.testing.assert_allclose(sd.ravel()[[0, 1, 3, 4, 5, 6, 7, 8]], 0.15, rtol=0.1)
-    mean = attribute("smooth_grad", Network(Squared(), {}), images, 0, copies=64) / images - images
+    mean = attribute("smooth_grad", net, images, 0, copies=64) / images - images
     assert mean[0, ..., 0].std() == pytest.approx(drawn[0, ..., 0].std() / 8, rel=0.2)
 
 
