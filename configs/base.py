@@ -53,7 +53,7 @@ def simulation() -> ConfigDict:
 def preparation() -> ConfigDict:
     """Fields to data set (`launch.py prepare`)."""
     c = ConfigDict()
-    c.source = "folder"  # file in data_prep/sources/ that knows where fields, names and labels are
+    c.source = "folder"  # file in data_prep/sources/ that knows where fields, names and labels are, or package.module of your own
     c.name_pattern = ""  # regular expression over the path inside the folder, groups: line label plate well site time channel z; "": one file per field
     c.channel_codes = ()  # texts "code=name" for what group channel matches, others are left out; (): the codes are the names
     c.channel_names = ()  # of files that hold several channels: a name for each in order, or texts "old=new" that rename some; they go before what the files say. (): the files' own
@@ -75,8 +75,10 @@ def preparation() -> ConfigDict:
     c.illumination = "surface"  # 'surface': second-order surface through the mean of a plate's fields; 'none'
 
     c.segmentation = ConfigDict()
-    c.segmentation.method = "watershed"  # a name in data_prep.segmentation.segment.SEGMENTERS
+    c.segmentation.method = "watershed"  # a name in data_prep.segmentation.segment.SEGMENTERS, or package.module:function of your own
     c.segmentation.nucleus_diameter = 0.0  # typical diameter, um (px where the pixel size is unknown); 0: measured per field
+
+    c.measurements = ()  # further measured features: texts package.module:function; the others are in data_prep/measurement/
 
     c.reference = ConfigDict()  # what one unit of intensity is
     c.reference.by = "field"  # whose cells it is taken from: 'field'; 'plate' where a field holds one class only
@@ -97,7 +99,7 @@ def preparation() -> ConfigDict:
     c.crop.body_um = 8.0  # the cell's body: this far around the nucleus, um
 
     c.phase = ConfigDict()
-    c.phase.method = "marker"  # a name in data_prep.labelling.methods.METHODS: marker, two_markers, dna_content, column, folder, none
+    c.phase.method = "marker"  # a name in data_prep.labelling.methods.METHODS: marker, two_markers, dna_content, column, folder, none; or package.module:function of your own
     c.phase.classes = ("G1/S", "G2")  # low first, high last
     c.phase.abstain = 0.05  # marker, two_markers: abstain where the posterior of the likelier class is below 1 minus this
     c.phase.low = (0.8, 1.2)  # dna_content: range of the first class, relative to the field's G1 peak
@@ -130,7 +132,8 @@ def training() -> ConfigDict:
     c.data.placement = "auto"  # where the crops lie while training: 'device', 'host' (memory), 'disk'; 'auto': the fastest that has room (docs/training.md). The result is the same
 
     c.model = ConfigDict()
-    c.model.name = "resnet"  # a name in cellcycle_jax.models.MODELS
+    c.model.name = "resnet"  # a name in cellcycle_jax.models.MODELS, or package.module:Class of your own
+    c.model.options = ()  # further fields of the model's class, texts "field=value"
     c.model.filters = 16  # channels of the first convolution, doubled from stage to stage
     c.model.depth = 2  # stages after the first
     c.model.dropout = 0.3  # share of units dropped before the last layer

@@ -21,13 +21,15 @@ from cellcycle_jax.explain.attribution.activations import resolve_tap, tap_names
 from cellcycle_jax.explain.checks.check import Evidence
 from cellcycle_jax.explain.regions.relevance import class_maps
 from cellcycle_jax.features import families
+from cellcycle_jax.models.network import Network
 from cellcycle_jax.runs import metric_log, trained_run
 from cellcycle_jax.studies import sweep_plan
 from cellcycle_jax.training import loop
 from configs import base
 from configs.load import load, load_study
-from data_prep import prepare
+from data_prep import prepare, sources
 from data_prep.fields_to_cells import all_fields, config_checks
+from data_prep.labelling.methods import label_cells
 from data_prep.measurement import measure
 from tests import networks, tiny, weighed_network
 
@@ -91,6 +93,7 @@ def test_every_block_is_followed():
             "cellcycle_jax/explain/attribution/methods.py",
             "cellcycle_jax/explain/checks/turning.py",
             "cellcycle_jax/explain/checks/all_checks.py",
+            "mylab.py",
         ]
     )
 
@@ -139,9 +142,9 @@ def test_a_method_of_attribution_explains(monkeypatch):
     mine = changed("cellcycle_jax/explain/attribution/methods.py")
     assert mine.METHODS.keys() - methods.METHODS.keys() == {"gradient"} and mine.METHODS["gradient"].by_channel
     images = networks.pictures(3, 16)
-    variables = networks.with_weights(networks.Weighed(), images.shape[1:])
-    found = mine.attribute("gradient", networks.Weighed(), variables, images, np.array([0, 2, 1]))
-    weights = variables["params"]["head"]["kernel"].T.reshape(3, 16, 16, 3)
+    network = Network(networks.Weighed(), networks.with_weights(networks.Weighed(), images.shape[1:]))
+    found = mine.attribute("gradient", network, images, np.array([0, 2, 1]))
+    weights = network.variables["params"]["head"]["kernel"].T.reshape(3, 16, 16, 3)
     np.testing.assert_allclose(found, weights[[0, 2, 1]], rtol=1e-6)
 
 
@@ -169,8 +172,8 @@ def test_a_source_knows_labels_and_tracks(tmp_path, monkeypatch):
     module = new_module(path, EXAMPLES[path])
     monkeypatch.setitem(sys.modules, "data_prep.sources.mine", module)
     listed = changed("data_prep/sources/__init__.py").SOURCES
-    assert set(listed) - set(all_fields.SOURCES) == {"mine"}
-    monkeypatch.setattr(all_fields, "SOURCES", listed)
+    assert set(listed) - set(sources.SOURCES) == {"mine"}
+    monkeypatch.setattr(sources, "SOURCES", listed)
     config = base.preparation()
     config.update_from_flattened_dict({"source": "mine", "channel_names": ("DNA", "Golgi"), "pixel_um": 0.5,
                                        "illumination": "none", "workers": 1})
@@ -227,8 +230,9 @@ def test_a_feature_has_the_known_value():
     image = np.where(labels > 0, 6.0, 0.0).astype(np.float32)[..., None]
     image[10:30, 50:70] = 3  # depths run from 1 to 15, so the outer third is a frame of 5 px
     bodies = measure.cell_bodies(labels, 4)
-    found = module.measure_cells(image, labels, bodies, ("DNA",), "DNA", {}, 0.5)
-    new = found.keys() - measure.measure_cells(image, labels, bodies, ("DNA",), "DNA", {}, 0.5).keys()
+    field = measure.LabelledField(image, labels, bodies, ("DNA",), "DNA", {}, 0.5)
+    found = module.measure_cells(field)
+    new = found.keys() - measure.measure_cells(field).keys()
     assert new == {"Nuclei_Texture_RimToCentre_DNA"}
     np.testing.assert_allclose(found["Nuclei_Texture_RimToCentre_DNA"], [1, 2], rtol=1e-6)
     assert schema.feature_channel(*new, ("DNA",)) == "DNA" and schema.unit(*new, True) == ""
@@ -247,6 +251,50 @@ def test_a_labelling_method_labels_a_table():
     found = module.label_cells(table, config.channels, config.phase)
     np.testing.assert_array_equal(found.label, high)
     assert found.cuts["P1"]["low"] < found.cuts["P1"]["cut"] < found.cuts["P1"]["high"]
+
+
+@pytest.fixture
+def mylab(tmp_path, monkeypatch):
+    """The document's module outside the repository, where Python finds it."""
+    (tmp_path / "mylab.py").write_text(EXAMPLES["mylab.py"])
+    monkeypatch.syspath_prepend(tmp_path)
+    yield
+    sys.modules.pop("mylab", None)
+
+
+def test_an_architecture_outside_the_repository_trains_and_is_explained_there(mylab, tmp_path, monkeypatch):
+    monkeypatch.setenv(runtime.CACHE_VARIABLE, "")
+    folder = tiny.write_data(tmp_path / "data")
+    config = base.training()
+    config.update_from_flattened_dict({"model.name": "mylab:Patches", "model.options": ("patch=4", "width=6"),
+                                       "train.batch_size": 8, "train.steps": 1, "train.eval_every": 1})
+    loop.train(config, folder, tmp_path / "run")
+    run = trained_run.load_run(tmp_path / "run")
+    assert (run.network.model.patch, run.network.model.width) == (4, 6)
+    images = run.images(crop_arrays.load_crops(folder, "validation"))
+    maps = methods.attribute("mylab:GRADIENT", run.network, images, 1)
+    assert tap_names(run.network, images.shape[1:]) == ("patches",) and maps.shape == images.shape
+    np.testing.assert_allclose(maps * images, methods.attribute("gradient_x_input", run.network, images, 1), rtol=1e-5)
+
+
+def test_segmenter_labels_and_feature_outside_the_repository_prepare_fields(mylab, tmp_path):
+    image = np.full((2, 120, 160), 100, np.uint16)
+    for row, radius in ((0, 10), (1, 14)):
+        for column in range(3):
+            image[0][disk((30 + 60 * row, 30 + 50 * column), radius)] = 1000 + 100 * column
+    tifffile.imwrite(tmp_path / "field.tif", image, photometric="minisblack", metadata={"axes": "CYX"})
+    config = base.preparation()
+    config.update_from_flattened_dict({
+        "channel_names": ("DNA", "Golgi"), "illumination": "none", "workers": 1,
+        "segmentation.method": "mylab:brighter_half", "phase.method": "mylab:by_area",
+        "measurements": ("mylab:brightest_pixel",),
+    })  # fmt: skip
+    (tmp_path / "fields").mkdir()
+    (tmp_path / "field.tif").rename(tmp_path / "fields" / "field.tif")
+    table = all_fields.gather(config, tmp_path / "fields", tmp_path / "out").table
+    assert table["Cells_Intensity_Brightest_DNA"].tolist() == pytest.approx([900, 1000, 1100] * 2, abs=1)
+    labelled = label_cells(table, config.channels, config.phase)
+    assert labelled.label.tolist() == [0, 0, 0, 1, 1, 1]
 
 
 def test_a_study_has_runs_and_trains_as_few_programs(tmp_path):

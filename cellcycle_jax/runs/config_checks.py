@@ -8,6 +8,7 @@ from cellcycle_jax.dataset import crop_arrays
 from cellcycle_jax.dataset.model_input import MASKS, SCALES
 from cellcycle_jax.devices import memory
 from cellcycle_jax.errors import UsageError
+from cellcycle_jax.extensions import OWN, is_own
 from cellcycle_jax.runs import wandb_log
 
 MANY = 10**9
@@ -17,7 +18,7 @@ SCHEDULES = ("cosine", "constant")
 
 # Field of the config, what it may be in words, and the test of it.
 ALLOWED = (
-    ("model.name", f"one of {', '.join(models.MODELS)}", lambda v: v in models.MODELS),
+    ("model.name", f"one of {', '.join(models.MODELS)}, {OWN}", lambda v: v in models.MODELS or is_own(v)),
     ("model.filters", "1 to 4096", lambda v: 1 <= v <= 4096),
     ("model.depth", "0 to 8", lambda v: 0 <= v <= 8),
     ("model.dropout", "at least 0 and below 1", lambda v: 0 <= v < 1),

@@ -10,7 +10,7 @@ import pathlib
 
 from ml_collections import ConfigDict
 
-from cellcycle_jax import files, stored_config
+from cellcycle_jax import files, models, stored_config
 from cellcycle_jax.dataset import crop_arrays
 from cellcycle_jax.errors import StoredStateRefused, UsageError
 from cellcycle_jax.runs.config_checks import check_config
@@ -40,7 +40,8 @@ def describe(config, data_dir, crops: crop_arrays.Crops) -> dict:
         UsageError, InputRefused: the channels asked for do not fit, or the model is too deep for the crops.
     """
     size = crops.image.shape[1]
-    refuse_depth(config.model.depth, size)
+    if "depth" in models.fields_of(config.model.name):
+        refuse_depth(config.model.depth, size)
     record = {
         "training": json.loads(json.dumps(config.to_dict())),
         "channels": [crops.channels[i] for i in crop_arrays.channel_indices(crops, config.data.channels)],

@@ -143,7 +143,8 @@ def choose_precision(training) -> None:
 def model_of(training, classes):
     """The model that a training config describes, for `classes`."""
     chosen = training.model
-    return models.build(chosen.name, len(classes), chosen.filters, chosen.depth, chosen.dropout, chosen.dtype)
+    return models.build(chosen.name, len(classes), chosen.filters, chosen.depth, chosen.dropout, chosen.dtype,
+                        tuple(chosen.options))
 
 
 def inputs_of(training, channels: tuple[int, ...]):

@@ -218,7 +218,8 @@ def _require_own_dropout(model, variables, shape):
             return model.apply(variables, image, train=True, rngs=rngs, mutable=True)[0]
 
     jax.eval_shape(apply, variables, jax.ShapeDtypeStruct((1, *shape), np.float32))
-    if rates != {model.dropout}:
+    own_dropout = getattr(model, "dropout", None)
+    if rates != {own_dropout}:
         drops = sorted(rates) or "nothing"
         raise UsageError(f"model.dropout differs between models that are trained together, but {type(model).__name__} "
-                         f"drops {drops} where the config says {model.dropout}; {ONE_BY_ONE}")
+                         f"drops {drops} where the config says {own_dropout}; {ONE_BY_ONE}")

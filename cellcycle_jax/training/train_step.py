@@ -86,9 +86,10 @@ def make_train_step(model, optimizer, inputs, augmentation):
         `(traits, state, cells, valid f32 [B]) -> (state, sums)`, where cells are B rows of `crop_arrays.arrays_of` and
         sums holds loss, correct and count over the valid cells.
     """
+    own_dropout = getattr(model, "dropout", None)  # None of a class that has no such field
 
     def objective(params, batch_stats, image, cells, valid, traits, key):
-        with nn.intercept_methods(_dropping(model.dropout, traits.dropout)):
+        with nn.intercept_methods(_dropping(own_dropout, traits.dropout)):
             (logits, _), changed = model.apply(
                 {"params": params, "batch_stats": batch_stats},
                 image,
@@ -122,8 +123,8 @@ def make_train_step(model, optimizer, inputs, augmentation):
     return step
 
 
-def _dropping(own: float, rate):
-    """Dropout layers of rate `own` drop the share `rate` instead, which is a number inside the program."""
+def _dropping(own: float | None, rate):
+    """Dropout layers of rate `own` drop the share `rate` instead, a number inside the program; none if `own` is None."""
 
     def call(layer_call, arguments, options, context):
         layer = context.module

@@ -21,8 +21,8 @@ from data_prep.fields_to_cells import config_checks, work_folder
 from data_prep.fields_to_cells.one_field import extract_field
 from data_prep.fields_to_cells.preprocessing import Recipe, add_light, find_channels
 from data_prep.intensity import illumination, scaling
-from data_prep.reading.field import FieldFile, quantity_error
-from data_prep.sources import SOURCES, source_of
+from data_prep.reading.field import FieldFile
+from data_prep.sources import source_of
 from data_prep.workers import memory, parallel
 
 
@@ -48,9 +48,9 @@ class Gathered:
 
 def check(config) -> None:
     """Refuse config values out of range, before any file is read."""
-    if config.source not in SOURCES:
-        raise quantity_error("source", config.source, ", ".join(SOURCES))
+    source_of(config.source)
     config_checks.refuse_values(config)
+    config_checks.require_own_parts(config)
 
 
 def gather(

@@ -6,7 +6,8 @@ A test takes the value of the field and the whole config, and says whether the v
 import math
 import operator
 
-from cellcycle_jax import schema
+from cellcycle_jax import extensions, schema
+from cellcycle_jax.extensions import OWN, is_own
 from data_prep.cells.sizes import LARGEST_CROP_PX
 from data_prep.dataset import split
 from data_prep.labelling import methods
@@ -46,6 +47,19 @@ def _one_of(allowed):
         return value in allowed
 
     return test
+
+
+def _one_of_or_own(registered):
+    """A test for a registered name, or the path of something outside the repository."""
+
+    def test(value, config):
+        return value in registered or is_own(value)
+
+    return test
+
+
+def _own_functions(paths, config):
+    return _all_differ(paths) and all(is_own(path) for path in paths)
 
 
 def _pixel_size(value, config):
@@ -128,10 +142,12 @@ def _column(value, config):
 
 
 def _classes(names, config):
-    return _all_differ(names) and len(names) in CLASSES.get(config.phase.method, (2,))
+    method = config.phase.method
+    return _all_differ(names) and len(names) in (SEVERAL if is_own(method) else CLASSES.get(method, (2,)))
 
 
-CLASSES = {"two_markers": (2, 3), "column": range(2, 100), "folder": range(2, 100)}  # how many; else two
+SEVERAL = range(2, 100)
+CLASSES = {"two_markers": (2, 3), "column": SEVERAL, "folder": SEVERAL}  # how many; else two
 
 _BOUNDS = "{:g} to {:g} um".format(*ALLOWED_UM)
 FREE = f"names that begin with none of the words {', '.join(schema.FIRST_WORDS)}, as columns of the table do"
@@ -156,7 +172,8 @@ ALLOWED = (
     ("channels.markers", "different names; the nucleus' only with phase.method='two_markers'", _markers),
     ("channels.stains", "different names, not the marker's", _stains),
     ("illumination", "surface, none", _one_of(("surface", "none"))),
-    ("segmentation.method", ", ".join(SEGMENTERS), _one_of(SEGMENTERS)),
+    ("segmentation.method", f"{', '.join(SEGMENTERS)}, {OWN}", _one_of_or_own(SEGMENTERS)),
+    ("measurements", "different texts package.module:function", _own_functions),
     (
         "segmentation.nucleus_diameter",
         "0 to measure it, or 1 to 10,000",
@@ -174,12 +191,12 @@ ALLOWED = (
     ("crop.um_per_px", f"0 for the field's pixels, or {_BOUNDS}", _pixel_size),
     ("crop.assumed_um_per_px", f"-1, 0, or {_BOUNDS}", _assumed_pixel_size),
     ("crop.body_um", "0 to 1,000 um", _within(0, 1_000)),
-    ("phase.method", ", ".join(methods.METHODS), _one_of(methods.METHODS)),
+    ("phase.method", f"{', '.join(methods.METHODS)}, {OWN}", _one_of_or_own(methods.METHODS)),
     ("reference.nucleus", "g1_peak, where phase.method is 'dna_content'", _reference),
     ("phase.column", "the name of a column, where phase.method is 'column'", _column),
     (
         "phase.classes",
-        "different names: two (column, folder: two or more; two_markers: two or three)",
+        "different names: two (column, folder, your own: two or more; two_markers: two or three)",
         _classes,
     ),
     ("phase.abstain", "between 0 and 0.5", _between(0, 0.5)),
@@ -190,6 +207,18 @@ ALLOWED = (
     ("split.seed", "0 to 2^31 - 1", _within(0, 2**31 - 1)),
     ("split.fractions", "three positive numbers that add up to 1", _shares),
 )
+
+
+def require_own_parts(config) -> None:
+    """Import what the config names outside the repository.
+
+    Raises:
+        UsageError: something cannot be imported; names the field.
+    """
+    extensions.find(config.segmentation.method, SEGMENTERS, "segmentation.method")
+    extensions.find(config.phase.method, methods.METHODS, "phase.method")
+    for path in config.measurements:
+        extensions.load(path, "measurements")
 
 
 def refuse_values(config) -> None:

@@ -13,6 +13,7 @@ from data_prep.fields_to_cells.preprocessing import Recipe
 from data_prep.intensity import scaling
 from data_prep.measurement import measure
 from data_prep.measurement.columns import Columns, beside, refuse_twice
+from data_prep.measurement.measure import LabelledField
 from data_prep.measurement.regions import Regions
 from data_prep.measurement.shape import boxes, centres
 from data_prep.reading.field import Field, FieldFile
@@ -68,15 +69,9 @@ def extract_field(file: FieldFile, recipe: Recipe) -> pd.DataFrame:
     rows[Working.LIGHT_KNOWN] = recipe.light_of(field) is not None
     rows[Working.BIT_DEPTH] = field.bit_depth
     if len(rows):
-        columns = measure.measure_cells(
-            signal,
-            labels,
-            bodies,
-            field.channels,
-            config.channels.nucleus,
-            stain_masks,
-            field.pixel_um,
-        )
+        nucleus = config.channels.nucleus
+        labelled = LabelledField(signal, labels, bodies, field.channels, nucleus, stain_masks, field.pixel_um)
+        columns = measure.measure_cells(labelled, config.measurements)
         rows = beside(rows, pd.DataFrame(columns))
         if hasattr(source, "truth_labels"):
             truth = _majority(source.truth_labels(recipe.folder, file), labels)

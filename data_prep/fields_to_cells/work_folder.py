@@ -14,7 +14,7 @@ import shutil
 
 import pandas as pd
 
-from cellcycle_jax import crop_file, files, schema
+from cellcycle_jax import crop_file, extensions, files, schema
 from cellcycle_jax.schema import Working
 from data_prep.reading.field import FieldFile
 
@@ -31,6 +31,7 @@ READ = (
     "rgb",
     "illumination",
     "segmentation",
+    "measurements",
     "crop",
 )
 ROLES = ("nucleus", "stains")  # of config.channels; markers label the cells, later
@@ -68,6 +69,9 @@ def name_of(config, field_files: list[FieldFile], channels, others_left_out: boo
     shared_code = (pathlib.Path(schema.__file__), pathlib.Path(crop_file.__file__))
     for module in (*sorted(CODE.rglob("*.py")), *shared_code):
         digest.update(module.read_bytes())
+    for path in (config.source, config.segmentation.method, *config.measurements):
+        if "." in path:  # of your own
+            digest.update(extensions.code_of(path))
     for package in PACKAGES:
         digest.update(f"{package} {importlib.metadata.version(package)}".encode())
     return f"{PREFIX}{digest.hexdigest()[:12]}"

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from sklearn.mixture import GaussianMixture
 
-from cellcycle_jax import schema
+from cellcycle_jax import extensions, schema
 from cellcycle_jax.errors import InputRefused, UsageError
 from cellcycle_jax.schema import Working
 from data_prep.measurement.columns import refuse_unknown
@@ -300,12 +300,15 @@ METHODS = {
 
 
 def label_cells(table, channels, phase) -> Labelled:
-    """Label the usable cells of `table` by phase.method.
+    """Label the usable cells of `table` by phase.method, a name in METHODS or `package.module:function`.
 
     Raises:
-        UsageError: no such method.
+        UsageError: there is no such method, or it does not return what METHODS return.
     """
-    if phase.method not in METHODS:
-        raise UsageError(f"config.phase.method={phase.method!r}; allowed: {', '.join(METHODS)}")
-    method = METHODS[phase.method]
-    return method(table, channels, phase)
+    labelled = extensions.call(phase.method, METHODS, "phase.method", table, channels, phase)
+    if not isinstance(labelled, Labelled) or len(labelled.label) != len(table):
+        raise UsageError(
+            f"config.phase.method={phase.method!r} must return data_prep.labelling.methods.Labelled with a label for "
+            f"each of the {len(table)} rows"
+        )
+    return labelled

@@ -3,14 +3,20 @@
 A measured feature is one function (image, labels, ...) -> {column: f64 [n]} and one line in `measure_cells`.
 """
 
+import dataclasses
+
 import numpy as np
 from scipy import ndimage
 from skimage import filters, segmentation
 
+from cellcycle_jax import extensions
+from cellcycle_jax.errors import UsageError
 from data_prep.measurement.columns import Columns
 from data_prep.measurement.regions import Regions
 from data_prep.measurement.shape import centres, shape
 from data_prep.measurement.texture import edge, texture
+
+OWN_FIELD = "measurements"  # of the config
 
 
 def typical_diameter(labels: np.ndarray) -> float:
@@ -94,32 +100,59 @@ def _summits(image, candidates):
     return candidates[is_summit]
 
 
-def measure_cells(
-    image,
-    labels,
-    bodies,
-    channels,
-    nucleus,
-    masks,
-    pixel_um,
-) -> dict[str, np.ndarray]:
+@dataclasses.dataclass(frozen=True)
+class LabelledField:
+    """A field whose cells are measured.
+
+    Attributes:
+        image: background-subtracted f32 [H, W, C].
+        labels, bodies: i32 [H, W], nuclei and cells with the same numbers, n of them, at least one; there may be gaps.
+        channels: names of the C channels.
+        nucleus: the one that shows DNA.
+        masks: {channel: bool [H, W]}, the pieces of each stain around the nucleus.
+        pixel_um: um per px or None: then lengths are in px.
+    """
+
+    image: np.ndarray
+    labels: np.ndarray
+    bodies: np.ndarray
+    channels: tuple[str, ...]
+    nucleus: str
+    masks: dict[str, np.ndarray]
+    pixel_um: float | None
+
+    @property
+    def um_per_px(self) -> float:
+        """What lengths in px are multiplied by: um per px, 1 where that is unknown."""
+        return self.pixel_um or 1.0
+
+    def plane(self, channel: str) -> np.ndarray:
+        """One channel of the image, f32 [H, W]."""
+        return self.image[..., self.channels.index(channel)]
+
+
+def measure_cells(field: LabelledField, own=()) -> dict[str, np.ndarray]:
     """All measurements of one field.
 
     Args:
-        image: background-subtracted f32 [H, W, C].
-        labels, bodies: i32 [H, W] with the same numbers, n of them, at least one; numbers may have gaps.
-        channels: names of the C channels; `nucleus` is the one that shows DNA.
-        masks: {channel: bool [H, W]}, the pieces of each stain around the nucleus.
-        pixel_um: um per px or None: then lengths are in px.
+        field: with n nuclei.
+        own: further features outside the repository, as `package.module:function`; each takes the field and returns
+            {column: [n]}, in the order of `np.unique` of the labels.
 
     Returns:
         {column: f64 [n]} in the rising order of the labels that have pixels, as `regionprops_table` has them.
 
     Raises:
         InputRefused: two channels whose measurements have one name.
+        UsageError: a feature of `own` cannot be imported, or does not return a value for each nucleus.
     """
-    scale = pixel_um or 1.0
-    planes = dict(zip(channels, np.moveaxis(image, -1, 0), strict=True))
+    channels = field.channels
+    nucleus = field.nucleus
+    masks = field.masks
+    labels = field.labels
+    bodies = field.bodies
+    scale = field.um_per_px
+    planes = dict(zip(channels, np.moveaxis(field.image, -1, 0), strict=True))
     nuclei = Regions.of(labels)
     cells = Regions.of(bodies)
     columns = Columns(shape(nuclei, scale))
@@ -132,6 +165,23 @@ def measure_cells(
     for name, mask in masks.items():
         columns |= pieces(planes[name], mask, nuclei, cells, name, scale)
         columns |= dots(planes[name], bodies, cells, diameter_px, name, scale)
+    for path in own:
+        columns |= _own_feature(path, field, len(nuclei.count))
+    return columns
+
+
+def _own_feature(path, field, n) -> dict[str, np.ndarray]:
+    """The columns of a feature outside the repository, each f64 [n]."""
+    measured = extensions.call(path, {}, OWN_FIELD, field)
+    columns = {}
+    for name, values in measured.items():
+        values = np.asarray(values, np.float64)
+        if values.shape != (n,):
+            raise UsageError(
+                f"config.{OWN_FIELD}: {path} returned {name} of shape {values.shape} for {n} nuclei; it must return a "
+                "value for each of np.unique(labels) above 0"
+            )
+        columns[name] = values
     return columns
 
 

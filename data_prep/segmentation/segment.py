@@ -9,8 +9,12 @@ import numpy as np
 from scipy import ndimage
 from skimage import filters, measure, morphology, segmentation
 
+from cellcycle_jax import extensions
+from cellcycle_jax.errors import UsageError
 from data_prep.segmentation.joining import joined, moments, stretch
 from data_prep.segmentation.working_grid import block_means, outlined
+
+FIELD = "segmentation.method"  # of the config
 
 TYPICAL_DIAMETER_UM = 16.0
 TYPICAL_DIAMETER_PX = 24.0
@@ -62,10 +66,13 @@ def segment_nuclei(
         image: nuclear channel [H, W], any number type.
         pixel_um: um per px, None if unknown.
         diameter: typical nuclear diameter in um (px where `pixel_um` is None); 0: measured from the image.
-        method: a name in SEGMENTERS.
+        method: a name in SEGMENTERS, or `package.module:function`.
 
     Returns:
         labels i32 [H, W], 0 is background, 1..n the nuclei. An image without contrast has none.
+
+    Raises:
+        UsageError: there is no such method, or it does not return labels.
     """
     image = np.asarray(image, np.float32)
     if pixel_um:
@@ -76,8 +83,13 @@ def segment_nuclei(
         first_guess_px = TYPICAL_DIAMETER_PX
     if not diameter:
         diameter_px = measure_diameter(image, first_guess_px)
-    segmenter = SEGMENTERS[method]
-    return segmenter(image, diameter_px)
+    labels = np.asarray(extensions.call(method, SEGMENTERS, FIELD, image, diameter_px))
+    if labels.shape != image.shape or not np.issubdtype(labels.dtype, np.integer):
+        raise UsageError(
+            f"config.{FIELD}={method!r} returned {labels.dtype} of shape {labels.shape} for an image of shape "
+            f"{image.shape}; it must return whole numbers of the image's shape"
+        )
+    return labels.astype(np.int32, copy=False)
 
 
 def watershed(image: np.ndarray, diameter_px: float) -> np.ndarray:

@@ -15,6 +15,9 @@ A new data set is one file beside these and its name in `SOURCES`.
 import importlib
 from types import ModuleType
 
+from cellcycle_jax import extensions
+from cellcycle_jax.errors import UsageError
+
 SOURCES = (
     "folder",
     "simulated",
@@ -30,5 +33,13 @@ SOURCES = (
 
 
 def source_of(name: str) -> ModuleType:
-    """The module of the source called `name`, a line of `SOURCES`."""
-    return importlib.import_module(f"data_prep.sources.{name}")
+    """The module of a source: a line of `SOURCES`, or `package.module` outside the repository.
+
+    Raises:
+        UsageError: there is no such source, or its module cannot be imported.
+    """
+    if name in SOURCES:
+        return importlib.import_module(f"data_prep.sources.{name}")
+    if "." not in name:
+        raise UsageError(f"config.source={name!r}; allowed: {', '.join(SOURCES)}, or package.module of your own")
+    return extensions.load_module(name, "source")

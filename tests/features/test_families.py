@@ -19,7 +19,8 @@ def measured():
     image = np.random.default_rng(0).random((40, 80, 4)).astype(np.float32)
     masks = {stain: image[..., CHANNELS.index(stain)] > 0.5 for stain in STAINS}
     bodies = measure.cell_bodies(labels, 4)
-    return families(measure.measure_cells(image, labels, bodies, CHANNELS, "DNA", masks, 0.5), CHANNELS, STAINS)
+    field = measure.LabelledField(image, labels, bodies, CHANNELS, "DNA", masks, 0.5)
+    return families(measure.measure_cells(field), CHANNELS, STAINS)
 
 
 def test_every_measurement_has_a_family_with_a_place(measured):

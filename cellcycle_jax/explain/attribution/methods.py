@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from cellcycle_jax import extensions
 from cellcycle_jax.devices import mesh
 from cellcycle_jax.explain.attribution import cam, pixels
 from cellcycle_jax.explain.attribution.activations import scores_of
@@ -47,6 +48,15 @@ METHODS = {
 }
 
 
+def method_of(name: str) -> Method:
+    """The method called `name`: a key of METHODS, or `package.module:name` of a `Method` outside the repository.
+
+    Raises:
+        UsageError: there is no such method.
+    """
+    return extensions.find(name, METHODS, "method")
+
+
 def attribute(
     name: str,
     network: Network,
@@ -60,7 +70,7 @@ def attribute(
     """Maps of one method for many images; compiled once for each method, model, tap, options and shape.
 
     Args:
-        name: a key of METHODS.
+        name: as of `method_of`.
         network: of P classes.
         images: f32 [N, S, S, K], as `Run.images` gives them.
         class_index: i32 [N] or int, the class to explain.
@@ -73,11 +83,10 @@ def attribute(
         f32 [N, h, w, C], signed, not normalised, at the method's own size.
 
     Raises:
-        KeyError: no such method.
-        UsageError: no such tap.
+        UsageError: no such method or tap.
     """
     index = np.broadcast_to(np.asarray(class_index, np.int32), len(images))
-    step = _compiled(METHODS[name].function, tap, tuple(sorted(options.items())))
+    step = _compiled(method_of(name).function, tap, tuple(sorted(options.items())))
     given = {} if baseline is None else {"baseline": baseline}
 
     def maps_of(batch):

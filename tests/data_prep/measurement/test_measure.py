@@ -7,6 +7,7 @@ from skimage.measure import label, regionprops_table
 
 from cellcycle_jax.errors import InputRefused
 from data_prep.measurement import measure
+from data_prep.measurement.measure import LabelledField
 from data_prep.measurement.regions import Regions
 
 # what scikit-image has too: {its property: (our column, power of the pixel size)}
@@ -36,7 +37,7 @@ def field():
 def measured(image, labels, pixel_um, masks=None):
     bodies = measure.cell_bodies(labels, 20)
     masks = {"Golgi": image[..., 1] > 0} if masks is None else masks
-    return measure.measure_cells(image, labels, bodies, ("DNA", "Golgi", "EB1"), "DNA", masks, pixel_um)
+    return measure.measure_cells(LabelledField(image, labels, bodies, ("DNA", "Golgi", "EB1"), "DNA", masks, pixel_um))
 
 
 def test_areas_and_sums_of_drawn_discs(field):
@@ -75,7 +76,7 @@ def test_every_column_that_scikit_image_has_equals_its_own_on_real_nuclei(shared
         labels = label(imread(path)[..., 0], connectivity=1).astype(np.int32)
         image = imread(folder / "images" / f"{path.stem}.tif").astype(np.float32)[..., None] - 300
         bodies = measure.cell_bodies(labels, 12)
-        found = measure.measure_cells(image, labels, bodies, ("DNA",), "DNA", {}, 0.5)
+        found = measure.measure_cells(LabelledField(image, labels, bodies, ("DNA",), "DNA", {}, 0.5))
         nuclei, cells = (regionprops_table(numbers, image[..., 0].astype(float), properties=tuple(SAME))
                          for numbers in (labels, bodies))
         for name, (column, power) in SAME.items():
@@ -102,7 +103,8 @@ def test_a_stain_does_not_write_over_the_columns_of_the_nucleus_or_the_cell(fiel
     image, labels = field
     bodies = measure.cell_bodies(labels, 20)
     with pytest.raises(InputRefused, match=f"two columns of the table are called {stain}_"):
-        measure.measure_cells(image[..., :2], labels, bodies, ("DNA", stain), "DNA", {stain: image[..., 1] > 0}, 0.5)
+        masks = {stain: image[..., 1] > 0}
+        measure.measure_cells(LabelledField(image[..., :2], labels, bodies, ("DNA", stain), "DNA", masks, 0.5))
 
 
 def test_numbers_may_have_gaps(field):

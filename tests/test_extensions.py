@@ -1,0 +1,101 @@
+"""Parts outside the repository that are not what they should be."""
+
+import sys
+
+import numpy as np
+import pytest
+
+from cellcycle_jax import extensions, models
+from cellcycle_jax.errors import UsageError
+from data_prep.measurement.measure import LabelledField, measure_cells
+from data_prep.segmentation.segment import segment_nuclei
+
+CODE = """
+import flax.linen as nn
+
+class Model(nn.Module):
+    classes: int
+    patch: int
+    rate: float = 0.5
+    kind: str = "a"
+    deep: bool = False
+
+def halves(image, diameter_px):
+    return image / 2
+
+def fails(image, diameter_px):
+    return image["nothing"]
+
+def one_value(field):
+    return {"Nuclei_Number_One": [1.0]}
+"""
+
+
+@pytest.fixture(autouse=True)
+def own(tmp_path, monkeypatch):
+    """A module `own_parts` that Python finds."""
+    (tmp_path / "own_parts.py").write_text(CODE)
+    (tmp_path / "broken_parts.py").write_text("1 / 0")
+    monkeypatch.syspath_prepend(tmp_path)
+    yield
+    sys.modules.pop("own_parts", None)
+
+
+@pytest.mark.parametrize(("name", "words"), [
+    ("absent", "config.f='absent'; allowed: known, or package.module:name of your own"),
+    ("no_such_module:x", "'no_such_module' cannot be imported .* add its folder to PYTHONPATH"),
+    ("broken_parts:x", "'broken_parts' cannot be imported .ZeroDivisionError"),
+    ("own_parts:absent", "own_parts.py has no 'absent'"),
+])  # fmt: skip
+def test_what_cannot_be_found_is_said(name, words):
+    with pytest.raises(UsageError, match=words):
+        extensions.find(name, {"known": 1}, "f")
+
+
+def test_a_registered_name_is_what_it_stands_for():
+    assert extensions.find("known", {"known": 1}, "f") == 1
+
+
+def made(*options):
+    return models.build("own_parts:Model", 3, 8, 2, 0.1, options=options)
+
+
+def test_options_have_the_types_of_the_fields():
+    model = made("patch=4", "rate=1", "kind=7", "deep=True")
+    assert (model.classes, model.patch, model.rate, model.kind, model.deep) == (3, 4, 1.0, "7", True)
+    assert type(model.rate) is float
+
+
+@pytest.mark.parametrize(("options", "words"), [
+    ((), "needs a value of patch; write patch=VALUE"),
+    (("patch=x",), "patch=x.: the field is of type int"),
+    (("patch=4", "deep=1"), "deep=1.: the field is of type bool"),
+    (("patch=4", "heads=2"), "has no such field; allowed: patch, rate, kind, deep"),
+    (("patch=4", "classes=2"), "set config.model.classes instead"),
+])  # fmt: skip
+def test_options_that_do_not_fit_are_refused(options, words):
+    with pytest.raises(UsageError, match=words):
+        made(*options)
+
+
+def test_models_of_the_repository_take_no_unknown_option():
+    with pytest.raises(UsageError, match="resnet has no such field"):
+        models.build("resnet", 2, 4, 1, 0.0, options=("patch=4",))
+
+
+@pytest.mark.parametrize(("method", "words"), [
+    ("own_parts:halves", "returned float32 of shape .*; it must return whole numbers of the image's shape"),
+    ("own_parts:fails", "own_parts:fails failed .IndexError"),
+])  # fmt: skip
+def test_a_segmenter_that_fails_is_named(method, words):
+    with pytest.raises(UsageError, match=words):
+        segment_nuclei(np.ones((20, 20)), diameter=5, method=method)
+
+
+def test_a_feature_without_a_value_for_each_nucleus_is_named():
+    labels = np.zeros((30, 30), np.int32)
+    labels[2:8, 2:8] = 1
+    labels[12:18, 12:18] = 2
+    field = LabelledField(np.ones((30, 30, 1), np.float32), labels, labels, ("DNA",), "DNA", {}, None)
+    with pytest.raises(UsageError, match="Nuclei_Number_One of shape .1,. for 2 nuclei"):
+        measure_cells(field, ("own_parts:one_value",))
