@@ -35,7 +35,7 @@ from configs import base
 from configs.data import simulated
 from data_prep.cells import crop
 from data_prep.fields_to_cells import one_field
-from data_prep.fields_to_cells.preprocessing import Recipe
+from data_prep.fields_to_cells.preprocessing import Preprocessing
 from data_prep.measurement.measure import intensity
 from data_prep.measurement.regions import Regions
 from data_prep.measurement.shape import centres, shape
@@ -196,11 +196,11 @@ def stages(n, rounds):
         config = simulated.get_config()
         source = source_of(config.source)
         found = source.find_fields(folder, config)
-        recipe = Recipe(config, folder, folder, source.read(found[0], config).channels, {})
-        seconds = in_turns({"all": one_field.extract_field}, [(file, recipe) for file in found], rounds)["all"]
+        preprocessing = Preprocessing(config, folder, folder, source.read(found[0], config).channels, {})
+        seconds = in_turns({"all": one_field.extract_field}, [(file, preprocessing) for file in found], rounds)["all"]
         profile = cProfile.Profile(time.process_time)
         for file in found:
-            profile.runcall(one_field.extract_field, file, recipe)
+            profile.runcall(one_field.extract_field, file, preprocessing)
     calls = sorted((values[3], where[2]) for where, values in pstats.Stats(profile).stats.items()
                    if "data_prep" in where[0] and where[2] in (*STAGES, "extract_field"))
     spent = {name: seconds for seconds, name in calls}  # of functions of one name the outermost

@@ -38,7 +38,7 @@ def predict_fields(
 
     Raises:
         UsageError: `out` holds a data set or finished predictions, or a changed field is one of training.
-        InputRefused: the fields cannot be used; as of `data_prep.fields_to_cells.all_fields.gather`.
+        InputRefused: the fields cannot be used; as of `data_prep.fields_to_cells.all_fields.process_fields`.
     """
     out = pathlib.Path(out)
     trained = predictor.preparation["config"]
@@ -49,7 +49,7 @@ def predict_fields(
         _require_free(out, overwrite)
         fields = new_fields.extract(reading, fields_dir, out, predictor.channels)
         table = new_fields.table_of(fields)
-        cells = predict_cells(predictor, table, fields.recipe.crops, fields.recipe.channels, withhold)
+        cells = predict_cells(predictor, table, fields.preprocessing.crops, fields.preprocessing.channels, withhold)
         alarms = field_alarms.judge_fields(predictor.fields, cells, fields.fields())
         _remove_predictions(out)
         overlay.draw_all(cells, fields, predictor.classes, alarms, out / "overlays")

@@ -4,6 +4,7 @@ import sys
 
 import pandas as pd
 
+from cellcycle_jax import files, stored_config
 from cellcycle_jax.errors import UsageError
 from data_prep.fields_to_cells import all_fields
 
@@ -59,10 +60,10 @@ def say_what_is_not_read(trained: dict, asked, usual) -> None:
         trained: as in `reading_config`; asked: the file's config; usual: a preparation config with the defaults.
     """
     read = set(READING) - {"projection"}
-    defaults = _flat(usual.to_dict())
-    of_training = _flat(trained)
+    defaults = stored_config.flat(files.plain(usual.to_dict()))
+    of_training = stored_config.flat(trained)
     ignored = []
-    for name, value in _flat(asked.to_dict()).items():
+    for name, value in stored_config.flat(files.plain(asked.to_dict())).items():
         if name not in read and value not in (defaults[name], of_training.get(name)):
             ignored.append(name)
     if ignored:
@@ -70,17 +71,6 @@ def say_what_is_not_read(trained: dict, asked, usual) -> None:
             f"predict: note: {', '.join(ignored)} in the config is ignored: predict uses the value from training",
             file=sys.stderr,
         )
-
-
-def _flat(tree, head=""):
-    """{path.to.field: value} with lists for tuples, as JSON has them."""
-    flat = {}
-    for name, value in tree.items():
-        if isinstance(value, dict):
-            flat |= _flat(value, f"{head}{name}.")
-        else:
-            flat[head + name] = list(value) if isinstance(value, tuple) else value
-    return flat
 
 
 def _take_over(config, values):
@@ -92,7 +82,7 @@ def _take_over(config, values):
             config[name] = tuple(value) if isinstance(value, list) else value
 
 
-def extract(config, fields_dir, out, channels) -> all_fields.Gathered:
+def extract(config, fields_dir, out, channels) -> all_fields.ProcessedFields:
     """Cells of new fields: table, work folder with crops, files set aside.
 
     Args:
@@ -101,12 +91,12 @@ def extract(config, fields_dir, out, channels) -> all_fields.Gathered:
         channels: those that the model sees; others may be missing, and a stain that is missing is not measured.
 
     Raises:
-        as `all_fields.gather`; also where one of `channels` is missing.
+        as `all_fields.process_fields`; also where one of `channels` is missing.
     """
-    return all_fields.gather(config, fields_dir, out, channels, only_needed=True)
+    return all_fields.process_fields(config, fields_dir, out, channels, only_needed=True)
 
 
-def table_of(gathered) -> pd.DataFrame:
+def table_of(processed) -> pd.DataFrame:
     """One row per object, as in cells.parquet, without what only preparation works with."""
-    columns = [name for name in gathered.table.columns if not name.startswith(("_", "Truth_"))]
-    return gathered.table[columns]
+    columns = [name for name in processed.table.columns if not name.startswith(("_", "Truth_"))]
+    return processed.table[columns]

@@ -1,6 +1,6 @@
 """Folder of fields -> data set on disk: the seam that `launch.py prepare` calls.
 
-The fields are gathered; what needs the whole set (labels, splits) comes after. provenance.json is written last and
+The fields are processed; what needs the whole set (labels, splits) comes after. provenance.json is written last and
 marks a data set as complete.
 """
 
@@ -67,54 +67,54 @@ def _prepare(config, fields_dir, out, labels_csv, strict, keep):
     corrections = {}
     if labels_csv:
         corrections = manual_corrections.read_corrections(labels_csv, config.phase.classes)
-    gathered = all_fields.gather(
+    processed = all_fields.process_fields(
         config,
         fields_dir,
         out,
         strict=strict,
         before_reading=listing_checks.refuse_before_reading,
     )
-    recipe = gathered.recipe
-    table, labelled, decisions = decide(gathered.table, recipe, corrections)
-    counts = field_counts.count(table, gathered.found, gathered.quarantined)
-    field_notes = [*gathered.notes, *field_counts.notes(counts)]
+    preprocessing = processed.preprocessing
+    table, labelled, decisions = decide(processed.table, preprocessing, corrections)
+    counts = field_counts.count(table, processed.found, processed.quarantined)
+    field_notes = [*processed.notes, *field_counts.notes(counts)]
     decisions |= {
-        "quarantined": gathered.quarantined,
-        "n_fields": len(gathered.found),
-        "light_not_estimated": gathered.light_not_estimated,
-        "sizes": gathered.notes,
+        "quarantined": processed.quarantined,
+        "n_fields": len(processed.found),
+        "light_not_estimated": processed.light_not_estimated,
+        "sizes": processed.notes,
         "notes": [*field_notes, *decisions["notes"]],
     }
 
     (out / "provenance.json").unlink(missing_ok=True)
-    write.write_dataset(table, recipe, out)
-    quality_control.draw(table, gathered.found, recipe, labelled, out / "qc")
+    write.write_dataset(table, preprocessing, out)
+    quality_control.draw(table, processed.found, preprocessing, labelled, out / "qc")
     field_counts.write(counts, out / "qc")
     write.write_table(table, out)
-    provenance = write.provenance(table, recipe, labelled, out)
+    provenance = write.provenance(table, preprocessing, labelled, out)
     files.write_sealed_json(out / "provenance.json", provenance | decisions)
-    gathered.discard(keep)
-    _say_counts(table, gathered, field_notes)
+    processed.discard(keep)
+    _say_counts(table, processed, field_notes)
     field_counts.say_without_cells(counts, out / "qc")
-    return EXIT_QUARANTINED if gathered.quarantined else 0
+    return EXIT_QUARANTINED if processed.quarantined else 0
 
 
-def _say_counts(table, gathered, notes):
+def _say_counts(table, processed, notes):
     """Say on the terminal how many objects there are, how many are used, and why the others are not."""
     for note in notes:
         print(f"prepare: note: {note}", file=sys.stderr)
     is_used = table[schema.REJECT] == ""
     labels = table.loc[is_used, schema.LABEL].replace("", "no label").value_counts()
     reasons = table.loc[~is_used, schema.REJECT].value_counts()
-    n_fields = len(gathered.fields())
+    n_fields = len(processed.fields())
     sentence = f"{len(table)} objects in {n_fields} fields, {is_used.sum()} used ({_listed(labels)})"
     if len(reasons):
         sentence += f"; set aside: {_listed(reasons)}"
     print(sentence)
-    if gathered.quarantined:
-        first_reason = next(iter(gathered.quarantined.values()))
+    if processed.quarantined:
+        first_reason = next(iter(processed.quarantined.values()))
         print(
-            f"{len(gathered.quarantined)} of {len(gathered.found)} fields set aside; the first: {first_reason}",
+            f"{len(processed.quarantined)} of {len(processed.found)} fields set aside; the first: {first_reason}",
             file=sys.stderr,
         )
 
@@ -124,7 +124,7 @@ def _listed(counts) -> str:
     return ", ".join(f"{name} {count}" for name, count in counts.items())
 
 
-def decide(table, recipe, corrections):
+def decide(table, preprocessing, corrections):
     """Which objects are used, what they are and where they go: all that needs a whole plate or the whole set.
 
     Args:
@@ -139,10 +139,10 @@ def decide(table, recipe, corrections):
     Raises:
         UsageError, InputRefused: of the labels, the tables and the split; also where a class has no cell in a split.
     """
-    config = recipe.config
+    config = preprocessing.config
     source = source_of(config.source)
     if config.phase.table:
-        table = external_table.join(table, config.phase.table, recipe.folder)
+        table = external_table.join(table, config.phase.table, preprocessing.folder)
     table, labelled = add_labels(table, config)
     warn_of_one_hump(labelled.cuts)
     corrected = manual_corrections.apply_corrections(table, corrections)
@@ -153,7 +153,7 @@ def decide(table, recipe, corrections):
     table[schema.SPLIT] = split.assign(table, config.split.by, config.split.fractions, config.split.seed, given)
     split.refuse_twins(table)
     if hasattr(source, "truth"):
-        table = join_truth(table, source.truth(recipe.folder))
+        table = join_truth(table, source.truth(preprocessing.folder))
     if config.phase.method != "none":
         refuse_missing_class(table, config.phase, labelled.words)
     notes = [*getattr(source, "NOTES", ()), *split.notes(config.split.by)]

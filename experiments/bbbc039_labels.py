@@ -27,8 +27,8 @@ def labelled(fields, out, masks=""):
     """Objects of all fields with their labels, and what was gathered of the fields."""
     config = bbbc039.get_config()
     config.labels_folder = str(masks)
-    gathered = all_fields.gather(config, fields, out)
-    table, _, _ = prepare.decide(gathered.table, gathered.recipe, {})
+    gathered = all_fields.process_fields(config, fields, out)
+    table, _, _ = prepare.decide(gathered.table, gathered.preprocessing, {})
     return table.set_index(schema.CELL_ID), gathered
 
 
@@ -75,12 +75,12 @@ def kinds(counts):
 def compare(truth, own, gathered_truth, gathered_own):
     """One row per own object with its kind and label, and for those that are one nucleus the label of that nucleus."""
     annotated_files = {file.field_id: file for file in gathered_truth.found}
-    recipe = gathered_own.recipe
+    preprocessing = gathered_own.preprocessing
     rows = []
     for file in tqdm(gathered_own.found, desc="outlines compared", unit="field"):
-        field = recipe.read(file)
-        own_labels = recipe.labels(file, field, recipe.corrected(field))
-        true_labels = gathered_truth.recipe.labels(annotated_files[file.field_id], field, field.image)
+        field = preprocessing.read(file)
+        own_labels = preprocessing.labels(file, field, preprocessing.corrected(field))
+        true_labels = gathered_truth.preprocessing.labels(annotated_files[file.field_id], field, field.image)
         match, kind = kinds(overlaps(true_labels, own_labels))
         nucleus_of = dict(zip(match.tolist(), range(1, len(match) + 1), strict=True))
         for number, what in enumerate(kind, start=1):

@@ -184,12 +184,12 @@ def test_a_source_knows_labels_and_tracks(tmp_path, monkeypatch):
     for site in (1, 2):
         np.savez(tmp_path / f"P7_B03_s{site}.npz", image=image + site, labels=labels, tracks=["", "a", "", "b"])
     (tmp_path / "P7_B03_s3.npz").write_bytes(b"cut short")
-    found = all_fields.gather(config, tmp_path, tmp_path / "out")
+    found = all_fields.process_fields(config, tmp_path, tmp_path / "out")
     assert [(f.field_id, f.plate, f.well, f.site) for f in found.found[:2]] == [
         ("P7_B03_s1", "P7", "B03", "1"),
         ("P7_B03_s2", "P7", "B03", "2"),
     ]
-    assert "no readable 'image'" in found.quarantined["P7_B03_s3"] and found.recipe.channels == ("DNA", "Golgi")
+    assert "no readable 'image'" in found.quarantined["P7_B03_s3"] and found.preprocessing.channels == ("DNA", "Golgi")
     assert found.table[schema.REJECT].tolist() == ["", "unlisted", ""] * 2
     assert found.table[schema.TRACK].fillna("").tolist() == ["a", "", "b"] * 2
 
@@ -291,7 +291,7 @@ def test_segmenter_labels_and_feature_outside_the_repository_prepare_fields(myla
     })  # fmt: skip
     (tmp_path / "fields").mkdir()
     (tmp_path / "field.tif").rename(tmp_path / "fields" / "field.tif")
-    table = all_fields.gather(config, tmp_path / "fields", tmp_path / "out").table
+    table = all_fields.process_fields(config, tmp_path / "fields", tmp_path / "out").table
     assert table["Cells_Intensity_Brightest_DNA"].tolist() == pytest.approx([900, 1000, 1100] * 2, abs=1)
     labelled = label_cells(table, config.channels, config.phase)
     assert labelled.label.tolist() == [0, 0, 0, 1, 1, 1]

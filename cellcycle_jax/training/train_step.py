@@ -124,7 +124,7 @@ def make_train_step(model, optimizer, inputs, augmentation):
 
 
 def _dropping(own: float | None, rate):
-    """Dropout layers of rate `own` drop the share `rate` instead, a number inside the program; none if `own` is None."""
+    """Dropout layers of rate `own` drop the share `rate`, a number inside the program, instead; of None none do."""
 
     def call(layer_call, arguments, options, context):
         layer = context.module

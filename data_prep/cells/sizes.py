@@ -53,22 +53,22 @@ def scale_of(pixel_um: float | None, crop) -> Scale:
     return Scale(crop_px, crop.body_um / um_per_px)
 
 
-def measured_um_per_px(field_files, recipe) -> float:
+def measured_um_per_px(field_files, preprocessing) -> float:
     """Um per px at which the median nucleus of some fields is `TYPICAL_DIAMETER_UM` across.
 
     `AS_THEY_ARE` where no nucleus is found in them: nothing is known then, and whatever follows says so.
 
     Args:
         field_files: list of `FieldFile`.
-        recipe: how fields are read and segmented.
+        preprocessing: how fields are read and segmented.
     """
     step = max(1, len(field_files) // SAMPLED)
     sample = field_files[::step][:SAMPLED]
     diameters = []
     for file in tqdm(sample, desc="size of nuclei", unit="field"):
         try:
-            field = recipe.read(file)
-            labels = recipe.labels(file, field, recipe.corrected(field))
+            field = preprocessing.read(file)
+            labels = preprocessing.labels(file, field, preprocessing.corrected(field))
         except InputRefused:
             continue  # is set aside when its turn comes
         if labels.any():

@@ -26,12 +26,12 @@ TEXTS = {
 PACKAGES = ("numpy", "scipy", "scikit-image", "pandas", "tifffile", "tensorflow-datasets")
 
 
-def write_dataset(table, recipe, out):
+def write_dataset(table, preprocessing, out):
     """OUT/tfds from the crops in the work folder: every usable cell, those without a label too."""
-    config = recipe.config
+    config = preprocessing.config
     used = table[table[schema.REJECT] == ""]
     vocabulary = {
-        "channels": list(recipe.channels),
+        "channels": list(preprocessing.channels),
         "classes": list(config.phase.classes),
         "markers": list(config.channels.markers),
         "nucleus": config.channels.nucleus,
@@ -40,14 +40,14 @@ def write_dataset(table, recipe, out):
     }
     crops_of_field = {}
     for field in tqdm(used[schema.FIELD].unique(), desc="find crops", unit="field", leave=False):
-        crops_of_field[field] = crop_file.index(recipe.crops, field)
+        crops_of_field[field] = crop_file.index(preprocessing.crops, field)
     splits = {}
     for split in schema.SPLITS:
         rows = used[used[schema.SPLIT] == split]
         if len(rows):
-            splits[split] = _cells(rows, crops_of_field, recipe.channels, config.phase.classes)
+            splits[split] = _cells(rows, crops_of_field, preprocessing.channels, config.phase.classes)
     size = config.crop.size_px
-    tfds_builder.write(out / "tfds", (size, size, len(recipe.channels)), vocabulary, splits)
+    tfds_builder.write(out / "tfds", (size, size, len(preprocessing.channels)), vocabulary, splits)
 
 
 def _cells(rows, crops_of_field, channels, classes) -> tfds_builder.Cells:
@@ -115,9 +115,9 @@ def _part_of_table(column) -> int:
     return 2 if column.startswith("Truth_") else 1
 
 
-def provenance(table, recipe, labelled, out) -> dict:
+def provenance(table, preprocessing, labelled, out) -> dict:
     """What the data set is made of: vocabulary, counts, cuts, config, versions, hash of the table."""
-    config = recipe.config
+    config = preprocessing.config
     is_used = table[schema.REJECT] == ""
     used = table[is_used]
     pixel_size_known = bool(table[Working.PIXEL_SIZE_KNOWN].all())
@@ -130,7 +130,7 @@ def provenance(table, recipe, labelled, out) -> dict:
         cells_of_field = used.groupby(schema.FIELD).size()
         fields_without_peak = sorted(cells_of_field[cells_of_field < scaling.MIN_CELLS_FOR_PEAK].index)
     return {
-        "channels": recipe.channels,
+        "channels": preprocessing.channels,
         "classes": config.phase.classes,
         "markers": config.channels.markers,
         "nucleus": config.channels.nucleus,

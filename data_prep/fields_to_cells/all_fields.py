@@ -1,7 +1,7 @@
 """Folder of fields -> table of all objects, their crops in a work folder: the part of the way that all fields share.
 
-Fields are treated in parallel and one by one; what needs a whole plate (light, quality limits, references) comes before
-or after. Finished fields are kept in the work folder, so that an interrupted run goes on where it was.
+Fields are treated in parallel and one by one; what needs a whole plate (illumination, quality limits, references)
+comes before or after. Finished fields are kept in the work folder, so that an interrupted run resumes.
 """
 
 import collections
@@ -19,7 +19,7 @@ from cellcycle_jax.schema import Working
 from data_prep.cells import quality, sizes
 from data_prep.fields_to_cells import config_checks, work_folder
 from data_prep.fields_to_cells.one_field import extract_field
-from data_prep.fields_to_cells.preprocessing import Recipe, add_light, find_channels
+from data_prep.fields_to_cells.preprocessing import Preprocessing, add_illumination, find_channels
 from data_prep.intensity import illumination, scaling
 from data_prep.reading.field import FieldFile
 from data_prep.sources import source_of
@@ -27,11 +27,11 @@ from data_prep.workers import memory, parallel
 
 
 @dataclasses.dataclass(frozen=True)
-class Gathered:
+class ProcessedFields:
     """All objects of all fields and what they were treated with."""
 
     table: pd.DataFrame  # one row per object, with Metadata_Reject and Metadata_Reference_<channel>
-    recipe: Recipe
+    preprocessing: Preprocessing
     found: list[FieldFile]
     quarantined: dict[str, str]  # field_id -> why the field was set aside, its file first
     light_not_estimated: list[str]  # plates whose uneven light was to be removed and was not
@@ -43,7 +43,7 @@ class Gathered:
 
     def discard(self, keep: bool = False) -> None:
         """Remove all work folders beside this one, of earlier configs too, and this one unless `keep`."""
-        work_folder.discard(self.recipe.crops.parent, self.recipe.crops if keep else None)
+        work_folder.discard(self.preprocessing.crops.parent, self.preprocessing.crops if keep else None)
 
 
 def check(config) -> None:
@@ -53,7 +53,7 @@ def check(config) -> None:
     config_checks.require_own_parts(config)
 
 
-def gather(
+def process_fields(
     config,
     fields_dir,
     out,
@@ -61,11 +61,11 @@ def gather(
     strict: bool = False,
     only_needed: bool = False,
     before_reading=None,
-) -> Gathered:
+) -> ProcessedFields:
     """Find, segment, measure and cut the cells of a folder of fields.
 
     Args:
-        config: `configs.base.preparation()`, changed at will. The recipe of the result has it with all that was
+        config: `configs.base.preparation()`, changed at will. The preprocessing of the result has it with all that was
             measured or found filled in.
         fields_dir: folder with the fields of config.source.
         out: folder in which the work folder `.work-<hash>` is made; the caller removes it. Both folders are made
@@ -90,13 +90,13 @@ def gather(
     field_files = spread(field_files, config.max_fields)
     if before_reading:
         before_reading(config, field_files, fields_dir)
-    recipe = _recipe(config, field_files, fields_dir, needed, only_needed)
-    recipe, unreadable = add_light(field_files, recipe)
-    recipe = _in_work_folder(recipe, field_files, out)
-    quarantined = unreadable | _extract_all(_not_in(unreadable, field_files), recipe)
+    preprocessing = _preprocessing_of(config, field_files, fields_dir, needed, only_needed)
+    preprocessing, unreadable = add_illumination(field_files, preprocessing)
+    preprocessing = _in_work_folder(preprocessing, field_files, out)
+    quarantined = unreadable | _extract_all(_not_in(unreadable, field_files), preprocessing)
     if quarantined and (strict or len(quarantined) == len(field_files)):
         raise InputRefused(next(iter(quarantined.values())))
-    table = work_folder.read(recipe.crops, _not_in(quarantined, field_files))
+    table = work_folder.read(preprocessing.crops, _not_in(quarantined, field_files))
     if table.empty and not only_needed:
         raise _no_nucleus(config, fields_dir, len(field_files))
     _refuse_mixed_units(table)
@@ -106,10 +106,10 @@ def gather(
     usable = table[table[schema.REJECT] == ""]
     if usable.empty and not only_needed:
         raise _no_usable_nucleus(config, table)
-    table = _add_references(table, usable, recipe.channels, config)
-    notes = sizes.notes(table, recipe.config)
+    table = _add_references(table, usable, preprocessing.channels, config)
+    notes = sizes.notes(table, preprocessing.config)
     not_estimated = _plates_without_light(table, config.illumination)
-    return Gathered(table, recipe, field_files, quarantined, not_estimated, notes)
+    return ProcessedFields(table, preprocessing, field_files, quarantined, not_estimated, notes)
 
 
 def _not_in(set_aside, files) -> list[FieldFile]:
@@ -152,7 +152,7 @@ def spread(field_files: list[FieldFile], most: int) -> list[FieldFile]:
     return [field_files[index] for index in sorted(first)]
 
 
-def _recipe(config, field_files, fields_dir, needed, only_needed) -> Recipe:
+def _preprocessing_of(config, field_files, fields_dir, needed, only_needed) -> Preprocessing:
     """What all fields are treated with but their illumination; the folder for crops is not known yet."""
     first_fields = find_channels(field_files, config, needed, only_needed)
     channels = first_fields.channels
@@ -160,12 +160,12 @@ def _recipe(config, field_files, fields_dir, needed, only_needed) -> Recipe:
         config.channels.stains = _those_in(channels, config.channels.stains)
     if only_needed:
         channels = _those_in((config.channels.nucleus, *config.channels.stains, *needed), channels)
-    return Recipe(
+    return Preprocessing(
         config,
         folder=fields_dir,
         crops=fields_dir,
         channels=channels,
-        light={},
+        illuminations={},
         others_left_out=only_needed,
         pixels=first_fields.pixels,
         own_channels=first_fields.own_channels,
@@ -177,23 +177,23 @@ def _those_in(allowed, names) -> tuple[str, ...]:
     return tuple(name for name in names if name in allowed)
 
 
-def _in_work_folder(recipe, field_files, out) -> Recipe:
-    """The recipe with the scale of its crops measured where nothing says it, and the folder for its crops."""
-    config = recipe.config
+def _in_work_folder(preprocessing, field_files, out) -> Preprocessing:
+    """The preprocessing with the scale of its crops measured where nothing says it, and the folder for its crops."""
+    config = preprocessing.config
     if config.crop.assumed_um_per_px == 0 and not any(file.pixel_um for file in field_files):
-        field = _first_readable(field_files, recipe)
+        field = _first_readable(field_files, preprocessing)
         if field is not None and field.pixel_um is None:
             with config.unlocked():
-                config.crop.assumed_um_per_px = sizes.measured_um_per_px(field_files, recipe)
-    work = out / work_folder.name_of(config, field_files, recipe.channels, recipe.others_left_out)
+                config.crop.assumed_um_per_px = sizes.measured_um_per_px(field_files, preprocessing)
+    work = out / work_folder.name_of(config, field_files, preprocessing.channels, preprocessing.others_left_out)
     work.mkdir(parents=True, exist_ok=True)
-    return dataclasses.replace(recipe, crops=work)
+    return dataclasses.replace(preprocessing, crops=work)
 
 
-def _first_readable(field_files, recipe):
+def _first_readable(field_files, preprocessing):
     for file in field_files:
         try:
-            return recipe.read(file)
+            return preprocessing.read(file)
         except InputRefused:
             continue
     return None
@@ -227,31 +227,31 @@ def _plates_without_light(table, method):
     return plates
 
 
-def _extract_all(field_files, recipe) -> dict[str, str]:
+def _extract_all(field_files, preprocessing) -> dict[str, str]:
     """Treat all fields that are not finished; {field_id: reason} of those that were set aside."""
     quarantined = {}
-    config = recipe.config
-    unfinished = [file for file in field_files if not work_folder.is_kept(recipe.crops, file.field_id)]
+    config = preprocessing.config
+    unfinished = [file for file in field_files if not work_folder.is_kept(preprocessing.crops, file.field_id)]
     n_finished = len(field_files) - len(unfinished)
     workers = parallel.count(config.workers, len(unfinished))
     if unfinished and not config.scheduler:
-        memory.refuse_lack(recipe.pixels, recipe.folder)
-        workers = memory.workers_that_fit(workers, recipe.pixels)
+        memory.refuse_lack(preprocessing.pixels, preprocessing.folder)
+        workers = memory.workers_that_fit(workers, preprocessing.pixels)
     with tqdm(total=len(field_files), initial=n_finished, desc="fields to cells", unit="field") as bar:
-        for file, reason in parallel.each(_extract, unfinished, recipe, workers, config.scheduler):
+        for file, reason in parallel.each(_extract, unfinished, preprocessing, workers, config.scheduler):
             bar.update()
             if reason:
                 quarantined[file.field_id] = reason
     return quarantined
 
 
-def _extract(file, recipe) -> str:
+def _extract(file, preprocessing) -> str:
     """Treat one field and keep its rows; why it was set aside, "" where it was not."""
     try:
-        rows = extract_field(file, recipe)
+        rows = extract_field(file, preprocessing)
     except InputRefused as error:
         return str(error)
-    work_folder.keep(recipe.crops, file.field_id, rows)
+    work_folder.keep(preprocessing.crops, file.field_id, rows)
     return ""
 
 

@@ -9,7 +9,7 @@ from cellcycle_jax import crop_file, schema
 from cellcycle_jax.schema import Compartment, Working
 from data_prep.cells import crop, quality, sizes
 from data_prep.fields_to_cells import work_folder
-from data_prep.fields_to_cells.preprocessing import Recipe
+from data_prep.fields_to_cells.preprocessing import Preprocessing
 from data_prep.intensity import scaling
 from data_prep.measurement import measure
 from data_prep.measurement.columns import Columns, beside, refuse_twice
@@ -38,8 +38,8 @@ class _Segmented:
     stain_masks: dict[str, np.ndarray]
 
 
-def extract_field(file: FieldFile, recipe: Recipe) -> pd.DataFrame:
-    """Segment and measure one field; write its crops to `recipe.crops`.
+def extract_field(file: FieldFile, preprocessing: Preprocessing) -> pd.DataFrame:
+    """Segment and measure one field; write its crops to `preprocessing.crops`.
 
     Returns:
         One row per object, with Metadata_ and measurement columns, Truth_cell_label where the source knows it, and
@@ -48,11 +48,11 @@ def extract_field(file: FieldFile, recipe: Recipe) -> pd.DataFrame:
     Raises:
         InputRefused: the file cannot be read or has other channels than most.
     """
-    config = recipe.config
+    config = preprocessing.config
     source = source_of(config.source)
-    field = recipe.read(file)
-    image = recipe.corrected(field)
-    labels, numbers = recipe.numbered(file, field, image)
+    field = preprocessing.read(file)
+    image = preprocessing.corrected(field)
+    labels, numbers = preprocessing.numbered(file, field, image)
     regions = Regions.of(labels)
     scale = sizes.scale_of(field.pixel_um, config.crop)
     bodies = measure.cell_bodies(labels, scale.reach_px)
@@ -66,7 +66,7 @@ def extract_field(file: FieldFile, recipe: Recipe) -> pd.DataFrame:
     rows = _rows(field, regions, numbers[regions.numbers], background, scale.crop_px)
     if hasattr(source, "objects") and len(rows):
         rows = _with_objects(rows, source.objects(file, numbers[labels], config))
-    rows[Working.LIGHT_KNOWN] = recipe.light_of(field) is not None
+    rows[Working.LIGHT_KNOWN] = preprocessing.illumination_of(field) is not None
     rows[Working.BIT_DEPTH] = field.bit_depth
     if len(rows):
         nucleus = config.channels.nucleus
@@ -74,10 +74,10 @@ def extract_field(file: FieldFile, recipe: Recipe) -> pd.DataFrame:
         columns = measure.measure_cells(labelled, config.measurements)
         rows = beside(rows, pd.DataFrame(columns))
         if hasattr(source, "truth_labels"):
-            truth = _majority(source.truth_labels(recipe.folder, file), labels)
+            truth = _majority(source.truth_labels(preprocessing.folder, file), labels)
             rows["Truth_cell_label"] = truth[regions.numbers]
     segmented = _Segmented(field, image, labels, bodies, background, stain_masks)
-    _write_crops(recipe, segmented, rows, scale.crop_px)
+    _write_crops(preprocessing, segmented, rows, scale.crop_px)
     return rows
 
 
@@ -146,12 +146,12 @@ def _majority(truth, labels):
     return np.where(covers_half, with_cells.argmax(axis=1) + 1, 0)
 
 
-def _write_crops(recipe, segmented, rows, crop_px):
+def _write_crops(preprocessing, segmented, rows, crop_px):
     """Cut the crops of all objects that are listed and whole, and write them to the file of the field."""
     field = segmented.field
     image = segmented.image
-    size_px = recipe.config.crop.size_px
-    stains = recipe.config.channels.stains
+    size_px = preprocessing.config.crop.size_px
+    stains = preprocessing.config.channels.stains
     stain_mask = segmented.stain_masks[stains[0]] if stains else None
     whole = rows[rows[Working.IS_LISTED] & ~rows[Working.TOUCHES_BORDER]]
     pixels, bits = crop.cut_all(
@@ -172,10 +172,10 @@ def _write_crops(recipe, segmented, rows, crop_px):
     # Moved with the pixels: only differences between them count.
     norm = np.stack([segmented.background - lowest, median - lowest, spread]).astype(np.float32)
     um_per_px = field.pixel_um or np.nan
-    if field.pixel_um is not None and recipe.config.crop.um_per_px > 0:
-        um_per_px = recipe.config.crop.um_per_px
+    if field.pixel_um is not None and preprocessing.config.crop.um_per_px > 0:
+        um_per_px = preprocessing.config.crop.um_per_px
     shared = crop_file.Shared(image_scale, _known_compartments(stain_mask), norm, um_per_px)
-    crop_file.write(recipe.crops, field.field_id, whole[schema.CELL_ID].tolist(), grey, bits, shared)
+    crop_file.write(preprocessing.crops, field.field_id, whole[schema.CELL_ID].tolist(), grey, bits, shared)
 
 
 def _debris(labels, whole):

@@ -19,25 +19,25 @@ from data_prep.reading.field import Field, FieldFile, in_order
 from data_prep.segmentation import segment
 from data_prep.sources import source_of
 
-MAX_LIGHT_FIELDS = 64  # fields per plate from which the light is estimated
+MAX_ILLUMINATION_FIELDS = 64  # fields per plate from which the light is estimated
 VOTERS = 5  # readable fields that decide which channels a field has to have
 
 
 @dataclasses.dataclass(frozen=True)
-class Recipe:
+class Preprocessing:
     """What every field is treated with."""
 
     config: ConfigDict  # of prepare
     folder: pathlib.Path  # of the source
     crops: pathlib.Path  # where crops go
     channels: tuple[str, ...]  # of all fields, in one order
-    light: dict[tuple[str, tuple[int, int]], illumination.Illumination]  # by plate and (height, width)
+    illuminations: dict[tuple[str, tuple[int, int]], illumination.Illumination]  # by plate and (height, width)
     others_left_out: bool = False  # a field may have channels beyond these; else it is refused
     pixels: int = 0  # H x W x C of the largest field that has been read
     own_channels: tuple[str, ...] = ()  # what files themselves call them, where config.channel_names goes by position
 
     def read(self, file: FieldFile) -> Field:
-        """The field in `file`, its channels in the recipe's order.
+        """The field in `file`, its channels in the preprocessing's order.
 
         Raises:
             InputRefused: it cannot be read, has other channels, or names them otherwise than the first files do.
@@ -53,14 +53,14 @@ class Recipe:
             )
         return in_order(field, self.channels, self.others_left_out)
 
-    def light_of(self, field: Field) -> illumination.Illumination | None:
+    def illumination_of(self, field: Field) -> illumination.Illumination | None:
         """The illumination of the field's plate at the field's size, None where it is not known."""
-        return self.light.get((field.plate, field.image.shape[:2]))
+        return self.illuminations.get((field.plate, field.image.shape[:2]))
 
     def corrected(self, field: Field) -> np.ndarray:
         """The field's image with even illumination, f32 [H, W, C]; as it is where the illumination is not known."""
-        light = self.light_of(field)
-        return light.correct(field.image) if light else field.image.astype(np.float32)
+        of_plate = self.illumination_of(field)
+        return of_plate.correct(field.image) if of_plate else field.image.astype(np.float32)
 
     def labels(self, file: FieldFile, field: Field, image: np.ndarray) -> np.ndarray:
         """Labels of the nuclei, i32 [H, W]: those made elsewhere, else found in the field's corrected image."""
@@ -224,31 +224,31 @@ def _say_unusable_pixel_sizes(fields):
         )
 
 
-def add_light(field_files, recipe):
-    """The recipe with the illumination of each plate, and {field_id: reason} of fields that cannot be read.
+def add_illumination(field_files, preprocessing):
+    """The preprocessing with the illumination of each plate, and {field_id: reason} of fields that cannot be read.
 
     Fields of another size have been taken otherwise, so each size of a plate has an illumination of its own. A plate is
     judged by MAX_LIGHT_FIELDS fields at most; a size of which fewer than `illumination.MIN_FIELDS` are among them has
     none.
     """
-    light = {}
+    illuminations = {}
     unreadable = {}
-    if recipe.config.illumination == "none":
-        return recipe, unreadable
+    if preprocessing.config.illumination == "none":
+        return preprocessing, unreadable
     files_of_plate = collections.defaultdict(list)
     for file in field_files:
         files_of_plate[file.plate].append(file)
-    for plate, files in tqdm(files_of_plate.items(), desc="light of each plate", unit="plate"):
+    for plate, files in tqdm(files_of_plate.items(), desc="illumination of each plate", unit="plate"):
         means_of_size = collections.defaultdict(list)
-        step = max(1, len(files) // MAX_LIGHT_FIELDS)
-        for file in files[::step][:MAX_LIGHT_FIELDS]:
+        step = max(1, len(files) // MAX_ILLUMINATION_FIELDS)
+        for file in files[::step][:MAX_ILLUMINATION_FIELDS]:
             try:
-                image = recipe.read(file).image
+                image = preprocessing.read(file).image
             except InputRefused as error:
                 unreadable[file.field_id] = str(error)
             else:
                 means_of_size[image.shape[:2]].append(illumination.block_means(image))
         for size, means in means_of_size.items():
             if len(means) >= illumination.MIN_FIELDS:
-                light[plate, size] = illumination.estimate(means, *size)
-    return dataclasses.replace(recipe, light=light), unreadable
+                illuminations[plate, size] = illumination.estimate(means, *size)
+    return dataclasses.replace(preprocessing, illuminations=illuminations), unreadable

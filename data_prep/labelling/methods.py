@@ -231,7 +231,7 @@ def by_folder(table, channels, phase) -> Labelled:
     return _by_words(table[schema.FIELD_LABEL], phase, "label of the field")
 
 
-def nothing(table, channels, phase) -> Labelled:
+def unlabelled(table, channels, phase) -> Labelled:
     """No labels: crops and measurements only, to be predicted by a model or looked at."""
     n = len(table)
     label = np.full(n, schema.NO_LABEL, np.int64)
@@ -295,7 +295,7 @@ METHODS = {
     "dna_content": by_dna_content,
     "column": by_column,
     "folder": by_folder,
-    "none": nothing,
+    "none": unlabelled,
 }
 
 

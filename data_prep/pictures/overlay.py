@@ -23,12 +23,12 @@ WIDTH_IN = 9.0
 DPI = 120
 
 
-def draw_all(cells, gathered, classes, alarms, folder) -> None:
+def draw_all(cells, processed, classes, alarms, folder) -> None:
     """OUT/overlays/<field>.png of every field, in parallel processes.
 
     Args:
         cells: all objects with Metadata_CellID, _Field, _Reject, _CentreY, _CentreX and decision, "" where abstained.
-        gathered: `data_prep.fields_to_cells.all_fields.Gathered` of the same fields.
+        gathered: `data_prep.fields_to_cells.all_fields.ProcessedFields` of the same fields.
         classes: names, in order.
         alarms: what is unlike training about a field: field_id, sentence, note (True: no alarm, only not known).
         folder: receives the images; it is made.
@@ -41,27 +41,27 @@ def draw_all(cells, gathered, classes, alarms, folder) -> None:
             sentences[alarm.field_id].append(alarm.sentence)
     rows_of_field = dict(list(cells.groupby(schema.FIELD)))
     jobs = []
-    for file in gathered.found:
+    for file in processed.found:
         name = file.field_id
-        if name in gathered.quarantined:
+        if name in processed.quarantined:
             continue
         warning = f"Unlike training: {'; '.join(sentences[name])}" if name in sentences else ""
         jobs.append((file, rows_of_field.get(name, cells.iloc[:0]), warning))
-    shared = (gathered.recipe, classes, folder)
+    shared = (processed.preprocessing, classes, folder)
     with tqdm(total=len(jobs), desc="overlays", unit="field") as bar:
-        for _ in parallel.each(_draw, jobs, shared, gathered.recipe.config.workers):
+        for _ in parallel.each(_draw, jobs, shared, processed.preprocessing.config.workers):
             bar.update()
 
 
 def _draw(job, shared):
     """Draw the overlay of one field; `job` and `shared` are those of `draw_all`."""
     file, rows, warning = job
-    recipe, classes, folder = shared
-    field = recipe.read(file)
-    image = recipe.corrected(field)
-    labels, numbers = recipe.numbered(file, field, image)
-    nucleus = recipe.config.channels.nucleus
-    plane = image[..., recipe.channels.index(nucleus)]
+    preprocessing, classes, folder = shared
+    field = preprocessing.read(file)
+    image = preprocessing.corrected(field)
+    labels, numbers = preprocessing.numbered(file, field, image)
+    nucleus = preprocessing.config.channels.nucleus
+    plane = image[..., preprocessing.channels.index(nucleus)]
     segmented = drawing.SegmentedField(plane, numbers[labels], field.pixel_um)
     title = f"{file.field_id}: {nucleus}"
     overlay(segmented, rows, classes, title, warning, folder / f"{file.field_id}.png")

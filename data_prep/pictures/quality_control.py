@@ -16,12 +16,12 @@ MAX_PLATES = 6  # plates whose outlines and illumination are drawn
 SHEET_CHANNELS = 4  # at most, on a contact sheet
 
 
-def draw(table, field_files, recipe, labelled, folder) -> None:
+def draw(table, field_files, preprocessing, labelled, folder) -> None:
     """Write all images and labels.csv of a data set.
 
     Args:
         table: all objects, labels and working columns included.
-        field_files: of all fields; recipe: what they were treated with; labelled: record of the labelling.
+        field_files: of all fields; preprocessing: what they were treated with; labelled: record of the labelling.
         folder: receives the images; those of earlier runs are removed.
     """
     folder = pathlib.Path(folder)
@@ -29,8 +29,8 @@ def draw(table, field_files, recipe, labelled, folder) -> None:
     for old in folder.glob("*.png"):
         old.unlink()
     used = table[table[schema.REJECT] == ""]
-    classes = recipe.config.phase.classes
-    if recipe.config.phase.method != "none":
+    classes = preprocessing.config.phase.classes
+    if preprocessing.config.phase.method != "none":
         name = "marker_cuts" if labelled.words is None else "label_values"
         drawing.labelling(used, labelled, classes, folder / f"{name}.png")
     files_of_plate = collections.defaultdict(list)
@@ -38,15 +38,15 @@ def draw(table, field_files, recipe, labelled, folder) -> None:
         files_of_plate[file.plate].append(file)
     plates = list(files_of_plate)[:MAX_PLATES]
     for plate, name in zip(plates, _file_names(plates, "fields"), strict=True):
-        _outlines(table, files_of_plate[plate], recipe, folder / f"outlines_{name}.png")
-        _illumination(plate, recipe, folder, f"illumination_{name}")
+        _outlines(table, files_of_plate[plate], preprocessing, folder / f"outlines_{name}.png")
+        _illumination(plate, preprocessing, folder, f"illumination_{name}")
     sheet_and_tile = {}
     labels = (*classes, "")
     for label, name in zip(labels, _file_names(labels, manual_corrections.UNLABELLED), strict=True):
         cells = used[used[schema.LABEL] == label]
         if len(cells):
             title = label or manual_corrections.UNLABELLED
-            sheet_and_tile |= _contact_sheet(cells, title, f"contact_{name}", recipe, folder)
+            sheet_and_tile |= _contact_sheet(cells, title, f"contact_{name}", preprocessing, folder)
     listed = (table[schema.REJECT] == "") | (table[Working.CORRECTION] != "")
     manual_corrections.write_labels(table[listed], sheet_and_tile, folder / "labels.csv")
 
@@ -57,7 +57,7 @@ def _file_names(names, unnamed):
     return files.distinct(safe)
 
 
-def _outlines(table, plate_files, recipe, path):
+def _outlines(table, plate_files, preprocessing, path):
     """The field of median crowding of a plate, segmented again for the figure."""
     counts = table[schema.FIELD].value_counts()
 
@@ -68,45 +68,45 @@ def _outlines(table, plate_files, recipe, path):
     if not crowded:
         return
     file = crowded[len(crowded) // 2]
-    field = recipe.read(file)
-    image = recipe.corrected(field)
-    labels = recipe.labels(file, field, image)
-    nucleus = recipe.config.channels.nucleus
-    plane = image[..., recipe.channels.index(nucleus)]
+    field = preprocessing.read(file)
+    image = preprocessing.corrected(field)
+    labels = preprocessing.labels(file, field, image)
+    nucleus = preprocessing.config.channels.nucleus
+    plane = image[..., preprocessing.channels.index(nucleus)]
     rows = table[table[schema.FIELD] == file.field_id]
     title = f"{file.field_id}: {nucleus} and what was found in it"
     segmented = drawing.SegmentedField(plane, labels, field.pixel_um)
     drawing.outlines(segmented, rows, title, path)
 
 
-def _illumination(plate, recipe, folder, name):
+def _illumination(plate, preprocessing, folder, name):
     """The illumination of a plate, a figure for each size of its fields."""
-    sizes = [size for owner, size in recipe.light if owner == plate]
+    sizes = [size for owner, size in preprocessing.illuminations if owner == plate]
     for height, width in sizes:
         ending = f"_{height}x{width}" if len(sizes) > 1 else ""
-        light = recipe.light[plate, (height, width)].light
+        light = preprocessing.illuminations[plate, (height, width)].light
         title = f"Light of {plate or 'all fields'}"
-        drawing.light_fields(light, recipe.channels, title, folder / f"{name}{ending}.png")
+        drawing.light_fields(light, preprocessing.channels, title, folder / f"{name}{ending}.png")
 
 
-def _contact_sheet(cells, label, sheet, recipe, folder):
+def _contact_sheet(cells, label, sheet, preprocessing, folder):
     """SHEET.png with up to TILES cells of one label, spread evenly over what labels were made from, the lowest first.
 
     Returns:
         {cell_id: (sheet, tile)}, tiles from 1.
     """
-    channels = recipe.channels
+    channels = preprocessing.channels
     rising = cells.sort_values(schema.MARKER)
     evenly = np.linspace(0, len(cells) - 1, min(TILES, len(cells)))
     rows = rising.iloc[np.unique(evenly.astype(int))]
-    markers = recipe.config.channels.markers
+    markers = preprocessing.config.channels.markers
     drawn = [i for i, name in enumerate(channels) if name not in markers][:SHEET_CHANNELS] or [0]
     columns = [schema.reference_column(name) for name in channels]
     references = rows[columns].to_numpy(np.float32)
     crops = []
     tiles = {}
     for cell_id, field, reference in zip(rows[schema.CELL_ID], rows[schema.FIELD], references, strict=True):
-        stored = crop_file.index(recipe.crops, field)
+        stored = crop_file.index(preprocessing.crops, field)
         image, _ = stored.read([stored.places()[cell_id]])
         pixels = image[0] * stored.shared.image_scale
         relative = (pixels - stored.shared.field_norm[0]) / reference

@@ -55,7 +55,7 @@ def test_fields_without_the_marker_and_without_a_stain_that_is_not_shown(trained
     assert not [c for c in table if c.startswith(("_", "Truth_"))]
     assert "EB1_AreaShape_Area" not in table
     assert {"Golgi_AreaShape_Area", schema.reference_column("DNA"), schema.REJECT} <= set(table.columns)
-    assert len(list(gathered.recipe.crops.glob("*.npz"))) == 8
+    assert len(list(gathered.preprocessing.crops.glob("*.npz"))) == 8
     gathered.discard()
     assert not list(tmp_path.glob(".work-*"))
 
@@ -71,8 +71,8 @@ def test_channels_that_nobody_needs_may_differ_from_field_to_field(trained, dna_
                          photometric="minisblack", metadata=ome | {"Channel": {"Name": names}})
         one.unlink()
     gathered = new_fields.extract(reading(trained), dna_only, tmp_path, ("DNA",))
-    assert not gathered.quarantined and gathered.recipe.channels == ("DNA", "Golgi")
-    field = gathered.recipe.read(gathered.found[0])
+    assert not gathered.quarantined and gathered.preprocessing.channels == ("DNA", "Golgi")
+    field = gathered.preprocessing.read(gathered.found[0])
     np.testing.assert_array_equal(field.image, np.moveaxis(planes, 0, -1))
 
 
@@ -84,7 +84,7 @@ def test_channels_of_new_fields_are_renamed_whatever_their_files_say(trained, dn
                          metadata={"axes": "CYX", "Channel": {"Name": own}, "PhysicalSizeX": 0.5})
         path.unlink()
     gathered = new_fields.extract(reading(trained, channel_names=wanted), dna_only, tmp_path, ("DNA", "Golgi"))
-    assert gathered.recipe.channels == ("DNA", "Golgi") and not gathered.quarantined
+    assert gathered.preprocessing.channels == ("DNA", "Golgi") and not gathered.quarantined
     assert capsys.readouterr().err.count("note: by config.channel_names the channels are DNA, Golgi") == 1
 
 

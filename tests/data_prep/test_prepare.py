@@ -15,7 +15,7 @@ from cellcycle_jax.errors import EXIT_QUARANTINED, InputRefused, UsageError
 from configs import base
 from configs.data import simulated
 from data_prep.fields_to_cells import all_fields, one_field
-from data_prep.fields_to_cells.preprocessing import Recipe
+from data_prep.fields_to_cells.preprocessing import Preprocessing
 from data_prep.intensity import illumination
 from data_prep.prepare import prepare, warn_of_one_hump
 from data_prep.sources import source_of
@@ -137,9 +137,9 @@ def test_a_dim_channel_beside_a_bright_one_keeps_its_grey_levels(tmp_path):
                      metadata={"axes": "CYX", "Channel": {"Name": names}})
     config = base.preparation()
     config.crop.assumed_um_per_px = 0.5
-    recipe = Recipe(config, tmp_path, tmp_path, tuple(names), {})
+    preprocessing = Preprocessing(config, tmp_path, tmp_path, tuple(names), {})
     file, = source_of(config.source).find_fields(tmp_path, config)
-    rows = one_field.extract_field(file, recipe)
+    rows = one_field.extract_field(file, preprocessing)
     found = crop_file.index(tmp_path, rows[schema.FIELD].iloc[0])
     image, _ = found.read([0])
     size, (y, x) = config.crop.size_px, np.round(rows[["_crop_y", "_crop_x"]].to_numpy()[0]).astype(int)
@@ -262,11 +262,11 @@ def test_the_same_picture_under_two_names_is_refused(some_fields, tmp_path):
 def test_interrupted_run_goes_on_where_it_was(some_fields, tmp_path, monkeypatch):
     calls, real = [], all_fields.extract_field
 
-    def failing(file, recipe):
+    def failing(file, preprocessing):
         calls.append(file.field_id)
         if len(calls) == 4:
             raise KeyboardInterrupt
-        return real(file, recipe)
+        return real(file, preprocessing)
 
     monkeypatch.setattr(all_fields, "extract_field", failing)
     with pytest.raises(KeyboardInterrupt):

@@ -94,13 +94,13 @@ def write_fields(folder, radius, n=4, side=700, **of_file):
 def test_where_um_are_unknown_crops_show_the_cell_as_the_default_does(radius, tmp_path):
     write_fields(tmp_path / "fields", radius, side=max(700, 16 * radius))
     chosen = config(**{"channel_names": ("DNA",)})
-    found = all_fields.gather(chosen, tmp_path / "fields", tmp_path)
-    assumed = found.recipe.config.crop.assumed_um_per_px
+    found = all_fields.process_fields(chosen, tmp_path / "fields", tmp_path)
+    assumed = found.preprocessing.config.crop.assumed_um_per_px
     assert assumed == pytest.approx(sizes.TYPICAL_DIAMETER_UM / (2 * radius), rel=0.05)
     assert chosen.crop.assumed_um_per_px == 0  # the caller's config is its own
     used = found.table[found.table[schema.REJECT] == ""]
     assert len(used) >= 30
-    stored = crop_file.index(found.recipe.crops, used[schema.FIELD].iloc[0])
+    stored = crop_file.index(found.preprocessing.crops, used[schema.FIELD].iloc[0])
     _, compartments = stored.read([0])
     across = np.sqrt(4 / np.pi * (compartments[0] & int(schema.Compartment.NUCLEUS) > 0).sum())
     assert across == pytest.approx(32, rel=0.06)  # 16 um at 0.5 um per px

@@ -26,7 +26,7 @@ def config_for(scheduler=""):
 
 @pytest.fixture(scope="module")
 def straight(simulated_fields, tmp_path_factory):
-    return all_fields.gather(config_for(), simulated_fields, tmp_path_factory.mktemp("straight")).table
+    return all_fields.process_fields(config_for(), simulated_fields, tmp_path_factory.mktemp("straight")).table
 
 
 @pytest.fixture
@@ -38,9 +38,9 @@ def cluster():
 
 @pytest.mark.slow
 def test_dask_gives_the_same_rows_as_one_process(simulated_fields, straight, cluster, tmp_path):
-    found = all_fields.gather(config_for(cluster.scheduler_address), simulated_fields, tmp_path)
+    found = all_fields.process_fields(config_for(cluster.scheduler_address), simulated_fields, tmp_path)
     pd.testing.assert_frame_equal(found.table, straight)
-    assert not found.quarantined and len(list(found.recipe.crops.glob("*.npz"))) == 20
+    assert not found.quarantined and len(list(found.preprocessing.crops.glob("*.npz"))) == 20
 
 
 @pytest.mark.slow
@@ -56,7 +56,7 @@ def test_a_killed_worker_costs_nothing(simulated_fields, straight, cluster, tmp_
 
     watcher = threading.Thread(target=kill_when_at_work, daemon=True)
     watcher.start()
-    found = all_fields.gather(config_for(cluster.scheduler_address), simulated_fields, tmp_path)
+    found = all_fields.process_fields(config_for(cluster.scheduler_address), simulated_fields, tmp_path)
     watcher.join(timeout=10)
     assert killed
     pd.testing.assert_frame_equal(found.table, straight)
@@ -66,7 +66,7 @@ def test_a_scheduler_that_does_not_answer_is_named(simulated_fields, tmp_path, m
     pytest.importorskip("distributed", reason="Dask is not installed (pip install -e '.[dask]')")
     monkeypatch.setattr(parallel, "DASK_TIMEOUT_S", 1)
     with pytest.raises(ResourceMissing, match="tcp://127.0.0.1:9.*no Dask scheduler answers"):
-        all_fields.gather(config_for("tcp://127.0.0.1:9"), simulated_fields, tmp_path)
+        all_fields.process_fields(config_for("tcp://127.0.0.1:9"), simulated_fields, tmp_path)
 
 
 def test_without_dask_it_is_said_how_to_get_it(monkeypatch):
@@ -80,13 +80,13 @@ def test_workers_get_absolute_paths_since_they_may_run_in_another_folder(simulat
     config, seen = config_for(), []
     config.max_fields = 1
 
-    def extract(file, recipe):
-        seen.extend([*file.paths, recipe.folder, recipe.crops])
+    def extract(file, preprocessing):
+        seen.extend([*file.paths, preprocessing.folder, preprocessing.crops])
         return "as if damaged"
 
     monkeypatch.setattr(all_fields, "_extract", extract)
     with pytest.raises(InputRefused, match="as if damaged"):
-        all_fields.gather(config, simulated_fields.name, os.path.relpath(tmp_path))
+        all_fields.process_fields(config, simulated_fields.name, os.path.relpath(tmp_path))
     assert len(seen) == 3 and all(path.is_absolute() for path in seen)
 
 
@@ -100,12 +100,12 @@ def test_pixel_sizes_of_some_fields_only_are_refused(simulated_fields, tmp_path)
     config = base.preparation()
     config.workers, config.channel_names = 1, ("DNA",)
     with pytest.raises(InputRefused, match="2 of 3 fields do not say how large a pixel is .first: HeLa"):
-        all_fields.gather(config, folder, tmp_path)
+        all_fields.process_fields(config, folder, tmp_path)
 
 
 def test_the_folder_inside_of_simulated_data_is_refused_and_its_parent_named(simulated_fields, tmp_path):
     with pytest.raises(InputRefused, match=f"inside of what `simulate` wrote; name {simulated_fields}, which"):
-        all_fields.gather(config_for(), simulated_fields / "fields", tmp_path)
+        all_fields.process_fields(config_for(), simulated_fields / "fields", tmp_path)
 
 
 def test_a_limit_on_fields_is_shared_out_among_lines_and_plates():

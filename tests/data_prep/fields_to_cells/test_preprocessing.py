@@ -96,7 +96,9 @@ def test_files_that_name_their_channels_otherwise_than_most_are_not_swapped_by_p
     def read_all():
         found = folder.find_fields(tmp_path, config)
         seen = preprocessing.find_channels(found, config)
-        made = preprocessing.Recipe(config, tmp_path, tmp_path, seen.channels, {}, own_channels=seen.own_channels)
+        made = preprocessing.Preprocessing(
+            config, tmp_path, tmp_path, seen.channels, {}, own_channels=seen.own_channels
+        )
         pixels = {}
         for file in found:
             try:

@@ -70,7 +70,7 @@ def test_odd_numbers_are_those_of_the_table(tmp_path, numbers, dtype):
     c = base.preparation()
     c.update_from_flattened_dict({"channel_names": ("DNA",), "labels_folder": "masks", "illumination": "none"})
     (file,) = folder.find_fields(tmp_path, c)
-    rows = one_field.extract_field(file, preprocessing.Recipe(c, tmp_path, tmp_path, ("DNA",), {}))
+    rows = one_field.extract_field(file, preprocessing.Preprocessing(c, tmp_path, tmp_path, ("DNA",), {}))
     assert sorted(rows[schema.CELL_ID]) == sorted(f"x:{number}" for number in numbers)
     areas = {f"x:{number}": (image == number).sum() for number in numbers}
     assert dict(zip(rows[schema.CELL_ID], rows["Nuclei_AreaShape_Area"], strict=True)) == areas
