@@ -62,7 +62,7 @@ def through_grain(crops, batch):
     """
     order = batches.Order(0, np.arange(len(crops), dtype=np.int32))
     stream_of = functools.partial(
-        batches.Streamed, crops, order, batch, model_sharding.choose_layout(1, mesh.make_mesh())
+        batches.StreamedBatches, crops, order, batch, model_sharding.choose_layout(1, mesh.make_mesh())
     )
     with contextlib.closing(stream_of(0, 1)) as stream:
         most = stream.most

@@ -52,13 +52,13 @@ class Training:
         self._orders = [batches.Order(seed, rows) for seed in range(layout.models)]
         self._program, self._traits, self.state = _assembled(setup, layout)
         size = layout.batch_size(setup.batch)
-        self._valid = mesh.put((np.arange(size) < setup.batch).astype(np.float32), layout.rows())
-        self._resident = setup.resident and batches.Resident(self._crops, self._orders, setup.batch, layout)
+        self._valid = mesh.put_global((np.arange(size) < setup.batch).astype(np.float32), layout.per_cell())
+        self._resident = setup.resident and batches.DeviceBatches(self._crops, self._orders, setup.batch, layout)
 
     def run(self, number: int) -> np.ndarray:
         """Do so many steps and wait for the devices; the mean loss of each step, f32 [setup.members, number]."""
         models, found, end = self._layout.models, [], self._done + number
-        cells = self._resident or batches.Streamed(
+        cells = self._resident or batches.StreamedBatches(
             self._crops, self._orders[0], self._setup.batch, self._layout, self._done, end
         )
         while self._done < end:
@@ -86,7 +86,7 @@ def _assembled(setup, layout):
     create = state.make_create(model, optimizer(setup.learning_rate, 0.0),
                                (network.size, network.size, network.channels))
     traits = state.stack([
-        state.make_traits(seed, np.ones(network.channels), setup.learning_rate, 0.0, DROPOUT, np.ones(CLASSES))
+        state.make_settings(seed, np.ones(network.channels), setup.learning_rate, 0.0, DROPOUT, np.ones(CLASSES))
         for seed in range(layout.models)])
     start = state.stack([create(seed) for seed in range(layout.models)])
-    return program, mesh.put(traits, layout.own), mesh.put(start, layout.own)
+    return program, mesh.put_global(traits, layout.per_model), mesh.put_global(start, layout.per_model)

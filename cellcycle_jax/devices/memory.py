@@ -13,7 +13,7 @@ SHARE = 0.4  # of the free memory that crops may take; the rest is for the model
 
 def place(asked: str, needed: int) -> str:
     """`choose_placement` by the memory that is free now, the least of all processes, which all of them call."""
-    device_free, host_free = mesh.smallest(*free_memory())
+    device_free, host_free = mesh.allreduce_min(*free_memory())
     return choose_placement(asked, needed, device_free, host_free)
 
 

@@ -138,18 +138,18 @@ def make_mesh(devices=None):
     return jax.make_mesh((len(devices),), (AXIS,), axis_types=(AxisType.Auto,), devices=devices)
 
 
-def whole(mesh) -> NamedSharding:
+def replicated(mesh) -> NamedSharding:
     """The sharding of what every device holds whole: state and crops."""
     return NamedSharding(mesh, PartitionSpec())
 
 
-def divided(mesh, axis: int = 0) -> NamedSharding:
+def sharded(mesh, axis: int = 0) -> NamedSharding:
     """The sharding of what is divided along one axis: batches, or models of a cohort."""
     whole_axes = [None] * axis
     return NamedSharding(mesh, PartitionSpec(*whole_axes, AXIS))
 
 
-def put(tree, sharding: NamedSharding):
+def put_global(tree, sharding: NamedSharding):
     """A pytree of arrays, the same on every host, on the devices of all hosts."""
     if jax.process_count() == 1:
         return jax.device_put(tree, sharding)
@@ -168,7 +168,7 @@ def put_everywhere(tree, mesh):
     """
     if mesh.devices.flat[0].platform == "cpu":
         tree = jax.tree.map(_aligned, tree)
-    return put(tree, whole(mesh))
+    return put_global(tree, replicated(mesh))
 
 
 def _aligned(array):
@@ -180,7 +180,7 @@ def _aligned(array):
     return copy
 
 
-def fill_up(index, size: int, axis: int = -1):
+def pad_to(index, size: int, axis: int = -1):
     """`index` filled up to `size` along one axis with its first entries: what is added is computed and not counted."""
     index = np.asarray(index)
     first = np.take(index, [0], axis=axis)
@@ -214,7 +214,7 @@ def batchwise(function, take, n: int, batch: int):
     devices = make_mesh()
 
     def result_of(rows):
-        cells = put(take(rows), divided(devices))
+        cells = put_global(take(rows), sharded(devices))
         return jax.device_get(function(cells))
 
     results = [result_of(rows) for rows in filled_rows(n, padded_size(batch, devices))]
@@ -226,17 +226,17 @@ def first_process() -> bool:
     return jax.process_index() == 0
 
 
-def largest(*values: float) -> list[float]:
+def allreduce_max(*values: float) -> list[float]:
     """Each value's maximum over all processes: what they have to agree on. A process alone gets its own back."""
-    return gathered(values).max(axis=0).tolist()
+    return allgather(values).max(axis=0).tolist()
 
 
-def smallest(*values: float) -> list[float]:
-    """As `largest`, each value's minimum."""
-    return gathered(values).min(axis=0).tolist()
+def allreduce_min(*values: float) -> list[float]:
+    """As `allreduce_max`, each value's minimum."""
+    return allgather(values).min(axis=0).tolist()
 
 
-def gathered(value) -> np.ndarray:
+def allgather(value) -> np.ndarray:
     """What each process holds, an array or a number of the same kind, along a first axis; all of them call this."""
     value = np.asarray(value)
     if jax.process_count() == 1:
@@ -244,7 +244,7 @@ def gathered(value) -> np.ndarray:
     return multihost_utils.process_allgather(value)
 
 
-def wait(name: str) -> None:
+def barrier(name: str) -> None:
     """Until all processes are here."""
     if jax.process_count() > 1:
         multihost_utils.sync_global_devices(name)
@@ -257,7 +257,7 @@ def require_equal(text: str, what: str) -> None:
         StoredStateRefused: on every process.
     """
     own = np.frombuffer(text.encode().ljust(64)[:64], np.uint8).astype(np.int32)
-    if len(np.unique(gathered(own), axis=0)) > 1:
+    if len(np.unique(allgather(own), axis=0)) > 1:
         raise StoredStateRefused(
             f"the {jax.process_count()} processes of this job differ in {what}; "
             "start all of them with the same command, config and data set"

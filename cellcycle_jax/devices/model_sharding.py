@@ -5,7 +5,7 @@ import dataclasses
 import jax
 from jax.sharding import Mesh, NamedSharding
 
-from cellcycle_jax.devices.mesh import divided, fill_up, padded_size, put, whole
+from cellcycle_jax.devices.mesh import pad_to, padded_size, put_global, replicated, sharded
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,32 +23,32 @@ class Layout:
     by_host: bool
 
     @property
-    def side_by_side(self) -> bool:
+    def vectorised(self) -> bool:
         """Whether the models run side by side, divided over the devices, and each batch lies whole on its device."""
         return self.models > 1 and not self.by_host
 
     @property
-    def own(self) -> NamedSharding:
+    def per_model(self) -> NamedSharding:
         """Sharding of per-model arrays [R, ...]."""
-        return divided(self.mesh) if self.side_by_side else whole(self.mesh)
+        return sharded(self.mesh) if self.vectorised else replicated(self.mesh)
 
-    def rows(self, axis: int = 0) -> NamedSharding:
+    def per_cell(self, axis: int = 0) -> NamedSharding:
         """Of what each cell of a batch has, the cells along one axis."""
-        return whole(self.mesh) if self.side_by_side else divided(self.mesh, axis)
+        return replicated(self.mesh) if self.vectorised else sharded(self.mesh, axis)
 
-    def filled_up(self, tree):
+    def padded(self, tree):
         """Pad per-member arrays to R models, and place them for the compiled step.
 
         Models that the host starts one by one stay in its memory until it is their turn.
         """
-        full = jax.tree.map(lambda leaf: fill_up(leaf, self.models, axis=0), tree)
+        full = jax.tree.map(lambda leaf: pad_to(leaf, self.models, axis=0), tree)
         if self.by_host and self.models > 1:
             return full
-        return put(full, self.own)
+        return put_global(full, self.per_model)
 
     def batch_size(self, batch: int) -> int:
         """Cells that a program is given for a batch: a multiple of the number of devices where they are divided."""
-        return batch if self.side_by_side else padded_size(batch, self.mesh)
+        return batch if self.vectorised else padded_size(batch, self.mesh)
 
 
 def choose_layout(members: int, mesh, by_host: bool | None = None) -> Layout:
@@ -67,6 +67,6 @@ def choose_layout(members: int, mesh, by_host: bool | None = None) -> Layout:
     if by_host is None:
         by_host = mesh.devices.flat[0].platform == "cpu"
     layout = Layout(mesh, members, by_host)
-    if layout.side_by_side:
+    if layout.vectorised:
         return dataclasses.replace(layout, models=padded_size(members, mesh))
     return layout

@@ -46,7 +46,7 @@ def save(folder, step: int, state, best, progress: dict, facts: dict | None = No
     if mesh.first_process():
         _sweep(folder)
         _remove(folder, step)
-    mesh.wait("checkpoint swept")
+    mesh.barrier("checkpoint swept")
     try:
         _write(folder / str(step), trees)
         if mesh.first_process():
@@ -63,7 +63,7 @@ def save(folder, step: int, state, best, progress: dict, facts: dict | None = No
         kept = [done for done in finished if done <= step][:KEPT]
         for old in set(finished) - set(kept):
             _remove(folder, old)
-    mesh.wait("checkpoint saved")
+    mesh.barrier("checkpoint saved")
 
 
 def newest_step(folder) -> int | None:
@@ -183,7 +183,7 @@ def _remove(folder, step):
 
 
 def _require_agreement(folder, step):
-    steps = mesh.gathered(np.int32(step)).tolist()
+    steps = mesh.allgather(np.int32(step)).tolist()
     if len(set(steps)) > 1:
         raise StoredStateRefused(f"{folder}: the processes find different newest steps there ({steps}; -1 none, -2 "
                                  "damaged); put the run folder where all of them see the same files")

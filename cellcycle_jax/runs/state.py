@@ -24,7 +24,7 @@ class TrainState:
 
 
 @flax.struct.dataclass
-class Traits:
+class ModelSettings:
     """What a training step takes as numbers, so that models which differ in it are one program. Never changes."""
 
     key: Any  # u32 [2], data of the random key that every step folds its number into
@@ -35,13 +35,13 @@ class Traits:
     class_weights: Any  # f32 [P], weight of each class in the loss
 
 
-def make_traits(seed: int, channel_mask, learning_rate: float, weight_decay: float, dropout: float,
-                class_weights) -> Traits:
+def make_settings(seed: int, channel_mask, learning_rate: float, weight_decay: float, dropout: float,
+                class_weights) -> ModelSettings:
     """The traits of one model, in host memory."""
     number = jnp.result_type(float)
     key = jax.random.key_data(jax.random.key(seed))
     rest = (np.asarray(value, number) for value in (learning_rate, weight_decay, dropout, class_weights))
-    return Traits(np.asarray(key), np.asarray(channel_mask, bool), *rest)
+    return ModelSettings(np.asarray(key), np.asarray(channel_mask, bool), *rest)
 
 
 def stack(trees):

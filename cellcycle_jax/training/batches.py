@@ -28,7 +28,7 @@ class Order:
         return self.rows[positions].astype(np.int32)
 
 
-class Resident:
+class DeviceBatches:
     """All cells on the devices; batches are lists of rows."""
 
     def __init__(self, crops, orders, batch: int, layout):
@@ -50,14 +50,14 @@ class Resident:
         """What the program is given for `count` steps from `step` on: index i32 [R, MOST_STEPS, B] and arrays."""
         index = np.zeros((len(self._orders), self.most, self._size), np.int32)
         for row, order in zip(index, self._orders, strict=True):
-            row[:count] = mesh.fill_up(order.batches(step, count, self._batch), self._size)
+            row[:count] = mesh.pad_to(order.batches(step, count, self._batch), self._size)
         return index, self._arrays
 
     def close(self):
         """Nothing runs in the background."""
 
 
-class Streamed:
+class StreamedBatches:
     """Cells in host memory or on disk; each process makes its own part of the batches, some time before their steps."""
 
     def __init__(self, crops, order: Order, batch: int, layout, first: int, total: int):
@@ -74,21 +74,21 @@ class Streamed:
         import grain
 
         self._size = layout.batch_size(batch)
-        own = _own_part(self._size, layout.rows())
+        own = _own_part(self._size, layout.per_cell())
         cell_bytes = crops.image.nbytes // len(crops) + crops.compartments.nbytes // len(crops)
         self.most = int(np.clip(SENT_BYTES // (cell_bytes * self._size), 1, MOST_STEPS))
-        self._sharding = layout.rows(1)
+        self._sharding = layout.per_cell(1)
         self._index = np.zeros((1, self.most, self._size), np.int32)  # the batches come whole
 
         def load(step):
-            rows = mesh.fill_up(order.batches(int(step), 1, batch), self._size)[0]
+            rows = mesh.pad_to(order.batches(int(step), 1, batch), self._size)[0]
             return crop_arrays.arrays_of(crop_arrays.take(crops, rows[own]))
 
         options = grain.ReadOptions(num_threads=THREADS, prefetch_buffer_size=AHEAD)
         self._batches = iter(grain.MapDataset.range(first, total).map(load).to_iter_dataset(options))
 
     def take(self, step: int, count: int):
-        """As `Resident.take`, with arrays [MOST, B, ...]; steps are asked for in order, none twice."""
+        """As `DeviceBatches.take`, with arrays [MOST, B, ...]; steps are asked for in order, none twice."""
         steps = [next(self._batches) for _ in range(count)]
         steps += steps[:1] * (self.most - count)  # filled up, so that every dispatch has the same shapes
         arrays = jax.tree.map(lambda *batches: np.stack(batches), *steps)
@@ -107,7 +107,7 @@ def _own_part(size, sharding) -> np.ndarray:
     return own
 
 
-class Scored:
+class EvaluationCells:
     """Cells whose logits are wanted again and again: on the devices, or sent batch by batch."""
 
     def __init__(self, crops, batch: int, layout, resident: bool):
@@ -125,8 +125,8 @@ class Scored:
             arrays = self._arrays
             if arrays is None:
                 batch = crop_arrays.arrays_of(crop_arrays.take(self._crops, rows))
-                arrays = mesh.put(batch, mesh.whole(self._layout.mesh))
+                arrays = mesh.put_global(batch, mesh.replicated(self._layout.mesh))
                 rows = np.arange(self._size, dtype=np.int32)
-            index = mesh.put(rows, self._layout.rows())
+            index = mesh.put_global(rows, self._layout.per_cell())
             logits.append(np.asarray(predict(variables, channel_mask, arrays, index)))
         return np.concatenate(logits, axis=1)[:, :n]

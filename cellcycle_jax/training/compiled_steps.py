@@ -11,7 +11,7 @@ import numpy as np
 from jax.sharding import PartitionSpec
 
 from cellcycle_jax.dataset.model_input import seen
-from cellcycle_jax.devices.mesh import AXIS, put, whole
+from cellcycle_jax.devices.mesh import AXIS, put_global, replicated
 from cellcycle_jax.devices.model_sharding import Layout
 from cellcycle_jax.training.train_step import SUMS
 
@@ -41,7 +41,7 @@ def make_train_program(step, layout: Layout, streamed: bool = False):
     def cells_of(arrays, rows, i):
         return _entries(arrays, i if streamed else rows)
 
-    cells = layout.rows(1) if streamed else whole(layout.mesh)
+    cells = layout.per_cell(1) if streamed else replicated(layout.mesh)
     if layout.by_host:
         return _one_by_one(step, cells_of, layout, cells)
     return _all_at_once(step, cells_of, layout, cells)
@@ -50,18 +50,18 @@ def make_train_program(step, layout: Layout, streamed: bool = False):
 def _one_by_one(step, cells_of, layout, cells):
     """Programs of one step of one model, started by the host."""
     models = layout.models
-    own = layout.own
-    rows = layout.rows()
-    shared = whole(layout.mesh)
+    per_model_args = layout.per_model
+    rows = layout.per_cell()
+    shared = replicated(layout.mesh)
 
     def run(traits, state, rows, i, arrays, valid):
         return step(traits, state, cells_of(arrays, rows, i), valid)
 
     one_step = jax.jit(
-        _alone(run, own=2),
+        _squeeze_model_axis(run, per_model_args=2),
         donate_argnums=1,
-        in_shardings=(own, own, rows, shared, cells, rows),
-        out_shardings=own,
+        in_shardings=(per_model_args, per_model_args, rows, shared, cells, rows),
+        out_shardings=per_model_args,
     )
 
     def dispatch(traits, state, index, count, arrays, valid):
@@ -72,7 +72,7 @@ def _one_by_one(step, cells_of, layout, cells):
             own_state = _one_of(state, r, models)
             own_sums = []
             for i in range(count[r]):
-                batch = put(index[r, i], rows)
+                batch = put_global(index[r, i], rows)
                 own_state, step_sums = one_step(own_traits, own_state, batch, np.int32(i), arrays, valid)
                 own_sums.append(step_sums)
                 if i >= UNDER_WAY:
@@ -92,7 +92,9 @@ def _all_at_once(step, cells_of, layout, cells):
     program = loop_program(step, cells_of, layout, cells)
 
     def dispatch(traits, state, index, count, arrays, valid):
-        return program(traits, state, put(index, _steps(layout)), put(count, layout.own), arrays, valid)
+        index = put_global(index, _steps(layout))
+        count = put_global(count, layout.per_model)
+        return program(traits, state, index, count, arrays, valid)
 
     return dispatch
 
@@ -119,18 +121,18 @@ def loop_program(step, cells_of, layout, cells):
         zeros = jnp.zeros(len(index), jnp.result_type(float))
         return jax.lax.fori_loop(0, count, one, (state, dict.fromkeys(SUMS, zeros)))
 
-    own = layout.own
+    per_model_args = layout.per_model
     return jax.jit(
-        _over_models(run, layout, own=4),
+        _map_models(run, layout, per_model_args=4),
         donate_argnums=1,
-        in_shardings=(own, own, _steps(layout), own, cells, layout.rows()),
-        out_shardings=own,
+        in_shardings=(per_model_args, per_model_args, _steps(layout), per_model_args, cells, layout.per_cell()),
+        out_shardings=per_model_args,
     )
 
 
 def _steps(layout):
     """The sharding of the rows i32 [R, T, B] of the batches of some steps."""
-    return layout.own if layout.side_by_side else layout.rows(2)
+    return layout.per_model if layout.vectorised else layout.per_cell(2)
 
 
 def make_predict_program(model, inputs, layout: Layout):
@@ -149,14 +151,14 @@ def make_predict_program(model, inputs, layout: Layout):
         image = jnp.where(channel_mask, seen(inputs, _entries(arrays, index)), 0.0)
         return model.apply(variables, image, train=False)[0]
 
-    own = layout.own
-    shared = whole(layout.mesh)
+    per_model_args = layout.per_model
+    shared = replicated(layout.mesh)
     program = jax.jit(
-        _over_models(predict, layout, own=2),
-        in_shardings=(own, own, shared, layout.rows()),
+        _map_models(predict, layout, per_model_args=2),
+        in_shardings=(per_model_args, per_model_args, shared, layout.per_cell()),
         out_shardings=shared,
     )
-    if layout.side_by_side or layout.models == 1:
+    if layout.vectorised or layout.models == 1:
         return program
 
     def each(variables, channel_mask, arrays, index):
@@ -181,34 +183,34 @@ def _one_of(tree, r, models):
     return jax.tree.map(lambda a: np.array(np.asarray(a)[r : r + 1]), tree)
 
 
-def _alone(run, own: int):
-    """`run` of one model for arguments of which the first `own`, and what it returns, have a first axis of one."""
+def _squeeze_model_axis(run, per_model_args: int):
+    """`run` of one model for arguments of which the first `per_model_args`, and its results, have a first axis of 1."""
 
     def alone(*arguments):
-        of_model = jax.tree.map(lambda a: a[0], arguments[:own])
-        returned = run(*of_model, *arguments[own:])
+        of_model = jax.tree.map(lambda a: a[0], arguments[:per_model_args])
+        returned = run(*of_model, *arguments[per_model_args:])
         return jax.tree.map(lambda a: a[None], returned)
 
     return alone
 
 
-def _over_models(run, layout, own: int):
-    """`run` of one model for those of a layout: the first `own` arguments have a first axis R, the others are shared.
+def _map_models(run, layout, per_model_args: int):
+    """`run` of one model for those of a layout; the host gives only one at a time.
 
-    By the host only one model at a time is given.
+    The first `per_model_args` arguments have a first axis R, the others are shared.
     """
-    if not layout.side_by_side:
-        return _alone(run, own)
+    if not layout.vectorised:
+        return _squeeze_model_axis(run, per_model_args)
 
-    def side_by_side(*arguments):
-        shared = arguments[own:]
-        return jax.vmap(lambda *of_model: run(*of_model, *shared))(*arguments[:own])
+    def vectorised(*arguments):
+        shared = arguments[per_model_args:]
+        return jax.vmap(lambda *of_model: run(*of_model, *shared))(*arguments[:per_model_args])
 
     def spread(*arguments):
         divided = PartitionSpec(AXIS)
-        specs = (divided,) * own + (PartitionSpec(),) * (len(arguments) - own)
+        specs = (divided,) * per_model_args + (PartitionSpec(),) * (len(arguments) - per_model_args)
         on_devices = jax.shard_map(
-            side_by_side, mesh=layout.mesh, in_specs=specs, out_specs=divided, check_vma=False
+            vectorised, mesh=layout.mesh, in_specs=specs, out_specs=divided, check_vma=False
         )
         return on_devices(*arguments)
 

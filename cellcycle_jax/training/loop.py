@@ -246,7 +246,7 @@ class _Pace:
         """Learn from a dispatch of `count` steps; whether any process was asked to stop, and any by Ctrl-C."""
         seconds = time.monotonic() - self._began
         # All processes take the largest, so that all go on alike.
-        seconds, must_stop, by_ctrl_c = mesh.largest(seconds, stop.asked, stop.by_ctrl_c)
+        seconds, must_stop, by_ctrl_c = mesh.allreduce_max(seconds, stop.asked, stop.by_ctrl_c)
         if self._compiled:
             fitting = int(count * DISPATCH_SECONDS / max(seconds, 1e-6))
             self._fitting = max(1, min(fitting, 4 * self._fitting, self._most))
@@ -265,7 +265,7 @@ def _resume(parts, workdir, record):
     reached = {"step": 0, "members": [early_stopping.fresh()] * len(parts.members)}
     if step is not None:
         now, best, reached = checkpoint.restore(folder, step, now, best, run_record.facts(record))
-    return parts.layout.filled_up(now), best, reached
+    return parts.layout.padded(now), best, reached
 
 
 def _collect(parts, reached, sums, done):

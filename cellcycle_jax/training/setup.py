@@ -17,7 +17,7 @@ from cellcycle_jax.training import augment, batches, cohort, compiled_steps, opt
 
 
 @dataclasses.dataclass(frozen=True)
-class Parts:
+class TrainingSetup:
     """What the loop runs: compiled programs, the cells, and the models before the first step."""
 
     layout: model_sharding.Layout
@@ -25,17 +25,17 @@ class Parts:
     shapes: list  # per member, the state it has as a model of its own, shapes only
     channels: tuple[str, ...]
     start: state.TrainState  # of the members, in host memory
-    traits: state.Traits  # of all models, on the devices
+    traits: state.ModelSettings  # of all models, on the devices
     weights: list[np.ndarray]  # per member, f32 [P], weight of each class
     program: object
     predict: object
-    resident: batches.Resident | None  # the cells of training on the devices, or
+    resident: batches.DeviceBatches | None  # the cells of training on the devices, or
     crops: crop_arrays.Crops | None  # in memory or on disk
-    scored: batches.Scored
+    scored: batches.EvaluationCells
     labels: np.ndarray  # i32, of the validation cells
 
     def of_members(self, tree):
-        """The reverse of `Layout.filled_up`: how many devices there are does not show in it."""
+        """The reverse of `Layout.padded`: how many devices there are does not show in it."""
         if self.layout.models == len(self.members):
             return tree
         return jax.tree.map(lambda a: a[: len(self.members)], jax.device_get(tree))
@@ -92,7 +92,7 @@ def refuse_unknown_tap(configs: dict, crops) -> None:
         activations.resolve_tap(taps, config.explain.tap)
 
 
-def assemble(members, splits, placement: str) -> Parts:
+def assemble(members, splits, placement: str) -> TrainingSetup:
     """Make everything that the loop runs.
 
     Args:
@@ -126,19 +126,19 @@ def assemble(members, splits, placement: str) -> Parts:
     )
     step = train_step.make_train_step(model, optimizer, inputs, augmentation)
     is_resident = placement == "device"
-    return Parts(
+    return TrainingSetup(
         layout=layout,
         members=members,
         shapes=shapes,
         channels=channels,
         start=start,
-        traits=layout.filled_up(state.stack(traits)),
+        traits=layout.padded(state.stack(traits)),
         weights=weights,
         program=compiled_steps.make_train_program(step, layout, streamed=not is_resident),
         predict=compiled_steps.make_predict_program(model, inputs, layout),
         resident=_resident(train, members, layout) if is_resident else None,
         crops=None if is_resident else train,
-        scored=batches.Scored(validation, config.train.batch_size, layout, is_resident),
+        scored=batches.EvaluationCells(validation, config.train.batch_size, layout, is_resident),
         labels=validation.label,
     )
 
@@ -146,7 +146,7 @@ def assemble(members, splits, placement: str) -> Parts:
 def _resident(crops, members, layout):
     orders = [batches.Order(member.config.seed, member.train) for member in members]
     orders += orders[:1] * (layout.models - len(orders))
-    return batches.Resident(crops, orders, members[0].config.train.batch_size, layout)
+    return batches.DeviceBatches(crops, orders, members[0].config.train.batch_size, layout)
 
 
 def _used(crops, members, part):
@@ -161,7 +161,7 @@ def _used(crops, members, part):
 
 def _traits(member, channels, weights):
     config = member.config
-    return state.make_traits(
+    return state.make_settings(
         config.seed,
         np.isin(channels, member.channels),
         config.optimizer.learning_rate,
@@ -171,15 +171,15 @@ def _traits(member, channels, weights):
     )
 
 
-def make_feed(parts: Parts, first: int):
+def make_feed(parts: TrainingSetup, first: int):
     """The cells of the steps from `first` on, and which entries of a batch count, f32 [B] on the devices."""
     layout = parts.layout
     member = parts.members[0]
     train = member.config.train
     size = layout.batch_size(train.batch_size)
     valid = (np.arange(size) < train.batch_size).astype(jax.numpy.result_type(float))
-    valid = mesh.put(valid, layout.rows())
+    valid = mesh.put_global(valid, layout.per_cell())
     if parts.resident:
         return parts.resident, valid
     order = batches.Order(member.config.seed, member.train)
-    return batches.Streamed(parts.crops, order, train.batch_size, layout, first, train.steps), valid
+    return batches.StreamedBatches(parts.crops, order, train.batch_size, layout, first, train.steps), valid

@@ -12,15 +12,15 @@ from cellcycle_jax.errors import ResourceMissing, UsageError
 
 
 def test_batches_are_filled_up_with_their_first_entry():
-    assert mesh.fill_up([4, 2, 7], 5).tolist() == [4, 2, 7, 4, 4]
-    rows = mesh.fill_up(np.array([[1, 2], [3, 4]], np.int32), 3)
+    assert mesh.pad_to([4, 2, 7], 5).tolist() == [4, 2, 7, 4, 4]
+    rows = mesh.pad_to(np.array([[1, 2], [3, 4]], np.int32), 3)
     assert rows.tolist() == [[1, 2, 1], [3, 4, 3]] and rows.dtype == np.int32
-    assert mesh.fill_up(np.array([[1, 2], [3, 4]]), 3, axis=0).tolist() == [[1, 2], [3, 4], [1, 2]]
+    assert mesh.pad_to(np.array([[1, 2], [3, 4]]), 3, axis=0).tolist() == [[1, 2], [3, 4], [1, 2]]
     assert [mesh.padded_size(n, mesh.make_mesh()) for n in (12, 13)] == [12, 14]
 
 
 def test_a_process_alone_agrees_with_itself():
-    assert mesh.largest(2.5, True) == [2.5, True] and mesh.first_process()
+    assert mesh.allreduce_max(2.5, True) == [2.5, True] and mesh.first_process()
     mesh.require_equal("anything", "nothing")
 
 

@@ -34,7 +34,7 @@ def layout(members=1, devices=1):
 def test_streamed_batches_are_those_of_the_order(crops, first, devices, batch, rows, size):
     """Also begun later, from some of the cells, and where an epoch ends within a batch; filled up with the first."""
     order, rows = batches.Order(3, np.array(rows, np.int32)), np.array(rows)
-    cells = batches.Streamed(crops, order, batch, layout(devices=devices), first, 12)
+    cells = batches.StreamedBatches(crops, order, batch, layout(devices=devices), first, 12)
     done = first
     for count in (1, 4, 2):
         _, arrays = cells.take(done, count)
@@ -49,7 +49,7 @@ def test_streamed_batches_are_those_of_the_order(crops, first, devices, batch, r
 
 def test_resident_batches_are_those_of_the_orders(crops):
     orders = [batches.Order(seed, np.arange(10, dtype=np.int32)[::step]) for seed, step in ((0, 1), (1, 2))]
-    index, arrays = batches.Resident(crops, orders, 4, layout(2)).take(6, 3)
+    index, arrays = batches.DeviceBatches(crops, orders, 4, layout(2)).take(6, 3)
     for row, order in zip(np.asarray(index), orders, strict=True):
         np.testing.assert_array_equal(row[:3], order.batches(6, 3, 4))
     np.testing.assert_array_equal(arrays["image"], crops.image)
@@ -63,7 +63,8 @@ def test_every_cell_is_scored_once_and_in_order(crops, resident, devices, batch,
         assert index.shape == (size,) and len(index.sharding.device_set) == devices
         return jax.numpy.stack([arrays["label"][index], arrays["image"][index].sum((1, 2, 3))], -1)[None] + variables
 
-    logits = batches.Scored(crops, batch, layout(devices=devices), resident).logits(predict, 1, np.ones((1, 2), bool))
+    cells = batches.EvaluationCells(crops, batch, layout(devices=devices), resident)
+    logits = cells.logits(predict, 1, np.ones((1, 2), bool))
     wanted = np.stack([crops.label, crops.image.sum((1, 2, 3))], -1) + 1
     np.testing.assert_array_equal(logits, wanted[None])
 

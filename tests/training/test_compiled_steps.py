@@ -30,7 +30,7 @@ def layout(members, by_host=None):
 
 
 def traits(seed=0, dropout=0.3):
-    return state.make_traits(seed, [True, True], 1e-2, 1e-3, dropout, [1.0, 3.0])
+    return state.make_settings(seed, [True, True], 1e-2, 1e-3, dropout, [1.0, 3.0])
 
 
 def index_of(seeds, first, count, batch=8, most=5):
@@ -73,7 +73,7 @@ def test_what_fills_up_a_batch_does_not_count():
     program = compiled_steps.make_train_program(parts[2], layout(1))
     whole, (sums,) = run(program, parts, [0], [1], batch=8, dropout=0.0)
     _, _, _, create = parts
-    index = mesh.fill_up(index_of([0], 0, 1), 12)
+    index = mesh.pad_to(index_of([0], 0, 1), 12)
     now, same = program(state.stack([traits(dropout=0.0)]), state.stack([create(0)]), index, np.int32([1]),
                         crop_arrays.arrays_of(tiny.crops(16)), np.float32([1] * 8 + [0] * 4))
     assert same["count"].tolist() == [[8, 0, 0, 0, 0]]
@@ -126,7 +126,8 @@ def test_training_learns_the_tiny_classes():
     now, _ = run(compiled_steps.make_train_program(step, layout(1)), parts, [0], [5] * 12)
     predict = compiled_steps.make_predict_program(model, inputs, layout(1))
     for resident in (True, False):
-        logits = batches.Scored(crops, 5, layout(1), resident).logits(predict, now.variables, np.ones((1, 2), bool))
+        cells = batches.EvaluationCells(crops, 5, layout(1), resident)
+        logits = cells.logits(predict, now.variables, np.ones((1, 2), bool))
         assert logits.shape == (1, 16, 2) and (logits[0].argmax(1) == crops.label).all()
     assert now.step.tolist() == [60]
 
@@ -150,7 +151,7 @@ def test_the_program_lowers_for_accelerators(platform, count):
         return {name: a[rows] for name, a in arrays.items()}
 
     chosen = layout(count, by_host=False)
-    program = compiled_steps.loop_program(step, cells_of, chosen, mesh.whole(chosen.mesh))
+    program = compiled_steps.loop_program(step, cells_of, chosen, mesh.replicated(chosen.mesh))
     given = (state.stack([traits()] * count), state.stack([create(0)] * count), np.zeros((count, 5, 8), np.int32),
              np.ones(count, np.int32), crop_arrays.arrays_of(tiny.crops(16)), np.ones(8, np.float32))
     shapes = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype), given)

@@ -143,7 +143,7 @@ def test_memory_that_does_not_suffice_is_told_with_what_to_do(folder, tmp_path, 
     def ask_for_too_much(self, step, count):
         return jnp.zeros(1 << 47).block_until_ready()
 
-    monkeypatch.setattr(batches.Resident, "take", ask_for_too_much)
+    monkeypatch.setattr(batches.DeviceBatches, "take", ask_for_too_much)
     with pytest.raises(ResourceMissing, match="562949953421312 bytes.*train.batch_size=8.*data.placement=host"):
         loop.train(config(), folder, tmp_path)
 

@@ -64,7 +64,7 @@ def test_images_of_a_device_stay_there():
     """A loop over groups of images sums within each device; the devices meet once, for kernel and bias."""
     x, kernel, bias = layer((16, 64, 64, 8), 8)
     devices = mesh.make_mesh()
-    rows, whole = mesh.divided(devices), mesh.whole(devices)
+    rows, whole = mesh.sharded(devices), mesh.replicated(devices)
     f = jax.jit(jax.grad(lambda *layer: conv_relu_pool(*layer).sum(), (0, 1, 2)), in_shardings=(rows, whole, whole),
                 out_shardings=(rows, whole, whole))
     text = f.lower(x, kernel, bias).compile().as_text()
