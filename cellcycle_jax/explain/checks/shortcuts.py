@@ -1,7 +1,7 @@
 """Does a network read the class from what is not the cell: its surroundings, the brightness of its field, its batch?
 
-A cell is given a property of another cell, the donor, and the network is asked again. Donors are drawn at random, so
-what the network then says goes with the donor's class only through the property that was handed over: the expected
+A cell is given a property of another cell, the donor, and the network predicts its class again. Donors are drawn at
+random, so the new prediction goes with the donor's class only through the property that was handed over: the expected
 difference between donors of one class and of another is zero unless the property gives the class away and the network
 reads it. That holds for any network and any cells, also for those that it was trained on.
 """
@@ -10,6 +10,7 @@ import dataclasses
 import functools
 
 import numpy as np
+import pandas as pd
 from scipy import ndimage, stats
 
 from cellcycle_jax import schema
@@ -38,7 +39,8 @@ class Cells:
 
     def take(self, rows) -> "Cells":
         """The cells `rows` (indices or a mask), in that order."""
-        return Cells(*(getattr(self, field.name)[rows] for field in dataclasses.fields(self)))
+        taken = {field.name: getattr(self, field.name)[rows] for field in dataclasses.fields(self)}
+        return Cells(**taken)
 
     def having(self, bits) -> np.ndarray:
         """Where any of some bits is set, bool [N, S, S]."""
@@ -48,9 +50,11 @@ class Cells:
     def reach(self) -> np.ndarray:
         """As far as each cell may reach: its body and a fringe around it, without other nuclei; bool [N, S, S]."""
         body = self.having(BIT.BODY | BIT.NUCLEUS)
-        far = max(1, round(FRINGE * body.shape[1]))
-        wide = np.stack([ndimage.distance_transform_edt(~one) <= far if one.any() else one for one in body])
-        return wide & ~self.having(BIT.OTHER_NUCLEI)
+        fringe_px = max(1, round(FRINGE * body.shape[1]))
+        reach = np.zeros(body.shape, bool)
+        for n in np.flatnonzero(body.any(axis=(1, 2))):
+            reach[n] = ndimage.distance_transform_edt(~body[n]) <= fringe_px
+        return reach & ~self.having(BIT.OTHER_NUCLEI)
 
     @functools.cached_property
     def empty(self) -> np.ndarray:
@@ -59,82 +63,114 @@ class Cells:
 
 
 def draw_donors(groups, rng) -> np.ndarray:
-    """For each cell another one of another group, or any other where there is one group only; i64 [N]."""
-    groups, n = np.asarray(groups), len(groups)
-    several = len(np.unique(groups)) > 1
+    """For each cell another one of another group, or any other where there is one group only.
+
+    Args:
+        groups: text [N], group of each cell.
+        rng: NumPy generator of the draw.
+
+    Returns:
+        i64 [N], index of the donor of each cell.
+    """
+    groups = np.asarray(groups)
+    n = len(groups)
+    several_groups = len(np.unique(groups)) > 1
+    must_differ = groups if several_groups else np.arange(n)
     donors = rng.integers(0, n, n)
     for _ in range(1000):
-        own = groups[donors] == groups if several else donors == np.arange(n)
-        if not own.any():
+        refused = must_differ[donors] == must_differ
+        if not refused.any():
             break
-        donors[own] = rng.integers(0, n, own.sum())
+        donors[refused] = rng.integers(0, n, refused.sum())
     return donors
 
 
 def with_surroundings(cells: Cells, rows, donors, rng) -> np.ndarray:
-    """The cells `rows` with what surrounds `donors`; f32 [M, S, S, K].
+    """Cells with the surroundings of their donors.
 
     Other nuclei of the donor cover the cell's body, but not its nucleus. Out of the cell's reach, where the donor was,
     pixels of the donor's empty places are drawn at random, so that the size of the donor leaves no hole; zero where the
     donor has none.
+
+    Args:
+        cells: of which `rows` and `donors` are.
+        rows: i64 [M], the cells that are given other surroundings.
+        donors: i64 [M], the donor of each.
+        rng: NumPy generator of the draw of pixels.
+
+    Returns:
+        f32 [M, S, S, K], background 0.
     """
-    images = cells.images
-    shape = images[rows].shape
-    empty = cells.empty[donors].reshape(len(rows), -1)
-    places = np.argsort(~empty, axis=1, kind="stable")  # the empty ones first
-    drawn = (rng.random(places.shape) * empty.sum(1)[:, None]).astype(np.int64)
-    drawn = np.take_along_axis(places, drawn, axis=1)[..., None]
-    fill = np.take_along_axis(images[donors].reshape(len(rows), -1, shape[-1]), drawn, axis=1).reshape(shape)
-    fill = np.where(empty.any(1)[:, None, None, None], fill, 0)
-    around = np.where(cells.reach[donors][..., None], fill, images[donors])
-    neighbours = cells.having(BIT.OTHER_NUCLEI)[donors]
-    kept = cells.having(BIT.NUCLEUS)[rows] | (cells.reach[rows] & ~neighbours)
-    return np.where(kept[..., None], images[rows], around).astype(np.float32)
+    donor_images = cells.images[donors]
+    empty_pixels = _random_pixels(donor_images, cells.empty[donors], rng)
+    surroundings = np.where(cells.reach[donors][..., None], empty_pixels, donor_images)
+    donor_neighbours = cells.having(BIT.OTHER_NUCLEI)[donors]
+    of_cell = cells.having(BIT.NUCLEUS)[rows] | (cells.reach[rows] & ~donor_neighbours)
+    return np.where(of_cell[..., None], cells.images[rows], surroundings).astype(np.float32)
+
+
+def _random_pixels(images, usable, rng) -> np.ndarray:
+    """Each image f32 [M, S, S, K] made of its own usable pixels, bool [M, S, S], at random; zero where it has none."""
+    shape = images.shape
+    pixels = images.reshape(shape[0], -1, shape[-1])
+    usable = usable.reshape(shape[0], -1)
+    usable_first = np.argsort(~usable, axis=1, kind="stable")
+    rank = (rng.random(usable.shape) * usable.sum(1)[:, None]).astype(np.int64)
+    position = np.take_along_axis(usable_first, rank, axis=1)
+    drawn = np.take_along_axis(pixels, position[..., None], axis=1).reshape(shape)
+    return np.where(usable.any(1)[:, None, None, None], drawn, 0)
 
 
 def crop_levels(cells: Cells) -> np.ndarray:
     """Mean brightness of each crop's empty places and of its body by channel, f64 [N, 2, K]; NaN where it has none."""
-    places = cells.empty, cells.having(BIT.BODY | BIT.NUCLEUS)
-    return np.stack([_means(cells.images, where) for where in places], axis=1)
+    empty = _means(cells.images, cells.empty)
+    body = _means(cells.images, cells.having(BIT.BODY | BIT.NUCLEUS))
+    return np.stack([empty, body], axis=1)
 
 
-def field_levels(own, cell_ids, fields, asked_ids, asked_fields) -> np.ndarray:
-    """Brightness of the field of each asked cell by channel, as the other cells of the field tell it.
+def field_levels(own, cell_ids, fields, wanted_ids, wanted_fields) -> np.ndarray:
+    """Brightness of the field of each wanted cell by channel, measured on the other cells of the field.
 
     A cell's own brightness is its biology too, so it has no part in what counts as its field's.
 
     Args:
         own: f64 [N, 2, K], as `crop_levels` returns it, of any cells of these fields, labelled or not.
         cell_ids, fields: text [N], of these cells.
-        asked_ids, asked_fields: text [M], of the asked cells, which may be among the N.
+        wanted_ids, wanted_fields: text [M], of the wanted cells, which may be among the N.
 
     Returns:
         f64 [M, 2, K]: the field's empty places, and its bodies above these; 0 where there is no other cell. Both are
         means over cells without the darkest and the brightest quarter: odd cells do not rule them, and where the cells
         of a field are of two kinds they do not jump from one to the other with a single cell, as medians do.
     """
-    levels = np.zeros((len(asked_ids), *own.shape[1:]))
-    for field in np.unique(asked_fields):
-        rows = fields == field
-        ids, empty, body = cell_ids[rows], own[rows, 0], own[rows, 1]
-        for i in np.flatnonzero(asked_fields == field):
-            others = ids != asked_ids[i]
-            dark = np.nan_to_num(_middle(empty[others]))
-            levels[i] = dark, np.nan_to_num(_middle(body[others]) - dark)
+    levels = np.zeros((len(wanted_ids), *own.shape[1:]))
+    for field in np.unique(wanted_fields):
+        inside = fields == field
+        ids = cell_ids[inside]
+        empty = own[inside, 0]
+        body = own[inside, 1]
+        for i in np.flatnonzero(wanted_fields == field):
+            others = ids != wanted_ids[i]
+            background = np.nan_to_num(_trimmed_mean(empty[others]))
+            levels[i, 0] = background
+            levels[i, 1] = np.nan_to_num(_trimmed_mean(body[others]) - background)
     return levels
 
 
 def one_class_fields(label, fields) -> bool | None:
-    """Whether (nearly) every field holds one class: what is bright may then be the field's light or the cells.
+    """Whether (nearly) every field holds one class: what is bright may then be the field's illumination or the cells.
 
     Args:
         label: i32 [N], of labelled cells.
         fields: text [N], their fields. Those with a single labelled cell do not count; None where all are such.
     """
-    names, member, count = np.unique(fields, return_inverse=True, return_counts=True)
-    pure = np.array([len(np.unique(label[member == i])) == 1 for i in range(len(names))], bool)
-    several = count[count > 1].sum()
-    return bool(count[pure & (count > 1)].sum() >= PURE * several) if several else None
+    by_field = pd.Series(label).groupby(fields)
+    cells = by_field.size()
+    several = cells > 1
+    if not several.any():
+        return None
+    pure = several & (by_field.nunique() == 1)
+    return bool(cells[pure].sum() >= PURE * cells[several].sum())
 
 
 def _means(images, where):
@@ -144,23 +180,33 @@ def _means(images, where):
     return np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
 
 
-def _middle(values):
+def _trimmed_mean(values):
+    """Mean f64 [K] of values f64 [n, K] without the lowest and highest; rows with NaN do not count, NaN of none."""
     known = values[np.isfinite(values).all(1)]
-    return stats.trim_mean(known, CUT, axis=0) if len(known) else np.full(values.shape[1], np.nan)
+    if not len(known):
+        return np.full(values.shape[1], np.nan)
+    return stats.trim_mean(known, CUT, axis=0)
 
 
 def with_brightness(cells: Cells, rows, donors, levels) -> np.ndarray:
-    """The cells `rows` as bright as the fields of `donors`: offset and gain of each channel; f32 [M, S, S, K].
+    """Cells as bright as the fields of their donors: offset and gain of each channel.
 
     Args:
-        cells: of which `rows` and `donors` [M] are.
-        levels: as of `field_levels`. A channel in which a field has no signal keeps its gain.
+        cells: N of them, of which `rows` and `donors` are.
+        rows: i64 [M], the cells that are given another brightness.
+        donors: i64 [M], the donor of each.
+        levels: f64 [N, 2, K], as of `field_levels`. A channel in which a field has no signal keeps its gain.
+
+    Returns:
+        f32 [M, S, S, K].
     """
-    (dark, signal), (dark_new, signal_new) = (np.moveaxis(levels[of], 1, 0) for of in (rows, donors))
-    usable = (signal > 0) & (signal_new > 0)
-    gain = np.where(usable, signal_new / np.where(usable, signal, 1), 1)
-    dark, gain, dark_new = (a[:, None, None, :] for a in (dark, gain, dark_new))
-    return ((cells.images[rows] - dark) * gain + dark_new).astype(np.float32)
+    background = levels[rows, 0][:, None, None]
+    signal = levels[rows, 1][:, None, None]
+    new_background = levels[donors, 0][:, None, None]
+    new_signal = levels[donors, 1][:, None, None]
+    usable = (signal > 0) & (new_signal > 0)
+    gain = np.where(usable, new_signal / np.where(usable, signal, 1), 1)
+    return ((cells.images[rows] - background) * gain + new_background).astype(np.float32)
 
 
 def donor_logits(network, cells: Cells, change, seed: int):
@@ -173,18 +219,20 @@ def donor_logits(network, cells: Cells, change, seed: int):
         seed: of the draw of donors.
 
     Returns:
-        logits f32 [DONORS N, P], and the cell and the donor of each, i64 [DONORS N].
+        logits f32 [DONORS N, P], and the recipient and the donor of each, i64 [DONORS N].
     """
-    rng, rows = np.random.default_rng(seed), np.arange(len(cells.label))
-    found, drawn = [], []
+    rng = np.random.default_rng(seed)
+    rows = np.arange(len(cells.label))
+    logits = []
+    all_donors = []
     for _ in range(DONORS):
         donors = draw_donors(cells.groups, rng)
-        found.append(logits_of(network, change(rows, donors, rng)))
-        drawn.append(donors)
-    return np.concatenate(found), np.tile(rows, DONORS), np.concatenate(drawn)
+        logits.append(logits_of(network, change(rows, donors, rng)))
+        all_donors.append(donors)
+    return np.concatenate(logits), np.tile(rows, DONORS), np.concatenate(all_donors)
 
 
-def carried(given, own, donors, intact, cells: Cells, resampling: Resampling) -> dict:
+def carried(given, recipients, donors, intact, cells: Cells, resampling: Resampling) -> dict:
     """Share of the difference between classes that goes with a property to another cell.
 
     The difference of a class is its margin (logit less the mean of the others') in cells of the class less that in
@@ -193,55 +241,77 @@ def carried(given, own, donors, intact, cells: Cells, resampling: Resampling) ->
     its training cells by heart.
 
     Args:
-        given, own, donors: as `donor_logits` returns them.
+        given, recipients, donors: as `donor_logits` returns them.
         intact: logits f32 [N, P] of the cells as they are.
+        cells: the N cells.
+        resampling: how intervals are made.
 
     Returns:
         {value, low, high, dropped, class}. Of two classes there is one share, that of the last. Of more each has its
         own, with an interval of confidence 1 - (1 - confidence) / P, and the largest is returned with the index of its
         class; if any lies above zero, the largest of those. A cell whose donors can be of one class only, since its
-        group alone holds the other, tells nothing and is left out. NaN where that is every cell, or where validation
+        group alone holds the other, shows nothing and is left out. NaN where that is every cell, or where validation
         cells of the class have no larger margin than others.
     """
-    handed, whole = margins(given), margins(intact)
-    handed -= handed.reshape(DONORS, -1, handed.shape[1]).mean(0)[own]
-    handed *= DONORS / (DONORS - 1)  # less the mean over the others: that over all holds what it is compared with
-    one = np.eye(handed.shape[1])[cells.label]
-    groups = np.concatenate([cells.groups[donors], cells.groups])
-    asked, classes = _has_choice(cells.label, cells.groups)[own], one.shape[1]
+    intact_margins = margins(intact)
+    classes = intact_margins.shape[1]
+    handed_over = margins(given)
+    handed_over -= handed_over.reshape(DONORS, -1, classes).mean(0)[recipients]
+    handed_over *= DONORS / (DONORS - 1)  # the mean held the donor itself; this makes it that over the other donors
+    is_class = np.eye(classes)[cells.label]
+    comparable = _has_choice(cells.label, cells.groups)[recipients]
+    compared_classes = range(classes) if classes > 2 else [classes - 1]
 
-    def score(weights):
-        of_donors, of_cells = weights[:, : len(donors)] * asked, weights[:, len(donors) :] * cells.validation
-        moved, all_of_it = _difference(handed, one[donors], of_donors), _difference(whole, one, of_cells)
-        share = np.divide(moved, all_of_it, out=np.full(moved.shape, np.nan), where=all_of_it > 0)
-        return {p: share[:, p] for p in (range(classes) if classes > 2 else [classes - 1])}
+    def shares_of(weights):
+        donor_weights = weights[:, : len(donors)] * comparable
+        cell_weights = weights[:, len(donors) :] * cells.validation
+        moved = _difference(handed_over, is_class[donors], donor_weights)
+        whole = _difference(intact_margins, is_class, cell_weights)
+        share = np.divide(moved, whole, out=np.full(moved.shape, np.nan), where=whole > 0)
+        return {class_index: share[:, class_index] for class_index in compared_classes}
 
     if classes > 2:
         confidence = 1 - (1 - resampling.confidence) / classes
         resampling = dataclasses.replace(resampling, confidence=confidence)
-    shares = {}
-    for class_index, share in resampling.intervals(score, groups).items():
-        known = np.isfinite(share.value)
-        shares[class_index] = share if known else Interval(share.value, dropped=share.dropped)
-    largest = max(shares, key=lambda p: (shares[p].low > 0, np.nan_to_num(shares[p].value, nan=-np.inf)))
+    shares = resampling.intervals(shares_of, np.concatenate([cells.groups[donors], cells.groups]))
+    for class_index, share in shares.items():
+        if not np.isfinite(share.value):
+            shares[class_index] = Interval(share.value, dropped=share.dropped)
+
+    def rank(class_index):
+        share = shares[class_index]
+        return share.low > 0, np.nan_to_num(share.value, nan=-np.inf)
+
+    largest = max(shares, key=rank)
     return {**shares[largest].as_json(), "class": largest}
 
 
 def _has_choice(label, groups) -> np.ndarray:
     """Whether the donors of each cell can be of more than one class, bool [N]; see `draw_donors`."""
-    if len(np.unique(groups)) < 2:
+    names, member = np.unique(groups, return_inverse=True)
+    if len(names) < 2:
         return np.full(len(label), len(np.unique(label)) > 1)
-    choice = {group: len(np.unique(label[groups != group])) > 1 for group in np.unique(groups)}
-    return np.array([choice[group] for group in groups])
+    has_choice = np.zeros(len(names), bool)
+    for i in range(len(names)):
+        has_choice[i] = len(np.unique(label[member != i])) > 1
+    return has_choice[member]
 
 
-def _difference(margin, one, weights):
-    """Mean margin of each class inside less outside the class, f64 [B, P]; `one` f64 [N, P] says the class."""
-    def mean(of, at):
-        total = weights @ at
-        return np.where(total > 0, weights @ (of * at) / np.maximum(total, 1e-300), np.nan)
+def _difference(margin, is_class, weights):
+    """Mean margin of each class inside less outside the class, f64 [B, P].
 
-    return mean(margin, one) - mean(margin, 1 - one)
+    Args:
+        margin: f64 [N, P].
+        is_class: f64 [N, P], 1 in the class of each cell, else 0.
+        weights: f64 [B, N].
+    """
+    return _weighted_mean(margin, is_class, weights) - _weighted_mean(margin, 1 - is_class, weights)
+
+
+def _weighted_mean(margin, members, weights):
+    """Mean over members f64 [N, P], f64 [B, P]; NaN where they have no weight."""
+    total = weights @ members
+    return np.where(total > 0, weights @ (margin * members) / np.maximum(total, 1e-300), np.nan)
 
 
 def surroundings(network, cells: Cells, intact, resampling: Resampling) -> dict:
@@ -259,50 +329,60 @@ def surroundings(network, cells: Cells, intact, resampling: Resampling) -> dict:
         others' surroundings change; all these of validation cells (around: of validation donors). carried: see
         `carried`. All but carried are intervals.
     """
-    def change(rows, donors, rng):
-        return with_surroundings(cells, rows, donors, rng)
+    change = functools.partial(with_surroundings, cells)
+    given, recipients, donors = donor_logits(network, cells, change, resampling.seed)
+    changed = (given.argmax(1) != intact[recipients].argmax(1)).astype(float)
+    of_validation = cells.validation[recipients]
+    donor_of_validation = cells.validation[donors]
 
-    given, own, donors = donor_logits(network, cells, change, resampling.seed)
-    changed = (given.argmax(1) != intact[own].argmax(1)).astype(float)
-    as_own, as_donor = cells.validation[own], cells.validation[donors]
-
-    def told_by(logits, of, kept):
-        return auroc_with_interval(logits[kept], cells.label[of[kept]], cells.groups[of[kept]], resampling)
+    def auroc(logits, labelled):
+        """The score of logits against the labels of the cells `labelled`, i64 [M]."""
+        return auroc_with_interval(logits, cells.label[labelled], cells.groups[labelled], resampling)
 
     return {
-        "intact": told_by(intact, np.arange(len(intact)), cells.validation),
-        "cell": told_by(given, own, as_own),
-        "around": told_by(given, donors, as_donor),
-        "carried": carried(given, own, donors, intact, cells, resampling),
-        "changed": resampling.mean(changed[as_own], cells.groups[own[as_own]]),
+        "intact": auroc(intact[cells.validation], np.flatnonzero(cells.validation)),
+        "cell": auroc(given[of_validation], recipients[of_validation]),
+        "around": auroc(given[donor_of_validation], donors[donor_of_validation]),
+        "carried": carried(given, recipients, donors, intact, cells, resampling),
+        "changed": resampling.mean(changed[of_validation], cells.groups[recipients[of_validation]]),
     }
 
 
 def brightness(network, cells: Cells, levels, intact, resampling: Resampling) -> dict:
     """What the network reads in the brightness of the field: see `carried`; `levels` as of `field_levels`."""
-    def change(rows, donors, _):
+    def change(rows, donors, rng):
         return with_brightness(cells, rows, donors, levels)
 
-    given, own, donors = donor_logits(network, cells, change, resampling.seed)
-    return carried(given, own, donors, intact, cells, resampling)
+    given, recipients, donors = donor_logits(network, cells, change, resampling.seed)
+    return carried(given, recipients, donors, intact, cells, resampling)
 
 
-def batch(label, batches, groups, resampling: Resampling) -> dict | None:
-    """How well a cell's batch (plate, well, line) tells its class, without any picture; None where all are of one.
+def batch(label, batches, groups, resampling: Resampling) -> Interval | None:
+    """How well a cell's batch (plate, well, line) predicts its class, without any image.
 
-    A cell is given the share of each class among the other groups of its batch, or among all cells where its batch is
-    one group.
+    The predicted probability of each class is its share among the other groups of the batch, or among all cells where
+    the batch is one group.
+
+    Args:
+        label: i32 [N].
+        batches, groups: text [N], of each cell.
+        resampling: how intervals are made.
+
+    Returns:
+        Area under the ROC curve with its interval; None where all cells are of one batch.
     """
-    batches, groups = np.asarray(batches, str), np.asarray(groups, str)
+    batches = np.asarray(batches, str)
+    groups = np.asarray(groups, str)
     if len(np.unique(batches)) < 2:
         return None
-    one = np.eye(int(label.max()) + 1)[label]
-    prob = np.zeros(one.shape)
+    is_class = np.eye(int(label.max()) + 1)[label]
+    prob = np.zeros(is_class.shape)
     for name in np.unique(batches):
         inside = batches == name
         for group in np.unique(groups[inside]):
             others = inside & (groups != group)
-            prob[inside & (groups == group)] = one[others].mean(0) if others.any() else one.mean(0)
+            known = is_class[others] if others.any() else is_class
+            prob[inside & (groups == group)] = known.mean(0)
     return resampling.scores(label, prob, groups, ("auroc",))["auroc"]
 
 
