@@ -1,9 +1,9 @@
-"""Which channels the answer of a network rests on.
+"""Which channels the predictions of a network rest on.
 
 A channel is taken away by showing that channel of another cell of the same field: stain, focus and density stay, what
 the channel says of this cell goes. Shapley values (Shapley 1953, doi 10.1515/9781400881970-018; Lundberg and Lee 2017,
 arXiv 1705.07874) share out what all channels together add, over every order in which they could be added; shared out
-of a score rather than of one answer they say what the network's skill rests on (SAGE, Covert et al. 2020, arXiv
+of a score rather than of one prediction they say what the network's skill rests on (SAGE, Covert et al. 2020, arXiv
 2004.00668). They are exact here: all 2^K subsets of channels are shown. Bit k of a subset is channel k.
 
 The other cell of a field is never the cell itself, so where a field holds few cells of both classes, a score without
@@ -38,17 +38,22 @@ def shapley(value: np.ndarray) -> np.ndarray:
 
     Returns:
         f64 [K, ...]; over the players they sum to the value of all less the value of none.
+
+    Raises:
+        ValueError: the number of values is no power of 2.
     """
     value = np.asarray(value, np.float64)
     players = len(value).bit_length() - 1
     if len(value) != 2**players:
         raise ValueError(f"{len(value)} values; a game of K players has 2^K")
     member = _members(players)
-    size = member.sum(1)
+    size = member.sum(axis=1, keepdims=True)
     # A subset of s players with player k comes up in (s - 1)! (K - s)! of K! orders, just after k joined.
     orders = np.array([math.factorial(s) * math.factorial(players - 1 - s) for s in range(players)], np.float64)
     orders /= math.factorial(players)
-    weight = np.where(member, orders[np.maximum(size - 1, 0), None], -orders[np.minimum(size, players - 1), None])
+    with_player = orders[np.maximum(size - 1, 0)]
+    without_player = orders[np.minimum(size, players - 1)]
+    weight = np.where(member, with_player, -without_player)
     return np.tensordot(weight.T, value, 1)
 
 
@@ -82,7 +87,8 @@ def shuffled_within(fields, rng: np.random.Generator) -> np.ndarray:
 
 def alone(fields) -> int:
     """How many cells are the only one of their field, of the field [N] of each cell."""
-    return int((np.unique(np.asarray(fields, dtype=str), return_counts=True)[1] == 1).sum())
+    _, cells = np.unique(np.asarray(fields, dtype=str), return_counts=True)
+    return int((cells == 1).sum())
 
 
 def subset_logits(network, images, fields, repeats: int, seed: int, batch: int = BATCH) -> np.ndarray:
@@ -112,8 +118,8 @@ def subset_logits(network, images, fields, repeats: int, seed: int, batch: int =
                          "combinations of channels (launch.py sweep)")
     plain = logits_of(network, images, batch)
     shown = _members(channels)[:-1]
-    found = _logits_without(network, images, shown, _shuffles(fields, repeats, seed), batch)
-    return np.concatenate([found, np.broadcast_to(plain, (1, *found.shape[1:]))])
+    incomplete = _logits_of_mixed(network, images, shown, images, _shuffles(fields, repeats, seed), batch)
+    return np.concatenate([incomplete, np.broadcast_to(plain, (1, *incomplete.shape[1:]))])
 
 
 def channel_shapley(logits, label, groups, resampling: Resampling) -> dict[str, dict]:
@@ -134,18 +140,24 @@ def channel_shapley(logits, label, groups, resampling: Resampling) -> dict[str, 
     channels = len(prob).bit_length() - 1
 
     def score(weights):
-        values = {name: _subset_scores(name, label, prob, weights) for name in SCORES}
-        return {(name, k): one for name, value in values.items() for k, one in enumerate(shapley(value))}
+        values = {}
+        for name in SCORES:
+            for k, value in enumerate(shapley(_subset_scores(name, label, prob, weights))):
+                values[name, k] = value
+        return values
 
-    found = resampling.intervals(score, groups)
+    intervals = resampling.intervals(score, groups)
     result = {}
     for name in SCORES:
-        each = [found[name, k] for k in range(channels)]
-        one = {}
-        for part in ("value", "low", "high", "dropped"):
-            one[part] = np.array([getattr(interval, part) for interval in each])
+        of_channels = [intervals[name, k] for k in range(channels)]
+        columns = {}
+        for column in ("value", "low", "high", "dropped"):
+            columns[column] = np.array([getattr(interval, column) for interval in of_channels])
+        columns["share"] = _shares(columns["value"])
         ends = _subset_scores(name, label, prob[[0, -1]], None)[:, 0]
-        result[name] = one | {"share": _shares(one["value"]), "none": float(ends[0]), "all": float(ends[1])}
+        columns["none"] = float(ends[0])
+        columns["all"] = float(ends[1])
+        result[name] = columns
     return result
 
 
@@ -168,19 +180,32 @@ def occlusion_by_mean(network, images, label, batch: int = BATCH) -> dict[str, n
         "margin" f64 [N, K], fall of the margin of the class that is predicted with all channels, in logits, and
         "auroc" f64 [K], fall of the AUROC.
     """
-    shown = ~np.eye(images.shape[-1], dtype=bool)
     mean = np.asarray(images).mean(0, dtype=np.float64).astype(np.float32)
-    found = _logits_of_mixed(network, images, shown, 1, lambda repeat, cell: mean, batch)
-    return _fall(logits_of(network, images, batch), found, label)
+    means = np.broadcast_to(mean, images.shape)
+    without = _logits_of_mixed(network, images, _all_but_one(images), means, np.arange(len(images))[None], batch)
+    return _fall(logits_of(network, images, batch), without, label)
 
 
 def occlusion_by_shuffle(
     network, images, fields, label, repeats: int, seed: int, batch: int = BATCH
 ) -> dict[str, np.ndarray]:
-    """What is lost when one channel is another cell's of the same field, as `occlusion_by_mean`; mean over repeats."""
-    shown = ~np.eye(images.shape[-1], dtype=bool)
-    found = _logits_without(network, images, shown, _shuffles(fields, repeats, seed), batch)
-    return _fall(logits_of(network, images, batch), found, label)
+    """What is lost when one channel is another cell's of the same field; mean over repeats.
+
+    Args:
+        network, images, label, batch: as of `occlusion_by_mean`.
+        fields: [N], field of each cell.
+        repeats: number of independent shuffles.
+        seed: of the shuffles.
+
+    Returns:
+        As of `occlusion_by_mean`.
+
+    Raises:
+        InputRefused: there is only one cell.
+    """
+    other = _shuffles(fields, repeats, seed)
+    without = _logits_of_mixed(network, images, _all_but_one(images), images, other, batch)
+    return _fall(logits_of(network, images, batch), without, label)
 
 
 def ask(evidence: Evidence) -> dict:
@@ -194,28 +219,37 @@ def ask(evidence: Evidence) -> dict:
         cells.
     """
     cells = evidence.cells
-    crops, run = cells.crops, cells.run
+    crops = cells.crops
+    run = cells.run
     shapley_values, why_no_shapley = result_or_reason(_shapley_of, cells)
     by_shuffle, why_no_shuffle = result_or_reason(
-        occlusion_by_shuffle, run.network, cells.images, crops.field_id, crops.label, REPEATS,
-        run.config.seed)  # fmt: skip
+        occlusion_by_shuffle,
+        run.network,
+        cells.images,
+        crops.field_id,
+        crops.label,
+        REPEATS,
+        run.config.seed,
+    )
     by_mean = occlusion_by_mean(run.network, cells.images, crops.label)
-    reasons = [reason for reason in (why_no_shapley, why_no_shuffle) if reason]
+    reasons = dict.fromkeys((why_no_shapley, why_no_shuffle))  # both may have the same one
     return {
         "channels": list(run.channels),
         "alone": alone(crops.field_id),
         "shapley": shapley_values,
-        "why": "; ".join(dict.fromkeys(reasons)),
+        "why": "; ".join(filter(None, reasons)),
         "occlusion": {"mean": _mean_loss(by_mean), "shuffle": _mean_loss(by_shuffle)},
         "integrated_gradients": _mean_by_class(cells),
     }
 
 
 def _shapley_of(cells) -> dict:
-    run, crops = cells.run, cells.crops
+    run = cells.run
+    crops = cells.crops
     logits = subset_logits(run.network, cells.images, crops.field_id, REPEATS, run.config.seed)
     scores = channel_shapley(logits, crops.label, cells.groups, cells.resampling)
-    without, complete = scores["auroc"]["none"], scores["auroc"]["all"]
+    without = scores["auroc"]["none"]
+    complete = scores["auroc"]["all"]
     if without - CHANCE > MOST_LEFT * (complete - CHANCE) > 0:
         raise InputRefused("channels of other cells of a field tell the class too, as where fields hold one class: "
                            f"area under the ROC curve {without:.2f} without any channel of the cell's own, "
@@ -227,6 +261,7 @@ def _shapley_of(cells) -> dict:
 
 
 def _mean_loss(lost) -> dict | None:
+    """What is lost with each channel, the margin on average over the cells, as plain values."""
     if lost is None:
         return None
     return {"margin": lost["margin"].mean(0).tolist(), "auroc": lost["auroc"].tolist()}
@@ -249,48 +284,69 @@ def _members(players: int) -> np.ndarray:
     return (np.arange(2**players)[:, None] >> np.arange(players)) & 1 > 0
 
 
+def _all_but_one(images) -> np.ndarray:
+    """The subsets that lack one channel, bool [K, K], of images f32 [N, S, S, K]."""
+    return ~np.eye(images.shape[-1], dtype=bool)
+
+
 def _shuffles(fields, repeats, seed) -> np.ndarray:
     """Another cell for each cell, i64 [R, N]."""
     rng = np.random.default_rng(seed)
     return np.stack([shuffled_within(fields, rng) for _ in range(repeats)])
 
 
-def _logits_without(network, images, shown, other, batch) -> np.ndarray:
-    """Logits f32 [M, R, N, P] with what is not shown [M, K] taken from the cells `other` i64 [R, N]."""
-    return _logits_of_mixed(network, images, shown, len(other), lambda r, cell: images[other[r, cell]], batch)
-
-
-def _logits_of_mixed(network, images, shown, repeats, instead, batch) -> np.ndarray:
-    """Logits f32 [M, R, N, P]; `instead(repeat i [B], cell i [B])` gives the image of what is not shown bool [M, K].
+def _logits_of_mixed(network, images, shown, stand_ins, other, batch) -> np.ndarray:
+    """Logits of images in which what is not shown stands in from another cell.
 
     No more images than one batch are made at a time, and all batches are of one size, so that one program serves.
+
+    Args:
+        network: of P classes.
+        images: f32 [N, S, S, K].
+        shown: bool [M, K], M subsets of the channels.
+        stand_ins: f32 [N, S, S, K], from which missing channels are taken.
+        other: i64 [R, N], the row of `stand_ins` for each cell, R times.
+        batch: cells at a time.
+
+    Returns:
+        f32 [M, R, N, P].
     """
-    shape = len(shown), repeats, len(images)
-    parts = []
+    shape = (len(shown), *other.shape)
+    logits = []
     for rows in mesh.filled_rows(math.prod(shape), batch):
-        which, repeat, cell = np.unravel_index(rows, shape)
-        mixed = np.where(shown[which][:, None, None], images[cell], instead(repeat, cell))
-        parts.append(logits_of(network, mixed, batch))
-    return np.concatenate(parts)[: math.prod(shape)].reshape(*shape, -1)
+        subset, repeat, cell = np.unravel_index(rows, shape)
+        mixed = np.where(shown[subset][:, None, None], images[cell], stand_ins[other[repeat, cell]])
+        logits.append(logits_of(network, mixed, batch))
+    return np.concatenate(logits)[: math.prod(shape)].reshape(*shape, -1)
 
 
 def _subset_scores(name, label, prob, weights) -> np.ndarray:
     """Score of prob [M, R, N, P] for weights [B, N], f64 [M, B]: mean over the repeats."""
-    return np.stack([np.mean([metrics.METRICS[name](label, one, weights) for one in part], 0) for part in prob])
+    metric = metrics.METRICS[name]
+    means = []
+    for of_subset in prob:
+        scores = [metric(label, of_repeat, weights) for of_repeat in of_subset]
+        means.append(np.mean(scores, axis=0))
+    return np.stack(means)
 
 
 def _shares(value) -> np.ndarray:
+    """Share of the sum of those above zero, f64 [K]; NaN where that sum is no more than rounding."""
     total = value[value > 0].sum()
-    return value / total if total > 1e-9 else np.full(len(value), np.nan)  # less is rounding
+    return value / total if total > 1e-9 else np.full(len(value), np.nan)
 
 
 def _fall(plain, without, label) -> dict[str, np.ndarray]:
     """Fall from logits [N, P] to [K, R, N, P]."""
-    called = plain.argmax(-1)
-    margin = _margins_of(plain, called) - _margins_of(without, called).mean(1)
-    before, after = (_subset_scores("auroc", label, softmax(part.astype(np.float64), axis=-1), None)[:, 0]
-                     for part in (plain[None, None], without))  # fmt: skip
-    return {"margin": margin.T, "auroc": before - after}
+    predicted = plain.argmax(-1)
+    margin = _margins_of(plain, predicted) - _margins_of(without, predicted).mean(1)
+    return {"margin": margin.T, "auroc": _auroc(plain[None, None], label) - _auroc(without, label)}
+
+
+def _auroc(logits, label) -> np.ndarray:
+    """Area under the ROC curve of logits [M, R, N, P], f64 [M]: mean over the repeats."""
+    prob = softmax(logits.astype(np.float64), axis=-1)
+    return _subset_scores("auroc", label, prob, None)[:, 0]
 
 
 QUESTION = Question("channels", ask)

@@ -1,4 +1,4 @@
-"""Whether the answer of the network depends on what a map calls important: pixels are taken away, or put back.
+"""Whether the prediction of the network depends on what a map calls important: pixels are taken away, or put back.
 
 The pixels of a crop are ordered by the map, most relevant first. Deletion takes them out of the crop in this order,
 insertion puts them into a crop that has lost everything (Petsiuk et al. 2018, arXiv:1806.07421). What counts is the
@@ -9,11 +9,13 @@ What stands where a pixel was taken away decides much, so there are four choices
 
 - zero: the background. Its holes look like nothing that the network was trained on.
 - mean: the mean of these cells at that pixel, the average cell. The mean of the crop itself would not do: it keeps the
-  total intensity, the DNA content, which alone tells G1 from G2.
-- blur: the crop, blurred. Total intensity stays, so only fine structure is asked for.
-- road: the neighbours, interpolated (Rong et al. 2022, arXiv:2202.00449). The outline of a hole, which would tell the
+  total intensity, the DNA content, which alone distinguishes G1 from G2.
+- blur: the crop, blurred. Total intensity stays, so only fine structure is tested.
+- road: the neighbours, interpolated (Rong et al. 2022, arXiv:2202.00449). The outline of a hole, which would show the
   network what was taken away, is hardly seen.
 """
+
+import dataclasses
 
 import jax
 import jax.numpy as jnp
@@ -24,6 +26,7 @@ from cellcycle_jax.devices import mesh
 from cellcycle_jax.explain.attribution import methods
 from cellcycle_jax.explain.checks.check import Check, Evidence, Judgement, Question
 from cellcycle_jax.explain.regions.explained_cells import COARSE_METHOD, DEFAULT_METHOD
+from cellcycle_jax.models.network import Network
 from cellcycle_jax.scoring.intervals import Interval, Resampling
 
 FILLS = ("zero", "mean", "blur", "road")
@@ -35,23 +38,43 @@ ROAD_NOISE = 0.01  # of a channel's standard deviation in the crop
 ROAD_TOLERANCE = 1e-4  # of the residual, relative; the error it leaves is below the noise
 
 
-def faithfulness(network, images, maps, class_index, groups, resampling: Resampling, *,
-                 fills=FILLS, fractions=FRACTIONS) -> tuple[list[dict], list[dict]]:
-    """Area between the curves of a map and of its control, for every fill, by deletion and by insertion.
+@dataclasses.dataclass(frozen=True)
+class Predictions:
+    """Cells, and the class of each whose probability is followed while pixels are taken away.
 
-    The curve is the softmax probability of `class_index`, without temperature; a margin over its value in the intact
-    crop would be of no size where a network is undecided.
-
-    Args:
+    Attributes:
         network: of P classes.
         images: f32 [N, S, S, K], what the model sees.
+        class_index: i32 [N], the class explained, as a rule the one that the model gives.
+    """
+
+    network: Network
+    images: np.ndarray
+    class_index: np.ndarray
+
+    def probability(self, images) -> np.ndarray:
+        """Softmax probability of the class of each cell, without temperature, seen as `images` [N, S, S, K]: f64 [N].
+
+        A margin over its value in the intact crop would be of no size where a network is undecided.
+        """
+        logits = methods.logits_of(self.network, images.astype(np.float32), BATCH)
+        prob = np.asarray(jax.nn.softmax(logits), np.float64)
+        index = np.asarray(self.class_index)[:, None]
+        return np.take_along_axis(prob, index, axis=1)[:, 0]
+
+
+def faithfulness(predictions: Predictions, maps, groups, resampling: Resampling, *, fills=FILLS,
+                 fractions=FRACTIONS) -> tuple[list[dict], list[dict]]:
+    """Area between the curves of a map and of its control, for every fill, by deletion and by insertion.
+
+    Args:
+        predictions: of N cells.
         maps: f32 [N, h, w, C], any size; C is K, or 1 for maps that do not tell channels apart. Signed: what speaks
             against the class comes last.
-        class_index: i32 [N], the class explained, as a rule the one that the model gives.
         groups: [N], the unit of the intervals.
+        resampling: how intervals are made; its seed is also that of ties, controls and noise.
         fills: of FILLS.
         fractions: increasing shares of the crop, from 0 to 1.
-        resampling: how intervals are made; its seed is also that of ties, controls and noise.
 
     Returns:
         One dict a fill and measure: fill, measure, value (mean over cells of the area between the curves, -1 to 1,
@@ -60,33 +83,37 @@ def faithfulness(network, images, maps, class_index, groups, resampling: Resampl
         inserted), probability.
     """
     rng = np.random.default_rng(resampling.seed)
-    large = np.asarray(methods.resized(maps, images.shape[1]))
-    ranks = {"map": ranked(large, coarse_noise(maps.shape, images.shape[1], rng)),
-             "control": ranked(moved(large, rng), coarse_noise(maps.shape, images.shape[1], rng))}
-    rows, points = [], []
+    side = predictions.images.shape[1]
+    large = np.asarray(methods.resized(maps, side))
+    ranks = {
+        "map": ranked(large, coarse_noise(maps.shape, side, rng)),
+        "control": ranked(moved(large, rng), coarse_noise(maps.shape, side, rng)),
+    }
+    rows = []
+    points = []
     for fill in fills:
         for measure in MEASURES:
-            found = {order: curves(network, images, rank, class_index, fill, measure, fractions,
-                                   resampling.seed)
-                     for order, rank in ranks.items()}
-            area = {order: np.trapezoid(curve, fractions, axis=1) for order, curve in found.items()}
-            gain = area["control"] - area["map"] if measure == "deletion" else area["map"] - area["control"]
-            means = {"area": float(area["map"].mean()), "control": float(area["control"].mean())}
-            own = resampling.mean(gain, groups)
-            rows.append({"fill": fill, "measure": measure, **own.as_json(), **means})
-            points += [{"fill": fill, "measure": measure, "order": order, "fraction": f, "probability": float(p)}
-                       for order, curve in found.items() for f, p in zip(fractions, curve.mean(0), strict=True)]
+            test = {"fill": fill, "measure": measure}
+            areas = {}
+            for order, rank in ranks.items():
+                of_cells = curves(predictions, rank, fill, measure, fractions, resampling.seed)
+                areas[order] = np.trapezoid(of_cells, fractions, axis=1)
+                for fraction, probability in zip(fractions, of_cells.mean(0).tolist(), strict=True):
+                    points.append({**test, "order": order, "fraction": fraction, "probability": probability})
+            area = areas["map"]
+            control = areas["control"]
+            gain = control - area if measure == "deletion" else area - control
+            means = {"area": float(area.mean()), "control": float(control.mean())}
+            rows.append({**test, **resampling.mean(gain, groups).as_json(), **means})
     return rows, points
 
 
-def curves(network, images, rank, class_index, fill: str, measure: str, fractions=FRACTIONS, seed: int = 0):
+def curves(predictions: Predictions, rank, fill: str, measure: str, fractions=FRACTIONS, seed: int = 0) -> np.ndarray:
     """Probability of a class while the crop loses its most relevant pixels, or gets them back.
 
     Args:
-        network: of P classes.
-        images: f32 [N, S, S, K].
+        predictions: of N cells.
         rank: i32 [N, S, S, C], place of each pixel in the order, 0 first; see `ranked`.
-        class_index: i32 [N].
         fill: of FILLS, what stands where a pixel is missing.
         measure: of MEASURES.
         fractions: shares of the crop that are deleted, or inserted.
@@ -95,16 +122,17 @@ def curves(network, images, rank, class_index, fill: str, measure: str, fraction
     Returns:
         f64 [N, F].
     """
-    ground = filled(images, fill) if fill != "road" else None
-    found = []
+    images = predictions.images
+    replacement = None if fill == "road" else filled(images, fill)
+    probabilities = []
     for fraction in fractions:
-        among_first = rank < round(fraction * rank[0].size)
-        removed = np.broadcast_to(among_first if measure == "deletion" else ~among_first, images.shape)
-        seen = np.where(removed, ground, images) if fill != "road" else imputed(images, removed, seed)
-        logits = methods.logits_of(network, seen.astype(np.float32), BATCH)
-        prob = np.asarray(jax.nn.softmax(logits), np.float64)
-        found.append(np.take_along_axis(prob, np.asarray(class_index)[:, None], axis=1)[:, 0])
-    return np.stack(found, axis=1)
+        removed = rank < round(fraction * rank[0].size)
+        if measure == "insertion":
+            removed = ~removed
+        removed = np.broadcast_to(removed, images.shape)
+        remaining = imputed(images, removed, seed) if fill == "road" else np.where(removed, replacement, images)
+        probabilities.append(predictions.probability(remaining))
+    return np.stack(probabilities, axis=1)
 
 
 def ranked(maps, ties) -> np.ndarray:
@@ -144,12 +172,15 @@ def moved(maps, rng) -> np.ndarray:
 
     Every pixel of every channel is equally likely to come anywhere in the order, and what is clumped stays clumped.
     """
-    side, found = maps.shape[1], []
-    for one in maps:
-        one = np.rot90(np.roll(one, rng.integers(0, side, 2), axis=(0, 1)), rng.integers(4))
-        one = one[::-1] if rng.integers(2) else one
-        found.append(one[..., rng.permutation(one.shape[-1])])
-    return np.stack(found)
+    side = maps.shape[1]
+    moved_maps = []
+    for saliency in maps:
+        saliency = np.roll(saliency, rng.integers(0, side, 2), axis=(0, 1))
+        saliency = np.rot90(saliency, rng.integers(4))
+        if rng.integers(2):
+            saliency = saliency[::-1]
+        moved_maps.append(saliency[..., rng.permutation(saliency.shape[-1])])
+    return np.stack(moved_maps)
 
 
 def filled(images, fill: str) -> np.ndarray:
@@ -183,18 +214,22 @@ def imputed(images, removed, seed: int) -> np.ndarray:
     Returns:
         f32 [N, S, S, K].
     """
-    found = mesh.batchwise(_interpolated, lambda rows: (images[rows], removed[rows]), len(images), BATCH)
+    interpolated = mesh.batchwise(_interpolated, lambda rows: (images[rows], removed[rows]), len(images), BATCH)
     spread = ROAD_NOISE * images.std((1, 2), keepdims=True)
     noise = np.random.default_rng(seed).normal(size=images.shape) * spread
-    return np.where(removed, found + noise, images).astype(np.float32)
+    return np.where(removed, interpolated + noise, images).astype(np.float32)
 
 
 @jax.jit
 def _interpolated(batch):
     """Solve the systems of images f32 [B, S, S, K] where removed bool [B, S, S, K] says so; 0 elsewhere."""
-    shape = batch[0].shape
-    images, removed = (jnp.moveaxis(part, -1, 1).reshape(-1, *shape[1:3]) for part in batch)
-    weights = _neighbours(jnp.ones(shape[1:3], images.dtype))  # less than 1 at the edge of the crop
+    images, removed = batch
+    size, side, _, channels = images.shape
+    weights = _neighbours(jnp.ones((side, side), images.dtype))  # less than 1 at the edge of the crop
+
+    def one_by_one(x):
+        """[B, S, S, K] as [B K, S, S]."""
+        return jnp.moveaxis(x, -1, 1).reshape(-1, side, side)
 
     def solve(image, gone):
         def left(x):  # each equation times the sum of its weights, which makes the matrix symmetric and positive
@@ -203,7 +238,8 @@ def _interpolated(batch):
         right = jnp.where(gone, _neighbours(jnp.where(gone, 0, image)), 0)
         return jax.scipy.sparse.linalg.cg(left, right, tol=ROAD_TOLERANCE, maxiter=4 * image.size)[0]
 
-    return jnp.moveaxis(jax.vmap(solve)(images, removed).reshape(shape[0], shape[3], *shape[1:3]), 1, -1)
+    solved = jax.vmap(solve)(one_by_one(images), one_by_one(removed))
+    return jnp.moveaxis(solved.reshape(size, channels, side, side), 1, -1)
 
 
 def _neighbours(x):
@@ -217,27 +253,32 @@ def _neighbours(x):
 def ask(evidence: Evidence) -> dict:
     """Areas and curves of deletion and insertion, of the default and the coarse method, on a few cells."""
     cells = evidence.cells.few
-    run, called = cells.run, cells.logits.argmax(1)
-    answer = {}
+    predicted = cells.logits.argmax(1)
+    predictions = Predictions(cells.run.network, cells.images, predicted)
+    results = {}
     for name in (DEFAULT_METHOD, COARSE_METHOD):
-        maps = cells.maps(name, called)
-        rows, points = faithfulness(run.network, cells.images, maps, called, cells.groups,
-                                    cells.resampling)
-        answer[name] = {"rows": rows, "points": points}
-    return answer
+        maps = cells.maps(name, predicted)
+        rows, points = faithfulness(predictions, maps, cells.groups, cells.resampling)
+        results[name] = {"rows": rows, "points": points}
+    return results
 
 
-def judge(answer: dict, about: dict) -> Judgement:
+def judge(results: dict, about: dict) -> Judgement:
     """Passed where the map is certainly better than the same map moved elsewhere in more than half of the tests."""
-    rows = answer[about["method"]]["rows"]
-    better = [row for row in rows if row["low"] > 0]
+    rows = results[about["method"]]["rows"]
+    better = 0
+    any_known = False
+    areas = []
+    for row in rows:
+        better += row["low"] > 0
+        any_known |= Interval.of(row).is_known
+        areas.append(f"{row['fill']} {row['measure']} {row['value']:.3f}")
     passed = None
-    if any(Interval.of(row).is_known for row in rows):
-        passed = len(better) > len(rows) / 2
-    areas = ", ".join(f"{row['fill']} {row['measure']} {row['value']:.3f}" for row in rows)
+    if any_known:
+        passed = better > len(rows) / 2
     sentence = (
         "Taking away what the map calls important moves the answer more than the same map moved elsewhere in "
-        f"{len(better)} of {len(rows)} tests ({rows[0]['n_cells']} cells; area between the curves: {areas})."
+        f"{better} of {len(rows)} tests ({rows[0]['n_cells']} cells; area between the curves: {', '.join(areas)})."
     )
     if about["mask"] != "none":
         sentence += (" Moved elsewhere it lies partly where the mask shows nothing, so this says that the map is on "

@@ -37,7 +37,8 @@ def scored(mask, maps, images=None, **options):
     variables = {"params": {"weight": jnp.asarray(mask * 8 / mask.sum())}}
     groups = [str(n) for n in range(len(maps))]
     options = {"fills": ("zero",), "fractions": FRACTIONS, "resampling": INTERVALS, **options}
-    rows, points = f.faithfulness(Network(Sum(), variables), images, maps, np.zeros(len(maps), int), groups, **options)
+    predictions = f.Predictions(Network(Sum(), variables), images, np.zeros(len(maps), int))
+    rows, points = f.faithfulness(predictions, maps, groups, **options)
     curves = {}
     for p in points:
         curves.setdefault((p["fill"], p["measure"], p["order"]), []).append(p["probability"])
@@ -73,7 +74,8 @@ def test_a_map_of_channels_takes_only_the_channel_that_it_names():
 def test_each_cell_has_the_curve_of_its_own_class():
     rank = f.ranked(np.repeat(square()[None], 2, 0), np.zeros((2, SIDE, SIDE, 1)))
     variables, images = {"params": {"weight": jnp.asarray(square()) / 8}}, np.ones((2, SIDE, SIDE, 1), np.float32)
-    found = f.curves(Network(Sum(), variables), images, rank, [0, 1], "zero", "deletion", FRACTIONS)
+    predictions = f.Predictions(Network(Sum(), variables), images, np.array([0, 1]))
+    found = f.curves(predictions, rank, "zero", "deletion", FRACTIONS)
     np.testing.assert_allclose(found, [expit(8 * BEST), expit(-8 * BEST)], atol=1e-6)
 
 
@@ -124,7 +126,8 @@ def test_a_crop_that_the_fill_does_not_change_keeps_its_curve(fill, monkeypatch)
     maps = np.random.default_rng(0).normal(size=(4, 4, 4, 1))
     rank = f.ranked(f.coarse_noise(maps.shape, SIDE, np.random.default_rng(0)), np.zeros((4, SIDE, SIDE, 1)))
     variables, images = {"params": {"weight": jnp.asarray(square()) / 32}}, np.ones((4, SIDE, SIDE, 1), np.float32)
-    found = f.curves(Network(Sum(), variables), images, rank, np.zeros(4, int), fill, "deletion", fractions)
+    predictions = f.Predictions(Network(Sum(), variables), images, np.zeros(4, int))
+    found = f.curves(predictions, rank, fill, "deletion", fractions)
     np.testing.assert_allclose(found, expit(2), atol=1e-5)
 
 

@@ -7,7 +7,7 @@ from cellcycle_jax import models
 from cellcycle_jax.explain.attribution import methods
 from cellcycle_jax.explain.checks import map_similarity, randomisation
 from cellcycle_jax.explain.checks.check import Evidence
-from cellcycle_jax.explain.checks.faithfulness import faithfulness
+from cellcycle_jax.explain.checks.faithfulness import Predictions, faithfulness
 from cellcycle_jax.explain.regions.localisation import localise
 from cellcycle_jax.models.network import Network
 from cellcycle_jax.runs.state import init_variables
@@ -153,11 +153,11 @@ def test_the_verdict_is_about_the_last_stage_and_the_floor_about_random_networks
 def test_trivial_maps_are_scored_as_any_other(images):
     weight = 4 * np.repeat(map_similarity.centre(images[:1])[0], 2, -1).reshape(-1, 1) * [[1, -1]]
     variables = {"params": {"head": {"kernel": np.float32(weight) / len(weight), "bias": np.zeros(2, np.float32)}}}
-    index = np.zeros(len(images), np.int32)
+    predictions = Predictions(Network(Linear(), variables), images, np.zeros(len(images), np.int32))
     values = {}
     for name, trivial in map_similarity.TRIVIAL.items():
         maps = trivial(images)
-        rows, _ = faithfulness(Network(Linear(), variables), images, maps, index, GROUPS, INTERVALS, fills=("zero",))
+        rows, _ = faithfulness(predictions, maps, GROUPS, INTERVALS, fills=("zero",))
         values[name] = rows[0]
     assert values["centre"]["low"] > 0  # the network sums up the middle of the crop
     assert values["centre"]["low"] > max(values["edges"]["high"], values["intensity"]["high"])
