@@ -1,4 +1,4 @@
-"""All checks of an explanation, in the order of the passport, and the questions whose answers they judge.
+"""All checks of an explanation, in the order of the passport, and the questions whose results they judge.
 
 To add a check, write its file beside these, import it here and add it to CHECKS.
 """

@@ -1,7 +1,7 @@
-"""What a check of an explanation is: a question to the network, and a judgement of the answer.
+"""What a check of an explanation is: a question to the network, and a judgement of the results.
 
-A file of this room holds a question, what it computes, and the checks that judge its answer; `all_checks.CHECKS` lists
-them. Several checks may judge the answer to one question, which is asked once.
+A file of this room holds a question, what it computes, and the checks that judge the results; `all_checks.CHECKS` lists
+them. Several checks may judge the results of one question, which is asked once.
 """
 
 import dataclasses
@@ -17,8 +17,8 @@ class Question:
     """What the network is asked.
 
     Attributes:
-        key: name of the answer in RUN/explain/checks.json.
-        ask: `Evidence` -> the answer, plain values.
+        key: name of the results in RUN/explain/checks.json.
+        ask: `Evidence` -> the results, plain values.
     """
 
     key: str
@@ -27,12 +27,12 @@ class Question:
 
 @dataclasses.dataclass(frozen=True)
 class Judgement:
-    """What an answer is worth.
+    """What the results say of an explanation.
 
     Attributes:
         passed: None where it cannot be said.
         sentence: why, for a reader.
-        alarm: whether it is certain that the network can tell the classes from something that is not the cell.
+        alarm: whether it is certain that the network can predict the class from something that is not the cell.
         asked: whether the question could be asked at all.
     """
 
@@ -48,8 +48,8 @@ class Check:
 
     Attributes:
         name: what is true of an explanation that passes.
-        question: whose answer is judged.
-        judge: (answer, what `passport.make_passport` calls about) -> `Judgement`.
+        question: whose results are judged.
+        judge: (results, what `passport.make_passport` calls about) -> `Judgement`.
         needed: whether the verdict is "caution" unless this check is passed.
     """
 
@@ -60,17 +60,17 @@ class Check:
 
 
 class Evidence:
-    """What checks stand on: the explained cells, other runs to compare with, limits, and the answers so far."""
+    """What checks stand on: the explained cells, other runs to compare with, limits, and the results so far."""
 
     def __init__(self, cells: ExplainedCells, others: tuple[trained_run.Run, ...] = ()):
         """Nothing is asked yet; `others` differ from the run of the cells in seed or permuted labels only."""
         self.cells = cells
         self.others = tuple(others)
         self.limits = limits_of(cells.run)
-        self._answers = {}
+        self._results = {}
 
     def answer(self, question: Question) -> dict:
-        """The answer to a question, asked when it is wanted for the first time."""
-        if question.key not in self._answers:
-            self._answers[question.key] = question.ask(self)
-        return self._answers[question.key]
+        """The results of a question, which is asked when they are wanted for the first time."""
+        if question.key not in self._results:
+            self._results[question.key] = question.ask(self)
+        return self._results[question.key]

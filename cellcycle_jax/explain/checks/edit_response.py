@@ -1,4 +1,4 @@
-"""Does editing what the map names move the answer? Cells are edited in one property, see `edits`."""
+"""Does editing what the map names move the prediction? Cells are edited in one property, see `edits`."""
 
 import math
 
@@ -13,25 +13,35 @@ from cellcycle_jax.explain.regions import class_difference
 def ask(evidence: Evidence) -> dict:
     """How the margin of the last class follows edits of single properties, and whether the channels' shares agree."""
     cells = evidence.cells.few
-    run, crops = cells.run, cells.crops
+    crops = cells.crops
     names = [name for name, edit in edits.EDITS.items() if _can_show(cells, edit, name)]
     rows = dose_response.dose_response(
-        run.network, cells.images, crops.compartments, crops.compartments_present, cells.groups,
-        len(crops.classes) - 1, names, run.channels, crops.nucleus, crops.stains[0] if crops.stains else "",
-        cells.resampling)  # fmt: skip
-    shares = channel_shares(evidence.cells.class_differences, evidence.answer(channel_importance.QUESTION),
-                            crops.classes[-1])
-    return {"class": crops.classes[-1], "rows": rows, "agreement": dose_response.agreement(rows, shares)}
+        cells.run.network,
+        cells.images,
+        crops.compartments,
+        crops.compartments_present,
+        cells.groups,
+        len(crops.classes) - 1,
+        names,
+        cells.run.channels,
+        crops.nucleus,
+        crops.stains[0] if crops.stains else "",
+        cells.resampling,
+    )
+    last_class = crops.classes[-1]
+    channels = evidence.answer(channel_importance.QUESTION)
+    shares = channel_shares(evidence.cells.class_differences, channels, last_class)
+    return {"class": last_class, "rows": rows, "agreement": dose_response.agreement(rows, shares)}
 
 
 def channel_shares(differences: pd.DataFrame, channels: dict, class_name: str) -> dict[str, float]:
-    """Share of each channel: of what tells a class from the rest, or where regions are not known of the score.
+    """Share of each channel: of what separates a class from the rest, or where regions are not known of the score.
 
     A share that is not known, such as that of a score of one class alone, is left out.
 
     Args:
         differences: as `ExplainedCells.class_differences`.
-        channels: the answer to `channel_importance.QUESTION`.
+        channels: as `channel_importance.ask` returns it.
         class_name: the class.
     """
     shares = {}
@@ -45,27 +55,35 @@ def channel_shares(differences: pd.DataFrame, channels: dict, class_name: str) -
 
 def _can_show(cells, edit, name) -> bool:
     """Whether the network can see what an edit changes: relative to its own brightest pixel no cell is brighter."""
-    crops, seen = cells.crops, cells.run.channels
+    crops = cells.crops
+    channels = cells.run.channels
     if edit.channel != "nucleus":
-        return bool(crops.stains) and crops.stains[0] in seen
-    return name == "nuclear_area" or (crops.nucleus in seen and cells.run.config.data.scale != "own_max")
+        return bool(crops.stains) and crops.stains[0] in channels
+    if name == "nuclear_area":
+        return True
+    return crops.nucleus in channels and cells.run.config.data.scale != "own_max"
 
 
-def judge(answer: dict, about: dict) -> Judgement:
-    """Passed where an edit of the channel with the largest share certainly moves the answer enough."""
+def judge(results: dict, about: dict) -> Judgement:
+    """Passed where an edit of the channel with the largest share certainly moves the prediction enough."""
     least = about["limits"]["edit_slope"]
-    agreement = answer["agreement"]
-    moved = [row for row in answer["rows"] if row["slope"] is not None]
-    leading = []
-    for row in moved:
-        if row["channel"] == agreement["by_attribution"] and row["slope"].is_known:
-            leading.append(row["certain"] and abs(row["slope"].value) >= least)
-    sentence = agreement["sentence"] if agreement["by_attribution"] else "Which channel the map names is not known."
-    if moved:
-        slopes = "; ".join(f"{row['words']} {row['slope'].value:+.2f}" for row in moved)
-        sentence += (f" Change of the margin of {answer['class']} per +10 %: {slopes}. Asked for: {least:g} or "
-                     "more, up or down, and an interval without 0.")
-    return Judgement(any(leading) if leading else None, sentence)
+    agreement = results["agreement"]
+    leading_channel = agreement["by_attribution"]
+    sentence = agreement["sentence"] if leading_channel else "Which channel the map names is not known."
+    passed = None
+    slopes = []
+    for row in results["rows"]:
+        slope = row["slope"]
+        if slope is None:
+            continue
+        slopes.append(f"{row['words']} {slope.value:+.2f}")
+        if row["channel"] == leading_channel and slope.is_known:
+            moves_enough = row["certain"] and abs(slope.value) >= least
+            passed = bool(passed or moves_enough)
+    if slopes:
+        sentence += f" Change of the margin of {results['class']} per +10 %: {'; '.join(slopes)}."
+        sentence += f" Asked for: {least:g} or more, up or down, and an interval without 0."
+    return Judgement(passed, sentence)
 
 
 QUESTION = Question("edited", ask)

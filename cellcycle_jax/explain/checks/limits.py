@@ -13,12 +13,12 @@ class Limits:
         brightness: the same of the brightness of the field. Fields differ in their cells too, so less is known of it.
         shortcut_confidence: of the intervals of both: several properties are asked for, and an alarm should mean
             something.
-        batch_auroc: area under the ROC curve from which plate, well or cell line alone tell the class.
+        batch_auroc: area under the ROC curve from which plate, well or cell line alone predict the class.
         map_correlation: strength of the rank correlation from which a map counts as that of other weights or labels.
         trivial_correlation: the same for maps that need no network.
-        edit_slope: logits per +10 % from which an edit moves the answer; editing itself moves it by a few hundredths.
+        edit_slope: logits per +10 % from which an edit moves the prediction; editing itself moves it by hundredths.
         region_share: share of the difference between classes from which a region is named.
-        explained_r2: R2 from which measurements explain the answer.
+        explained_r2: R2 from which measurements explain the prediction.
         small_gap: between R2 of the named and of all measurements: no more than that is as good as none.
     """
 

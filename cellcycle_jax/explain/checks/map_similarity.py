@@ -65,8 +65,8 @@ def _structural_similarity(a, b) -> list[float]:
     a = a * TIE / 2 + 0.5
     b = b * TIE / 2 + 0.5
     similarities = []
-    for one, other in zip(a, b, strict=True):
-        similarities.append(structural_similarity(one, other, win_size=window, data_range=1, channel_axis=-1))
+    for map_a, map_b in zip(a, b, strict=True):
+        similarities.append(structural_similarity(map_a, map_b, win_size=window, data_range=1, channel_axis=-1))
     return similarities
 
 
@@ -95,15 +95,19 @@ def repeatability(maps: Sequence, groups, resampling: Resampling) -> list[dict]:
     Returns:
         As of `similarity`.
     """
-    pairs = [map_similarity(a, b) for a, b in itertools.combinations(maps, 2)]
-    return rows_of(mean_over(pairs), groups, resampling)
+    return rows_of(mean_over(pairwise(maps)), groups, resampling)
+
+
+def pairwise(maps: Sequence) -> list[dict]:
+    """`map_similarity` of every pair of these maps, each f32 [N, h, w, C]."""
+    return [map_similarity(a, b) for a, b in itertools.combinations(maps, 2)]
 
 
 def mean_over(similarities: Sequence[dict]) -> dict[str, np.ndarray]:
     """Mean of what `map_similarity` returned several times, cell by cell, over those that are known."""
     means = {}
     for measure in similarities[0]:
-        values = np.ma.masked_invalid([one[measure] for one in similarities])
+        values = np.ma.masked_invalid([comparison[measure] for comparison in similarities])
         means[measure] = values.mean(0).filled(np.nan)
     return means
 
@@ -123,7 +127,7 @@ def row_of(rows: list[dict], measure: str) -> dict:
 
 
 def edges(images) -> np.ndarray:
-    """Sobel magnitude of the channels' sum, f32 [N, S, S, 1], of images f32 [N, S, S, K]: asks no network."""
+    """Sobel magnitude of the channels' sum, f32 [N, S, S, 1], of images f32 [N, S, S, K]: needs no network."""
     magnitudes = []
     for image in images.sum(-1):
         along_y = ndimage.sobel(image, 0, mode="nearest")
@@ -133,15 +137,17 @@ def edges(images) -> np.ndarray:
 
 
 def intensity(images) -> np.ndarray:
-    """The channels' sum, f32 [N, S, S, 1], of images f32 [N, S, S, K]: asks no network."""
+    """The channels' sum, f32 [N, S, S, 1], of images f32 [N, S, S, K]: needs no network."""
     return images.sum(-1, keepdims=True).astype(np.float32)
 
 
 def centre(images) -> np.ndarray:
-    """A Gaussian (sigma S / 8) in the middle of the crop, f32 [N, S, S, 1]: asks neither network nor image."""
+    """A Gaussian (sigma S / 8) in the middle of the crop, f32 [N, S, S, 1]: needs neither network nor image."""
     side = images.shape[1]
-    along = np.exp(-0.5 * ((np.arange(side) - (side - 1) / 2) / (side / 8)) ** 2)
-    return np.broadcast_to(np.outer(along, along)[None, :, :, None], (len(images), side, side, 1)).astype(np.float32)
+    from_middle = np.arange(side) - (side - 1) / 2
+    profile = np.exp(-0.5 * (from_middle / (side / 8)) ** 2)
+    gaussian = np.outer(profile, profile)[None, :, :, None]
+    return np.broadcast_to(gaussian, (len(images), side, side, 1)).astype(np.float32)
 
 
 TRIVIAL = {"edges": edges, "intensity": intensity, "centre": centre}

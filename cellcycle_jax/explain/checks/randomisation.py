@@ -1,12 +1,11 @@
-"""Whether maps depend on what the network has learnt: shuffled weights, permuted labels, other seeds, trivial maps.
+"""Whether maps depend on what the network has learnt: random weights, permuted labels, other seeds, trivial maps.
 
-A map that stays the same when the weights are drawn anew shows the picture, not the network (Adebayo et al. 2018,
+A map that stays the same when the weights are drawn anew shows the image, not the network (Adebayo et al. 2018,
 arXiv:1810.03292). Passing says little more than that: weights drawn anew still pass brightness on, so maps of random
 networks may be alike among themselves (Binder et al. 2023, doi 10.1109/CVPR52729.2023.01550). Their similarity is
 reported beside each verdict.
 """
 
-import itertools
 import math
 from collections.abc import Callable, Iterator
 
@@ -20,6 +19,7 @@ from cellcycle_jax.explain.checks.map_similarity import (
     TRIVIAL,
     map_similarity,
     mean_over,
+    pairwise,
     repeatability,
     row_of,
     rows_of,
@@ -51,10 +51,11 @@ def layer_order(network: Network, image_shape) -> tuple[str, ...]:
         image = jax.ShapeDtypeStruct((1, *image_shape), jnp.float32)
         # A new function each time: of one that JAX has seen it keeps the shapes, and no layer would be called.
         jax.eval_shape(lambda network, image: network.logits(image), network, image)
-    layers = network.variables["params"]
-    own = [name for name in layers if name not in called]  # of the model itself, which stand nowhere
-    in_order = [name for name in dict.fromkeys(called) if name in layers]
-    return (*own, *in_order)
+
+    def first_call(name):
+        return called.index(name) if name in called else -1  # weights of the model itself are in no layer
+
+    return tuple(sorted(network.variables["params"], key=first_call))
 
 
 def randomised_cascade(network: Network, image_shape, seed: int) -> Iterator[tuple[str, Network]]:
@@ -109,13 +110,14 @@ def weight_randomisation(maps_of: Callable, network, image_shape, groups,
             stages.setdefault(layer, []).append(map_similarity(trained, maps))
         random_maps.append(maps)
     last_layer = list(stages)[-1]
-    stages[FLOOR] = [map_similarity(a, b) for a, b in itertools.combinations(random_maps, 2)]
+    stages[FLOOR] = pairwise(random_maps)
     rows = []
     strengths = {}
     for layer, similarities in stages.items():
         of_layer = rows_of(mean_over(similarities), groups, resampling)
-        rows += [{"layer": layer, **row} for row in of_layer]
         strengths[layer] = Interval.of(row_of(of_layer, "strength")).without_counts()
+        for row in of_layer:
+            rows.append({"layer": layer, **row})
     strength = strengths[last_layer]
     return {"rows": rows, "strength": strength, "floor": strengths[FLOOR], **_verdict(strength, threshold)}
 
@@ -142,71 +144,78 @@ def _verdict(strength: Interval, threshold: float) -> dict:
 
 
 def ask(evidence: Evidence) -> dict:
-    """How alike maps are to those of other weights, other labels, other seeds, and to what needs no network."""
+    """How alike maps are to those of other weights, labels and seeds, and to what needs no network."""
     return {name: _ask_of_method(evidence, name) for name in (DEFAULT_METHOD, COARSE_METHOD)}
 
 
 def _ask_of_method(evidence, name) -> dict:
     cells = evidence.cells.few
-    run, called = cells.run, cells.logits.argmax(1)
-    permuted = [other for other in evidence.others if other.config.data.labels == "permuted"]
-    other_seeds = [other for other in evidence.others if other.config.data.labels != "permuted"]
+    groups = cells.groups
+    resampling = cells.resampling
+    threshold = evidence.limits.map_correlation
+    predicted = cells.logits.argmax(1)
 
     def maps_of(network):
-        return cells.maps(name, called, network)
+        return cells.maps(name, predicted, network)
 
-    maps = maps_of(run.network)
-    threshold = evidence.limits.map_correlation
-    weights = weight_randomisation(maps_of, run.network, cells.images.shape[1:], cells.groups,
-                                   cells.resampling, threshold)
+    network = cells.run.network
+    weights = weight_randomisation(maps_of, network, cells.images.shape[1:], groups, resampling, threshold)
+    maps = maps_of(network)
     trivial = {}
-    for what, trivial_map in TRIVIAL.items():
-        trivial[what] = similarity(maps, trivial_map(cells.images), cells.groups, cells.resampling)
+    for trivial_name, trivial_map in TRIVIAL.items():
+        trivial[trivial_name] = similarity(maps, trivial_map(cells.images), groups, resampling)
     labels = []
-    for other in permuted:
-        labels.append(label_randomisation(maps, maps_of(other.network), cells.groups, cells.resampling,
-                                          threshold))
+    maps_of_seeds = [maps]
+    for other in evidence.others:
+        other_maps = maps_of(other.network)
+        if other.config.data.labels == "permuted":
+            labels.append(label_randomisation(maps, other_maps, groups, resampling, threshold))
+        else:
+            maps_of_seeds.append(other_maps)
     seeds = None
-    if other_seeds:
-        each = [maps, *(maps_of(other.network) for other in other_seeds)]
-        seeds = repeatability(each, cells.groups, cells.resampling)
+    if len(maps_of_seeds) > 1:
+        seeds = repeatability(maps_of_seeds, groups, resampling)
     return {"weights": weights, "trivial": trivial, "labels": labels or None, "seeds": seeds}
 
 
-def judge_weights(answer: dict, about: dict) -> Judgement:
+def judge_weights(results: dict, about: dict) -> Judgement:
     """Passed where maps of the network with its weights drawn anew are surely less alike than allowed."""
-    weights = answer[about["method"]]["weights"]
-    passed = bool(weights["passes"]) if math.isfinite(weights["strength"].value) else None
+    weights = results[about["method"]]["weights"]
+    passed = None
+    if math.isfinite(weights["strength"].value):
+        passed = bool(weights["passes"])
     return Judgement(passed, "Maps of the network with its weights drawn anew have a rank correlation of "
                      f"{weights['strength'].text()} with its own; two random networks "
                      f"{weights['floor'].value:.2f}. Allowed: below {weights['threshold']:g}.")
 
 
-def judge_labels(answer: dict, about: dict) -> Judgement:
+def judge_labels(results: dict, about: dict) -> Judgement:
     """Passed where maps of a network trained on permuted labels are surely less alike than allowed."""
-    each = answer[about["method"]]["labels"]
-    if each is None:
+    comparisons = results[about["method"]]["labels"]
+    if comparisons is None:
         return Judgement(None, "No run with permuted labels was given (train --config.data.labels=permuted, explain "
                          "--others=RUN).", asked=False)
-    worst = max(each, key=lambda one: one["strength"].value)
+    worst = max(comparisons, key=lambda comparison: comparison["strength"].value)
     return Judgement(bool(worst["passes"]), "Rank correlation with maps of a network that was trained on permuted "
                      f"labels: {worst['strength'].text()}. Allowed: below {worst['threshold']:g}.")
 
 
-def judge_trivial(answer: dict, about: dict) -> Judgement:
+def judge_trivial(results: dict, about: dict) -> Judgement:
     """Passed where the map is surely less than the limit alike to each map that needs no network."""
     limit = about["limits"]["trivial_correlation"]
-    strengths = {}
-    for name, rows in answer[about["method"]]["trivial"].items():
-        strengths[name] = Interval.of(row_of(rows, "strength"))
-    alike = [name for name, row in strengths.items() if not row.upper_end < limit]  # NaN of flat maps too
-    words = ", ".join(f"{name} {row.value:.2f}" for name, row in strengths.items())
-    return Judgement(not alike, f"Rank correlation with trivial maps: {words}. Allowed: below {limit:g}.")
+    passed = True
+    words = []
+    for name, rows in results[about["method"]]["trivial"].items():
+        strength = Interval.of(row_of(rows, "strength"))
+        if not strength.upper_end < limit:  # NaN, of maps that are all flat, is no pass either
+            passed = False
+        words.append(f"{name} {strength.value:.2f}")
+    return Judgement(passed, f"Rank correlation with trivial maps: {', '.join(words)}. Allowed: below {limit:g}.")
 
 
-def judge_seeds(answer: dict, about: dict) -> Judgement:
+def judge_seeds(results: dict, about: dict) -> Judgement:
     """Passed where maps of networks of other seeds are certainly alike."""
-    rows = answer[about["method"]]["seeds"]
+    rows = results[about["method"]]["seeds"]
     if rows is None:
         return Judgement(None, "No run of another seed was given (explain --others=RUN).", asked=False)
     correlation = Interval.of(row_of(rows, "spearman"))

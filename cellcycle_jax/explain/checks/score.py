@@ -1,4 +1,4 @@
-"""Is there anything to explain: does the network tell the classes better than chance?"""
+"""Is there anything to explain: does the network predict the class better than chance?"""
 
 import numpy as np
 from scipy import special
@@ -11,7 +11,7 @@ CHANCE = 0.5  # area under the ROC curve
 
 
 def auroc_with_interval(logits, label, groups, resampling: Resampling) -> Interval:
-    """Area under the ROC curve of logits f32 [N, P] against labels i32 [N], with an interval clustered by group."""
+    """Area under the ROC curve of logits f32 [N, P] against labels i32 [N], with an interval over groups, text [N]."""
     prob = special.softmax(np.asarray(logits, np.float64), axis=1)
     return resampling.scores(label, prob, groups, ("auroc",))["auroc"]
 
