@@ -28,11 +28,11 @@ from cellcycle_jax.runs import passport_file
 from cellcycle_jax.runs.trained_run import load_run
 
 STAGES = ("maps", *(question.key for question in QUESTIONS), "measurements")
-DRAWN = ("where", "edits", "faithfulness", "residuals")  # pictures beside those of galleries.draw_galleries
+DRAWN = ("where", "edits", "faithfulness", "residuals")  # figures beside those of galleries.draw_galleries
 
 
 def run_explain(workdir, tap: str = "", others=()) -> pathlib.Path:
-    """Explain labelled validation cells of a run; writes RUN/explain/ and pictures to RUN/figures/.
+    """Explain labelled validation cells of a run; writes RUN/explain/ and figures to RUN/figures/.
 
     Args:
         workdir: the run folder.
@@ -56,22 +56,23 @@ def run_explain(workdir, tap: str = "", others=()) -> pathlib.Path:
     others = [_comparable(load_run(other), cells.run, other) for other in others]
     summary = _relevance(folder, cells)
     evidence = Evidence(cells, others)
-    found = {"where": cells.class_differences}
+    results = {"where": cells.class_differences}
     for question in QUESTIONS:
         _next(bar, stages)
-        found[question.key] = evidence.answer(question)
+        results[question.key] = evidence.answer(question)
     _next(bar, stages)
-    explained, found["words_why"] = result_or_reason(surrogate.explain_run, cells.run)
-    found["words"], residuals = explained or (None, None)
-    found["hint"], found["hint_why"] = result_or_reason(map_shortlist.compare_with_others, cells)
+    explained, results["words_why"] = result_or_reason(surrogate.explain_run, cells.run)
+    results["words"], residuals = explained or (None, None)
+    results["hint"], results["hint_why"] = result_or_reason(map_shortlist.compare_with_others, cells)
     next(stages, None)
-    _write(folder, cells, found, residuals, _about(cells, summary))
+    _write(folder, cells, results, residuals, _about(cells, summary))
     return folder / "explain"
 
 
 def _relevance(folder, cells) -> dict:
     """Grad-CAM of the cells: its maps, tables and galleries written, its summary returned."""
-    run, crops = cells.run, cells.crops
+    run = cells.run
+    crops = cells.crops
     maps, prob = relevance.class_maps(run.network, cells.images, run.config.explain.tap)
     table = relevance.relevance_table(crops, maps, prob)
     summary = relevance.summarise(table, crops, maps, run.config.data.mask, cells.resampling)
@@ -111,10 +112,10 @@ def _cells(run, tap) -> ExplainedCells:
 
 
 def _comparable(other, run, name):
-    """The other run, if its maps tell something beside those of this one."""
+    """The other run, if its maps say something beside those of this one."""
     own = _compared(run)
     theirs = _compared(other)
-    differing = [what for what in own if own[what] != theirs[what]]
+    differing = [name for name in own if own[name] != theirs[name]]
     same_seed = other.config.seed == run.config.seed
     same_labels = other.config.data.labels == run.config.data.labels
     if differing:
@@ -159,32 +160,33 @@ def _about(cells, summary) -> dict:
     }
 
 
-def _write(folder, cells, found, residuals, about) -> None:
-    """The passport, what it stands on, and its pictures."""
+def _write(folder, cells, results, residuals, about) -> None:
+    """The passport, what it stands on, and its figures."""
     out = folder / "explain"
-    files.write_csv(found["where"], out / "where.csv")
+    files.write_csv(results["where"], out / "where.csv")
     if residuals is not None:
         files.write_csv(residuals, out / "residuals.csv")
-    keys = [*(question.key for question in QUESTIONS), "words", "hint"]
-    files.write_sealed_json(out / "checks.json", {key: found[key] for key in keys})
-    made = files.plain(passport.make_passport(found, about))
-    passport_file.write_passport(folder, made)
-    predictor.add_verdict(folder, made)
-    _draw(folder / "figures", cells, found, residuals, about)
+    keys = [question.key for question in QUESTIONS]
+    files.write_sealed_json(out / "checks.json", {key: results[key] for key in (*keys, "words", "hint")})
+    finished = files.plain(passport.make_passport(results, about))
+    passport_file.write_passport(folder, finished)
+    predictor.add_verdict(folder, finished)
+    _draw(folder / "figures", cells, results, residuals, about)
 
 
-def _draw(folder, cells, found, residuals, about) -> None:
+def _draw(folder, cells, results, residuals, about) -> None:
     if residuals is not None:
         galleries.draw_residuals(cells.run, residuals, folder / "residuals.png")
-    if len(found["where"]):
+    where = results["where"]
+    if len(where):
         split = f"Validation split: {about['n_cells']:,} cells, {about['n_groups']} groups ({about['group_by']})"
-        style.save(explain_figures.where(found["where"].to_dict("records"), about, split), folder / "where.png")
+        style.save(explain_figures.where(where.to_dict("records"), about, split), folder / "where.png")
     few = f"{len(cells.few.crops)} validation cells"
-    edited = found["edited"]
+    edited = results["edited"]
     if edited["rows"]:
         figure = explain_figures.dose_response(edited["rows"], edited["class"], few, about["confidence"])
         style.save(figure, folder / "edits.png")
-    style.save(explain_figures.curves(found["faithful"], few), folder / "faithfulness.png")
+    style.save(explain_figures.curves(results["faithful"], few), folder / "faithfulness.png")
 
 
 def _write_maps(folder, cells, maps, prob, table, summary) -> None:

@@ -1,6 +1,5 @@
 """Galleries of explained cells, to judge maps by eye."""
 
-import dataclasses
 import pathlib
 import re
 
@@ -13,8 +12,9 @@ from cellcycle_jax.explain.attribution import methods
 from cellcycle_jax.figures import gallery, style
 from cellcycle_jax.runs import trained_run
 
-RIGHT, DOUBTFUL = 6, 2  # rows of a gallery: sure and right, then wrong or least sure
-RESIDUALS = 12  # cells whose answer no measurement explains
+RIGHT = 6  # first rows of a gallery: sure and right
+DOUBTFUL = 2  # its last rows: wrong or least sure
+RESIDUALS = 12  # cells whose prediction no measurement explains
 
 
 def choose_rows(label: np.ndarray, prob: np.ndarray, of_class: int) -> np.ndarray:
@@ -29,12 +29,12 @@ def choose_rows(label: np.ndarray, prob: np.ndarray, of_class: int) -> np.ndarra
         i64 [<= RIGHT + DOUBTFUL], no cell twice.
     """
     cells = np.flatnonzero(label == of_class)
-    sure = prob[cells].max(1)
-    right = prob[cells].argmax(1) == of_class
-    best = cells[right][np.argsort(-sure[right], kind="stable")]
-    wrong = cells[~right][np.argsort(-sure[~right], kind="stable")][:DOUBTFUL]
-    top, rest = best[:RIGHT], best[RIGHT:][::-1]
-    return np.concatenate([top, wrong, rest[: DOUBTFUL - len(wrong)]])
+    surest_first = cells[np.argsort(-prob[cells].max(1), kind="stable")]
+    is_right = prob[surest_first].argmax(1) == of_class
+    right = surest_first[is_right]
+    wrong = surest_first[~is_right][:DOUBTFUL]
+    least_sure = right[RIGHT:][::-1]
+    return np.concatenate([right[:RIGHT], wrong, least_sure[: DOUBTFUL - len(wrong)]])
 
 
 def mean_map(maps: np.ndarray) -> np.ndarray:
@@ -42,28 +42,53 @@ def mean_map(maps: np.ndarray) -> np.ndarray:
     positive = np.maximum(maps, 0)
     level = positive.mean((1, 2), keepdims=True)
     known = level[:, 0, 0] > 0
-    return (positive[known] / level[known]).mean(0) if known.any() else np.full(maps.shape[1:], np.nan, np.float32)
+    if not known.any():
+        return np.full(maps.shape[1:], np.nan, np.float32)
+    return (positive[known] / level[known]).mean(0)
 
 
 def draw_galleries(folder, crops, images, maps, prob, channels) -> None:
-    """The gallery of every class, and the mean maps; pictures of an earlier call are removed first."""
+    """The gallery of every class, and the mean maps; figures of an earlier call are removed first.
+
+    Args:
+        folder: where figures are written.
+        crops: N labelled cells.
+        images: f32 [N, S, S, K], as the network sees them.
+        maps: f32 [N, P, h, w], of every class.
+        prob: f32 [N, P].
+        channels: names of the K channels.
+    """
     for old in folder.glob("gradcam_*.png"):
         old.unlink()
-    names, predicted = list(crops.classes), prob.argmax(1)
-    parts = files.distinct([slug(name) for name in names], taken=["mean"])
-    for p, (name, part) in enumerate(zip(names, parts, strict=True)):
-        if len(rows := choose_rows(crops.label, prob, p)):
-            cells = [_cell(crops, images, maps, prob, n) for n in rows]
+    names = list(crops.classes)
+    file_names = files.distinct([slug(name) for name in names], taken=["mean"])
+    for class_index, name in enumerate(names):
+        rows = choose_rows(crops.label, prob, class_index)
+        if len(rows):
+            cells = [_predicted_cell(crops, images, maps, prob, n) for n in rows]
             figure = gallery.gallery(cells, channels, names, f"Cells labelled {name}")
-            style.save(figure, folder / f"gradcam_{part}.png")
-    given = [p for p in range(len(names)) if np.isfinite(mean_map(maps[predicted == p, p])).all()]
-    if given:
-        mean = np.stack([mean_map(maps[predicted == p, p]) for p in given])
-        pictures = np.stack([images[predicted == p].mean(0) for p in given])
-        shown = resized(mean[:, None], images.shape[1])[:, 0]
-        counts = [int((predicted == p).sum()) for p in given]
-        figure = gallery.mean_maps(pictures, shown, counts, [names[p] for p in given], crops.known_um_per_px)
-        style.save(figure, folder / "gradcam_mean.png")
+            style.save(figure, folder / f"gradcam_{file_names[class_index]}.png")
+    _draw_mean_maps(crops, images, maps, prob.argmax(1), folder / "gradcam_mean.png")
+
+
+def _draw_mean_maps(crops, images, maps, predicted, path) -> None:
+    """The mean map of each class over the cells that are given it; no figure where no map has any relevance."""
+    names = []
+    means = []
+    mean_images = []
+    counts = []
+    for class_index, name in enumerate(crops.classes):
+        of_class = predicted == class_index
+        mean = mean_map(maps[of_class, class_index])
+        if np.isfinite(mean).all():
+            names.append(name)
+            means.append(mean)
+            mean_images.append(images[of_class].mean(0))
+            counts.append(int(of_class.sum()))
+    if names:
+        large = resized(np.stack(means)[:, None], images.shape[1])[:, 0]
+        figure = gallery.mean_maps(np.stack(mean_images), large, counts, names, crops.known_um_per_px)
+        style.save(figure, path)
 
 
 def slug(name: str) -> str:
@@ -71,14 +96,18 @@ def slug(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "class"
 
 
-def _cell(crops, images, maps, prob, n) -> gallery.Cell:
-    """A row of a gallery; without `prob` its caption is left to the caller."""
+def _predicted_cell(crops, images, maps, prob, n) -> gallery.Cell:
+    """Cell n as a row of a gallery, with its label, predicted class and probability."""
     label = crops.classes[crops.label[n]]
-    called = label if prob is None else crops.classes[prob[n].argmax()]
+    predicted = crops.classes[prob[n].argmax()]
+    caption = f"{label}, called {predicted}\np = {prob[n].max():.2f}"
+    return _cell(crops, images, maps, n, caption, label != predicted)
+
+
+def _cell(crops, images, maps, n, caption, wrong=False) -> gallery.Cell:
     nucleus = crops.compartments[n] & int(schema.Compartment.NUCLEUS) > 0
-    words = "" if prob is None else f"{label}, called {called}\np = {prob[n].max():.2f}"
     relevance = resized(maps[n][None], images.shape[1])[0]
-    return gallery.Cell(images[n], nucleus, relevance, words, label != called, float(crops.um_per_px[n]))
+    return gallery.Cell(images[n], nucleus, relevance, caption, wrong, float(crops.um_per_px[n]))
 
 
 def resized(maps, side: int) -> np.ndarray:
@@ -87,7 +116,7 @@ def resized(maps, side: int) -> np.ndarray:
 
 
 def draw_residuals(run: trained_run.Run, left: pd.DataFrame, path: pathlib.Path) -> None:
-    """Contact sheet of the validation cells whose answer the measurements explain least, with their Grad-CAM maps.
+    """Contact sheet of the validation cells whose prediction the measurements explain least, with their Grad-CAM maps.
 
     Args:
         run: the run.
@@ -96,13 +125,14 @@ def draw_residuals(run: trained_run.Run, left: pd.DataFrame, path: pathlib.Path)
     """
     crops = run.data.crops("validation")
     left = left.head(RESIDUALS)
-    crops = crop_arrays.in_memory(crop_arrays.take(crops, crop_arrays.rows_of_cells(crops, left[schema.CELL_ID])))
-    images, tap = run.images(crops), run.config.explain.tap
-    maps, _ = methods.class_maps(run.network, images, tap)
-    cells = [
-        dataclasses.replace(_cell(crops, images, np.maximum(maps, 0), None, n), wrong=False, caption=(
-            f"answer {row['logit']:+.1f}\nby measurements {row['predicted']:+.1f}"))
-        for n, row in enumerate(left.to_dict("records"))
-    ]  # fmt: skip
+    rows = crop_arrays.rows_of_cells(crops, left[schema.CELL_ID])
+    crops = crop_arrays.in_memory(crop_arrays.take(crops, rows))
+    images = run.images(crops)
+    maps, _ = methods.class_maps(run.network, images, run.config.explain.tap)
+    maps = np.maximum(maps, 0)
+    cells = []
+    for n, (margin, by_measurements) in enumerate(zip(left["logit"], left["predicted"], strict=True)):
+        caption = f"answer {margin:+.1f}\nby measurements {by_measurements:+.1f}"
+        cells.append(_cell(crops, images, maps, n, caption))
     title = f"Cells whose answer the measurements explain least (margin of {crops.classes[-1]}, logits)"
     style.save(gallery.gallery(cells, list(run.channels), list(crops.classes), title), path)

@@ -11,30 +11,41 @@ from cellcycle_jax.runs import passport_file
 from cellcycle_jax.scoring.intervals import Interval
 
 MOST_PLACES = 3  # named in the verdict
+FIRST_SENTENCES = {  # of the verdict, by status
+    "chance": "There is nothing to explain: the network's score cannot be told from chance.",
+    "shortcut": (
+        "Do not trust what this network learnt: it can tell the classes from something that is not the cell."
+    ),
+    "caution": "With caution: no shortcut is certain, but not all checks could be made or were passed.",
+    "no_alarm": (
+        "No check raised an alarm. That does not show that the network reads biology: shortcuts for which "
+        "no check asks pass as well (docs/explaining.md lists those that are known)."
+    ),
+}
 
 
-def make_passport(found: dict, about: dict) -> dict:
+def make_passport(results: dict, about: dict) -> dict:
     """What RUN/explain/passport.json holds.
 
     Args:
-        found: the answer to each of `all_checks.QUESTIONS` by its key; where (table), words and hint (None with
-            words_why and hint_why where there is none).
+        results: those of each of `all_checks.QUESTIONS` by its key; where (table), words and hint (None with words_why
+            and hint_why where there is none).
         about: classes, channels, stain, mask, confidence, method, limits, n_cells, n_groups, group_by, step and run_id.
 
     Returns:
         format; status ('no_alarm', 'caution', 'shortcut' or 'chance'); verdict (sentences); checks (one dict each:
         name, passed or None where it could not be made, sentence); where (rows); and everything of `about`.
     """
-    judgements = {check.name: check.judge(found[check.question.key], about) for check in CHECKS}
-    status = _status(judgements, found["channels"]["why"])
+    judgements = {check.name: check.judge(results[check.question.key], about) for check in CHECKS}
+    status = _status(judgements, results["channels"]["why"])
     return {
         **about,
         "format": passport_file.FORMAT,
         "status": status,
-        "verdict": _verdict(status, judgements, found, about),
+        "verdict": _verdict(status, judgements, results, about),
         "checks": [_to_json(name, judgement) for name, judgement in judgements.items()],
-        "where": found["where"].to_dict("records"),
-        "places": places(found["where"], about),
+        "where": results["where"].to_dict("records"),
+        "places": places(results["where"], about),
     }
 
 
@@ -59,47 +70,46 @@ def _status(judgements: dict[str, Judgement], why_no_channels: str) -> str:
 def places(where: pd.DataFrame, about: dict) -> list[str]:
     """The places that are named, best first, each with its channel, share and what it would have by chance.
 
-    Of more than two classes, each of which is told from the rest by places of its own, the best place of each.
+    Of more than two classes, each of which differs from the rest in places of its own, the best place of each.
     """
-    unsure = where["low"] <= 0  # cells of one group have no interval, which the words say
-    named = where[(where["share"] >= about["limits"]["region_share"]) & ~unsure].sort_values("share", ascending=False)
-    several = len(about["classes"]) > 2
-    found = []
-    for row in (named.drop_duplicates("class") if several else named.head(MOST_PLACES)).to_dict("records"):
-        channel = f", channel {row['channel']}" if len(about["channels"]) > 1 else ""
-        share = Interval(row["share"], row["low"], row["high"]).percent()
-        place = localisation.named_place(row["compartment"], about["stain"])
-        if row["compartment"] in localisation.BLANK[about["mask"]]:
-            place += " (where the mask shows nothing, so how far the cell reaches)"
-        of = f" of what tells {row['class']} from the rest" if several else ""
-        found.append(f"{place}{channel}: {share}{of}, {row['ratio']:.1f} times its share of the picture")
-    return found
+    large = where["share"] >= about["limits"]["region_share"]
+    uncertain = where["low"] <= 0  # cells of one group have no interval, which the words say
+    named = where[large & ~uncertain].sort_values("share", ascending=False)
+    named = named.drop_duplicates("class") if len(about["classes"]) > 2 else named.head(MOST_PLACES)
+    return [_place_in_words(row, about) for row in named.to_dict("records")]
 
 
-def _verdict(status, judgements, found, about) -> list[str]:
+def _place_in_words(row: dict, about: dict) -> str:
+    words = localisation.named_place(row["compartment"], about["stain"])
+    if row["compartment"] in localisation.BLANK[about["mask"]]:
+        words += " (where the mask shows nothing, so how far the cell reaches)"
+    if len(about["channels"]) > 1:
+        words += f", channel {row['channel']}"
+    words += f": {Interval(row['share'], row['low'], row['high']).percent()}"
+    if len(about["classes"]) > 2:
+        words += f" of what tells {row['class']} from the rest"
+    return f"{words}, {row['ratio']:.1f} times its share of the picture"
+
+
+def _verdict(status, judgements, results, about) -> list[str]:
     """Sentences: what it is worth, where it looks, which measurements say the same, what was not passed."""
-    first = {
-        "chance": "There is nothing to explain: the network's score cannot be told from chance.",
-        "shortcut": "Do not trust what this network learnt: it can tell the classes from something that is not the "
-                    "cell.",
-        "caution": "With caution: no shortcut is certain, but not all checks could be made or were passed.",
-        "no_alarm": "No check raised an alarm. That does not show that the network reads biology: shortcuts for which "
-                    "no check asks pass as well (docs/explaining.md lists those that are known).",
-    }[status]  # fmt: skip
+    first = FIRST_SENTENCES[status]
     if status == "chance":
         return [first]
     surroundings = judgements[shortcut_check.SURROUNDINGS.name]
     if surroundings.passed and surroundings.asked:
         first = f"{first} {surroundings.sentence}"  # what of the score the cell alone brings
-    failed = _failed(judgements)
-    if why := found["channels"]["why"]:
-        failed.append(f"What each channel gives to the score was not worked out ({why}).")
-    return [first, _look(found["where"], about), _named(found, about), _hint(found), *failed]
+    last = _failed(judgements)
+    why_no_channels = results["channels"]["why"]
+    if why_no_channels:
+        last.append(f"What each channel gives to the score was not worked out ({why_no_channels}).")
+    return [first, _where_it_looks(results["where"], about), _measurements(results, about), _shortlist(results), *last]
 
 
 def _failed(judgements: dict[str, Judgement]) -> list[str]:
     """Sentences on checks that were not passed, and after them on needed ones of which nothing is known."""
-    not_passed, unknown = [], []
+    not_passed = []
+    unknown = []
     for check in CHECKS:
         judgement = judgements[check.name]
         if judgement.passed is False:
@@ -110,46 +120,61 @@ def _failed(judgements: dict[str, Judgement]) -> list[str]:
     return not_passed + unknown
 
 
-def _look(where, about):
+def _where_it_looks(where: pd.DataFrame, about: dict) -> str:
     if where.empty:
         return ("Where it looks cannot be said: the outline of the nucleus is not known, all explained cells are of "
                 "one class, or on average the network answers cells of the class no higher than the others.")
-    told = places(where, about)
-    if not told:
+    named = places(where, about)
+    if not named:
         least = about["limits"]["region_share"]
         return f"No region accounts for {least:.0%} of the difference between the classes with an interval above zero."
     classes = about["classes"]
-    of = f"{classes[0]} from {classes[-1]}" if len(classes) == 2 else "its classes"
-    return f"What tells {of} apart is read here: {'; '.join(told)}."
+    difference = f"{classes[0]} from {classes[-1]}" if len(classes) == 2 else "its classes"
+    return f"What tells {difference} apart is read here: {'; '.join(named)}."
 
 
-def _named(found, about):
-    words = found["words"]
+def _measurements(results: dict, about: dict) -> str:
+    """How far named measurements follow the prediction."""
+    words = results["words"]
     if words is None:
-        return f"How far named measurements explain its answer cannot be said ({found['words_why']})."
+        return f"How far named measurements explain its answer cannot be said ({results['words_why']})."
     of_class = f" on {about['classes'][-1]}" if len(about["classes"]) > 2 else ""
-    answer = f"its answer{of_class}"
-    known = f"{words['r2'].percent()} of it on held-out groups"
-    if not words["steps"] and words["r2"].value < about["limits"]["explained_r2"]:
-        return f"No measurement explains {answer}, nor do all together: {known}."
-    if not words["steps"]:
-        return f"No single measurement explains {answer}, but all together explain {known}."
-    names = [step["family"] + (f" (or {', '.join(step['or'])})" if step["or"] else "") for step in words["steps"]]
-    told = " and ".join([", ".join(names[:-1]), names[-1]] if names[1:] else names)
-    last = words["steps"][-1]  # R2 with all before it
-    rest = ("; the rest of that is not told apart by one measurement at a time"
-            if words["r2"].value - last["r2"] > about["limits"]["small_gap"] else
-            f", so no other single measurement adds {100 * surrogate.GROWTH:.0f} points for certain")
-    alone = Interval(last["r2"], last["low"], last["high"]).percent()
-    return (f"Its answer{of_class} follows {told}, which {'explain' if names[1:] else 'explains'} {alone} of it on "
-            f"held-out groups; all measurements together explain {words['r2'].percent()}{rest}.")
+    steps = words["steps"]
+    all_together = words["r2"]
+    if not steps:
+        explained = f"{all_together.percent()} of it on held-out groups"
+        if all_together.value < about["limits"]["explained_r2"]:
+            return f"No measurement explains its answer{of_class}, nor do all together: {explained}."
+        return f"No single measurement explains its answer{of_class}, but all together explain {explained}."
+    last = steps[-1]  # R2 with all before it
+    named_alone = Interval(last["r2"], last["low"], last["high"]).percent()
+    rest = f", so no other single measurement adds {100 * surrogate.GROWTH:.0f} points for certain"
+    if all_together.value - last["r2"] > about["limits"]["small_gap"]:
+        rest = "; the rest of that is not told apart by one measurement at a time"
+    explain = "explain" if len(steps) > 1 else "explains"
+    return (f"Its answer{of_class} follows {_families(steps)}, which {explain} {named_alone} of it on held-out groups; "
+            f"all measurements together explain {all_together.percent()}{rest}.")
 
 
-def _hint(found):
-    hint = found["hint"]
+def _families(steps: list[dict]) -> str:
+    """The families of measurements in words, each with those that the data cannot tell from it: "a, b (or x) and c"."""
+    names = []
+    for step in steps:
+        alternatives = f" (or {', '.join(step['or'])})" if step["or"] else ""
+        names.append(step["family"] + alternatives)
+    if len(names) == 1:
+        return names[0]
+    return f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _shortlist(results: dict) -> str:
+    """Measurements that follow the prediction, where the map points."""
+    hint = results["hint"]
     if hint is None:
-        return f"Whether the map's hint is worth anything cannot be said ({found['hint_why']})."
-    names = ", ".join(one["family"] for one in hint["shortlist"]) or "nothing that was measured"
-    left = (f"Intensities of {hint['circular']} made the labels and are left out of what follows. "
-            if hint["circular"] else "")
-    return f"Measurements that follow its answer, where the map points: {names}. {left}{hint['verdict']}"
+        return f"Whether the map's hint is worth anything cannot be said ({results['hint_why']})."
+    names = ", ".join(measurement["family"] for measurement in hint["shortlist"])
+    left_out = ""
+    if hint["circular"]:
+        left_out = f"Intensities of {hint['circular']} made the labels and are left out of what follows. "
+    return (f"Measurements that follow its answer, where the map points: {names or 'nothing that was measured'}. "
+            f"{left_out}{hint['verdict']}")
