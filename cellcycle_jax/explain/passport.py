@@ -157,7 +157,7 @@ def _measurements(results: dict, about: dict) -> str:
 
 
 def _families(steps: list[dict]) -> str:
-    """The families of measurements in words, each with those that the data cannot tell from it: "a, b (or x) and c"."""
+    """Families of measurements in words, each with those that the data cannot separate from it: "a, b (or x) and c"."""
     names = []
     for step in steps:
         alternatives = f" (or {', '.join(step['or'])})" if step["or"] else ""

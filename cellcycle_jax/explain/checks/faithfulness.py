@@ -69,7 +69,7 @@ def faithfulness(predictions: Predictions, maps, groups, resampling: Resampling,
 
     Args:
         predictions: of N cells.
-        maps: f32 [N, h, w, C], any size; C is K, or 1 for maps that do not tell channels apart. Signed: what speaks
+        maps: f32 [N, h, w, C], any size; C is K, or 1 for maps of all channels together. Signed: what speaks
             against the class comes last.
         groups: [N], the unit of the intervals.
         resampling: how intervals are made; its seed is also that of ties, controls and noise.
