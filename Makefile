@@ -4,6 +4,8 @@ VENV ?= .venv
 VERSION := $(shell $(PYTHON) -c 'import sys; print("py%d%d" % sys.version_info[:2])')
 CONSTRAINTS ?= $(wildcard constraints/cpu-$(VERSION).txt)
 RUN := $(VENV)/bin/python
+# Tests run in a process for each core; PARALLEL= runs them one after the other, as a debugger wants it.
+PARALLEL ?= -n auto --maxprocesses=8 --dist worksteal
 
 .PHONY: demo test test-fast lint constraints pretrained peers soak
 
@@ -11,7 +13,7 @@ demo: $(VENV)/.ready
 	$(RUN) launch.py demo --out=runs/demo --overwrite
 
 test: $(VENV)/.ready
-	$(RUN) -m pytest
+	$(RUN) -m pytest $(PARALLEL)
 
 # The model in pretrained/simulated_dna, made anew.
 pretrained: $(VENV)/.ready
@@ -24,7 +26,7 @@ pretrained: $(VENV)/.ready
 	cp -r runs/pretrained/run/predictor/. pretrained/simulated_dna
 
 test-fast: $(VENV)/.ready
-	$(RUN) -m pytest -m "not slow"
+	$(RUN) -m pytest $(PARALLEL) -m "not slow"
 
 # Commands killed, interrupted, out of disk and given damaged files at random, and 20,000 steps of training without a
 # pause, recorded in bench/RESULTS.md; takes about an hour.

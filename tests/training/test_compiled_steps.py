@@ -15,6 +15,7 @@ AUGMENT = {"flip": True, "rotate_deg": 20.0, "shift": 0.05, "scale": 0.0, "inten
 SEEDS = (0, 1, 2)
 
 
+@functools.lru_cache
 def step_of(name="nagao2020", augmentation=True, dropout=0.3):
     """A model, what it sees, the step of one model, and its start by seed."""
     model = models.build(name, 2, 4, 1, dropout)
@@ -27,6 +28,11 @@ def step_of(name="nagao2020", augmentation=True, dropout=0.3):
 
 def layout(members, by_host=None):
     return model_sharding.choose_layout(members, mesh.make_mesh(jax.devices()[:1]), by_host)
+
+
+@functools.lru_cache  # compiling takes most of the time of these tests
+def program_of(step, members, by_host=None):
+    return compiled_steps.make_train_program(step, layout(members, by_host))
 
 
 def traits(seed=0, dropout=0.3):
@@ -59,7 +65,7 @@ def run(program, parts, seeds, counts, arrays=None, batch=8, valid=None, dropout
 @pytest.mark.parametrize("by_host", [True, False])
 def test_dispatches_of_any_length_give_the_same_bits(by_host):
     parts = step_of("resnet")
-    program = compiled_steps.make_train_program(parts[2], layout(1, by_host))
+    program = program_of(parts[2], 1, by_host)
     for other in ([5, 1], [1, 1, 1, 1, 1, 1], [2, 4]):
         (whole, sums), (pieces, many) = run(program, parts, [0], [3, 3]), run(program, parts, [0], other)
         for a, b in zip(jax.tree.leaves(whole), jax.tree.leaves(pieces), strict=True):
@@ -70,7 +76,7 @@ def test_dispatches_of_any_length_give_the_same_bits(by_host):
 
 def test_what_fills_up_a_batch_does_not_count():
     parts = step_of(augmentation=False, dropout=0.0)
-    program = compiled_steps.make_train_program(parts[2], layout(1))
+    program = program_of(parts[2], 1)
     whole, (sums,) = run(program, parts, [0], [1], batch=8, dropout=0.0)
     _, _, _, create = parts
     index = mesh.pad_to(index_of([0], 0, 1), 12)
@@ -85,8 +91,8 @@ def test_what_fills_up_a_batch_does_not_count():
 @pytest.mark.parametrize("by_host, name", [(True, "nagao2020"), (False, "nagao2020"), (False, "resnet")])
 def test_models_side_by_side_are_the_models_alone(by_host, name):
     parts = step_of(name)
-    together, sums = run(compiled_steps.make_train_program(parts[2], layout(len(SEEDS), by_host)), parts, SEEDS, [3])
-    one = compiled_steps.make_train_program(parts[2], layout(1))
+    together, sums = run(program_of(parts[2], len(SEEDS), by_host), parts, SEEDS, [3])
+    one = program_of(parts[2], 1)
     for r, seed in enumerate(SEEDS):
         alone, own = run(one, parts, [seed], [3])
         np.testing.assert_allclose(sums[0]["loss"][r], own[0]["loss"][0], rtol=1e-4)
@@ -98,7 +104,7 @@ def test_models_side_by_side_are_the_models_alone(by_host, name):
 @pytest.mark.parametrize("by_host", [True, False])
 def test_a_model_that_has_stopped_stays_as_it_is(by_host):
     parts = step_of("resnet")
-    program = compiled_steps.make_train_program(parts[2], layout(2, by_host))
+    program = program_of(parts[2], 2, by_host)
     start = state.stack([jax.device_get(parts[3](seed)) for seed in (0, 1)])
     now, sums = program(state.stack([traits(0), traits(1)]), jax.tree.map(np.copy, start), index_of((0, 1), 0, 3),
                         np.int32([0, 3]), crop_arrays.arrays_of(tiny.crops(16)), np.ones(8, np.float32))
@@ -112,18 +118,18 @@ def test_a_model_that_has_stopped_stays_as_it_is(by_host):
 def test_dropout_is_a_number_of_the_program():
     """A model built with another rate drops what its traits say, as flax's own layer of that rate does."""
     built, own = step_of(dropout=0.9), step_of(dropout=0.5)
-    found = [run(compiled_steps.make_train_program(parts[2], layout(1)), parts, [0], [4], dropout=0.5)[0]
+    found = [run(program_of(parts[2], 1), parts, [0], [4], dropout=0.5)[0]
              for parts in (built, own)]
     for a, b in zip(*map(jax.tree.leaves, found), strict=True):
         np.testing.assert_array_equal(a, b)
-    none = run(compiled_steps.make_train_program(own[2], layout(1)), own, [0], [4], dropout=0.0)[0]
+    none = run(program_of(own[2], 1), own, [0], [4], dropout=0.0)[0]
     assert any((a != b).any() for a, b in zip(jax.tree.leaves(none), jax.tree.leaves(found[0]), strict=True))
 
 
 def test_training_learns_the_tiny_classes():
     model, inputs, step, _ = parts = step_of("resnet")
     crops = tiny.crops(16)
-    now, _ = run(compiled_steps.make_train_program(step, layout(1)), parts, [0], [5] * 12)
+    now, _ = run(program_of(step, 1), parts, [0], [5] * 12)
     predict = compiled_steps.make_predict_program(model, inputs, layout(1))
     for resident in (True, False):
         cells = batches.EvaluationCells(crops, 5, layout(1), resident)
@@ -137,7 +143,7 @@ def test_a_loss_that_is_not_finite_shows_at_its_step():
     arrays = crop_arrays.arrays_of(tiny.crops(16))
     rows = train_step.batch_indices(0, 0, 16, 1, 4).ravel()
     arrays["image_scale"] = np.where(np.arange(16)[:, None] == rows[2], np.inf, arrays["image_scale"])
-    program = compiled_steps.make_train_program(parts[2], layout(1))
+    program = program_of(parts[2], 1)
     _, (sums,) = run(program, parts, [0], [4], arrays, batch=1)
     assert np.isfinite(sums["loss"][0]).tolist() == [True, True, False, False, True]
 
