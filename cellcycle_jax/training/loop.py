@@ -336,12 +336,13 @@ def _log(workdir, wandb, bar, lines, began):
         member = values.pop("member", "")
         for name, value in values.items():
             for_wandb[f"{member}/{name}" if member else name] = value
+    if not lines:  # every model diverged
+        return
     wandb.log(for_wandb)
-    if lines:
-        means = {}
-        for short, name in (("loss", "train_loss"), ("validation", "validation_loss")):
-            means[short] = f"{np.mean([line[name] for line in lines]):.3f}"
-        bar.set_postfix(means)
+    means = {}
+    for short, name in (("loss", "train_loss"), ("validation", "validation_loss")):
+        means[short] = f"{np.mean([line[name] for line in lines]):.3f}"
+    bar.set_postfix(means)
 
 
 def _write_runs(parts, records, now, best, reached, workdir, folders):

@@ -81,7 +81,7 @@ def join(cells: pd.DataFrame, path, folder=".") -> pd.DataFrame:
     repeated = table[is_repeated]
     if len(repeated):
         example = _example(repeated, matched_by)
-        raise InputRefused(f"{path}: {example} stands there twice ({len(repeated)} in all); keep one row of each")
+        raise InputRefused(f"{path}: {example} stands there twice (repeated rows: {len(repeated)}); keep one of each")
     _report_rows_without_cell(table, fits, shown_by, cells, path)
     values = table.loc[fits, list(added.values())].set_axis(marks[fits])
     values = values.reindex(cell_marks).set_axis(cells.index)

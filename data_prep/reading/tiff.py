@@ -135,8 +135,7 @@ def _describe(tiff, description, part, path):
 
 def _check_kind(page, path, labels):
     """Refuse pixels that are no grey values or red, green and blue; of a label image any stored numbers count."""
-    if page.dtype is None or not isinstance(page.bitspersample, int):
-        raise InputRefused(f"{path}: pixels of an unknown number type; export the field as uint16 or float32")
+    _require_number_type(page, path)
     if page.compression in _LOSSY:
         raise InputRefused(f"{path}: JPEG loses what is measured; export the field without loss, as TIFF")
     if labels:
@@ -151,6 +150,12 @@ def _check_kind(page, path, labels):
     if page.photometric == PHOTOMETRIC.MINISWHITE and PHOTOMETRIC_TAG in page.tags:
         raise InputRefused(f"{path}: inverted grey (0 is white); allowed: 0 is black; "
                            "save it with the normal look-up table (ImageJ: Image > Lookup Tables > Grays)")
+
+
+def _require_number_type(page, path):
+    """Refuse pixels whose type is not known, or whose samples have several."""
+    if page.dtype is None or not isinstance(page.bitspersample, int):
+        raise InputRefused(f"{path}: pixels of an unknown number type; export the field as uint16 or float32")
 
 
 def _is_grey(page):
@@ -180,6 +185,7 @@ def _check_whole(series, path):
 def _check_plane(page, number, path):
     """Refuse a plane whose strips or tiles are not all there, or do not all lie in the file."""
     keyframe = page.keyframe if page.keyframe is not None else page
+    _require_number_type(keyframe, path)
     offsets = page.dataoffsets
     counts = page.databytecounts
     segments = int(np.prod(keyframe.chunked)) if keyframe.size else 0
@@ -231,7 +237,7 @@ def _ordered(series, pages, path):
     if guessed:
         axes = axes.replace("S", pages)
     elif "S" in axes and not colour:
-        stack = _without_opacity(stack, axes.index("S"), page)
+        stack = _without_opacity(stack, axes.index("S"), page, path)
     axes = axes.replace("S", "C").replace("Q", pages).replace("I", pages)
     for i in reversed(range(stack.ndim)):
         if stack.shape[i] < 2 and axes[i] not in "YX":
@@ -260,9 +266,11 @@ def _is_guessed_colour(page):
     return page.is_shaped and page.planarconfig == PLANARCONFIG.SEPARATE
 
 
-def _without_opacity(stack, axis, page):
-    """Grey planes without those that the file calls opacity."""
+def _without_opacity(stack, axis, page, path):
+    """Grey planes without those that the file calls opacity; there must be others."""
     extra = page.tags.valueof(EXTRA_SAMPLES_TAG) or ()
     kinds = [0] * (stack.shape[axis] - len(extra)) + list(extra)
     grey = [i for i, kind in enumerate(kinds) if kind not in _OPACITY]
+    if not grey:
+        raise InputRefused(f"{path}: the file calls every plane opacity; export the field without transparency")
     return np.take(stack, grey, axis)

@@ -388,6 +388,12 @@ def test_trivial_maps_of_one_group_are_judged_by_their_value():
         assert check(changed(("sane", METHOD, "trivial", "edges"), rows), TRIVIAL)["passed"] is passed
 
 
+def test_flat_maps_say_nothing_of_the_labels_wherever_they_stand_in_the_list():
+    flat = {"strength": Interval(NAN), "threshold": 0.5, "passes": False}
+    for comparisons in ([flat, permuted(0.2)], [permuted(0.2), flat]):
+        assert check(changed(("sane", METHOD, "labels"), comparisons), LABELS)["passed"] is None
+
+
 def test_a_score_of_one_class_is_not_called_chance():
     passport = changed(("score",), Interval(NAN))
     assert check(passport, SCORE)["passed"] is None and "is not known" in check(passport, SCORE)["sentence"]

@@ -195,8 +195,9 @@ def judge_labels(results: dict, about: dict) -> Judgement:
     if comparisons is None:
         return Judgement(None, "No run with permuted labels was given (train --config.data.labels=permuted, explain "
                          "--others=RUN).", asked=False)
-    worst = max(comparisons, key=lambda comparison: comparison["strength"].value)
-    return Judgement(bool(worst["passes"]), "Rank correlation with maps of a network that was trained on permuted "
+    worst = max(comparisons, key=lambda comparison: np.nan_to_num(comparison["strength"].value, nan=np.inf))
+    passed = bool(worst["passes"]) if math.isfinite(worst["strength"].value) else None
+    return Judgement(passed, "Rank correlation with maps of a network that was trained on permuted "
                      f"labels: {worst['strength'].text()}. Allowed: below {worst['threshold']:g}.")
 
 

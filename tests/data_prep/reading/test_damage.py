@@ -25,7 +25,7 @@ def test_what_a_decoding_package_raises_is_damage(function, content):
 
 
 @pytest.mark.parametrize("function, arguments", [
-    (tiff._check_kind, (object(), "a.tif")),  # AttributeError
+    (tiff._check_kind, (object(), "a.tif", False)),  # AttributeError
     (picture.refuse_large, (None, "a.tif")),  # TypeError
     (field.field_of, (None, [[1, "a"]], (), None)),  # raised by NumPy, which our own code called
 ])

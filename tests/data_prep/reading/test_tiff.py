@@ -7,6 +7,7 @@ import pytest
 import tifffile
 
 from cellcycle_jax.errors import InputRefused
+from data_prep.reading import tiff
 from data_prep.reading.tiff import read_tiff
 
 NAMES = ["DNA", "Golgi"]
@@ -177,3 +178,28 @@ def test_damaged_files_are_read_or_refused_and_raise_nothing_else(tmp_path, stac
     outcome = mutants(tmp_path, whole, stack, 200)
     assert sum(outcome.values()) == 200 and outcome["refused"] > 100
     assert set(outcome) <= {"refused", "right", *(f"other pixels, {kind}" for kind in ("ome", "lzw", "strips"))}
+
+
+def test_a_file_that_calls_every_plane_opacity_is_refused(tmp_path, stack):
+    path = tmp_path / "a.tif"
+    pixels = np.moveaxis(stack, 0, -1)
+    tifffile.imwrite(path, pixels, photometric="minisblack", planarconfig="contig", extrasamples=["assocalpha"])
+    with tifffile.TiffFile(path, mode="r+") as file:
+        file.pages[0].tags[338].overwrite((1, 2))
+    with pytest.raises(InputRefused, match="a.tif: the file calls every plane opacity; export"):
+        read_tiff(path)
+
+
+def test_a_plane_whose_samples_have_several_types_is_refused(tmp_path, stack):
+    path = tmp_path / "a.tif"
+    with tifffile.TiffWriter(path) as writer:
+        writer.write(stack[0], photometric="minisblack", metadata={"axes": "CYX"})
+        pixels = np.stack([stack[1]] * 3, axis=-1)
+        writer.write(pixels, photometric="rgb", metadata=None)
+    with tifffile.TiffFile(path, mode="r+") as file:
+        file.pages[1].tags[258].overwrite((16, 16, 8))
+        file.pages[0].tags[277].overwrite(1)
+    with tifffile.TiffFile(path) as file:
+        assert not isinstance(file.pages[1].bitspersample, int)
+        with pytest.raises(InputRefused, match="a.tif: pixels of an unknown number type"):
+            tiff._check_plane(file.pages[1], 1, path)
