@@ -14,7 +14,7 @@ from cellcycle_jax import files, schema
 from cellcycle_jax.dataset import cell_table, crop_arrays
 from cellcycle_jax.dataset.model_input import OUTLINED
 from cellcycle_jax.evaluation import baselines
-from cellcycle_jax.prediction import predictor
+from cellcycle_jax.prediction import predict, predictor
 from cellcycle_jax.runs import metric_log
 from cellcycle_jax.runs.trained_run import load_run
 from cellcycle_jax.scoring import calibration, intervals, metrics
@@ -75,17 +75,13 @@ def prediction_table(rows, logits, classes, temperature) -> pd.DataFrame:
 
     `calibrated` is the calibrated probability of the predicted class, `calibrated_<class>` that of each class.
     """
-    kept = rows[[c for c in rows.columns if c.startswith("Metadata_")]].copy()
-    prob = calibration.apply_temperature(logits, 1.0)
-    calibrated = calibration.apply_temperature(logits, temperature)
-    kept["label"] = rows[schema.LABEL].to_numpy()
-    kept["predicted"] = np.array(classes)[logits.argmax(axis=1)]
-    for i, name in enumerate(classes):
-        kept[f"prob_{name}"] = prob[:, i]
-    kept["calibrated"] = calibrated.max(axis=1)
-    for i, name in enumerate(classes):
-        kept[f"calibrated_{name}"] = calibrated[:, i]
-    return kept
+    metadata = rows.columns[rows.columns.str.startswith("Metadata_")]
+    table = rows[metadata].copy()
+    prob, calibrated = predict.class_probabilities(logits, classes, temperature, rows.index)
+    table["label"] = rows[schema.LABEL].to_numpy()
+    table["predicted"] = np.array(classes)[logits.argmax(axis=1)]
+    confidence = calibrated.max(axis=1).rename("calibrated")
+    return pd.concat([table, prob, confidence, calibrated], axis=1)
 
 
 def fitted_baselines(cells, run, crops):

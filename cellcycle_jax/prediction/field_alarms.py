@@ -9,9 +9,11 @@ from scipy import stats
 from cellcycle_jax import schema
 from cellcycle_jax.dataset import cell_table
 
-RANGE_FACTOR, PIXEL_FACTOR = 2.0, 1.5  # by which the range of the training fields is widened each way
+RANGE_FACTOR = 2.0  # by which the range of the training fields is widened each way
+PIXEL_FACTOR = 1.5  # the same, of pixel sizes
 UNLIKE_SHARE = 0.25  # of a field's cells: an alarm above
-EXPECTED_SHARE, SIGNIFICANCE = 0.05, 0.01  # and significantly above this share, at this level
+EXPECTED_SHARE = 0.05  # and significantly above this share
+SIGNIFICANCE = 0.01  # at this level
 FEW_CELLS = 10  # a field with fewer usable cells has no trustworthy reference
 
 
@@ -23,6 +25,17 @@ class KnownFields:
     contrast: dict[str, tuple[float, float]]  # reference over background
     pixel_um: tuple[float, float] | None  # None where unknown for a field
     cell_lines: tuple[str, ...]
+
+    @classmethod
+    def of(cls, record: dict) -> "KnownFields":
+        """The fields of which a JSON file holds `dataclasses.asdict`, with its lists as tuples."""
+        pixel_um = record["pixel_um"]
+        return cls(
+            reference={channel: tuple(ends) for channel, ends in record["reference"].items()},
+            contrast={channel: tuple(ends) for channel, ends in record["contrast"].items()},
+            pixel_um=tuple(pixel_um) if pixel_um else None,
+            cell_lines=tuple(record["cell_lines"]),
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,11 +55,12 @@ def fit_fields(rows: pd.DataFrame, channels) -> KnownFields:
     """What the fields of the training cells `rows` are like, as far as the shown `channels` go."""
     fields = rows.drop_duplicates(schema.FIELD)
     pixel = cell_table.pixel_size(fields)
-    lines = tuple(sorted(set(fields[schema.CELL_LINE]) - {""}))
-    reference = {c: _range(_strength(fields, c)[0]) for c in channels}
-    contrast = {c: _range(_strength(fields, c)[1]) for c in channels}
-    return KnownFields({c: r for c, r in reference.items() if r}, {c: r for c, r in contrast.items() if r},
-                       _range(pixel) if pixel.notna().all() else None, lines)
+    return KnownFields(
+        reference=_ranges(_strength, fields, channels),
+        contrast=_ranges(_contrast, fields, channels),
+        pixel_um=_range(pixel) if pixel.notna().all() else None,
+        cell_lines=tuple(sorted(set(fields[schema.CELL_LINE]) - {""})),
+    )
 
 
 def judge_fields(known: KnownFields, cells: pd.DataFrame, fields=()) -> list[Alarm]:
@@ -61,37 +75,48 @@ def judge_fields(known: KnownFields, cells: pd.DataFrame, fields=()) -> list[Ala
     Returns:
         Alarms and notes, in the order of the fields.
     """
-    found = [alarm for field_id, rows in cells.groupby(schema.FIELD, sort=False)
-             for judge in (_stains, _pixels, _line, _crops) for alarm in judge(known, field_id, rows)]
-    known_fields = set(cells[schema.FIELD])
-    return found + [Alarm(name, "few_cells", "", 0, FEW_CELLS, "few cells: no object was found", note=True)
-                    for name in fields if name not in known_fields]
+    alarms = []
+    for field_id, rows in cells.groupby(schema.FIELD, sort=False):
+        for judge in (_stains, _contrasts, _pixels, _line, _crops):
+            alarms.extend(judge(known, field_id, rows))
+    fields_with_objects = set(cells[schema.FIELD])
+    for name in fields:
+        if name not in fields_with_objects:
+            words = "few cells: no object was found"
+            alarms.append(Alarm(name, "few_cells", "", 0, FEW_CELLS, words, note=True))
+    return alarms
 
 
 def _stains(known, field_id, rows):
-    for i, (kind, ranges) in enumerate((("stain_strength", known.reference), ("contrast", known.contrast))):
-        for channel, (low, high) in ranges.items():
-            value = float(_strength(rows.iloc[:1], channel)[i].iloc[0])
-            if np.isnan(value) or low / RANGE_FACTOR <= value <= high * RANGE_FACTOR:
-                continue
-            words = (f"{channel} stain: {plain(value)} above background, training fields {span(low, high)}" if i == 0
-                     else f"{channel} contrast: stain over background {plain(value)}, training fields "
-                          f"{span(low, high)}")
-            yield Alarm(field_id, kind, channel, value, (low / RANGE_FACTOR, high * RANGE_FACTOR), words)
+    for channel, trained in known.reference.items():
+        value = float(_strength(rows.iloc[:1], channel).iloc[0])
+        allowed = _widened(trained, RANGE_FACTOR)
+        if _is_outside(value, allowed):
+            words = f"{channel} stain: {plain(value)} above background, training fields {span(*trained)}"
+            yield Alarm(field_id, "stain_strength", channel, value, allowed, words)
+
+
+def _contrasts(known, field_id, rows):
+    for channel, trained in known.contrast.items():
+        value = float(_contrast(rows.iloc[:1], channel).iloc[0])
+        allowed = _widened(trained, RANGE_FACTOR)
+        if _is_outside(value, allowed):
+            words = f"{channel} contrast: stain over background {plain(value)}, training fields {span(*trained)}"
+            yield Alarm(field_id, "contrast", channel, value, allowed, words)
 
 
 def _pixels(known, field_id, rows):
     value = float(cell_table.pixel_size(rows).iloc[0])
-    trained = "unknown in training" if known.pixel_um is None else (
-        f"training fields {span(*known.pixel_um)} um per px")
+    size = "unknown" if np.isnan(value) else f"{plain(value)} um per px"
     if known.pixel_um is None:
-        allowed, usual = None, np.isnan(value)
-    else:
-        allowed = (known.pixel_um[0] / PIXEL_FACTOR, known.pixel_um[1] * PIXEL_FACTOR)
-        usual = allowed[0] <= value <= allowed[1]
-    if not usual:
-        found = "unknown" if np.isnan(value) else f"{plain(value)} um per px"
-        yield Alarm(field_id, "pixel_size", "", value, allowed, f"pixel size: {found}, {trained}")
+        if not np.isnan(value):
+            words = f"pixel size: {size}, unknown in training"
+            yield Alarm(field_id, "pixel_size", "", value, None, words)
+        return
+    allowed = _widened(known.pixel_um, PIXEL_FACTOR)
+    if np.isnan(value) or _is_outside(value, allowed):
+        words = f"pixel size: {size}, training fields {span(*known.pixel_um)} um per px"
+        yield Alarm(field_id, "pixel_size", "", value, allowed, words)
 
 
 def plain(value: float) -> str:
@@ -111,12 +136,14 @@ def _line(known, field_id, rows):
     if line in known.cell_lines or (not line and not known.cell_lines):
         return
     words = f"cell line: {line or 'unknown'}, trained on {trained}"
-    yield Alarm(field_id, "cell_line", line, line, known.cell_lines, words, note=not line or not known.cell_lines)
+    is_unknown = not line or not known.cell_lines
+    yield Alarm(field_id, "cell_line", line, line, known.cell_lines, words, note=is_unknown)
 
 
 def _crops(known, field_id, rows):
     usable = rows[rows[schema.REJECT] == ""]
-    n, unlike = len(usable), usable[usable["novelty"] > 1]
+    unlike = usable[usable["novelty"] > 1]
+    n = len(usable)
     if n < FEW_CELLS:
         words = f"few cells: {n} usable, so the field's reference intensities are not trustworthy"
         yield Alarm(field_id, "few_cells", "", n, FEW_CELLS, words, note=True)
@@ -127,14 +154,38 @@ def _crops(known, field_id, rows):
         yield Alarm(field_id, "crops", "", len(unlike) / n, UNLIKE_SHARE, words)
 
 
-def _strength(fields, channel):
-    """Reference of a channel, and the same over the background, for one row per field."""
-    reference = fields[schema.reference_column(channel)].astype(float)
+def _strength(fields, channel) -> pd.Series:
+    """Reference of a channel above background, camera units, for one row per field."""
+    return fields[schema.reference_column(channel)].astype(float)
+
+
+def _contrast(fields, channel) -> pd.Series:
+    """The same over the background, NaN where that is not positive."""
     background = fields[f"Metadata_Background_{channel}"].astype(float)
-    return reference, reference / background.where(background > 0)
+    return _strength(fields, channel) / background.where(background > 0)
+
+
+def _ranges(measure, fields, channels) -> dict[str, tuple[float, float]]:
+    """Range of `measure` in each channel that has one."""
+    ranges = {}
+    for channel in channels:
+        values = _range(measure(fields, channel))
+        if values is not None:
+            ranges[channel] = values
+    return ranges
 
 
 def _range(values):
     """Lowest and highest positive value, None where there is none."""
     values = values[np.isfinite(values) & (values > 0)]
     return (float(values.min()), float(values.max())) if len(values) else None
+
+
+def _widened(trained, factor) -> tuple[float, float]:
+    low, high = trained
+    return low / factor, high * factor
+
+
+def _is_outside(value, allowed) -> bool:
+    """Whether a value lies outside a range; one that is not known does not."""
+    return value < allowed[0] or value > allowed[1]

@@ -15,7 +15,8 @@ from cellcycle_jax import schema
 from cellcycle_jax.dataset import cell_table
 
 DISTANCE_QUANTILE = 0.99  # of the distances of validation or training cells, whichever is larger: farther is unlike
-DEVIATION, DEVIATION_QUANTILE = 5.0, 0.999  # robust z beyond both 5 and this quantile of training cells is unlike
+DEVIATION = 5.0  # a robust z is unlike training beyond both this
+DEVIATION_QUANTILE = 0.999  # and this quantile of the training cells
 NETWORK = "the network's view"
 
 
@@ -47,6 +48,33 @@ class KnownCells:
     measurements: tuple[Measurement, ...]
     pixel_size_known: bool  # areas are in um^2, else px^2
 
+    def stored(self) -> tuple[dict, dict[str, dict[str, np.ndarray]]]:
+        """What a JSON file holds of it, and the arrays, by the name of the tap and of the array."""
+        thresholds = {}
+        arrays = {}
+        for name, layer in self.layers.items():
+            thresholds[name] = layer.threshold
+            arrays[name] = {"means": layer.means, "whitening": layer.whitening}
+        record = {
+            "thresholds": thresholds,
+            "measurements": [dataclasses.asdict(measurement) for measurement in self.measurements],
+            "pixel_size_known": self.pixel_size_known,
+        }
+        return record, arrays
+
+    @classmethod
+    def of(cls, record: dict, arrays: dict) -> "KnownCells":
+        """The cells of which `record` and `arrays` were `stored`.
+
+        Raises:
+            KeyError, TypeError: part of it is missing or not known.
+        """
+        layers = {}
+        for name, threshold in record["thresholds"].items():
+            layers[name] = Layer(**arrays[name], threshold=threshold)
+        measurements = tuple(Measurement(**measurement) for measurement in record["measurements"])
+        return cls(layers, measurements, record["pixel_size_known"])
+
 
 def fit_cells(own, label, unseen, rows: pd.DataFrame, channels, nucleus: str) -> KnownCells:
     """What training cells are like.
@@ -59,11 +87,16 @@ def fit_cells(own, label, unseen, rows: pd.DataFrame, channels, nucleus: str) ->
         channels: what the network sees.
         nucleus: the channel whose edge sharpness was measured.
     """
-    columns = [c for c in measured_columns(channels, nucleus) if c in rows]
-    values = cell_table.relative_features(rows, columns)
-    found = [_fit_measurement(name, values[name].to_numpy()) for name in columns]
-    return KnownCells(fit_layers(own, label, unseen), tuple(m for m in found if m),
-                      bool(cell_table.pixel_size(rows).notna().all()))
+    layers = fit_layers(own, label, unseen)
+    measurements = []
+    for column in measured_columns(channels, nucleus):
+        if column in rows:
+            values = cell_table.relative_features(rows, [column])[column].to_numpy()
+            measurement = _fit_measurement(column, values)
+            if measurement is not None:
+                measurements.append(measurement)
+    pixel_size_known = bool(cell_table.pixel_size(rows).notna().all())
+    return KnownCells(layers, tuple(measurements), pixel_size_known)
 
 
 def fit_layers(own, label, unseen) -> dict[str, Layer]:
@@ -75,37 +108,57 @@ def fit_layers(own, label, unseen) -> dict[str, Layer]:
 
     Arguments as in `fit_cells`.
     """
-    def widened(layer, judged):
-        # Validation is small, so its tail alone is a guess; training cells, which should lie nearer, are many.
-        limit = max(np.quantile(_farness(judged, embedding), DISTANCE_QUANTILE, method="higher")
-                    for embedding in (unseen, own))
-        return dataclasses.replace(layer, threshold=float(max(layer.threshold * limit, 1e-12)))
-
     label = np.asarray(label)
-    layers = {name: _fit_layer(np.asarray(values, np.float64), label) for name, values in own.items()}
-    layers = {name: widened(layer, {name: layer}) for name, layer in layers.items()}
-    return {name: widened(layer, layers) for name, layer in layers.items()}
+    layers = {}
+    for name, values in own.items():
+        layer = _fit_layer(np.asarray(values, np.float64), label)
+        layers[name] = _widened(layer, _usual_farness({name: layer}, own, unseen))
+    of_all_layers = _usual_farness(layers, own, unseen)
+    return {name: _widened(layer, of_all_layers) for name, layer in layers.items()}
 
 
 def _fit_layer(values, label) -> Layer:
     """Means and covariance of one layer, f64 [N, D], with threshold 1."""
-    values, label = values[label != schema.NO_LABEL], label[label != schema.NO_LABEL]
-    classes, place = np.unique(label, return_inverse=True)
-    means = np.stack([values[label == p].mean(axis=0) for p in classes])
-    covariance, _ = ledoit_wolf(values - means[place], assume_centered=True)
+    labelled = label != schema.NO_LABEL
+    values = values[labelled]
+    classes, class_index = np.unique(label[labelled], return_inverse=True)
+    means = np.stack([values[class_index == index].mean(axis=0) for index in range(len(classes))])
+    covariance, _ = ledoit_wolf(values - means[class_index], assume_centered=True)
     tiny = max(1e-9 * np.trace(covariance) / len(covariance), 1e-12)  # an activation may not vary at all
-    return Layer(means, np.linalg.inv(np.linalg.cholesky(covariance + tiny * np.eye(len(covariance)))), 1.0)
+    factor = np.linalg.cholesky(covariance + tiny * np.eye(len(covariance)))
+    return Layer(means, np.linalg.inv(factor), 1.0)
+
+
+def _usual_farness(layers, own, unseen) -> float:
+    """The farness in `layers` that DISTANCE_QUANTILE of the cells stay within.
+
+    Validation is small, so its tail alone is a guess; training cells, which should lie nearer, are many.
+    """
+    of_validation = np.quantile(_farness(layers, unseen), DISTANCE_QUANTILE, method="higher")
+    of_training = np.quantile(_farness(layers, own), DISTANCE_QUANTILE, method="higher")
+    return max(of_validation, of_training)
+
+
+def _widened(layer, farness) -> Layer:
+    """The layer with a threshold so many times as large."""
+    return dataclasses.replace(layer, threshold=float(max(layer.threshold * farness, 1e-12)))
 
 
 def measured_columns(channels, nucleus: str) -> list[str]:
     """Measurements that say in words what is unlike, of the shown channels only; intensities relative to the field."""
-    return [schema.NUCLEAR_AREA, "Nuclei_AreaShape_Solidity",
-            *(f"Nuclei_Texture_EdgeSharpness_{c}" for c in channels if c == nucleus),
-            *(f"Nuclei_Intensity_MeanIntensity_{c}" for c in channels)]
+    columns = [schema.NUCLEAR_AREA, "Nuclei_AreaShape_Solidity"]
+    if nucleus in channels:
+        columns.append(f"Nuclei_Texture_EdgeSharpness_{nucleus}")
+    return columns + [f"Nuclei_Intensity_MeanIntensity_{channel}" for channel in channels]
 
 
 def distance(embedding, means, whitening) -> np.ndarray:
-    """Squared Mahalanobis distance to the nearest class, f64 [N]; infinite where an embedding is not a number."""
+    """Squared Mahalanobis distance to the nearest class, f64 [N]; infinite where an embedding is not a number.
+
+    Args:
+        embedding: f [N, D].
+        means, whitening: as of `Layer`.
+    """
     offset = np.asarray(embedding, np.float64)[:, None] - means
     squared = ((offset @ whitening.T) ** 2).sum(axis=-1).min(axis=1)
     return np.where(np.isfinite(squared), squared, np.inf)
@@ -113,8 +166,10 @@ def distance(embedding, means, whitening) -> np.ndarray:
 
 def _farness(layers, embedding) -> np.ndarray:
     """Distance over its threshold, f64 [N], in the layer where it is largest."""
-    return np.max([distance(embedding[name], layer.means, layer.whitening) / layer.threshold
-                   for name, layer in layers.items()], axis=0)
+    ratios = []
+    for name, layer in layers.items():
+        ratios.append(distance(embedding[name], layer.means, layer.whitening) / layer.threshold)
+    return np.max(ratios, axis=0)
 
 
 def judge_cells(known: KnownCells, embedding, rows: pd.DataFrame) -> pd.DataFrame:
@@ -130,19 +185,23 @@ def judge_cells(known: KnownCells, embedding, rows: pd.DataFrame) -> pd.DataFram
         unlike; cause, what is farthest beyond its limit, "" for a cell that is like; why, the same as a sentence.
         Where a measurement is beyond its limit it is the cause, since it says more than the network's view.
     """
-    ratio = _farness(known.layers, embedding)
-    novelty, worst = ratio.copy(), np.ones(len(rows))
-    cause = np.where(ratio > 1, NETWORK, "").astype(object)
-    why = np.array([f"{NETWORK} is {r:.1f} times as far from training as allowed" if r > 1 else "" for r in ratio],
-                   object)
+    novelty = _farness(known.layers, embedding)
+    cause = np.full(len(rows), "", object)
+    why = cause.copy()
+    for i in np.flatnonzero(novelty > 1):
+        cause[i] = NETWORK
+        why[i] = f"{NETWORK} is {novelty[i]:.1f} times as far from training as allowed"
+    worst = np.ones(len(rows))  # of the measurements so far, the largest z over its limit
     for measurement in known.measurements:
         values = _values(known, measurement, rows)
         beyond = np.abs(_deviation(measurement, values)) / measurement.limit
         novelty = np.fmax(novelty, beyond)
         name = schema.readable(measurement.column)
+        name = name[0].lower() + name[1:]
         for i in np.flatnonzero(beyond > worst):
-            worst[i], cause[i] = beyond[i], name[0].lower() + name[1:]
-            why[i] = f"{cause[i]} {_against(values[i], measurement)}"
+            worst[i] = beyond[i]
+            cause[i] = name
+            why[i] = f"{name} {_beside_training(values[i], measurement)}"
     return pd.DataFrame({"novelty": novelty, "cause": cause, "why": why}, index=rows.index)
 
 
@@ -153,11 +212,13 @@ def _fit_measurement(column, values):
         return None
     median = float(np.median(values))
     logarithmic = bool(values.min() > 0.01 * median > 0)
-    shown = np.log(values) if logarithmic else values
-    scale = 1.4826 * float(np.median(np.abs(shown - np.median(shown))))
+    if logarithmic:
+        values = np.log(values)
+    deviation = np.abs(values - np.median(values))
+    scale = 1.4826 * float(np.median(deviation))
     if not scale > 0:
         return None
-    own = np.quantile(np.abs(shown - np.median(shown)) / scale, DEVIATION_QUANTILE)
+    own = np.quantile(deviation / scale, DEVIATION_QUANTILE)
     return Measurement(column, logarithmic, median, scale, float(max(DEVIATION, own)))
 
 
@@ -176,10 +237,11 @@ def _deviation(measurement, values):
     if not measurement.logarithmic:
         return (values - measurement.median) / measurement.scale
     logs = np.log(np.where(values > 0, values, 1.0) / measurement.median)
-    return np.where(values <= 0, -np.inf, np.where(np.isnan(values), np.nan, logs)) / measurement.scale
+    logs = np.select([values <= 0, np.isnan(values)], [-np.inf, np.nan], logs)
+    return logs / measurement.scale
 
 
-def _against(value, measurement):
+def _beside_training(value, measurement) -> str:
     if measurement.logarithmic:
         return f"{value / measurement.median:.2g} times the training median"
     return f"{value:.2g}, training median {measurement.median:.2g}"

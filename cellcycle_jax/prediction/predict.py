@@ -12,7 +12,10 @@ from cellcycle_jax.runs.trained_run import BATCH
 from cellcycle_jax.scoring import calibration
 
 CHUNK = 8 * BATCH  # cells in memory at once, beside one field
-UNCERTAIN, UNLIKE, REJECTED = "uncertain", "unlike training", "rejected"  # why a cell gets no decision
+# Why a cell gets no decision.
+UNCERTAIN = "uncertain"
+UNLIKE = "unlike training"
+REJECTED = "rejected"
 
 
 def predict_cells(predictor, cells: pd.DataFrame, crops_dir, channels, withhold: bool = False) -> pd.DataFrame:
@@ -41,13 +44,14 @@ def predict_cells(predictor, cells: pd.DataFrame, crops_dir, channels, withhold:
     by_field = [rows for _, rows in usable.groupby(schema.FIELD, sort=False)]
     ordered = pd.concat(by_field) if by_field else cells.iloc[:0]
     vocabulary = predictor.vocabulary(channels)
-    shown = tqdm(by_field, desc="predict", unit="field", disable=None)
-    crops_of_fields = (
-        crop_arrays.crops_of_field(crops_dir, rows[schema.FIELD].iloc[0], rows, vocabulary) for rows in shown
-    )
+
+    def crops_of_fields():
+        for rows in tqdm(by_field, desc="predict", unit="field", disable=None):
+            yield crop_arrays.crops_of_field(crops_dir, rows[schema.FIELD].iloc[0], rows, vocabulary)
+
     parts = [_no_predictions(predictor, ordered.index[:0])]
     done = 0
-    for crops in in_chunks(crops_of_fields, CHUNK):
+    for crops in in_chunks(crops_of_fields(), CHUNK):
         logits, embedding = predictor.predict(crops)
         rows = ordered.iloc[done : done + len(crops)]
         parts.append(_predictions(predictor, logits, embedding, rows))
@@ -60,7 +64,7 @@ def predict_cells(predictor, cells: pd.DataFrame, crops_dir, channels, withhold:
     added[texts] = added[texts].fillna("").astype(str)
     rejected = cells[schema.REJECT] != ""
     added.loc[rejected, "abstained_because"] = f"{REJECTED}: " + cells.loc[rejected, schema.REJECT]
-    metadata = [column for column in cells if column.startswith("Metadata_")]
+    metadata = cells.columns[cells.columns.str.startswith("Metadata_")]
     return pd.concat([cells[metadata], added, cells.drop(columns=metadata)], axis=1)
 
 
@@ -72,42 +76,63 @@ def in_chunks(parts, size: int):
     waiting = None
     for part in parts:
         waiting = crop_arrays.join([waiting, part]) if waiting else part
-        if whole := len(waiting) // size * size:
+        whole = len(waiting) // size * size
+        if whole:
             yield crop_arrays.take(waiting, slice(whole))
             waiting = crop_arrays.take(waiting, slice(whole, None))
     if waiting:
         yield waiting
 
 
+def class_probabilities(logits, classes, temperature: float, index) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """What a table of predictions says of each class.
+
+    Args:
+        logits: f [N, P].
+        classes: names of the P classes.
+        temperature: of the calibration.
+        index: of the N cells.
+
+    Returns:
+        f64 [N, P] with columns prob_<class>, and the same after calibration with columns calibrated_<class>.
+    """
+    prob = calibration.apply_temperature(logits, 1.0)
+    calibrated = calibration.apply_temperature(logits, temperature)
+    prob = pd.DataFrame(prob, index, classes).add_prefix("prob_")
+    calibrated = pd.DataFrame(calibrated, index, classes).add_prefix("calibrated_")
+    return prob, calibrated
+
+
 def _predictions(predictor, logits, embedding, rows) -> pd.DataFrame:
     """The new columns of usable cells, with the index of `rows`."""
-    classes = np.array(predictor.classes)
-    prob = calibration.apply_temperature(logits, 1.0)
-    calibrated = calibration.apply_temperature(logits, predictor.temperature)
-    judged = novelty.judge_cells(predictor.cells, embedding, rows)
-    predicted = classes[logits.argmax(axis=1)]
+    predicted = np.array(predictor.classes)[logits.argmax(axis=1)]
+    prob, calibrated = class_probabilities(logits, predictor.classes, predictor.temperature, rows.index)
     confidence = calibrated.max(axis=1)
-    unlike = judged["novelty"].to_numpy() > 1
+    judged = novelty.judge_cells(predictor.cells, embedding, rows)
+    unlike = judged["novelty"] > 1
     sure = confidence >= predictor.min_confidence
-    columns = {"predicted": predicted}
-    for index, name in enumerate(classes):
-        columns[f"prob_{name}"] = prob[:, index]
-    for index, name in enumerate(classes):
-        columns[f"calibrated_{name}"] = calibrated[:, index]
-    columns["confidence"] = confidence
-    columns["decision"] = np.where(sure & ~unlike, predicted, "")
     why_not = np.where(sure, "", UNCERTAIN)
-    columns["abstained_because"] = np.where(unlike, f"{UNLIKE}: " + judged["why"], why_not)
-    columns["novelty"] = judged["novelty"].to_numpy()
-    columns["novelty_cause"] = judged["cause"].to_numpy()
-    return pd.DataFrame(columns, index=rows.index)
+    table = pd.concat([prob, calibrated], axis=1)
+    table.insert(0, "predicted", predicted)
+    table["confidence"] = confidence
+    table["decision"] = np.where(sure & ~unlike, predicted, "")
+    table["abstained_because"] = np.where(unlike, f"{UNLIKE}: " + judged["why"], why_not)
+    table["novelty"] = judged["novelty"]
+    table["novelty_cause"] = judged["cause"]
+    return table
 
 
 def _no_predictions(predictor, index) -> pd.DataFrame:
     """The new columns without a row: a plate may hold no usable cell, and then nothing was measured either."""
     types = {"predicted": str}
-    for start in ("prob", "calibrated"):
-        types |= {f"{start}_{name}": np.float32 for name in predictor.classes}
-    types |= {"confidence": np.float32, "decision": str, "abstained_because": str, "novelty": np.float64,
-              "novelty_cause": str}  # fmt: skip
-    return pd.DataFrame({name: pd.Series([], dtype=kind) for name, kind in types.items()}, index=index)
+    for kind in ("prob", "calibrated"):
+        for name in predictor.classes:
+            types[f"{kind}_{name}"] = np.float32
+    types |= {
+        "confidence": np.float32,
+        "decision": str,
+        "abstained_because": str,
+        "novelty": np.float64,
+        "novelty_cause": str,
+    }
+    return pd.DataFrame(index=index, columns=list(types)).astype(types)

@@ -15,7 +15,10 @@ from cellcycle_jax.scoring.intervals import Interval
 
 MANY_FIELDS = 10  # from here on intervals resample fields; fewer fields would give too narrow ones
 SEED = 0  # of the resamples
-MOST_ALARMS, MOST_LINES, MOST_NOTES = 4, 3, 2  # on the terminal
+# Of each on the terminal.
+MOST_ALARMS = 4
+MOST_LINES = 3
+MOST_NOTES = 2
 
 
 def summarise(predictor, cells: pd.DataFrame, alarms, fields=()) -> dict:
@@ -33,8 +36,7 @@ def summarise(predictor, cells: pd.DataFrame, alarms, fields=()) -> dict:
     confidence = predictor.training.evaluate.confidence
     resampling = intervals.Resampling(predictor.training.evaluate.bootstraps, confidence, SEED)
     reasons = cells["abstained_because"].str.split(":").str[0]
-    rejected = cells[schema.REJECT]
-    unlike = usable["novelty"] > 1
+    unlike = usable[usable["novelty"] > 1]
     return {
         "run_id": predictor.run_id,
         "step": predictor.step,
@@ -51,9 +53,9 @@ def summarise(predictor, cells: pd.DataFrame, alarms, fields=()) -> dict:
         "n_decided": int((usable["decision"] != "").sum()),
         "predicted": _counts(usable["predicted"], classes),
         "decision": _counts(usable["decision"], classes),
-        "abstained": reasons[reasons != ""].value_counts().to_dict(),
-        "rejected": rejected[rejected != ""].value_counts().to_dict(),
-        "unlike": usable["novelty_cause"][unlike].value_counts().to_dict(),
+        "abstained": _tally(reasons),
+        "rejected": _tally(cells[schema.REJECT]),
+        "unlike": _tally(unlike["novelty_cause"]),
         "all": shares(usable, classes, resampling),
         "cell_lines": _shares_by(schema.CELL_LINE, usable, classes, resampling),
         "fields": _shares_by(schema.FIELD, usable, classes, resampling),
@@ -63,8 +65,14 @@ def summarise(predictor, cells: pd.DataFrame, alarms, fields=()) -> dict:
     }
 
 
-def _counts(column, classes):
-    return {name: int((column == name).sum()) for name in classes}
+def _counts(column, classes) -> dict[str, int]:
+    """How many values are each class."""
+    return column.value_counts().reindex(classes, fill_value=0).to_dict()
+
+
+def _tally(column) -> dict[str, int]:
+    """How often each text occurs, the most frequent first; "" is not counted."""
+    return column[column != ""].value_counts().to_dict()
 
 
 def _shares_by(column, usable, classes, resampling) -> dict:
@@ -120,43 +128,52 @@ def _resampled(counts, fields, classes, resampling) -> dict:
         shares = (weights @ counts).T / (weights @ counts.sum(axis=1))
         return dict(zip(classes, shares, strict=True))
 
-    return {name: share.without_counts() for name, share in resampling.intervals(score, fields).items()}
+    of_class = resampling.intervals(score, fields)
+    return {name: share.without_counts() for name, share in of_class.items()}
 
 
 def _grouped(alarms) -> list[dict]:
     """One entry for each thing that is unlike, with its fields; alarms before notes, most fields first."""
-    members_of = {}
+    groups = {}
     for alarm in alarms:
-        members_of.setdefault((alarm.note, alarm.kind, alarm.subject), []).append(alarm)
-    groups = []
-    for (note, kind, subject), members in members_of.items():
-        groups.append({
-            "note": note,
-            "kind": kind,
-            "subject": subject,
-            "n_fields": len(members),
-            "fields": [alarm.field_id for alarm in members],
-            "sentence": members[0].sentence,
-        })
-    return sorted(groups, key=lambda group: (group["note"], -group["n_fields"]))
+        empty = {
+            "note": alarm.note,
+            "kind": alarm.kind,
+            "subject": alarm.subject,
+            "n_fields": 0,
+            "fields": [],
+            "sentence": alarm.sentence,
+        }
+        group = groups.setdefault((alarm.note, alarm.kind, alarm.subject), empty)
+        group["n_fields"] += 1
+        group["fields"].append(alarm.field_id)
+    return sorted(groups.values(), key=lambda group: (group["note"], -group["n_fields"]))
 
 
 def write_predictions(cells: pd.DataFrame, summary: dict, out_dir) -> None:
     """OUT/cells.parquet with units, OUT/cells.csv, and last OUT/predict.json; each is atomic."""
     out = pathlib.Path(out_dir)
-    known = schema.PIXEL_SIZE in cells and bool(cells[schema.PIXEL_SIZE].notna().all())
+    pixel_size_known = schema.PIXEL_SIZE in cells and bool(cells[schema.PIXEL_SIZE].notna().all())
     measured = schema.feature_columns(cells.columns)
     measured = measured[measured.index("novelty_cause") + 1 :]
-    files.write_table(cells, out / "cells.parquet", {c: schema.unit(c, known) for c in measured})
+    units = {column: schema.unit(column, pixel_size_known) for column in measured}
+    files.write_table(cells, out / "cells.parquet", units)
     files.write_csv(cells.astype(object).where(cells.notna(), ""), out / "cells.csv")
     files.write_sealed_json(out / "predict.json", summary)
 
 
 def say(summary: dict) -> None:
     """The summary in a few lines on the terminal, what is unlike training first."""
-    alarms = [_alarm("look here first", group, summary) for group in summary["alarm_groups"] if not group["note"]]
-    notes = [_alarm("note", group, summary) for group in summary["alarm_groups"] if group["note"]]
-    cell_lines = [_shares_line(name or "unknown line", part) for name, part in summary["cell_lines"].items()]
+    alarms = []
+    notes = []
+    for group in summary["alarm_groups"]:
+        if group["note"]:
+            notes.append(_alarm("note", group, summary))
+        else:
+            alarms.append(_alarm("look here first", group, summary))
+    cell_lines = []
+    for name, part in summary["cell_lines"].items():
+        cell_lines.append(_shares_line(name or "unknown line", part))
     lines = [Verdict(**summary["verdict"]).words]
     if WITHHELD in summary["abstained"]:
         lines.append(f"so no cell is decided; the table holds what it says of each all the same ({INSIST} decides "
@@ -187,13 +204,13 @@ def _counts_line(summary) -> str:
 
 def expected(summary: dict) -> str:
     """What to expect on fields like those of training: how many cells are sure enough, how many of each class right."""
-    known = summary["validation"]
+    validation = summary["validation"]
     parts = []
-    for name, found in known.get("precision", {}).items():
-        right = "unknown" if found["value"] is None else f"{found['value']:.1%} right"
-        parts.append(f"{name}: {right} of {found['n']} called")
+    for name, called in validation.get("precision", {}).items():
+        right = "unknown" if called["value"] is None else f"{called['value']:.1%} right"
+        parts.append(f"{name}: {right} of {called['n']} called")
     precision = "; ".join(parts) or "how many of these are right was not worked out for each class"
-    return (f"on fields like those of training {known['coverage']:.0%} of cells are sure enough (confidence "
+    return (f"on fields like those of training {validation['coverage']:.0%} of cells are sure enough (confidence "
             f"{summary['min_confidence']:g}); {precision}; accuracy on other fields is unknown")
 
 
@@ -201,7 +218,12 @@ def _shares_line(name, part) -> str:
     shares = []
     for label, share in part["shares"].items():
         shares.append(f"{label} {share.value:.0%} ({share.low:.0%} to {share.high:.0%})")
-    line = (f"{name}: {', '.join(shares) or 'nothing decided'}; {part['n_decided']:,} of {part['n_cells']:,} usable "
-            "cells decided")
-    expected = ", ".join(f"{label} {value:.0%}" for label, value in part["expected"].items() if value is not None)
-    return f"{line}; by the probabilities of all of them {expected}" if expected else line
+    expected = []
+    for label, value in part["expected"].items():
+        if value is not None:
+            expected.append(f"{label} {value:.0%}")
+    line = f"{name}: {', '.join(shares) or 'nothing decided'}"
+    line += f"; {part['n_decided']:,} of {part['n_cells']:,} usable cells decided"
+    if expected:
+        line += f"; by the probabilities of all of them {', '.join(expected)}"
+    return line

@@ -25,7 +25,9 @@ from cellcycle_jax.runs import run_record, state, trained_run
 from cellcycle_jax.runs.passport_file import read_passport
 from cellcycle_jax.scoring import calibration
 
-FOLDER, RECORD, WEIGHTS = "predictor", "predictor.json", "weights.npz"
+FOLDER = "predictor"
+RECORD = "predictor.json"
+WEIGHTS = "weights.npz"
 NOVELTY = "novelty"  # in weights.npz, beside the variables of the model: what training cells look like to it
 FORMAT = 1  # of the folder; another number is refused
 SIMULATED = "trained on simulated fields"
@@ -63,7 +65,8 @@ class Predictor:
         Raises:
             InputRefused: the crops have another size than those of training, lack a channel or what the mask needs.
         """
-        if (size := crops.image.shape[1]) != self.crop_px:
+        size = crops.image.shape[1]
+        if size != self.crop_px:
             raise InputRefused(f"crops of {size} px, but the model was trained on crops of {self.crop_px} px; cut them "
                                f"with the preparation config of {RECORD}")
         self.require_channels(crops.channels)
@@ -83,14 +86,21 @@ class Predictor:
         Raises:
             InputRefused: names what there is and what is needed.
         """
-        if missing := [name for name in self.channels if name not in channels]:
+        missing = [name for name in self.channels if name not in channels]
+        if missing:
             raise InputRefused(f"no channel {', '.join(missing)}: the crops have {', '.join(channels)}, the model was "
                                f"trained with {', '.join(self.channels)}; name channels as in training")
 
     def vocabulary(self, channels) -> dict:
         """What `crop_arrays.crops_of_field` takes beside the cells, for crops with these channels."""
-        return {"channels": tuple(channels), "classes": self.classes, "markers": self.markers, "nucleus": self.nucleus,
-                "stains": self.stains, "group_by": "field"}
+        return {
+            "channels": tuple(channels),
+            "classes": self.classes,
+            "markers": self.markers,
+            "nucleus": self.nucleus,
+            "stains": self.stains,
+            "group_by": "field",
+        }
 
 
 def crops_of(trained: trained_run.Run, split: str, final: bool = False) -> crop_arrays.Crops:
@@ -101,7 +111,8 @@ def crops_of(trained: trained_run.Run, split: str, final: bool = False) -> crop_
         split, final: as of `crop_arrays.load_crops`.
     """
     needed = crop_arrays.pixel_bytes(trained.data_dir, split, final)
-    crops = crop_arrays.load_crops(trained.data_dir, split, final, pixels=memory.place("auto", needed) != "disk")
+    in_memory = memory.place("auto", needed) != "disk"
+    crops = crop_arrays.load_crops(trained.data_dir, split, final, pixels=in_memory)
     return crop_arrays.take_lines(crops, trained.config.data.cell_lines)
 
 
@@ -116,24 +127,20 @@ def freeze(trained: trained_run.Run, crops: crop_arrays.Crops, predicted, scores
     Returns:
         The folder.
     """
-    made = crop_arrays.provenance(trained.data_dir)
     own = crops_of(trained, "train")
     cells = trained.data.cells
     rows = cell_table.rows_by_id(cells, own.cell_id)
     logits, unseen = predicted
-    known = novelty.fit_cells(trained.predict(own)[1], own.label, unseen, rows, trained.channels, own.nucleus)
+    _, embedding = trained.predict(own)
+    known = novelty.fit_cells(embedding, own.label, unseen, rows, trained.channels, own.nucleus)
     judged = novelty.judge_cells(known, unseen, cell_table.rows_by_id(cells, crops.cell_id))
-    record = _described(trained, own, made) | {
-        "temperature": scores["temperature"],
-        "validation": _expected(crops, logits, scores, trained.config.predict.min_confidence, judged),
-        "fields": dataclasses.asdict(field_alarms.fit_fields(rows, trained.channels)),
-        "cells": {"thresholds": {name: layer.threshold for name, layer in known.layers.items()},
-                  "measurements": [dataclasses.asdict(m) for m in known.measurements],
-                  "pixel_size_known": known.pixel_size_known},
-    }
+    record = _described(trained, own)
+    record["temperature"] = scores["temperature"]
+    record["validation"] = _expected(crops, logits, scores, trained.config.predict.min_confidence, judged)
+    record["fields"] = dataclasses.asdict(field_alarms.fit_fields(rows, trained.channels))
+    record["cells"], known_arrays = known.stored()
+    arrays = {**jax.device_get(trained.network.variables), NOVELTY: known_arrays}
     folder = trained.workdir / FOLDER
-    arrays = {**jax.device_get(trained.network.variables), NOVELTY: {
-        name: {"means": layer.means, "whitening": layer.whitening} for name, layer in known.layers.items()}}
     with files.replacing(folder / WEIGHTS) as temporary:
         np.savez(temporary, **traverse_util.flatten_dict(arrays, sep="/"))
     record["weights_sha256"] = files.sha256(folder / WEIGHTS)
@@ -171,17 +178,29 @@ def _write_record(folder, record) -> None:
     files.write_json(folder / RECORD, record | {"sha256": _digest(record)})
 
 
-def _described(trained, own, made) -> dict:
+def _described(trained, own) -> dict:
     """The model and its cells `own`, as far as nothing has to be computed for it."""
-    chosen, sized = trained.config.predict, own.um_per_px[np.isfinite(own.um_per_px)]
-    notes = (SIMULATED if made["config"]["source"] == "simulated" else "", chosen.note)
+    made = crop_arrays.provenance(trained.data_dir)
+    chosen = trained.config.predict
+    notes = [SIMULATED] if made["config"]["source"] == "simulated" else []
+    if chosen.note:
+        notes.append(chosen.note)
+    pixel_sizes = own.um_per_px[np.isfinite(own.um_per_px)]
     return {
-        "format": FORMAT, "run_id": trained.run_id, "step": trained.step, "training": trained.config.to_dict(),
-        "channels": trained.channels, "classes": trained.classes, "markers": own.markers, "nucleus": own.nucleus,
-        "stains": own.stains, "crop_px": own.image.shape[1],
-        "um_per_px": float(np.median(sized)) if len(sized) else None, "min_confidence": chosen.min_confidence,
+        "format": FORMAT,
+        "run_id": trained.run_id,
+        "step": trained.step,
+        "training": trained.config.to_dict(),
+        "channels": trained.channels,
+        "classes": trained.classes,
+        "markers": own.markers,
+        "nucleus": own.nucleus,
+        "stains": own.stains,
+        "crop_px": own.image.shape[1],
+        "um_per_px": float(np.median(pixel_sizes)) if len(pixel_sizes) else None,
+        "min_confidence": chosen.min_confidence,
         "preparation": {"config": made["config"], "channels": made["channels"]},
-        "note": "; ".join(note for note in notes if note),
+        "note": "; ".join(notes),
     }
 
 
@@ -190,10 +209,17 @@ def _expected(crops, logits, scores, min_confidence, judged) -> dict:
     prob = calibration.apply_temperature(logits, scores["temperature"])
     sure = prob.max(axis=1) >= min_confidence
     decided = sure & (crops.label != schema.NO_LABEL)
-    return {"balanced_accuracy": scores["model"]["balanced_accuracy"], "confidence": scores["confidence"],
-            "n_cells": scores["n_cells"], "n_fields": scores["n_fields"], "n_groups": scores["n_groups"],
-            "coverage": float(sure.mean()), "unlike": float((judged["novelty"] > 1).mean()),
-            "precision": precision_by_class(prob[decided].argmax(axis=1), crops.label[decided], crops.classes)}
+    called = prob[decided].argmax(axis=1)
+    return {
+        "balanced_accuracy": scores["model"]["balanced_accuracy"],
+        "confidence": scores["confidence"],
+        "n_cells": scores["n_cells"],
+        "n_fields": scores["n_fields"],
+        "n_groups": scores["n_groups"],
+        "coverage": float(sure.mean()),
+        "unlike": float((judged["novelty"] > 1).mean()),
+        "precision": precision_by_class(called, crops.label[decided], crops.classes),
+    }
 
 
 def precision_by_class(called, label, classes) -> dict:
@@ -207,13 +233,13 @@ def precision_by_class(called, label, classes) -> dict:
     Returns:
         {class: {"n": int, "value": float, or None of fewer than `LEAST_CALLED` cells}}.
     """
-    found = {}
+    precision = {}
     for number, name in enumerate(classes):
         of_class = called == number
         n = int(of_class.sum())
         value = float((label[of_class] == number).mean()) if n >= LEAST_CALLED else None
-        found[name] = {"n": n, "value": value}
-    return found
+        precision[name] = {"n": n, "value": value}
+    return precision
 
 
 def load_predictor(folder) -> Predictor:
@@ -224,7 +250,8 @@ def load_predictor(folder) -> Predictor:
     """
     folder = pathlib.Path(folder)
     inside = folder / FOLDER
-    if not (folder / RECORD).is_file() and (inside.is_dir() or (folder / "config.json").is_file()):
+    is_run = inside.is_dir() or (folder / "config.json").is_file()
+    if is_run and not (folder / RECORD).is_file():
         if not (inside / RECORD).is_file():
             raise StoredStateRefused(f"{folder}: this run has no finished predictor; run `launch.py evaluate` first")
         folder = inside
@@ -269,31 +296,38 @@ def _of_today(record, where) -> dict:
 
 
 def _predictor(record, arrays) -> Predictor:
-    training, size = ConfigDict(record["training"]), record["crop_px"]
+    training = ConfigDict(record["training"])
     model = trained_run.model_of(training, record["classes"])
-    shape = (size, size, len(record["channels"]))
-    wanted = jax.eval_shape(lambda: state.init_variables(model, 0, shape))
+    image_shape = (record["crop_px"], record["crop_px"], len(record["channels"]))
+    expected = jax.eval_shape(lambda: state.init_variables(model, 0, image_shape))
     variables = {"batch_stats": {}, **traverse_util.unflatten_dict(arrays, sep="/")}
     layers = variables.pop(NOVELTY)
-    if jax.tree.map(np.shape, variables) != jax.tree.map(lambda leaf: leaf.shape, wanted):
+    if jax.tree.map(np.shape, variables) != jax.tree.map(np.shape, expected):
         raise ValueError("the weights do not fit the model of the training config")
-    cells, fields = record["cells"], record["fields"]
-    measurements = tuple(novelty.Measurement(**m) for m in cells["measurements"])
-    texts = ("channels", "classes", "markers", "stains")
-    plain = ("nucleus", "crop_px", "um_per_px", "temperature", "min_confidence", "step", "run_id", "preparation",
-             "validation", "explained", "note")
     return Predictor(
-        network=Network(model, jax.device_put(variables)), training=training,
-        **{name: tuple(record[name]) for name in texts}, **{name: record[name] for name in plain},
-        cells=novelty.KnownCells({name: novelty.Layer(**layers[name], threshold=threshold)
-                                  for name, threshold in cells["thresholds"].items()},
-                                 measurements, cells["pixel_size_known"]),
-        fields=field_alarms.KnownFields(
-            **{kind: {c: tuple(r) for c, r in fields[kind].items()} for kind in ("reference", "contrast")},
-            pixel_um=fields["pixel_um"] and tuple(fields["pixel_um"]), cell_lines=tuple(fields["cell_lines"])))
+        network=Network(model, jax.device_put(variables)),
+        training=training,
+        channels=tuple(record["channels"]),
+        classes=tuple(record["classes"]),
+        markers=tuple(record["markers"]),
+        nucleus=record["nucleus"],
+        stains=tuple(record["stains"]),
+        crop_px=record["crop_px"],
+        um_per_px=record["um_per_px"],
+        temperature=record["temperature"],
+        min_confidence=record["min_confidence"],
+        step=record["step"],
+        run_id=record["run_id"],
+        preparation=record["preparation"],
+        validation=record["validation"],
+        explained=record["explained"],
+        note=record["note"],
+        cells=novelty.KnownCells.of(record["cells"], layers),
+        fields=field_alarms.KnownFields.of(record["fields"]),
+    )
 
 
 def _digest(record) -> str:
     """SHA-256 of what predictor.json holds, but for the note, which anyone may write."""
-    kept = {name: value for name, value in record.items() if name not in ("sha256", "note")}
-    return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()
+    sealed = {name: value for name, value in record.items() if name not in ("sha256", "note")}
+    return hashlib.sha256(json.dumps(sealed, sort_keys=True).encode()).hexdigest()

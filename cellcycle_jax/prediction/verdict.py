@@ -7,7 +7,11 @@ that tells the classes by something that is not the cell, no prediction is a dec
 import dataclasses
 import math
 
-CHANCE, SHORTCUT, NOT_EXPLAINED = "chance", "shortcut", "not explained"
+from cellcycle_jax.scoring.intervals import Interval
+
+CHANCE = "chance"
+SHORTCUT = "shortcut"
+NOT_EXPLAINED = "not explained"
 WITHHELD = "not relied on"  # why a cell gets no decision
 INSIST = "--decide_anyway"
 
@@ -30,9 +34,12 @@ def summary_of(passport: dict) -> dict:
     """What a predictor keeps of a passport."""
     score = next(check for check in passport["checks"] if check["name"].startswith("score"))
     return {
-        "status": passport["status"], "sentence": passport["verdict"][0], "score": score["sentence"],
-        "step": passport["step"], "run_id": passport["run_id"],
-    }  # fmt: skip
+        "status": passport["status"],
+        "sentence": passport["verdict"][0],
+        "score": score["sentence"],
+        "step": passport["step"],
+        "run_id": passport["run_id"],
+    }
 
 
 def verdict_of(explained: dict | None, validation: dict, classes) -> Verdict:
@@ -43,21 +50,27 @@ def verdict_of(explained: dict | None, validation: dict, classes) -> Verdict:
         validation: its scores on fields that it was not trained on.
         classes: names of the P classes.
     """
-    score = validation["balanced_accuracy"]
-    low, chance = score.get("low"), 1 / len(classes)
-    known = f"Balanced accuracy {score['value']:.2f} on {validation['n_cells']:,} validation cells"
+    score = Interval.of(validation["balanced_accuracy"])
+    n_cells = validation["n_cells"]
+    n_groups = validation["n_groups"]
+    chance = 1 / len(classes)
+    accuracy = f"Balanced accuracy {score.value:.2f} on {n_cells:,} validation cells"
     if explained and explained["status"] in (CHANCE, SHORTCUT):
-        return Verdict(explained["status"], f"{explained['sentence']} {known}.", True)
-    if low is not None and low <= chance:
-        return Verdict(CHANCE, f"{known} ({low:.2f} to {score['high']:.2f}), which cannot be told from chance.", True)
-    if low is None and score["value"] - _widest_error(validation["n_cells"]) <= chance:
-        return Verdict(CHANCE, f"{known}, of {validation['n_groups']} groups, which cannot be told from chance, not "
-                       "even if each cell counted by itself.", True)
-    doubt = "" if low is not None else f", of {validation['n_groups']} groups: too few to tell it from chance"
+        return Verdict(explained["status"], f"{explained['sentence']} {accuracy}.", True)
+    doubt = ""
+    if not score.is_known:
+        # No interval at all: even that of independent cells, the narrowest there could be, has to exclude chance.
+        if not score.value - _widest_error(n_cells) > chance:
+            words = "which cannot be told from chance, not even if each cell counted by itself"
+            return Verdict(CHANCE, f"{accuracy}, of {n_groups} groups, {words}.", True)
+        doubt = f", of {n_groups} groups: too few to tell it from chance"
+    elif score.low <= chance:
+        bounds = f"({score.low:.2f} to {score.high:.2f})"
+        return Verdict(CHANCE, f"{accuracy} {bounds}, which cannot be told from chance.", True)
     if explained is None:
-        return Verdict(NOT_EXPLAINED, f"Whether it reads the cell was not asked (`launch.py explain`). {known}{doubt}.",
-                       False)  # fmt: skip
-    return Verdict(explained["status"], f"{explained['sentence']} {known}{doubt}.", False)
+        words = "Whether it reads the cell was not asked (`launch.py explain`)."
+        return Verdict(NOT_EXPLAINED, f"{words} {accuracy}{doubt}.", False)
+    return Verdict(explained["status"], f"{explained['sentence']} {accuracy}{doubt}.", False)
 
 
 def _widest_error(n_cells: int) -> float:
