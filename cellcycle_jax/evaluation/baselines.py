@@ -48,12 +48,14 @@ class Inputs:
         values = cell_table.relative_features(rows, features)
         values = values.loc[:, values.notna().any()]  # a column without one number says nothing
         median = values.median().to_numpy()
-        positive = (median > 0) & (values.min().to_numpy() > -0.5 * median) if log else np.zeros(len(median), bool)
+        positive = np.zeros(len(median), bool)
+        if log:
+            positive = (median > 0) & (values.min().to_numpy() > -0.5 * median)
         lines = tuple(sorted(rows[schema.CELL_LINE].unique()))
         return cls(tuple(values.columns), lines, median, positive, fill=log)
 
     def __call__(self, rows: pd.DataFrame) -> np.ndarray:
-        """F64 [N, F + number of lines]."""
+        """The numbers of each row, f64 [N, F + number of lines]."""
         values = cell_table.relative_features(rows, self.features).to_numpy(copy=True)
         if self.fill:
             values = np.where(np.isnan(values), self.median, values)
@@ -102,9 +104,14 @@ def _logistic():
 def _boosting(seed: int):
     # No early stopping: it would hold out cells at random, siblings of the same field among them.
     return HistGradientBoostingClassifier(
-        max_iter=200, learning_rate=0.05, max_leaf_nodes=15, l2_regularization=1.0,
-        early_stopping=False, class_weight="balanced", random_state=seed,
-    )  # fmt: skip
+        max_iter=200,
+        learning_rate=0.05,
+        max_leaf_nodes=15,
+        l2_regularization=1.0,
+        early_stopping=False,
+        class_weight="balanced",
+        random_state=seed,
+    )
 
 
 def _classified(rows: pd.DataFrame, column: str, classes) -> tuple[pd.DataFrame, np.ndarray]:
@@ -152,9 +159,12 @@ def fit_baselines(
         StoredStateRefused: a measurement is not in the table.
     """
     rows, label = _classified(train_rows, schema.LABEL, classes)
-    area, dna = schema.NUCLEAR_AREA, schema.integrated(nucleus)
+    area = schema.NUCLEAR_AREA
+    dna = schema.integrated(nucleus)
     few = {"nuclear_area": [area], "integrated_dna": [dna], "area_and_dna": [area, dna]}
-    models = {name: _fit(rows, label, features, boosting=False, seed=seed) for name, features in few.items()}
+    models = {}
+    for name, features in few.items():
+        models[name] = _fit(rows, label, features, boosting=False, seed=seed)
     features = cell_table.measurements(rows, channels, markers, None if shape_shown else nucleus)
     models["all_features"] = _fit(rows, label, features, boosting=True, seed=seed)
     return Baselines(models)
@@ -183,16 +193,23 @@ def fit_oracle(train_rows: pd.DataFrame, classes, seed: int = 0) -> Classifier |
         None where the table has no numeric Truth_ column, or a class is not among the true phases: the data are not
         simulated, or labelled by something other than phase.
     """
-    features = [
-        c for c in train_rows.columns
-        if c.startswith("Truth_") and not c.removeprefix("Truth_").startswith(_HIDDEN_TRUTH)
-        and pd.api.types.is_numeric_dtype(train_rows[c]) and train_rows[c].notna().any()
-    ]  # fmt: skip
+    features = _shown_truth(train_rows)
     if not features or not set(classes) <= set(train_rows.get(schema.TRUE_PHASE, ())):
         return None
     rows, label = _classified(train_rows, schema.TRUE_PHASE, classes)
     with warnings.catch_warnings():
         # A fold can lack a rare class's line; the score then stands on the folds that do not.
         warnings.simplefilter("ignore", UserWarning)
-        logistic, boosting = (_grouped_score(rows, label, features, kind, seed) for kind in (False, True))
+        logistic = _grouped_score(rows, label, features, boosting=False, seed=seed)
+        boosting = _grouped_score(rows, label, features, boosting=True, seed=seed)
     return _fit(rows, label, features, boosting > logistic, seed)
+
+
+def _shown_truth(rows: pd.DataFrame) -> list[str]:
+    """The numeric true columns that may be known of a cell, without those that have no value."""
+    shown = []
+    for column in rows.columns:
+        is_allowed = column.startswith("Truth_") and not column.removeprefix("Truth_").startswith(_HIDDEN_TRUTH)
+        if is_allowed and pd.api.types.is_numeric_dtype(rows[column]) and rows[column].notna().any():
+            shown.append(column)
+    return shown

@@ -36,33 +36,47 @@ def evaluate(workdir, final: bool = False) -> None:
     run = load_run(workdir, finished=final)
     chosen = run.config.evaluate
     resampling = intervals.Resampling(chosen.bootstraps, chosen.confidence, RESAMPLING_SEED)
-    split = "validation"
     cells = run.data.cells
     if final:
-        split = "test"
         cells = cell_table.unlocked(cell_table.load_cells(run.data_dir), final)
         log_opening(workdir, run.step)
+    split = "test" if final else "validation"
     crops = predictor.crops_of(run, "validation")
-    logits, _ = predicted = run.predict(crops)
+    predicted = run.predict(crops)
+    logits = predicted[0]
     temperature = calibration.fit_temperature(logits, crops.label)
     if final:
         crops = predictor.crops_of(run, split, final)
         logits = run.predict_logits(crops)
     rows = cell_table.rows_by_id(cells, crops.cell_id)
     predictions = prediction_table(rows, logits, run.classes, temperature)
-    result = score(rows, crops.label, logits, temperature, fitted_baselines(cells, run, crops), run, resampling)
-    source = cell_table.label_intensity(run.data_dir)
-    result["circular"] = [name for name, columns in result["baseline_features"].items()
-                          if any(cell_table.is_intensity_of(column, source) for column in columns)]
-    result = {"split": split, "group_by": crops.group_by, "temperature": temperature, "step": run.step, **result,
-              "notes": notes(run, crops, split)}
-    for name in (f"_{split}", ""):
-        path = workdir / f"predictions{name}.parquet"
+    scores = score(rows, crops.label, logits, temperature, fitted_baselines(cells, run, crops), run, resampling)
+    result = {
+        "split": split,
+        "group_by": crops.group_by,
+        "temperature": temperature,
+        "step": run.step,
+        **scores,
+        "circular": _circular(scores["baseline_features"], cell_table.label_intensity(run.data_dir)),
+        "notes": notes(run, crops, split),
+    }
+    for suffix in (f"_{split}", ""):
+        path = workdir / f"predictions{suffix}.parquet"
         files.write_table(predictions, path)
-        files.write_sealed_json(workdir / f"evaluation{name}.json", result | {"predictions_sha256": files.sha256(path)})
+        sealed = result | {"predictions_sha256": files.sha256(path)}
+        files.write_sealed_json(workdir / f"evaluation{suffix}.json", sealed)
     if not final:
         predictor.freeze(run, crops, predicted, result)
     _say(result)
+
+
+def _circular(baseline_features, channel) -> list[str]:
+    """Names of the baselines that are given an intensity of `channel`, of which the labels were made."""
+    circular = []
+    for name, columns in baseline_features.items():
+        if any(cell_table.is_intensity_of(column, channel) for column in columns):
+            circular.append(name)
+    return circular
 
 
 def log_opening(workdir, step: int) -> None:
@@ -92,61 +106,91 @@ def fitted_baselines(cells, run, crops):
 def fit_simple(cells, run, crops):
     """The baselines alone."""
     train = _train_rows(cells, run)
+    labelled = train[train[schema.LABEL] != ""]
     masked = run.config.data.mask in OUTLINED
-    return baselines.fit_baselines(train[train[schema.LABEL] != ""], run.channels, crops.nucleus, run.classes,
-                                   crops.markers, masked)
+    return baselines.fit_baselines(labelled, run.channels, crops.nucleus, run.classes, crops.markers, masked)
 
 
 def _train_rows(cells, run):
     train = cells[cells[schema.SPLIT] == "train"]
     lines = list(run.config.data.cell_lines)
-    return train[train[schema.CELL_LINE].isin(lines)] if lines else train
+    if lines:
+        train = train[train[schema.CELL_LINE].isin(lines)]
+    return train
 
 
 def score(rows, label, logits, temperature, fitted, run, resampling) -> dict:
-    """Scores on the labelled cells, and against the true phase on every interphase cell where it is known."""
+    """Scores on the labelled cells, and against the true phase on every interphase cell where it is known.
+
+    Args:
+        rows: of the N cells in the table.
+        label: i [N], `schema.NO_LABEL` for an unlabelled one.
+        logits: f [N, P].
+        temperature: of the calibration.
+        fitted: what `fitted_baselines` returns.
+        run: whose logits they are.
+        resampling: how intervals are made.
+    """
     simple, oracle = fitted
     prob = calibration.apply_temperature(logits, 1.0)
-    rivals = simple.predict(rows)
-    known = np.flatnonzero(label != schema.NO_LABEL)
-    result = compare(rows, known, label, prob, rivals, resampling)
     calibrated = calibration.apply_temperature(logits, temperature)
-    result["model_calibrated"] = _scores(label, calibrated, rows, known, resampling, ("ece", "brier"))
-    result["reliability"] = {name: _curve(label[known], p[known]) for name, p in
-                             (("raw", prob), ("calibrated", calibrated))}
-    result |= {"classes": run.classes, "confidence": resampling.confidence, "baseline_features": simple.features}
+    rivals = simple.predict(rows)
+    groups = rows[schema.GROUP].to_numpy()
+    labelled = np.flatnonzero(label != schema.NO_LABEL)
+    result = compare(rows, labelled, label, prob, rivals, resampling)
+    result["model_calibrated"] = resampling.scores(
+        label[labelled], calibrated[labelled], groups[labelled], ("ece", "brier")
+    )
+    result["reliability"] = {
+        "raw": _curve(label[labelled], prob[labelled]),
+        "calibrated": _curve(label[labelled], calibrated[labelled]),
+    }
+    result["classes"] = run.classes
+    result["confidence"] = resampling.confidence
+    result["baseline_features"] = simple.features
     if oracle is None:
         return result
-    truth = pd.Index(run.classes).get_indexer(rows[schema.TRUE_PHASE])
-    known = np.flatnonzero(truth >= 0)
-    result["truth"] = compare(rows, known, truth, prob, rivals, resampling)
-    result["truth"]["oracle"] = _scores(truth, oracle.predict(rows), rows, known, resampling)
-    result["truth"]["oracle_features"] = list(oracle.inputs.features)
-    both = known[label[known] != schema.NO_LABEL]
-    result["truth"]["label_agreement"] = float(np.mean(label[both] == truth[both])) if len(both) else None
-    result["truth"]["label_abstained"] = float(np.mean(label[known] == schema.NO_LABEL))
-    return result
+    phase = pd.Index(run.classes).get_indexer(rows[schema.TRUE_PHASE])
+    interphase = np.flatnonzero(phase >= 0)
+    truth = compare(rows, interphase, phase, prob, rivals, resampling)
+    of_oracle = oracle.predict(rows)[interphase]
+    truth["oracle"] = resampling.scores(phase[interphase], of_oracle, groups[interphase])
+    truth["oracle_features"] = list(oracle.inputs.features)
+    both = interphase[label[interphase] != schema.NO_LABEL]
+    truth["label_agreement"] = float(np.mean(label[both] == phase[both])) if len(both) else None
+    truth["label_abstained"] = float(np.mean(label[interphase] == schema.NO_LABEL))
+    return result | {"truth": truth}
 
 
 def compare(rows, known, label, prob, rivals, resampling) -> dict:
-    """Scores of the model and its rivals on the cells `known`, and the model's lead over each, all with intervals."""
-    groups = rows[schema.GROUP].to_numpy()[known]
+    """Scores of the model and its rivals, and the model's lead over each, all with intervals.
+
+    Args:
+        rows: of the N cells in the table.
+        known: i [n], positions of the cells that are scored.
+        label: i [N], index of the true class, of the known ones.
+        prob: f64 [N, P], of the model.
+        rivals: {name: f64 [N, P]}.
+        resampling: how intervals are made.
+    """
+    rows = rows.iloc[known]
+    label = label[known]
+    prob = prob[known]
+    groups = rows[schema.GROUP].to_numpy()
+    of_rivals = {}
     lead = {}
     for name, rival in rivals.items():
-        lead[name] = resampling.differences(label[known], prob[known], rival[known], groups,
-                                            ("balanced_accuracy", "auroc"))
+        of_rivals[name] = resampling.scores(label, rival[known], groups)
+        lead[name] = resampling.differences(label, prob, rival[known], groups, ("balanced_accuracy", "auroc"))
     return {
-        "n_cells": len(known), "n_fields": int(rows[schema.FIELD].iloc[known].nunique()),
-        "n_groups": int(rows[schema.GROUP].iloc[known].nunique()),
-        "model": _scores(label, prob, rows, known, resampling),
-        "baselines": {name: _scores(label, p, rows, known, resampling) for name, p in rivals.items()},
-        "differences": lead, "confusion": metrics.confusion(label[known], prob[known])[0].astype(int),
+        "n_cells": len(known),
+        "n_fields": int(rows[schema.FIELD].nunique()),
+        "n_groups": int(rows[schema.GROUP].nunique()),
+        "model": resampling.scores(label, prob, groups),
+        "baselines": of_rivals,
+        "differences": lead,
+        "confusion": metrics.confusion(label, prob)[0].astype(int),
     }
-
-
-def _scores(label, prob, rows, known, resampling, names=tuple(metrics.METRICS)):
-    groups = rows[schema.GROUP].to_numpy()[known]
-    return resampling.scores(label[known], prob[known], groups, names)
 
 
 def _curve(label, prob):
@@ -156,37 +200,40 @@ def _curve(label, prob):
 
 def notes(run, crops, split) -> list[str]:
     """What these scores cannot show, in plain sentences for the report."""
-    return [f"Intervals resample whole groups ({crops.group_by}); one trained network, one seed.",
-            *caveats(run, crops, split)]
+    resampled = f"Intervals resample whole groups ({crops.group_by}); one trained network, one seed."
+    return [resampled, *caveats(run, crops, split)]
 
 
 def caveats(run, crops, split) -> list[str]:
     """What no score of such a run on such cells can show."""
-    made, said = crop_arrays.provenance(run.data_dir), []
+    made = crop_arrays.provenance(run.data_dir)
+    limits = []
     if made["config"]["phase"]["method"] == "dna_content":
-        said.append(f"Labels are pseudo-labels: integrated {crops.nucleus} over the field's G1 peak, computed from the "
-                    "channel the network sees. The baseline integrated_dna is the label itself, and area follows it.")
+        limits.append(f"Labels are pseudo-labels: integrated {crops.nucleus} over the field's G1 peak, computed from "
+                      "the channel the network sees. The baseline integrated_dna is the label itself, and area "
+                      "follows it.")
         if run.config.data.scale == "own_max":
-            said.append("Scaled to its own maximum a nucleus still tells its brightness by how fine noise and grey "
-                        "steps are, so the lead over nuclear area is an upper bound on what shape and texture add.")
+            limits.append("Scaled to its own maximum a nucleus still tells its brightness by how fine noise and grey "
+                          "steps are, so the lead over nuclear area is an upper bound on what shape and texture add.")
     if run.config.data.mask in OUTLINED and crops.nucleus not in run.channels:
-        said.append(f"The network does not see {crops.nucleus}, but the mask follows the nucleus, so its size and "
-                    "shape show in every channel; all_features is given them too.")
+        limits.append(f"The network does not see {crops.nucleus}, but the mask follows the nucleus, so its size and "
+                      "shape show in every channel; all_features is given them too.")
     if not run.config.train.balance:
-        said.append("The baselines weigh the classes alike and the network was trained without, so their balanced "
-                    "accuracies do not compare; AUROC does.")
+        limits.append("The baselines weigh the classes alike and the network was trained without, so their balanced "
+                      "accuracies do not compare; AUROC does.")
     labelled = crops.group_id[crops.label != schema.NO_LABEL]
-    if few := intervals.caveat(len(set(labelled.tolist()))):
-        said.append(few)
+    few_groups = intervals.caveat(len(set(labelled.tolist())))
+    if few_groups:
+        limits.append(few_groups)
     if run.config.data.mask == "ring":
-        said.append("A control: the network sees the outer ring of the crops and no cell, so any score above chance is "
-                    "read from background, light or neighbours.")
-    said += made["notes"]
+        limits.append("A control: the network sees the outer ring of the crops and no cell, so any score above chance "
+                      "is read from background, light or neighbours.")
+    limits += made["notes"]
     if made["config"]["source"] == "simulated":
-        said.append("The cells are simulated: scores show that the tools work, nothing about biology.")
+        limits.append("The cells are simulated: scores show that the tools work, nothing about biology.")
     if split == "validation":
-        said.append("Validation chose the weights and the temperature, so its scores are a little too good.")
-    return said
+        limits.append("Validation chose the weights and the temperature, so its scores are a little too good.")
+    return limits
 
 
 def _now():
@@ -195,19 +242,27 @@ def _now():
 
 def _say(result):
     """On the terminal: the scores beside those of the rivals, with the model's lead over each, and the notes."""
-    for name, part in (("labels", result), ("the true phase", result.get("truth"))):
-        if not part:
-            continue
-        print(f"\n{result['split']} split against {name}: {part['n_cells']} cells, {part['n_fields']} fields, "
-              f"{part['n_groups']} groups; {result['confidence']:.0%} intervals")
-        print(f"{'':16}{'balanced accuracy':26}{'AUROC':26}{'lead, balanced accuracy':26}lead, AUROC")
-        rows = {"model": part["model"], **part["baselines"], **({"oracle": part["oracle"]} if "oracle" in part else {})}
-        for row, scores in rows.items():
-            lead = part["differences"].get(row)
-            cells = [scores["balanced_accuracy"], scores["auroc"]]
-            cells += [lead["balanced_accuracy"], lead["auroc"]] if lead else []
-            print(f"{row:16}" + "".join(f"{interval.text(3):26}" for interval in cells).rstrip())
+    _say_scores(result, result, "labels")
+    if "truth" in result:
+        _say_scores(result["truth"], result, "the true phase")
     print()
     for note in result["notes"]:
         print(f"- {note}")
     print(flush=True)
+
+
+def _say_scores(part, result, against):
+    """One table of what `compare` returned; `result` is of the whole evaluation."""
+    print(f"\n{result['split']} split against {against}: {part['n_cells']} cells, {part['n_fields']} fields, "
+          f"{part['n_groups']} groups; {result['confidence']:.0%} intervals")
+    print(f"{'':16}{'balanced accuracy':26}{'AUROC':26}{'lead, balanced accuracy':26}lead, AUROC")
+    scores = {"model": part["model"], **part["baselines"]}
+    if "oracle" in part:
+        scores["oracle"] = part["oracle"]
+    for name, own in scores.items():
+        line = f"{name:16}"
+        for column in (own, part["differences"].get(name, {})):
+            for metric in ("balanced_accuracy", "auroc"):
+                if metric in column:
+                    line += f"{column[metric].text(3):26}"
+        print(line.rstrip())
