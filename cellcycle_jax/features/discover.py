@@ -3,6 +3,7 @@
 Everything is chosen on the training split and scored on validation cells; the test split never enters.
 """
 
+import dataclasses
 import pathlib
 
 import numpy as np
@@ -18,6 +19,31 @@ from cellcycle_jax.runs.stored_run import open_run
 from cellcycle_jax.scoring import intervals
 
 
+@dataclasses.dataclass(frozen=True)
+class MeasuredCells:
+    """The cells of a run, with what is needed to rank their measurements.
+
+    Attributes:
+        train: accepted cells of the training split; everything is chosen on the labelled ones.
+        validation: accepted cells of the validation split, on the labelled ones of which everything is scored.
+        channels: channels whose measurements are ranked, beside the shape of the nucleus.
+        markers: channels that label the cells, whose measurements are never ranked.
+        classes: names of the classes; the last is the positive one.
+        confidence: calibrated probability of the predicted class of validation cells, indexed by cell id.
+        units: unit of each measurement column.
+        circular: channel of whose intensity the labels were made, "" for none; its intensities are not ranked.
+    """
+
+    train: pd.DataFrame
+    validation: pd.DataFrame
+    channels: tuple[str, ...]
+    markers: tuple[str, ...]
+    classes: tuple[str, ...]
+    confidence: pd.Series
+    units: dict[str, str]
+    circular: str = ""
+
+
 def describe(summary: dict) -> str:
     """The result in plain words, with what the intervals allow to say."""
     rho = summary["spearman"]
@@ -29,82 +55,96 @@ def describe(summary: dict) -> str:
         trust = "The network is surer the nearer a cell lies to the line"
     else:
         trust = "How sure the network is does not clearly depend on how near a cell lies to the line"
-    x, y = summary["x"]["name"], summary["y"]["name"]
+    names = f"{summary['x']['name']} and {summary['y']['name']}"
     return (
-        f"{x} and {y} together sort {summary['n_cells']} validation cells ({summary['n_groups']} groups) into "
+        f"{names} together sort {summary['n_cells']} validation cells ({summary['n_groups']} groups) into "
         f"{' and '.join(summary['classes'])} with a balanced accuracy of {summary['balanced_accuracy'].percent()}. "
         f"{trust}: Spearman {rho.text()}."
     )
 
 
-def _summarise(best: pd.Series, train: Cells, validation: Cells, axes: dict, confidence, classes, resampling) -> tuple:
-    """The best pair as a record, and what `scatter.draw_pair` needs beside it."""
-    pair = (best["feature_x"], best["feature_y"])
-    points, known = train.points(pair)
-    line = feature_axes.Line.fit(points, train.positive[known])
-    there, seen = validation.points(pair)
-    groups, positive = validation.groups[seen], validation.positive[seen]
-    sure = confidence.reindex(validation.rows.loc[seen, schema.CELL_ID]).to_numpy(np.float64)
+def _summarise(best: pd.Series, train: Cells, validation: Cells, axes, confidence, classes, resampling) -> tuple:
+    """The best pair as a record, and its validation cells to draw."""
+    pair = best[["feature_x", "feature_y"]].tolist()
+    x, y = pair
+    points, has_both = train.points(pair)
+    line = feature_axes.Line.fit(points, train.positive[has_both])
+    held_out, is_held_out = validation.points(pair)
+    groups = validation.groups[is_held_out]
+    positive = validation.positive[is_held_out]
+    cell_ids = validation.rows.loc[is_held_out, schema.CELL_ID]
+    sure = confidence.reindex(cell_ids).to_numpy(np.float64)
     if not np.isfinite(sure).any():
         raise StoredStateRefused("predictions_validation.parquet: none of the labelled validation cells has a "
-                                 "confidence; run evaluate again on the data set of this run")  # fmt: skip
+                                 "confidence; run evaluate again on the data set of this run")
+    two_classes = [feature_axes.negative(classes), classes[-1]]
+    axis_of = {axis.feature: axis for axis in axes}
     summary = {
-        **ranking.score(line.decision(there), positive, groups, resampling),
-        "spearman": resampling.spearman(sure, line.distance(there), groups),
-        "classes": [feature_axes.negative(classes), classes[-1]],
-        "n_cells": int(seen.sum()),
+        **ranking.score(line.decision(held_out), positive, groups, resampling),
+        "spearman": resampling.spearman(sure, line.distance(held_out), groups),
+        "classes": two_classes,
+        "n_cells": len(held_out),
         "n_groups": len(np.unique(groups)),
         "confidence": resampling.confidence,
         "intercept": line.intercept,
         "rule": f"{classes[-1]} where x.coefficient * u + y.coefficient * v + intercept > 0; u and v are the shown "
                 "values of x and y, or their natural logarithms where scale is log",
         "near_duplicate": bool(best["near_duplicate"]),
-    }  # fmt: skip
-    for name, feature, coefficient in zip("xy", pair, line.coefficients, strict=True):
-        axis, readable = axes[feature], schema.readable(feature)
-        summary[name] = {
-            "feature": feature, "name": readable, "label": scatter.axis_label(readable, axis.unit), "unit": axis.unit,
-            "scale": "log" if axis.log else "linear", "coefficient": float(coefficient),
-            "line_medians": axis.medians, "median_of_other_lines": axis.other if axis.medians else None,
-        }  # fmt: skip
-    shown = [validation.shown.loc[seen, feature].to_numpy() for feature in pair]
-    return summary, (shown, positive.astype(int), sure)
+        "x": _axis_record(axis_of[x], line.coefficients[0]),
+        "y": _axis_record(axis_of[y], line.coefficients[1]),
+    }
+    shown = validation.shown[is_held_out]
+    cells = scatter.PairCells(shown[x].to_numpy(), shown[y].to_numpy(), positive.astype(int), two_classes, sure)
+    return summary, cells
 
 
-def draw(summary: dict, shown, label, sure):
+def _axis_record(axis: feature_axes.Axis, coefficient) -> dict:
+    name = schema.readable(axis.feature)
+    return {
+        "feature": axis.feature,
+        "name": name,
+        "label": scatter.axis_label(name, axis.unit),
+        "unit": axis.unit,
+        "scale": "log" if axis.log else "linear",
+        "coefficient": float(coefficient),
+        "line_medians": axis.medians,
+        "median_of_other_lines": axis.other if axis.medians else None,
+    }
+
+
+def draw(summary: dict, cells: scatter.PairCells):
     """The figure of the best pair; see `scatter.draw_pair`."""
-    percent, rho = f"{100 * summary['confidence']:.0f} %", summary["spearman"].text()
-    x, y = summary["x"], summary["y"]
-    return scatter.draw_pair(
-        shown, label, summary["classes"], sure,
-        line=((x["coefficient"], y["coefficient"]), summary["intercept"]),
-        logs=(x["scale"] == "log", y["scale"] == "log"), labels=(x["label"], y["label"]),
-        title=f"Confidence of the network against distance from the line: Spearman {rho}\n"
-              f"{summary['n_cells']} validation cells, {summary['n_groups']} groups; in brackets {percent} intervals",
-        subtitle=f"By phase; balanced accuracy {summary['balanced_accuracy'].percent()}",
-    )  # fmt: skip
+    x = summary["x"]
+    y = summary["y"]
+    plane = scatter.Plane(
+        labels=(x["label"], y["label"]),
+        logs=(x["scale"] == "log", y["scale"] == "log"),
+        coefficients=(x["coefficient"], y["coefficient"]),
+        intercept=summary["intercept"],
+    )
+    rho = summary["spearman"].text()
+    title = (f"Confidence of the network against distance from the line: Spearman {rho}\n"
+             f"{summary['n_cells']} validation cells, {summary['n_groups']} groups; in brackets "
+             f"{100 * summary['confidence']:.0f} % intervals")
+    subtitle = f"By phase; balanced accuracy {summary['balanced_accuracy'].percent()}"
+    return scatter.draw_pair(cells, plane, title, subtitle)
 
 
 def discover(
-    cells_train: pd.DataFrame, cells_validation: pd.DataFrame, channels, markers, classes, confidence: pd.Series,
-    out_dir, candidates: int, resampling: intervals.Resampling, units: dict[str, str],
-    circular: str = "", about: dict | None = None,
-) -> dict:  # fmt: skip
+    data: MeasuredCells,
+    out_dir,
+    candidates: int,
+    resampling: intervals.Resampling,
+    about: dict | None = None,
+) -> dict:
     """Rank measurements and pairs, and write ranking.csv, pairs.csv, pair.png and pair.json to `out_dir`.
 
     Args:
-        cells_train: accepted cells of the training split; everything is chosen on the labelled ones.
-        cells_validation: accepted cells of the validation split, on the labelled ones of which everything is scored.
-        channels: channels whose measurements are ranked, beside the shape of the nucleus.
-        markers: channels that label the cells, whose measurements are never ranked.
-        classes: names of the classes; the last is the positive one.
-        confidence: calibrated probability of the predicted class of validation cells, indexed by cell id.
+        data: the cells and what is known of them.
         out_dir: folder to write to.
         candidates: number of single measurements that form pairs.
         resampling: how intervals are made.
-        units: unit of each measurement column.
-        circular: channel of whose intensity the labels were made, "" for none; its intensities are not ranked.
-        about: what else pair.json holds: step and run_id of the weights that `confidence` is from.
+        about: what else pair.json holds: step and run_id of the weights that `data.confidence` is from.
 
     Returns:
         What pair.json holds.
@@ -113,30 +153,30 @@ def discover(
         InputRefused: a class is absent, or fewer than two measurements vary.
         StoredStateRefused: no validation cell has a confidence.
     """
-    labelled = cells_train[cells_train[schema.LABEL].isin(list(classes))]
-    features = [
-        c
-        for c in cell_table.measurements(cells_train, channels, markers)
-        if not cell_table.is_intensity_of(c, circular)
-    ]
-    axes = feature_axes.learn_axes(labelled, features, units)
-    train = feature_axes.place(cells_train, axes, classes, "train")
-    validation = feature_axes.place(cells_validation, axes, classes, "validation")
-    features, pairs = ranking.rank(train, validation, axes, classes, candidates, resampling)
-    summary, cells = _summarise(
-        pairs.iloc[0], train, validation, {axis.feature: axis for axis in axes}, confidence, classes, resampling
-    )
-    summary |= {"sentence": describe(summary), **(about or {})}
-    _write(pathlib.Path(out_dir), features, pairs, summary, draw(summary, *cells))
+    classes = data.classes
+    labelled = data.train[data.train[schema.LABEL].isin(list(classes))]
+    features = []
+    for column in cell_table.measurements(data.train, data.channels, data.markers):
+        if not cell_table.is_intensity_of(column, data.circular):
+            features.append(column)
+    axes = feature_axes.learn_axes(labelled, features, data.units)
+    train = feature_axes.place(data.train, axes, classes, "train")
+    validation = feature_axes.place(data.validation, axes, classes, "validation")
+    ranked, pairs = ranking.rank(train, validation, axes, classes, candidates, resampling)
+    best = pairs.iloc[0]
+    summary, cells = _summarise(best, train, validation, axes, data.confidence, classes, resampling)
+    summary["sentence"] = describe(summary)
+    summary |= about or {}
+    _write(pathlib.Path(out_dir), ranked, pairs, summary, draw(summary, cells))
     return summary
 
 
-def _write(folder: pathlib.Path, features: pd.DataFrame, pairs: pd.DataFrame, summary: dict, picture) -> None:
+def _write(folder: pathlib.Path, features: pd.DataFrame, pairs: pd.DataFrame, summary: dict, figure) -> None:
     files.write_csv(features, folder / "ranking.csv")
     files.write_csv(pairs, folder / "pairs.csv")
-    summary = summary | {"sha256": {name: files.sha256(folder / name) for name in ("ranking.csv", "pairs.csv")}}
-    style.save(picture, folder / "pair.png")
-    files.write_sealed_json(folder / "pair.json", summary)
+    hashes = {name: files.sha256(folder / name) for name in ("ranking.csv", "pairs.csv")}
+    style.save(figure, folder / "pair.png")
+    files.write_sealed_json(folder / "pair.json", summary | {"sha256": hashes})
 
 
 def _read_confidence(path: pathlib.Path, recorded: str | None) -> pd.Series:
@@ -156,8 +196,8 @@ def _read_evaluation(workdir: pathlib.Path) -> tuple[int, str | None]:
     """Step of the weights that the validation predictions are from, and the SHA-256 of these, None where unknown."""
     path = workdir / "evaluation_validation.json"
     try:
-        found = files.read_json(path)
-        return found["step"], found.get("predictions_sha256")
+        evaluation = files.read_json(path)
+        return evaluation["step"], evaluation.get("predictions_sha256")
     except (FileNotFoundError, ValueError, KeyError):
         raise StoredStateRefused(f"{path}: missing or damaged; run evaluate on this run folder again") from None
 
@@ -179,17 +219,16 @@ def run_discover(workdir) -> dict:
     cells = run.data.cells
     if config.data.cell_lines:
         cells = cells[cells[schema.CELL_LINE].isin(list(config.data.cell_lines))]
-    return discover(
-        cells[cells[schema.SPLIT] == "train"],
-        cells[cells[schema.SPLIT] == "validation"],
-        channels=[channel for channel in run.channels if channel not in run.markers],
+    data = MeasuredCells(
+        train=cells[cells[schema.SPLIT] == "train"],
+        validation=cells[cells[schema.SPLIT] == "validation"],
+        channels=tuple(channel for channel in run.channels if channel not in run.markers),
         markers=run.markers,
         classes=run.classes,
         confidence=confidence,
-        out_dir=run.workdir / "features",
-        candidates=config.discover.candidates,
-        resampling=intervals.Resampling(config.evaluate.bootstraps, config.evaluate.confidence, config.seed),
         units=files.read_units(run.data_dir / "cells.parquet"),
         circular=cell_table.label_intensity(run.data_dir),
-        about={"step": step, "run_id": run.run_id},
     )
+    resampling = intervals.Resampling(config.evaluate.bootstraps, config.evaluate.confidence, config.seed)
+    about = {"step": step, "run_id": run.run_id}
+    return discover(data, run.workdir / "features", config.discover.candidates, resampling, about)

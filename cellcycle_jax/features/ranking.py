@@ -23,7 +23,7 @@ DUPLICATE = 0.9  # |Spearman| from which two measurements count as the same one 
 
 
 def rank(train: Cells, validation: Cells, axes: list[Axis], classes, candidates: int, resampling: Resampling) -> tuple:
-    """Both tables: measurements, and the pairs among the best of them.
+    """Both tables: measurements, and the pairs of the best of them.
 
     Args:
         train: cells on which the order, the cuts and the lines are chosen.
@@ -40,59 +40,102 @@ def rank(train: Cells, validation: Cells, axes: list[Axis], classes, candidates:
     best = list(features["feature"])
     alike = rank_correlations(train.linear[best])
     features = _with_families(features, alike, cell_table.measured_channels(train.rows.columns))
+    paired = pick_candidates(best, alike, candidates)
     with threadpool_limits(1):  # hundreds of tiny fits: threads would only wait on each other
-        pairs = rank_pairs(train, validation, pick_candidates(best, alike, candidates), alike, resampling)
+        pairs = rank_pairs(train, validation, paired, alike, resampling)
     return features, pairs
 
 
 def score(decision, positive, groups, resampling) -> dict:
-    """AUROC of `decision` f64 [N] and balanced accuracy of calling the cells above 0 positive, with intervals."""
-    called = np.eye(2)[(decision > 0).astype(int)]
+    """AUROC and balanced accuracy of calling the cells above 0 positive, with intervals.
+
+    Args:
+        decision: f64 [N].
+        positive: bool [N].
+        groups: [N], group of each cell.
+        resampling: how intervals are made.
+    """
+    called = _one_hot(decision)
 
     def scores(weights):
-        return {"auroc": metrics.binary_auroc(positive, decision, weights),
-                "balanced_accuracy": metrics.balanced_accuracy(positive.astype(int), called, weights)}  # fmt: skip
+        return {
+            "auroc": metrics.binary_auroc(positive, decision, weights),
+            "balanced_accuracy": metrics.balanced_accuracy(positive.astype(int), called, weights),
+        }
 
     return resampling.intervals(scores, groups)
+
+
+def _one_hot(decision):
+    """Probabilities f64 [N, 2], 0 or 1, of calling the cells above 0 positive."""
+    return np.eye(2)[(decision > 0).astype(int)]
 
 
 def rank_features(train: Cells, validation: Cells, axes: list[Axis], classes, resampling: Resampling) -> pd.DataFrame:
     """Table of single measurements, best training AUROC first; validation scores use the training direction and cut."""
     rows = []
     for axis in tqdm(axes, desc="measurements", unit="", disable=None):
-        here, there = (cells.shown[axis.feature].to_numpy() for cells in (train, validation))
-        known, seen = np.isfinite(here), np.isfinite(there)
-        positive, held_out = train.positive[known], validation.positive[seen]
-        if one_sided(positive) or one_sided(held_out) or np.ptp(here[known]) <= 1e-12 * np.abs(here[known]).max():
+        values = train.shown[axis.feature].to_numpy()
+        is_known = np.isfinite(values)
+        values = values[is_known]
+        positive = train.positive[is_known]
+        held_out = validation.shown[axis.feature].to_numpy()
+        is_held_out = np.isfinite(held_out)
+        held_out = held_out[is_held_out]
+        held_out_positive = validation.positive[is_held_out]
+        if one_sided(positive) or one_sided(held_out_positive):
+            continue
+        if np.ptp(values) <= 1e-12 * np.abs(values).max():
             continue  # within each cell line it may be constant although it varies over all
-        auroc = float(metrics.binary_auroc(positive, here[known])[0])
+        auroc = float(metrics.binary_auroc(positive, values)[0])
         sign = 1.0 if auroc >= 0.5 else -1.0
-        cut = sign * best_cut(sign * here[known], positive)
-        found = score(sign * (there[seen] - cut), held_out, validation.groups[seen], resampling)
+        cut = sign * best_cut(sign * values, positive)
+        scores = score(sign * (held_out - cut), held_out_positive, validation.groups[is_held_out], resampling)
         rows.append({
-            "feature": axis.feature, "name": schema.readable(axis.feature), "train_auroc": max(auroc, 1 - auroc),
-            **_columns(found, ("", "balanced_accuracy_")),
-            "higher_in": classes[-1] if sign > 0 else negative(classes), "cut": cut, "unit": axis.unit,
-            "n_train": int(known.sum()), "n_validation": int(seen.sum()),
-        })  # fmt: skip
+            "feature": axis.feature,
+            "name": schema.readable(axis.feature),
+            "train_auroc": max(auroc, 1 - auroc),
+            **_score_columns(scores, ""),
+            "higher_in": classes[-1] if sign > 0 else negative(classes),
+            "cut": cut,
+            "unit": axis.unit,
+            "n_train": len(values),
+            "n_validation": len(held_out),
+        })
     if not rows:
         raise InputRefused("cells.parquet: no measurement of the shown channels varies; there is nothing to rank")
-    ranking = pd.DataFrame(rows).sort_values("train_auroc", ascending=False, kind="stable", ignore_index=True)
-    ranking.insert(0, "rank", np.arange(1, len(ranking) + 1))
-    return ranking
+    return _ranked(rows, "train_auroc", ascending=False)
 
 
-def _columns(found: dict, prefixes) -> dict:
-    row = {}
-    for metric, prefix in zip(("auroc", "balanced_accuracy"), prefixes, strict=True):
-        row[f"validation_{metric}"] = found[metric].value
-        row[f"{prefix}low"] = found[metric].low
-        row[f"{prefix}high"] = found[metric].high
-    return row
+def _score_columns(scores: dict, auroc_prefix: str) -> dict[str, float]:
+    auroc = scores["auroc"]
+    accuracy = scores["balanced_accuracy"]
+    return {
+        "validation_auroc": auroc.value,
+        f"{auroc_prefix}low": auroc.low,
+        f"{auroc_prefix}high": auroc.high,
+        "validation_balanced_accuracy": accuracy.value,
+        "balanced_accuracy_low": accuracy.low,
+        "balanced_accuracy_high": accuracy.high,
+    }
+
+
+def _ranked(rows: list[dict], by, ascending) -> pd.DataFrame:
+    """A table of these rows, sorted, with the column rank in front."""
+    table = pd.DataFrame(rows).sort_values(by, ascending=ascending, kind="stable", ignore_index=True)
+    table.insert(0, "rank", np.arange(1, len(table) + 1))
+    return table
 
 
 def rank_correlations(values: pd.DataFrame) -> pd.DataFrame:
-    """|Spearman| between all columns, NaN for one that does not vary; a missing value takes the middle rank."""
+    """|Spearman| between all columns, NaN for one that does not vary; a missing value takes the middle rank.
+
+    Args:
+        values: f64 [N, F].
+
+    Returns:
+        f64 [F, F].
+    """
     ranks = np.column_stack([rankdata(values[column], nan_policy="omit") for column in values.columns])
     ranks = np.where(np.isfinite(ranks), ranks - np.nanmean(ranks, axis=0), 0.0)
     with np.errstate(invalid="ignore"):
@@ -113,12 +156,23 @@ def assign_families(features, alike: pd.DataFrame, names: dict[str, str]) -> dic
         its own where it repeats none. Only measurements that repeat none are compared with, or a chain of likenesses
         could join what has little in common.
     """
-    found, leaders = {}, []
+    family_of = {}
+    leaders = []
     for feature in features:
-        repeated = next((better for better in leaders if alike.loc[feature, better] >= DUPLICATE), None)
-        found[feature] = found[repeated] if repeated else names[feature]
-        leaders += [] if repeated else [feature]
-    return found
+        repeated = _first_repeated(feature, leaders, alike)
+        if repeated is None:
+            leaders.append(feature)
+            family_of[feature] = names[feature]
+        else:
+            family_of[feature] = family_of[repeated]
+    return family_of
+
+
+def _first_repeated(feature, leaders, alike) -> str | None:
+    for leader in leaders:
+        if alike.loc[feature, leader] >= DUPLICATE:
+            return leader
+    return None
 
 
 def one_each(features, alike: pd.DataFrame, names: dict[str, str], most: int) -> list[str]:
@@ -131,11 +185,11 @@ def one_each(features, alike: pd.DataFrame, names: dict[str, str], most: int) ->
 
 def _with_families(ranking: pd.DataFrame, alike: pd.DataFrame, channels) -> pd.DataFrame:
     """Add to a table, best first, the columns family and family_rank: 1 for that of the best measurement."""
-    features = list(ranking["feature"])
-    found = assign_families(features, alike, {f: families.family(f, channels).name for f in features})
-    order = {name: number for number, name in enumerate(dict.fromkeys(found.values()), 1)}
-    ranking.insert(3, "family", list(found.values()))
-    ranking.insert(4, "family_rank", [order[name] for name in found.values()])
+    names = {feature: families.family(feature, channels).name for feature in ranking["feature"]}
+    family_of = assign_families(list(names), alike, names)
+    ranking.insert(3, "family", list(family_of.values()))
+    order_of_appearance, _ = pd.factorize(ranking["family"])
+    ranking.insert(4, "family_rank", order_of_appearance + 1)
     return ranking
 
 
@@ -143,7 +197,8 @@ def pick_candidates(features: list[str], alike: pd.DataFrame, number: int) -> li
     """The first `number` of `features` (best first) that do not repeat a better one; repeats only fill what is left."""
     chosen: list[str] = []
     for feature in features:
-        if len(chosen) < number and all(alike.loc[feature, better] < DUPLICATE for better in chosen):
+        is_new = (alike.loc[feature, chosen] < DUPLICATE).all()
+        if is_new and len(chosen) < number:
             chosen.append(feature)
     repeats = [feature for feature in features if feature not in chosen]
     return chosen + repeats[: max(0, number - len(chosen))]
@@ -159,7 +214,7 @@ def held_out_accuracy(points, positive, groups) -> float:
     """
     def predict(fit, held_out):
         line = Line.fit(points[fit], positive[fit])
-        return np.eye(2)[(line.decision(points[held_out]) > 0).astype(int)]
+        return _one_hot(line.decision(points[held_out]))
 
     return crossvalidation.balanced_accuracy(predict, positive.astype(int), groups, 2)
 
@@ -167,25 +222,31 @@ def held_out_accuracy(points, positive, groups) -> float:
 def rank_pairs(train: Cells, validation: Cells, features: list[str], alike, resampling: Resampling) -> pd.DataFrame:
     """Table of pairs: those that are not near-duplicates first, then by accuracy on held-out training groups."""
     rows = []
-    for pair in tqdm(list(itertools.combinations(features, 2)), desc="pairs", unit="", disable=None):
-        (here, known), (there, seen) = train.points(pair), validation.points(pair)
-        positive, held_out = train.positive[known], validation.positive[seen]
-        if one_sided(positive) or one_sided(held_out):
+    for x, y in tqdm(list(itertools.combinations(features, 2)), desc="pairs", unit="", disable=None):
+        points, has_both = train.points((x, y))
+        positive = train.positive[has_both]
+        held_out, is_held_out = validation.points((x, y))
+        held_out_positive = validation.positive[is_held_out]
+        if one_sided(positive) or one_sided(held_out_positive):
             continue
-        line = Line.fit(here, positive)
-        found = score(line.decision(there), held_out, validation.groups[seen], resampling)
+        line = Line.fit(points, positive)
+        scores = score(line.decision(held_out), held_out_positive, validation.groups[is_held_out], resampling)
+        spearman = alike.loc[x, y]
         rows.append({
-            "feature_x": pair[0], "feature_y": pair[1], "name_x": schema.readable(pair[0]),
-            "name_y": schema.readable(pair[1]), "abs_spearman": alike.loc[pair[0], pair[1]],
-            "near_duplicate": bool(alike.loc[pair[0], pair[1]] >= DUPLICATE),
-            "train_held_out_balanced_accuracy": held_out_accuracy(here, positive, train.groups[known]),
-            **_columns(found, ("auroc_", "balanced_accuracy_")),
-            "coefficient_x": line.coefficients[0], "coefficient_y": line.coefficients[1], "intercept": line.intercept,
-            "n_train": int(known.sum()), "n_validation": int(seen.sum()),
-        })  # fmt: skip
+            "feature_x": x,
+            "feature_y": y,
+            "name_x": schema.readable(x),
+            "name_y": schema.readable(y),
+            "abs_spearman": spearman,
+            "near_duplicate": bool(spearman >= DUPLICATE),
+            "train_held_out_balanced_accuracy": held_out_accuracy(points, positive, train.groups[has_both]),
+            **_score_columns(scores, "auroc_"),
+            "coefficient_x": line.coefficients[0],
+            "coefficient_y": line.coefficients[1],
+            "intercept": line.intercept,
+            "n_train": len(points),
+            "n_validation": len(held_out),
+        })
     if not rows:
         raise InputRefused("cells.parquet: fewer than two measurements vary; there is no pair to show")
-    order = ["near_duplicate", "train_held_out_balanced_accuracy"]
-    pairs = pd.DataFrame(rows).sort_values(order, ascending=[True, False], kind="stable", ignore_index=True)
-    pairs.insert(0, "rank", np.arange(1, len(pairs) + 1))
-    return pairs
+    return _ranked(rows, ["near_duplicate", "train_held_out_balanced_accuracy"], ascending=[True, False])

@@ -1,5 +1,6 @@
 """Two measurements against each other, once coloured by phase and once by the network's confidence."""
 
+import dataclasses
 import itertools
 
 import matplotlib
@@ -26,6 +27,43 @@ _PRINTED_UNITS = {
     "px^2": "px²",
     "1/px^2": "px⁻²",
 }
+
+
+@dataclasses.dataclass(frozen=True)
+class PairCells:
+    """N cells with two measurements each.
+
+    Attributes:
+        x, y: f64 [N], the measurements; positive where the axis is logarithmic.
+        label: i64 [N], 0 or 1.
+        classes: the two names.
+        confidence: f64 [N], calibrated probability of the predicted class, NaN where unknown.
+    """
+
+    x: np.ndarray
+    y: np.ndarray
+    label: np.ndarray
+    classes: tuple[str, str]
+    confidence: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
+class Plane:
+    """The plane of two measurements, with the decision line a_x u + a_y v + c = 0 in it.
+
+    u is x, or ln x on a logarithmic axis, and v is the same of y.
+
+    Attributes:
+        labels: of both axes, with units.
+        logs: whether each axis is logarithmic.
+        coefficients: (a_x, a_y).
+        intercept: c.
+    """
+
+    labels: tuple[str, str]
+    logs: tuple[bool, bool]
+    coefficients: tuple[float, float]
+    intercept: float
 
 
 def axis_label(name: str, unit: str) -> str:
@@ -83,43 +121,40 @@ def _limits(values, log: bool) -> tuple[float, float]:
     return low - margin, high + margin
 
 
-def _axes(ax, data, logs, labels, line) -> None:
+def _axes(ax, cells: PairCells, plane: Plane) -> None:
     """Limits, ticks and labels of both axes, and the decision line."""
-    limits = [_limits(values, log) for values, log in zip(data, logs, strict=True)]
-    ends = crossing(*line, limits)
-    if logs[0]:
+    log_x, log_y = plane.logs
+    limits = [_limits(cells.x, log_x), _limits(cells.y, log_y)]
+    ends = crossing(plane.coefficients, plane.intercept, limits)
+    if log_x:
         ax.set_xscale("log")
-    if logs[1]:
+    if log_y:
         ax.set_yscale("log")
     for k, axis in enumerate((ax.xaxis, ax.yaxis)):
-        if logs[k]:
+        if plane.logs[k]:
             limits[k] = np.exp(limits[k])
             ends[:, k] = np.exp(ends[:, k])
             axis.set_major_locator(FixedLocator(log_ticks(*limits[k])))
             axis.set_minor_locator(NullLocator())
             axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.6g}"))
-    ax.set(xlim=limits[0], ylim=limits[1], xlabel=labels[0], ylabel=labels[1])
+    ax.set(xlim=limits[0], ylim=limits[1], xlabel=plane.labels[0], ylabel=plane.labels[1])
     ax.plot(ends[:, 0], ends[:, 1], color=INK, lw=1.6, ls=(0, (5, 2)), label="Decision line", zorder=3)
 
 
 @matplotlib.rc_context(STYLE)
-def draw_pair(data, label, classes, confidence, line, logs, labels, title: str, subtitle: str) -> Figure:
+def draw_pair(cells: PairCells, plane: Plane, title: str, subtitle: str) -> Figure:
     """The cells in the plane of two measurements, twice side by side.
 
     Args:
-        data: (x, y), each f [N], positive where its axis is logarithmic.
-        label: i [N], 0 or 1.
-        classes: the two names.
-        confidence: f [N], calibrated probability of the predicted class; a cell with NaN is not in the right panel.
-        line: ((a_x, a_y), c) of the decision line a_x u + a_y v + c = 0, where u is x, or ln x on a logarithmic axis.
-        logs: two bool, whether each axis is logarithmic.
-        labels: axis labels with units.
+        cells: to draw; one whose confidence is not known is not in the right panel.
+        plane: with the decision line.
         title: of the figure.
         subtitle: of the left panel.
     """
-    x, y = np.asarray(data, np.float64)
-    label = np.asarray(label)
-    confidence = np.asarray(confidence, np.float64)
+    x = cells.x
+    y = cells.y
+    label = cells.label
+    confidence = cells.confidence
     figure = Figure(figsize=(10.4, 5.3), layout="constrained")
     figure.suptitle(title, x=0.01, ha="left", fontsize=11.5)
     figure.get_layout_engine().set(wspace=0.05)
@@ -127,22 +162,22 @@ def draw_pair(data, label, classes, confidence, line, logs, labels, title: str, 
     # Drawn in a fixed shuffled order, so that the class drawn last does not hide the other.
     order = np.random.default_rng(0).permutation(len(x))
     size = float(np.clip(9000 / max(len(x), 1), 12, 34))
-    for some in np.array_split(order, 20):
+    for part in np.array_split(order, 20):
         for k, colour in enumerate(_COLOURS):
-            cells = some[label[some] == k]
-            left.scatter(x[cells], y[cells], s=size, c=colour, marker=_MARKERS[k], lw=0.3, edgecolors="white")
+            rows = part[label[part] == k]
+            left.scatter(x[rows], y[rows], s=size, c=colour, marker=_MARKERS[k], lw=0.3, edgecolors="white")
     for k, colour in enumerate(_COLOURS):
         count = int((label == k).sum())
-        left.scatter([], [], s=34, c=colour, marker=_MARKERS[k], label=f"{classes[k]} (n = {count})")
+        left.scatter([], [], s=34, c=colour, marker=_MARKERS[k], label=f"{cells.classes[k]} (n = {count})")
     order = np.argsort(-confidence, kind="stable")  # the least sure on top; NaN comes last and is left out
     order = order[np.isfinite(confidence[order])]
     lowest = min(0.5, np.nanmin(confidence, initial=0.5))
     look = {"cmap": "viridis", "vmin": lowest, "vmax": 1, "lw": 0.3, "edgecolors": "#777777"}
     for k, marker in enumerate(_MARKERS):
-        cells = order[label[order] == k]
-        points = right.scatter(x[cells], y[cells], s=size, c=confidence[cells], marker=marker, **look)
-    for ax in (left, right):
-        _axes(ax, (x, y), logs, labels, line)
+        rows = order[label[order] == k]
+        points = right.scatter(x[rows], y[rows], s=size, c=confidence[rows], marker=marker, **look)
+    _axes(left, cells, plane)
+    _axes(right, cells, plane)
     right.set_ylabel("")
     left.set_title(subtitle)
     right.set_title(f"By the network's confidence (n = {len(order)})")

@@ -16,12 +16,18 @@ from tests import tiny
 from tests.planted import CLASSES, DNA, GOLGI, UNITS, make_cells, split, sureness
 
 
-def run(out, cells, **changes):
-    given = {
-        "channels": ("DNA", "Golgi"), "markers": ("CENPF",), "classes": CLASSES, "out_dir": out, "candidates": 4,
-        "confidence": sureness(split(cells, "validation")), "resampling": Resampling(200, 0.95, 0), "units": UNITS,
-    }  # fmt: skip
-    return discover.discover(split(cells, "train"), split(cells, "validation"), **{**given, **changes})
+def run(out, cells, confidence=None):
+    validation = split(cells, "validation")
+    data = discover.MeasuredCells(
+        train=split(cells, "train"),
+        validation=validation,
+        channels=("DNA", "Golgi"),
+        markers=("CENPF",),
+        classes=CLASSES,
+        confidence=sureness(validation) if confidence is None else confidence,
+        units=UNITS,
+    )
+    return discover.discover(data, out, 4, Resampling(200, 0.95, 0))
 
 
 @pytest.fixture(scope="module")
