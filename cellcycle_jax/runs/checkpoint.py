@@ -60,9 +60,10 @@ def save(folder, step: int, state, best, progress: dict, facts: dict | None = No
         raise
     if mesh.first_process():
         finished = checkpoint_manifest.steps(folder)
-        kept = [done for done in finished if done <= step][:KEPT]
-        for old in set(finished) - set(kept):
-            _remove(folder, old)
+        newest = [done for done in finished if done <= step][:KEPT]
+        for done in finished:
+            if done not in newest:
+                _remove(folder, done)
     mesh.barrier("checkpoint saved")
 
 
@@ -74,7 +75,10 @@ def newest_step(folder) -> int | None:
     """
     folder = pathlib.Path(folder).absolute()
     whole, damaged = checkpoint_manifest.newest_whole(folder)
-    _require_agreement(folder, -2 if whole is None and damaged else -1 if whole is None else whole)
+    if whole is not None:
+        _require_agreement(folder, whole)
+    else:
+        _require_agreement(folder, -2 if damaged else -1)
     for step, damage in damaged.items():
         logging.warning("checkpoint of step %d in %s is damaged (%s); looking for an older one", step, folder, damage)
     if whole is None and damaged:
@@ -119,15 +123,24 @@ def restore(folder, step: int, state, best, facts: dict | None = None):
     damage = checkpoint_manifest.damage(folder, step)
     if damage:
         raise StoredStateRefused(f"{folder}: the checkpoint of step {step} is damaged ({damage})")
-    stored, where = checkpoint_manifest.read(folder, step), f"{folder}/{step}"
+    stored = checkpoint_manifest.read(folder, step)
+    where = f"{folder}/{step}"
     if facts is not None:
         checkpoint_manifest.compare(where, stored_config.flat(stored["facts"]), stored_config.flat(files.plain(facts)))
-    wanted = {name: tree for name, tree in (("state", state), ("best", best)) if tree is not None}
-    kinds = {name: tuple(kind) for name, kind in stored["arrays"].items() if name.split("/")[0] in wanted}
+    wanted = {}
+    if state is not None:
+        wanted["state"] = state
+    if best is not None:
+        wanted["best"] = best
+    kinds = {}
+    for name, kind in stored["arrays"].items():
+        if name.split("/")[0] in wanted:
+            kinds[name] = tuple(kind)
     checkpoint_manifest.compare(where, kinds, _kinds(wanted))
     # Numpy leaves ask for numpy arrays; jax ones would ask for the devices that the step was saved on.
-    found = _read(folder / str(step), jax.tree.map(lambda leaf: np.empty(leaf.shape, leaf.dtype), wanted))
-    return found.get("state"), found.get("best"), stored["progress"]
+    templates = jax.tree.map(lambda leaf: np.empty(leaf.shape, leaf.dtype), wanted)
+    trees = _read(folder / str(step), templates)
+    return trees.get("state"), trees.get("best"), stored["progress"]
 
 
 def on_host(tree):
@@ -145,7 +158,7 @@ def on_host(tree):
 def _write(path, trees):
     import orbax.checkpoint as ocp  # tenths of a second, for which the first training step need not wait
 
-    arguments = ocp.args.Composite(**{name: ocp.args.StandardSave(tree) for name, tree in trees.items()})
+    arguments = _arguments(ocp.args.StandardSave, trees)
     level = logging.getLogger("absl").level
     logging.getLogger("absl").setLevel(logging.CRITICAL)  # of an error that is raised it shows the traceback, twice
     try:
@@ -155,18 +168,28 @@ def _write(path, trees):
         logging.getLogger("absl").setLevel(level)
 
 
-def _read(path, wanted):
+def _read(path, templates):
     import orbax.checkpoint as ocp
 
+    arguments = _arguments(ocp.args.StandardRestore, templates)
     with ocp.Checkpointer(ocp.CompositeCheckpointHandler()) as checkpointer:
-        arguments = {name: ocp.args.StandardRestore(tree) for name, tree in wanted.items()}
-        return checkpointer.restore(path, args=ocp.args.Composite(**arguments))
+        return checkpointer.restore(path, args=arguments)
+
+
+def _arguments(kind, trees):
+    """What orbax takes to save or restore several pytrees, by `kind` each."""
+    import orbax.checkpoint as ocp
+
+    of_trees = {name: kind(tree) for name, tree in trees.items()}
+    return ocp.args.Composite(**of_trees)
 
 
 def _sweep(folder):
     """Remove what a save that was killed has left: unfinished folders, and steps that have no manifest."""
+    if not folder.is_dir():
+        return
     finished = checkpoint_manifest.steps(folder)
-    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+    for path in sorted(folder.iterdir()):
         unfinished = path.name.isdecimal() and int(path.name) not in finished
         if path.is_dir() and (unfinished or TEMPORARY in path.name):
             logging.warning("%s: left by a save that did not finish; removed", path)
@@ -190,15 +213,15 @@ def _require_agreement(folder, step):
 
 
 def _all_damaged(folder, damaged):
-    found = "; ".join(f"step {step}: {damage}" for step, damage in damaged.items())
-    return StoredStateRefused(f"{folder}: all checkpoints are damaged ({found}); remove this folder and run the same "
+    damages = "; ".join(f"step {step}: {damage}" for step, damage in damaged.items())
+    return StoredStateRefused(f"{folder}: all checkpoints are damaged ({damages}); remove this folder and run the same "
                               "`launch.py train` command again, which starts anew")
 
 
 def _kinds(tree):
-    paths, _ = jax.tree_util.tree_flatten_with_path(tree)
-    return {_name(path): (list(leaf.shape), np.dtype(leaf.dtype).name) for path, leaf in paths}
-
-
-def _name(path):
-    return "/".join(str(getattr(k, "key", getattr(k, "name", getattr(k, "idx", k)))) for k in path)
+    """{name of a leaf: (shape, dtype)}, as a manifest holds them."""
+    kinds = {}
+    for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
+        name = jax.tree_util.keystr(path, simple=True, separator="/")
+        kinds[name] = (list(leaf.shape), np.dtype(leaf.dtype).name)
+    return kinds

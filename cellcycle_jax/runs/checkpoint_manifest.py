@@ -24,8 +24,12 @@ def path_of(folder, step: int):
 
 def steps(folder) -> list[int]:
     """The steps that were finished, damaged ones too, newest first."""
-    names = [path.stem.removeprefix(PREFIX) for path in folder.glob(f"{PREFIX}*.json")]
-    return sorted((int(name) for name in names if name.isdecimal()), reverse=True)
+    finished = []
+    for path in folder.glob(f"{PREFIX}*.json"):
+        step = path.stem.removeprefix(PREFIX)
+        if step.isdecimal():
+            finished.append(int(step))
+    return sorted(finished, reverse=True)
 
 
 def write(folder, step: int, arrays: dict, facts: dict, progress: dict) -> None:
@@ -54,13 +58,16 @@ def damage(folder, step: int) -> str | None:
     except (ValueError, OSError, RecursionError) as error:
         return f"{path_of(folder, step).name}: {_reason(error)}"
     try:
-        found = _hashes(folder / str(step))
+        present = _hashes(folder / str(step))
     except OSError as error:
         return f"{os.path.relpath(error.filename or folder, folder)}: {_reason(error)}"
-    for name in sorted(stored.keys() | found.keys()):
-        if stored.get(name) != found.get(name):
-            reason = "missing" if name not in found else "SHA-256 differs" if name in stored else "added later"
-            return f"{step}/{name}: {reason}"
+    for name in sorted(stored.keys() | present.keys()):
+        if name not in present:
+            return f"{step}/{name}: missing"
+        if name not in stored:
+            return f"{step}/{name}: added later"
+        if stored[name] != present[name]:
+            return f"{step}/{name}: SHA-256 differs"
     return None
 
 
@@ -68,10 +75,10 @@ def newest_whole(folder) -> tuple[int | None, dict[int, str]]:
     """The newest step without damage, None where there is none, and the damage of each newer one."""
     damaged = {}
     for step in steps(folder):
-        found = damage(folder, step)
-        if not found:
+        how = damage(folder, step)
+        if how is None:
             return step, damaged
-        damaged[step] = found
+        damaged[step] = how
     return None, damaged
 
 
@@ -88,12 +95,17 @@ def compare(where: str, stored: dict, asked: dict) -> None:
 
 
 def _hashes(folder):
-    return {p.relative_to(folder).as_posix(): files.sha256(p) for p in folder.rglob("*") if not p.is_dir()}
+    hashes = {}
+    for path in folder.rglob("*"):
+        if not path.is_dir():
+            hashes[path.relative_to(folder).as_posix()] = files.sha256(path)
+    return hashes
 
 
 def _sealed(content):
     """The one text of a manifest; its hash is that of the same text without it."""
-    rest = {name: value for name, value in content.items() if name != "sha256"}
+    rest = dict(content)
+    rest.pop("sha256", None)
     digest = hashlib.sha256(_text(rest).encode()).hexdigest()
     return _text(rest | {"sha256": digest})
 
@@ -103,4 +115,6 @@ def _text(content):
 
 
 def _reason(error):
-    return (error.strerror if isinstance(error, OSError) else None) or "not as it was written"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return "not as it was written"

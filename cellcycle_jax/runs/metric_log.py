@@ -30,8 +30,11 @@ def append(workdir, record: dict) -> None:
 
 def read(workdir) -> list[dict]:
     """The records of RUN/metrics.jsonl; a line that a crash cut off, or that is damaged, is left out."""
-    path, records = pathlib.Path(workdir) / METRICS, []
-    for line in path.read_bytes().splitlines() if path.is_file() else ():
+    path = pathlib.Path(workdir) / METRICS
+    if not path.is_file():
+        return []
+    records = []
+    for line in path.read_bytes().splitlines():
         try:
             record = json.loads(line)
         except (ValueError, RecursionError):
@@ -43,12 +46,14 @@ def read(workdir) -> list[dict]:
 
 def rewind(workdir, step: int) -> None:
     """Take back the scores after `step`, which a continued run writes again; events stay."""
-    rewrite(workdir, [record for record in read(workdir) if record["step"] <= step or "event" in record])
+    records = [record for record in read(workdir) if record["step"] <= step or "event" in record]
+    rewrite(workdir, records)
 
 
 def rewrite(workdir, records: list[dict]) -> None:
     """Make RUN/metrics.jsonl hold these records and no others."""
-    files.write_text(pathlib.Path(workdir) / METRICS, "".join(json.dumps(record) + "\n" for record in records))
+    lines = [json.dumps(record) + "\n" for record in records]
+    files.write_text(pathlib.Path(workdir) / METRICS, "".join(lines))
 
 
 def environment() -> dict:

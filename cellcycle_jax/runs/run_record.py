@@ -88,8 +88,14 @@ def facts(record: dict) -> dict:
         members = {name: facts(member) for name, member in record["members"].items()}
         return {"run_id": record["run_id"], "members": members}
     chosen = record["training"]["data"]
-    return {"run_id": record["run_id"], "classes": record["classes"], "channels": record["channels"],
-            "mask": chosen["mask"], "scale": chosen["scale"], "crop_px": record["crop_px"]}
+    return {
+        "run_id": record["run_id"],
+        "classes": record["classes"],
+        "channels": record["channels"],
+        "mask": chosen["mask"],
+        "scale": chosen["scale"],
+        "crop_px": record["crop_px"],
+    }
 
 
 def read(workdir, name: str = CONFIG) -> dict:
@@ -100,10 +106,12 @@ def read(workdir, name: str = CONFIG) -> dict:
     """
     path = pathlib.Path(workdir) / name
     record = _stored(path)
-    if name == COHORT:
-        members = {member: _of_today(one, f"{path}: {member}") for member, one in record["members"].items()}
-        return {**record, "members": members}
-    return _of_today(record, str(path))
+    if name != COHORT:
+        return _of_today(record, str(path))
+    members = {}
+    for member, record_of_member in record["members"].items():
+        members[member] = _of_today(record_of_member, f"{path}: {member}")
+    return {**record, "members": members}
 
 
 def _of_today(record, where):
@@ -134,15 +142,13 @@ def _stored(path) -> dict:
         raise StoredStateRefused(f"{path.parent}: no {path.name}, so this is no run folder; use `launch.py train`")
     try:
         record = files.read_json(path)
-        _require_fields(record, FIELDS[path.name])
         if path.name == COHORT:
+            _require_fields(record, FIELDS[COHORT])
             for member in record["members"].values():
                 _require_whole(member)
-            wanted = _hash_of_members(record["members"])
+            _require_hash(record, _hash_of_members(record["members"]))
         else:
-            wanted = _require_whole(record)
-        if record["run_id"] != wanted:
-            raise ValueError(f"run_id is {record['run_id']!r}, but the rest has the hash {wanted}")
+            _require_whole(record)
     except (ValueError, TypeError, AttributeError) as error:
         advice = ADVICE[path.name].format(folder=path.parent)
         raise StoredStateRefused(f"{path}: damaged or changed ({error}); {advice}") from None
@@ -150,19 +156,22 @@ def _stored(path) -> dict:
 
 
 def _require_fields(record, names):
-    if missing := [name for name in names if name not in record]:
-        raise ValueError(f"{missing[0]} is missing")
+    for name in names:
+        if name not in record:
+            raise ValueError(f"{name} is missing")
 
 
-def _require_whole(record) -> str:
-    """The hash of a run's record, which must be its run_id."""
+def _require_whole(record):
+    """Refuse a run's record that was changed."""
     _require_fields(record, FIELDS[CONFIG])
     if not isinstance(record["data_dir"], str) or not record["data_dir"]:
         raise ValueError(f"data_dir is {record['data_dir']!r} instead of a path")
-    wanted = hash_of(record)
-    if record["run_id"] != wanted:
-        raise ValueError(f"run_id is {record['run_id']!r}, but the rest has the hash {wanted}")
-    return wanted
+    _require_hash(record, hash_of(record))
+
+
+def _require_hash(record, of_the_rest):
+    if record["run_id"] != of_the_rest:
+        raise ValueError(f"run_id is {record['run_id']!r}, but the rest has the hash {of_the_rest}")
 
 
 def continued(workdir, record: dict) -> dict:
@@ -173,29 +182,35 @@ def continued(workdir, record: dict) -> dict:
     Raises:
         StoredStateRefused: the folder holds a run of another config or data set, or a damaged one.
     """
-    path = pathlib.Path(workdir) / (COHORT if "members" in record else CONFIG)
+    path = _path_of(workdir, record)
     if not path.is_file():
         return record
-    stored, asked = stored_config.flat(read(workdir, path.name)), stored_config.flat(record)
-    differing = [name for name in sorted(stored.keys() | asked.keys())
-                 if not name.endswith(NOT_HASHED) and stored.get(name) != asked.get(name)]
-    if differing:
-        found = ", ".join(f"{name} is {stored.get(name)!r} there and {asked.get(name)!r} now" for name in differing)
-        raise StoredStateRefused(f"{path}: holds another run ({found}); use a new --workdir")
+    stored = stored_config.flat(read(workdir, path.name))
+    new = stored_config.flat(record)
+    differences = []
+    for name in sorted(stored.keys() | new.keys()):
+        if not name.endswith(NOT_HASHED) and stored.get(name) != new.get(name):
+            differences.append(f"{name} is {stored.get(name)!r} there and {new.get(name)!r} now")
+    if differences:
+        raise StoredStateRefused(f"{path}: holds another run ({', '.join(differences)}); use a new --workdir")
     return _moved(_stored(path), record)
+
+
+def _path_of(workdir, record) -> pathlib.Path:
+    return pathlib.Path(workdir) / (COHORT if "members" in record else CONFIG)
 
 
 def _moved(stored, record):
     """The stored record with the place that the data set has now."""
     if "members" not in stored:
         return {**stored, "data_dir": record["data_dir"]}
-    members = {name: _moved(one, record["members"][name]) for name, one in stored["members"].items()}
+    members = {name: _moved(member, record["members"][name]) for name, member in stored["members"].items()}
     return {**stored, "members": members}
 
 
 def write(workdir, record: dict) -> None:
     """Write the record of `continued` to RUN/config.json, of a cohort to cohort.json."""
-    files.write_json(pathlib.Path(workdir) / (COHORT if "members" in record else CONFIG), record)
+    files.write_json(_path_of(workdir, record), record)
 
 
 def say_where_data_are(workdir, data_dir) -> None:
@@ -208,6 +223,6 @@ def say_where_data_are(workdir, data_dir) -> None:
     if crop_arrays.identity(data_dir) != record["data_sha256"]:
         raise StoredStateRefused(f"--data={data_dir}: is not the data set that {workdir} was trained on; name the "
                                  "folder to which that one was moved")
-    place = str(pathlib.Path(data_dir).absolute())
-    if record["data_dir"] != place:
-        write(workdir, {**record, "data_dir": place})
+    data_dir = str(pathlib.Path(data_dir).absolute())
+    if record["data_dir"] != data_dir:
+        write(workdir, {**record, "data_dir": data_dir})

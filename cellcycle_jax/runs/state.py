@@ -35,18 +35,32 @@ class ModelSettings:
     class_weights: Any  # f32 [P], weight of each class in the loss
 
 
-def make_settings(seed: int, channel_mask, learning_rate: float, weight_decay: float, dropout: float,
-                class_weights) -> ModelSettings:
-    """The traits of one model, in host memory."""
+def make_settings(
+    seed: int, channel_mask, learning_rate: float, weight_decay: float, dropout: float, class_weights
+) -> ModelSettings:
+    """The settings of one model, in host memory; numbers are f64 where JAX knows them, else f32.
+
+    Args:
+        seed: of the random key.
+        channel_mask: bool [K].
+        learning_rate, weight_decay, dropout: numbers.
+        class_weights: f [P].
+    """
     number = jnp.result_type(float)
     key = jax.random.key_data(jax.random.key(seed))
-    rest = (np.asarray(value, number) for value in (learning_rate, weight_decay, dropout, class_weights))
-    return ModelSettings(np.asarray(key), np.asarray(channel_mask, bool), *rest)
+    return ModelSettings(
+        key=np.asarray(key),
+        channel_mask=np.asarray(channel_mask, bool),
+        learning_rate=np.asarray(learning_rate, number),
+        weight_decay=np.asarray(weight_decay, number),
+        dropout=np.asarray(dropout, number),
+        class_weights=np.asarray(class_weights, number),
+    )
 
 
 def stack(trees):
     """Equal pytrees as one, stacked along a new first axis, in host memory."""
-    return jax.tree.map(lambda *leaves: np.stack([np.asarray(leaf) for leaf in leaves]), *trees)
+    return jax.tree.map(lambda *leaves: np.stack(leaves), *trees)
 
 
 def stack_one(tree):

@@ -39,20 +39,20 @@ class Wandb:
 
     def _in_time(self, act, failed):
         """What `act` returns; None where it fails, or takes longer than `WAIT_S`, and nobody waits for it any more."""
-        found = {}
+        result = {}
 
         def run():
             try:
-                found["value"] = act()
+                result["value"] = act()
             except Exception as error:  # whatever it is, training matters more
-                found["error"] = str(error).split("\n")[0]
+                result["error"] = str(error).split("\n")[0]
 
         thread = threading.Thread(target=run, name="wandb", daemon=True)
         thread.start()
         thread.join(WAIT_S)
-        if thread.is_alive() or "error" in found:
-            self._fail(found.get("error", f"it {failed} within {WAIT_S} s"))
-        return found.get("value")
+        if thread.is_alive() or "error" in result:
+            self._fail(result.get("error", f"it {failed} within {WAIT_S} s"))
+        return result.get("value")
 
     def _fail(self, why):
         self._run = None
@@ -63,17 +63,31 @@ def _start(mode, record, workdir):
     import wandb
 
     settings = wandb.Settings(
-        init_timeout=WAIT_S, console="off", silent=True, disable_git=True, save_code=False, x_disable_meta=True,
-        x_disable_stats=True, x_disable_machine_info=True, host="hidden", username="hidden",
-    )  # fmt: skip
-    resume = "allow" if mode == "online" else None
-    return wandb.init(project="cellcycle_jax", mode=mode, config=without_places(record), dir=str(workdir),
-                      id=record["run_id"], resume=resume, settings=settings)  # fmt: skip
+        init_timeout=WAIT_S,
+        console="off",
+        silent=True,
+        disable_git=True,
+        save_code=False,
+        x_disable_meta=True,
+        x_disable_stats=True,
+        x_disable_machine_info=True,
+        host="hidden",
+        username="hidden",
+    )
+    return wandb.init(
+        project="cellcycle_jax",
+        mode=mode,
+        config=without_places(record),
+        dir=str(workdir),
+        id=record["run_id"],
+        resume="allow" if mode == "online" else None,
+        settings=settings,
+    )
 
 
 def without_places(record: dict) -> dict:
     """A record, and those of its members, without where its data set lies."""
-    kept = {name: value for name, value in record.items() if name not in PRIVATE}
-    if "members" in kept:
-        kept["members"] = {name: without_places(member) for name, member in kept["members"].items()}
-    return kept
+    public = {name: value for name, value in record.items() if name not in PRIVATE}
+    if "members" in public:
+        public["members"] = {name: without_places(member) for name, member in public["members"].items()}
+    return public
