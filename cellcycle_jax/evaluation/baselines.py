@@ -193,7 +193,7 @@ def fit_oracle(train_rows: pd.DataFrame, classes, seed: int = 0) -> Classifier |
         None where the table has no numeric Truth_ column, or a class is not among the true phases: the data are not
         simulated, or labelled by something other than phase.
     """
-    features = _shown_truth(train_rows)
+    features = _allowed_truth(train_rows)
     if not features or not set(classes) <= set(train_rows.get(schema.TRUE_PHASE, ())):
         return None
     rows, label = _classified(train_rows, schema.TRUE_PHASE, classes)
@@ -205,11 +205,11 @@ def fit_oracle(train_rows: pd.DataFrame, classes, seed: int = 0) -> Classifier |
     return _fit(rows, label, features, boosting > logistic, seed)
 
 
-def _shown_truth(rows: pd.DataFrame) -> list[str]:
+def _allowed_truth(rows: pd.DataFrame) -> list[str]:
     """The numeric true columns that may be known of a cell, without those that have no value."""
-    shown = []
+    columns = []
     for column in rows.columns:
         is_allowed = column.startswith("Truth_") and not column.removeprefix("Truth_").startswith(_HIDDEN_TRUTH)
         if is_allowed and pd.api.types.is_numeric_dtype(rows[column]) and rows[column].notna().any():
-            shown.append(column)
-    return shown
+            columns.append(column)
+    return columns
