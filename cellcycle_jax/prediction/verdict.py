@@ -54,6 +54,8 @@ def verdict_of(explained: dict | None, validation: dict, classes) -> Verdict:
     n_cells = validation["n_cells"]
     n_groups = validation["n_groups"]
     chance = 1 / len(classes)
+    if math.isnan(score.value):
+        return Verdict(CHANCE, "Its accuracy is not known, since no validation cell has a label.", True)
     accuracy = f"Balanced accuracy {score.value:.2f} on {n_cells:,} validation cells"
     if explained and explained["status"] in (CHANCE, SHORTCUT):
         return Verdict(explained["status"], f"{explained['sentence']} {accuracy}.", True)

@@ -63,3 +63,10 @@ def test_a_predictor_keeps_the_first_sentence_and_the_score():
                 "run_id": "a", "where": []}
     assert summary_of(passport) == {"status": "caution", "sentence": "With caution.", "score": "AUROC 0.9.",
                                     "step": 60, "run_id": "a"}
+
+
+@pytest.mark.parametrize("status", ["no_alarm", None])
+def test_without_a_labelled_validation_cell_nothing_is_decided(status):
+    scores = validation(None, None, None) | {"n_cells": 0, "n_groups": 0}
+    verdict = verdict_of(explained(status) if status else None, scores, CLASSES)
+    assert verdict.withhold and "not known, since no validation cell has a label" in verdict.words
