@@ -15,20 +15,19 @@ def ask(evidence: Evidence) -> dict:
     cells = evidence.cells.few
     crops = cells.crops
     names = [name for name, edit in edits.EDITS.items() if _can_show(cells, edit, name)]
-    rows = dose_response.dose_response(
-        cells.run.network,
-        cells.images,
-        crops.compartments,
-        crops.compartments_present,
-        cells.groups,
-        len(crops.classes) - 1,
-        names,
-        cells.run.channels,
-        crops.nucleus,
-        crops.stains[0] if crops.stains else "",
-        cells.resampling,
+    edited = dose_response.EditedCells(
+        images=cells.images,
+        compartments=crops.compartments,
+        present=crops.compartments_present,
+        groups=cells.groups,
+        channels=cells.run.channels,
+        nucleus=crops.nucleus,
+        stain=crops.stains[0] if crops.stains else "",
     )
     last_class = crops.classes[-1]
+    rows = dose_response.dose_response(
+        cells.run.network, edited, len(crops.classes) - 1, names, cells.resampling
+    )
     channels = evidence.answer(channel_importance.QUESTION)
     shares = channel_shares(evidence.cells.class_differences, channels, last_class)
     return {"class": last_class, "rows": rows, "agreement": dose_response.agreement(rows, shares)}

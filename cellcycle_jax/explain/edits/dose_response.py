@@ -1,11 +1,13 @@
-"""How a network's answer moves when one property of the cells is changed by a known dose.
+"""How a network's margin moves when one property of the cells is changed by a known dose.
 
-The answer is the margin, the logit of a class less the mean of the other logits. Doses are those that were reached, as
-measured on the edited picture, not those that were asked for. Doses to both sides are wanted: what an edit does in
-either direction alike, such as a softer picture, then drops out of the slope.
+The margin is the logit of a class less the mean of the other logits. Doses are those that were reached, as measured on
+the edited image, not those that were asked for. Doses to both sides are wanted: what an edit does in either direction
+alike, such as a softer image, then drops out of the slope.
 """
 
 import collections
+import dataclasses
+import functools
 import math
 
 import numpy as np
@@ -13,119 +15,185 @@ from scipy.special import softmax
 
 from cellcycle_jax.explain.attribution import methods
 from cellcycle_jax.explain.edits.edits import EDITS, NUCLEUS, Cell
-from cellcycle_jax.scoring.intervals import Resampling
 
 DOSES = (-0.2, -0.1, 0.0, 0.1, 0.2)
 UNIT = 0.1  # slopes are per so much relative change
 UNMOVED = "nothing can be moved at some dose"
 UNREACHED = "the dose is not reached at all"
 LEAST = 0.1  # share of the wanted doses that a cell has to reach
+_AGREEMENT = {
+    True: "Both name the same channel.",
+    False: "They name different channels.",
+    None: "Whether they agree cannot be said.",
+}
 
 
-def dose_response(
-    network, images, compartments, present, groups, class_index: int, names, channels, nucleus: str,
-    stain: str, resampling: Resampling, doses=DOSES,
-) -> list[dict]:
+@dataclasses.dataclass(frozen=True)
+class EditedCells:
+    """The N cells that are edited, as the network sees them before.
+
+    Attributes:
+        images: f32 [N, S, S, K].
+        compartments: u8 [N, S, S], bits of `schema.Compartment`.
+        present: u8 [N], which of the bits are known.
+        groups: text [N], the unit of the intervals.
+        channels: names of the K channels.
+        nucleus, stain: names of the nuclear channel and of the stain whose pieces the compartments hold; they need not
+            be among `channels`.
+    """
+
+    images: np.ndarray
+    compartments: np.ndarray
+    present: np.ndarray
+    groups: np.ndarray
+    channels: tuple[str, ...]
+    nucleus: str
+    stain: str
+
+    @functools.cached_property
+    def single(self) -> list[Cell]:
+        """Each of the N cells by itself."""
+        nucleus = self._position(self.nucleus)
+        stain = self._position(self.stain)
+        cells = zip(self.images, self.compartments, self.present, strict=True)
+        return [Cell(*cell, nucleus, stain) for cell in cells]
+
+    def _position(self, channel) -> int | None:
+        return self.channels.index(channel) if channel in self.channels else None
+
+
+@dataclasses.dataclass(frozen=True)
+class _Response:
+    """What an edit does to the n cells that it can be made of, at D doses.
+
+    Attributes:
+        rows: i64 [n], which of all cells they are.
+        realised: f64 [D, n], the doses that were reached.
+        change: of the margin and of the probability, f64 [D, n] each.
+        left_out: reason -> cells of which the edit cannot be made.
+    """
+
+    rows: np.ndarray
+    realised: np.ndarray
+    change: dict[str, np.ndarray]
+    left_out: dict[str, int]
+
+
+def dose_response(network, cells: EditedCells, class_index: int, names, resampling, doses=DOSES) -> list[dict]:
     """How the margin and the probability of a class follow the dose of each edit.
 
     Args:
         network: of P classes.
-        images: f32 [N, S, S, K], as the model sees them.
-        compartments: u8 [N, S, S], bits of `schema.Compartment`.
-        present: u8 [N], which of the bits are known.
-        groups: text [N], the unit of the intervals.
+        cells: that are edited.
         class_index: the class whose margin it is.
         names: of `edits.EDITS`.
-        channels: names of the K channels.
-        nucleus, stain: names of the nuclear channel and of the stain whose pieces the compartments hold; they need not
-            be among `channels`.
-        resampling: how intervals are made.
+        resampling: a `Resampling`, how intervals are made.
         doses: relative changes, each above -1, not all 0.
 
     Returns:
         A row for each edit: "edit", "words", "channel" (that it belongs to, "" if the model does not see it),
         "n_cells", "n_groups", "left_out" {reason: cells}; "doses", each with "dose", "realised" (mean), "margin" and
-        "probability" (mean change from the unedited picture); "slope", mean over cells of the change of the margin per
+        "probability" (mean change from the unedited image); "slope", mean over cells of the change of the margin per
         +10 % realised dose (least squares through zero in each cell), and "certain", whether its interval leaves out
         zero. Values are intervals. Without any cell "doses" is empty and "slope" None.
     """
-    at = [channels.index(name) if name in channels else None for name in (nucleus, stain)]
-    cells = [Cell(*cell, *at) for cell in zip(images, compartments, present, strict=True)]
-    start = _answers(methods.logits_of(network, images), class_index)
+    unedited = _outputs(network, cells.images, class_index)
     rows = []
     for name in names:
-        kept, realised, change, left_out = _edited(network, EDITS[name], cells, start, doses, class_index)
-        own = nucleus if EDITS[name].channel == NUCLEUS else stain
-        of = np.asarray(groups)[kept]
-        rows.append({"edit": name, "words": EDITS[name].words.format(nucleus=nucleus, stain=stain),
-                     "channel": own if own in channels else "", "n_cells": len(kept), "n_groups": len(np.unique(of)),
-                     "left_out": left_out, **_summary(doses, realised, change, of, resampling)})
+        edit = EDITS[name]
+        response = _respond(network, edit, cells, unedited, doses, class_index)
+        channel = cells.nucleus if edit.channel == NUCLEUS else cells.stain
+        groups = np.asarray(cells.groups)[response.rows]
+        rows.append({
+            "edit": name,
+            "words": edit.words.format(nucleus=cells.nucleus, stain=cells.stain),
+            "channel": channel if channel in cells.channels else "",
+            "n_cells": len(groups),
+            "n_groups": len(np.unique(groups)),
+            "left_out": response.left_out,
+            **_summary(doses, response, groups, resampling),
+        })
     return rows
 
 
-def _edited(network, edit, cells, start, doses, class_index):
-    """The n cells that can be edited, i64 [n], realised doses and changes of each answer f64 [D, n], those left out."""
-    reasons = [edit.lacking(cell) for cell in cells]
-    kept = np.array([i for i, reason in enumerate(reasons) if not reason], int)
-    found = [_at_dose(network, edit, [cells[i] for i in kept], dose, class_index) for dose in doses]
-    realised = np.stack([one[0] for one in found])
-    why = _why_not(realised, np.asarray(doses))
-    fine = np.array([not reason for reason in why], bool)
-    change = {key: np.stack([one[1][key] - start[key][kept] for one in found])[:, fine] for key in start}
-    left_out = collections.Counter(reason for reason in [*reasons, *why] if reason)
-    return kept[fine], realised[:, fine], change, dict(left_out)
-
-
-def _answers(logits, class_index):
+def _outputs(network, images, class_index) -> dict[str, np.ndarray]:
     """Margin and probability of a class, f64 [N] each."""
+    logits = methods.logits_of(network, images)
+    margin = methods.margins(logits)
     prob = softmax(np.asarray(logits, np.float64), axis=1)
-    return {"margin": methods.margins(logits)[:, class_index], "probability": prob[:, class_index]}
+    return {"margin": margin[:, class_index], "probability": prob[:, class_index]}
 
 
-def _at_dose(network, edit, cells, dose, class_index):
-    """Realised dose f64 [n], NaN where nothing could be moved, and the answers to the edited pictures."""
-    edited = [edit.apply(cell, dose) for cell in cells]
-    realised = np.array([math.nan if one is None else _realised(edit, cell, one)
-                         for cell, one in zip(cells, edited, strict=True)])
-    if not cells:
-        return realised, {"margin": np.zeros(0), "probability": np.zeros(0)}
-    pictures = np.stack([cell.image if one is None else one[0] for cell, one in zip(cells, edited, strict=True)])
-    return realised, _answers(methods.logits_of(network, pictures), class_index)
+def _respond(network, edit, cells, unedited, doses, class_index) -> _Response:
+    """Edit all cells that lack nothing, at every dose; those that the edit hardly moves are left out after all."""
+    lacking = np.array([edit.lacking(cell) for cell in cells.single], str)
+    rows = np.flatnonzero(lacking == "")
+    realised = np.full((len(doses), len(rows)), np.nan)
+    change = {name: np.zeros(realised.shape) for name in unedited}
+    for d, dose in enumerate(doses):
+        images = cells.images[rows]
+        for i, row in enumerate(rows):
+            cell = cells.single[row]
+            edited = edit.apply(cell, dose)
+            if edited is not None:
+                images[i] = edited[0]
+                realised[d, i] = _realised(edit, cell, *edited)
+        if len(rows):
+            for name, output in _outputs(network, images, class_index).items():
+                change[name][d] = output - unedited[name][rows]
+    unmoved = _why_unmoved(realised, np.asarray(doses))
+    moved = unmoved == ""
+    for name in change:
+        change[name] = change[name][:, moved]
+    reasons = [*lacking[lacking != ""].tolist(), *unmoved[~moved].tolist()]
+    return _Response(rows[moved], realised[:, moved], change, dict(collections.Counter(reasons)))
 
 
-def _realised(edit, cell, edited):
+def _realised(edit, cell, image, compartments) -> float:
     before = edit.measure(cell, cell.image, cell.compartments)
-    return edit.measure(cell, *edited) / before - 1 if before > 0 else math.nan
+    if before <= 0:
+        return math.nan
+    return edit.measure(cell, image, compartments) / before - 1
 
 
-def _why_not(realised, doses):
-    """Why each cell is left out after all, "" where it is not."""
-    reached = np.sqrt((np.nan_to_num(realised) ** 2).sum(0)) >= LEAST * np.sqrt((doses**2).sum())
-    return np.where(np.isnan(realised).any(0), UNMOVED, np.where(reached, "", UNREACHED)).tolist()
+def _why_unmoved(realised, doses) -> np.ndarray:
+    """Why each cell is left out after all, text [n], "" where it is not."""
+    wanted = np.sqrt((doses**2).sum())
+    reached = np.sqrt((np.nan_to_num(realised) ** 2).sum(0))
+    why = np.where(reached >= LEAST * wanted, "", UNREACHED)
+    return np.where(np.isnan(realised).any(0), UNMOVED, why)
 
 
-def _summary(doses, realised, change, groups, resampling):
-    """Means over cells with intervals; realised and each change f64 [D, n]."""
+def _summary(doses, response, groups, resampling) -> dict:
+    """Means over cells, with intervals."""
+    realised = response.realised
     if not realised.size:
         return {"doses": [], "slope": None, "certain": False}
-    slope = UNIT * (realised * change["margin"]).sum(0) / (realised**2).sum(0)
+    slope = UNIT * (realised * response.change["margin"]).sum(0) / (realised**2).sum(0)
+    of_cells = {"slope": slope}
+    for name, changes in response.change.items():
+        for d in range(len(doses)):
+            of_cells[name, d] = changes[d]
 
-    def score(weights):
-        def mean(values):
-            return weights @ values / weights.sum(1)
+    def means(weights):
+        total = weights.sum(1)
+        return {name: weights @ values / total for name, values in of_cells.items()}
 
-        return {"slope": mean(slope)} | {(key, d): mean(value[d]) for key, value in change.items()
-                                         for d in range(len(doses))}
-
-    found = resampling.intervals(score, groups)
-    steps = [{"dose": float(dose), "realised": float(realised[d].mean()), "margin": found["margin", d],
-              "probability": found["probability", d]} for d, dose in enumerate(doses)]
-    one = found["slope"]
-    return {"doses": steps, "slope": one, "certain": bool(one.low > 0 or one.high < 0)}
+    mean = resampling.intervals(means, groups)
+    steps = []
+    for d, dose in enumerate(doses):
+        steps.append({
+            "dose": float(dose),
+            "realised": float(realised[d].mean()),
+            "margin": mean["margin", d],
+            "probability": mean["probability", d],
+        })
+    slope = mean["slope"]
+    return {"doses": steps, "slope": slope, "certain": bool(slope.low > 0 or slope.high < 0)}
 
 
 def agreement(rows: list[dict], channel_shares: dict[str, float]) -> dict:
-    """Whether the channel whose edits move the answer most is the one that an attribution gives most to.
+    """Whether the channel whose edits move the margin most is the one that an attribution gives most to.
 
     Edits of different properties are compared at +10 % each, which is a convention: no two of them are equally likely
     in cells.
@@ -137,30 +205,39 @@ def agreement(rows: list[dict], channel_shares: dict[str, float]) -> dict:
     Returns:
         "effects" {channel: largest absolute slope of its edits per +10 %}, "edits" {channel: which}, "by_edits",
         "by_attribution" (channels or None), "agree" and "sentence". "agree" is None where this cannot be said: fewer
-        than two channels have edits, no edit of the leading one moves the answer for certain, or the attribution
+        than two channels have edits, no edit of the leading one moves the margin for certain, or the attribution
         points at a channel that has no edit.
     """
-    found = {}
+    strongest = {}
     for row in rows:
-        known = row["slope"] is not None and row["channel"] in channel_shares
-        if known and abs(row["slope"].value) >= abs(found.get(row["channel"], row)["slope"].value):
-            found[row["channel"]] = row
-    effects = {channel: abs(row["slope"].value) for channel, row in found.items()}
+        channel = row["channel"]
+        if row["slope"] is None or channel not in channel_shares:
+            continue
+        best = strongest.get(channel, row)
+        if abs(row["slope"].value) >= abs(best["slope"].value):
+            strongest[channel] = row
+    effects = {channel: abs(row["slope"].value) for channel, row in strongest.items()}
     by_edits = max(effects, key=effects.get, default=None)
     by_attribution = max(channel_shares, key=channel_shares.get, default=None)
-    sure = len(found) > 1 and found[by_edits]["certain"] and by_attribution in found
-    agree = by_edits == by_attribution if sure else None
-    return {"effects": effects, "edits": {channel: row["edit"] for channel, row in found.items()},
-            "by_edits": by_edits, "by_attribution": by_attribution, "agree": agree,
-            "sentence": _sentence(found, channel_shares, agree)}
+    agree = None
+    if len(strongest) > 1 and strongest[by_edits]["certain"] and by_attribution in strongest:
+        agree = by_edits == by_attribution
+    return {
+        "effects": effects,
+        "edits": {channel: row["edit"] for channel, row in strongest.items()},
+        "by_edits": by_edits,
+        "by_attribution": by_attribution,
+        "agree": agree,
+        "sentence": _sentence(strongest, channel_shares, agree),
+    }
 
 
-def _sentence(found, shares, agree):
-    if not found:
+def _sentence(strongest, shares, agree) -> str:
+    if not strongest:
         return "No edit of a channel could be made."
-    moved = ", ".join(f"{row['words']} {row['slope'].value:+.3f} logits per +10 % ({channel})"
-                      for channel, row in found.items())
-    given = ", ".join(f"{channel} {100 * share:.0f} %" for channel, share in shares.items())
-    verdict = {True: "Both name the same channel.", False: "They name different channels.",
-               None: "Whether they agree cannot be said."}[agree]
-    return f"Strongest edit of each channel: {moved}. Attribution: {given}. {verdict}"
+    slopes = []
+    for channel, row in strongest.items():
+        slopes.append(f"{row['words']} {row['slope'].value:+.3f} logits per +10 % ({channel})")
+    given = [f"{channel} {100 * share:.0f} %" for channel, share in shares.items()]
+    return (f"Strongest edit of each channel: {', '.join(slopes)}. Attribution: {', '.join(given)}. "
+            f"{_AGREEMENT[agree]}")

@@ -1,13 +1,13 @@
-"""Pictures of a cell in which one property is changed: what a network does with them shows what it depends on.
+"""Images of a cell in which one property is changed: what a network does with them shows what it depends on.
 
 Every edit takes a cell and a dose, the relative change wanted (+0.10: ten per cent more), and leaves all other
 properties as they are as far as it can. A dose can be missed (pieces are at the edge of the cell, a neighbour touches
 the nucleus), so each edit comes with a measurement of what it changed.
 
 Limits. The body of the cell is never moved, so a larger nucleus leaves less cytoplasm, and less of its light in other
-channels. Pictures are resampled where something moves, which takes some of their grain, more so where they are
-magnified. A zoomed piece of stain has its blur zoomed too. What lay below a piece that moved away is smooth. Where a
-picture is scaled to its own brightest pixel (`data.scale = "own_max"`) a brighter nucleus cannot occur.
+channels. Images are resampled where something moves, which takes some of their grain, more so where they are
+magnified. A zoomed piece of stain has its blur zoomed too. What lay below a piece that moved away is smooth. Where an
+image is scaled to its own brightest pixel (`data.scale = "own_max"`) a brighter nucleus cannot occur.
 """
 
 import dataclasses
@@ -20,7 +20,8 @@ from scipy import ndimage
 from cellcycle_jax.explain.edits import local_zoom, stain_objects
 from cellcycle_jax.schema import Compartment
 
-NUCLEUS, STAIN = "nucleus", "stain"
+NUCLEUS = "nucleus"
+STAIN = "stain"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,15 +53,21 @@ class Cell:
     @property
     def body(self) -> np.ndarray:
         """Where the cell may be changed: its body without other nuclei; everything else if the body is not known."""
-        body = self.mask(Compartment.BODY) if self.knows(Compartment.BODY) else np.ones(self.compartments.shape, bool)
-        return body & ~self.mask(Compartment.OTHER_NUCLEI)
+        elsewhere = ~self.mask(Compartment.OTHER_NUCLEI)
+        if not self.knows(Compartment.BODY):
+            return elsewhere
+        return elsewhere & self.mask(Compartment.BODY)
 
     @functools.cached_property
     def pieces(self) -> stain_objects.Pieces:
         """The pieces of the second stain."""
         channel = self.image[..., self.stain]
-        shown = self.mask(Compartment.SECOND_STAIN) & (channel != 0)  # `data.mask` may blank where pieces are
-        return stain_objects.find(channel, shown, self.body, self.mask(Compartment.NUCLEUS))
+        visible = self.mask(Compartment.SECOND_STAIN) & (channel != 0)  # `data.mask` may blank where pieces are
+        return stain_objects.find(channel, visible, self.body, self.mask(Compartment.NUCLEUS))
+
+    def copies(self) -> tuple[np.ndarray, np.ndarray]:
+        """Image and compartments, for an edit to write to."""
+        return self.image.copy(), self.compartments.copy()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,16 +76,14 @@ class Edit:
 
     Attributes:
         words: the property, for a reader; "{nucleus}" and "{stain}" stand for the names of the channels.
-        dose: what a dose is a relative change of, and at which other properties kept.
         channel: NUCLEUS or STAIN, the channel that the property belongs to.
         lacking: cell -> why it cannot be edited, "" where it can.
         apply: (cell, dose) -> (image f32 [S, S, K], compartments u8 [S, S]), or None where nothing can be moved.
-        measure: (cell, image, compartments) -> the property in an edited picture of the cell, by the standards
+        measure: (cell, image, compartments) -> the property in an edited image of the cell, by the standards
             (threshold, background) of the unedited one; its relative change is the dose that was reached.
     """
 
     words: str
-    dose: str
     channel: str
     lacking: Callable
     apply: Callable
@@ -100,41 +105,51 @@ def nuclear_area(cell: Cell, dose: float, channels=None):
     Returns:
         image f32 [S, S, K] and compartments u8 [S, S].
     """
-    image, compartments = cell.image.copy(), cell.compartments.copy()
+    image, compartments = cell.copies()
     if dose == 0:
         return image, compartments
-    shown = range(image.shape[-1]) if channels is None else channels
-    weight, at = local_zoom.zoom(cell.mask(Compartment.NUCLEUS), ~cell.body, np.sqrt(1 + dose))
+    if channels is None:
+        channels = range(image.shape[-1])
+    nucleus = cell.mask(Compartment.NUCLEUS)
+    weight, at = local_zoom.zoom(nucleus, ~cell.body, np.sqrt(1 + dose))
     moved = weight > 0
-    for k in shown:
+    for k in channels:
         image[..., k][moved] = local_zoom.read(cell.image[..., k], at)[moved]
-    if cell.nucleus in shown:
-        _keep_light(image[..., cell.nucleus], cell.image[..., cell.nucleus], weight)
-    there = ndimage.map_coordinates(local_zoom.soft(cell.mask(Compartment.NUCLEUS)), at, order=1, mode="nearest") > 0.5
-    _set(compartments, Compartment.NUCLEUS, there & cell.body)
-    if cell.stain in shown and not _too_few_pieces(cell):
-        ground = np.where(moved, local_zoom.read(cell.pieces.ground, at), cell.pieces.ground)
-        way = stain_objects.held(cell.pieces, local_zoom.carried(cell.pieces.centre, at))
-        image[..., cell.stain], mask = stain_objects.placed(dataclasses.replace(cell.pieces, ground=ground), way=way)
+    if cell.nucleus in channels:
+        _keep_sum(image[..., cell.nucleus], cell.image[..., cell.nucleus], weight)
+    zoomed = ndimage.map_coordinates(local_zoom.soft(nucleus), at, order=1, mode="nearest") > 0.5
+    _set(compartments, Compartment.NUCLEUS, zoomed & cell.body)
+    if cell.stain in channels and not _too_few_pieces(cell):
+        pieces = cell.pieces
+        ground = np.where(moved, local_zoom.read(pieces.ground, at), pieces.ground)
+        way = stain_objects.held(pieces, local_zoom.carried(pieces.centre, at))
+        pushed = stain_objects.placed(dataclasses.replace(pieces, ground=ground), way=way)
+        image[..., cell.stain], mask = pushed
         _set_stain(compartments, cell, mask)
     return image, compartments
 
 
-def _keep_light(channel, before, weight):
+def _keep_sum(channel, before, weight):
     """Scale `channel`, in place and by `weight`, so that it sums to what `before` does."""
-    light = float((weight * channel).sum(dtype=np.float64))
-    if light > 0:
-        channel *= 1 + weight * float(before.sum(dtype=np.float64) - channel.sum(dtype=np.float64)) / light
+    scaled = float((weight * channel).sum(dtype=np.float64))
+    if scaled > 0:
+        lost = float(before.sum(dtype=np.float64) - channel.sum(dtype=np.float64))
+        channel *= 1 + weight * lost / scaled
 
 
 def dna_brightness(cell: Cell, dose: float):
     """The nuclear channel in the own nucleus times 1 + dose, half of it in the pixel around, so no outline is drawn.
 
+    Args:
+        cell: whose nuclear channel the model sees.
+        dose: relative change of the summed light of the nuclear channel in the nucleus.
+
     Returns:
         image f32 [S, S, K] and compartments u8 [S, S], which are as they were.
     """
     image = cell.image.copy()
-    weight = np.clip(1 - ndimage.distance_transform_edt(~cell.mask(Compartment.NUCLEUS)) / 2, 0, 1)
+    from_nucleus = ndimage.distance_transform_edt(~cell.mask(Compartment.NUCLEUS))
+    weight = np.clip(1 - from_nucleus / 2, 0, 1)
     weight[cell.mask(Compartment.OTHER_NUCLEI)] = 0
     image[..., cell.nucleus] *= (1 + dose * weight).astype(image.dtype)
     return image, cell.compartments.copy()
@@ -146,28 +161,38 @@ def stain_area(cell: Cell, dose: float):
     Their common centre and the distances between their centres stay; summed brightness grows with the area. Pieces
     that grow into one another add up, and what leaves the body is cut off, so that the dose can be missed.
 
+    Args:
+        cell: with a known second stain.
+        dose: relative change of the area of the pieces, above -1.
+
     Returns:
         image f32 [S, S, K] and compartments u8 [S, S].
     """
     if dose == 0:
-        return cell.image.copy(), cell.compartments.copy()
+        return cell.copies()
     return _with_stain(cell, *stain_objects.placed(cell.pieces, zoom=np.sqrt(1 + dose)))
 
 
 def stain_spread(cell: Cell, dose: float):
     """Move the pieces of the second stain away from their common centre, weighted by brightness; each stays as it is.
 
+    Args:
+        cell: with at least two pieces.
+        dose: relative change of the pieces' distances from their common centre.
+
     Returns:
         image f32 [S, S, K] and compartments u8 [S, S]; None where all pieces are held by the edge of the body.
     """
     if dose == 0:
-        return cell.image.copy(), cell.compartments.copy()
+        return cell.copies()
     way = stain_objects.scatter(cell.pieces, dose)
-    return _with_stain(cell, *stain_objects.placed(cell.pieces, way=way)) if way.any() else None
+    if not way.any():
+        return None
+    return _with_stain(cell, *stain_objects.placed(cell.pieces, way=way))
 
 
 def _with_stain(cell, channel, mask):
-    image, compartments = cell.image.copy(), cell.compartments.copy()
+    image, compartments = cell.copies()
     image[..., cell.stain] = channel
     _set_stain(compartments, cell, mask)
     return image, compartments
@@ -175,11 +200,13 @@ def _with_stain(cell, channel, mask):
 
 def _set_stain(compartments, cell, mask):
     """Put the pieces to `mask`; what else the stain's mask holds stays."""
-    _set(compartments, Compartment.SECOND_STAIN, mask | (cell.mask(Compartment.SECOND_STAIN) & ~cell.pieces.mask))
+    other = cell.mask(Compartment.SECOND_STAIN) & ~cell.pieces.mask
+    _set(compartments, Compartment.SECOND_STAIN, mask | other)
 
 
 def _set(compartments, bit, mask):
-    compartments[...] = (compartments & ~np.uint8(bit)) | np.where(mask, np.uint8(bit), np.uint8(0))
+    compartments &= ~np.uint8(bit)
+    compartments[mask] |= np.uint8(bit)
 
 
 def _no_nucleus(cell):
@@ -190,9 +217,10 @@ def _no_nucleus(cell):
 def _no_dna(cell):
     if cell.nucleus is None:
         return "the model does not see the nuclear channel"
-    if (why := _no_nucleus(cell)) or _dna(cell, cell.image, cell.compartments) > 0:
-        return why
-    return "the nucleus is not bright"
+    if _no_nucleus(cell):
+        return _no_nucleus(cell)
+    bright = _dna(cell, cell.image, cell.compartments) > 0
+    return "" if bright else "the nucleus is not bright"
 
 
 def _too_few_pieces(cell, least=1):
@@ -201,6 +229,10 @@ def _too_few_pieces(cell, least=1):
     if not cell.knows(Compartment.NUCLEUS | Compartment.SECOND_STAIN | Compartment.BODY):
         return "the pieces of the second stain are not known"
     return "" if len(cell.pieces) >= least else f"fewer than {least} pieces of the second stain"
+
+
+def _no_two_pieces(cell):
+    return _too_few_pieces(cell, 2)
 
 
 def _dna(cell, image, compartments):
@@ -212,23 +244,22 @@ def _area(cell, image, compartments):
     nucleus = (compartments & int(Compartment.NUCLEUS)) > 0
     if _no_dna(cell) or not nucleus.any():
         return float(nucleus.sum())
-    channel, near = image[..., cell.nucleus], ndimage.binary_dilation(nucleus, iterations=2) & cell.body
+    channel = image[..., cell.nucleus]
+    near = ndimage.binary_dilation(nucleus, iterations=2) & cell.body
     return stain_objects.area_above(np.where(near, channel, 0), np.median(channel[nucleus]) / 2)
 
 
+def _stain_area(cell, image, compartments):
+    return stain_objects.area(cell.pieces, image[..., cell.stain])
+
+
+def _stain_spread(cell, image, compartments):
+    return stain_objects.spread(cell.pieces, image[..., cell.stain])
+
+
 EDITS: dict[str, Edit] = {
-    "nuclear_area": Edit(
-        "Nuclear area", "relative change of the area of the nucleus, at the same summed light of the nuclear channel",
-        NUCLEUS, _no_nucleus, nuclear_area, _area),
-    "dna_brightness": Edit(
-        "Nuclear {nucleus} brightness", "relative change of the summed light of the nuclear channel in the nucleus",
-        NUCLEUS, _no_dna, dna_brightness, _dna),
-    "stain_area": Edit(
-        "{stain} area", "relative change of the area of the pieces, at the same brightness per pixel",
-        STAIN, _too_few_pieces, stain_area,
-        lambda cell, image, compartments: stain_objects.area(cell.pieces, image[..., cell.stain])),
-    "stain_spread": Edit(
-        "{stain} scattering", "relative change of the pieces' distances from their common centre",
-        STAIN, lambda cell: _too_few_pieces(cell, 2), stain_spread,
-        lambda cell, image, compartments: stain_objects.spread(cell.pieces, image[..., cell.stain])),
+    "nuclear_area": Edit("Nuclear area", NUCLEUS, _no_nucleus, nuclear_area, _area),
+    "dna_brightness": Edit("Nuclear {nucleus} brightness", NUCLEUS, _no_dna, dna_brightness, _dna),
+    "stain_area": Edit("{stain} area", STAIN, _too_few_pieces, stain_area, _stain_area),
+    "stain_spread": Edit("{stain} scattering", STAIN, _no_two_pieces, stain_spread, _stain_spread),
 }

@@ -1,4 +1,4 @@
-"""One region of a picture zoomed about its centre, smoothly joined to surroundings that stay."""
+"""One region of an image zoomed about its centre, smoothly joined to surroundings that stay."""
 
 import numpy as np
 from scipy import ndimage
@@ -8,7 +8,7 @@ MARGIN_PX = 3.0  # at least
 
 
 def zoom(region: np.ndarray, fixed: np.ndarray, factor: float) -> tuple[np.ndarray, np.ndarray]:
-    """Where to read a picture so that a region appears zoomed about its centre.
+    """Where to read an image so that a region appears zoomed about its centre.
 
     The zoom is the same all over the region and fades out around it, before anything that is fixed; where the region
     touches that, it fades within the region.
@@ -23,14 +23,21 @@ def zoom(region: np.ndarray, fixed: np.ndarray, factor: float) -> tuple[np.ndarr
         f64 [2, S, S], px.
     """
     grid = np.indices(region.shape).astype(np.float64)
-    away = grid - np.argwhere(region).mean(0)[:, None, None]
-    wanted = ndimage.map_coordinates(soft(region), grid + (1 / factor - 1) * away, order=1) > 0.5
-    outside = np.maximum(ndimage.distance_transform_edt(~wanted) - 1, 0)  # one pixel more, or the outline would lag
-    room = ndimage.distance_transform_edt(~fixed) if fixed.any() else np.full(region.shape, np.inf)
-    margin = max(MARGIN_PX, MARGIN * np.sqrt(region.sum() / np.pi))
-    fade = np.clip(1 - outside / np.maximum(np.minimum(margin, outside + room), 1e-9), 0, 1)
-    weight = fade**2 * (3 - 2 * fade) * np.clip(room / MARGIN_PX, 0, 1)
-    return weight, grid + weight * (1 / factor - 1) * away
+    centre = np.argwhere(region).mean(0)[:, None, None]
+    from_centre = grid - centre
+    everywhere = grid + (1 / factor - 1) * from_centre
+    zoomed = ndimage.map_coordinates(soft(region), everywhere, order=1) > 0.5
+    # One pixel more than it covers, or the outline would lag.
+    outside = np.maximum(ndimage.distance_transform_edt(~zoomed) - 1, 0)
+    room = np.full(region.shape, np.inf)
+    if fixed.any():
+        room = ndimage.distance_transform_edt(~fixed)
+    radius = np.sqrt(region.sum() / np.pi)
+    margin = np.minimum(max(MARGIN_PX, MARGIN * radius), outside + room)
+    fade = np.clip(1 - outside / np.maximum(margin, 1e-9), 0, 1)
+    smooth = fade**2 * (3 - 2 * fade)
+    weight = smooth * np.clip(room / MARGIN_PX, 0, 1)
+    return weight, grid + weight * (1 / factor - 1) * from_centre
 
 
 def soft(mask: np.ndarray) -> np.ndarray:
@@ -39,21 +46,24 @@ def soft(mask: np.ndarray) -> np.ndarray:
 
 
 def read(channel: np.ndarray, at: np.ndarray) -> np.ndarray:
-    """A channel f [S, S] read at places f64 [2, S, S]; by splines of order 5, or the grain of the picture would go.
+    """A channel f [S, S] read at places f64 [2, S, S]; by splines of order 5, or the grain of the image would go.
 
     What is read stays within the values around, so that hard edges get no rims.
     """
     value = ndimage.map_coordinates(channel, at, np.float64, order=5, mode="nearest")
-    low, high = (ndimage.map_coordinates(extreme(channel, size=3), at, np.float64, order=0, mode="nearest")
-                 for extreme in (ndimage.minimum_filter, ndimage.maximum_filter))
+    lowest = ndimage.minimum_filter(channel, size=3)
+    highest = ndimage.maximum_filter(channel, size=3)
+    low = ndimage.map_coordinates(lowest, at, np.float64, order=0, mode="nearest")
+    high = ndimage.map_coordinates(highest, at, np.float64, order=0, mode="nearest")
     return np.clip(value, low, high)
 
 
 def carried(points: np.ndarray, at: np.ndarray) -> np.ndarray:
-    """How far points of the picture f64 [n, 2] are carried along where it is read at `at`, f64 [n, 2], px."""
+    """How far points f64 [n, 2] of an image are carried along where it is read at f64 [2, S, S]: f64 [n, 2], px."""
     moves = np.indices(at.shape[1:]) - at
     way = np.zeros_like(points)
-    for _ in range(5):  # a point comes to lie where the picture is read at its old place
-        place = (points + way).T
-        way = np.stack([ndimage.map_coordinates(move, place, order=1, mode="nearest") for move in moves], axis=1)
+    for _ in range(5):  # a point comes to lie where the image is read at its old position
+        position = (points + way).T
+        for axis in range(2):
+            way[:, axis] = ndimage.map_coordinates(moves[axis], position, order=1, mode="nearest")
     return way

@@ -1,7 +1,7 @@
 """The pieces of a stain (Golgi, comets) of one cell: taken off the cytoplasm, moved or zoomed, put back, measured.
 
-A picture of a stain is divided into its ground, which is the cytoplasm continued below the pieces, and what each piece
-adds to it. The two add up to the picture, so pieces that stay where they are leave it as it is.
+An image of a stain is divided into its ground, which is the cytoplasm continued below the pieces, and what each piece
+adds to it. The two add up to the image, so pieces that stay where they are leave it as it is.
 """
 
 import dataclasses
@@ -46,7 +46,9 @@ class Pieces:
     def threshold(self) -> float:
         """The excess above which the pieces have the area of their mask; at least FAINT of the highest."""
         ordered = np.sort(_fine(self.excess), axis=None)[::-1]
-        return max(float(ordered[min(int(self.mask.sum()) * FINE**2, ordered.size - 1)]), FAINT * float(ordered[0]))
+        size = int(self.mask.sum()) * FINE**2
+        at_mask = float(ordered[min(size, ordered.size - 1)])
+        return max(at_mask, FAINT * float(ordered[0]))
 
 
 def find(channel: np.ndarray, mask: np.ndarray, body: np.ndarray, nucleus: np.ndarray) -> Pieces:
@@ -60,37 +62,45 @@ def find(channel: np.ndarray, mask: np.ndarray, body: np.ndarray, nucleus: np.nd
         body: bool [S, S], the cell's body, nucleus included.
         nucleus: bool [S, S].
     """
-    channel, mask = channel.astype(np.float64), mask & body
+    channel = channel.astype(np.float64)
+    mask = mask & body
     part, n = ndimage.label(mask, np.ones((3, 3)))
     outside = np.zeros(n + 1, bool)
     outside[1:] = ndimage.mean(nucleus, part, np.arange(1, n + 1)) <= 0.5
     own = outside[part]
     if not own.any():
-        nothing = np.zeros_like(part)
-        return Pieces(nothing, own, body, channel, np.zeros_like(channel), np.zeros(0), np.zeros((0, 2)))
+        no_number = np.zeros_like(part)
+        no_excess = np.zeros_like(channel)
+        return Pieces(no_number, own, body, channel, no_excess, np.zeros(0), np.zeros((0, 2)))
     away, nearest = ndimage.distance_transform_edt(~own, return_indices=True)
     near = (away <= HALO_PX) & body & (own | ~mask)
-    ground = _ground(channel, near, [place & body & ~mask & ~near for place in (~nucleus, nucleus)], nucleus)
-    number, excess = np.where(near, part[tuple(nearest)], 0), channel - ground
-    light = np.bincount(number.ravel(), np.maximum(excess, 0).ravel(), n + 1)[1:]
-    kept = np.flatnonzero(light > 0)
+    excess = channel - _ground(channel, near, body & ~mask & ~near, nucleus)
+    number = np.where(near, part[tuple(nearest)], 0)
+    added = np.maximum(excess, 0)
+    light = np.bincount(number.ravel(), added.ravel(), n + 1)[1:]
+    bright = np.flatnonzero(light > 0)
+    new_numbers = np.arange(1, len(bright) + 1)
     renumbered = np.zeros(n + 1, np.int32)
-    renumbered[kept + 1] = np.arange(1, len(kept) + 1)
+    renumbered[bright + 1] = new_numbers
     number = renumbered[number]
-    centre = ndimage.center_of_mass(np.maximum(excess, 0), number, np.arange(1, len(kept) + 1))
+    centre = np.reshape(ndimage.center_of_mass(added, number, new_numbers), (-1, 2))
     excess = np.where(number > 0, excess, 0)
-    return Pieces(number, own & (number > 0), body, channel - excess, excess, light[kept], np.reshape(centre, (-1, 2)))
+    return Pieces(number, own & (number > 0), body, channel - excess, excess, light[bright], centre)
 
 
-def _ground(channel, near, known, nucleus):
-    """The stain with `near` replaced by a smooth continuation of what is known outside and inside the nucleus."""
+def _ground(channel, near, cytoplasm, nucleus):
+    """The stain with `near` replaced by a smooth continuation of `cytoplasm`, inside and outside the nucleus apart."""
     ground = channel.copy()
-    for place, there in zip((~nucleus, nucleus), known, strict=True):
-        there = there if there.any() else known[0] | known[1]
-        level = np.median(channel[there]) if there.any() else 0.0
-        weight = ndimage.gaussian_filter(there.astype(np.float64), GROUND_PX)
-        smooth = ndimage.gaussian_filter(np.where(there, channel, 0), GROUND_PX) / np.maximum(weight, 1e-12)
-        ground[near & place] = np.where(weight > 1e-3, smooth, level)[near & place]
+    for region in (~nucleus, nucleus):
+        known = cytoplasm & region
+        if not known.any():
+            known = cytoplasm
+        level = np.median(channel[known]) if known.any() else 0.0
+        weight = ndimage.gaussian_filter(known.astype(np.float64), GROUND_PX)
+        smooth = ndimage.gaussian_filter(np.where(known, channel, 0), GROUND_PX) / np.maximum(weight, 1e-12)
+        continued = np.where(weight > 1e-3, smooth, level)
+        replaced = near & region
+        ground[replaced] = continued[replaced]
     return ground
 
 
@@ -107,35 +117,48 @@ def placed(pieces: Pieces, zoom: float = 1.0, way: np.ndarray | None = None) -> 
     """
     grid = np.indices(pieces.mask.shape).astype(np.float64)
     channel = pieces.ground.copy()
-    way = np.zeros_like(pieces.centre) if way is None else way
-    for i, (centre, step) in enumerate(zip(pieces.centre[:, :, None, None], way[:, :, None, None], strict=True), 1):
-        own, at = pieces.number == i, centre + (grid - centre - step) / zoom
+    if way is None:
+        way = np.zeros_like(pieces.centre)
+    for i in range(len(pieces)):
+        own = pieces.number == i + 1
+        centre = pieces.centre[i, :, None, None]
+        at = centre + (grid - centre - way[i, :, None, None]) / zoom
         reached = ndimage.map_coordinates(own.astype(np.float64), at, order=1) > 0  # a spline never quite ends
-        channel += np.where(reached, ndimage.map_coordinates(np.where(own, pieces.excess, 0), at, order=3), 0)
+        excess = ndimage.map_coordinates(np.where(own, pieces.excess, 0), at, order=3)
+        channel += np.where(reached, excess, 0)
     channel = np.where(pieces.body, channel, pieces.ground + pieces.excess)
     return channel, (channel - pieces.ground > pieces.threshold) & pieces.body
 
 
 def scatter(pieces: Pieces, dose: float) -> np.ndarray:
     """How far each piece has to move so that its way from their common centre changes by `dose`, f64 [n, 2], px."""
-    return held(pieces, dose * (pieces.centre - pieces.light @ pieces.centre / pieces.light.sum()))
+    common = pieces.light @ pieces.centre / pieces.light.sum()
+    return held(pieces, dose * (pieces.centre - common))
 
 
 def held(pieces: Pieces, way: np.ndarray) -> np.ndarray:
     """`way` f64 [n, 2], px, shortened by steps of a fifth for each piece that would leave the body."""
-    size, kept = np.array(pieces.body.shape), np.zeros_like(way)
-    for i, step in enumerate(way, 1):
-        pixels = np.argwhere((pieces.number == i) & pieces.mask)
+    allowed = np.zeros_like(way)
+    for i, step in enumerate(way):
+        pixels = np.argwhere((pieces.number == i + 1) & pieces.mask)
         for share in WAYS:
-            there = np.concatenate([f(pixels + share * step) for f in (np.floor, np.ceil)]).astype(int)
-            if ((there >= 0) & (there < size)).all() and pieces.body[tuple(there.T)].all():
-                kept[i - 1] = share * step
+            moved = pixels + share * step
+            if _inside(pieces.body, np.floor(moved)) and _inside(pieces.body, np.ceil(moved)):
+                allowed[i] = share * step
                 break
-    return kept
+    return allowed
+
+
+def _inside(body, pixels) -> bool:
+    """Whether all pixels [n, 2] lie in the crop and in the body."""
+    rows, columns = pixels.astype(int).T
+    height, width = body.shape
+    in_crop = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
+    return bool(in_crop.all() and body[rows, columns].all())
 
 
 def area(pieces: Pieces, channel: np.ndarray) -> float:
-    """Area of the pieces in an edited picture of the stain, px^2, finer than a pixel.
+    """Area of the pieces in an edited image of the stain, px^2, finer than a pixel.
 
     Counted is what stands out of the ground by more than the pieces' own threshold, at which their unedited area is
     that of their mask.
@@ -157,7 +180,7 @@ def _fine(channel):
 
 
 def spread(pieces: Pieces, channel: np.ndarray) -> float:
-    """How far the places of the pieces lie from their common centre in an edited picture, px.
+    """How far the pieces lie from their common centre in an edited image, px.
 
     Root of the second moment of brightness about its centre, less what the pieces' own size contributed to it before;
     so it is right only for pieces that keep their size.
@@ -168,12 +191,16 @@ def spread(pieces: Pieces, channel: np.ndarray) -> float:
     """
     whole = _moment(np.maximum(pieces.excess, 0))
     between = _moment(pieces.light, pieces.centre)
-    edited = _moment(np.maximum(np.where(pieces.body, channel - pieces.ground, 0), 0))
-    return float(np.sqrt(max(edited - (whole - between), 0.0)))
+    added = np.where(pieces.body, channel - pieces.ground, 0)
+    edited = _moment(np.maximum(added, 0))
+    own_size = whole - between
+    return float(np.sqrt(max(edited - own_size, 0.0)))
 
 
 def _moment(weight, at=None):
-    """Weighted mean square distance from the weighted centre; of the pixels of a picture, or of the points `at`."""
-    at = np.argwhere(np.ones(weight.shape, bool)) if at is None else at
+    """Weighted mean square distance from the weighted centre; of the pixels of an image, or of the points `at`."""
+    if at is None:
+        at = np.argwhere(np.ones(weight.shape, bool))
     share = weight.ravel() / weight.sum()
-    return float(share @ ((at - share @ at) ** 2).sum(1))
+    from_centre = at - share @ at
+    return float(share @ (from_centre**2).sum(1))

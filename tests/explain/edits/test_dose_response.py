@@ -37,9 +37,8 @@ def population(places=(PIECES,) * 6):
 
 
 def respond(model, cells, names=NAMES, class_index=1, **options):
-    rows = dose_response.dose_response(
-        Network(model, {}), *cells, class_index, names, CHANNELS, "DNA", "Golgi", OPTIONS, **options
-    )
+    edited = dose_response.EditedCells(*cells, CHANNELS, "DNA", "Golgi")
+    rows = dose_response.dose_response(Network(model, {}), edited, class_index, names, OPTIONS, **options)
     return {row["edit"]: row for row in rows}
 
 
@@ -140,20 +139,8 @@ def test_cells_that_cannot_be_edited_are_counted_by_reason():
 
 def test_an_edit_that_no_cell_allows_has_no_slope():
     images, bits, present, groups = population()
-    options = Resampling(10, 0.9, 0)
-    (row,) = dose_response.dose_response(
-        Network(Total(0), {}),
-        images[..., 1:],
-        bits,
-        present,
-        groups,
-        1,
-        ("dna_brightness",),
-        ("Golgi", "EB1"),
-        "DNA",
-        "Golgi",
-        options,
-    )
+    unseen = dose_response.EditedCells(images[..., 1:], bits, present, groups, ("Golgi", "EB1"), "DNA", "Golgi")
+    (row,) = dose_response.dose_response(Network(Total(0), {}), unseen, 1, ("dna_brightness",), OPTIONS)
     assert (row["n_cells"], row["n_groups"], row["doses"], row["slope"], row["channel"]) == (0, 0, [], None, "")
     assert row["left_out"] == {"the model does not see the nuclear channel": 6}
 
