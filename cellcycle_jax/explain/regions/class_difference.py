@@ -1,4 +1,4 @@
-"""Which part of the difference between two classes' answers is read where: channel and place.
+"""Which part of the difference between two classes' margins is read where: channel and region.
 
 Most of an attribution map is common to all cells and does not distinguish the classes. Here a map explains one class's
 margin for every cell, whatever it is, and its sum over a region is compared between cells of the class and the others.
@@ -12,12 +12,12 @@ import pandas as pd
 from cellcycle_jax.explain.regions import localisation
 from cellcycle_jax.scoring.intervals import Resampling
 
-COLUMNS = ("class", "method", "channel", "compartment", "share", "low", "high", "area_share", "ratio", "ratio_low",
-           "ratio_high", "n_cells", "n_groups")  # fmt: skip
+_SHARES = ("channel", "compartment", "share", "low", "high", "area_share", "ratio", "ratio_low", "ratio_high")
+COLUMNS = ("class", "method", *_SHARES, "n_cells", "n_groups")
 
 
 def contributions(maps: np.ndarray, compartments: np.ndarray, present: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Sums of signed maps over places.
+    """Sums of signed maps over regions.
 
     Args:
         maps: f32 [N, S, S, C], at the size of the crop.
@@ -25,17 +25,23 @@ def contributions(maps: np.ndarray, compartments: np.ndarray, present: np.ndarra
         present: u8 [N], which bits are known.
 
     Returns:
-        f64 [N, C, Q] with the places in the order of `localisation.COMPARTMENTS`, zero where a place is not known, and
-        the share of the crop's area that each place has, f64 [N, Q]. A cell of which no place is known is NaN.
+        f64 [N, C, Q] with the regions in the order of `localisation.COMPARTMENTS`, zero where one is not known, and the
+        share of the crop's area that each region has, f64 [N, Q]. A cell of which no region is known is NaN.
     """
-    sums = np.full((len(maps), maps.shape[-1], len(localisation.COMPARTMENTS)), np.nan)
-    areas = np.full((len(maps), len(localisation.COMPARTMENTS)), np.nan)
-    for n, (saliency, bits) in enumerate(zip(maps, compartments, strict=True)):
-        if masks := localisation.compartment_masks(bits, int(present[n])):
-            sums[n], areas[n] = 0, 0
-            for name, mask in masks.items():
-                place = localisation.COMPARTMENTS.index(name)
-                sums[n, :, place], areas[n, place] = saliency[mask].sum(0, dtype=np.float64), mask.mean()
+    regions = len(localisation.COMPARTMENTS)
+    sums = np.full((len(maps), maps.shape[-1], regions), np.nan)
+    areas = np.full((len(maps), regions), np.nan)
+    cells = zip(maps, compartments, present, strict=True)
+    for n, (saliency, bits, known) in enumerate(cells):
+        masks = localisation.compartment_masks(bits, int(known))
+        if not masks:
+            continue
+        sums[n] = 0
+        areas[n] = 0
+        for name, mask in masks.items():
+            region = localisation.COMPARTMENTS.index(name)
+            sums[n, :, region] = saliency[mask].sum(0, dtype=np.float64)
+            areas[n, region] = mask.mean()
     return sums, areas
 
 
@@ -49,45 +55,65 @@ def difference(sums, areas, of_class, groups, resampling: Resampling) -> pd.Data
         resampling: how intervals are made.
 
     Returns:
-        One row per channel and place that any cell has: channel (0..C-1), compartment, share of the difference (it can
+        One row per channel and region that any cell has: channel (0..C-1), compartment, share of the difference (it can
         be negative), area_share (over C), ratio of the two, each with its interval, n_cells and n_groups. Empty where
-        one class has no cell, or the whole difference is not above zero: a network that answers cells of the class no
-        higher than the others does not tell them apart, and shares of its difference would change sign. Resamples in
-        which it is not are left out.
+        one class has no cell, or the whole difference is not above zero: a network whose margin is no higher for
+        cells of the class than for the others does not tell them apart, and shares of its difference would change sign.
+        Resamples in which it is not above zero are left out.
     """
     known = np.isfinite(areas).all(1)
-    sums, areas, inside, groups = sums[known], areas[known], np.asarray(of_class)[known], np.asarray(groups)[known]
+    sums = sums[known]
+    areas = areas[known]
+    inside = np.asarray(of_class)[known]
+    groups = np.asarray(groups)[known]
     if not inside.any() or inside.all():
         return pd.DataFrame(columns=list(COLUMNS[2:]))
-    channels, flat = sums.shape[1], sums.reshape(len(sums), -1)
-    area = np.tile(areas.mean(0) / channels, channels)
+    _, channels, regions = sums.shape
+    flat = sums.reshape(len(sums), -1)
+    area_shares = np.tile(areas.mean(0) / channels, channels)
 
-    def score(weights):
-        of = [weights * inside, weights * ~inside]
-        mean = [np.divide(w @ flat, w.sum(1)[:, None], out=np.full((len(w), flat.shape[1]), np.nan),
-                          where=w.sum(1)[:, None] > 0) for w in of]
-        gap = mean[0] - mean[1]
+    def shares(weights):
+        gap = _weighted_mean(flat, weights * inside) - _weighted_mean(flat, weights * ~inside)
         total = gap.sum(1, keepdims=True)
         share = np.divide(gap, total, out=np.full(gap.shape, np.nan), where=total > 0)
-        return {i: share[:, i] for i in range(flat.shape[1])}
+        return dict(enumerate(share.T))
 
-    found = resampling.intervals(score, groups)
     rows = []
-    for i, one in found.items():
-        channel, place = divmod(i, sums.shape[2])
-        if area[i] > 0 and np.isfinite(one.value):
-            bounds = [one.value, one.low, one.high]
-            rows.append((channel, localisation.COMPARTMENTS[place], *bounds, area[i], *(b / area[i] for b in bounds),
-                         len(sums), len(set(groups.tolist()))))
+    for i, share in resampling.intervals(shares, groups).items():
+        channel, region = divmod(i, regions)
+        area = area_shares[i]
+        if area > 0 and np.isfinite(share.value):
+            rows.append({
+                "channel": channel,
+                "compartment": localisation.COMPARTMENTS[region],
+                "share": share.value,
+                "low": share.low,
+                "high": share.high,
+                "area_share": area,
+                "ratio": share.value / area,
+                "ratio_low": share.low / area,
+                "ratio_high": share.high / area,
+                "n_cells": len(sums),
+                "n_groups": len(np.unique(groups)),
+            })
     return pd.DataFrame(rows, columns=list(COLUMNS[2:]))
 
 
+def _weighted_mean(values, weights):
+    """Mean f64 [B, M] of values f64 [N, M] by weights f64 [B, N]; NaN where all weights are 0."""
+    total = weights.sum(1)[:, None]
+    nothing = np.full((len(weights), values.shape[1]), np.nan)
+    return np.divide(weights @ values, total, out=nothing, where=total > 0)
+
+
 def by_channel(table: pd.DataFrame) -> pd.Series:
-    """Share of each channel, over all places."""
+    """Share of each channel, over all regions."""
     return table.groupby("channel", sort=False)["share"].sum()
 
 
 def by_place(table: pd.DataFrame, coarse: bool = False) -> pd.Series:
-    """Share of each place, over all channels; `coarse` takes parts of a thing together, see `localisation.coarse`."""
-    names = table["compartment"].map(localisation.coarse) if coarse else table["compartment"]
+    """Share of each region, over all channels; `coarse` takes parts of a thing together, see `localisation.coarse`."""
+    names = table["compartment"]
+    if coarse:
+        names = names.map(localisation.coarse)
     return table.groupby(names, sort=False)["share"].sum()

@@ -13,7 +13,9 @@ from cellcycle_jax.models.network import Network
 from cellcycle_jax.runs import trained_run
 from cellcycle_jax.scoring.intervals import Resampling
 
-DEFAULT_METHOD, COARSE_METHOD = "integrated_gradients", "grad_cam"  # experiments/README.md says why
+# experiments/README.md says why.
+DEFAULT_METHOD = "integrated_gradients"
+COARSE_METHOD = "grad_cam"
 STEPS = 64  # of integrated gradients, from the mean of the explained cells
 MOST_TESTED = 40  # cells of the slow checks
 
@@ -110,7 +112,9 @@ class ExplainedCells:
 
 def explained_classes(classes) -> list[int]:
     """The classes whose margin is explained: of two the last alone, since the other's is the same with another sign."""
-    return [1] if len(classes) == 2 else list(range(len(classes)))
+    if len(classes) == 2:
+        return [1]
+    return list(range(len(classes)))
 
 
 def sample_per_class(label: np.ndarray, classes: int, most: int, rng) -> np.ndarray:

@@ -29,7 +29,7 @@ def class_maps(network, images: np.ndarray, tap: str) -> tuple[np.ndarray, np.nd
 
 
 def relevance_table(crops, maps: np.ndarray, prob: np.ndarray) -> pd.DataFrame:
-    """One row per cell, class and place: the columns of attribution.parquet.
+    """One row per cell, class and region: the columns of attribution.parquet.
 
     Args:
         crops: `crop_arrays.Crops` of the N cells.
@@ -92,7 +92,8 @@ def _notes(table, rows, crops, maps, mask) -> list[str]:
         coarse += f", {um_per_map_px:.1f} µm; finer than that nothing can be told apart"
     notes = [f"{coarse}."]
     regions = set(rows.get("compartment", ()))
-    if blank := [region for region in localisation.BLANK[mask] if region in regions]:
+    blank = [region for region in localisation.BLANK[mask] if region in regions]
+    if blank:
         notes.append(f"The model sees zeros in these places: {', '.join(blank)}. Relevance there is a constant of the "
                      "network, not something it saw.")
     if table.empty:
