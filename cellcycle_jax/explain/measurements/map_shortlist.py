@@ -65,8 +65,8 @@ def region_weights(cells: ExplainedCells) -> dict:
     sums = cells.sums[len(cells.crops.classes) - 1]
     margin = methods.margins(cells.logits)[:, -1]
     without_intervals = dataclasses.replace(cells.resampling, resamples=0)
-    table = class_difference.difference(sums.regions, sums.areas, margin > np.median(margin), cells.groups,
-                                        without_intervals)
+    is_high = margin > np.median(margin)
+    table = class_difference.difference(sums.regions, sums.areas, is_high, cells.groups, without_intervals)
     weights = {}
     for row in table.to_dict("records"):
         channel = cells.run.channels[row["channel"]]
@@ -88,12 +88,21 @@ def compare_with_others(cells: ExplainedCells) -> dict:
     for name, family in chosen.families.items():
         if not cell_table.is_intensity_of(name, circular):
             fair[name] = family
-    equal_weights = dict.fromkeys(chosen.weights, 1.0)  # the control: the same choice, with nothing of the map in it
+    train = chosen.train
     by_map = chosen.measurements
     if circular:
-        by_map = shortlist.shortlist(chosen.weights, fair, chosen.train.linear, chosen.margin)
-    without_map = shortlist.shortlist(equal_weights, fair, chosen.train.linear, chosen.margin)
-    compared = shortlist.compare(by_map, without_map, fair, chosen.train, chosen.validation, cells.resampling,
-                                 chosen.other_lines)
+        by_map = shortlist.shortlist(chosen.weights, fair, train.linear, chosen.margin)
+    # The control: the same choice, with nothing of the map in it.
+    equal_weights = dict.fromkeys(chosen.weights, 1.0)
+    without_map = shortlist.shortlist(equal_weights, fair, train.linear, chosen.margin)
+    compared = shortlist.compare(
+        by_map,
+        without_map,
+        fair,
+        train,
+        chosen.validation,
+        cells.resampling,
+        chosen.other_lines,
+    )
     listed = [{"measurement": name, "family": chosen.families[name].name} for name in chosen.measurements]
     return {"shortlist": listed, "circular": circular, **compared}

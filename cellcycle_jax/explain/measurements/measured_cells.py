@@ -1,4 +1,4 @@
-"""The table of cells beside the network's answers: what measurements of a run's cells are compared with."""
+"""The table of cells beside the network's margins: what measurements of a run's cells are compared with."""
 
 import dataclasses
 

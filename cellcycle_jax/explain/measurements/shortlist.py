@@ -1,12 +1,13 @@
-"""From a map to measurements: what could be read where the network looks, and whether that hint is worth anything.
+"""From a map to measurements: what could be read where the network looks, and whether to know where is worth anything.
 
 The weights of a map hold no label. That a measurement follows the network's logit is seen on training cells, and there
 the logit follows the labels that the network learnt. `compare` then asks what a biologist would: is the best pair among
 the measurements that the map points at, five at most, better than that of the same choice without the map, than that
 among as many that separate the training cells best one by one, or among as many taken by chance? Only the first of
-these says anything of the map: the others differ from it in that the choice knows the network's answer as well.
+these says anything of the map: the others differ from it in that the choice knows the network's logit as well.
 """
 
+import functools
 import itertools
 
 import numpy as np
@@ -29,21 +30,26 @@ RIVALS = {  # shortlist -> what the map's is compared with, in words
     "univariate": "the best single measurements",
     "random": "families taken by chance",
 }
+_SAME_PAIR = {
+    "without_map": "The same choice without the map, every place weighing the same, leads to the same pair: the map "
+    "adds nothing here.",
+    "univariate": "The best single measurements lead to the same pair, too.",
+}
 NAMED = ("map", "without_map", "univariate")  # the shortlists before those by chance, in order
 
 
 def shortlist(weights: dict, families: dict[str, Family], values: pd.DataFrame, logit, most: int = MOST) -> list[str]:
     """The measurements that could be what the network reads, best first, one of each family.
 
-    They are taken one by one. A measurement counts by the largest weight among the places where its family is read,
+    They are taken one by one. A measurement counts by the largest weight among the regions where its family is read,
     times how well it follows the network's logit beyond those taken before: the semipartial rank correlation, which of
     the first is |Spearman|. So what only goes along with the size of the nucleus is not listed beside it. Taking the
-    largest weight, not the sum, gives a family nothing for being read in many places. A measurement that those taken
+    largest weight, not the sum, gives a family nothing for being read in many regions. A measurement that those taken
     before give away (multiple rank correlation of `ranking.DUPLICATE` or more) is not taken.
 
     Args:
-        weights: (channel, place) -> weight of the map there, 0 or more; channel None or "" where the map does
-            not tell channels apart. A place that is not named, or whose weight is not finite, has none.
+        weights: (channel, region) -> weight of the map there, 0 or more; channel None or "" where the map does
+            not tell channels apart. A region that is not named, or whose weight is not finite, has none.
         families: measurement -> its family.
         values: f64 [N, F], measurements of training cells (`feature_axes.coordinates`), NaN where missing, which counts
             as the median; columns that `families` does not hold are left out.
@@ -53,24 +59,32 @@ def shortlist(weights: dict, families: dict[str, Family], values: pd.DataFrame, 
     Returns:
         Up to `most` columns: only those that have a weight and follow the logit by at least `LEAST`.
     """
-    weight = {column: _weight(families[column], weights) for column in values.columns if column in families}
-    columns = [column for column, one in weight.items() if one > 0]
-    if not columns:
+    weight = {}
+    for column in values.columns:
+        largest = _weight(families[column], weights) if column in families else 0.0
+        if largest > 0:
+            weight[column] = largest
+    if not weight:
         return []
-    ranks = _ranks(values[columns].fillna(values[columns].median()).to_numpy(np.float64))
-    answer, beyond = _ranks(np.asarray(logit, np.float64)[:, None])[:, 0], ranks
+    columns = list(weight)
+    values = values[columns]
+    beyond = _ranks(values.fillna(values.median()).to_numpy(np.float64))
+    logit = _ranks(np.asarray(logit, np.float64)[:, None])[:, 0]
     taken = []
+    taken_families = set()
     while len(taken) < most:
         length = np.sqrt((beyond**2).sum(0))
         new = length > np.sqrt(1 - ranking.DUPLICATE**2)  # else it repeats what was taken
-        follows = np.where(new, np.abs(answer @ beyond) / np.where(new, length, 1), 0).round(9)  # ties stay ties
-        known = {families[column].name for column in taken}
-        found = {i: weight[column] * follows[i] for i, column in enumerate(columns)
-                 if follows[i] >= LEAST and families[column].name not in known}
-        if not found:
+        correlation = np.where(new, np.abs(logit @ beyond) / np.where(new, length, 1), 0).round(9)  # ties stay ties
+        scores = {}
+        for i, column in enumerate(columns):
+            if correlation[i] >= LEAST and families[column].name not in taken_families:
+                scores[i] = weight[column] * correlation[i]
+        if not scores:
             break
-        best = max(found, key=found.get)  # of equals the first column
+        best = max(scores, key=scores.get)  # of equals the first column
         taken.append(columns[best])
+        taken_families.add(families[columns[best]].name)
         direction = beyond[:, best] / length[best]
         beyond = beyond - np.outer(direction, direction @ beyond)
     return taken
@@ -84,32 +98,39 @@ def _ranks(values: np.ndarray) -> np.ndarray:
 
 
 def _weight(family: Family, weights: dict) -> float:
-    there = [w for (channel, place), w in weights.items() if family.is_read_at(channel, place) and np.isfinite(w)]
-    return max(there, default=0.0)
+    """The largest weight among the regions where a family is read, 0 or more."""
+    largest = 0.0
+    for (channel, region), weight in weights.items():
+        if family.is_read_at(channel, region) and np.isfinite(weight):
+            largest = max(largest, weight)
+    return largest
 
 
 def compare(
-    by_map: list[str], without_map: list[str], families: dict[str, Family], train: Cells, validation: Cells,
-    resampling: Resampling, others: Cells | None = None, most: int = MOST, draws: int = DRAWS,
-) -> dict:  # fmt: skip
+    by_map: list[str],
+    without_map: list[str],
+    families: dict[str, Family],
+    train: Cells,
+    validation: Cells,
+    resampling: Resampling,
+    others: Cells | None = None,
+) -> dict:
     """The best pair of the map's shortlist beside those of other shortlists: without the map, univariate, by chance.
 
     Every shortlist has as many measurements as the map's, of as many families, or fewer where there are not as many
-    families that do not repeat each other. Its pair is the one whose line has the
-    highest balanced accuracy on held-out groups of training cells. The pair, its line and all shortlists are thus
-    chosen without validation labels, by which they are scored. A missing measurement is taken as the training median
-    there, so that every pair is scored on the same cells.
+    families that do not repeat each other. Its pair is the one whose line has the highest balanced accuracy on held-out
+    groups of training cells. The pair, its line and all shortlists are thus chosen without validation labels, by which
+    they are scored. A missing measurement is taken as the training median there, so that every pair is scored on the
+    same cells.
 
     Args:
         by_map: as `shortlist` returns it.
-        without_map: as `shortlist` returns it with the same weight for every place.
+        without_map: as `shortlist` returns it with the same weight for every region.
         families: measurement -> its family, of all measurements that may enter.
         train: labelled cells on which shortlists, pairs and lines are chosen.
         validation: labelled cells that are scored.
         resampling: how intervals are made; its seed also draws the shortlists by chance.
         others: labelled cells of cell lines that training did not hold, scored as well; None: none.
-        most: measurements of a shortlist at most.
-        draws: shortlists by chance.
 
     Returns:
         map, without_map, univariate: {shortlist, pair, value, low, high}, the balanced accuracy of the pair. random:
@@ -118,10 +139,10 @@ def compare(
         other_lines: scores and differences on `others`, or None. Where a shortlist has fewer than two families all but
         the verdict is None.
     """
-    by_map = by_map[:most]
-    lists = [by_map, without_map[:most]]
+    by_map = by_map[:MOST]
+    lists = [by_map, without_map[:MOST]]
     if len(by_map) > 1:
-        lists += _rivals(families, train, len(by_map), draws, resampling.seed)
+        lists += _rivals(families, train, len(by_map), resampling.seed)
     if min(map(len, lists)) < 2:
         keys = (*NAMED, "random", "differences", "other_lines")
         which = "The map points at" if len(by_map) < 2 else "There are"
@@ -129,29 +150,42 @@ def compare(
         return {**dict.fromkeys(keys), "verdict": words}
     with threadpool_limits(1):  # hundreds of tiny fits: threads would only wait on each other
         pairs = _best_pairs(lists, train)
-        lines = {pair: Line.fit(_filled(train, train, pair), train.positive) for pair in set(pairs)}
-    found = _scores(pairs, lines, train, validation, resampling)
-    for name, names, pair in zip(NAMED, lists, pairs, strict=False):
-        found[name] = {**found[name].as_json(), "shortlist": list(names), "pair": list(pair)}
-    away = None if others is None else _scores(pairs, lines, train, others, resampling)
-    return {**found, "other_lines": away, "verdict": verdict(found, resampling.confidence)}
+        lines = {}
+        for pair in set(pairs):
+            lines[pair] = Line.fit(_filled(train, train, pair), train.positive)
+    scores = _scores(pairs, lines, train, validation, resampling)
+    for i, name in enumerate(NAMED):
+        scores[name] = {**scores[name].as_json(), "shortlist": list(lists[i]), "pair": list(pairs[i])}
+    of_others = None
+    if others is not None:
+        of_others = _scores(pairs, lines, train, others, resampling)
+    return {**scores, "other_lines": of_others, "verdict": verdict(scores, resampling.confidence)}
 
 
-def _rivals(families, train: Cells, most: int, draws: int, seed: int) -> list[list[str]]:
-    """The shortlist by training AUROC, then `draws` shortlists by chance: of random families a random measurement."""
-    columns = [c for c in train.linear.columns if c in families and train.linear[c].nunique() > 1]
-    names = {c: families[c].name for c in columns}
-    alike = ranking.rank_correlations(train.linear[columns])
-    best = sorted(columns, key=lambda c: -_separates(train.linear[c].to_numpy(), train.positive))
+def _rivals(families, train: Cells, most: int, seed: int) -> list[list[str]]:
+    """The shortlist by training AUROC, then `DRAWS` shortlists by chance: of random families a random measurement."""
+    names = {}
+    auroc = {}
+    for column in train.linear.columns:
+        values = train.linear[column]
+        if column in families and values.nunique() > 1:
+            names[column] = families[column].name
+            auroc[column] = _auroc(values.to_numpy(), train.positive)
+    alike = ranking.rank_correlations(train.linear[list(names)])
+    by_auroc = sorted(auroc, key=auroc.get, reverse=True)
+    lists = [ranking.one_each(by_auroc, alike, names, most)]
     members = pd.Series(names).groupby(names).groups
-    rng, lists = np.random.default_rng(seed), [ranking.one_each(best, alike, names, most)]
-    for _ in range(draws):
-        order = [c for name in rng.permutation(list(members)) for c in rng.permutation(list(members[name]))]
+    rng = np.random.default_rng(seed)
+    for _ in range(DRAWS):
+        order = []
+        for name in rng.permutation(list(members)):
+            order.extend(rng.permutation(list(members[name])))
         lists.append(ranking.one_each(order, alike, names, most))
     return lists
 
 
-def _separates(values, positive) -> float:
+def _auroc(values, positive) -> float:
+    """How well a measurement f64 [N] separates the classes, in the direction in which it does; 0.5 where one lacks."""
     known = np.isfinite(values)
     if one_sided(positive[known]):
         return 0.5
@@ -160,21 +194,24 @@ def _separates(values, positive) -> float:
 
 
 def _best_pairs(lists: list[list[str]], train: Cells) -> list[tuple[str, str]]:
-    """The pair of each list whose line is best on held-out groups of training cells; one that many lists hold once."""
-    known = {}
+    """The pair of each list whose line is best on held-out groups of training cells."""
 
-    def score(pair):
-        if pair not in known:
-            value = ranking.held_out_accuracy(_filled(train, train, pair), train.positive, train.groups)
-            known[pair] = value if np.isfinite(value) else 0.0
-        return known[pair]
+    @functools.cache  # many lists hold the same pair
+    def accuracy(pair):
+        value = ranking.held_out_accuracy(_filled(train, train, pair), train.positive, train.groups)
+        return value if np.isfinite(value) else 0.0
 
-    return [max((tuple(sorted(pair)) for pair in itertools.combinations(names, 2)), key=score) for names in lists]
+    best = []
+    for names in lists:
+        pairs = [tuple(sorted(pair)) for pair in itertools.combinations(names, 2)]
+        best.append(max(pairs, key=accuracy))
+    return best
 
 
 def _filled(cells: Cells, train: Cells, pair) -> np.ndarray:
     """Coordinates f64 [N, 2] of all `cells`; a missing one is the training median."""
-    return cells.linear[list(pair)].fillna(train.linear[list(pair)].median()).to_numpy()
+    columns = list(pair)
+    return cells.linear[columns].fillna(train.linear[columns].median()).to_numpy()
 
 
 def _scores(pairs, lines: dict, train: Cells, cells: Cells, resampling: Resampling) -> dict:
@@ -182,47 +219,60 @@ def _scores(pairs, lines: dict, train: Cells, cells: Cells, resampling: Resampli
 
     The draws count as a fixed set: the interval of their mean is that of the cells alone.
     """
-    decisions = {pair: lines[pair].decision(_filled(cells, train, pair)) > 0 for pair in lines}
-    right = np.stack([decisions[pair] == cells.positive for pair in pairs], axis=1).astype(np.float64)
+    right = np.empty((len(cells.positive), len(pairs)))
+    for i, pair in enumerate(pairs):
+        called = lines[pair].decision(_filled(cells, train, pair)) > 0
+        right[:, i] = called == cells.positive
 
     def score(weights):
-        recalls = []
-        for own in (cells.positive, ~cells.positive):
-            total = (weights @ own)[:, None]
-            recalls.append(np.where(total > 0, weights @ (right * own[:, None]) / np.maximum(total, 1e-300), np.nan))
-        each = (recalls[0] + recalls[1]) / 2
-        scores = {name: each[:, i] for i, name in enumerate(NAMED)}
-        scores["random"] = each[:, len(NAMED):].mean(1)
-        differences = {f"map - {name}": scores["map"] - scores[name] for name in RIVALS}
-        return scores | differences
+        accuracy = (_recall(right, cells.positive, weights) + _recall(right, ~cells.positive, weights)) / 2
+        scores = {name: accuracy[:, i] for i, name in enumerate(NAMED)}
+        scores["random"] = accuracy[:, len(NAMED) :].mean(1)
+        for name in RIVALS:
+            scores[_difference(name)] = scores["map"] - scores[name]
+        return scores
 
-    found = resampling.intervals(score, cells.groups)
-    of_draws = [
-        (right[cells.positive, i].mean() + right[~cells.positive, i].mean()) / 2 for i in range(len(NAMED), len(pairs))
-    ]
-    found["random"] = {**found["random"].as_json(), "lowest": float(min(of_draws)), "highest": float(max(of_draws)),
-                       "draws": len(of_draws)}
-    differences = {f"map - {name}": found.pop(f"map - {name}") for name in RIVALS}
-    return {**found, "differences": differences}
+    scores = resampling.intervals(score, cells.groups)
+    by_chance = right[:, len(NAMED) :]
+    accuracy = (by_chance[cells.positive].mean(0) + by_chance[~cells.positive].mean(0)) / 2
+    scores["random"] = {
+        **scores["random"].as_json(),
+        "lowest": float(accuracy.min()),
+        "highest": float(accuracy.max()),
+        "draws": len(accuracy),
+    }
+    scores["differences"] = {_difference(name): scores.pop(_difference(name)) for name in RIVALS}
+    return scores
 
 
-def verdict(found: dict, confidence: float) -> str:
-    """What the differences allow to say, in plain words; `found` as `compare` makes it."""
-    own = found["map"]
+def _difference(name) -> str:
+    return f"map - {name}"
+
+
+def _recall(right, of_class, weights) -> np.ndarray:
+    """Share of the cells of a class that each of P pairs calls right, f64 [B, P]; NaN where no such cell has weight.
+
+    Args:
+        right: f64 [N, P], 1 where a pair calls a cell right.
+        of_class: bool [N].
+        weights: f64 [B, N].
+    """
+    total = (weights @ of_class)[:, None]
+    return np.where(total > 0, weights @ (right * of_class[:, None]) / np.maximum(total, 1e-300), np.nan)
+
+
+def verdict(scores: dict, confidence: float) -> str:
+    """What the differences allow to say, in plain words; `scores` as `compare` makes it."""
+    own = scores["map"]
+    gaps = scores["differences"]
     sentences = [f"On validation cells its best pair has a balanced accuracy of {Interval.of(own).text(3)}."]
-    if own["pair"] == found["without_map"]["pair"]:
-        sentences.append("The same choice without the map, every place weighing the same, leads to the same pair: the "
-                         "map adds nothing here.")
-    else:
-        gap = found["differences"]["map - without_map"]
-        sentences.append(f"{_words(gap, RIVALS['without_map'], confidence)}.")
-    if own["pair"] == found["univariate"]["pair"]:
-        sentences.append("The best single measurements lead to the same pair, too.")
-    else:
-        gap = found["differences"]["map - univariate"]
-        sentences.append(f"{_words(gap, RIVALS['univariate'], confidence)}.")
-    gap = found["differences"]["map - random"]
-    sentences.append(f"{_words(gap, RIVALS['random'], confidence)}.")
+    for name, same_pair in _SAME_PAIR.items():
+        if own["pair"] == scores[name]["pair"]:
+            sentences.append(same_pair)
+        else:
+            sentences.append(_words(gaps[_difference(name)], RIVALS[name], confidence))
+    gap = gaps["map - random"]
+    sentences.append(_words(gap, RIVALS["random"], confidence))
     if gap.low > 0:
         sentences.append("That lead says nothing of the map: any choice that follows the network's answer has it.")
     if not Interval.of(own).low > CHANCE:
@@ -231,13 +281,13 @@ def verdict(found: dict, confidence: float) -> str:
 
 
 def _words(gap: Interval, rival: str, confidence: float) -> str:
-    """A difference in points of balanced accuracy, as a sentence without its end."""
+    """A difference in points of balanced accuracy, as a sentence."""
     points = 100 * gap.value
     if not np.isfinite(gap.low):
-        return f"Beside {rival} it differs by {points:+.1f} points (no interval, so nothing follows)"
+        return f"Beside {rival} it differs by {points:+.1f} points (no interval, so nothing follows)."
     spread = f"({100 * confidence:g} % interval {100 * gap.low:.1f} to {100 * gap.high:.1f})"
     if gap.low > 0:
-        return f"It has {points:.1f} points more than {rival} {spread}"
+        return f"It has {points:.1f} points more than {rival} {spread}."
     if gap.high < 0:
-        return f"It has {-points:.1f} points less than {rival} {spread}"
-    return f"It cannot be told apart from {rival} {spread}"
+        return f"It has {-points:.1f} points less than {rival} {spread}."
+    return f"It cannot be told apart from {rival} {spread}."

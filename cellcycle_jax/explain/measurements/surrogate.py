@@ -1,4 +1,4 @@
-"""How much of a network's answer named measurements explain, which of them, and the cells that they leave unexplained.
+"""How much of a network's logit named measurements explain, which of them, and the cells that they leave unexplained.
 
 The question is what the network does to cells it has not seen, so everything is fitted and scored on validation cells,
 by cross-validation over whole groups. Its logits of training cells would not do: they hold what it has learnt by heart,
@@ -10,6 +10,8 @@ logit is used as it is, log odds, in which a linear rule is linear, but held to 
 far out must not decide a sum of squares. Ranks were not taken, because they would count the order among cells of which
 the network is sure as much as that between the classes; a tanh would collapse confident predictions to two values.
 """
+
+import functools
 
 import numpy as np
 import pandas as pd
@@ -23,20 +25,17 @@ from cellcycle_jax.errors import InputRefused
 from cellcycle_jax.explain.measurements import measured_cells
 from cellcycle_jax.explain.regions.explained_cells import resampling_of
 from cellcycle_jax.features import feature_axes, ranking
-from cellcycle_jax.features.families import Family
 from cellcycle_jax.runs import trained_run
 from cellcycle_jax.scoring import crossvalidation
 from cellcycle_jax.scoring.intervals import Resampling
 
-MOST_CELLS = 3000  # validation cells whose answers are explained
+MOST_CELLS = 3000  # validation cells whose logits are explained
 GROWTH = 0.02  # least R2 that a family must add
 _TAILS = (1, 99)  # percentiles that the logit is held to
 _PENALTIES = np.logspace(-1, 4, 11)  # of the ridge, chosen by grouped cross-validation within the cells to fit
 
 
-def explained(
-    train_rows: pd.DataFrame, rows: pd.DataFrame, logit, families: dict[str, Family], resampling: Resampling,
-) -> tuple[dict, pd.DataFrame]:  # fmt: skip
+def explained(train_rows: pd.DataFrame, rows: pd.DataFrame, logit, families, resampling: Resampling) -> tuple:
     """R2 of the network's logit by named measurements, the families that matter, and what is left of each cell.
 
     Args:
@@ -44,7 +43,7 @@ def explained(
             (`feature_axes.learn_axes`) and which measurements repeat each other.
         rows: accepted cells of the validation split, labelled or not.
         logit: f64 [N], one number for each of `rows`: the log odds of the class, its logit less the other's.
-        families: measurement -> its family, of all measurements that may explain.
+        families: {measurement: Family} of all measurements that may explain.
         resampling: how intervals are made; its seed is also that of the boosting.
 
     Returns:
@@ -60,29 +59,41 @@ def explained(
         ValueError: a row is rejected or of another split.
     """
     groups = rows[schema.GROUP].to_numpy().astype(str)
+    n_groups = len(np.unique(groups))
     target, level = _target(np.asarray(logit, np.float64), rows[schema.CELL_LINE].to_numpy())
     axes = feature_axes.learn_axes(train_rows, list(families), {})
-    if len(np.unique(groups)) < 2 or not axes or np.ptp(target) == 0:
+    if n_groups < 2 or not axes or np.ptp(target) == 0:
         raise InputRefused("validation cells: to explain the network's answer takes two groups, an answer that varies "
-                           "and a measurement that varies; add fields or look at the run")  # fmt: skip
-    train, here = (feature_axes.coordinates(r, axes, s)[1] for r, s in ((train_rows, "train"), (rows, "validation")))
-    scaled = _standardise(here, train)
+                           "and a measurement that varies; add fields or look at the run")
+    _, train = feature_axes.coordinates(train_rows, axes, "train")
+    _, validation = feature_axes.coordinates(rows, axes, "validation")
+    scaled = _standardise(validation, train)
+    named = pd.DataFrame(scaled, columns=validation.columns)
     score = _scorer(target, groups, resampling)
     with threadpool_limits(1):
-        models = {"linear": held_out(_ridge, scaled, target, groups),
-                  "boosted": held_out(_boosting(resampling.seed), here.to_numpy(), target, groups)}  # fmt: skip
-        names = {column: families[column].name for column in here.columns}
-        chosen = _forward(pd.DataFrame(scaled, columns=here.columns), target, groups, names,
-                          ranking.rank_correlations(train), score)  # fmt: skip
-    found = {name: score(predicted) for name, predicted in models.items()}
-    best = max(found, key=lambda name: found[name].value)
-    size = {"n_cells": len(rows), "n_groups": len(np.unique(groups))}
-    return ({"r2": found[best], "by": best, **found, "steps": chosen, **size},
-            residuals(rows[schema.CELL_ID], target + level, models[best] + level))  # fmt: skip
+        linear = held_out(_ridge, scaled, target, groups)
+        boosted = held_out(_boosting(resampling.seed), validation.to_numpy(), target, groups)
+        alike = ranking.rank_correlations(train)
+        steps = _forward(named, target, groups, families, alike, score)
+    scores = {"linear": score(linear), "boosted": score(boosted)}
+    by = "linear"
+    predicted = linear
+    if scores["boosted"].value > scores["linear"].value:
+        by = "boosted"
+        predicted = boosted
+    summary = {
+        "r2": scores[by],
+        "by": by,
+        **scores,
+        "steps": steps,
+        "n_cells": len(rows),
+        "n_groups": n_groups,
+    }
+    return summary, residuals(rows[schema.CELL_ID], target + level, predicted + level)
 
 
 def explain_run(run: trained_run.Run) -> tuple[dict, pd.DataFrame]:
-    """How much of the answer of a run's network measurements explain, on its validation cells; see `explained`.
+    """How much of the logit of a run's network measurements explain, on its validation cells; see `explained`.
 
     Raises:
         InputRefused: there are too few groups or measurements.
@@ -97,9 +108,14 @@ def explain_run(run: trained_run.Run) -> tuple[dict, pd.DataFrame]:
 
 def residuals(cell_ids, logit, predicted) -> pd.DataFrame:
     """What is left of each cell's logit: Metadata_CellID, logit, predicted, residual; the largest |residual| first."""
-    left = np.asarray(logit) - np.asarray(predicted)
-    table = pd.DataFrame({schema.CELL_ID: list(cell_ids), "logit": logit, "predicted": predicted, "residual": left})
-    return table.iloc[np.argsort(-np.abs(left), kind="stable")].reset_index(drop=True)
+    residual = np.asarray(logit) - np.asarray(predicted)
+    table = pd.DataFrame({
+        schema.CELL_ID: list(cell_ids),
+        "logit": logit,
+        "predicted": predicted,
+        "residual": residual,
+    })
+    return table.iloc[np.argsort(-np.abs(residual), kind="stable")].reset_index(drop=True)
 
 
 def _target(logit, lines) -> tuple[np.ndarray, np.ndarray]:
@@ -111,16 +127,20 @@ def _target(logit, lines) -> tuple[np.ndarray, np.ndarray]:
 
 def _standardise(values: pd.DataFrame, train: pd.DataFrame) -> np.ndarray:
     """In training standard deviations from the training mean, f64 [N, F]; 0 where missing or without spread."""
+    mean = train.mean().to_numpy()
     spread = train.std().to_numpy()
-    scaled = (values.to_numpy() - train.mean().to_numpy()) / np.where(spread > 0, spread, 1.0)
-    return np.nan_to_num(np.where(spread > 0, scaled, 0.0), nan=0.0)
+    varies = spread > 0
+    scaled = (values.to_numpy() - mean) / np.where(varies, spread, 1.0)
+    return np.nan_to_num(np.where(varies, scaled, 0.0), nan=0.0)
 
 
 def folds(groups) -> list[tuple[np.ndarray, np.ndarray]]:
     """Rows to fit and rows held out, whole groups each; all rows twice where there is one group alone."""
     number = min(crossvalidation.FOLDS, len(np.unique(groups)))
     rows = np.arange(len(groups))
-    return list(GroupKFold(number).split(rows, groups=groups)) if number > 1 else [(rows, rows)]
+    if number < 2:
+        return [(rows, rows)]
+    return list(GroupKFold(number).split(rows, groups=groups))
 
 
 def held_out(fit, values: np.ndarray, target: np.ndarray, groups) -> np.ndarray:
@@ -134,7 +154,8 @@ def held_out(fit, values: np.ndarray, target: np.ndarray, groups) -> np.ndarray:
     """
     predicted = np.zeros(len(target))
     for rows, others in folds(groups):
-        predicted[others] = fit(values[rows], target[rows], groups[rows])(values[others])
+        predict = fit(values[rows], target[rows], groups[rows])
+        predicted[others] = predict(values[others])
     return predicted
 
 
@@ -146,20 +167,29 @@ def _boosting(seed: int):
     def fit(values, target, groups):
         # As the baseline of all measurements: early stopping would hold out siblings of the same field.
         model = HistGradientBoostingRegressor(
-            max_iter=200, learning_rate=0.05, max_leaf_nodes=15, l2_regularization=1.0, early_stopping=False,
+            max_iter=200,
+            learning_rate=0.05,
+            max_leaf_nodes=15,
+            l2_regularization=1.0,
+            early_stopping=False,
             random_state=seed,
-        )  # fmt: skip
+        )
         return model.fit(values, target).predict
 
     return fit
 
 
 def _least_squares(values, target, groups):
-    def design(given):
-        return np.column_stack([np.ones(len(given)), given])
+    coefficients = np.linalg.lstsq(_with_constant(values), target, rcond=None)[0]
 
-    coefficients = np.linalg.lstsq(design(values), target, rcond=None)[0]
-    return lambda given: design(given) @ coefficients
+    def predict(values):
+        return _with_constant(values) @ coefficients
+
+    return predict
+
+
+def _with_constant(values):
+    return np.column_stack([np.ones(len(values)), values])
 
 
 def r2(target, predicted, weights) -> np.ndarray:
@@ -168,23 +198,26 @@ def r2(target, predicted, weights) -> np.ndarray:
     mean = weights @ target / np.maximum(total, 1e-300)
     spread = weights @ target**2 - total * mean**2
     varies = spread > 1e-12 * np.maximum(weights @ target**2, 1e-300)
-    return np.where(varies, 1 - weights @ (target - predicted) ** 2 / np.where(varies, spread, 1.0), np.nan)
+    residual = weights @ (target - predicted) ** 2
+    return np.where(varies, 1 - residual / np.where(varies, spread, 1.0), np.nan)
 
 
 def _scorer(target, groups, resampling):
     """A function of predictions f64 [N]: their R2 with its interval, or by how much it exceeds that of others."""
 
-    def score(predicted, less=None):
+    def score(predicted, others=None):
         def difference(weights):
-            own = r2(target, predicted, weights)
-            return {"r2": own if less is None else own - r2(target, less, weights)}
+            value = r2(target, predicted, weights)
+            if others is not None:
+                value = value - r2(target, others, weights)
+            return {"r2": value}
 
         return resampling.intervals(difference, groups)["r2"].without_counts()
 
     return score
 
 
-def _forward(values: pd.DataFrame, target, groups, names: dict[str, str], alike: pd.DataFrame, score) -> list[dict]:
+def _forward(values: pd.DataFrame, target, groups, families, alike: pd.DataFrame, score) -> list[dict]:
     """Families in the order in which a linear rule gains most from them, while it gains enough.
 
     The best of many measurements gains a little by chance. So the gain is that of the choice itself: in each fold the
@@ -194,30 +227,45 @@ def _forward(values: pd.DataFrame, target, groups, names: dict[str, str], alike:
     that repeats a chosen one, or is of its family, is no candidate. Measurements that tell something only together are
     not found.
     """
-    table, columns = values.to_numpy(), list(values.columns)
-    repeats = (alike >= ranking.DUPLICATE).to_numpy() | np.eye(len(columns), dtype=bool)
-    chosen, steps, before = [], [], np.zeros(len(target))
+    table = values.to_numpy()
+    names = pd.Index([families[column].name for column in values.columns])
+    repeats = (alike >= ranking.DUPLICATE).to_numpy() | np.eye(len(names), dtype=bool)
+    chosen = []
+    steps = []
+    before = np.zeros(len(target))
     while True:
-        taken = {names[columns[c]] for c in chosen}
-        free = [i for i, column in enumerate(columns) if names[column] not in taken and not repeats[i, chosen].any()]
+        excluded = names.isin(names[chosen]) | repeats[:, chosen].any(1)
+        free = np.flatnonzero(~excluded).tolist()
         if not free:
             return steps
-
-        def fit(given, wanted, of, free=free, chosen=tuple(chosen)):
-            best = [*chosen, _choose(given, wanted, of, chosen, free, repeats)]
-            predict = _least_squares(given[:, best], wanted, of)
-            return lambda others: predict(others[:, best])
-
+        fit = functools.partial(_fit_with_one_more, tuple(chosen), free, repeats)
         gain = score(held_out(fit, table, target, groups), before)
         if not (gain.value >= GROWTH and gain.low > 0):
             return steps
-        chosen.append(_choose(table, target, groups, chosen, free, repeats))
+        best = _choose(table, target, groups, chosen, free, repeats)
+        chosen.append(best)
         before = held_out(_least_squares, table[:, chosen], target, groups)
-        so_far, column = score(before), columns[chosen[-1]]
-        same = {names[columns[c]] for c in free if repeats[c, chosen[-1]]} - {names[column]}
-        steps.append({"family": names[column], "measurement": column, "name": schema.readable(column),
-                      "r2": so_far.value, "low": so_far.low, "high": so_far.high, "gain": gain.value,
-                      "gain_low": gain.low, "gain_high": gain.high, "or": sorted(same)})  # fmt: skip
+        so_far = score(before)
+        alternatives = [c for c in free if repeats[c, best]]
+        steps.append({
+            "family": names[best],
+            "measurement": values.columns[best],
+            "name": schema.readable(values.columns[best]),
+            "r2": so_far.value,
+            "low": so_far.low,
+            "high": so_far.high,
+            "gain": gain.value,
+            "gain_low": gain.low,
+            "gain_high": gain.high,
+            "or": sorted({*names[alternatives]} - {names[best]}),
+        })
+
+
+def _fit_with_one_more(chosen, free, repeats, values, target, groups):
+    """A linear rule of the columns `chosen` and the best of those that are `free`."""
+    columns = [*chosen, _choose(values, target, groups, chosen, free, repeats)]
+    predict = _least_squares(values[:, columns], target, groups)
+    return lambda others: predict(others[:, columns])
 
 
 def _choose(values, target, groups, chosen, free, repeats) -> int:
@@ -226,7 +274,10 @@ def _choose(values, target, groups, chosen, free, repeats) -> int:
     Where others repeat it and do as well but for half of GROWTH, the first of the table stands for them: which of them
     is best is chance, and a table begins with the plainest, the size of the nucleus.
     """
-    left = {c: ((target - held_out(_least_squares, values[:, [*chosen, c]], target, groups)) ** 2).sum() for c in free}
+    left = {}
+    for c in free:
+        predicted = held_out(_least_squares, values[:, [*chosen, c]], target, groups)
+        left[c] = ((target - predicted) ** 2).sum()
     best = min(left, key=left.get)
     enough = left[best] + GROWTH / 2 * (target**2).sum()
     return next(c for c in free if repeats[c, best] and left[c] <= enough)
