@@ -144,7 +144,8 @@ def continued(study_data, study_path, tmp_path_factory):
 
 def test_a_sweep_goes_on_to_the_same_bits(continued, done):
     for name in ("DNA_seed0", "DNA+Golgi_seed1"):
-        one, other = (trained_run.load_run(folder / "runs" / name).variables for folder in (continued[0], done))
+        one = trained_run.load_run(continued[0] / "runs" / name).network.variables
+        other = trained_run.load_run(done / "runs" / name).network.variables
         jax.tree.map(np.testing.assert_array_equal, one, other)
 
 
