@@ -1,5 +1,6 @@
 """What a study is: runs that differ in a few config fields, what they are called, and how their result is read."""
 
+import collections
 import dataclasses
 import hashlib
 import json
@@ -34,8 +35,9 @@ class Table:
     def __post_init__(self):
         if self.columns not in COLUMNS:
             raise ValueError(f"columns={self.columns!r}: allowed: {', '.join(COLUMNS)}")
-        if unknown := [name for name in self.scores if name not in metrics.METRICS]:
-            raise ValueError(f"scores: {unknown[0]!r} is no score; allowed: {', '.join(metrics.METRICS)}")
+        for name in self.scores:
+            if name not in metrics.METRICS:
+                raise ValueError(f"scores: {name!r} is no score; allowed: {', '.join(metrics.METRICS)}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,12 +73,17 @@ def members(study: Study, data: Data) -> list[Member]:
     """
     chosen = study.choose(data)
     if not chosen:
-        raise UsageError(f"--config={study.path}: sweep(data) gives no run for channels {', '.join(data.channels)} and "
-                         f"cell lines {', '.join(data.cell_lines)}")
-    texts = [json.dumps(config.to_dict(), sort_keys=True) for _, config in chosen]
-    names = _unique([words(changes, data, "_") for changes, _ in chosen], texts)
-    rows = [words({field: v for field, v in changes.items() if field != "seed"}, data, ", ") for changes, _ in chosen]
-    return [Member(name, row or "as configured", *pair) for name, row, pair in zip(names, rows, chosen, strict=True)]
+        raise UsageError(
+            f"--config={study.path}: sweep(data) gives no run for channels {', '.join(data.channels)} and "
+            f"cell lines {', '.join(data.cell_lines)}"
+        )
+    names = _folder_names(chosen, data)
+    runs = []
+    for name, (changes, config) in zip(names, chosen, strict=True):
+        without_seed = {field: value for field, value in changes.items() if field != "seed"}
+        row = words(without_seed, data, ", ") or "as configured"
+        runs.append(Member(name, row, changes, config))
+    return runs
 
 
 def words(changes: dict, data: Data, between: str) -> str:
@@ -88,22 +95,46 @@ def _word(field, value, data):
     if field == "data.channels":
         return "+".join(value or data.channels)
     if field == "data.cell_lines":
-        left_out = [line for line in data.cell_lines if value and line not in value]
-        if len(data.cell_lines) > 1 and not left_out:
-            return "all"
-        if len(data.cell_lines) > 2 and len(left_out) == 1:
-            return f"all but {left_out[0]}"
-        return "+".join(value or data.cell_lines)
+        return _word_for_lines(value or data.cell_lines, data.cell_lines)
     if field == "seed":
         return f"seed{value}"
-    shown = "+".join(map(str, value)) if isinstance(value, (tuple, list)) else value
-    return f"{field.rpartition('.')[2]}={shown}"
+    last_part = field.rpartition(".")[2]
+    return f"{last_part}={value_text(value, '+')}"
 
 
-def _unique(names, texts) -> list[str]:
-    """Names as a folder may have them; those that would be equal, also to a disk blind to case, end in a hash."""
-    short = [re.sub(r"^[.-]", "_", re.sub(r"[^\w+.=-]", "-", name)) or "as-configured" for name in names]
-    folded = [name.casefold() for name in short]
-    return [f"{name[:LONGEST - 9]}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
-            if folded.count(name.casefold()) > 1 or len(name) > LONGEST else name
-            for name, text in zip(short, texts, strict=True)]
+def _word_for_lines(lines, all_lines):
+    """Some cell lines in as few words as possible."""
+    left_out = [line for line in all_lines if line not in lines]
+    if len(all_lines) > 1 and not left_out:
+        return "all"
+    if len(all_lines) > 2 and len(left_out) == 1:
+        return f"all but {left_out[0]}"
+    return "+".join(lines)
+
+
+def value_text(value, between: str) -> str:
+    """The value of a config field as text, the elements of a tuple with `between` between them."""
+    if isinstance(value, (tuple, list)):
+        return between.join(str(element) for element in value)
+    return str(value)
+
+
+def _folder_names(chosen, data) -> list[str]:
+    """A folder name for each run of a study.
+
+    Those that would be equal, also to a disk blind to case, and long ones end in a hash of their config.
+    """
+    names = []
+    for changes, _ in chosen:
+        safe = re.sub(r"[^\w+.=-]", "-", words(changes, data, "_"))
+        safe = re.sub(r"^[.-]", "_", safe)
+        names.append(safe or "as-configured")
+    count = collections.Counter(name.casefold() for name in names)
+    unique = []
+    for name, (_, config) in zip(names, chosen, strict=True):
+        if count[name.casefold()] > 1 or len(name) > LONGEST:
+            text = json.dumps(config.to_dict(), sort_keys=True)
+            digest = hashlib.sha256(text.encode()).hexdigest()
+            name = f"{name[: LONGEST - 9]}-{digest[:8]}"
+        unique.append(name)
+    return unique

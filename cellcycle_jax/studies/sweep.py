@@ -15,7 +15,7 @@ from cellcycle_jax import files, locks, stored_config
 from cellcycle_jax.errors import NonFiniteLoss, StoredStateRefused, UsageError
 from cellcycle_jax.runs import metric_log, run_record
 from cellcycle_jax.studies import study, sweep_plan, sweep_scores
-from cellcycle_jax.studies.sweep_plan import BEGUN, DIVERGED, FINISHED, NOT_BEGUN, make_plan, state_of
+from cellcycle_jax.studies.sweep_plan import DIVERGED, FINISHED, make_plan, state_of
 from cellcycle_jax.training import loop
 
 ALL = "all"  # --index: every run
@@ -76,49 +76,61 @@ def _claim(plan):
 
 def _require_same(plan):
     """Refuse a folder whose sweep.json is of another study."""
-    record = sweep_plan.identity(plan)
+    record = files.plain(sweep_plan.identity(plan))
     path = plan.workdir / "sweep.json"
     if not path.is_file():
         return
     try:
-        found = files.read_json(path)
-        found["training"] = run_record.training_of_today(found["training"], f"{path}: training")
-        stored, asked = (stored_config.flat({k: one[k] for k in record}) for one in (found, files.plain(record)))
+        stored = files.read_json(path)
+        stored["training"] = run_record.training_of_today(stored["training"], f"{path}: training")
+        stored = stored_config.flat({name: stored[name] for name in record})
     except (ValueError, KeyError, TypeError) as error:
-        raise StoredStateRefused(f"{path}: damaged ({error}); remove it if the runs beside it are those of "
-                                 f"{plan.study.path}, else use a new --workdir") from None
-    differing = [name for name in sorted(stored.keys() | asked.keys()) if stored.get(name) != asked.get(name)]
+        raise StoredStateRefused(
+            f"{path}: damaged ({error}); remove it if the runs beside it are those of "
+            f"{plan.study.path}, else use a new --workdir"
+        ) from None
+    current = stored_config.flat(record)
+    differing = []
+    for name in sorted(stored.keys() | current.keys()):
+        there = stored.get(name)
+        now = current.get(name)
+        if there != now:
+            differing.append(f"{name} is {there!r} there and {now!r} now")
     if differing:
-        found = ", ".join(f"{name} is {stored.get(name)!r} there and {asked.get(name)!r} now" for name in differing)
-        raise StoredStateRefused(f"{path}: holds another study ({found}); use a new --workdir")
+        raise StoredStateRefused(f"{path}: holds another study ({', '.join(differing)}); use a new --workdir")
 
 
 def train_rest(plan) -> dict[str, tuple[str, int]]:
     """Train what is neither finished nor diverged, and return how far each run is then; raises as `run_sweep`."""
-    states = {member.name: state_of(plan, member.name) for member in plan.members}
-    for name, (state, _) in states.items():
-        if state in (BEGUN, NOT_BEGUN) and (holder := locks.holder(plan.folder(name) / ".lock")):
-            raise UsageError(f"{plan.folder(name)}: {holder} trains this run; wait for it, or remove its .lock if "
-                             "it no longer runs")
-    todo = sweep_plan.programs(plan, states)
-    for number, (folder, names) in enumerate(todo, start=1):
-        print(f"program {number} of {len(todo)}: {len(names)} run{'s' * (len(names) > 1)}", flush=True)
+    states = sweep_plan.states_of(plan)
+    for name in sweep_plan.unfinished(states):
+        holder = locks.holder(plan.folder(name) / ".lock")
+        if holder:
+            raise UsageError(
+                f"{plan.folder(name)}: {holder} trains this run; wait for it, or remove its .lock if it no longer runs"
+            )
+    programs = sweep_plan.programs(plan, states)
+    for number, (folder, names) in enumerate(programs, start=1):
+        plural = "s" if len(names) > 1 else ""
+        print(f"program {number} of {len(programs)}: {len(names)} run{plural}", flush=True)
         if folder is None:
             with contextlib.suppress(NonFiniteLoss):
-                _train_alone(plan, names[0])
+                _train_alone(plan, plan.by_name[names[0]])
         else:
             _train_cohort(plan, folder, names, states)
-    return {name: state_of(plan, name) for name in states}
+    return sweep_plan.states_of(plan)
 
 
 def _train_cohort(plan, folder, names, states):
     """Train some runs as one program; those that have been finished otherwise keep the folder that they have."""
     configs = {member.name: member.config for member in plan.members if member.name in names}
-    left = [name for name in names if states[name][0] in (BEGUN, NOT_BEGUN)]
-    targets = {name: plan.folder(name) if name in left else folder / "runs" / name for name in names}
+    unfinished = sweep_plan.unfinished(states)
+    targets = {}
+    for name in names:
+        targets[name] = plan.folder(name) if name in unfinished else folder / "runs" / name
     with _timed(plan, names):
         diverged = loop.train_cohort(configs, plan.data_dir, folder, targets)
-    for name in diverged.keys() & set(left):
+    for name in diverged.keys() & set(unfinished):
         _keep_divergence(plan, name, diverged[name])
     for finished in ("checkpoints", "runs"):
         shutil.rmtree(folder / finished, ignore_errors=True)
@@ -128,23 +140,24 @@ def _train_one(plan, member):
     """Train one run of a job array, unless it is finished."""
     state, step = state_of(plan, member.name)
     if state == DIVERGED:
-        raise NonFiniteLoss(f"{member.name}: diverged at step {step}; to train it again remove "
-                            f"{plan.folder(member.name)}", step)
-    if holder := locks.holder(plan.workdir / ".lock"):
+        raise NonFiniteLoss(
+            f"{member.name}: diverged at step {step}; to train it again remove {plan.folder(member.name)}", step
+        )
+    holder = locks.holder(plan.workdir / ".lock")
+    if holder:
         raise UsageError(f"{plan.workdir}: {holder} trains all runs of this study; wait for it")
     if state != FINISHED:
-        _train_alone(plan, member.name)
+        _train_alone(plan, member)
     state, step = state_of(plan, member.name)
     print(f"{member.name}: {state} at step {step}; {plan.folder(member.name)}", flush=True)
 
 
-def _train_alone(plan, name):
-    (config,) = [member.config for member in plan.members if member.name == name]
+def _train_alone(plan, member):
     try:
-        with _timed(plan, [name]):
-            loop.train(config, plan.data_dir, plan.folder(name))
+        with _timed(plan, [member.name]):
+            loop.train(member.config, plan.data_dir, plan.folder(member.name))
     except NonFiniteLoss as error:
-        _keep_divergence(plan, name, error.step)
+        _keep_divergence(plan, member.name, error.step)
         raise
 
 
@@ -160,6 +173,5 @@ def _timed(plan, names):
     try:
         yield
     finally:
-        metric_log.append(
-            plan.workdir, {"event": "trained", "runs": names, "seconds": round(time.monotonic() - start, 1)}
-        )
+        seconds = round(time.monotonic() - start, 1)
+        metric_log.append(plan.workdir, {"event": "trained", "runs": names, "seconds": seconds})

@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import itertools
 import json
 import pathlib
 
@@ -13,7 +14,10 @@ from cellcycle_jax.runs.config_checks import check_config
 from cellcycle_jax.studies import study
 from cellcycle_jax.training import cohort
 
-FINISHED, DIVERGED, BEGUN, NOT_BEGUN = "finished", "diverged", "begun", "not begun"
+FINISHED = "finished"
+DIVERGED = "diverged"
+BEGUN = "begun"
+NOT_BEGUN = "not begun"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,35 +36,56 @@ class Plan:
         """The run folder of a member."""
         return self.workdir / "runs" / name
 
+    @property
+    def by_name(self) -> dict[str, study.Member]:
+        """The members, each under its name."""
+        return {member.name: member for member in self.members}
+
 
 def make_plan(chosen: study.Study, data_dir, workdir) -> Plan:
     """The runs of a study on a data set, all checked before any is trained; raises as `run_sweep`."""
     check_config(chosen.config)
-    crops, validation = (crop_arrays.load_crops(data_dir, split, pixels=False) for split in ("train", "validation"))
-    shown = sorted(crop_arrays.channel_indices(crops, chosen.config.data.channels))
-    rows = crop_arrays.labelled_rows(crops, chosen.config.data.cell_lines)
-    found = study.Data(tuple(crops.channels[i] for i in shown), tuple(sorted(set(crops.cell_line[rows].tolist()))))
-    members, records, keys, seen = study.members(chosen, found), {}, {}, {}
+    crops = crop_arrays.load_crops(data_dir, "train", pixels=False)
+    validation = crop_arrays.load_crops(data_dir, "validation", pixels=False)
+    data = _choices(crops, chosen.config.data)
+    members = study.members(chosen, data)
+    records = {}
+    keys = {}
+    number_of = {}
+    inputs = set()
     for number, member in enumerate(members):
         check_config(member.config)
         model = cohort.make_member(member.name, member.config, crops, validation)  # refuses what has no cells
-        if (first := seen.setdefault(_what_is_trained(model), number)) < number:
-            raise UsageError(f"--config={chosen.path}: sweep(data) gives {study.words(member.changes, found, ' ')} "
-                             f"twice, as runs {first} and {number}; name each once")
+        first = number_of.setdefault(_what_is_trained(model), number)
+        if first < number:
+            raise UsageError(
+                f"--config={chosen.path}: sweep(data) gives {study.words(member.changes, data, ' ')} "
+                f"twice, as runs {first} and {number}; name each once"
+            )
         records[member.name] = run_record.describe(member.config, data_dir, crops)
         keys[member.name] = _program_key(model, crops.channels)
-    for mask, scale in sorted({(member.config.data.mask, member.config.data.scale) for member in members}):
+        inputs.add((member.config.data.mask, member.config.data.scale))
+    for mask, scale in sorted(inputs):
         for split in (crops, validation):
             labelled = split.label != schema.NO_LABEL
             model_input.require_compartments(split.compartments_present[labelled], mask, scale)
-    return Plan(chosen, members, records, keys, found, pathlib.Path(data_dir), pathlib.Path(workdir))
+    return Plan(chosen, members, records, keys, data, pathlib.Path(data_dir), pathlib.Path(workdir))
+
+
+def _choices(crops, config):
+    """What a study can choose from in the training split, narrowed by the fields of `config.data`."""
+    indices = sorted(crop_arrays.channel_indices(crops, config.channels))
+    channels = [crops.channels[index] for index in indices]
+    rows = crop_arrays.labelled_rows(crops, config.cell_lines)
+    lines = sorted(set(crops.cell_line[rows].tolist()))
+    return study.Data(tuple(channels), tuple(lines))
 
 
 def _what_is_trained(model: cohort.Member) -> str:
     """Equal for runs that are the same, however they say so: () and the names of all channels or lines are."""
     config = model.config.to_dict()
-    chosen = {**config, "data": {**config["data"], "channels": model.channels, "cell_lines": None}}
-    digest = hashlib.sha256(json.dumps(chosen, sort_keys=True).encode())
+    config["data"] |= {"channels": model.channels, "cell_lines": None}
+    digest = hashlib.sha256(json.dumps(config, sort_keys=True).encode())
     for rows in (model.train, model.validation):
         digest.update(f"{len(rows)} ".encode() + rows.tobytes())
     return digest.hexdigest()
@@ -74,8 +99,21 @@ def _program_key(model: cohort.Member, stored) -> tuple:
 
 def identity(plan: Plan) -> dict:
     """What may not change in the folder of a study: its name, what its runs share, the data set."""
-    return {"study": plan.study.name, "training": plan.study.config.to_dict(),
-            "data_sha256": crop_arrays.identity(plan.data_dir)}
+    return {
+        "study": plan.study.name,
+        "training": plan.study.config.to_dict(),
+        "data_sha256": crop_arrays.identity(plan.data_dir),
+    }
+
+
+def states_of(plan: Plan) -> dict[str, tuple[str, int]]:
+    """`state_of` each run, in the order of the study."""
+    return {member.name: state_of(plan, member.name) for member in plan.members}
+
+
+def unfinished(states: dict) -> list[str]:
+    """The runs that are neither finished nor diverged, of run -> `state_of`."""
+    return [name for name, (state, _) in states.items() if state in (BEGUN, NOT_BEGUN)]
 
 
 def state_of(plan: Plan, name: str) -> tuple[str, int]:
@@ -84,7 +122,8 @@ def state_of(plan: Plan, name: str) -> tuple[str, int]:
     Raises:
         StoredStateRefused: the folder holds another run, or a record or all checkpoints in it are damaged.
     """
-    folder, record = plan.folder(name), plan.records[name]
+    folder = plan.folder(name)
+    record = plan.records[name]
     if (folder / "diverged.json").is_file():
         return DIVERGED, _diverged_step(folder)
     if not (folder / "config.json").is_file():
@@ -93,33 +132,36 @@ def state_of(plan: Plan, name: str) -> tuple[str, int]:
     step, stopped = trained_run.how_far(folder)
     if stopped or step >= record["training"]["train"]["steps"]:
         return FINISHED, step
-    return (BEGUN, step) if step else (NOT_BEGUN, 0)
+    if step:
+        return BEGUN, step
+    return NOT_BEGUN, 0
 
 
 def _diverged_step(folder):
     try:
         return int(files.read_json(folder / "diverged.json")["step"])
     except (ValueError, KeyError, TypeError) as error:
-        raise StoredStateRefused(f"{folder}/diverged.json: damaged ({type(error).__name__}: {error}); remove {folder}, "
-                                 "and this run is trained again") from None
+        raise StoredStateRefused(
+            f"{folder}/diverged.json: damaged ({type(error).__name__}: {error}); "
+            f"remove {folder}, and this run is trained again"
+        ) from None
 
 
-def _ids_of_cohort(folder):
-    """{name: run_id} of the runs of a program."""
-    members = run_record.read(folder, run_record.COHORT)["members"]
-    return {name: record["run_id"] for name, record in members.items()}
+def _ids_of_runs(records):
+    return {name: record["run_id"] for name, record in records.items()}
 
 
 def _begun_cohorts(plan):
-    """{folder: names} of programs of several runs that an interruption left, if they are of the runs asked for."""
-    found = {}
+    """{folder: names} of programs of several runs that were interrupted, where all of their runs are in the plan."""
+    own = _ids_of_runs(plan.records)
+    begun = {}
     for path in sorted(plan.workdir.glob("cohorts/*/cohort.json")):
-        stored = _ids_of_cohort(path.parent)
-        own = {name: record["run_id"] for name, record in plan.records.items()}
-        same = all(run_id == own.get(name) for name, run_id in stored.items())
-        if same and checkpoint.newest_step(path.parent / "checkpoints") is not None:
-            found[path.parent] = list(stored)
-    return found
+        folder = path.parent
+        stored = _ids_of_runs(run_record.read(folder, run_record.COHORT)["members"])
+        in_plan = stored.items() <= own.items()
+        if in_plan and checkpoint.newest_step(folder / "checkpoints") is not None:
+            begun[folder] = list(stored)
+    return begun
 
 
 def programs(plan: Plan, states: dict) -> list[tuple[pathlib.Path | None, list[str]]]:
@@ -132,38 +174,50 @@ def programs(plan: Plan, states: dict) -> list[tuple[pathlib.Path | None, list[s
         UsageError: a program of several runs keeps its cells elsewhere than on the device.
         StoredStateRefused: the record of a cohort is damaged.
     """
-    left = {member.name: member for member in plan.members if states[member.name][0] in (BEGUN, NOT_BEGUN)}
-    found = []
+    left = unfinished(states)
+    result = []
     for folder, names in _begun_cohorts(plan).items():
-        if left.keys() & set(names):
-            found.append((folder, names))
-            left = {name: member for name, member in left.items() if name not in names}
+        if not set(names).isdisjoint(left):
+            result.append((folder, names))
+            left = [name for name in left if name not in names]
     groups = {}
     for name in left:
         alone = name if states[name][0] == BEGUN else None
         groups.setdefault((plan.keys[name], alone), []).append(name)
     for names in groups.values():
-        placement = left[names[0]].config.data.placement
-        if len(names) > 1 and placement not in ("auto", "device"):
-            raise UsageError(f"config.data.placement={placement!r}: {len(names)} runs, {names[0]} and others, are "
-                             "trained as one program, which needs its cells on the device; train them one by one "
-                             "(--index), or allow 'auto' or 'device'")
-        digest = hashlib.sha256("\n".join(sorted(names)).encode()).hexdigest()[:8]
-        found.append((plan.workdir / "cohorts" / f"{len(names)}_runs_{digest}" if len(names) > 1 else None, names))
-    return found
+        folder = _new_cohort(plan, names) if len(names) > 1 else None
+        result.append((folder, names))
+    return result
+
+
+def _new_cohort(plan, names):
+    """The folder of a program of these runs; refuses runs whose cells do not lie on the device."""
+    placement = plan.by_name[names[0]].config.data.placement
+    if placement not in ("auto", "device"):
+        raise UsageError(
+            f"config.data.placement={placement!r}: {len(names)} runs, {names[0]} and others, are "
+            "trained as one program, which needs its cells on the device; train them one by one "
+            "(--index), or allow 'auto' or 'device'"
+        )
+    digest = hashlib.sha256("\n".join(sorted(names)).encode()).hexdigest()
+    return plan.workdir / "cohorts" / f"{len(names)}_runs_{digest[:8]}"
 
 
 def listing(plan: Plan) -> str:
     """The numbered runs: name, what differs, how far they are; and as how many programs they are trained."""
-    begun = {name for names in _begun_cohorts(plan).values() for name in names}
+    begun = set(itertools.chain.from_iterable(_begun_cohorts(plan).values()))
     width = max(len(member.name) for member in plan.members)
     lines = [f"{'index':>5}  {'run':{width}}  {'state':22}  config"]
     for number, member in enumerate(plan.members):
         state, step = state_of(plan, member.name)
-        state = BEGUN if state == NOT_BEGUN and member.name in begun else state
-        said = f"{state} at step {step}" if step else state
-        changes = " ".join(f"{field}={','.join(map(str, value)) if isinstance(value, (tuple, list)) else value}"
-                           for field, value in member.changes.items())
-        lines.append(f"{number:5}  {member.name:{width}}  {said:22}  {changes}")
+        if state == NOT_BEGUN and member.name in begun:
+            state = BEGUN
+        progress = f"{state} at step {step}" if step else state
+        changes = []
+        for field, value in member.changes.items():
+            changes.append(f"{field}={study.value_text(value, ',')}")
+        lines.append(f"{number:5}  {member.name:{width}}  {progress:22}  {' '.join(changes)}")
     count = len(set(plan.keys.values()))
-    return "\n".join([*lines, f"{len(plan.members)} runs, trained as {count} program{'s' * (count > 1)}"])
+    plural = "s" if count > 1 else ""
+    lines.append(f"{len(plan.members)} runs, trained as {count} program{plural}")
+    return "\n".join(lines)
