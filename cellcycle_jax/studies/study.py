@@ -73,14 +73,13 @@ def members(study: Study, data: Data) -> list[Member]:
     """
     chosen = study.choose(data)
     if not chosen:
-        raise UsageError(
-            f"--config={study.path}: sweep(data) gives no run for channels {', '.join(data.channels)} and "
-            f"cell lines {', '.join(data.cell_lines)}"
-        )
+        raise UsageError(f"--config={study.path}: sweep(data) gives no run for channels "
+                         f"{', '.join(data.channels)} and cell lines {', '.join(data.cell_lines)}")
     names = _folder_names(chosen, data)
     runs = []
     for name, (changes, config) in zip(names, chosen, strict=True):
-        without_seed = {field: value for field, value in changes.items() if field != "seed"}
+        without_seed = dict(changes)
+        without_seed.pop("seed", None)
         row = words(without_seed, data, ", ") or "as configured"
         runs.append(Member(name, row, changes, config))
     return runs
@@ -104,11 +103,11 @@ def _word(field, value, data):
 
 def _word_for_lines(lines, all_lines):
     """Some cell lines in as few words as possible."""
-    left_out = [line for line in all_lines if line not in lines]
+    left_out = set(all_lines).difference(lines)
     if len(all_lines) > 1 and not left_out:
         return "all"
     if len(all_lines) > 2 and len(left_out) == 1:
-        return f"all but {left_out[0]}"
+        return f"all but {left_out.pop()}"
     return "+".join(lines)
 
 
@@ -125,11 +124,12 @@ def _folder_names(chosen, data) -> list[str]:
     Those that would be equal, also to a disk blind to case, and long ones end in a hash of their config.
     """
     names = []
+    count = collections.Counter()
     for changes, _ in chosen:
         safe = re.sub(r"[^\w+.=-]", "-", words(changes, data, "_"))
-        safe = re.sub(r"^[.-]", "_", safe)
-        names.append(safe or "as-configured")
-    count = collections.Counter(name.casefold() for name in names)
+        safe = re.sub(r"^[.-]", "_", safe) or "as-configured"
+        names.append(safe)
+        count[safe.casefold()] += 1
     unique = []
     for name, (_, config) in zip(names, chosen, strict=True):
         if count[name.casefold()] > 1 or len(name) > LONGEST:

@@ -85,10 +85,8 @@ def _require_same(plan):
         stored["training"] = run_record.training_of_today(stored["training"], f"{path}: training")
         stored = stored_config.flat({name: stored[name] for name in record})
     except (ValueError, KeyError, TypeError) as error:
-        raise StoredStateRefused(
-            f"{path}: damaged ({error}); remove it if the runs beside it are those of "
-            f"{plan.study.path}, else use a new --workdir"
-        ) from None
+        raise StoredStateRefused(f"{path}: damaged ({error}); remove it if the runs beside it are those of "
+                                 f"{plan.study.path}, else use a new --workdir") from None
     current = stored_config.flat(record)
     differing = []
     for name in sorted(stored.keys() | current.keys()):
@@ -106,9 +104,8 @@ def train_rest(plan) -> dict[str, tuple[str, int]]:
     for name in sweep_plan.unfinished(states):
         holder = locks.holder(plan.folder(name) / ".lock")
         if holder:
-            raise UsageError(
-                f"{plan.folder(name)}: {holder} trains this run; wait for it, or remove its .lock if it no longer runs"
-            )
+            raise UsageError(f"{plan.folder(name)}: {holder} trains this run; wait for it, or remove its .lock "
+                             "if it no longer runs")
     programs = sweep_plan.programs(plan, states)
     for number, (folder, names) in enumerate(programs, start=1):
         plural = "s" if len(names) > 1 else ""
@@ -140,9 +137,8 @@ def _train_one(plan, member):
     """Train one run of a job array, unless it is finished."""
     state, step = state_of(plan, member.name)
     if state == DIVERGED:
-        raise NonFiniteLoss(
-            f"{member.name}: diverged at step {step}; to train it again remove {plan.folder(member.name)}", step
-        )
+        remedy = f"to train it again remove {plan.folder(member.name)}"
+        raise NonFiniteLoss(f"{member.name}: diverged at step {step}; {remedy}", step)
     holder = locks.holder(plan.workdir / ".lock")
     if holder:
         raise UsageError(f"{plan.workdir}: {holder} trains all runs of this study; wait for it")

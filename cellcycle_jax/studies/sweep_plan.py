@@ -58,10 +58,9 @@ def make_plan(chosen: study.Study, data_dir, workdir) -> Plan:
         model = cohort.make_member(member.name, member.config, crops, validation)  # refuses what has no cells
         first = number_of.setdefault(_what_is_trained(model), number)
         if first < number:
-            raise UsageError(
-                f"--config={chosen.path}: sweep(data) gives {study.words(member.changes, data, ' ')} "
-                f"twice, as runs {first} and {number}; name each once"
-            )
+            what = study.words(member.changes, data, " ")
+            raise UsageError(f"--config={chosen.path}: sweep(data) gives {what} twice, "
+                             f"as runs {first} and {number}; name each once")
         records[member.name] = run_record.describe(member.config, data_dir, crops)
         keys[member.name] = _program_key(model, crops.channels)
         inputs.add((member.config.data.mask, member.config.data.scale))
@@ -141,10 +140,8 @@ def _diverged_step(folder):
     try:
         return int(files.read_json(folder / "diverged.json")["step"])
     except (ValueError, KeyError, TypeError) as error:
-        raise StoredStateRefused(
-            f"{folder}/diverged.json: damaged ({type(error).__name__}: {error}); "
-            f"remove {folder}, and this run is trained again"
-        ) from None
+        raise StoredStateRefused(f"{folder}/diverged.json: damaged ({type(error).__name__}: {error}); "
+                                 f"remove {folder}, and this run is trained again") from None
 
 
 def _ids_of_runs(records):
@@ -194,11 +191,9 @@ def _new_cohort(plan, names):
     """The folder of a program of these runs; refuses runs whose cells do not lie on the device."""
     placement = plan.by_name[names[0]].config.data.placement
     if placement not in ("auto", "device"):
-        raise UsageError(
-            f"config.data.placement={placement!r}: {len(names)} runs, {names[0]} and others, are "
-            "trained as one program, which needs its cells on the device; train them one by one "
-            "(--index), or allow 'auto' or 'device'"
-        )
+        raise UsageError(f"config.data.placement={placement!r}: {len(names)} runs, {names[0]} and others, are "
+                         "trained as one program, which needs its cells on the device; train them one by one "
+                         "(--index), or allow 'auto' or 'device'")
     digest = hashlib.sha256("\n".join(sorted(names)).encode()).hexdigest()
     return plan.workdir / "cohorts" / f"{len(names)}_runs_{digest[:8]}"
 
@@ -206,7 +201,7 @@ def _new_cohort(plan, names):
 def listing(plan: Plan) -> str:
     """The numbered runs: name, what differs, how far they are; and as how many programs they are trained."""
     begun = set(itertools.chain.from_iterable(_begun_cohorts(plan).values()))
-    width = max(len(member.name) for member in plan.members)
+    width = len(max(plan.records, key=len))
     lines = [f"{'index':>5}  {'run':{width}}  {'state':22}  config"]
     for number, member in enumerate(plan.members):
         state, step = state_of(plan, member.name)

@@ -1,7 +1,6 @@
 """Scores of all runs of a study on one split: each run, the mean over seeds, what it leads by, and the baselines."""
 
 import dataclasses
-import pathlib
 
 import numpy as np
 import pandas as pd
@@ -17,9 +16,16 @@ from cellcycle_jax.runs import metric_log
 from cellcycle_jax.runs.trained_run import load_run
 from cellcycle_jax.scoring import calibration, intervals
 from cellcycle_jax.studies import sweep_figures, sweep_plan, sweep_table
+from cellcycle_jax.studies.sweep_plan import DIVERGED, FINISHED
 from cellcycle_jax.studies.sweep_table import ALL_LINES
 
 SCORES = ("auroc", "balanced_accuracy")  # in scores.parquet, whatever the table shows
+# (what was scored, of what) in `mean_scores` -> where it stands in the scores of a place.
+PARTS = {
+    ("mean", "run"): "runs",
+    ("mean", "row"): "rows",
+    ("difference", "row"): "differences",
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,10 +39,12 @@ class Tested:
     reference: str | None  # the row that others are compared with
 
     def places(self) -> dict[str, np.ndarray]:
-        """All lines, and each one -> rows of its cells."""
+        """All lines, and each one -> rows of its cells, i64."""
         lines = self.crops.cell_line
-        each = {line: np.flatnonzero(lines == line) for line in sorted(set(lines.tolist()))}
-        return {ALL_LINES: np.arange(len(lines)), **each}
+        places = {ALL_LINES: np.arange(len(lines))}
+        for line in sorted(set(lines.tolist())):
+            places[line] = np.flatnonzero(lines == line)
+        return places
 
 
 def score_sweep(plan, states: dict, final: bool) -> None:
@@ -52,67 +60,96 @@ def score_sweep(plan, states: dict, final: bool) -> None:
         InputRefused: the split holds no labelled cell of the lines.
         StoredStateRefused: a run or the data set is damaged.
     """
-    left = [member for member in plan.members if states[member.name][0] == "finished"]
-    if not left:
-        raise NonFiniteLoss("every run diverged; lower optimizer.learning_rate", max(s for _, s in states.values()))
+    trained = [member for member in plan.members if states[member.name][0] == FINISHED]
+    diverged = {name: step for name, (state, step) in states.items() if state == DIVERGED}
+    if not trained:
+        raise NonFiniteLoss("every run diverged; lower optimizer.learning_rate", max(diverged.values()))
     split = "test" if final else "validation"
-    tested, one = predict(plan, left, split)
-    chosen = plan.study.config.evaluate
-    names = tuple(dict.fromkeys([*SCORES, *plan.study.table.scores]))
-    resampling = intervals.Resampling(chosen.bootstraps, chosen.confidence, evaluate.RESAMPLING_SEED)
-    found = score(tested, {m.name: [m.name] for m in left}, names, resampling)
+    tested, last_run = predict(plan, trained, split)
+    table = plan.study.table
+    config = plan.study.config.evaluate
+    resampling = intervals.Resampling(config.bootstraps, config.confidence, evaluate.RESAMPLING_SEED)
+    metrics = tuple(dict.fromkeys((*SCORES, *table.scores)))
+    runs = {}
+    trained_on = {}
+    for member in trained:
+        runs[member.name] = [member.name]
+        trained_on[member.row] = list(member.config.data.cell_lines or plan.data.cell_lines)
     result = {
         "split": split,
-        "rows": plan.study.table.rows,
-        "columns": plan.study.table.columns,
-        "scores": plan.study.table.scores,
+        "rows": table.rows,
+        "columns": table.columns,
+        "scores": table.scores,
         "reference": tested.reference,
-        "confidence": chosen.confidence,
+        "confidence": config.confidence,
         "classes": tested.crops.classes,
         "group_by": tested.crops.group_by,
-        "results": found,
-        "members": {row: of for row, of in tested.rows.items() if of[0] in states},
-        "trained_on": {m.row: list(m.config.data.cell_lines or plan.data.cell_lines) for m in left},
-        "diverged": {name: step for name, (state, step) in states.items() if state == "diverged"},
-        "notes": sweep_table.notes(plan, tested, one),
-        "seconds": round(
-            sum(line["seconds"] for line in metric_log.read(plan.workdir) if line["event"] == "trained"), 1
-        ),
+        "results": score(tested, runs, metrics, resampling),
+        "members": _runs_of_rows(trained),
+        "trained_on": trained_on,
+        "diverged": diverged,
+        "notes": sweep_table.notes(plan, tested, last_run),
+        "seconds": _training_seconds(plan.workdir),
     }
-    write(plan, left, tested, result)
+    write(plan, trained, tested, result)
 
 
-def predict(plan, left, split: str):
-    """What every finished run, and the baselines, say of the labelled cells of a split; and the run of the last row."""
-    runs = {m.name: load_run(plan.folder(m.name), finished=True) for m in left}
-    if final := split == "test":
+def _runs_of_rows(members) -> dict[str, list[str]]:
+    """Row of the table -> names of its runs."""
+    runs_of_row = {}
+    for member in members:
+        runs_of_row.setdefault(member.row, []).append(member.name)
+    return runs_of_row
+
+
+def _training_seconds(workdir) -> float:
+    events = metric_log.read(workdir)
+    return round(sum(event["seconds"] for event in events if event["event"] == "trained"), 1)
+
+
+def predict(plan, trained, split: str):
+    """What the finished runs, and the baselines, predict for the labelled cells of a split.
+
+    Returns:
+        `Tested`, and the run of the last row.
+
+    Raises:
+        InputRefused: the split holds no labelled cell of the lines.
+        StoredStateRefused: a run or the data set is damaged.
+    """
+    runs = {member.name: load_run(plan.folder(member.name), finished=True) for member in trained}
+    is_final = split == "test"
+    if is_final:
         for name, run in runs.items():
             evaluate.log_opening(plan.folder(name), run.step)
-    crops = crop_arrays.load_crops(plan.data_dir, split, final, pixels=False)
-    known = (crops.label != schema.NO_LABEL) & np.isin(crops.cell_line, plan.data.cell_lines)
-    if not known.any():
+    crops = crop_arrays.load_crops(plan.data_dir, split, is_final, pixels=False)
+    labelled = (crops.label != schema.NO_LABEL) & np.isin(crops.cell_line, plan.data.cell_lines)
+    if not labelled.any():
         lines = ", ".join(plan.data.cell_lines)
         raise InputRefused(f"{plan.data_dir}: the {split} split holds no labelled cell of {lines}")
-    crops = _read_if_they_fit(crop_arrays.take(crops, known))
-    shown = tqdm.tqdm(runs.items(), desc=f"predict {split}", unit="run")
-    probs = {name: calibration.apply_temperature(run.predict_logits(crops), 1.0) for name, run in shown}
-    rows = {}
-    for member in left:
-        rows.setdefault(member.row, []).append(member.name)
-    last = plan.members[-1].row
-    one = runs[rows.get(last, [left[-1].name])[0]]
+    crops = _read_if_they_fit(crop_arrays.take(crops, labelled))
+    probs = {}
+    for name, run in tqdm.tqdm(runs.items(), desc=f"predict {split}", unit="run"):
+        probs[name] = calibration.apply_temperature(run.predict_logits(crops), 1.0)
+    rows = _runs_of_rows(trained)
+    last_row = plan.members[-1].row
+    last_run = runs[rows[last_row][0] if last_row in rows else trained[-1].name]
     if plan.study.table.columns == "scores":
-        cells = cell_table.unlocked(cell_table.load_cells(plan.data_dir), final)
-        rivals = evaluate.fit_simple(cells, one, crops).predict(cell_table.rows_by_id(cells, crops.cell_id))
-        probs, rows = probs | rivals, rows | {name: [name] for name in rivals}
-    reference = last if plan.study.table.compare_with_last and last in rows else None
-    return Tested(split, crops, probs, rows, reference), one
+        cells = cell_table.unlocked(cell_table.load_cells(plan.data_dir), is_final)
+        baselines = evaluate.fit_simple(cells, last_run, crops)
+        for name, prob in baselines.predict(cell_table.rows_by_id(cells, crops.cell_id)).items():
+            probs[name] = prob
+            rows[name] = [name]
+    compares = plan.study.table.compare_with_last and last_row in rows
+    return Tested(split, crops, probs, rows, last_row if compares else None), last_run
 
 
 def _read_if_they_fit(crops):
     """The crops with their pixels in memory, or as they are: then every run reads them from disk, batch by batch."""
     needed = crops.image.nbytes + crops.compartments.nbytes
-    return crops if memory.place("auto", needed) == "disk" else crop_arrays.in_memory(crops)
+    if memory.place("auto", needed) == "disk":
+        return crops
+    return crop_arrays.in_memory(crops)
 
 
 def score(tested: Tested, runs: dict, names, resampling: intervals.Resampling) -> dict:
@@ -124,48 +161,86 @@ def score(tested: Tested, runs: dict, names, resampling: intervals.Resampling) -
     """
     result = {}
     for place, cells in tqdm.tqdm(tested.places().items(), desc="score", unit="line"):
-        label, groups = tested.crops.label[cells], tested.crops.group_id[cells]
-        rows = {("run", name): of for name, of in runs.items()}
-        rows |= {("row", row): of for row, of in tested.rows.items()}
-        probs = {name: prob[cells] for name, prob in tested.probs.items()}
-        reference = ("row", tested.reference) if tested.reference else None
-        found = resampling.mean_scores(label, probs, rows, groups, names, reference)
-        absent = [name for number, name in enumerate(tested.crops.classes) if number not in label]
-        one = {"n_cells": len(cells), "n_groups": len(set(groups.tolist())), "absent": absent,
-               "runs": {}, "rows": {}, "differences": {}}
-        for (kind, (of, name), metric), value in found.items():
-            part = {("mean", "run"): "runs", ("mean", "row"): "rows", ("difference", "row"): "differences"}
-            if (kind, of) in part:
-                one[part[kind, of]].setdefault(name, {})[metric] = value
-        for row, of in tested.rows.items():
-            for metric, value in one["rows"][row].items():
-                each = [one["runs"][name][metric].value if name in runs else value.value for name in of]
-                spread = {"lowest": min(each), "highest": max(each), "runs": len(of)}
-                one["rows"][row][metric] = value.as_json() | spread
-        result[place] = one
+        result[place] = _score_cells(tested, cells, runs, names, resampling)
     return result
 
 
-def write(plan, left, tested: Tested, result: dict) -> None:
+def _score_cells(tested, cells, runs, names, resampling):
+    """Scores on some rows of the tested cells; see `score`."""
+    label = tested.crops.label[cells]
+    groups = tested.crops.group_id[cells]
+    probs = {name: prob[cells] for name, prob in tested.probs.items()}
+    predictors = {}
+    for source, names_of in (("run", runs), ("row", tested.rows)):
+        for name in names_of:
+            predictors[source, name] = names_of[name]
+    reference = ("row", tested.reference) if tested.reference else None
+    mean_scores = resampling.mean_scores(label, probs, predictors, groups, names, reference)
+    scores = {
+        "n_cells": len(cells),
+        "n_groups": len(set(groups.tolist())),
+        "absent": [name for number, name in enumerate(tested.crops.classes) if number not in label],
+        "runs": {},
+        "rows": {},
+        "differences": {},
+    }
+    for (kind, (source, name), metric), interval in mean_scores.items():
+        part = PARTS.get((kind, source))
+        if part is not None:
+            scores[part].setdefault(name, {})[metric] = interval
+    for row, of_row in tested.rows.items():
+        for metric, interval in scores["rows"][row].items():
+            values = []
+            for name in of_row:
+                own = scores["runs"][name][metric] if name in runs else interval
+                values.append(own.value)
+            spread = {"lowest": min(values), "highest": max(values), "runs": len(values)}
+            scores["rows"][row][metric] = interval.as_json() | spread
+    return scores
+
+
+def write(plan, trained, tested: Tested, result: dict) -> None:
     """WORKDIR/scores.parquet, scores.csv and table.md, each also under the split's name, figures, sweep.json."""
-    lines = []
-    for member in left:
-        for place, one in result["results"].items():
-            line = {"run": member.name, "row": member.row, "seed": member.config.seed, "split": result["split"],
-                    "tested_on": place, "n_cells": one["n_cells"], "n_groups": one["n_groups"]}
-            for metric, value in one["runs"][member.name].items():
-                line |= {metric: value.value, f"{metric}_low": value.low, f"{metric}_high": value.high}
-            lines.append(line)
-    text, workdir = sweep_table.markdown(plan.study.name, result), plan.workdir
+    workdir = plan.workdir
+    scores = _score_table(trained, result)
+    text = sweep_table.markdown(plan.study.name, result)
     for ending in (f"_{result['split']}", ""):
-        files.write_table(pd.DataFrame(lines), workdir / f"scores{ending}.parquet")
-        files.write_csv(pd.DataFrame(lines), workdir / f"scores{ending}.csv")
+        files.write_table(scores, workdir / f"scores{ending}.parquet")
+        files.write_csv(scores, workdir / f"scores{ending}.csv")
         files.write_text(workdir / f"table{ending}.md", text)
     for metric, figure in sweep_figures.draw(result).items():
         style.save(figure, workdir / "figures" / f"{metric}_{result['split']}.png")
-    files.write_json(workdir / "sweep.json", {
-        **sweep_plan.identity(plan), "data_dir": str(pathlib.Path(plan.data_dir).absolute()),
-        "runs": {member.name: {"index": i, "row": member.row, "changes": member.changes,
-                               "run_id": plan.records[member.name]["run_id"]} for i, member in enumerate(plan.members)},
-        "result": result})
+    runs = {}
+    for index, member in enumerate(plan.members):
+        runs[member.name] = {
+            "index": index,
+            "row": member.row,
+            "changes": member.changes,
+            "run_id": plan.records[member.name]["run_id"],
+        }
+    record = sweep_plan.identity(plan)
+    record |= {"data_dir": str(plan.data_dir.absolute()), "runs": runs, "result": result}
+    files.write_json(workdir / "sweep.json", record)
     print(f"\n{text}\nwrote {workdir}/table.md, scores.parquet, scores.csv, figures, sweep.json", flush=True)
+
+
+def _score_table(trained, result) -> pd.DataFrame:
+    """One row for each finished run and place that it is tested on."""
+    rows = []
+    for member in trained:
+        for place, scores in result["results"].items():
+            row = {
+                "run": member.name,
+                "row": member.row,
+                "seed": member.config.seed,
+                "split": result["split"],
+                "tested_on": place,
+                "n_cells": scores["n_cells"],
+                "n_groups": scores["n_groups"],
+            }
+            for metric, interval in scores["runs"][member.name].items():
+                row[metric] = interval.value
+                row[f"{metric}_low"] = interval.low
+                row[f"{metric}_high"] = interval.high
+            rows.append(row)
+    return pd.DataFrame(rows)
