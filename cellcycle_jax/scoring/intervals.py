@@ -61,7 +61,7 @@ class Interval:
 
     def as_json(self) -> dict:
         """value, low and high, and what was counted beside them, for a file or a row of a table."""
-        return {name: number for name, number in dataclasses.asdict(self).items() if number is not None}
+        return {name: number for name, number in vars(self).items() if number is not None}
 
     @property
     def is_known(self) -> bool:
@@ -77,13 +77,19 @@ class Interval:
         """The value and its bounds alone."""
         return Interval(self.value, self.low, self.high)
 
-    def text(self, digits: int = 2) -> str:
-        """The score with its interval: 0.93 (0.90 to 0.95)."""
+    def text(self, digits: int = 2, sign: str = "z") -> str:
+        """The score with its interval: 0.93 (0.90 to 0.95).
+
+        Args:
+            digits: after the decimal point.
+            sign: "z" writes -0.00 as 0.00, "-" leaves it, "+" gives positive numbers a sign too.
+        """
         if not math.isfinite(self.value):
             return "not known"
+        form = f"{sign}.{digits}f"
         if not self.is_known:
-            return f"{self.value:z.{digits}f} (no interval)"
-        return f"{self.value:z.{digits}f} ({self.low:z.{digits}f} to {self.high:z.{digits}f})"
+            return f"{self.value:{form}} (no interval)"
+        return f"{self.value:{form}} ({self.low:{form}} to {self.high:{form}})"
 
     def percent(self) -> str:
         """A share with its interval: 72 % (64 to 81)."""
@@ -131,11 +137,11 @@ class Resampling:
         result = {}
         for name in value:
             resampled = np.concatenate([part[name] for part in parts]) if parts else np.zeros(0)
-            low, high = math.nan, math.nan
+            bounds = (math.nan, math.nan)
             if counts.shape[1] >= least_groups:
-                low, high = interval(resampled, self.confidence)
+                bounds = interval(resampled, self.confidence)
             dropped = int((~np.isfinite(resampled)).sum())
-            result[name] = Interval(float(value[name][0]), low, high, dropped)
+            result[name] = Interval(float(value[name][0]), *bounds, dropped)
         return result
 
     def mean(self, values, groups) -> Interval:
@@ -232,7 +238,8 @@ class Resampling:
         both = np.isfinite(x) & np.isfinite(y)
         if both.sum() < 2:
             return Interval(math.nan, dropped=self.resamples)
-        x, y = x[both], y[both]
+        x = x[both]
+        y = y[both]
         return self.intervals(lambda weights: {"rho": spearman(x, y, weights)}, np.asarray(groups)[both])["rho"]
 
 
@@ -272,14 +279,16 @@ def _complete(label, classes: int):
 
 def _ranks(values, weights) -> np.ndarray:
     """Weighted mid-ranks [B, N]: weight of the cells below, and half of that of the cells equal."""
-    unique, place = np.unique(values, return_inverse=True)
+    unique, position = np.unique(values, return_inverse=True)
     if len(unique) == len(values):
         tied = np.empty_like(weights)
-        tied[:, place] = weights
+        tied[:, position] = weights
     else:
-        order = np.argsort(place, kind="stable")
-        tied = np.add.reduceat(weights[:, order], np.searchsorted(place[order], np.arange(len(unique))), axis=1)
-    return (np.cumsum(tied, axis=1) - tied / 2)[:, place]
+        order = np.argsort(position, kind="stable")
+        first = np.searchsorted(position[order], np.arange(len(unique)))
+        tied = np.add.reduceat(weights[:, order], first, axis=1)
+    ranks = np.cumsum(tied, axis=1) - tied / 2
+    return ranks[:, position]
 
 
 def spearman(x, y, weights=None) -> np.ndarray:
@@ -292,10 +301,12 @@ def spearman(x, y, weights=None) -> np.ndarray:
     """
     weights = np.ones((1, len(x))) if weights is None else np.asarray(weights, np.float64)
     total = np.maximum(weights.sum(1, keepdims=True), 1e-300)
-    rank_x, rank_y = (_ranks(np.asarray(v, np.float64), weights) for v in (x, y))
+    rank_x = _ranks(np.asarray(x, np.float64), weights)
+    rank_y = _ranks(np.asarray(y, np.float64), weights)
     rank_x -= (weights * rank_x).sum(1, keepdims=True) / total
     rank_y -= (weights * rank_y).sum(1, keepdims=True) / total
-    xy, xx, yy = (np.einsum("bn,bn,bn->b", weights, a, b) for a, b in
-                  ((rank_x, rank_y), (rank_x, rank_x), (rank_y, rank_y)))  # fmt: skip
+    xy = np.einsum("bn,bn,bn->b", weights, rank_x, rank_y)
+    xx = np.einsum("bn,bn,bn->b", weights, rank_x, rank_x)
+    yy = np.einsum("bn,bn,bn->b", weights, rank_y, rank_y)
     varies = (xx > 1e-9) & (yy > 1e-9)
     return np.where(varies, xy / np.sqrt(np.where(varies, xx * yy, 1.0)), np.nan)

@@ -78,7 +78,7 @@ def _scores(result):
         if result["reference"]:
             differences = overall["differences"].get(row, {})
             for metric in metrics:
-                line.append(_words(differences[metric], "+.3f") if metric in differences else "")
+                line.append(_words(differences[metric], "+") if metric in differences else "")
         lines.append(line)
     return _table(lines)
 
@@ -129,14 +129,14 @@ def _table(lines):
     return "\n".join(f"| {' | '.join(line)} |" for line in ruled)
 
 
-def _words(score, form=".3f"):
-    """A score with its interval."""
+def _words(score, sign="-"):
+    """A score with its interval; `sign` as of `Interval.text`."""
     interval = Interval.of(score)
     if math.isnan(interval.value):
         return UNKNOWN
     if not interval.is_known:
-        return f"{interval.value:{form}}"
-    return f"{interval.value:{form}} ({interval.low:{form}} to {interval.high:{form}})"
+        return f"{interval.value:{sign}.3f}"
+    return interval.text(3, sign)
 
 
 def notes(plan, tested, run) -> list[str]:
