@@ -24,11 +24,11 @@ from cellcycle_jax.runs.passport_file import read_passport
 # What DATA/qc/*.png start with, in the order shown.
 QUALITY = ("outlines", "contact", "marker", "label", "illumination")
 MOST_PICTURES = 6  # of one kind of quality control; a data set can have hundreds
-MOST_FEATURES, MOST_PAIRS = 15, 10
+MOST_FEATURES = 15
+MOST_PAIRS = 10
 PASSPORT_PICTURES = ("where", "edits", "faithfulness", "residuals")
-# What the name of a file begins with -> the command that wrote it.
+# What the name of a file begins with, up to "_" -> the command that wrote it.
 WRITER = {"evaluation": "evaluate", "summary": "explain", "pair": "discover", "env": "train"}
-CALIBRATION = {"before": "model", "after": "model_calibrated"}  # which scores are without, which with the temperature
 
 
 def write_report(workdir) -> pathlib.Path:
@@ -56,100 +56,170 @@ def write_report(workdir) -> pathlib.Path:
 
 def gather(run: pathlib.Path) -> dict:
     """Everything that the template shows; what is absent is None or empty."""
-    record, events = run_record.read(run), metric_log.read(run)
-    folder = pathlib.Path(record["data_dir"])
+    record = run_record.read(run)
+    events = metric_log.read(run)
+    data = pathlib.Path(record["data_dir"])
     tell_where = f"launch.py report --workdir={shlex.quote(str(run))} --data=DIR"
-    if not (folder / "cells.parquet").is_file():
-        print(f"warning: {folder}: the data set is not there; if it was moved, say where: `{tell_where}`",
-              file=sys.stderr)
-    cells, made = _cells(folder), _json(folder / "provenance.json") or {}
-    found = [e for e in (_json(run / f"evaluation_{split}.json") for split in ("test", "validation")) if e]
-    explain, pair = _json(run / "explain" / "summary.json"), _json(run / "features" / "pair.json")
+    cells = _cells(data, tell_where)
+    provenance = _json(data / "provenance.json") or {}
+    evaluations = []
+    notes = []
+    for split in ("test", "validation"):
+        evaluation = _json(run / f"evaluation_{split}.json")
+        if evaluation:
+            evaluations.append(evaluation)
+            notes += evaluation.get("notes", [])
+    explain = _json(run / "explain" / "summary.json")
+    pair = _json(run / "features" / "pair.json")
     hashes = (pair or {}).get("sha256", {})
-    ranking, pairs = (_csv(run / "features" / name, hashes.get(name)) for name in ("ranking.csv", "pairs.csv"))
+    ranking = _csv(run / "features" / "ranking.csv", hashes.get("ranking.csv"))
+    pairs = _csv(run / "features" / "pairs.csv", hashes.get("pairs.csv"))
+    passport = read_passport(run)
+    results = {"scores": evaluations, "where": [explain], "features": [pair]}
     return {
-        "workdir": str(run), "data_folder": str(folder), "tell_where": tell_where,
-        "metrics": style.METRICS, "names": style.NAMES,
-        "classes": record["classes"], "channels": record["channels"], "run": run.name,
-        "warnings": sentences.warnings(made, record),
-        "answer": sentences.answer(found[0] if found else None, read_passport(run), pairs),
-        "data": cells is not None and sentences.cell_tables(cells, len(made.get("quarantined") or [])),
-        "simulated": cells is not None and _simulated(cells),
-        "quality": _quality(folder / "qc"), "learning": _learning(run, events, cells),
-        "evaluations": [_evaluation(run, e) for e in found],
-        "outdated": _outdated({"scores": found, "where": [explain], "features": [pair]}, events, record.get("run_id")),
-        "explain": explain and _explain(run, explain), "passport": _passport(run),
-        "mean_map": _embed(run / "figures" / "gradcam_mean.png"), "galleries": _galleries(run),
+        "workdir": str(run),
+        "data_folder": str(data),
+        "tell_where": tell_where,
+        "metrics": style.METRICS,
+        "names": style.NAMES,
+        "classes": record["classes"],
+        "channels": record["channels"],
+        "run": run.name,
+        "warnings": sentences.warnings(provenance, record),
+        "answer": sentences.answer(evaluations[0] if evaluations else None, passport, pairs),
+        "data": _data(cells, provenance),
+        "simulated": _simulated(cells),
+        "quality": _quality(data / "qc"),
+        "learning": _learning(run, events, cells),
+        "evaluations": [_evaluation(run, evaluation) for evaluation in evaluations],
+        "outdated": _outdated(results, events, record.get("run_id")),
+        "explain": _explain(run, explain),
+        "passport": _passport(run, passport),
+        "mean_map": _embed(run / "figures" / "gradcam_mean.png"),
+        "galleries": _galleries(run),
         "ranking": _rows(ranking, sentences.feature_row, MOST_FEATURES),
         "pairs": _rows(pairs, sentences.pair_row, MOST_PAIRS),
         "scatter": _embed(run / "features" / "pair.png"),
-        "notes": list(dict.fromkeys(note for e in found for note in e.get("notes", []))),
-        **_provenance(run, record, events, made),
-    }  # fmt: skip
+        "notes": list(dict.fromkeys(notes)),
+        **_provenance(run, record, events, provenance),
+    }
 
 
-def _rows(found: pd.DataFrame | None, words_of, most: int) -> list[dict] | None:
-    return None if found is None else [words_of(row) for row in found.head(most).to_dict("records")]
+def _cells(data: pathlib.Path, tell_where: str) -> pd.DataFrame | None:
+    """The table of cells, None and a warning where there is none."""
+    if (data / "cells.parquet").is_file():
+        return cell_table.load_cells(data)
+    print(f"warning: {data}: the data set is not there; if it was moved, say where: `{tell_where}`", file=sys.stderr)
+    return None
 
 
-def _simulated(cells: pd.DataFrame) -> bool:
-    return schema.TRUE_PHASE in cells and bool((cells[schema.TRUE_PHASE].fillna("") != "").any())
+def _data(cells: pd.DataFrame | None, provenance: dict) -> dict | None:
+    if cells is None:
+        return None
+    quarantined = provenance.get("quarantined") or []
+    return sentences.cell_tables(cells, len(quarantined))
 
 
-def _evaluation(run: pathlib.Path, e: dict) -> dict:
+def _rows(table: pd.DataFrame | None, words_of, most: int) -> list[dict] | None:
+    """The first rows of a table, each as `words_of` puts it."""
+    if table is None:
+        return None
+    return [words_of(row) for row in table.head(most).to_dict("records")]
+
+
+def _simulated(cells: pd.DataFrame | None) -> bool:
+    """Whether the true phase of some cell is known."""
+    if cells is None or schema.TRUE_PHASE not in cells:
+        return False
+    return bool((cells[schema.TRUE_PHASE].fillna("") != "").any())
+
+
+def _evaluation(run: pathlib.Path, evaluation: dict) -> dict:
     """What the template shows of one evaluation, with its figures made from it."""
-    split, classes = e["split"], e["classes"]
-    head = f"{split.capitalize()} split: {sentences.counts(e)}"
-    curve = style.reliability(e.get("reliability") or {}, e.get("temperature"), len(classes), head)
-    columns = {name: [schema.readable(c) for c in found] for name, found in (e.get("baseline_features") or {}).items()}
+    split = evaluation["split"]
+    classes = evaluation["classes"]
+    head = f"{split.capitalize()} split: {sentences.counts(evaluation)}"
+    reliability = evaluation.get("reliability") or {}
+    confusion = style.confusion(evaluation["confusion"], classes, head)
+    curve = style.reliability(reliability, evaluation.get("temperature"), len(classes), head)
+    error_before = (evaluation.get("model") or {}).get("ece")
+    error_after = (evaluation.get("model_calibrated") or {}).get("ece")
+    features = {}
+    for baseline, columns in (evaluation.get("baseline_features") or {}).items():
+        features[baseline] = [schema.readable(column) for column in columns]
     return {
-        **_scored(run, e, e, f"scores_{split}", head), "split": split, "head": head, "group_by": e["group_by"],
-        "percent": f"{100 * e['confidence']:g} %", "baseline_features": columns,
-        "errors": {name: (e.get(part) or {}).get("ece") for name, part in CALIBRATION.items()},
-        "confusion": _draw(run, f"confusion_{split}", style.confusion(e["confusion"], classes, head)),
+        **_scored(run, evaluation, evaluation, f"scores_{split}", head),
+        "split": split,
+        "head": head,
+        "group_by": evaluation["group_by"],
+        "percent": f"{100 * evaluation['confidence']:g} %",
+        "baseline_features": features,
+        "errors": {"before": error_before, "after": error_after},
+        "confusion": _draw(run, f"confusion_{split}", confusion),
         "reliability": _draw(run, f"reliability_{split}", curve),
-        "truth": e.get("truth") and _truth(run, e, e["truth"]),
-    }  # fmt: skip
+        "truth": _truth(run, evaluation),
+    }
 
 
-def _truth(run: pathlib.Path, e: dict, truth: dict) -> dict:
-    """The same against the true phase of simulated cells."""
-    head = f"True phase, {e['split']} split: {truth['n_cells']:,} cells from {truth['n_fields']} fields"
-    shown = _scored(run, e, truth, f"scores_{e['split']}_truth", head)
+def _truth(run: pathlib.Path, evaluation: dict) -> dict | None:
+    """The same against the true phase of simulated cells; None where it is not known."""
+    truth = evaluation.get("truth")
+    if not truth:
+        return None
+    name = f"{evaluation['split']}_truth"
+    head = f"True phase, {evaluation['split']} split: {truth['n_cells']:,} cells from {truth['n_fields']} fields"
+    confusion = None
     if truth.get("confusion"):
-        figure = style.confusion(truth["confusion"], e["classes"], head)
-        shown["confusion"] = _draw(run, f"confusion_{e['split']}_truth", figure)
-    labels = {"agreement": truth.get("label_agreement"), "abstained": truth.get("label_abstained")}
-    return {"confusion": None, **labels, **shown}
+        figure = style.confusion(truth["confusion"], evaluation["classes"], head)
+        confusion = _draw(run, f"confusion_{name}", figure)
+    return {
+        **_scored(run, evaluation, truth, f"scores_{name}", head),
+        "confusion": confusion,
+        "agreement": truth.get("label_agreement"),
+        "abstained": truth.get("label_abstained"),
+    }
 
 
-def _scored(run: pathlib.Path, e: dict, part: dict, name: str, head: str) -> dict:
+def _scored(run: pathlib.Path, evaluation: dict, part: dict, figure_name: str, head: str) -> dict:
     """Scores of `part` (the evaluation itself, or its truth) for a table, and drawn."""
-    oracle = {"oracle": part["oracle"]} if part.get("oracle") else {}
-    known = {"model": part["model"], **part.get("baselines", {}), **oracle}
-    order = list(style.NAMES)  # the keys of a JSON file are sorted by the alphabet
-    entries = dict(sorted(known.items(), key=lambda item: order.index(item[0]) if item[0] in order else len(order)))
-    figure = style.scores(entries, len(e["classes"]), head, e["confidence"])
-    return {"entries": entries, "differences": part.get("differences") or {}, "scores": _draw(run, name, figure)}
+    scores = {"model": part["model"], **part.get("baselines", {})}
+    if part.get("oracle"):
+        scores["oracle"] = part["oracle"]
+    # The keys of a JSON file are sorted by the alphabet.
+    entries = {name: scores[name] for name in style.NAMES if name in scores}
+    entries |= scores
+    figure = style.scores(entries, len(evaluation["classes"]), head, evaluation["confidence"])
+    differences = part.get("differences") or {}
+    return {"entries": entries, "differences": differences, "scores": _draw(run, figure_name, figure)}
 
 
-def _explain(run: pathlib.Path, explain: dict) -> dict:
-    shown = {"sentences": list(explain["sentences"].values()), "notes": explain.get("notes", []), "localisation": None}
+def _explain(run: pathlib.Path, explain: dict | None) -> dict | None:
+    """Sentences of the maps, and where they lie."""
+    if not explain:
+        return None
+    localisation = None
     if explain.get("rows"):
         head = f"Validation split: {explain['n_cells']:,} cells, {explain['n_groups']} groups ({explain['group_by']})"
-        looks = explain["rows"], explain["classes"], explain["confidence"], explain["stain"]
-        shown["localisation"] = _draw(run, "localisation", style.localisation(*looks, head))
-    return shown
+        figure = style.localisation(explain["rows"], explain["classes"], explain["confidence"], explain["stain"], head)
+        localisation = _draw(run, "localisation", figure)
+    return {
+        "sentences": list(explain["sentences"].values()),
+        "notes": explain.get("notes", []),
+        "localisation": localisation,
+    }
 
 
-def _passport(run: pathlib.Path) -> dict | None:
+def _passport(run: pathlib.Path, passport: dict | None) -> dict | None:
     """Verdict, checks and pictures of the saliency passport."""
-    found = read_passport(run)
-    if found is None:
+    if passport is None:
         return None
-    rows = [(check["name"], sentences.PASSED[check["passed"]], check["sentence"]) for check in found["checks"]]
-    pictures = {name: _embed(run / "figures" / f"{name}.png") for name in PASSPORT_PICTURES}
-    return {"verdict": found["verdict"], "rows": rows, **pictures}
+    rows = []
+    for check in passport["checks"]:
+        rows.append((check["name"], sentences.PASSED[check["passed"]], check["sentence"]))
+    shown = {"verdict": passport["verdict"], "rows": rows}
+    for name in PASSPORT_PICTURES:
+        shown[name] = _embed(run / "figures" / f"{name}.png")
+    return shown
 
 
 def _galleries(run: pathlib.Path) -> list[str]:
@@ -159,12 +229,16 @@ def _galleries(run: pathlib.Path) -> list[str]:
 
 def _quality(folder: pathlib.Path) -> dict:
     """Kind -> {"pictures": [{"src", "caption"}], "more": int}, kinds without a picture left out."""
-    found = {kind: sorted(folder.glob(f"{kind}*.png")) for kind in QUALITY}
-    pictures = {
-        kind: [{"src": _embed(p), "caption": p.stem.removeprefix(kind).strip("_").replace("_", " ")} for p in paths]
-        for kind, paths in found.items()
-    }
-    return {k: {"pictures": v[:MOST_PICTURES], "more": len(v[MOST_PICTURES:])} for k, v in pictures.items() if v}
+    quality = {}
+    for kind in QUALITY:
+        paths = sorted(folder.glob(f"{kind}*.png"))
+        pictures = []
+        for path in paths[:MOST_PICTURES]:
+            caption = path.stem.removeprefix(kind).strip("_").replace("_", " ")
+            pictures.append({"src": _embed(path), "caption": caption})
+        if pictures:
+            quality[kind] = {"pictures": pictures, "more": len(paths) - len(pictures)}
+    return quality
 
 
 def curve_rows(events: list[dict]) -> list[dict]:
@@ -174,18 +248,28 @@ def curve_rows(events: list[dict]) -> list[dict]:
     """
     rows = []
     for row in events:
+        if "step" not in row:
+            continue
         for event in ("train", "validation"):
-            found = {k.removeprefix(f"{event}_"): v for k, v in row.items() if k.startswith(f"{event}_")}
-            if found and "step" in row:
-                rows.append({"event": event, "step": row["step"], **found})
+            prefix = f"{event}_"
+            scores = {name.removeprefix(prefix): row[name] for name in row if name.startswith(prefix)}
+            if scores:
+                rows.append({"event": event, "step": row["step"], **scores})
     return rows
 
 
 def _outdated(sections: dict, events: list[dict], run_id: str | None) -> dict:
     """Section -> sentences about those of its results that are not of the run's best weights."""
-    best = style.best_step([row for row in curve_rows(events) if row["event"] == "validation"])
-    return {section: [said for made in results if (said := sentences.outdated(made, best, run_id))]
-            for section, results in sections.items()}
+    validation = [row for row in curve_rows(events) if row["event"] == "validation"]
+    best_step = style.best_step(validation)
+    outdated = {}
+    for section, results in sections.items():
+        outdated[section] = []
+        for result in results:
+            sentence = sentences.outdated(result, best_step, run_id)
+            if sentence:
+                outdated[section].append(sentence)
+    return outdated
 
 
 def _learning(run: pathlib.Path, events: list[dict], cells: pd.DataFrame | None) -> str | None:
@@ -196,15 +280,28 @@ def _learning(run: pathlib.Path, events: list[dict], cells: pd.DataFrame | None)
     return _draw(run, "learning_curves", style.learning_curves(rows, title))
 
 
-def _provenance(run: pathlib.Path, record: dict, events: list[dict], made: dict) -> dict:
+def _provenance(run: pathlib.Path, record: dict, events: list[dict], provenance: dict) -> dict:
+    """What the run was made with: facts as texts, whole records as JSON, and when the test split was opened."""
     env = _json(run / "env.json") or {}
-    opened = [str(row.get("time", "at an unknown time")) for row in events if row.get("event") == "final_opened"]
-    rows = {"Run folder": str(run), "Run id": record.get("run_id"), "Data": record.get("data_dir"),
-            "Test split": "opened " + ", ".join(opened) if opened else "never opened",
-            "Python": env.get("python"), **(env.get("packages") or {})}  # fmt: skip
-    blocks = {"Configuration of the run": record, "Environment": env, "How the data set was made": made}
-    text = {name: json.dumps(v, indent=1, sort_keys=True, ensure_ascii=False) for name, v in blocks.items() if v}
-    return {"provenance": {name: str(v) for name, v in rows.items() if v}, "blocks": text, "opened": opened}
+    opened = []
+    for row in events:
+        if row.get("event") == "final_opened":
+            opened.append(str(row.get("time", "at an unknown time")))
+    facts = {
+        "Run folder": run,
+        "Run id": record.get("run_id"),
+        "Data": record.get("data_dir"),
+        "Test split": f"opened {', '.join(opened)}" if opened else "never opened",
+        "Python": env.get("python"),
+        **(env.get("packages") or {}),
+    }
+    blocks = {"Configuration of the run": record, "Environment": env, "How the data set was made": provenance}
+    texts = {}
+    for name, block in blocks.items():
+        if block:
+            texts[name] = json.dumps(block, indent=1, sort_keys=True, ensure_ascii=False)
+    known = {name: str(fact) for name, fact in facts.items() if fact}
+    return {"provenance": known, "blocks": texts, "opened": opened}
 
 
 def _draw(run: pathlib.Path, name: str, figure) -> str:
@@ -215,7 +312,10 @@ def _draw(run: pathlib.Path, name: str, figure) -> str:
 
 
 def _embed(path: pathlib.Path) -> str | None:
-    return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode() if path.is_file() else None
+    """A PNG file as a data address, None where there is no such file."""
+    if not path.is_file():
+        return None
+    return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()
 
 
 def _json(path: pathlib.Path) -> dict | None:
@@ -225,7 +325,7 @@ def _json(path: pathlib.Path) -> dict | None:
     try:
         return files.read_json(path)
     except ValueError as error:
-        command = next((name for start, name in WRITER.items() if path.name.startswith(start)), "prepare")
+        command = WRITER.get(path.stem.partition("_")[0], "prepare")
         raise StoredStateRefused(f"{path}: damaged ({error}); run `launch.py {command}` again") from error
 
 
@@ -236,8 +336,3 @@ def _csv(path: pathlib.Path, recorded: str | None) -> pd.DataFrame | None:
     if recorded and files.sha256(path) != recorded:
         raise StoredStateRefused(f"{path}: not what `launch.py discover` wrote; run it again")
     return pd.read_csv(path)
-
-
-def _cells(folder: pathlib.Path) -> pd.DataFrame | None:
-    """The table of cells, None where there is none."""
-    return cell_table.load_cells(folder) if (folder / "cells.parquet").is_file() else None
