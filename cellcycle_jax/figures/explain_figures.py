@@ -3,10 +3,12 @@
 import math
 
 import matplotlib
+import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from cellcycle_jax.figures.style import BLUE, GREEN, GREY, ORANGE, PINK, RED, SKY, STYLE
+from cellcycle_jax.figures.style import BLUE, GREEN, GREY, INK, ORANGE, PINK, RED, SKY, STYLE
 
 COLUMNS = 4  # panels beside one another
 MOST = 14  # bars
@@ -43,17 +45,19 @@ def _panel(ax, row):
     ax.xaxis.set_major_locator(MaxNLocator(5))
     ax.yaxis.set_major_locator(MaxNLocator(5))
     ax.grid()
-    words = f"{row['n_cells']:,} cells"
+    title = f"{row['words']}\n{row['n_cells']:,} cells"
     if row["slope"] is not None:
-        steps = sorted(row["doses"], key=lambda step: step["realised"])
-        dose = [100 * step["realised"] for step in steps]
+        steps = pd.DataFrame(row["doses"]).sort_values("realised", kind="stable")
+        dose = 100 * steps["realised"]
+        margins = pd.DataFrame([margin.as_json() for margin in steps["margin"]])
         colour = RED if row["certain"] else BLUE
-        low, value, high = ([getattr(step["margin"], key) for step in steps] for key in ("low", "value", "high"))
-        ax.fill_between(dose, low, high, color=colour, alpha=0.2, lw=0)
-        ax.plot(dose, value, color=colour, marker="o" if row["certain"] else "s", ms=5, lw=1.6)
-        told = "" if row["certain"] else ",\ninterval includes 0"
-        words += f"\n{row['slope'].value:+.3f} logits per +10 %{told}"
-    ax.set_title(f"{row['words']}\n{words}", fontsize=9.5)
+        marker = "o" if row["certain"] else "s"
+        ax.fill_between(dose, margins["low"], margins["high"], color=colour, alpha=0.2, lw=0)
+        ax.plot(dose, margins["value"], color=colour, marker=marker, ms=5, lw=1.6)
+        title += f"\n{row['slope'].value:+.3f} logits per +10 %"
+        if not row["certain"]:
+            title += ",\ninterval includes 0"
+    ax.set_title(title, fontsize=9.5)
 
 
 @matplotlib.rc_context(STYLE)
@@ -65,29 +69,37 @@ def where(rows: list[dict], about: dict, head: str) -> Figure:
         about: channels, stain, confidence and classes.
         head: cells and groups.
     """
-    classes = list(dict.fromkeys(row["class"] for row in rows))
+    of_class = pd.DataFrame(rows).groupby("class", sort=False)
     colours = dict(zip(about["channels"], (BLUE, ORANGE, GREEN, PINK, SKY, RED), strict=False))
-    most = min(MOST, max(sum(row["class"] == name for row in rows) for name in classes))
-    figure = Figure(figsize=(1.0 + 5.6 * len(classes), 1.5 + 0.3 * most), layout="constrained")
+    most = min(MOST, int(of_class.size().max()))
+    stain = about["stain"] or "second stain"
+    figure = Figure(figsize=(1.0 + 5.6 * len(of_class), 1.5 + 0.3 * most), layout="constrained")
     figure.suptitle(head, x=0.01, ha="left", fontsize=11)
-    for ax, name in zip(figure.subplots(1, len(classes), squeeze=False)[0], classes, strict=True):
-        shown = sorted((row for row in rows if row["class"] == name), key=lambda row: -abs(row["share"]))[:MOST]
-        for y, row in enumerate(shown):
-            ax.barh(y, 100 * row["share"], color=colours.get(row["channel"], GREY), height=0.7)
-            ax.plot(100 * row["area_share"], y, "|", ms=12, mew=1.6, color="#222222")
-            if math.isfinite(row["low"]):  # not of too few groups
-                ax.plot([100 * row["low"], 100 * row["high"]], [y, y], color="#222222", lw=1.4)
-        names = [f"{row['compartment'].replace('second stain', about['stain'] or 'second stain')}, {row['channel']}"
-                 for row in shown]  # fmt: skip
-        ax.axvline(0, color=GREY, lw=1)
-        ax.set_yticks(range(len(shown)), names)
-        ax.set_ylim(len(shown) - 0.4, -0.6)
+    axes = figure.subplots(1, len(of_class), squeeze=False)[0]
+    for ax, (name, places) in zip(axes, of_class, strict=True):
+        largest = places.sort_values("share", key=np.abs, ascending=False, kind="stable")[:MOST]
+        _bars(ax, largest, colours)
+        names = largest["compartment"].str.replace("second stain", stain, regex=False) + ", " + largest["channel"]
+        ax.set_yticks(range(len(largest)), names)
+        ax.set_ylim(len(largest) - 0.4, -0.6)
         ax.set_title(f"What tells {name} from the rest", fontsize=10.5)
-        ax.set_xlabel(f"Share of the difference between the classes, % ({100 * about['confidence']:g} % interval)\n"
-                      "Tick: share of the picture's area and channels")
+        ax.set_xlabel(
+            f"Share of the difference between the classes, % ({100 * about['confidence']:g} % interval)\n"
+            "Tick: share of the picture's area and channels"
+        )
         ax.grid(axis="x")
         ax.tick_params(axis="y", length=0)
     return figure
+
+
+def _bars(ax, places, colours):
+    """A bar for each place, with a tick at the share of the area and a line over the interval."""
+    for y, place in enumerate(places.to_dict("records")):
+        ax.barh(y, 100 * place["share"], color=colours.get(place["channel"], GREY), height=0.7)
+        ax.plot(100 * place["area_share"], y, "|", ms=12, mew=1.6, color=INK)
+        if math.isfinite(place["low"]):  # not of too few groups
+            ax.plot([100 * place["low"], 100 * place["high"]], [y, y], color=INK, lw=1.4)
+    ax.axvline(0, color=GREY, lw=1)
 
 
 @matplotlib.rc_context(STYLE)
@@ -98,22 +110,27 @@ def curves(found: dict, head: str) -> Figure:
         found: method -> "points", as `explain.faithfulness.faithfulness` gives them.
         head: number of cells.
     """
-    fills = list(dict.fromkeys(point["fill"] for one in found.values() for point in one["points"]))
-    measures = ("deletion", "insertion")
+    tables = [pd.DataFrame(result["points"]).assign(method=method) for method, result in found.items()]
+    points = pd.concat(tables)
+    fills = points["fill"].unique()
     figure = Figure(figsize=(1.0 + 2.5 * len(fills), 5.6), layout="constrained")
     figure.suptitle(head, x=0.01, ha="left", fontsize=11)
     axes = figure.subplots(2, len(fills), sharex=True, sharey=True, squeeze=False)
-    for row, measure in zip(axes, measures, strict=True):
+    for row, measure in zip(axes, ("deletion", "insertion"), strict=True):
         for ax, fill in zip(row, fills, strict=True):
-            for (name, one), colour in zip(found.items(), (BLUE, RED, GREEN), strict=False):
-                for order, (dashes, words) in ORDERS.items():
-                    points = [p for p in one["points"]
-                              if (p["fill"], p["measure"], p["order"]) == (fill, measure, order)]
-                    ax.plot([100 * p["fraction"] for p in points], [p["probability"] for p in points], ls=dashes,
-                            color=colour, lw=1.6, label=name.replace("_", " ") + words)
+            _curves(ax, points[(points["fill"] == fill) & (points["measure"] == measure)], found)
             ax.set_title(f"{measure.capitalize()}, fill: {fill}", fontsize=10)
             ax.grid()
     axes[0, 0].legend(fontsize=8)
     figure.supxlabel("Pixels deleted or inserted, %", fontsize=10)
     figure.supylabel("Probability of the called class", fontsize=10)
     return figure
+
+
+def _curves(ax, points, methods):
+    """A line for each method and order of the pixels."""
+    for method, colour in zip(methods, (BLUE, RED, GREEN), strict=False):
+        for order, (dashes, words) in ORDERS.items():
+            curve = points[(points["method"] == method) & (points["order"] == order)]
+            label = method.replace("_", " ") + words
+            ax.plot(100 * curve["fraction"], curve["probability"], ls=dashes, color=colour, lw=1.6, label=label)
