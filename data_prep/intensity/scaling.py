@@ -10,8 +10,10 @@ from cellcycle_jax import schema
 from cellcycle_jax.schema import Working
 
 MIN_CELLS_FOR_PEAK = 10  # fewer nuclei give no trustworthy G1 peak
-MIN_MEAN = 0.1  # where the mean is a smaller share of the root mean square in three of four cells, nothing is stained
-FLOOR = 0.01  # lowest reference of a field, share of the plate's median positive one: it is divided by
+# Where the mean is a smaller share of the root mean square in three of four cells, nothing is stained.
+MIN_MEAN = 0.1
+# Lowest reference of a field, share of the plate's median positive one: it is divided by.
+FLOOR = 0.01
 
 
 def field_background(image: np.ndarray, bodies: np.ndarray) -> np.ndarray:
@@ -44,11 +46,14 @@ def g1_peak(integrated: np.ndarray) -> float:
     if len(logs) == 0:
         return float("nan")
     positions = np.linspace(logs.min() - 0.2, logs.max() + 0.2, 1001)
-    content = np.concatenate([[0.0], np.log2(np.linspace(1.05, 1.95, 10)), [1.0]])  # of G1, ten steps through S, G2
+    # G1, ten steps through S, and G2.
+    through_s = np.log2(np.linspace(1.05, 1.95, 10))
+    content = np.concatenate([[0.0], through_s, [1.0]])
     share = np.concatenate([[0.55], np.full(10, 0.025), [0.18]])
     width = 0.15  # sd of log2: staining and segmentation, about 10 %
     distance = (logs[None, :, None] - positions[:, None, None] - content) / width
-    of_cycle = (share * np.exp(-0.5 * distance**2)).sum(axis=-1) / (width * np.sqrt(2 * np.pi))
+    of_cycle = (share * np.exp(-0.5 * distance**2)).sum(axis=-1)
+    of_cycle /= width * np.sqrt(2 * np.pi)
     density = of_cycle + 0.02 / 4  # outliers: 2 %, spread over four doublings
     best = np.log(density).sum(axis=1).argmax()
     return float(2 ** positions[best])
@@ -82,7 +87,8 @@ def references(table, channels, nucleus: str, by: str, peak: bool) -> dict[str, 
         reference = pd.DataFrame(brightness, dtype=np.float64)  # a row per field
         if peak:
             integrated = plate.groupby(unit, sort=False)[schema.integrated(nucleus)]
-            reference[nucleus] = integrated.apply(_g1_nucleus) / float(plate[Working.AREA_PX].median())
+            area = float(plate[Working.AREA_PX].median())
+            reference[nucleus] = integrated.apply(_g1_nucleus) / area
         lowest = FLOOR * reference.where(reference > 0).median()
         lowest = lowest.fillna(1e-3)  # of a channel without a positive reference
         reference = reference.where(reference > lowest, lowest, axis=1)
@@ -96,15 +102,20 @@ def references(table, channels, nucleus: str, by: str, peak: bool) -> dict[str, 
 def _g1_nucleus(integrated) -> float:
     """Integrated DNA of a G1 nucleus, from that of the nuclei of one field."""
     values = integrated.to_numpy()
-    return g1_peak(values) if len(values) >= MIN_CELLS_FOR_PEAK else float(np.median(values))
+    if len(values) >= MIN_CELLS_FOR_PEAK:
+        return g1_peak(values)
+    return float(np.median(values))
 
 
 def _brightness(plate, channel, unit):
     """Typical brightness of a channel in the cells of each `unit` of a plate, a column of its table: Series."""
     mean = plate[f"Cells_Intensity_MeanIntensity_{channel}"]
     spread = plate[f"Cells_Intensity_StdIntensity_{channel}"]
+    units = plate[unit]
     root_mean_square = np.hypot(mean, spread)
-    if (mean > MIN_MEAN * root_mean_square).mean() < 0.25:  # no stain, but bright field
-        return root_mean_square.groupby(plate[unit], sort=False).median()
-    sparseness = float((root_mean_square / mean.where(mean > 0)).median())  # 1 for a stain spread evenly
-    return mean.groupby(plate[unit], sort=False).median() * sparseness
+    is_stained = (mean > MIN_MEAN * root_mean_square).mean() >= 0.25
+    if not is_stained:  # but bright field
+        return root_mean_square.groupby(units, sort=False).median()
+    # 1 for a stain spread evenly.
+    sparseness = float((root_mean_square / mean.where(mean > 0)).median())
+    return mean.groupby(units, sort=False).median() * sparseness
