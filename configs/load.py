@@ -2,6 +2,7 @@
 
 import ast
 import difflib
+import functools
 import importlib.util
 import linecache
 import pathlib
@@ -48,34 +49,50 @@ def load_study(path, overrides=()) -> study.Study:
         raise UsageError(f"--config={path}: has no sweep(data), so it is no study; see experiments/README.md")
     if not isinstance(getattr(module, "TABLE", None), study.Table):
         raise UsageError(f"--config={path}: has no TABLE = Table(...), so it is no study; see experiments/README.md")
-    given = {argument.removeprefix("--config.").partition("=")[0] for argument in overrides}
-    return study.Study(path, config, module.TABLE, lambda data: _choose(path, module.sweep, data, config, given))
+    given = set()
+    for argument in overrides:
+        given.add(argument.removeprefix("--config.").partition("=")[0])
+    choose = functools.partial(_choose, path, module.sweep, config, given)
+    return study.Study(path, config, module.TABLE, choose)
 
 
-def _choose(path, sweep, data, config, given):
-    """[(changes, config)] of the runs that a study's sweep(data) asks for; `given` are fields of the command line."""
+def _choose(path, sweep, config, given, data):
+    """[(changes, config)] of the runs that a study's sweep(data) gives; `given` are fields of the command line."""
     try:
-        asked = list(sweep(data))
+        runs = list(sweep(data))
     except Exception as error:  # the file is the user's program, so it can raise anything
         raise UsageError(_mistake(path, error, ())) from error
-    known, chosen = fields(config), []
-    for number, changes in enumerate(asked):
+    chosen = []
+    for number, changes in enumerate(runs):
         where = f"--config={path}: sweep(data), run {number}"
         if not isinstance(changes, dict):
             raise UsageError(f"{where}: is {type(changes).__name__}; allowed: a dict, config field -> value")
-        if unknown := [name for name in changes if name not in known]:
-            raise UsageError(f"{where}: config.{unknown[0]}: no such field{_nearest(str(unknown[0]), known)}")
-        if twice := sorted(given & changes.keys() - NARROWING):
-            raise UsageError(f"--config.{twice[0]}: {path} sets this field itself, for each run; change it there")
-        changed = config.copy_and_resolve_references()
-        for name, value in changes.items():
-            try:
-                changed.update_from_flattened_dict({name: value})
-            except (TypeError, ValueError):
-                raise UsageError(f"{where}: config.{name}={value!r}: is {type(value).__name__}; allowed: "
-                                 f"{type(known[name]).__name__}, like the default {known[name]!r}") from None
-        chosen.append((dict(changes), changed))
+        _require_fields(changes, fields(config), where)
+        set_twice = sorted(given & changes.keys() - NARROWING)
+        if set_twice:
+            raise UsageError(f"--config.{set_twice[0]}: {path} sets this field itself, for each run; change it there")
+        chosen.append((dict(changes), _changed(config, changes, where)))
     return chosen
+
+
+def _require_fields(changes, known, where):
+    for name in changes:
+        if name not in known:
+            raise UsageError(f"{where}: config.{name}: no such field{_nearest(str(name), known)}")
+
+
+def _changed(config, changes, where):
+    """A copy of the config with other values in some fields."""
+    defaults = fields(config)
+    changed = config.copy_and_resolve_references()
+    for name, value in changes.items():
+        try:
+            changed.update_from_flattened_dict({name: value})
+        except (TypeError, ValueError):
+            default = defaults[name]
+            raise UsageError(f"{where}: config.{name}={value!r}: is {type(value).__name__}; allowed: "
+                             f"{type(default).__name__}, like the default {default!r}") from None
+    return changed
 
 
 def _load(path, overrides, kind):
@@ -93,20 +110,25 @@ def _load(path, overrides, kind):
         name, text = match.groups()
         if name not in known:
             raise UsageError(f"--config.{name}: no such field{_nearest(name, known)}")
-        config.update_from_flattened_dict({name: _value(name, text, known[name])})
+        value = _value(name, text, known[name])
+        config.update_from_flattened_dict({name: value})
     defaults = fields(kind()) if kind else known
     for name, value in fields(config).items():
         if isinstance(value, tuple):
-            config.update_from_flattened_dict({name: _elements(name, value, defaults[name])})
+            elements = _elements(name, value, defaults[name])
+            config.update_from_flattened_dict({name: elements})
     return config, module
 
 
 def fields(config, head="") -> dict:
     """{path.to.field: value} of all fields of a config."""
-    found = {}
+    flat = {}
     for key, value in config.items():
-        found |= fields(value, f"{head}{key}.") if hasattr(value, "items") else {head + key: value}
-    return found
+        if hasattr(value, "items"):
+            flat |= fields(value, f"{head}{key}.")
+        else:
+            flat[head + key] = value
+    return flat
 
 
 def _run(path, kinds):
@@ -133,23 +155,34 @@ def _mistake(path, error, kinds) -> str:
     """Where in the config file an error arose, and what it means, in one line."""
     file = str(path.resolve())
     if isinstance(error, SyntaxError) and error.filename == file:
-        line, what = error.lineno, f"{error.msg}: {(error.text or '').strip()}"
+        line = error.lineno
+        what = f"{error.msg}: {(error.text or '').strip()}"
     else:
-        lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
-        line, what = (lines[-1] if lines else None), f"{type(error).__name__}: {' '.join(str(error).split())}"
+        line = None
+        for frame in traceback.extract_tb(error.__traceback__):
+            if frame.filename == file:
+                line = frame.lineno
+        one_line = " ".join(str(error).split())
+        what = f"{type(error).__name__}: {one_line}"
     # What ml_collections says of a field that is not there: Key "NAME" does not exist ..., or the bare name.
     unknown = re.match(r"\W*(?:Key\W+)?(\w+)\W+(?:(?:does not exist|Did you mean).*)?$", str(error), re.DOTALL)
     if kinds and isinstance(error, (AttributeError, KeyError)) and unknown:
         name = unknown[1]
         written = re.search(rf"\w\.((?:\w+\.)*{name}(?:\.\w+)*)", linecache.getline(file, line or 0))
         name = written[1] if written else name
-        what = f"config.{name}: no such field{_nearest(name, [field for kind in kinds for field in fields(kind())])}"
-    return f"--config={path}{f', line {line}' if line else ''}: {what}"
+        known = []
+        for kind in kinds:
+            known += fields(kind())
+        what = f"config.{name}: no such field{_nearest(name, known)}"
+    where = f"--config={path}, line {line}" if line else f"--config={path}"
+    return f"{where}: {what}"
 
 
 def _nearest(name, known) -> str:
     near = difflib.get_close_matches(name, known, 1, 0.3)
-    return f"; nearest: config.{near[0]}" if near else ""
+    if not near:
+        return ""
+    return f"; nearest: config.{near[0]}"
 
 
 def _require_kind(path, known, kind):
@@ -161,29 +194,49 @@ def _require_kind(path, known, kind):
         if known.keys() == fields(other()).keys():
             raise UsageError(f"--config={path}: is a config of base.{other.__name__}(); this command needs one of "
                              f"base.{kind.__name__}()")
-    for name in [*(known.keys() - wanted.keys()), *(wanted.keys() - known.keys())][:1]:
-        what = f"no such field{_nearest(name, wanted)}" if name in known else "is missing"
-        raise UsageError(f"--config={path}: config.{name}: {what}; allowed: the fields of base.{kind.__name__}()")
+    unknown = known.keys() - wanted.keys()
+    missing = wanted.keys() - known.keys()
+    if unknown:
+        name = unknown.pop()
+        what = f"no such field{_nearest(name, wanted)}"
+    else:
+        name = missing.pop()
+        what = "is missing"
+    raise UsageError(f"--config={path}: config.{name}: {what}; allowed: the fields of base.{kind.__name__}()")
 
 
 def _value(name, text, default):
     """`text` as the type of `default`."""
     if isinstance(default, str):
         return text
-    if isinstance(default, tuple) and not _holds_numbers(default) and text[:1] not in TUPLE_BEGINS:
-        return tuple(part.strip() for part in text.split(",") if part.strip())
+    if isinstance(default, tuple):
+        return _tuple_value(text, default)
     try:
         value = ast.literal_eval(text.capitalize() if isinstance(default, bool) else text)
     except (ValueError, SyntaxError):
-        value = tuple(filter(None, text.split(","))) if isinstance(default, tuple) else text
-    if isinstance(default, tuple) and not isinstance(value, tuple):
-        value = (text,) if isinstance(value, str) or (default and isinstance(default[0], str)) else (value,)
+        value = text
     if isinstance(default, float) and type(value) is int:
         value = float(value)
     if type(value) is not type(default):
         raise UsageError(f"--config.{name}={text}: is {type(value).__name__}; allowed: {type(default).__name__}, "
                          f"like the default {default!r}")
     return value
+
+
+def _tuple_value(text, default) -> tuple:
+    """`text` as a tuple: (1, 2) as in Python, or elements with commas between them."""
+    if not _holds_numbers(default) and text[:1] not in TUPLE_BEGINS:
+        parts = [part.strip() for part in text.split(",")]
+        return tuple(filter(None, parts))
+    try:
+        value = ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return tuple(filter(None, text.split(",")))
+    if isinstance(value, tuple):
+        return value
+    if isinstance(value, str) or (default and isinstance(default[0], str)):
+        return (text,)
+    return (value,)
 
 
 def _elements(name, values, default) -> tuple:
@@ -193,10 +246,13 @@ def _elements(name, values, default) -> tuple:
     """
     holds_numbers = _holds_numbers(default)
     kinds = Real if holds_numbers else (str, int)
-    if any(isinstance(element, bool) or not isinstance(element, kinds) for element in values):
-        allowed = "numbers" if holds_numbers else "texts"
-        raise UsageError(f"config.{name}={values!r}; allowed: {allowed}, separated by commas")
-    return values if holds_numbers else tuple(map(str, values))
+    for element in values:
+        if isinstance(element, bool) or not isinstance(element, kinds):
+            allowed = "numbers" if holds_numbers else "texts"
+            raise UsageError(f"config.{name}={values!r}; allowed: {allowed}, separated by commas")
+    if holds_numbers:
+        return values
+    return tuple(str(element) for element in values)
 
 
 def _holds_numbers(default: tuple) -> bool:
