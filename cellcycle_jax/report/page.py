@@ -216,10 +216,10 @@ def _passport(run: pathlib.Path, passport: dict | None) -> dict | None:
     rows = []
     for check in passport["checks"]:
         rows.append((check["name"], sentences.PASSED[check["passed"]], check["sentence"]))
-    shown = {"verdict": passport["verdict"], "rows": rows}
+    section = {"verdict": passport["verdict"], "rows": rows}
     for name in PASSPORT_PICTURES:
-        shown[name] = _embed(run / "figures" / f"{name}.png")
-    return shown
+        section[name] = _embed(run / "figures" / f"{name}.png")
+    return section
 
 
 def _galleries(run: pathlib.Path) -> list[str]:
@@ -300,8 +300,8 @@ def _provenance(run: pathlib.Path, record: dict, events: list[dict], provenance:
     for name, block in blocks.items():
         if block:
             texts[name] = json.dumps(block, indent=1, sort_keys=True, ensure_ascii=False)
-    known = {name: str(fact) for name, fact in facts.items() if fact}
-    return {"provenance": known, "blocks": texts, "opened": opened}
+    fact_texts = {name: str(fact) for name, fact in facts.items() if fact}
+    return {"provenance": fact_texts, "blocks": texts, "opened": opened}
 
 
 def _draw(run: pathlib.Path, name: str, figure) -> str:
