@@ -53,7 +53,8 @@ def tap_names(network: Network, image_shape) -> tuple[str, ...]:
         network: of P classes.
         image_shape: (S, S, K).
     """
-    return tuple(tap_shapes(network, jax.ShapeDtypeStruct((1, *image_shape), jnp.float32)))
+    image = jax.ShapeDtypeStruct((1, *image_shape), jnp.float32)
+    return tuple(tap_shapes(network, image))
 
 
 def no_change(network: Network, image) -> dict:
@@ -76,15 +77,17 @@ def score_of(logits, class_index, against_others: bool = False):
     Returns:
         f32 [B].
     """
+    scores = scores_of(logits, against_others)
     index = jnp.broadcast_to(jnp.asarray(class_index), logits.shape[:1])
-    return jnp.take_along_axis(scores_of(logits, against_others), index[:, None], axis=1)[:, 0]
+    return jnp.take_along_axis(scores, index[:, None], axis=1)[:, 0]
 
 
 def scores_of(logits, against_others: bool = False):
     """`score_of` for every class: f [..., P] -> f [..., P], of JAX or NumPy as it is given."""
     if not against_others:
         return logits
-    return logits - (logits.sum(-1, keepdims=True) - logits) / (logits.shape[-1] - 1)
+    others = logits.sum(-1, keepdims=True) - logits
+    return logits - others / (logits.shape[-1] - 1)
 
 
 def activation_and_gradient(network, image, class_index, tap: str = "last", against_others: bool = False):
@@ -135,10 +138,13 @@ def activation_and_gradients(network, image, tap: str = "last", against_others: 
         logits, activation = forward(change)
         return scores_of(logits, against_others), (activation, logits)
 
-    found, backward, (activation, logits) = jax.vjp(scores, zeros, has_aux=True)
-    classes = jnp.eye(found.shape[1], dtype=found.dtype)
-    gradients = jax.vmap(lambda one: backward(jnp.broadcast_to(one, found.shape))[0])(classes)
-    return activation, gradients, logits
+    of_classes, backward, (activation, logits) = jax.vjp(scores, zeros, has_aux=True)
+
+    def gradient(one_hot):
+        return backward(jnp.broadcast_to(one_hot, of_classes.shape))[0]
+
+    one_hots = jnp.eye(of_classes.shape[1], dtype=of_classes.dtype)
+    return activation, jax.vmap(gradient)(one_hots), logits
 
 
 def _from_tap(network, image, tap):

@@ -67,8 +67,10 @@ def grad_cam_plus_plus(network, image, class_index, tap: str = "last", against_o
     activation, g = activation_and_gradient(network, image, class_index, tap, against_others)
     # Numerator and denominator by g^2: squares and cubes of small gradients would be lost in float32.
     below = 2 + activation.sum(axis=(1, 2), keepdims=True) * g
-    alpha = jnp.where((g != 0) & (below != 0), 1 / jnp.where(below != 0, below, 1), 0)
-    return _weighted(activation, (alpha * jax.nn.relu(g)).sum(axis=(1, 2)))
+    defined = below != 0
+    alpha = jnp.where((g != 0) & defined, 1 / jnp.where(defined, below, 1), 0)
+    weights = (alpha * jax.nn.relu(g)).sum(axis=(1, 2))
+    return _weighted(activation, weights)
 
 
 def hires_cam(network, image, class_index, tap: str = "last", against_others: bool = False):
@@ -121,16 +123,20 @@ def score_cam(network, image, class_index, tap: str = "last", against_others: bo
     def through(channel):
         """The score of the image behind one channel of the activation [B, h, w], and whether it masks anything."""
         mask = jax.image.resize(channel, image.shape[:3], "bilinear")
-        low, high = mask.min((1, 2), keepdims=True), mask.max((1, 2), keepdims=True)
+        low = mask.min((1, 2), keepdims=True)
+        high = mask.max((1, 2), keepdims=True)
         mask = (mask - low) / jnp.where(high > low, high - low, 1)
-        return scores(image * mask[..., None]), (jnp.ptp(channel, (1, 2)) > 0)
+        return scores(image * mask[..., None]), jnp.ptp(channel, (1, 2)) > 0
 
-    activation = network(image)[1][tap]
-    found, varied = jax.lax.map(through, jnp.moveaxis(activation, -1, 0))  # one at a time: memory for one forward pass
-    rise = jnp.where(varied, found - scores(jnp.zeros_like(image)), -jnp.inf)
+    _, taps = network(image)
+    activation = taps[tap]
+    # One at a time: memory for one forward pass.
+    behind_mask, varied = jax.lax.map(through, jnp.moveaxis(activation, -1, 0))
+    rise = jnp.where(varied, behind_mask - scores(jnp.zeros_like(image)), -jnp.inf)
     top = jnp.where(varied.any(0), rise.max(0), 0)
     power = jnp.exp(rise - top)
-    return _weighted(activation, (power / jnp.maximum(power.sum(0), 1)).T)
+    weights = power / jnp.maximum(power.sum(0), 1)
+    return _weighted(activation, weights.T)
 
 
 def _weighted(activation, weights):

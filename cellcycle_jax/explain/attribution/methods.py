@@ -161,7 +161,8 @@ def _size(n: int, batch: int) -> int:
 @functools.lru_cache(maxsize=64)
 def _compiled(function, tap, options):
     def step(network, given, images, index):
-        return _widened(function(network, images, index, tap, **given, **dict(options)))
+        maps = function(network, images, index, tap, **given, **dict(options))
+        return _widened(maps)
 
     return jax.jit(step)
 
@@ -169,7 +170,8 @@ def _compiled(function, tap, options):
 @functools.lru_cache(maxsize=16)
 def _compiled_classes(tap, options):
     def step(network, images):
-        return _widened(cam.grad_cam_of_classes(network, images, tap, **dict(options)))
+        maps, logits = cam.grad_cam_of_classes(network, images, tap, **dict(options))
+        return _widened((maps, logits))
 
     return jax.jit(step)
 
@@ -179,6 +181,6 @@ def _logits(network, images):
     return _widened(network.logits(images))
 
 
-def _widened(found):
+def _widened(arrays):
     """Arrays in float32 of a model that computes in bfloat16, which NumPy's files cannot hold; float64 stays."""
-    return jax.tree.map(lambda part: part.astype(jnp.promote_types(part.dtype, jnp.float32)), found)
+    return jax.tree.map(lambda array: array.astype(jnp.promote_types(array.dtype, jnp.float32)), arrays)

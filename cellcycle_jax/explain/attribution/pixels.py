@@ -35,8 +35,15 @@ def gradient_x_input(network, image, class_index, tap: str = "last", against_oth
     return image * gradient_of_score(network, image, class_index, against_others)
 
 
-def integrated_gradients(network, image, class_index, tap: str = "last", against_others: bool = False,
-                         baseline=0.0, steps: int = 128):
+def integrated_gradients(
+    network,
+    image,
+    class_index,
+    tap: str = "last",
+    against_others: bool = False,
+    baseline=0.0,
+    steps: int = 128,
+):
     """Gradients on the straight way from a baseline to the image: Sundararajan et al. 2017, arXiv:1703.01365.
 
     The integral is a sum over the middles of intervals that lie closer towards the baseline, with ends at (i / steps)^3
@@ -61,12 +68,22 @@ def integrated_gradients(network, image, class_index, tap: str = "last", against
         gradient = gradient_of_score(network, start + share * way, class_index, against_others)
         return total + weight * gradient, None
 
-    shares = jnp.asarray([(ends[1:] + ends[:-1]) / 2, np.diff(ends)], image.dtype).T
-    return way * jax.lax.scan(add, jnp.zeros_like(image), shares)[0]
+    middles = (ends[1:] + ends[:-1]) / 2
+    shares = jnp.asarray([middles, np.diff(ends)], image.dtype).T
+    mean_gradient, _ = jax.lax.scan(add, jnp.zeros_like(image), shares)
+    return way * mean_gradient
 
 
-def smooth_grad(network, image, class_index, tap: str = "last", against_others: bool = False,
-                noise: float = 0.15, copies: int = 32, seed: int = 0):
+def smooth_grad(
+    network,
+    image,
+    class_index,
+    tap: str = "last",
+    against_others: bool = False,
+    noise: float = 0.15,
+    copies: int = 32,
+    seed: int = 0,
+):
     """Mean gradient over noisy copies (Smilkov et al. 2017, arXiv:1706.03825), here times the image.
 
     The paper shows the mean gradient itself; times the image it has the sign and the unit of the other maps.
@@ -87,11 +104,19 @@ def smooth_grad(network, image, class_index, tap: str = "last", against_others: 
         return total + gradient_of_score(network, noisy, class_index, against_others), None
 
     keys = jax.random.split(jax.random.key(seed), copies)
-    return image * jax.lax.scan(add, jnp.zeros_like(image), keys)[0] / copies
+    total, _ = jax.lax.scan(add, jnp.zeros_like(image), keys)
+    return image * total / copies
 
 
-def occlusion(network, image, class_index, tap: str = "last", against_others: bool = False, patch: int = 0,
-              stride: int = 0):
+def occlusion(
+    network,
+    image,
+    class_index,
+    tap: str = "last",
+    against_others: bool = False,
+    patch: int = 0,
+    stride: int = 0,
+):
     """Fall of the score when a square patch of one channel is covered: Zeiler and Fergus 2014.
 
     doi 10.1007/978-3-319-10590-1_53. The patch is filled with the channel's mean along the edge of the crop: what this
@@ -111,19 +136,25 @@ def occlusion(network, image, class_index, tap: str = "last", against_others: bo
     side = image.shape[1]
     patch = patch or max(1, round(PATCH * side))
     n = -(-side // (stride or max(1, patch // 2)))
-    first = jnp.asarray(np.round((np.arange(n) + 0.5) * side / n - patch / 2), jnp.int32)
-    ring = jnp.concatenate([image[:, 0], image[:, -1], image[:, 1:-1, 0], image[:, 1:-1, -1]], axis=1)
-    fill, px = ring.mean(1)[:, None, None], jnp.arange(side)
+    middles = (np.arange(n) + 0.5) * side / n
+    first = jnp.asarray(np.round(middles - patch / 2), jnp.int32)
+    edge = jnp.concatenate([image[:, 0], image[:, -1], image[:, 1:-1, 0], image[:, 1:-1, -1]], axis=1)
+    fill = edge.mean(1)[:, None, None]
+    channels = image.shape[3]
 
     def score(image):
         return score_of(network.logits(image), class_index, against_others)
 
-    def covered(place):
-        row, column, channel = place
-        rows, columns = ((first[i] <= px) & (px < first[i] + patch) for i in (row, column))
-        hidden = rows[:, None, None] & columns[:, None] & (jnp.arange(image.shape[3]) == channel)
+    def reached(start):
+        px = jnp.arange(side)
+        return (start <= px) & (px < start + patch)
+
+    def covered(position):
+        row, column, channel = position
+        patch_px = reached(first[row])[:, None] & reached(first[column])
+        hidden = patch_px[..., None] & (jnp.arange(channels) == channel)
         return score(jnp.where(hidden, fill, image))
 
-    places = jnp.indices((n, n, image.shape[3])).reshape(3, -1).T
-    fall = score(image) - jax.lax.map(covered, places)
-    return fall.T.reshape(len(image), n, n, image.shape[3])
+    positions = jnp.indices((n, n, channels)).reshape(3, -1).T
+    fall = score(image) - jax.lax.map(covered, positions)
+    return fall.T.reshape(len(image), n, n, channels)

@@ -72,7 +72,8 @@ def explained(train_rows: pd.DataFrame, rows: pd.DataFrame, logit, families, res
     score = _scorer(target, groups, resampling)
     with threadpool_limits(1):
         linear = held_out(_ridge, scaled, target, groups)
-        boosted = held_out(_boosting(resampling.seed), validation.to_numpy(), target, groups)
+        boosting = functools.partial(_boosting, resampling.seed)
+        boosted = held_out(boosting, validation.to_numpy(), target, groups)
         alike = ranking.rank_correlations(train)
         steps = _forward(named, target, groups, families, alike, score)
     scores = {"linear": score(linear), "boosted": score(boosted)}
@@ -163,20 +164,17 @@ def _ridge(values, target, groups):
     return RidgeCV(_PENALTIES, cv=folds(groups)).fit(values, target).predict
 
 
-def _boosting(seed: int):
-    def fit(values, target, groups):
-        # As the baseline of all measurements: early stopping would hold out siblings of the same field.
-        model = HistGradientBoostingRegressor(
-            max_iter=200,
-            learning_rate=0.05,
-            max_leaf_nodes=15,
-            l2_regularization=1.0,
-            early_stopping=False,
-            random_state=seed,
-        )
-        return model.fit(values, target).predict
-
-    return fit
+def _boosting(seed: int, values, target, groups):
+    # As the baseline of all measurements: early stopping would hold out siblings of the same field.
+    model = HistGradientBoostingRegressor(
+        max_iter=200,
+        learning_rate=0.05,
+        max_leaf_nodes=15,
+        l2_regularization=1.0,
+        early_stopping=False,
+        random_state=seed,
+    )
+    return model.fit(values, target).predict
 
 
 def _least_squares(values, target, groups):
