@@ -4,7 +4,7 @@ Every edit takes a cell and a dose, the relative change wanted (+0.10: ten per c
 properties as they are as far as it can. A dose can be missed (pieces are at the edge of the cell, a neighbour touches
 the nucleus), so each edit comes with a measurement of what it changed.
 
-Limits. The body of the cell is never moved, so a larger nucleus leaves less cytoplasm, and less of its light in other
+Limits. The body of the cell is never moved, so a larger nucleus leaves less cytoplasm, and less brightness in other
 channels. Images are resampled where something moves, which takes some of their grain, more so where they are
 magnified. A zoomed piece of stain has its blur zoomed too. What lay below a piece that moved away is smooth. Where an
 image is scaled to its own brightest pixel (`data.scale = "own_max"`) a brighter nucleus cannot occur.
@@ -91,7 +91,7 @@ class Edit:
 
 
 def nuclear_area(cell: Cell, dose: float, channels=None):
-    """Zoom the nucleus about its centre; the light of the nuclear channel is kept in sum, so that it gets dimmer.
+    """Zoom the nucleus about its centre; the nuclear channel keeps its sum, so that it gets dimmer.
 
     A cell that grows gains no DNA. In other channels the nucleus is a hole, which is zoomed too. Pieces of the second
     stain beside the nucleus are pushed aside and keep their size. Next to another nucleus it cannot grow, and the dose
@@ -142,7 +142,7 @@ def dna_brightness(cell: Cell, dose: float):
 
     Args:
         cell: whose nuclear channel the model sees.
-        dose: relative change of the summed light of the nuclear channel in the nucleus.
+        dose: relative change of the summed brightness of the nuclear channel in the nucleus.
 
     Returns:
         image f32 [S, S, K] and compartments u8 [S, S], which are as they were.
@@ -210,8 +210,8 @@ def _set(compartments, bit, mask):
 
 
 def _no_nucleus(cell):
-    known = cell.knows(Compartment.NUCLEUS) and cell.mask(Compartment.NUCLEUS).any()
-    return "" if known else "the nucleus is not known"
+    has_nucleus = cell.knows(Compartment.NUCLEUS) and cell.mask(Compartment.NUCLEUS).any()
+    return "" if has_nucleus else "the nucleus is not known"
 
 
 def _no_dna(cell):

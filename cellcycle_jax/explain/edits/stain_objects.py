@@ -10,7 +10,7 @@ import functools
 import numpy as np
 from scipy import ndimage
 
-HALO_PX = 2  # how far the light of a piece reaches beyond its outline
+HALO_PX = 2  # how far the brightness of a piece reaches beyond its outline
 GROUND_PX = 3.0  # sigma of the smoothing that continues the cytoplasm below a piece
 FINE = 4  # a pixel is divided so often along each axis to measure the area of small pieces
 FAINT = 0.1  # share of the brightest piece below which nothing counts as a piece
@@ -27,7 +27,7 @@ class Pieces:
         body: bool [S, S], where pieces may be.
         ground: f64 [S, S], the stain without its pieces.
         excess: f64 [S, S], what the pieces add.
-        light: f64 [n], summed brightness of each, above 0.
+        brightness: f64 [n], summed over each, above 0.
         centre: f64 [n, 2], of each, weighted by brightness, px.
     """
 
@@ -36,11 +36,11 @@ class Pieces:
     body: np.ndarray
     ground: np.ndarray
     excess: np.ndarray
-    light: np.ndarray
+    brightness: np.ndarray
     centre: np.ndarray
 
     def __len__(self) -> int:
-        return len(self.light)
+        return len(self.brightness)
 
     @functools.cached_property
     def threshold(self) -> float:
@@ -77,27 +77,28 @@ def find(channel: np.ndarray, mask: np.ndarray, body: np.ndarray, nucleus: np.nd
     excess = channel - _ground(channel, near, body & ~mask & ~near, nucleus)
     number = np.where(near, part[tuple(nearest)], 0)
     added = np.maximum(excess, 0)
-    light = np.bincount(number.ravel(), added.ravel(), n + 1)[1:]
-    bright = np.flatnonzero(light > 0)
+    brightness = np.bincount(number.ravel(), added.ravel(), n + 1)[1:]
+    bright = np.flatnonzero(brightness > 0)
     new_numbers = np.arange(1, len(bright) + 1)
     renumbered = np.zeros(n + 1, np.int32)
     renumbered[bright + 1] = new_numbers
     number = renumbered[number]
     centre = np.reshape(ndimage.center_of_mass(added, number, new_numbers), (-1, 2))
     excess = np.where(number > 0, excess, 0)
-    return Pieces(number, own & (number > 0), body, channel - excess, excess, light[bright], centre)
+    return Pieces(number, own & (number > 0), body, channel - excess, excess, brightness[bright], centre)
 
 
 def _ground(channel, near, cytoplasm, nucleus):
     """The stain with `near` replaced by a smooth continuation of `cytoplasm`, inside and outside the nucleus apart."""
     ground = channel.copy()
     for region in (~nucleus, nucleus):
-        known = cytoplasm & region
-        if not known.any():
-            known = cytoplasm
-        level = np.median(channel[known]) if known.any() else 0.0
-        weight = ndimage.gaussian_filter(known.astype(np.float64), GROUND_PX)
-        smooth = ndimage.gaussian_filter(np.where(known, channel, 0), GROUND_PX) / np.maximum(weight, 1e-12)
+        source = cytoplasm & region
+        if not source.any():
+            source = cytoplasm
+        level = np.median(channel[source]) if source.any() else 0.0
+        weight = ndimage.gaussian_filter(source.astype(np.float64), GROUND_PX)
+        total = ndimage.gaussian_filter(np.where(source, channel, 0), GROUND_PX)
+        smooth = total / np.maximum(weight, 1e-12)
         continued = np.where(weight > 1e-3, smooth, level)
         replaced = near & region
         ground[replaced] = continued[replaced]
@@ -132,7 +133,7 @@ def placed(pieces: Pieces, zoom: float = 1.0, way: np.ndarray | None = None) -> 
 
 def scatter(pieces: Pieces, dose: float) -> np.ndarray:
     """How far each piece has to move so that its way from their common centre changes by `dose`, f64 [n, 2], px."""
-    common = pieces.light @ pieces.centre / pieces.light.sum()
+    common = pieces.brightness @ pieces.centre / pieces.brightness.sum()
     return held(pieces, dose * (pieces.centre - common))
 
 
@@ -190,7 +191,7 @@ def spread(pieces: Pieces, channel: np.ndarray) -> float:
         channel: f [S, S], the edited stain.
     """
     whole = _moment(np.maximum(pieces.excess, 0))
-    between = _moment(pieces.light, pieces.centre)
+    between = _moment(pieces.brightness, pieces.centre)
     added = np.where(pieces.body, channel - pieces.ground, 0)
     edited = _moment(np.maximum(added, 0))
     own_size = whole - between

@@ -186,10 +186,10 @@ def _rivals(families, train: Cells, most: int, seed: int) -> list[list[str]]:
 
 def _auroc(values, positive) -> float:
     """How well a measurement f64 [N] separates the classes, in the direction in which it does; 0.5 where one lacks."""
-    known = np.isfinite(values)
-    if one_sided(positive[known]):
+    measured = np.isfinite(values)
+    if one_sided(positive[measured]):
         return 0.5
-    auroc = float(metrics.binary_auroc(positive[known], values[known])[0])
+    auroc = float(metrics.binary_auroc(positive[measured], values[measured])[0])
     return max(auroc, 1 - auroc)
 
 

@@ -32,8 +32,8 @@ def contributions(maps: np.ndarray, compartments: np.ndarray, present: np.ndarra
     sums = np.full((len(maps), maps.shape[-1], regions), np.nan)
     areas = np.full((len(maps), regions), np.nan)
     cells = zip(maps, compartments, present, strict=True)
-    for n, (saliency, bits, known) in enumerate(cells):
-        masks = localisation.compartment_masks(bits, int(known))
+    for n, (saliency, bits, present_bits) in enumerate(cells):
+        masks = localisation.compartment_masks(bits, int(present_bits))
         if not masks:
             continue
         sums[n] = 0
@@ -61,11 +61,11 @@ def difference(sums, areas, of_class, groups, resampling: Resampling) -> pd.Data
         cells of the class than for the others does not tell them apart, and shares of its difference would change sign.
         Resamples in which it is not above zero are left out.
     """
-    known = np.isfinite(areas).all(1)
-    sums = sums[known]
-    areas = areas[known]
-    inside = np.asarray(of_class)[known]
-    groups = np.asarray(groups)[known]
+    has_regions = np.isfinite(areas).all(1)
+    sums = sums[has_regions]
+    areas = areas[has_regions]
+    inside = np.asarray(of_class)[has_regions]
+    groups = np.asarray(groups)[has_regions]
     if not inside.any() or inside.all():
         return pd.DataFrame(columns=list(COLUMNS[2:]))
     _, channels, regions = sums.shape
