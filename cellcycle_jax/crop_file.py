@@ -95,12 +95,12 @@ def write(folder, field_id: str, cell_id, image, compartments, shared: Shared) -
     """
     folder = pathlib.Path(folder)
     ends = [0]
-    with files.replacing(folder / f"{field_id}.crops") as temporary, open(temporary, "wb") as file:
+    with files.atomic_path(folder / f"{field_id}.crops") as temporary, open(temporary, "wb") as file:
         for pixels, bits in zip(image, compartments, strict=True):
             packed = imagecodecs.zstd_encode(pixels.tobytes() + bits.tobytes(), LEVEL)
             file.write(packed)
             ends.append(ends[-1] + len(packed))
-    with files.replacing(folder / f"{field_id}.npz") as temporary:
+    with files.atomic_path(folder / f"{field_id}.npz") as temporary:
         np.savez(
             temporary,
             cell_id=np.array(cell_id, str),

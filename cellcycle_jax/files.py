@@ -15,7 +15,7 @@ SEAL = "seal"  # of a JSON file: the hash of everything else in it
 
 
 @contextlib.contextmanager
-def replacing(path):
+def atomic_path(path):
     """Yield a temporary path beside `path`; on success it takes the place of `path`, on an error it is removed.
 
     Raises:
@@ -83,18 +83,18 @@ def require_writable(folder) -> None:
 
 def write_text(path, text: str) -> None:
     """Write `text` to `path` as UTF-8, whole or not at all."""
-    with replacing(path) as temporary:
+    with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
 def write_json(path, value) -> None:
     """Write `value` as JSON with sorted keys; numbers that JSON does not know (NaN, infinity) become null."""
-    write_text(path, json.dumps(plain(value), indent=1, sort_keys=True) + "\n")
+    write_text(path, json.dumps(to_json(value), indent=1, sort_keys=True) + "\n")
 
 
 def write_sealed_json(path, value: dict) -> None:
     """The same with a hash of it all under SEAL, so that `read_json` notices a changed or damaged file."""
-    value = json.loads(json.dumps(plain(value)))  # as it will be read
+    value = json.loads(json.dumps(to_json(value)))  # as it will be read
     write_json(path, value | {SEAL: _seal_of(value)})
 
 
@@ -130,7 +130,7 @@ def write_table(table, path, units: dict[str, str] | None = None) -> None:
     metadata = arrow.schema.metadata or {}
     stored_units = json.dumps(units or {}).encode()
     arrow = arrow.replace_schema_metadata({**metadata, b"units": stored_units})
-    with replacing(path) as temporary:
+    with atomic_path(path) as temporary:
         pyarrow.parquet.write_table(arrow, temporary)
 
 
@@ -148,7 +148,7 @@ def write_csv(table, path) -> None:
             return "'" + value
         return value
 
-    with replacing(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
+    with atomic_path(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(table.columns)
         for row in table.itertuples(index=False, name=None):
@@ -161,16 +161,16 @@ def sha256(path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def plain(value):
+def to_json(value):
     """`value` as it comes back from a JSON file that `write_json` made of it."""
     if isinstance(value, dict):
-        return {str(key): plain(item) for key, item in value.items()}
+        return {str(key): to_json(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [plain(item) for item in value]
+        return [to_json(item) for item in value]
     if hasattr(value, "as_json"):
-        return plain(value.as_json())
+        return to_json(value.as_json())
     if hasattr(value, "item") and not isinstance(value, (str, bytes)):
-        return plain(value.tolist())
+        return to_json(value.tolist())
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value

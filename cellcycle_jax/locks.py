@@ -13,7 +13,7 @@ EMPTY_S = 10  # an empty lock that is older is of nobody
 
 
 @contextlib.contextmanager
-def holding(path):
+def lock(path):
     """Hold the lock file `path`, in which host, process and batch job stand, for as long as the block runs.
 
     A lock whose process on this host is gone was left by a kill and is taken over. So is one of an earlier start of the

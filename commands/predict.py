@@ -4,7 +4,7 @@ import pathlib
 
 from cellcycle_jax.dataset.crop_arrays import is_data_set
 from cellcycle_jax.errors import EXIT_QUARANTINED, UsageError
-from cellcycle_jax.locks import holding
+from cellcycle_jax.locks import lock
 from cellcycle_jax.prediction import field_alarms, prediction_summary
 from cellcycle_jax.prediction.predict import predict_cells
 from cellcycle_jax.prediction.predictor import Predictor
@@ -45,7 +45,7 @@ def predict_fields(
     reading = new_fields.reading_config(trained, config, changed)
     new_fields.say_what_is_not_read(trained, config, base.preparation())
     withhold = predictor.verdict.withhold and not decide_anyway
-    with holding(out / ".lock"):
+    with lock(out / ".lock"):
         _require_free(out, overwrite)
         fields = new_fields.extract(reading, fields_dir, out, predictor.channels)
         table = new_fields.table_of(fields)

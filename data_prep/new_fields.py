@@ -60,10 +60,10 @@ def say_what_is_not_read(trained: dict, asked, usual) -> None:
         trained: as in `reading_config`; asked: the file's config; usual: a preparation config with the defaults.
     """
     read = set(READING) - {"projection"}
-    defaults = stored_config.flat(files.plain(usual.to_dict()))
+    defaults = stored_config.flat(files.to_json(usual.to_dict()))
     of_training = stored_config.flat(trained)
     ignored = []
-    for name, value in stored_config.flat(files.plain(asked.to_dict())).items():
+    for name, value in stored_config.flat(files.to_json(asked.to_dict())).items():
         if name not in read and value not in (defaults[name], of_training.get(name)):
             ignored.append(name)
     if ignored:

@@ -48,7 +48,7 @@ def prepare(config, fields_dir, out_dir, labels_csv=None, overwrite=False, stric
     all_fields.check(config)
     manual_corrections.refuse_class_names(config.phase.classes)
     out = pathlib.Path(out_dir)
-    with locks.holding(out / ".lock"):
+    with locks.lock(out / ".lock"):
         _refuse_to_replace(out, labels_csv, overwrite)
         return _prepare(config, fields_dir, out, labels_csv, strict, keep)
 

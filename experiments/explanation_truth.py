@@ -189,7 +189,7 @@ def alarms(network: trained_run.Run) -> dict:
     """Shares of the difference between classes that go with surroundings and with the field's brightness."""
     checked = shortcut_check.ask_for_shortcuts(network, ASKED)
     surroundings = checked["surroundings"]["carried"]
-    return files.plain({"surroundings": surroundings, "brightness": checked["brightness"]})
+    return files.to_json({"surroundings": surroundings, "brightness": checked["brightness"]})
 
 
 def raised(row, names=SHARES) -> bool:

@@ -89,8 +89,8 @@ def _refuse_training(training, preparation):
 
 def _request(fields, preparation, training) -> dict:
     """What was asked for, in a form that is the same however it is written, with all fields of today."""
-    preparation = stored_config.read(files.plain(preparation), stored_config.PREPARATION, f"{STATE}: preparation")
-    training = stored_config.read(files.plain(training), stored_config.TRAINING, f"{STATE}: training")
+    preparation = stored_config.read(files.to_json(preparation), stored_config.PREPARATION, f"{STATE}: preparation")
+    training = stored_config.read(files.to_json(training), stored_config.TRAINING, f"{STATE}: training")
     return {"fields": str(pathlib.Path(fields).resolve()), "preparation": preparation, "training": training}
 
 

@@ -12,7 +12,7 @@ UNWRITABLE = "\ud800"  # half of a surrogate pair has no UTF-8 form, so writing 
 
 
 def interrupted(path):
-    with files.replacing(path) as temporary:
+    with files.atomic_path(path) as temporary:
         temporary.write_text("half")
         raise KeyboardInterrupt
 
@@ -58,7 +58,7 @@ def test_a_finished_write_takes_the_place_of_the_old_file_and_makes_its_folder(t
 def test_two_containers_with_the_same_process_number_write_to_different_temporary_files(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "getpid", lambda: 1)
     path = tmp_path / "note.txt"
-    with files.replacing(path) as one, files.replacing(path) as other:
+    with files.atomic_path(path) as one, files.atomic_path(path) as other:
         one.write_text("one")
         other.write_text("other")
         assert one != other

@@ -15,7 +15,7 @@ from cellcycle_jax.errors import UsageError
 
 HOLD = """import sys
 from cellcycle_jax import locks
-with locks.holding(sys.argv[1]):
+with locks.lock(sys.argv[1]):
     print("held", flush=True)
     input()
 """
@@ -35,14 +35,14 @@ def test_a_second_process_is_told_who_works_in_the_folder_until_it_is_gone(tmp_p
                                   text=True)
         assert holder.stdout.readline() == "held\n"
         with pytest.raises(UsageError, match=f"{lock.parent}: process {holder.pid} on {socket.gethostname()}"):
-            locks.holding(lock).__enter__()
+            locks.lock(lock).__enter__()
         if end == "stdin":
             holder.communicate("\n")
         else:
             holder.kill()
             holder.communicate()
         assert lock.exists() == (end == "kill")
-        with locks.holding(lock):
+        with locks.lock(lock):
             assert lock.read_text().split() == [socket.gethostname(), str(os.getpid())]
         assert not lock.exists()
 
@@ -68,7 +68,7 @@ def test_the_slower_of_two_that_take_over_a_lock_leaves_that_of_the_faster(stale
 
     monkeypatch.setattr(os, "rename", late)
     with pytest.raises(UsageError, match="works in this folder"):
-        locks.holding(stale).__enter__()
+        locks.lock(stale).__enter__()
     assert stale.read_text().split() == [socket.gethostname(), str(faster[0].pid)]
     faster[0].communicate("\n")
     assert faster[0].returncode == 0 and not list(stale.parent.iterdir())
@@ -82,19 +82,19 @@ def test_a_lock_that_another_process_has_just_removed_is_no_hindrance(stale, mon
         rename(*paths)
 
     monkeypatch.setattr(os, "rename", late)
-    with locks.holding(stale):
+    with locks.lock(stale):
         assert stale.read_text().split()[1] == str(os.getpid())
     assert not list(stale.parent.iterdir())
 
 
 def test_a_lock_that_is_another_process_s_by_now_stays(tmp_path):
-    with locks.holding(tmp_path / ".lock"):
+    with locks.lock(tmp_path / ".lock"):
         (tmp_path / ".lock").write_text("another-host 1\n")
     assert (tmp_path / ".lock").read_text() == "another-host 1\n"
 
 
 def test_a_lock_is_given_up_after_an_error(tmp_path):
-    with pytest.raises(ValueError, match="inside"), locks.holding(tmp_path / ".lock"):
+    with pytest.raises(ValueError, match="inside"), locks.lock(tmp_path / ".lock"):
         raise ValueError("inside")
     assert not list(tmp_path.iterdir())
 
@@ -105,7 +105,7 @@ def test_a_lock_that_cannot_be_judged_counts_as_held(tmp_path, text, job, monkey
     monkeypatch.setenv("SLURM_JOB_ID", job)
     (tmp_path / ".lock").write_text(text)
     with pytest.raises(UsageError, match="remove .*.lock if it no longer runs"):
-        locks.holding(tmp_path / ".lock").__enter__()
+        locks.lock(tmp_path / ".lock").__enter__()
     assert (tmp_path / ".lock").read_text() == text
 
 
@@ -124,7 +124,7 @@ def test_a_lock_of_an_earlier_start_of_the_same_job_is_taken_over(tmp_path, monk
 def test_a_job_that_counts_no_starts_takes_over_from_its_other_hosts_only(tmp_path, monkeypatch):
     monkeypatch.delenv("SLURM_JOB_ID", raising=False)
     monkeypatch.setenv("SKYPILOT_TASK_ID", "sky_7-0")
-    with locks.holding(tmp_path / ".lock"):
+    with locks.lock(tmp_path / ".lock"):
         assert (tmp_path / ".lock").read_text().split()[2:] == ["sky_7-0", socket.gethostname()]
     own = socket.gethostname()
     for lock, held in (("other 5 sky_7-0 other\n", False), ("other 5 sky_8-0 other\n", True),
@@ -139,7 +139,7 @@ def test_an_empty_lock_that_is_not_new_is_of_nobody(tmp_path):
     lock.touch()
     old = time.time() - locks.EMPTY_S - 1
     os.utime(lock, (old, old))
-    with locks.holding(lock):
+    with locks.lock(lock):
         assert lock.read_text().split()[1] == str(os.getpid())
     assert not list(tmp_path.iterdir())
 
@@ -153,7 +153,7 @@ def test_a_lock_is_whole_or_absent(tmp_path, monkeypatch):
         link(source, to)
 
     monkeypatch.setattr(os, "link", watched)
-    with locks.holding(tmp_path / ".lock"):
+    with locks.lock(tmp_path / ".lock"):
         assert seen == [(tmp_path / ".lock").read_text()] and seen[0]
         assert [path.name for path in tmp_path.iterdir()] == [".lock"]
 
@@ -162,7 +162,7 @@ def test_a_lock_is_whole_or_absent(tmp_path, monkeypatch):
 
     monkeypatch.setattr("builtins.open", full)
     with pytest.raises(OSError, match="No space left") as error:
-        locks.holding(tmp_path / ".lock").__enter__()
+        locks.lock(tmp_path / ".lock").__enter__()
     assert error.value.filename == str(tmp_path / ".lock") and not list(tmp_path.iterdir())
 
 
@@ -171,7 +171,7 @@ def test_where_files_cannot_be_linked_a_lock_is_made_all_the_same(tmp_path, monk
         raise OSError(errno.EPERM, "Operation not permitted")
 
     monkeypatch.setattr(os, "link", no_links)
-    with locks.holding(tmp_path / ".lock"):
+    with locks.lock(tmp_path / ".lock"):
         assert (tmp_path / ".lock").read_text().split()[1] == str(os.getpid())
         with pytest.raises(FileExistsError):
             locks._make(tmp_path / ".lock", "other\n")

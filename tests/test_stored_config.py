@@ -32,7 +32,7 @@ ALL = [(kind, name) for kind, (known, _) in KINDS.items() for name in known.fiel
 
 def of_today(kind):
     """A config with the defaults, as it comes back from a JSON file."""
-    return files.plain(KINDS[kind][1]().to_dict())
+    return files.to_json(KINDS[kind][1]().to_dict())
 
 
 def without(config, name):
@@ -81,7 +81,7 @@ def store_training(workdir, training):
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_field_of_a_config_is_known_with_its_type(kind):
     known, make = KINDS[kind]
-    defaults = files.plain(make().to_dict())
+    defaults = files.to_json(make().to_dict())
     assert set(known.fields) == set(fields(make()))
     for name, allowed in known.fields.items():
         value = stored_config.flat(defaults)[name]
@@ -160,7 +160,7 @@ def test_a_run_stored_without_a_field_is_read_or_refused_with_code_5(copied, nam
     if name in stored_config.TRAINING.added:
         found = trained_run.load_run(copied)
         assert found.run_id == run_id
-        assert files.plain(found.config.to_dict()) == whole
+        assert files.to_json(found.config.to_dict()) == whole
     else:
         assert launch.main(["evaluate", f"--workdir={copied}"]) == 5
         said = capsys.readouterr().err.splitlines()
@@ -194,7 +194,7 @@ def test_a_predictor_stored_without_a_field_is_read_or_refused(tmp_path, kind, n
     if name in KINDS[kind][0].added:
         found = predictor.load_predictor(tmp_path / "old")
         config = found.training.to_dict() if kind == "training" else found.preparation["config"]
-        assert stored_config.flat(files.plain(config))[name] == KINDS[kind][0].added[name]
+        assert stored_config.flat(files.to_json(config))[name] == KINDS[kind][0].added[name]
     else:
         with pytest.raises(StoredStateRefused, match=f"field {name} is missing"):
             predictor.load_predictor(tmp_path / "old")
@@ -223,7 +223,7 @@ def test_a_run_that_an_earlier_version_began_goes_on(copied):
     stored = files.read_json(copied / "config.json")
     assert stored["run_id"] == run_id and stored["training"] == old
     assert trained_run.load_run(copied, finished=True).run_id == run_id
-    assert trained_run.how_far(copied)[0] == 6
+    assert trained_run.last_step(copied)[0] == 6
 
 
 def test_a_record_that_was_changed_is_noticed(copied):

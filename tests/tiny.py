@@ -80,6 +80,12 @@ def write_data(folder, train=32, validation=16, test=8, size=16, **options):
 
 def run_record_of(data_dir, channels=("DNA", "Golgi"), classes=CLASSES) -> dict:
     """The record of a run with the default training config, as RUN/config.json holds it."""
-    record = {"training": files.plain(base.training().to_dict()), "channels": list(channels), "classes": list(classes),
-              "markers": ["CENPF"], "crop_px": 16, "data_sha256": "0" * 64}
+    record = {
+        "training": files.to_json(base.training().to_dict()),
+        "channels": list(channels),
+        "classes": list(classes),
+        "markers": ["CENPF"],
+        "crop_px": 16,
+        "data_sha256": "0" * 64,
+    }
     return record | {"run_id": run_record.hash_of(record), "data_dir": str(data_dir)}

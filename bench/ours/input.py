@@ -36,7 +36,7 @@ def on_device(crops, batch, prepared):
         cells = {name: a[rows] for name, a in arrays.items()}
         if not prepared:
             return cells
-        return model_input.seen(inputs, cells), cells["label"]
+        return model_input.model_images(inputs, cells), cells["label"]
 
     return one_by_one(lambda number: gather(arrays, train_step.batch_indices(0, number, len(crops), batch)[0])), 1
 

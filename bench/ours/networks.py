@@ -43,7 +43,7 @@ def inputs_of(network):
 def densities(name: str, dtype: str, variables) -> dict[str, float]:
     """Share of each tap that is not zero. Steps that skip dead activations are the faster the fewer are alive."""
     crops = crop_arrays.arrays_of(made_crops(NETWORKS[name], 16))
-    image = model_input.seen(inputs_of(NETWORKS[name]), crops)
+    image = model_input.model_images(inputs_of(NETWORKS[name]), crops)
     _, taps = jax.jit(functools.partial(build(name, dtype).apply, train=False))(variables, image)
     return {tap: float((np.asarray(activation, np.float32) != 0).mean()) for tap, activation in taps.items()}
 

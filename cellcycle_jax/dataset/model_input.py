@@ -40,7 +40,7 @@ def require_compartments(present, mask: str, scale: str) -> None:
         )
 
 
-def seen(inputs, cells):
+def model_images(inputs, cells):
     """What a model sees of rows of `crop_arrays.arrays_of`.
 
     Args:

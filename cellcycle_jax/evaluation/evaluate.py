@@ -66,7 +66,7 @@ def evaluate(workdir, final: bool = False) -> None:
         sealed = result | {"predictions_sha256": files.sha256(path)}
         files.write_sealed_json(workdir / f"evaluation{suffix}.json", sealed)
     if not final:
-        predictor.freeze(run, crops, predicted, result)
+        predictor.export_predictor(run, crops, predicted, result)
     _say(result)
 
 

@@ -168,7 +168,7 @@ def _write(folder, cells, results, residuals, about) -> None:
         files.write_csv(residuals, out / "residuals.csv")
     keys = [question.key for question in QUESTIONS]
     files.write_sealed_json(out / "checks.json", {key: results[key] for key in (*keys, "words", "hint")})
-    finished = files.plain(passport.make_passport(results, about))
+    finished = files.to_json(passport.make_passport(results, about))
     passport_file.write_passport(folder, finished)
     predictor.add_verdict(folder, finished)
     _draw(folder / "figures", cells, results, residuals, about)
@@ -206,7 +206,7 @@ def _write_maps(folder, cells, maps, prob, table, summary) -> None:
         "classes": np.array(crops.classes),
         "tap": np.array(cells.run.config.explain.tap),
     }
-    with files.replacing(folder / "maps.npz") as temporary:
+    with files.atomic_path(folder / "maps.npz") as temporary:
         np.savez_compressed(temporary, **arrays)
     files.write_table(table, folder / "attribution.parquet", dict.fromkeys(localisation.MEASURES, "1"))
     files.write_sealed_json(folder / "summary.json", summary)

@@ -13,7 +13,7 @@ from cellcycle_jax import files, schema
 from cellcycle_jax.dataset import cell_table
 from cellcycle_jax.errors import StoredStateRefused
 from cellcycle_jax.features import feature_axes, ranking
-from cellcycle_jax.features.feature_axes import Cells
+from cellcycle_jax.features.feature_axes import ProjectedCells
 from cellcycle_jax.figures import scatter, style
 from cellcycle_jax.runs.stored_run import open_run
 from cellcycle_jax.scoring import intervals
@@ -63,12 +63,14 @@ def describe(summary: dict) -> str:
     )
 
 
-def _summarise(best: pd.Series, train: Cells, validation: Cells, axes, confidence, classes, resampling) -> tuple:
+def _summarise(
+    best: pd.Series, train: ProjectedCells, validation: ProjectedCells, axes, confidence, classes, resampling
+) -> tuple:
     """The best pair as a record, and its validation cells to draw."""
     pair = best[["feature_x", "feature_y"]].tolist()
     x, y = pair
     points, has_both = train.points(pair)
-    line = feature_axes.Line.fit(points, train.positive[has_both])
+    line = feature_axes.DecisionLine.fit(points, train.positive[has_both])
     held_out, is_held_out = validation.points(pair)
     groups = validation.groups[is_held_out]
     positive = validation.positive[is_held_out]
@@ -98,7 +100,7 @@ def _summarise(best: pd.Series, train: Cells, validation: Cells, axes, confidenc
     return summary, cells
 
 
-def _axis_record(axis: feature_axes.Axis, coefficient) -> dict:
+def _axis_record(axis: feature_axes.FeatureAxis, coefficient) -> dict:
     name = schema.readable(axis.feature)
     return {
         "feature": axis.feature,

@@ -19,7 +19,7 @@ _PRESENT = 0.8  # share of training cells that must have a measurement
 
 
 @dataclasses.dataclass(frozen=True)
-class Axis:
+class FeatureAxis:
     """How one measurement is shown and made linear; learnt on training cells.
 
     Attributes:
@@ -53,7 +53,7 @@ class Axis:
 
 
 @dataclasses.dataclass(frozen=True)
-class Line:
+class DecisionLine:
     """Decision line a·(u, v) + c = 0 in the linear coordinates of two axes; above 0 is the positive class.
 
     Attributes:
@@ -67,7 +67,7 @@ class Line:
     spread: np.ndarray
 
     @classmethod
-    def fit(cls, points, positive) -> "Line":
+    def fit(cls, points, positive) -> "DecisionLine":
         """Logistic regression with balanced classes on standardised `points` f64 [N, 2]."""
         mean = points.mean(0)
         spread = points.std(0)
@@ -89,7 +89,7 @@ class Line:
 
 
 @dataclasses.dataclass(frozen=True)
-class Cells:
+class ProjectedCells:
     """Labelled cells of one split in linear coordinates.
 
     Attributes:
@@ -116,7 +116,7 @@ class Cells:
         return self.linear.loc[has_both, columns].to_numpy(), has_both
 
 
-def learn_axes(rows: pd.DataFrame, features, units: dict[str, str]) -> list[Axis]:
+def learn_axes(rows: pd.DataFrame, features, units: dict[str, str]) -> list[FeatureAxis]:
     """Axes of the measurements that vary and that most of the training rows have."""
     values = cell_table.relative_features(rows, features)
     lines = rows[schema.CELL_LINE]
@@ -134,11 +134,11 @@ def learn_axes(rows: pd.DataFrame, features, units: dict[str, str]) -> list[Axis
             divide = min(medians.values()) > 0 and column.min() >= 0
             unit = "relative to line median" if divide else "difference from line median"
         log = bool(column.min() > 0)
-        axes.append(Axis(feature, log, divide, medians, float(column.median()), unit))
+        axes.append(FeatureAxis(feature, log, divide, medians, float(column.median()), unit))
     return axes
 
 
-def place(rows: pd.DataFrame, axes: list[Axis], classes, split: str) -> Cells:
+def place(rows: pd.DataFrame, axes: list[FeatureAxis], classes, split: str) -> ProjectedCells:
     """The labelled cells among `rows`, accepted cells of `split`, in the coordinates of `axes`.
 
     Raises:
@@ -152,10 +152,10 @@ def place(rows: pd.DataFrame, axes: list[Axis], classes, split: str) -> Cells:
         raise InputRefused(f"{split}: {int(positive.sum())} of {len(positive)} labelled cells are {classes[-1]!r}; "
                            "both classes are needed to look for what separates them")
     shown, linear = coordinates(rows, axes, split)
-    return Cells(rows, shown, linear, positive)
+    return ProjectedCells(rows, shown, linear, positive)
 
 
-def coordinates(rows: pd.DataFrame, axes: list[Axis], split: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+def coordinates(rows: pd.DataFrame, axes: list[FeatureAxis], split: str) -> tuple[pd.DataFrame, pd.DataFrame]:
     """What is shown of `rows`, accepted cells of `split`, labelled or not, and its linear coordinates; f64 [N, F] both.
 
     Raises:

@@ -15,14 +15,21 @@ from cellcycle_jax import schema
 from cellcycle_jax.dataset import cell_table
 from cellcycle_jax.errors import InputRefused
 from cellcycle_jax.features import families
-from cellcycle_jax.features.feature_axes import Axis, Cells, Line, best_cut, negative, one_sided
+from cellcycle_jax.features.feature_axes import DecisionLine, FeatureAxis, ProjectedCells, best_cut, negative, one_sided
 from cellcycle_jax.scoring import crossvalidation, metrics
 from cellcycle_jax.scoring.intervals import Resampling
 
 DUPLICATE = 0.9  # |Spearman| from which two measurements count as the same one measured twice
 
 
-def rank(train: Cells, validation: Cells, axes: list[Axis], classes, candidates: int, resampling: Resampling) -> tuple:
+def rank(
+    train: ProjectedCells,
+    validation: ProjectedCells,
+    axes: list[FeatureAxis],
+    classes,
+    candidates: int,
+    resampling: Resampling,
+) -> tuple:
     """Both tables: measurements, and the pairs of the best of them.
 
     Args:
@@ -71,7 +78,9 @@ def _one_hot(decision):
     return np.eye(2)[(decision > 0).astype(int)]
 
 
-def rank_features(train: Cells, validation: Cells, axes: list[Axis], classes, resampling: Resampling) -> pd.DataFrame:
+def rank_features(
+    train: ProjectedCells, validation: ProjectedCells, axes: list[FeatureAxis], classes, resampling: Resampling
+) -> pd.DataFrame:
     """Table of single measurements, best training AUROC first; validation scores use the training direction and cut."""
     rows = []
     for axis in tqdm(axes, desc="measurements", unit="", disable=None):
@@ -213,13 +222,15 @@ def held_out_accuracy(points, positive, groups) -> float:
         groups: [N].
     """
     def predict(fit, held_out):
-        line = Line.fit(points[fit], positive[fit])
+        line = DecisionLine.fit(points[fit], positive[fit])
         return _one_hot(line.decision(points[held_out]))
 
     return crossvalidation.balanced_accuracy(predict, positive.astype(int), groups, 2)
 
 
-def rank_pairs(train: Cells, validation: Cells, features: list[str], alike, resampling: Resampling) -> pd.DataFrame:
+def rank_pairs(
+    train: ProjectedCells, validation: ProjectedCells, features: list[str], alike, resampling: Resampling
+) -> pd.DataFrame:
     """Table of pairs: those that are not near-duplicates first, then by accuracy on held-out training groups."""
     rows = []
     for x, y in tqdm(list(itertools.combinations(features, 2)), desc="pairs", unit="", disable=None):
@@ -229,7 +240,7 @@ def rank_pairs(train: Cells, validation: Cells, features: list[str], alike, resa
         held_out_positive = validation.positive[is_held_out]
         if one_sided(positive) or one_sided(held_out_positive):
             continue
-        line = Line.fit(points, positive)
+        line = DecisionLine.fit(points, positive)
         scores = score(line.decision(held_out), held_out_positive, validation.groups[is_held_out], resampling)
         spearman = alike.loc[x, y]
         rows.append({

@@ -74,7 +74,7 @@ def png(figure: Figure, dpi: int = 170) -> bytes:
 
 def save(figure: Figure, path) -> None:
     """Write the figure to `path` as PNG, whole or not at all."""
-    with files.replacing(path) as temporary:
+    with files.atomic_path(path) as temporary:
         temporary.write_bytes(png(figure))
 
 

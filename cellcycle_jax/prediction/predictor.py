@@ -116,7 +116,7 @@ def crops_of(trained: trained_run.Run, split: str, final: bool = False) -> crop_
     return crop_arrays.take_lines(crops, trained.config.data.cell_lines)
 
 
-def freeze(trained: trained_run.Run, crops: crop_arrays.Crops, predicted, scores: dict) -> pathlib.Path:
+def export_predictor(trained: trained_run.Run, crops: crop_arrays.Crops, predicted, scores: dict) -> pathlib.Path:
     """Write RUN/predictor: all that is needed to judge new fields.
 
     Args:
@@ -141,7 +141,7 @@ def freeze(trained: trained_run.Run, crops: crop_arrays.Crops, predicted, scores
     record["cells"], known_arrays = known.stored()
     arrays = {**jax.device_get(trained.network.variables), NOVELTY: known_arrays}
     folder = trained.workdir / FOLDER
-    with files.replacing(folder / WEIGHTS) as temporary:
+    with files.atomic_path(folder / WEIGHTS) as temporary:
         np.savez(temporary, **traverse_util.flatten_dict(arrays, sep="/"))
     record["weights_sha256"] = files.sha256(folder / WEIGHTS)
     passport = read_passport(trained.workdir)
@@ -155,7 +155,7 @@ def add_verdict(workdir, passport: dict) -> None:
     """Let the predictor in a run folder know what the passport says, if it is of the same weights.
 
     Args:
-        workdir: the run folder; without a predictor nothing is done, and `freeze` looks for the passport.
+        workdir: the run folder; without a predictor nothing is done, and `export_predictor` looks for the passport.
         passport: as `passport.make_passport` makes it.
 
     Raises:
@@ -174,7 +174,7 @@ def _is_of(passport, record) -> bool:
 
 
 def _write_record(folder, record) -> None:
-    record = files.plain(record)  # as it is read back, which is what the digest is of
+    record = files.to_json(record)  # as it is read back, which is what the digest is of
     files.write_json(folder / RECORD, record | {"sha256": _digest(record)})
 
 

@@ -126,7 +126,9 @@ def restore(folder, step: int, state, best, facts: dict | None = None):
     stored = checkpoint_manifest.read(folder, step)
     where = f"{folder}/{step}"
     if facts is not None:
-        checkpoint_manifest.compare(where, stored_config.flat(stored["facts"]), stored_config.flat(files.plain(facts)))
+        checkpoint_manifest.compare(
+            where, stored_config.flat(stored["facts"]), stored_config.flat(files.to_json(facts))
+        )
     wanted = {}
     if state is not None:
         wanted["state"] = state

@@ -35,7 +35,7 @@ def steps(folder) -> list[int]:
 def write(folder, step: int, arrays: dict, facts: dict, progress: dict) -> None:
     """Finish a step, whose files are there: write down what they are."""
     content = {"files": _hashes(folder / str(step)), "arrays": arrays, "facts": facts, "progress": progress}
-    files.write_text(path_of(folder, step), _sealed(files.plain(content)))
+    files.write_text(path_of(folder, step), _sealed(files.to_json(content)))
 
 
 def read(folder, step: int) -> dict:

@@ -82,10 +82,10 @@ def _hash(value):
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:12]
 
 
-def facts(record: dict) -> dict:
+def checkpoint_metadata(record: dict) -> dict:
     """What is written into every checkpoint, so that its numbers can be read: what goes in and what comes out."""
     if "members" in record:
-        members = {name: facts(member) for name, member in record["members"].items()}
+        members = {name: checkpoint_metadata(member) for name, member in record["members"].items()}
         return {"run_id": record["run_id"], "members": members}
     chosen = record["training"]["data"]
     return {

@@ -32,7 +32,7 @@ class Run(StoredRun):
 
     def images(self, crops: crop_arrays.Crops) -> np.ndarray:
         """What the model sees of `crops`, f32 [N, S, S, K]."""
-        return np.asarray(model_input.seen(self.inputs(crops), crop_arrays.arrays_of(crops)))
+        return np.asarray(model_input.model_images(self.inputs(crops), crop_arrays.arrays_of(crops)))
 
     def predict_logits(self, crops: crop_arrays.Crops, batch: int = BATCH) -> np.ndarray:
         """Logits of `crops`, f32 [N, P], `batch` cells on the device at a time."""
@@ -65,7 +65,7 @@ def load_run(workdir, finished: bool = False) -> Run:
     model = model_of(config, stored.classes)
     image_shape = (stored.crop_px, stored.crop_px, len(stored.channels))
     wanted = jax.eval_shape(lambda: state.stack_one(state.init_variables(model, 0, image_shape)))
-    _, best, reached = checkpoint.restore(folder, step, None, wanted, run_record.facts(record))
+    _, best, reached = checkpoint.restore(folder, step, None, wanted, run_record.checkpoint_metadata(record))
     own = reached["members"][0]  # a run is a cohort of one
     if finished and not own["stopped"] and step < config.train.steps:
         raise StoredStateRefused(f"{workdir}: training stands at step {step} of {config.train.steps}; run `launch.py "
@@ -74,7 +74,7 @@ def load_run(workdir, finished: bool = False) -> Run:
     return Run(**fields, network=Network(model, state.member(best, 0)), step=own["best_step"])
 
 
-def how_far(workdir) -> tuple[int, str]:
+def last_step(workdir) -> tuple[int, str]:
     """Steps that a run has saved, 0 where none, and why it stopped before its last one, '' where it did not.
 
     Raises:
@@ -127,7 +127,7 @@ def compiled_prediction(inputs, options, embeddings: bool):
     inputs = functools.partial(inputs, **dict(options))
 
     def step(network, arrays):
-        logits, taps = network(model_input.seen(inputs, arrays))
+        logits, taps = network(model_input.model_images(inputs, arrays))
         if not embeddings:
             return logits, {}
         return logits, {name: tap.mean(axis=(1, 2)) for name, tap in taps.items()}

@@ -52,7 +52,7 @@ def run_sweep(chosen: study.Study, data_dir, workdir, show: bool = False, index:
         _claim(plan)
         _train_one(plan, plan.members[number])
     else:
-        with locks.holding(plan.workdir / ".lock"):
+        with locks.lock(plan.workdir / ".lock"):
             _claim(plan)
             states = train_rest(plan)
             sweep_scores.score_sweep(plan, states, final)
@@ -76,7 +76,7 @@ def _claim(plan):
 
 def _require_same(plan):
     """Refuse a folder whose sweep.json is of another study."""
-    record = files.plain(sweep_plan.identity(plan))
+    record = files.to_json(sweep_plan.identity(plan))
     path = plan.workdir / "sweep.json"
     if not path.is_file():
         return

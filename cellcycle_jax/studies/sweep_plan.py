@@ -128,7 +128,7 @@ def state_of(plan: Plan, name: str) -> tuple[str, int]:
     if not (folder / "config.json").is_file():
         return NOT_BEGUN, 0
     run_record.continued(folder, record)  # refuses another run, and says what differs
-    step, stopped = trained_run.how_far(folder)
+    step, stopped = trained_run.last_step(folder)
     if stopped or step >= record["training"]["train"]["steps"]:
         return FINISHED, step
     if step:

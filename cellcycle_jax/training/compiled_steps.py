@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import PartitionSpec
 
-from cellcycle_jax.dataset.model_input import seen
+from cellcycle_jax.dataset.model_input import model_images
 from cellcycle_jax.devices.mesh import AXIS, put_global, replicated
 from cellcycle_jax.devices.model_sharding import Layout
 from cellcycle_jax.training.train_step import SUMS
@@ -148,7 +148,7 @@ def make_predict_program(model, inputs, layout: Layout):
     """
 
     def predict(variables, channel_mask, arrays, index):
-        image = jnp.where(channel_mask, seen(inputs, _entries(arrays, index)), 0.0)
+        image = jnp.where(channel_mask, model_images(inputs, _entries(arrays, index)), 0.0)
         return model.apply(variables, image, train=False)[0]
 
     per_model_args = layout.per_model

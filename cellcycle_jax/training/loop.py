@@ -78,7 +78,7 @@ def _train(configs, data_dir, workdir, folders):
     shared = next(iter(configs.values()))
     trained_run.choose_precision(shared)
     is_first = mesh.first_process()
-    lock = locks.holding(workdir / ".lock") if is_first else contextlib.nullcontext()
+    lock = locks.lock(workdir / ".lock") if is_first else contextlib.nullcontext()
     with lock:
         try:
             parts, records, record = _prepare(configs, data_dir, workdir, alone=not folders)
@@ -184,7 +184,7 @@ def _run(parts, workdir, record, wandb):
             ended = _ended(reached, config)
             if done % config.checkpoint_every == 0 or must_stop or ended:
                 members_now = parts.of_members(now)
-                checkpoint.save(folder, done, members_now, best, reached, run_record.facts(record))
+                checkpoint.save(folder, done, members_now, best, reached, run_record.checkpoint_metadata(record))
             bar.update(count)
             if must_stop and not ended:
                 bar.close()
@@ -264,7 +264,7 @@ def _resume(parts, workdir, record):
     best = jax.tree.map(np.array, parts.start.variables)
     reached = {"step": 0, "members": [early_stopping.fresh()] * len(parts.members)}
     if step is not None:
-        now, best, reached = checkpoint.restore(folder, step, now, best, run_record.facts(record))
+        now, best, reached = checkpoint.restore(folder, step, now, best, run_record.checkpoint_metadata(record))
     return parts.layout.padded(now), best, reached
 
 
@@ -365,7 +365,7 @@ def _write_runs(parts, records, now, best, reached, workdir, folders):
             _alone(parts, r, now, parts.shapes[r]),
             _alone(parts, r, best, parts.shapes[r].variables),
             {"step": step, "members": [progress]},
-            run_record.facts(record),
+            run_record.checkpoint_metadata(record),
         )
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import optax
 from jax.experimental.layout import Layout, with_layout_constraint
 
-from cellcycle_jax.dataset.model_input import seen
+from cellcycle_jax.dataset.model_input import model_images
 
 SUMS = ("loss", "correct", "count")  # of each step, over the cells that count
 
@@ -105,7 +105,7 @@ def make_train_step(model, optimizer, inputs, augmentation):
     def step(traits, state, cells, valid):
         key = jax.random.fold_in(jax.random.wrap_key_data(traits.key), state.step)
         key_augment, key_dropout = jax.random.split(key)
-        image = augmentation(key_augment, seen(inputs, cells))
+        image = augmentation(key_augment, model_images(inputs, cells))
         image = jnp.where(traits.channel_mask, image, 0.0)
         image = jax.lax.platform_dependent(image, cpu=_row_major, default=lambda image: image)
         gradient_of = jax.grad(objective, has_aux=True)

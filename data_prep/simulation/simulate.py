@@ -156,7 +156,7 @@ def write_ome(path, pixels, channels, text, pixel_um):
         "PhysicalSizeYUnit": "µm",
     }
     pixels_per_cm = 1e4 / pixel_um
-    with files.replacing(path) as temporary:
+    with files.atomic_path(path) as temporary:
         tifffile.imwrite(
             temporary,
             pixels,

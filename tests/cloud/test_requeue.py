@@ -9,7 +9,7 @@ import pytest
 STOPPED = """import sys
 from cellcycle_jax import locks
 from cellcycle_jax.training import preemption
-with locks.holding(sys.argv[1]):
+with locks.lock(sys.argv[1]):
     preemption.ask_for_requeue()
     print("asked", flush=True)
     sys.exit(75)

@@ -99,7 +99,7 @@ def test_the_picture_is_wide_enough_to_read(found):
 def write_record(folder, training):
     """The record of a run on the data set in `folder`/data, as that is now."""
     record = {
-        "training": files.plain(training.to_dict()),
+        "training": files.to_json(training.to_dict()),
         "channels": ["DNA", "Golgi"],
         "classes": CLASSES,
         "markers": ["CENPF"],

@@ -9,7 +9,7 @@ from tests.planted import CLASSES, DNA, GOLGI, UNITS, make_cells, split
 
 def test_the_line_and_distance_of_four_points_by_hand():
     points = np.array([[0.0, 0.0], [0.0, 1.0], [2.0, 0.0], [2.0, 1.0]])
-    line = feature_axes.Line.fit(points, np.array([False, False, True, True]))
+    line = feature_axes.DecisionLine.fit(points, np.array([False, False, True, True]))
     assert line.coefficients[1] == pytest.approx(0, abs=1e-9)
     assert -line.intercept / line.coefficients[0] == pytest.approx(1)
     np.testing.assert_allclose(line.distance(np.array([[1.0, 5.0], [3.0, 0.0]])), [0, 2], atol=1e-9)  # sd of u is 1
@@ -45,7 +45,7 @@ def test_one_line_keeps_its_units_and_a_zero_has_no_logarithm():
 
 
 def test_several_lines_are_divided_by_their_medians_an_unknown_one_by_that_of_all():
-    axis = feature_axes.Axis(GOLGI, True, True, {"HeLa": 2.0, "RPE1": 4.0}, 3.0, "")
+    axis = feature_axes.FeatureAxis(GOLGI, True, True, {"HeLa": 2.0, "RPE1": 4.0}, 3.0, "")
     np.testing.assert_allclose(axis.show(np.array([8.0, 8.0, 9.0]), ["HeLa", "RPE1", "U2OS"]), [4, 2, 3])
     cells = make_cells(lines=("HeLa", "RPE1")).assign(Golgi_AreaShape_Falling=lambda rows: -rows[GOLGI])
     rising, falling = feature_axes.learn_axes(cells, [GOLGI, "Golgi_AreaShape_Falling"], UNITS)

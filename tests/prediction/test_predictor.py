@@ -57,7 +57,7 @@ def freeze(workdir):
     """RUN/predictor of a run on the tiny data."""
     trained = load_run(workdir)
     crops = crop_arrays.load_crops(trained.data_dir, "validation")
-    return predictor.freeze(trained, crops, trained.predict(crops), SCORES)
+    return predictor.export_predictor(trained, crops, trained.predict(crops), SCORES)
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +95,7 @@ def test_crops_that_would_fill_the_memory_stay_on_disk_and_give_the_same_to_the_
     assert trained.predict_logits(stored["validation"]).tobytes() == trained.predict_logits(whole).tobytes()
     assert loaded.predict(stored["validation"])[0].tobytes() == loaded.predict(whole)[0].tobytes()
     predicted = trained.predict(stored["validation"])
-    predictor.freeze(dataclasses.replace(trained, workdir=tmp_path), stored["validation"], predicted, SCORES)
+    predictor.export_predictor(dataclasses.replace(trained, workdir=tmp_path), stored["validation"], predicted, SCORES)
     for name in ("predictor.json", "weights.npz"):
         assert (tmp_path / "predictor" / name).read_bytes() == (run / "predictor" / name).read_bytes()
 
@@ -146,7 +146,7 @@ def test_what_to_expect_is_that_of_the_sure_validation_cells(run, tmp_path):
     prob = np.exp(scaled) / np.exp(scaled).sum(axis=1, keepdims=True)
     confidence, labelled = prob.max(axis=1), crops.label >= 0
     trained.config.predict.min_confidence = float(np.sort(confidence)[7:9].mean())  # 16 cells: half of them are sure
-    predictor.freeze(dataclasses.replace(trained, workdir=tmp_path), crops, trained.predict(crops), SCORES)
+    predictor.export_predictor(dataclasses.replace(trained, workdir=tmp_path), crops, trained.predict(crops), SCORES)
     expected = predictor.load_predictor(tmp_path).validation
     sure = confidence > trained.config.predict.min_confidence
     assert 0 < (sure & labelled).sum() < labelled.sum() and not labelled[sure].all()
@@ -197,7 +197,7 @@ def test_predictor_json_never_lies_there_without_its_digest(run, tmp_path, monke
     monkeypatch.setattr(files, "write_text", lambda path, text: (written.append((path.name, text)), write(path, text)))
     trained = dataclasses.replace(load_run(run), workdir=tmp_path)
     crops = crop_arrays.load_crops(trained.data_dir, "validation")
-    predictor.freeze(trained, crops, trained.predict(crops), SCORES)
+    predictor.export_predictor(trained, crops, trained.predict(crops), SCORES)
     (name, text), = written
     assert name == "predictor.json" and "sha256" in json.loads(text)
 

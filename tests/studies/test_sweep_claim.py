@@ -27,7 +27,7 @@ def test_tasks_that_start_at_once_leave_one_record_of_the_study(study_path, stud
     with concurrent.futures.ThreadPoolExecutor(4) as pool:  # of one process number, as in containers
         assert list(pool.map(sweep._claim, [plan] * 4)) == [None] * 4
     (left,) = tmp_path.iterdir()
-    assert files.read_json(left) == files.plain(sweep_plan.identity(plan))
+    assert files.read_json(left) == files.to_json(sweep_plan.identity(plan))
     before = left.stat()
     sweep._claim(plan)
     assert left.stat() == before

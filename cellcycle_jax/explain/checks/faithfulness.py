@@ -87,7 +87,7 @@ def faithfulness(predictions: Predictions, maps, groups, resampling: Resampling,
     large = np.asarray(methods.resized(maps, side))
     ranks = {
         "map": ranked(large, coarse_noise(maps.shape, side, rng)),
-        "control": ranked(moved(large, rng), coarse_noise(maps.shape, side, rng)),
+        "control": ranked(shifted_control(large, rng), coarse_noise(maps.shape, side, rng)),
     }
     rows = []
     points = []
@@ -167,7 +167,7 @@ def coarse_noise(shape, side: int, rng) -> np.ndarray:
     return np.asarray(methods.resized(rng.normal(size=shape).astype(np.float32), side))
 
 
-def moved(maps, rng) -> np.ndarray:
+def shifted_control(maps, rng) -> np.ndarray:
     """Each map f32 [N, S, S, C] shifted round the crop, turned, mirrored, and its channels exchanged, at random.
 
     Every pixel of every channel is equally likely to come anywhere in the order, and what is clumped stays clumped.

@@ -232,7 +232,7 @@ def donor_logits(network, cells: Cells, change, seed: int):
     return np.concatenate(logits), np.tile(rows, DONORS), np.concatenate(all_donors)
 
 
-def carried(given, recipients, donors, intact, cells: Cells, resampling: Resampling) -> dict:
+def transferred_share(given, recipients, donors, intact, cells: Cells, resampling: Resampling) -> dict:
     """Share of the difference between classes that goes with a property to another cell.
 
     The difference of a class is its margin (logit less the mean of the others') in cells of the class less that in
@@ -327,7 +327,7 @@ def surroundings(network, cells: Cells, intact, resampling: Resampling) -> dict:
         intact: the score as it is; cell: the score of cells on others' surroundings, by their own labels; around: by
         the labels of those whose surroundings they have (areas under the ROC curve); changed: share of calls that
         others' surroundings change; all these of validation cells (around: of validation donors). carried: see
-        `carried`. All but carried are intervals.
+        `transferred_share`. All but carried are intervals.
     """
     change = functools.partial(with_surroundings, cells)
     given, recipients, donors = donor_logits(network, cells, change, resampling.seed)
@@ -343,18 +343,18 @@ def surroundings(network, cells: Cells, intact, resampling: Resampling) -> dict:
         "intact": auroc(intact[cells.validation], np.flatnonzero(cells.validation)),
         "cell": auroc(given[of_validation], recipients[of_validation]),
         "around": auroc(given[donor_of_validation], donors[donor_of_validation]),
-        "carried": carried(given, recipients, donors, intact, cells, resampling),
+        "carried": transferred_share(given, recipients, donors, intact, cells, resampling),
         "changed": resampling.mean(changed[of_validation], cells.groups[recipients[of_validation]]),
     }
 
 
 def brightness(network, cells: Cells, levels, intact, resampling: Resampling) -> dict:
-    """What the network reads in the brightness of the field: see `carried`; `levels` as of `field_levels`."""
+    """What the network reads in the brightness of the field: see `transferred_share`; `levels` as of `field_levels`."""
     def change(rows, donors, rng):
         return with_brightness(cells, rows, donors, levels)
 
     given, recipients, donors = donor_logits(network, cells, change, resampling.seed)
-    return carried(given, recipients, donors, intact, cells, resampling)
+    return transferred_share(given, recipients, donors, intact, cells, resampling)
 
 
 def batch(label, batches, groups, resampling: Resampling) -> Interval | None:

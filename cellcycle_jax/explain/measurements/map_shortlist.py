@@ -29,9 +29,9 @@ class MapShortlist:
 
     measurements: list[str]
     families: dict[str, families.Family]
-    train: feature_axes.Cells
-    validation: feature_axes.Cells
-    other_lines: feature_axes.Cells | None
+    train: feature_axes.ProjectedCells
+    validation: feature_axes.ProjectedCells
+    other_lines: feature_axes.ProjectedCells | None
     margin: np.ndarray
     weights: dict
 

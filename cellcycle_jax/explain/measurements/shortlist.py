@@ -17,7 +17,7 @@ from threadpoolctl import threadpool_limits
 
 from cellcycle_jax.features import ranking
 from cellcycle_jax.features.families import Family
-from cellcycle_jax.features.feature_axes import Cells, Line, one_sided
+from cellcycle_jax.features.feature_axes import DecisionLine, ProjectedCells, one_sided
 from cellcycle_jax.scoring import metrics
 from cellcycle_jax.scoring.intervals import Interval, Resampling
 
@@ -110,10 +110,10 @@ def compare(
     by_map: list[str],
     without_map: list[str],
     families: dict[str, Family],
-    train: Cells,
-    validation: Cells,
+    train: ProjectedCells,
+    validation: ProjectedCells,
     resampling: Resampling,
-    others: Cells | None = None,
+    others: ProjectedCells | None = None,
 ) -> dict:
     """The best pair of the map's shortlist beside those of other shortlists: without the map, univariate, by chance.
 
@@ -152,7 +152,7 @@ def compare(
         pairs = _best_pairs(lists, train)
         lines = {}
         for pair in set(pairs):
-            lines[pair] = Line.fit(_filled(train, train, pair), train.positive)
+            lines[pair] = DecisionLine.fit(_filled(train, train, pair), train.positive)
     scores = _scores(pairs, lines, train, validation, resampling)
     for i, name in enumerate(NAMED):
         scores[name] = {**scores[name].as_json(), "shortlist": list(lists[i]), "pair": list(pairs[i])}
@@ -162,7 +162,7 @@ def compare(
     return {**scores, "other_lines": of_others, "verdict": verdict(scores, resampling.confidence)}
 
 
-def _rivals(families, train: Cells, most: int, seed: int) -> list[list[str]]:
+def _rivals(families, train: ProjectedCells, most: int, seed: int) -> list[list[str]]:
     """The shortlist by training AUROC, then `DRAWS` shortlists by chance: of random families a random measurement."""
     names = {}
     auroc = {}
@@ -193,7 +193,7 @@ def _auroc(values, positive) -> float:
     return max(auroc, 1 - auroc)
 
 
-def _best_pairs(lists: list[list[str]], train: Cells) -> list[tuple[str, str]]:
+def _best_pairs(lists: list[list[str]], train: ProjectedCells) -> list[tuple[str, str]]:
     """The pair of each list whose line is best on held-out groups of training cells."""
 
     @functools.cache  # many lists hold the same pair
@@ -208,13 +208,13 @@ def _best_pairs(lists: list[list[str]], train: Cells) -> list[tuple[str, str]]:
     return best
 
 
-def _filled(cells: Cells, train: Cells, pair) -> np.ndarray:
+def _filled(cells: ProjectedCells, train: ProjectedCells, pair) -> np.ndarray:
     """Coordinates f64 [N, 2] of all `cells`; a missing one is the training median."""
     columns = list(pair)
     return cells.linear[columns].fillna(train.linear[columns].median()).to_numpy()
 
 
-def _scores(pairs, lines: dict, train: Cells, cells: Cells, resampling: Resampling) -> dict:
+def _scores(pairs, lines: dict, train: ProjectedCells, cells: ProjectedCells, resampling: Resampling) -> dict:
     """Balanced accuracy of the pairs (those of `NAMED`, then those by chance), all on the same resamples.
 
     The draws count as a fixed set: the interval of their mean is that of the cells alone.

@@ -160,7 +160,7 @@ def test_a_shortcut_of_one_class_is_not_made_small_by_the_others(of):
     own, donors = handed_over(cells)
     intact = 3 * np.eye(3)[cells.label]
     given = np.where(np.arange(3) == of, intact[donors], intact[own])
-    found = shortcuts.carried(given, own, donors, intact, cells, RESAMPLING)
+    found = shortcuts.transferred_share(given, own, donors, intact, cells, RESAMPLING)
     assert found["value"] == pytest.approx(2 / 3, abs=0.02) and found["class"] == of
 
 
@@ -171,7 +171,7 @@ def test_the_more_classes_are_asked_the_surer_each_must_be(classes, confidence, 
     cells = mixed(240, classes=classes)
     own, donors = handed_over(cells)
     intact = np.eye(classes)[cells.label]
-    found = shortcuts.carried(intact[donors], own, donors, intact, cells, RESAMPLING)
+    found = shortcuts.transferred_share(intact[donors], own, donors, intact, cells, RESAMPLING)
     assert made == pytest.approx([confidence] * (1 if classes == 2 else classes))
     assert found["value"] == pytest.approx(1, abs=0.05) and (found["class"] == 1 or classes > 2)
 
@@ -183,10 +183,12 @@ def test_a_large_share_that_may_be_nothing_does_not_hide_a_certain_one():
     intact = 3 * np.eye(3)[cells.label]
     turned = np.where(cells.groups.astype(int) % 2 == 0, 4.5, -1.5)[:, None] * intact
     given = np.stack([turned[donors, 0], intact[donors, 1], intact[own, 2]], axis=1)
-    found = shortcuts.carried(given, own, donors, intact, cells, dataclasses.replace(RESAMPLING, resamples=400))
+    found = shortcuts.transferred_share(
+        given, own, donors, intact, cells, dataclasses.replace(RESAMPLING, resamples=400)
+    )
     assert found["class"] == 1 and found["low"] > 0
     always = np.stack([1.5 * intact[donors, 0], intact[donors, 1], intact[own, 2]], axis=1)
-    assert shortcuts.carried(always, own, donors, intact, cells, RESAMPLING)["class"] == 0
+    assert shortcuts.transferred_share(always, own, donors, intact, cells, RESAMPLING)["class"] == 0
 
 
 def test_the_whole_is_the_difference_of_validation_cells():
@@ -196,7 +198,9 @@ def test_the_whole_is_the_difference_of_validation_cells():
     own, donors = handed_over(cells)
     sign, reach = 2.0 * cells.label - 1, np.where(cells.validation, 2, 12) - 0.5
     by_cell, by_light = ((size * sign / 4)[:, None] * [-1, 1] for size in (reach, 0.5))  # margins, of both logits
-    found = shortcuts.carried(by_cell[own] + by_light[donors], own, donors, by_cell + by_light, cells, RESAMPLING)
+    found = shortcuts.transferred_share(
+        by_cell[own] + by_light[donors], own, donors, by_cell + by_light, cells, RESAMPLING
+    )
     assert found["value"] == pytest.approx(0.25, abs=0.01) and 0.2 < found["low"] < found["high"] < 0.3
 
 
@@ -206,7 +210,7 @@ def test_nothing_is_shared_out_where_validation_cells_do_not_differ_the_right_wa
     own, donors = handed_over(cells)
     for size in (0, -1):
         whole = np.where(cells.validation, size, 5)[:, None] * np.eye(2)[cells.label]
-        found = shortcuts.carried(np.eye(2)[cells.label[donors]], own, donors, whole, cells, RESAMPLING)
+        found = shortcuts.transferred_share(np.eye(2)[cells.label[donors]], own, donors, whole, cells, RESAMPLING)
         assert np.isnan([found[name] for name in ("value", "low", "high")]).all()
         assert not shortcuts.is_shortcut(Interval.of(found), LIMITS["surroundings"])
 
@@ -217,8 +221,9 @@ def test_a_share_that_is_not_known_has_no_interval_either():
     cells = dataclasses.replace(cells, validation=cells.groups.astype(int) % 2 == 1)
     own, donors = handed_over(cells)
     height = np.where(cells.groups.astype(int) % 4 == 1, 1.0, -1.1)
-    found = shortcuts.carried(np.eye(2)[cells.label[donors]], own, donors, height[:, None] * np.eye(2)[cells.label],
-                              cells, RESAMPLING)
+    found = shortcuts.transferred_share(
+        np.eye(2)[cells.label[donors]], own, donors, height[:, None] * np.eye(2)[cells.label], cells, RESAMPLING
+    )
     assert 0 < found["dropped"] < RESAMPLING.resamples
     assert np.isnan([found[name] for name in ("value", "low", "high")]).all()
 
@@ -246,7 +251,7 @@ def test_fields_of_donors_are_resampled():
     own, donors = handed_over(cells)
     intact = np.eye(2)[cells.label]
     times = np.where(cells.groups.astype(int) % 2 == 0, 1.5, 0.5)[:, None]
-    found = shortcuts.carried((times * intact)[donors], own, donors, intact, cells, RESAMPLING)
+    found = shortcuts.transferred_share((times * intact)[donors], own, donors, intact, cells, RESAMPLING)
     assert found["value"] == pytest.approx(1, abs=0.05) and 0.6 < found["high"] - found["low"] < 1.2
 
 

@@ -184,7 +184,7 @@ def test_where_nothing_separates_the_verdict_says_so():
 
 def test_the_pair_is_chosen_without_validation_cells():
     train, validation, known = place(noisy_cells(), [DNA, GOLGI, *NOISE])
-    turned = feature_axes.Cells(validation.rows, validation.shown, validation.linear, ~validation.positive)
+    turned = feature_axes.ProjectedCells(validation.rows, validation.shown, validation.linear, ~validation.positive)
     by_map = [DNA, GOLGI, NOISE[0]]
     right, wrong = (compare(by_map, known, train, cells) for cells in (validation, turned))
     assert right["map"]["pair"] == wrong["map"]["pair"]
@@ -201,11 +201,11 @@ def test_other_lines_are_scored_with_the_same_lines():
 
 def test_missing_measurements_are_scored_as_the_training_median():
     train, validation, known = place(noisy_cells(), [DNA, GOLGI])
-    blind = feature_axes.Cells(
+    blind = feature_axes.ProjectedCells(
         validation.rows, validation.shown, validation.linear.assign(**{GOLGI: np.nan}), validation.positive
     )
     found = compare([DNA, GOLGI], known, train, blind)
-    line = feature_axes.Line.fit(train.linear[[DNA, GOLGI]].to_numpy(), train.positive)
+    line = feature_axes.DecisionLine.fit(train.linear[[DNA, GOLGI]].to_numpy(), train.positive)
     middle = np.full(len(blind.rows), train.linear[GOLGI].median())
     right = (line.decision(np.stack([blind.linear[DNA], middle], axis=1)) > 0) == blind.positive
     expected = (right[blind.positive].mean() + right[~blind.positive].mean()) / 2
@@ -221,7 +221,7 @@ def test_too_few_families_make_no_pair():
 def test_too_few_groups_have_no_interval_and_no_claim():
     train, validation, known = place(noisy_cells(), [DNA, GOLGI, *NOISE])
     groups = validation.rows[schema.GROUP].astype("category").cat.codes % 5
-    few = feature_axes.Cells(validation.rows.assign(**{schema.GROUP: groups.astype(str)}), *(
+    few = feature_axes.ProjectedCells(validation.rows.assign(**{schema.GROUP: groups.astype(str)}), *(
         getattr(validation, name) for name in ("shown", "linear", "positive")))  # fmt: skip
     found = compare([DNA, NOISE[0]], known, train, few)
     assert found["verdict"].count("no interval, so nothing follows") == 2
