@@ -197,10 +197,10 @@ def _require_kind(path, known, kind):
     unknown = known.keys() - wanted.keys()
     missing = wanted.keys() - known.keys()
     if unknown:
-        name = unknown.pop()
+        name = min(unknown)
         what = f"no such field{_nearest(name, wanted)}"
     else:
-        name = missing.pop()
+        name = min(missing)
         what = "is missing"
     raise UsageError(f"--config={path}: config.{name}: {what}; allowed: the fields of base.{kind.__name__}()")
 

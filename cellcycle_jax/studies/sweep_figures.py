@@ -50,7 +50,8 @@ def dots(result: dict) -> Figure:
 def _panel(ax, result, part, metric, label, chance):
     """A metric of each row, or its difference from the last row; `part` is "rows" or "differences"."""
     overall = result["results"][ALL_LINES]
-    form = "+.3f" if chance == 0 else ".3f"
+    is_difference = part == "differences"
+    form = "+.3f" if is_difference else ".3f"
     for y, row in enumerate(overall["rows"]):
         score = Interval.of(overall[part].get(row, {}).get(metric))
         if math.isnan(score.value):
@@ -76,7 +77,7 @@ def _panel(ax, result, part, metric, label, chance):
     label += f",\nmean and {100 * result['confidence']:g} % interval"
     if chance is not None:
         ax.axvline(chance, color=GREY, lw=1, ls=(0, (2, 3)))
-        label += "; dotted: no difference" if chance == 0 else "; dotted: chance"
+        label += "; dotted: no difference" if is_difference else "; dotted: chance"
     ax.set_xlabel(label, loc="left", fontsize=9)
     ax.grid(axis="x")
     ax.tick_params(axis="y", length=0)

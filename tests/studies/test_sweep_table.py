@@ -52,3 +52,11 @@ def test_a_table_of_scores_has_seeds_and_differences():
     assert "| mixed | 2 | 0.750 (" in text and "0.500 to 1.000 | -0.250 (" in text and "x (step 3)" in text
     figure = sweep_figures.draw(result)["scores"]
     assert [t.get_text() for t in figure.axes[0].get_yticklabels()] == ["mixed", "good"] and len(figure.axes) == 2
+
+
+def test_a_score_whose_chance_is_zero_is_not_drawn_as_a_difference():
+    tested = planted_predictions({"mixed": ["a", "b"], "good": ["a"]})
+    result = result_of(tested, ("mcc",), columns="scores", trained_on={"mixed": ["HeLa"], "good": ["HeLa"]})
+    own, lead = sweep_figures.draw(result)["scores"].axes
+    assert "dotted: chance" in own.get_xlabel() and "1.000" in [text.get_text() for text in own.texts]
+    assert "dotted: no difference" in lead.get_xlabel()
