@@ -83,21 +83,21 @@ def trained(data_dir, out, configs: dict) -> dict[str, trained_run.Run]:
     return networks
 
 
-def explained_cells(network: trained_run.Run) -> ExplainedCells:
+def explained_cells(run: trained_run.Run) -> ExplainedCells:
     """Up to EXPLAINED labelled validation cells of each class, as `launch.py explain` takes them."""
-    crops = crop_arrays.in_memory(crop_arrays.load_crops(network.data_dir, "validation"))
+    crops = crop_arrays.in_memory(crop_arrays.load_crops(run.data_dir, "validation"))
     rows = sample_per_class(crops.label, len(crops.classes), EXPLAINED, np.random.default_rng(0))
     crops = crop_arrays.take(crops, rows)
-    images = network.images(crops)
-    logits = methods.logits_of(network.network, images)
-    return ExplainedCells(network, crops, images, logits)
+    images = run.images(crops)
+    logits = methods.logits_of(run.network, images)
+    return ExplainedCells(run, crops, images, logits)
 
 
-def auroc(network: trained_run.Run) -> float:
+def auroc(run: trained_run.Run) -> float:
     """Area under the ROC curve on labelled validation cells."""
-    crops = crop_arrays.load_crops(network.data_dir, "validation")
+    crops = crop_arrays.load_crops(run.data_dir, "validation")
     crops = crop_arrays.take(crops, crops.label >= 0)
-    margins = methods.margins(network.predict_logits(crops))
+    margins = methods.margins(run.predict_logits(crops))
     return float(metrics.binary_auroc(crops.label == 1, margins[:, 1])[0])
 
 
@@ -106,8 +106,8 @@ def single_channels(out, cue: str, number: int) -> dict:
     data_dir = planted.make_data(out / "set", cue, FIRST_SEED + number)
     configs = {channel: training(0, (channel,)) for channel in planted.CHANNELS}
     scores = {}
-    for channel, network in trained(data_dir, out / "single", configs).items():
-        scores[channel] = auroc(network)
+    for channel, run in trained(data_dir, out / "single", configs).items():
+        scores[channel] = auroc(run)
     return scores
 
 
@@ -185,9 +185,9 @@ def _by_relevance(name, cells, maps) -> dict:
     return _firsts(shares, by_channel)
 
 
-def alarms(network: trained_run.Run) -> dict:
+def alarms(run: trained_run.Run) -> dict:
     """Shares of the difference between classes that go with surroundings and with the field's brightness."""
-    checked = shortcut_check.ask_for_shortcuts(network, ASKED)
+    checked = shortcut_check.ask_for_shortcuts(run, ASKED)
     surroundings = checked["surroundings"]["carried"]
     return files.to_json({"surroundings": surroundings, "brightness": checked["brightness"]})
 
@@ -235,27 +235,27 @@ def one_set(out, cue: str, number: int) -> list[dict]:
     configs = {f"seed{seed}": training(seed) for seed in range(SEEDS)}
     best = discovered(data_dir)
     rows = []
-    for name, network in trained(data_dir, out / "clean", configs).items():
-        cells = explained_cells(network)
+    for name, run in trained(data_dir, out / "clean", configs).items():
+        cells = explained_cells(run)
         rows.append({
             "cue": cue,
             "set": number,
             "network": name,
             "shortcut": "",
-            "auroc_validation": auroc(network),
+            "auroc_validation": auroc(run),
             "explained": explained(cells, every_method=name == "seed0" and number < RANKED),
             "discover": best,
             "hint": hinted(cells),
-            "alarms": alarms(network),
+            "alarms": alarms(run),
         })
     if cue == "none":
         return rows
     turn = number + list(planted.CUES).index(cue)
     shortcut = list(planted.SHORTCUTS)[turn % len(planted.SHORTCUTS)]
     data_dir = planted.plant(data_dir, out / "planted", shortcut, FIRST_SEED + number)
-    for name, network in trained(data_dir, out / "shortcut", configs).items():
+    for name, run in trained(data_dir, out / "shortcut", configs).items():
         row = {"cue": cue, "set": number, "network": name, "shortcut": shortcut}
-        rows.append(row | {"alarms": alarms(network)})
+        rows.append(row | {"alarms": alarms(run)})
     return rows
 
 

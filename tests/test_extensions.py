@@ -11,6 +11,7 @@ from data_prep.measurement.measure import LabelledField, measure_cells
 from data_prep.segmentation.segment import segment_nuclei
 
 CODE = """
+import dataclasses
 import flax.linen as nn
 
 class Model(nn.Module):
@@ -19,6 +20,7 @@ class Model(nn.Module):
     rate: float = 0.5
     kind: str = "a"
     deep: bool = False
+    widths: tuple = dataclasses.field(default_factory=lambda: (8, 16))
 
 def halves(image, diameter_px):
     return image / 2
@@ -63,14 +65,14 @@ def made(*options):
 def test_options_have_the_types_of_the_fields():
     model = made("patch=4", "rate=1", "kind=7", "deep=True")
     assert (model.classes, model.patch, model.rate, model.kind, model.deep) == (3, 4, 1.0, "7", True)
-    assert type(model.rate) is float
+    assert type(model.rate) is float and model.widths == (8, 16)
 
 
 @pytest.mark.parametrize(("options", "words"), [
     ((), "needs a value of patch; write patch=VALUE"),
     (("patch=x",), "patch=x.: the field is of type int"),
     (("patch=4", "deep=1"), "deep=1.: the field is of type bool"),
-    (("patch=4", "heads=2"), "has no such field; allowed: patch, rate, kind, deep"),
+    (("patch=4", "heads=2"), "has no such field; allowed: patch, rate, kind, deep, widths"),
     (("patch=4", "classes=2"), "set config.model.classes instead"),
 ])  # fmt: skip
 def test_options_that_do_not_fit_are_refused(options, words):
@@ -79,7 +81,7 @@ def test_options_that_do_not_fit_are_refused(options, words):
 
 
 def test_models_of_the_repository_take_no_unknown_option():
-    with pytest.raises(UsageError, match="resnet has no such field"):
+    with pytest.raises(UsageError, match="ResNet has no such field"):
         models.build("resnet", 2, 4, 1, 0.0, options=("patch=4",))
 
 

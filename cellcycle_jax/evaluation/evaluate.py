@@ -34,8 +34,7 @@ def evaluate(workdir, final: bool = False) -> None:
     """
     workdir = pathlib.Path(workdir)
     run = load_run(workdir, finished=final)
-    chosen = run.config.evaluate
-    resampling = intervals.Resampling(chosen.bootstraps, chosen.confidence, RESAMPLING_SEED)
+    resampling = intervals.Resampling.of_config(run.config.evaluate, RESAMPLING_SEED)
     cells = run.data.cells
     if final:
         cells = cell_table.unlocked(cell_table.load_cells(run.data_dir), final)

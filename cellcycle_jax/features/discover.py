@@ -231,6 +231,6 @@ def run_discover(workdir) -> dict:
         units=files.read_units(run.data_dir / "cells.parquet"),
         circular=cell_table.label_intensity(run.data_dir),
     )
-    resampling = intervals.Resampling(config.evaluate.bootstraps, config.evaluate.confidence, config.seed)
+    resampling = intervals.Resampling.of_config(config.evaluate, config.seed)
     about = {"step": step, "run_id": run.run_id}
     return discover(data, run.workdir / "features", config.discover.candidates, resampling, about)

@@ -49,12 +49,13 @@ def build(
         UsageError: there is no such class, or an option is not one of its fields, or of another type.
     """
     architecture = architecture_of(name)
+    fields = fields_of(name)
     common = {"classes": classes, "filters": filters, "depth": depth, "dropout": dropout, "dtype": dtype}
     given = {}
     for field, value in common.items():
-        if field in fields_of(name):
+        if field in fields:
             given[field] = value
-    return architecture(**given, **_options(name, architecture, options))
+    return architecture(**given, **_options(architecture, fields, options))
 
 
 def architecture_of(name: str) -> type[nn.Module]:
@@ -73,9 +74,10 @@ def fields_of(name: str) -> dict[str, dataclasses.Field]:
     return fields
 
 
-def _options(name, architecture, texts) -> dict:
+def _options(architecture, fields, texts) -> dict:
     """The values of options, {field: value}, each of the type of its field."""
-    own_fields = [field for field in fields_of(name) if field not in COMMON]
+    name = architecture.__name__
+    own_fields = [field for field in fields if field not in COMMON]
     types = typing.get_type_hints(architecture)
     values = {}
     for text in texts:
@@ -87,10 +89,14 @@ def _options(name, architecture, texts) -> dict:
             raise UsageError(f"config.model.options={text!r}: {name} has no such field; allowed: {allowed}")
         values[field] = _typed(text, value, types[field])
     for field in own_fields:
-        required = fields_of(name)[field].default is dataclasses.MISSING
-        if required and field not in values:
+        if field not in values and _has_no_default(fields[field]):
             raise UsageError(f"config.model.options: {name} needs a value of {field}; write {field}=VALUE")
     return values
+
+
+def _has_no_default(field) -> bool:
+    missing = dataclasses.MISSING
+    return field.default is missing and field.default_factory is missing
 
 
 def _typed(text, value, wanted):

@@ -88,21 +88,24 @@ def judge_fields(known: KnownFields, cells: pd.DataFrame, fields=()) -> list[Ala
 
 
 def _stains(known, field_id, rows):
-    for channel, trained in known.reference.items():
-        value = float(_strength(rows.iloc[:1], channel).iloc[0])
-        allowed = _widened(trained, RANGE_FACTOR)
-        if _is_outside(value, allowed):
-            words = f"{channel} stain: {plain(value)} above background, training fields {span(*trained)}"
-            yield Alarm(field_id, "stain_strength", channel, value, allowed, words)
+    for channel, value, trained, allowed in _outside(known.reference, _strength, rows):
+        words = f"{channel} stain: {plain(value)} above background, training fields {span(*trained)}"
+        yield Alarm(field_id, "stain_strength", channel, value, allowed, words)
 
 
 def _contrasts(known, field_id, rows):
-    for channel, trained in known.contrast.items():
-        value = float(_contrast(rows.iloc[:1], channel).iloc[0])
+    for channel, value, trained, allowed in _outside(known.contrast, _contrast, rows):
+        words = f"{channel} contrast: stain over background {plain(value)}, training fields {span(*trained)}"
+        yield Alarm(field_id, "contrast", channel, value, allowed, words)
+
+
+def _outside(ranges, measure, rows):
+    """Of each channel that a field shows outside its range: name, value, range in training, and range allowed."""
+    for channel, trained in ranges.items():
+        value = float(measure(rows.iloc[:1], channel).iloc[0])
         allowed = _widened(trained, RANGE_FACTOR)
         if _is_outside(value, allowed):
-            words = f"{channel} contrast: stain over background {plain(value)}, training fields {span(*trained)}"
-            yield Alarm(field_id, "contrast", channel, value, allowed, words)
+            yield channel, value, trained, allowed
 
 
 def _pixels(known, field_id, rows):

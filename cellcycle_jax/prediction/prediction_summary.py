@@ -33,8 +33,7 @@ def summarise(predictor, cells: pd.DataFrame, alarms, fields=()) -> dict:
     environment = metric_log.environment()
     classes = predictor.classes
     usable = cells[cells[schema.REJECT] == ""]
-    confidence = predictor.training.evaluate.confidence
-    resampling = intervals.Resampling(predictor.training.evaluate.bootstraps, confidence, SEED)
+    resampling = intervals.Resampling.of_config(predictor.training.evaluate, SEED)
     reasons = cells["abstained_because"].str.split(":").str[0]
     unlike = usable[usable["novelty"] > 1]
     return {
@@ -44,7 +43,7 @@ def summarise(predictor, cells: pd.DataFrame, alarms, fields=()) -> dict:
         "classes": classes,
         "channels": predictor.channels,
         "min_confidence": predictor.min_confidence,
-        "confidence": confidence,
+        "confidence": resampling.confidence,
         "validation": predictor.validation,
         "verdict": dataclasses.asdict(predictor.verdict),
         "n_fields": len(set(cells[schema.FIELD]) | set(fields)),

@@ -114,6 +114,11 @@ class Resampling:
     confidence: float
     seed: int
 
+    @classmethod
+    def of_config(cls, evaluate, seed: int) -> "Resampling":
+        """As the section `evaluate` of a training config says."""
+        return cls(evaluate.bootstraps, evaluate.confidence, seed)
+
     def intervals(self, score, groups, least_groups: int = LEAST_GROUPS) -> dict[str, Interval]:
         """Value and interval of everything that `score` returns.
 

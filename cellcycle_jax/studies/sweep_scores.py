@@ -68,7 +68,7 @@ def score_sweep(plan, states: dict, final: bool) -> None:
     tested, last_run = predict(plan, trained, split)
     table = plan.study.table
     config = plan.study.config.evaluate
-    resampling = intervals.Resampling(config.bootstraps, config.confidence, evaluate.RESAMPLING_SEED)
+    resampling = intervals.Resampling.of_config(config, evaluate.RESAMPLING_SEED)
     metrics = tuple(dict.fromkeys((*SCORES, *table.scores)))
     runs = {}
     trained_on = {}

@@ -17,6 +17,7 @@ import pandas as pd
 from cellcycle_jax import crop_file, extensions, files, schema
 from cellcycle_jax.schema import Working
 from data_prep.reading.field import FieldFile
+from data_prep.sources import is_own
 
 CODE = pathlib.Path(__file__).parents[1]
 PREFIX = ".work-"
@@ -69,12 +70,19 @@ def name_of(config, field_files: list[FieldFile], channels, others_left_out: boo
     shared_code = (pathlib.Path(schema.__file__), pathlib.Path(crop_file.__file__))
     for module in (*sorted(CODE.rglob("*.py")), *shared_code):
         digest.update(module.read_bytes())
-    for path in (config.source, config.segmentation.method, *config.measurements):
-        if "." in path:  # of your own
-            digest.update(extensions.code_of(path))
+    for path in _own_parts(config):
+        digest.update(extensions.code_of(path))
     for package in PACKAGES:
         digest.update(f"{package} {importlib.metadata.version(package)}".encode())
     return f"{PREFIX}{digest.hexdigest()[:12]}"
+
+
+def _own_parts(config) -> list[str]:
+    """Paths of the modules outside the repository that find, measure or read."""
+    own = [path for path in (config.segmentation.method, *config.measurements) if extensions.is_own(path)]
+    if is_own(config.source):
+        own.append(config.source)
+    return own
 
 
 def _described(file) -> list:

@@ -146,15 +146,12 @@ def measure_cells(field: LabelledField, own=()) -> dict[str, np.ndarray]:
         InputRefused: two channels whose measurements have one name.
         UsageError: a feature of `own` cannot be imported, or does not return a value for each nucleus.
     """
-    channels = field.channels
     nucleus = field.nucleus
-    masks = field.masks
     labels = field.labels
-    bodies = field.bodies
     scale = field.um_per_px
-    planes = dict(zip(channels, np.moveaxis(field.image, -1, 0), strict=True))
+    planes = dict(zip(field.channels, np.moveaxis(field.image, -1, 0), strict=True))
     nuclei = Regions.of(labels)
-    cells = Regions.of(bodies)
+    cells = Regions.of(field.bodies)
     columns = Columns(shape(nuclei, scale))
     for name, plane in planes.items():
         columns |= intensity(plane, nuclei, "Nuclei", name)
@@ -162,9 +159,9 @@ def measure_cells(field: LabelledField, own=()) -> dict[str, np.ndarray]:
         columns |= texture(plane, nuclei, name)
     columns |= edge(planes[nucleus], nuclei, nucleus)
     diameter_px = typical_diameter(labels)
-    for name, mask in masks.items():
+    for name, mask in field.masks.items():
         columns |= pieces(planes[name], mask, nuclei, cells, name, scale)
-        columns |= dots(planes[name], bodies, cells, diameter_px, name, scale)
+        columns |= dots(planes[name], field.bodies, cells, diameter_px, name, scale)
     for path in own:
         columns |= _own_feature(path, field, len(nuclei.count))
     return columns

@@ -32,13 +32,18 @@ SOURCES = (
 )
 
 
+def is_own(name: str) -> bool:
+    """Whether a source in a config is the path of a module outside the repository."""
+    return name not in SOURCES
+
+
 def source_of(name: str) -> ModuleType:
     """The module of a source: a line of `SOURCES`, or `package.module` outside the repository.
 
     Raises:
         UsageError: there is no such source, or its module cannot be imported.
     """
-    if name in SOURCES:
+    if not is_own(name):
         return importlib.import_module(f"data_prep.sources.{name}")
     if "." not in name:
         raise UsageError(f"config.source={name!r}; allowed: {', '.join(SOURCES)}, or package.module of your own")

@@ -125,5 +125,4 @@ def sample_per_class(label: np.ndarray, classes: int, most: int, rng) -> np.ndar
 
 def resampling_of(run: trained_run.Run) -> Resampling:
     """How a run's config has intervals made."""
-    chosen = run.config.evaluate
-    return Resampling(chosen.bootstraps, chosen.confidence, run.config.seed)
+    return Resampling.of_config(run.config.evaluate, run.config.seed)

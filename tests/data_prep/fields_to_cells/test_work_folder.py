@@ -1,6 +1,8 @@
 """What finished fields are found again by, and what is added when they are read."""
 
+import importlib
 import pathlib
+import sys
 
 import numpy as np
 import pandas as pd
@@ -148,3 +150,23 @@ def test_all_work_folders_are_discarded_and_nothing_else(tmp_path):
         (tmp_path / folder).mkdir()
     work_folder.discard(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["tfds"]
+
+
+@pytest.mark.parametrize("field, value", [
+    ("segmentation.method", "own_code:f"), ("measurements", ("own_code:f",)), ("source", "own_package.own_source")])
+def test_code_of_ones_own_decides_too(field, value, tmp_path, monkeypatch):
+    (tmp_path / "own_package").mkdir()
+    paths = [tmp_path / "own_code.py", tmp_path / "own_package" / "own_source.py"]
+    for path in paths:
+        path.write_text("def f(): ...")
+    monkeypatch.syspath_prepend(tmp_path)
+    for module in ("own_code", "own_package.own_source"):
+        importlib.import_module(module)
+    chosen = config()
+    chosen.update_from_flattened_dict({field: value})
+    before = name(chosen)
+    for path in paths:
+        path.write_text("def f(): return 1")
+    assert name(chosen) != before
+    for module in ("own_code", "own_package", "own_package.own_source"):
+        sys.modules.pop(module, None)
