@@ -11,7 +11,7 @@ METADATA = {"classes": ["G1/S", "G2"], "markers": [], "group_by": "field"}
 
 
 def write_made(folder, network, counts) -> pathlib.Path:
-    """Write DATA/tfds/cells/1.0.0 below `folder` and return `folder`.
+    """Write DATA/tfds/cells/2.0.0 below `folder` and return `folder`.
 
     Args:
         folder: DATA.
@@ -48,6 +48,6 @@ def _cell(network, split, i):
         "compartments": compartments.astype(np.uint8),
         "compartments_present": np.uint8(schema.Compartment.NUCLEUS | schema.Compartment.BODY),
         "label": i % 2,
-        "norm": np.tile(np.float32([0, 0, 1, 4095]), (network.channels, 1)),
+        "intensity_stats": np.tile(np.float32([0, 0, 1, 4095]), (network.channels, 1)),
         "um_per_px": np.float32(0.5),
     }

@@ -22,15 +22,15 @@ class Shared:
     """What the crops of a field have in common.
 
     Attributes:
-        image_scale: f32 [C], pixel value = stored * image_scale + an offset that field_norm shares.
+        image_scale: f32 [C], pixel value = stored * image_scale + an offset that field_stats share.
         present: which bits of the compartments are known.
-        field_norm: f32 [3, C], background, median and spread of the field.
+        field_stats: f32 [3, C], background, median and spread of the field.
         um_per_px: of the crops, NaN where unknown.
     """
 
     image_scale: np.ndarray
     present: int
-    field_norm: np.ndarray
+    field_stats: np.ndarray
     um_per_px: float
 
 
@@ -108,7 +108,7 @@ def write(folder, field_id: str, cell_id, image, compartments, shared: Shared) -
             cell_shape=np.array(image.shape[1:], np.int64),
             image_scale=shared.image_scale,
             present=np.uint8(shared.present),
-            field_norm=shared.field_norm,
+            field_stats=shared.field_stats,
             um_per_px=np.float32(shared.um_per_px),
         )
 
@@ -125,7 +125,7 @@ def index(folder, field_id: str) -> FieldCrops:
             shared = Shared(
                 image_scale=stored["image_scale"],
                 present=int(stored["present"]),
-                field_norm=stored["field_norm"],
+                field_stats=stored["field_stats"],
                 um_per_px=float(stored["um_per_px"]),
             )
             cell_shape = tuple(int(n) for n in stored["cell_shape"])

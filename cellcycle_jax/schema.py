@@ -6,11 +6,14 @@
 import enum
 import re
 
+DATA_SET = "tfds/cells"  # folder of a data set that holds its versions
+DATA_SET_VERSION = "2.0.0"  # of what `prepare` writes; 1.0.0 had other names, see `old_names`
+
 SPLITS = ("train", "validation", "test")
 NO_LABEL = -1  # label of a cell on which labelling abstained
 
-# norm f32 [C, 4] of an example: what one needs to make intensities of a field comparable with those of others.
-NORM_FIELDS = ("background", "median", "spread", "reference")
+# intensity_stats f32 [C, 4] of an example: what makes intensities of a field comparable with those of other fields.
+INTENSITY_STATS = ("background", "median", "spread", "reference")
 
 
 class Compartment(enum.IntFlag):
@@ -18,12 +21,12 @@ class Compartment(enum.IntFlag):
 
     NUCLEUS = 1
     OTHER_NUCLEI = 2
-    SECOND_STAIN = 4
+    ORGANELLE = 4  # objects of the first of `channels.stains`
     BODY = 8
     DEBRIS = 16
 
 
-# Why an object found by the segmentation is not used; Metadata_Reject holds one of these or "".
+# Why an object found by the segmentation is not used; Metadata_RejectReason holds one of these or "".
 REJECTIONS = ("unlisted", "border", "small", "large", "ragged", "out_of_focus", "saturated", "mitotic")
 
 REJECTED_BY_HAND = "by_hand"  # a human said so in labels.csv
@@ -41,8 +44,8 @@ FIELD_LABEL = "Metadata_FieldLabel"  # what a field's name says of all its cells
 GROUP = "Metadata_Group"  # the unit of splitting and of clustering intervals: a field, well, plate, line or track
 SPLIT = "Metadata_Split"
 LABEL = "Metadata_Label"  # class name, "" where labelling abstained
-REJECT = "Metadata_Reject"
-MARKER = "Metadata_Marker"  # what labelling looked at: log2 marker signal, or DNA content relative to G1
+REJECT_REASON = "Metadata_RejectReason"
+LABEL_SCORE = "Metadata_LabelScore"  # what labelling looked at: log2 marker signal, or DNA content relative to G1
 TRUE_PHASE = "Metadata_TruePhase"  # simulated fields only: class name by the known age, "mitotic" for mitosis
 CENTRE_Y = "Metadata_CentreY"  # px in the field
 CENTRE_X = "Metadata_CentreX"
@@ -74,6 +77,17 @@ class Working:
     SECOND_MARKER = "_second"  # of the second
     CORRECTION = "_corrected"  # the word of a human that was followed, "" where there is none
 
+
+# What is measured of a stain's objects in the body of a cell, columns Cells_<this>_<stain>, as words for an axis.
+STAIN_OBJECTS = {
+    "AreaShape_ObjectArea": "area",
+    "Number_Objects": "object count",
+    "Number_Spots": "spot count",
+    "Number_SpotDensity": "spot density",
+    "Distance_Spread": "spread",
+    "Distance_FromNucleus": "distance from nucleus",
+    "Intensity_ObjectIntensity": "object intensity",
+}
 
 # First words of our columns, and of those that CellProfiler writes; no channel may be called so, in any case.
 FIRST_WORDS = ("Nuclei", "Cells", "Cytoplasm", "Image", "Metadata", "Truth")
@@ -121,9 +135,20 @@ def feature_channel(column: str, channels) -> str | None:
     return None
 
 
+def stain_object_feature(column: str, channel: str | None) -> str | None:
+    """Which of `STAIN_OBJECTS` a column of `channel` is; None where it is none of them."""
+    feature = column.removeprefix("Cells_").removesuffix(f"_{channel}")
+    if channel is not None and feature in STAIN_OBJECTS and column == f"Cells_{feature}_{channel}":
+        return feature
+    return None
+
+
+_AREAS = re.compile(r"AreaShape_(Area|ObjectArea)(_|$)")
+_DENSITIES = re.compile(r"Density(_|$)")
 _LENGTHS = re.compile(r"AxisLength|Perimeter|Diameter|Distance_|Spread")
 _INTENSITIES = re.compile(r"_Intensity_")
 _KINDS = ("AreaShape", "Intensity", "Texture", "Distance", "Number")
+_OF_STAIN_OBJECTS = re.compile(f"Cells_({'|'.join(STAIN_OBJECTS)})_(.+)")
 
 
 def unit(column: str, pixel_size_known: bool) -> str:
@@ -132,11 +157,11 @@ def unit(column: str, pixel_size_known: bool) -> str:
     Lengths are in um or px, areas in their squares, densities per area, raw intensities in 'a.u.'; all else has ''.
     """
     length = "um" if pixel_size_known else "px"
-    if column.endswith("Density"):
+    if _DENSITIES.search(column):
         return f"1/{length}^2"
     if "_EdgeSharpness_" in column:
         return "1/px"
-    if column.endswith("AreaShape_Area"):
+    if _AREAS.search(column):
         return f"{length}^2"
     if _LENGTHS.search(column):
         return length
@@ -146,18 +171,18 @@ def unit(column: str, pixel_size_known: bool) -> str:
 def readable(column: str) -> str:
     """A measurement column as words for an axis.
 
-    >>> readable("Golgi_AreaShape_Area"), readable("Nuclei_Intensity_IntegratedIntensity_DNA")
+    >>> readable("Cells_AreaShape_ObjectArea_Golgi"), readable("Nuclei_Intensity_IntegratedIntensity_DNA")
     ('Golgi area', 'Nuclear DNA integrated intensity')
     """
+    of_stain_objects = _OF_STAIN_OBJECTS.fullmatch(column)
+    if of_stain_objects:
+        feature, stain = of_stain_objects.groups()
+        return f"{stain} {STAIN_OBJECTS[feature]}"
     owner, *parts = column.split("_")
     what = parts[1:] if parts and parts[0] in _KINDS else parts
-    if parts[0] == "Distance" and what[0].startswith("From"):
-        what = ["Distance" + what[0]]
     words = [{"Nuclei": "Nuclear", "Cells": "Cell"}.get(owner, owner)]
     if len(what) > 1:
-        channel = what.pop()
-        if channel != owner:
-            words.append(channel)
+        words.append(what.pop())
     for word in what:
         words.append(re.sub(r"(?<=[a-z])(?=[A-Z])", " ", word).lower())
     return " ".join(words)

@@ -1,12 +1,14 @@
 """Configs as they were stored in runs, predictors, data sets and studies -> configs as this version knows them.
 
-A field that did not exist yet when a config was stored gets the value that does what was done before (`ADDED`), and one
-that had another name its new name (`RENAMED`). Whatever else does not fit is refused: a field that is missing, one that
-this version does not know, a value of another type. So no code that reads a stored config meets one of another version.
+A field that did not exist yet when a config was stored gets the value that does what was done before (`added`), and one
+that had another name its name of today (`old_names`). Whatever else does not fit is refused: a field that is missing,
+one that this version does not know, a value of another type. So no code that reads a stored config meets one of another
+version.
 """
 
 import dataclasses
 
+from cellcycle_jax import old_names
 from cellcycle_jax.errors import StoredStateRefused
 
 NUMBER = (int, float)
@@ -18,7 +20,6 @@ class Kind:
 
     fields: dict[str, type | tuple[type, ...]]
     added: dict[str, object]  # field that came later -> the value that does what was done before it
-    renamed: dict[str, str]  # name of before -> name of today
 
 
 TRAINING = Kind(
@@ -49,18 +50,18 @@ TRAINING = Kind(
         "train.steps": int,
         "train.eval_every": int,
         "train.patience": int,
-        "train.balance": bool,
+        "train.balance_classes": bool,
         "train.checkpoint_every": int,
         "train.wandb": str,
         "evaluate.bootstraps": int,
-        "evaluate.confidence": NUMBER,
+        "evaluate.interval_level": NUMBER,
         "predict.min_confidence": NUMBER,
         "predict.note": str,
         "explain.tap": str,
-        "explain.cells": int,
+        "explain.cells_per_class": int,
         "explain.limits.surroundings": NUMBER,
         "explain.limits.brightness": NUMBER,
-        "explain.limits.shortcut_confidence": NUMBER,
+        "explain.limits.shortcut_interval_level": NUMBER,
         "explain.limits.batch_auroc": NUMBER,
         "explain.limits.map_correlation": NUMBER,
         "explain.limits.trivial_correlation": NUMBER,
@@ -68,10 +69,10 @@ TRAINING = Kind(
         "explain.limits.region_share": NUMBER,
         "explain.limits.explained_r2": NUMBER,
         "explain.limits.small_gap": NUMBER,
-        "discover.candidates": int,
+        "discover.n_candidates": int,
     },
     added={
-        "data.labels": "own",
+        "data.labels": "original",
         "data.placement": "auto",
         "model.dtype": "float32",
         "model.options": [],
@@ -79,7 +80,7 @@ TRAINING = Kind(
         "predict.note": "",
         "explain.limits.surroundings": 0.1,
         "explain.limits.brightness": 0.3,
-        "explain.limits.shortcut_confidence": 0.99,
+        "explain.limits.shortcut_interval_level": 0.99,
         "explain.limits.batch_auroc": 0.6,
         "explain.limits.map_correlation": 0.5,
         "explain.limits.trivial_correlation": 0.5,
@@ -88,7 +89,6 @@ TRAINING = Kind(
         "explain.limits.explained_r2": 0.1,
         "explain.limits.small_gap": 0.05,
     },
-    renamed={},
 )
 
 PREPARATION = Kind(
@@ -124,16 +124,16 @@ PREPARATION = Kind(
         "crop.size_px": int,
         "crop.um_per_px": NUMBER,
         "crop.assumed_um_per_px": NUMBER,
-        "crop.body_um": NUMBER,
-        "phase.method": str,
-        "phase.classes": list,
-        "phase.abstain": NUMBER,
-        "phase.low": list,
-        "phase.high": list,
-        "phase.min_cells": int,
-        "phase.table": str,
-        "phase.column": str,
-        "phase.mapping": list,
+        "crop.cell_margin_um": NUMBER,
+        "labels.method": str,
+        "labels.classes": list,
+        "labels.abstain": NUMBER,
+        "labels.low_range": list,
+        "labels.high_range": list,
+        "labels.min_cells": int,
+        "labels.table": str,
+        "labels.column": str,
+        "labels.mapping": list,
         "split.by": str,
         "split.fractions": list,
         "split.seed": int,
@@ -150,12 +150,11 @@ PREPARATION = Kind(
         "measurements": [],
         "reference.by": "field",
         "reference.nucleus": "g1_peak",
-        "phase.table": "",
-        "phase.column": "",
-        "phase.mapping": [],
+        "labels.table": "",
+        "labels.column": "",
+        "labels.mapping": [],
         "split.column": "",
     },
-    renamed={"channels.marker": "channels.markers"},
 )
 
 
@@ -175,12 +174,10 @@ def read(stored, kind: Kind, where: str) -> dict:
     """
     if not isinstance(stored, dict):
         raise StoredStateRefused(f"{where}: is {type(stored).__name__} where a config belongs; the file is damaged")
-    values = {}
-    for name, value in flat(stored).items():
-        if name in kind.renamed:
-            values[kind.renamed[name]] = _as_list(value)
-        else:
-            values[name] = value
+    values = flat(stored)
+    if "channels.marker" in values:
+        values["channels.marker"] = _as_list(values["channels.marker"])
+    values = old_names.config_of_today(values)
     unknown = sorted(values.keys() - kind.fields.keys())
     if unknown:
         raise StoredStateRefused(

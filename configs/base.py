@@ -4,12 +4,12 @@ Three configs, one per kind of work: `simulation()` for fields with a known answ
 set, `training()` for data set to report. All are locked: a mistyped field name fails at once.
 """
 
-from ml_collections import ConfigDict
+from configs.old_fields import Config
 
 
-def simulation() -> ConfigDict:
+def simulation() -> Config:
     """Fields with a known answer (`launch.py simulate`)."""
-    c = ConfigDict()
+    c = Config()
     c.seed = 0  # of everything drawn
     c.lines = ("HeLa", "RPE1", "NIH3T3")  # cell lines to draw; looks of each: data_prep/simulation/lines.py
     c.fields_per_line = 40  # fields of each line, on one plate per line
@@ -19,7 +19,7 @@ def simulation() -> ConfigDict:
     c.workers = 0  # parallel processes; 0: one per core
 
     # How far each cue moves from an average G1 to an average G2 cell. 0 removes the cue.
-    c.effects = ConfigDict()
+    c.effects = Config()
     c.effects.dna_content = 1.0  # fraction by which DNA grows over S: 1 doubles it
     c.effects.nuclear_area = 0.40  # fraction by which nuclear area grows over the cycle
     c.effects.golgi_area = 0.9  # fraction by which Golgi area grows
@@ -28,7 +28,7 @@ def simulation() -> ConfigDict:
     c.effects.marker = 12.0  # fold rise of the CENP-F-like marker, minus 1
 
     # Cell-to-cell spread of each cue: standard deviation of its natural log.
-    c.spread = ConfigDict()
+    c.spread = Config()
     c.spread.dna_content = 0.05  # sd of ln
     c.spread.nuclear_area = 0.13  # sd of ln
     c.spread.golgi_area = 0.18  # sd of ln
@@ -37,7 +37,7 @@ def simulation() -> ConfigDict:
     c.spread.marker = 0.35  # sd of ln
 
     # What differs between cells and fields and has nothing to do with age.
-    c.nuisance = ConfigDict()
+    c.nuisance = Config()
     c.nuisance.stain_cell = 0.18  # sd of log staining strength from cell to cell, per channel
     c.nuisance.stain_field = 0.20  # sd of log staining strength from field to field, per channel
     c.nuisance.illumination = 0.25  # fall of the light from the brightest point of the field to its corner, fraction
@@ -50,9 +50,9 @@ def simulation() -> ConfigDict:
     return c.lock()
 
 
-def preparation() -> ConfigDict:
+def preparation() -> Config:
     """Fields to data set (`launch.py prepare`)."""
-    c = ConfigDict()
+    c = Config()
     c.source = "folder"  # file in data_prep/sources/ that knows where fields, names and labels are, or package.module of your own
     c.name_pattern = ""  # regular expression over the path inside the folder, groups: line label plate well site time channel z; "": one file per field
     c.channel_codes = ()  # texts "code=name" for what group channel matches, others are left out; (): the codes are the names
@@ -67,24 +67,24 @@ def preparation() -> ConfigDict:
     c.scheduler = ""  # address of a Dask scheduler, e.g. tcp://host:8786, whose workers see the same folders; "": this machine
     c.max_fields = 0  # use only the first fields; 0: all
 
-    c.channels = ConfigDict()
+    c.channels = Config()
     c.channels.nucleus = "DNA"  # channel in which nuclei are found
-    c.channels.stains = ()  # channels measured around the nucleus as pieces (Golgi, plus ends); the first is crop mask bit 4
+    c.channels.stains = ()  # channels whose objects around the nucleus are measured (Golgi, plus ends); the first is crop mask bit 4
     c.channels.markers = ()  # channels that label the cells and are never shown to a model
 
     c.illumination = "surface"  # 'surface': second-order surface through the mean of a plate's fields; 'none'
 
-    c.segmentation = ConfigDict()
+    c.segmentation = Config()
     c.segmentation.method = "watershed"  # a name in data_prep.segmentation.segment.SEGMENTERS, or package.module:function of your own
     c.segmentation.nucleus_diameter = 0.0  # typical diameter, um (px where the pixel size is unknown); 0: measured per field
 
     c.measurements = ()  # further measured features: texts package.module:function; the others are in data_prep/measurement/
 
-    c.reference = ConfigDict()  # what one unit of intensity is
+    c.reference = Config()  # what one unit of intensity is
     c.reference.by = "field"  # whose cells it is taken from: 'field'; 'plate' where a field holds one class only
     c.reference.nucleus = "g1_peak"  # nuclear channel: 'g1_peak' of integrated DNA; 'median' cell where it shows no DNA
 
-    c.quality = ConfigDict()  # an object outside any bound is kept in the table, with the reason, and not used
+    c.quality = Config()  # an object outside any bound is kept in the table, with the reason, and not used
     c.quality.min_area = 0.4  # lowest area, relative to the plate's median nucleus
     c.quality.max_area = 3.0  # highest area, relative to the plate's median nucleus
     c.quality.min_solidity = 0.90  # area over convex area; lower is ragged
@@ -92,46 +92,46 @@ def preparation() -> ConfigDict:
     c.quality.max_saturated = 0.01  # share of saturated pixels
     c.quality.mitotic_brightness = 2.0  # mean DNA intensity relative to the field's median nucleus; brighter is condensed
 
-    c.crop = ConfigDict()
+    c.crop = Config()
     c.crop.size_px = 64  # height and width of a crop
     c.crop.um_per_px = 0.5  # scale of all crops; 0: crops keep the field's pixels
     c.crop.assumed_um_per_px = 0.0  # um per px of fields whose pixel size is unknown; 0: such that the median nucleus is 16 um across; -1: crops keep the field's pixels, 0.5 um for bodies
-    c.crop.body_um = 8.0  # the cell's body: this far around the nucleus, um
+    c.crop.cell_margin_um = 8.0  # the cell's body: this far around the nucleus, um
 
-    c.phase = ConfigDict()
-    c.phase.method = "marker"  # a name in data_prep.labelling.methods.METHODS: marker, two_markers, dna_content, column, folder, none; or package.module:function of your own
-    c.phase.classes = ("G1/S", "G2")  # low first, high last
-    c.phase.abstain = 0.05  # marker, two_markers: abstain where the posterior of the likelier class is below 1 minus this
-    c.phase.low = (0.8, 1.2)  # dna_content: range of the first class, relative to the field's G1 peak
-    c.phase.high = (1.75, 2.3)  # dna_content: range of the second class
-    c.phase.min_cells = 40  # dna_content: a field with fewer usable nuclei has no trustworthy G1 peak and no labels
+    c.labels = Config()  # where the class of each cell comes from
+    c.labels.method = "marker"  # a name in data_prep.labelling.methods.METHODS: marker, two_markers, dna_content, column, folder, none; or package.module:function of your own
+    c.labels.classes = ("G1/S", "G2")  # low first, high last
+    c.labels.abstain = 0.05  # marker, two_markers: abstain where the posterior of the likelier class is below 1 minus this
+    c.labels.low_range = (0.8, 1.2)  # dna_content: range of the first class, relative to the field's G1 peak
+    c.labels.high_range = (1.75, 2.3)  # dna_content: range of the second class
+    c.labels.min_cells = 40  # dna_content: a field with fewer usable nuclei has no trustworthy G1 peak and no labels
 
-    c.phase.table = ""  # CSV or Parquet whose columns join the cells, by cell id, place, field, well or plate; "": none
-    c.phase.column = ""  # column: the one of the sidecar or of that table that says the class
-    c.phase.mapping = ()  # column, folder: "value=class" for values that are no class names; of others there is no label
+    c.labels.table = ""  # CSV or Parquet whose columns join the cells, by cell id, place, field, well or plate; "": none
+    c.labels.column = ""  # column: the one of the sidecar or of that table that says the class
+    c.labels.mapping = ()  # column, folder: "value=class" for values that are no class names; of others there is no label
 
-    c.split = ConfigDict()
+    c.split = Config()
     c.split.by = "field"  # unit that is never divided between splits: field, well, plate, cell_line, track, block
     c.split.fractions = (0.6, 0.15, 0.25)  # train, validation, test; drawn within each cell line
     c.split.seed = 0  # of the shuffle of the groups
-    c.split.column = ""  # column of the source, the sidecar or phase.table that names the split of a group; "": all drawn
+    c.split.column = ""  # column of the source, the sidecar or labels.table that names the split of a group; "": all drawn
     return c.lock()
 
 
-def training() -> ConfigDict:
+def training() -> Config:
     """Data set to report (`launch.py train`, and what evaluate, explain, discover and report do with the run)."""
-    c = ConfigDict()
+    c = Config()
     c.seed = 0  # of parameters, order of cells, augmentation and dropout
 
-    c.data = ConfigDict()
+    c.data = Config()
     c.data.channels = ()  # channels the model sees, by name; (): all but the markers
     c.data.cell_lines = ()  # lines to train on and score; (): all
     c.data.mask = "cell"  # 'cell': everything outside the own cell's body is zero; 'nucleus': outside the own nucleus; 'none'; 'ring': a control, what lies farthest from the cell
-    c.data.scale = "reference"  # 'reference': (pixel - background) / the field's reference; 'own_max': / the brightest px of the own nucleus; 'spread': / the spread of the field's pixels
-    c.data.labels = "own"  # 'own'; 'permuted': a control, labels dealt out anew among the cells of each split, so that there is nothing to learn
+    c.data.scale = "reference"  # 'reference': (pixel - background) / the field's reference; 'nucleus_max': / the brightest px of the own nucleus; 'spread': / the spread of the field's pixels
+    c.data.labels = "original"  # 'original'; 'permuted': a control, labels shuffled among the cells of each split, so that there is nothing to learn
     c.data.placement = "auto"  # where the crops lie while training: 'device', 'host' (memory), 'disk'; 'auto': the fastest that has room (docs/training.md). The result is the same
 
-    c.model = ConfigDict()
+    c.model = Config()
     c.model.name = "resnet"  # a name in cellcycle_jax.models.MODELS, or package.module:Class of your own
     c.model.options = ()  # further fields of the model's class, texts "field=value"
     c.model.filters = 16  # channels of the first convolution, doubled from stage to stage
@@ -139,43 +139,43 @@ def training() -> ConfigDict:
     c.model.dropout = 0.3  # share of units dropped before the last layer
     c.model.dtype = "float32"  # what the network computes in: 'float32'; 'bfloat16': faster on accelerators, weights stay float32; 'float64': for checks
 
-    c.augment = ConfigDict()
+    c.augment = Config()
     c.augment.flip = True  # random quarter turns and mirror images
     c.augment.rotate_deg = 20.0  # rotation drawn from -this..this
     c.augment.shift = 0.05  # shift drawn from -this..this, fraction of the crop
     c.augment.scale = 0.0  # zoom drawn from 1-this..1+this; 0: size of the cell is information
     c.augment.intensity = 0.1  # sd of the log gain, per cell and channel
 
-    c.optimizer = ConfigDict()
+    c.optimizer = Config()
     c.optimizer.name = "adamw"  # adamw, rmsprop, sgd
     c.optimizer.learning_rate = 4e-3  # highest rate; warm-up over 5 % of the steps, then a cosine to zero
     c.optimizer.weight_decay = 1e-3  # on kernels only, not on biases and norms
     c.optimizer.schedule = "cosine"  # cosine, constant
 
-    c.train = ConfigDict()
+    c.train = Config()
     c.train.batch_size = 32  # cells per step, over all devices
     c.train.steps = 2000  # most steps
     c.train.eval_every = 100  # steps between scores on the validation split
     c.train.patience = 8  # scores without a better validation loss before stopping; 0: never stop early
-    c.train.balance = True  # weigh classes by their inverse frequency in the training split
+    c.train.balance_classes = True  # weigh classes by their inverse frequency in the training split
     c.train.checkpoint_every = 300  # steps between checkpoints to resume from
     c.train.wandb = "off"  # off, offline, online
 
-    c.evaluate = ConfigDict()
+    c.evaluate = Config()
     c.evaluate.bootstraps = 2000  # resamples of the groups for each interval
-    c.evaluate.confidence = 0.95  # of the intervals
+    c.evaluate.interval_level = 0.95  # of the intervals
 
-    c.predict = ConfigDict()
+    c.predict = Config()
     c.predict.min_confidence = 0.8  # calibrated probability of the likeliest class below which predict abstains
     c.predict.note = ""  # said with every prediction, e.g. what the cells of training were; simulated fields say so themselves
 
-    c.explain = ConfigDict()
+    c.explain = Config()
     c.explain.tap = "last"  # activation that Grad-CAM reads: a tap of the model, or 'last' convolution
-    c.explain.cells = 200  # validation cells explained per class
-    c.explain.limits = ConfigDict()  # of the passport; cellcycle_jax/explain/checks/limits.py says what each decides
+    c.explain.cells_per_class = 200  # validation cells explained per class
+    c.explain.limits = Config()  # of the passport; cellcycle_jax/explain/checks/limits.py says what each decides
     c.explain.limits.surroundings = 0.1  # share of the difference between classes
     c.explain.limits.brightness = 0.3  # share of the difference between classes
-    c.explain.limits.shortcut_confidence = 0.99  # of the intervals of these two
+    c.explain.limits.shortcut_interval_level = 0.99  # of the intervals of these two
     c.explain.limits.batch_auroc = 0.6  # area under the ROC curve
     c.explain.limits.map_correlation = 0.5  # rank correlation
     c.explain.limits.trivial_correlation = 0.5  # rank correlation
@@ -184,6 +184,6 @@ def training() -> ConfigDict:
     c.explain.limits.explained_r2 = 0.1  # R2
     c.explain.limits.small_gap = 0.05  # difference of two R2
 
-    c.discover = ConfigDict()
-    c.discover.candidates = 12  # best single features that form pairs
+    c.discover = Config()
+    c.discover.n_candidates = 12  # best single features that form pairs
     return c.lock()

@@ -12,6 +12,6 @@ from configs import base
 def get_config():
     c = base.training()
     c.data.mask = "nucleus"
-    c.data.scale = "own_max"
+    c.data.scale = "nucleus_max"
     c.augment.intensity = 0.0
     return c

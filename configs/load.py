@@ -12,6 +12,7 @@ from numbers import Real
 
 from ml_collections import ConfigDict
 
+from cellcycle_jax import old_names
 from cellcycle_jax.errors import UsageError
 from cellcycle_jax.studies import study
 from configs import base
@@ -67,12 +68,19 @@ def _choose(path, sweep, config, given, data):
         where = f"--config={path}: sweep(data), run {number}"
         if not isinstance(changes, dict):
             raise UsageError(f"{where}: is {type(changes).__name__}; allowed: a dict, config field -> value")
+        changes = _changes_of_today(changes, fields(config))
         _require_fields(changes, fields(config), where)
         set_twice = sorted(given & changes.keys() - NARROWING)
         if set_twice:
             raise UsageError(f"--config.{set_twice[0]}: {path} sets this field itself, for each run; change it there")
-        chosen.append((dict(changes), _changed(config, changes, where)))
+        chosen.append((changes, _changed(config, changes, where)))
     return chosen
+
+
+def _changes_of_today(changes, known) -> dict:
+    """Changes of a study under the names that fields and their values have today."""
+    renamed = {_name_of_today(name, known): value for name, value in changes.items()}
+    return {name: old_names.value_of_today(name, value) for name, value in renamed.items()}
 
 
 def _require_fields(changes, known, where):
@@ -108,16 +116,26 @@ def _load(path, overrides, kind):
         if not match:
             raise UsageError(f"{argument}: not understood; a config field is changed by --config.path.to.field=value")
         name, text = match.groups()
+        name = _name_of_today(name, known)
         if name not in known:
             raise UsageError(f"--config.{name}: no such field{_nearest(name, known)}")
-        value = _value(name, text, known[name])
+        value = old_names.value_of_today(name, _value(name, text, known[name]))
         config.update_from_flattened_dict({name: value})
     defaults = fields(kind()) if kind else known
     for name, value in fields(config).items():
         if isinstance(value, tuple):
             elements = _elements(name, value, defaults[name])
             config.update_from_flattened_dict({name: elements})
-    return config, module
+    return ConfigDict(config.to_dict()).lock(), module
+
+
+def _name_of_today(name, known) -> str:
+    """The name that a field has today, and a note where that is another one."""
+    today = old_names.CONFIG_FIELDS.get(name, name)
+    if today != name and today in known:
+        old_names.note(name, today)
+        return today
+    return name
 
 
 def fields(config, head="") -> dict:

@@ -13,5 +13,5 @@ from configs import nagao2020
 def get_config():
     c = nagao2020.get_config()
     c.data.scale = "spread"
-    c.train.balance = False
+    c.train.balance_classes = False
     return c

@@ -22,20 +22,20 @@ def refuse_before_reading(config, field_files: list[FieldFile], folder) -> None:
         folder: of the fields, beside which tables may lie.
 
     Raises:
-        UsageError: the markers do not fit phase.method; a column of the config that nothing has; a unit to split by
+        UsageError: the markers do not fit labels.method; a column of the config that nothing has; a unit to split by
             that the fields do not have.
         InputRefused: a table that cannot be read; fewer groups than splits; a class that no field has.
     """
-    methods.refuse_markers(config.channels, config.phase)
+    methods.refuse_markers(config.channels, config.labels)
     columns = _columns(config, field_files, folder)
     if config.source == "folder":  # other sources may know more of a cell than the list says
         _refuse_unknown_columns(config, columns)
-    if config.phase.method == "none":
+    if config.labels.method == "none":
         return
     fields = _table(field_files)
     split.refuse_same_place(fields, config.split.by)
-    if config.phase.method == "folder":
-        _refuse_absent_classes(fields, config.phase)
+    if config.labels.method == "folder":
+        _refuse_absent_classes(fields, config.labels)
     if not config.split.column:
         _refuse_few_groups(fields, config.split.by)
 
@@ -46,8 +46,8 @@ def _refuse_unknown_columns(config, columns) -> None:
         split.refuse_unknown_unit(config.split.by)
     if config.split.column:
         refuse_unknown("split.column", config.split.column, columns)
-    if config.phase.method == "column":
-        refuse_unknown("phase.column", config.phase.column, columns)
+    if config.labels.method == "column":
+        refuse_unknown("labels.column", config.labels.column, columns)
 
 
 def _columns(config, field_files, folder) -> set[str]:
@@ -55,8 +55,8 @@ def _columns(config, field_files, folder) -> set[str]:
     columns = {schema.FIELD, *work_folder.SAID.values()}
     for file in field_files:
         columns.update(f"Metadata_{name}" for name, _ in file.extra)
-    if config.phase.table:
-        columns |= external_table.columns_of(config.phase.table, folder)
+    if config.labels.table:
+        columns |= external_table.columns_of(config.labels.table, folder)
     return columns
 
 
@@ -68,15 +68,15 @@ def _table(field_files) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(columns.values()))
 
 
-def _refuse_absent_classes(fields, phase) -> None:
+def _refuse_absent_classes(fields, labelling) -> None:
     """Every class must be named by some field."""
-    labels = methods.by_folder(fields, None, phase).label
-    for number, name in enumerate(phase.classes):
+    labels = methods.by_folder(fields, None, labelling).label
+    for number, name in enumerate(labelling.classes):
         if number not in labels:
             named = ", ".join(sorted(set(fields[schema.FIELD_LABEL]))) or "nothing"
             raise InputRefused(
-                f"config.phase.method='folder': no field is of class {name!r}; names of fields say {named}; correct "
-                "group label of config.name_pattern, phase.classes or phase.mapping"
+                f"config.labels.method='folder': no field is of class {name!r}; names of fields say {named}; correct "
+                "group label of config.name_pattern, labels.classes or labels.mapping"
             )
 
 

@@ -46,7 +46,7 @@ def prepare(config, fields_dir, out_dir, labels_csv=None, overwrite=False, stric
         InputRefused: nothing usable in the fields.
     """
     all_fields.check(config)
-    manual_corrections.refuse_class_names(config.phase.classes)
+    manual_corrections.refuse_class_names(config.labels.classes)
     out = pathlib.Path(out_dir)
     with locks.lock(out / ".lock"):
         _refuse_to_replace(out, labels_csv, overwrite)
@@ -66,7 +66,7 @@ def _refuse_to_replace(out, labels_csv, overwrite):
 def _prepare(config, fields_dir, out, labels_csv, strict, keep):
     corrections = {}
     if labels_csv:
-        corrections = manual_corrections.read_corrections(labels_csv, config.phase.classes)
+        corrections = manual_corrections.read_corrections(labels_csv, config.labels.classes)
     processed = all_fields.process_fields(
         config,
         fields_dir,
@@ -103,9 +103,9 @@ def _say_counts(table, processed, notes):
     """Say on the terminal how many objects there are, how many are used, and why the others are not."""
     for note in notes:
         print(f"prepare: note: {note}", file=sys.stderr)
-    is_used = table[schema.REJECT] == ""
+    is_used = table[schema.REJECT_REASON] == ""
     labels = table.loc[is_used, schema.LABEL].replace("", "no label").value_counts()
-    reasons = table.loc[~is_used, schema.REJECT].value_counts()
+    reasons = table.loc[~is_used, schema.REJECT_REASON].value_counts()
     n_fields = len(processed.fields())
     sentence = f"{len(table)} objects in {n_fields} fields, {is_used.sum()} used ({_listed(labels)})"
     if len(reasons):
@@ -141,12 +141,12 @@ def decide(table, preprocessing, corrections):
     """
     config = preprocessing.config
     source = source_of(config.source)
-    if config.phase.table:
-        table = external_table.join(table, config.phase.table, preprocessing.folder)
+    if config.labels.table:
+        table = external_table.join(table, config.labels.table, preprocessing.folder)
     table, labelled = add_labels(table, config)
     warn_of_one_hump(labelled.cuts)
     corrected = manual_corrections.apply_corrections(table, corrections)
-    if config.phase.method != "none":
+    if config.labels.method != "none":
         split.refuse_same_place(table.drop_duplicates(schema.FIELD), config.split.by)
     table[schema.GROUP] = split.groups(table, config.split.by)
     given = given_splits(table, config.split)
@@ -154,8 +154,8 @@ def decide(table, preprocessing, corrections):
     split.refuse_twins(table)
     if hasattr(source, "truth"):
         table = join_truth(table, source.truth(preprocessing.folder))
-    if config.phase.method != "none":
-        refuse_missing_class(table, config.phase, labelled.words)
+    if config.labels.method != "none":
+        refuse_missing_class(table, config.labels, labelled.words)
     notes = [*getattr(source, "NOTES", ()), *split.notes(config.split.by)]
     if config.reference.nucleus == "median":
         notes.append(
@@ -166,15 +166,15 @@ def decide(table, preprocessing, corrections):
 
 
 def add_labels(table, config):
-    """The table with Metadata_Label, Metadata_Marker and what was read, and the record of the labelling."""
-    usable = table.index[table[schema.REJECT] == ""]
+    """The table with Metadata_Label, Metadata_LabelScore and what was read, and the record of the labelling."""
+    usable = table.index[table[schema.REJECT_REASON] == ""]
     cells = table.loc[usable].reset_index(drop=True)
-    labelled = methods.label_cells(cells, config.channels, config.phase)
-    names = np.array([*config.phase.classes, ""])
+    labelled = methods.label_cells(cells, config.channels, config.labels)
+    names = np.array([*config.labels.classes, ""])
     table[schema.LABEL] = ""
-    table[schema.MARKER] = np.nan
+    table[schema.LABEL_SCORE] = np.nan
     table.loc[usable, schema.LABEL] = names[labelled.label]
-    table.loc[usable, schema.MARKER] = labelled.value
+    table.loc[usable, schema.LABEL_SCORE] = labelled.value
     if labelled.words is not None:
         table.loc[usable, Working.LABEL_TEXT] = labelled.words
     if labelled.pair is not None:
@@ -189,7 +189,7 @@ def given_splits(table, chosen):
     column = f"Metadata_{chosen.column}"
     if column not in table:
         raise UsageError(
-            f"config.split.column={chosen.column!r}: no such column of the source, sidecar or phase.table"
+            f"config.split.column={chosen.column!r}: no such column of the source, sidecar or labels.table"
         )
     return table[column].fillna("").astype(str)
 
@@ -220,30 +220,30 @@ def _values_found(words):
     if len(values) > MOST_SHOWN:
         listed += ", ..."
     return (
-        f"values found: {listed}; name them in config.phase.classes, or say with config.phase.mapping which class "
+        f"values found: {listed}; name them in config.labels.classes, or say with config.labels.mapping which class "
         "each is (VALUE=CLASS)"
     )
 
 
-def refuse_missing_class(table, phase, words=None):
+def refuse_missing_class(table, labelling, words=None):
     """Refuse a data set in which a class has no cell, or none in one of the splits.
 
     Args:
         table: all objects, with labels and splits.
-        phase: section of the config.
+        labelling: section labels of the config.
         words: text [N] of each object that its label was read from, None where labels come from intensities.
 
     Raises:
         InputRefused: names the class, and how many cells each class has.
     """
-    used = table[table[schema.REJECT] == ""]
-    classes = list(phase.classes)
+    used = table[table[schema.REJECT_REASON] == ""]
+    classes = list(labelling.classes)
     total = used[schema.LABEL].value_counts().reindex(classes, fill_value=0)
     if total.min() == 0:
         advice = "check the marker, the ranges, or the fields" if words is None else _values_found(words)
         raise InputRefused(
-            f"config.phase.method={phase.method!r} labels no cell of one class ({_listed(total)} of {len(used)} usable "
-            f"cells); {advice}"
+            f"config.labels.method={labelling.method!r} labels no cell of one class ({_listed(total)} of {len(used)} "
+            f"usable cells); {advice}"
         )
     counts = pd.crosstab(used[schema.SPLIT], used[schema.LABEL])
     counts = counts.reindex(index=schema.SPLITS, columns=classes, fill_value=0)

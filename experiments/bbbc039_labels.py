@@ -93,10 +93,10 @@ def compare(truth, own, gathered_truth, gathered_own):
     rows = pd.DataFrame(rows)
     own_objects = own.loc[rows["cell"]]
     nuclei = truth.reindex(rows["nucleus"])
-    rows["used"] = (own_objects[schema.REJECT] == "").to_numpy()
+    rows["used"] = (own_objects[schema.REJECT_REASON] == "").to_numpy()
     rows["label"] = own_objects[schema.LABEL].to_numpy()
-    rows["true_label"] = nuclei[schema.LABEL].where(nuclei[schema.REJECT] == "").to_numpy()
-    rows["content"] = own_objects[schema.MARKER].to_numpy() / nuclei[schema.MARKER].to_numpy()
+    rows["true_label"] = nuclei[schema.LABEL].where(nuclei[schema.REJECT_REASON] == "").to_numpy()
+    rows["content"] = own_objects[schema.LABEL_SCORE].to_numpy() / nuclei[schema.LABEL_SCORE].to_numpy()
     return rows
 
 
@@ -121,7 +121,7 @@ def say(rows, truth) -> dict:
         "label_lost": float(is_lost.sum() / max(has_true_label.sum(), 1)),
         "content_ratio_median": float(content.median()),
         "content_ratio_sd_log2": float(np.log2(content[content > 0]).std()),
-        "share_4N_annotated": _share_of_4n(truth[truth[schema.REJECT] == ""][schema.LABEL]),
+        "share_4N_annotated": _share_of_4n(truth[truth[schema.REJECT_REASON] == ""][schema.LABEL]),
         "share_4N_own": _share_of_4n(used["label"]),
         "merged_among_own_4N": float((own_4n == "merged").mean()),
         "merged_among_own_2N": float((own_2n == "merged").mean()),

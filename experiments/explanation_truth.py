@@ -48,9 +48,9 @@ RANKED = 4  # data sets of each cue in which all methods explain the first netwo
 EXPLAINED = 100  # cells of each class that are explained
 ASKED = 200  # cells of each class in which shortcuts are looked for
 DEFAULT = DEFAULT_METHOD
-RESAMPLING = Resampling(resamples=1, confidence=0.95, seed=0)  # discover is asked for its order only
+RESAMPLING = Resampling(resamples=1, level=0.95, seed=0)  # discover is asked for its order only
 FIRST_SEED = 100  # data sets 0 to 99 are for trying things out
-WHERE = ("channel", "place", "place over its area")
+WHERE = ("channel", "region", "region over its area")
 SHARES = ("surroundings", "brightness")  # of the difference between classes, that give an alarm
 
 
@@ -112,7 +112,7 @@ def single_channels(out, cue: str, number: int) -> dict:
 
 
 def explained(cells: ExplainedCells, every_method: bool) -> dict:
-    """For each method which channel and place come first."""
+    """For each method which channel and region come first."""
     shapley = {"channel": _first_by_shapley(cells)}
     firsts = {DEFAULT: _firsts(cells.class_differences, True), "shapley": shapley}
     if not every_method:
@@ -151,13 +151,13 @@ def _difference(cells, maps) -> pd.DataFrame:
 
 
 def _firsts(shares: pd.DataFrame, tells_channels: bool) -> dict:
-    """The channel and place of the largest share; '' where a map is no higher in cells of the class than in others."""
+    """The channel and region of the largest share; '' where a map is no higher in cells of the class than in others."""
     if shares.empty:
         return dict.fromkeys(WHERE if tells_channels else WHERE[1:], "")
     by_place = class_difference.by_place(shares, coarse=True)
     places = shares["compartment"].map(localisation.coarse)
     areas = shares.groupby(places, sort=False)["area_share"].sum()
-    first = {"place": by_place.idxmax(), "place over its area": (by_place / areas).idxmax()}
+    first = {"region": by_place.idxmax(), "region over its area": (by_place / areas).idxmax()}
     if tells_channels:
         first["channel"] = class_difference.by_channel(shares).idxmax()
     return first
@@ -245,7 +245,7 @@ def one_set(out, cue: str, number: int) -> list[dict]:
             "auroc_validation": auroc(run),
             "explained": explained(cells, every_method=name == "seed0" and number < RANKED),
             "discover": best,
-            "hint": hinted(cells),
+            "shortlist": hinted(cells),
             "alarms": alarms(run),
         })
     if cue == "none":
@@ -336,9 +336,9 @@ def _judged(row) -> dict:
         "has one channel": len(cue.channels) == 1,
         "right channel": _right(row, DEFAULT, "channel"),
         "right channel by Shapley": _right(row, "shapley", "channel"),
-        "right place": _right(row, DEFAULT, "place"),
+        "right region": _right(row, DEFAULT, "region"),
         "right family in discover": row["discover"] in cue.families,
-        "right family in the shortlist": row["hint"] in cue.families,
+        "right family in the shortlist": row["shortlist"] in cue.families,
     }
 
 
@@ -350,7 +350,7 @@ def _overall(clean, without_cue, with_shortcut) -> list:
         ("right channel first", share(clean["right channel"])),
         ("right channel first, cues of one channel", share(of_one_channel["right channel"])),
         ("right channel first, by Shapley values", share(clean["right channel by Shapley"])),
-        ("right place first", share(clean["right place"])),
+        ("right region first", share(clean["right region"])),
         ("planted family first in discover (data sets)", share(first_networks["right family in discover"])),
         ("planted family first in the map's shortlist", share(clean["right family in the shortlist"])),
         ("shortcut caught", share(with_shortcut["caught"])),
@@ -361,7 +361,7 @@ def _overall(clean, without_cue, with_shortcut) -> list:
 
 
 def _by_cue(clean) -> str:
-    columns = ["right channel", "right place", "right family in the shortlist"]
+    columns = ["right channel", "right region", "right family in the shortlist"]
     rows = []
     for cue in planted.CUES:
         networks = clean[clean["cue"] == cue]
@@ -383,7 +383,7 @@ def _by_shortcut(with_shortcut) -> str:
 
 def _right(row, method, what) -> bool:
     truth = planted.CUES[row["cue"]]
-    right = truth.channels if what == "channel" else truth.places
+    right = truth.channels if what == "channel" else truth.regions
     return row["explained"][method][what] in right
 
 

@@ -32,7 +32,7 @@ class Cue:
 
     effects: dict[str, float]  # of configs.base.simulation; all others are 0
     channels: tuple[str, ...]  # in which it is written
-    places: tuple[str, ...]  # of `localise`, its two parts of the nucleus and of the second stain taken as one
+    regions: tuple[str, ...]  # of `localise`, its two parts of the nucleus and of the organelle taken as one
     families: tuple[str, ...]  # of measurements, see `cellcycle_jax.features.families`
 
 
@@ -49,20 +49,20 @@ CUES = {
     "Golgi area": Cue(
         {"golgi_area": 1.5},
         ("Golgi",),
-        ("second stain",),
+        ("organelle",),
         ("amount of Golgi", "brightness of the cell in Golgi"),
     ),
     "Golgi scattering": Cue(
         {"golgi_scatter": 2.0},
         ("Golgi",),
-        ("second stain",),
-        ("spread of Golgi", "pieces of Golgi"),
+        ("organelle",),
+        ("spread of Golgi", "number of Golgi objects"),
     ),
     "plus-end density": Cue(
         {"plus_end_density": 2.0},
         ("EB1",),
-        ("cell body", "second stain"),
-        ("dots of EB1", "amount of EB1", "brightness of the cell in EB1"),
+        ("cell body", "organelle"),
+        ("frequency of EB1 spots", "amount of EB1", "brightness of the cell in EB1"),
     ),
     "none": Cue({}, (), (), ()),
 }
@@ -170,7 +170,7 @@ def field_brightness(crops: crop_arrays.Crops, rng) -> crop_arrays.Crops:
     fields = rng.permutation(np.unique(crops.field_id))
     is_lit = np.isin(crops.field_id, fields[: len(fields) // 2])
     crops = crop_arrays.take(crops, is_lit == _is_of_last_class(crops))
-    background = crops.norm[:, None, None, :, 0] / crops.image_scale[:, None, None, :]
+    background = crops.intensity_stats[:, None, None, :, 0] / crops.image_scale[:, None, None, :]
     brighter = background + 1.5 * (crops.image - background)
     brighter = np.clip(brighter, 0, 65535).round().astype(np.uint16)
     is_lit = _is_of_last_class(crops)[:, None, None, None]

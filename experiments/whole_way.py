@@ -55,7 +55,7 @@ def run(fields, preparation, prepared_by, training, training_file, out, step) ->
     """
     out = pathlib.Path(out)
     data = out / "data"
-    has_labels = preparation.phase.method != "none"
+    has_labels = preparation.labels.method != "none"
     if has_labels:
         _refuse_training(training, preparation)
     request = _request(fields, preparation.to_dict(), training.to_dict())

@@ -5,7 +5,7 @@ import numpy as np
 from cellcycle_jax.explain.edits.edits import Cell
 from cellcycle_jax.schema import Compartment as C
 
-EVERY = int(C.NUCLEUS | C.OTHER_NUCLEI | C.SECOND_STAIN | C.BODY | C.DEBRIS)
+EVERY = int(C.NUCLEUS | C.OTHER_NUCLEI | C.ORGANELLE | C.BODY | C.DEBRIS)
 NUCLEUS, STAIN, CYTOPLASM = 0.5, 1.5, 0.2
 PIECES = ((14.0, 44.0, 3.0), (24.0, 52.0, 2.0), (40.0, 50.0, 3.5))  # row, column, radius, px of a crop of 64
 
@@ -27,5 +27,5 @@ def cell(size=64, places=PIECES, present=EVERY, noise=0.0, cytoplasm=CYTOPLASM):
     image = np.stack([NUCLEUS * nucleus + neighbour, other + STAIN * stain, other], -1)
     image += np.random.default_rng(0).normal(scale=noise, size=image.shape) if noise else 0
     bits = sum((mask > 0.5) * int(bit) for mask, bit in
-               ((nucleus, C.NUCLEUS), (neighbour, C.OTHER_NUCLEI), (stain, C.SECOND_STAIN), (body, C.BODY)))
+               ((nucleus, C.NUCLEUS), (neighbour, C.OTHER_NUCLEI), (stain, C.ORGANELLE), (body, C.BODY)))
     return Cell(image.astype(np.float32), bits.astype(np.uint8), present, 0, 1)

@@ -31,15 +31,15 @@ def make_crops(n=24, labelled=True):
     image = image + rng.integers(100, 110, image.shape).astype(np.uint16)
     compartments = np.zeros((n, SIDE, SIDE), np.uint8)
     compartments[:, 10:22, 8:20] = int(schema.Compartment.NUCLEUS)
-    compartments[:, 12:20, 20:28] = int(schema.Compartment.SECOND_STAIN)
-    norm = np.tile(np.array([100, 100, 5, 200], np.float32), (n, 3, 1))
+    compartments[:, 12:20, 20:28] = int(schema.Compartment.ORGANELLE)
+    stats = np.tile(np.array([100, 100, 5, 200], np.float32), (n, 3, 1))
     label = label if labelled else np.full(n, schema.NO_LABEL, np.int32)
     text = {name: np.array([f"{name}{i % 6}" for i in range(n)]) for name in schema.EXAMPLE_TEXTS}
     text["cell_id"] = np.array([f"cell{i}" for i in range(n)])
-    known = int(schema.Compartment.NUCLEUS | schema.Compartment.SECOND_STAIN)
+    known = int(schema.Compartment.NUCLEUS | schema.Compartment.ORGANELLE)
     return crop_arrays.Crops(
         image=image, image_scale=np.ones((n, 3), np.float32), compartments=compartments,
-        compartments_present=np.full(n, known, np.uint8), label=label, norm=norm,
+        compartments_present=np.full(n, known, np.uint8), label=label, intensity_stats=stats,
         um_per_px=np.full(n, 0.5, np.float32), **text, channels=("DNA", "Golgi", "CENPF"), classes=("G1/S", "G2"),
         markers=("CENPF",), nucleus="DNA", stains=("Golgi",), group_by="field",
     )  # fmt: skip
@@ -52,7 +52,7 @@ def make_run(folder, seen=("DNA", "Golgi")):
     variables = {"params": {"Dense_0": {"kernel": kernel, "bias": np.zeros(2, np.float32)}}}
     config = training()
     config.data.mask = "none"  # the crops above know no cell body
-    config.explain.cells, config.evaluate.bootstraps = 10, 200
+    config.explain.cells_per_class, config.evaluate.bootstraps = 10, 200
     return trained_run.Run(
         workdir=folder,
         config=config,

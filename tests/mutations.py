@@ -26,7 +26,7 @@ from tests import small_way
 TARGETS = {
     "table of cells": ("data", "cells.parquet", "evaluate", (5,), "run/evaluation_validation.json"),
     "provenance": ("data", "provenance.json", "evaluate", (5,), "run/evaluation_validation.json"),
-    "crops": ("data", "tfds/cells/1.0.0/*", "evaluate", (5,), "run/evaluation_validation.json"),
+    "crops": ("data", "tfds/cells/2.0.0/*", "evaluate", (5,), "run/evaluation_validation.json"),
     "record of a run": ("run", "config.json", "evaluate", (5,), "run/evaluation_validation.json"),
     "checkpoint": ("run", "checkpoints/*/**/*", "evaluate", (5,), "run/evaluation_validation.json"),
     "predictor": ("run", "predictor/*", "predict", (5,), "predicted/cells.csv"),

@@ -6,7 +6,7 @@ import pandas as pd
 from cellcycle_jax import schema
 
 CLASSES = ("G1/S", "G2")
-DNA, GOLGI = schema.integrated("DNA"), "Golgi_AreaShape_Area"
+DNA, GOLGI = schema.integrated("DNA"), "Cells_AreaShape_ObjectArea_Golgi"
 UNITS = {GOLGI: "um^2", schema.NUCLEAR_AREA: "um^2", "Nuclei_AreaShape_Perimeter": "um"}
 
 
@@ -22,17 +22,17 @@ def make_cells(n=900, seed=0, lines=("HeLa",)):
         schema.CELL_ID: [f"c{i}" for i in range(n)], schema.FIELD: [f"f{k}" for k in field],
         schema.GROUP: [f"f{k}" for k in field], schema.CELL_LINE: np.array(lines)[line],
         schema.SPLIT: np.array(["train"] * 15 + ["validation"] * 9 + ["test"] * 6)[field],
-        schema.LABEL: np.array(CLASSES)[g2], schema.REJECT: "",
+        schema.LABEL: np.array(CLASSES)[g2], schema.REJECT_REASON: "",
         "Metadata_Reference_DNA": stain, "Metadata_Reference_CENPF": 1.0, "Metadata_Reference_Golgi": 1.0,
         DNA: 250 * scale * stain * np.exp(0.6 * g2 + rng.normal(scale=0.3, size=n)),
         GOLGI: 30 * scale * np.exp(0.5 * g2 + rng.normal(scale=0.28, size=n)),
         schema.NUCLEAR_AREA: area,
         "Nuclei_AreaShape_Perimeter": 3.5 * np.sqrt(area),
         "Nuclei_AreaShape_Orientation": rng.normal(size=n),
-        "Golgi_Number_Pieces": rng.poisson(3, n),
+        "Cells_Number_Objects_Golgi": rng.poisson(3, n),
         "Nuclei_AreaShape_EulerNumber": 1.0,
-        "EB1_AreaShape_Area": marker, "Metadata_Reference_EB1": 1.0,
-        "Nuclei_Intensity_MeanIntensity_CENPF": marker, "Truth_age": g2, "Metadata_Marker": g2,
+        "Cells_AreaShape_ObjectArea_EB1": marker, "Metadata_Reference_EB1": 1.0,
+        "Nuclei_Intensity_MeanIntensity_CENPF": marker, "Truth_age": g2, "Metadata_LabelScore": g2,
     })  # fmt: skip
 
 

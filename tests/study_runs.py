@@ -48,7 +48,7 @@ def write_data(folder):
     files.write_table(pd.DataFrame({
         schema.CELL_ID: [r["cell_id"] for r in rows], schema.FIELD: [r["field_id"] for r in rows],
         schema.GROUP: [r["group_id"] for r in rows], schema.CELL_LINE: [r["cell_line"] for r in rows],
-        schema.SPLIT: [r["split"] for r in rows], schema.REJECT: "",
+        schema.SPLIT: [r["split"] for r in rows], schema.REJECT_REASON: "",
         schema.LABEL: np.where(label < 0, "", np.array(tiny.CLASSES)[label]),
         **{schema.reference_column(channel): 1.0 for channel in tiny.CHANNELS},
         schema.NUCLEAR_AREA: size, schema.integrated("DNA"): size * rng.normal(1, 0.2, len(rows)),

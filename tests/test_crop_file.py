@@ -28,7 +28,7 @@ def test_cells_come_back_alone_and_in_any_order(crops, tmp_path):
         np.testing.assert_array_equal(pixels, image[numbers])
         np.testing.assert_array_equal(bits, compartments[numbers])
     assert (found.shared.present, found.shared.um_per_px) == (31, 0.5)
-    np.testing.assert_array_equal(found.shared.field_norm, SHARED.field_norm)
+    np.testing.assert_array_equal(found.shared.field_stats, SHARED.field_stats)
     np.testing.assert_array_equal(found.shared.image_scale, SHARED.image_scale)
 
 

@@ -24,7 +24,7 @@ def run(prepared, tmp_path_factory):
     """A run trained for a few steps and evaluated on validation."""
     folder = tmp_path_factory.mktemp("run")
     fields = {"train.steps": 60, "train.eval_every": 30, "train.batch_size": 32, "evaluate.bootstraps": 200,
-              "model.filters": 8, "explain.cells": 6, "discover.candidates": 4}
+              "model.filters": 8, "explain.cells_per_class": 6, "discover.n_candidates": 4}
     overrides = [f"--config.{k}={v}" for k, v in fields.items()]
     train = ["train", "--config=configs/default.py", f"--data={prepared}", f"--workdir={folder}"]
     assert launch.main([*train, *overrides]) == 0
@@ -43,7 +43,7 @@ def opened(run):
 @pytest.fixture(scope="module")
 def cells(prepared):
     table = pd.read_parquet(prepared / "cells.parquet")
-    return table[table[schema.REJECT] == ""]
+    return table[table[schema.REJECT_REASON] == ""]
 
 
 def test_only_final_reads_the_test_split_and_the_log_says_so(run, opened, cells):
@@ -114,7 +114,7 @@ def test_what_the_test_split_holds_changes_no_result_of_the_others(opened, prepa
         assert launch.main([command, f"--workdir={run}"]) == 0
     assert launch.main(["evaluate", f"--workdir={run}", "--final"]) != 0  # the poison is there
     for name in ("features/ranking.csv", "features/pairs.csv", "evaluation_validation.json", "explain/summary.json",
-                 "explain/passport.json", "explain/checks.json", "explain/where.csv"):
+                 "explain/passport.json", "explain/checks.json", "explain/region_shares.csv"):
         assert (run / name).read_bytes() == (opened / name).read_bytes(), name
 
 
@@ -127,7 +127,7 @@ def test_no_baseline_sees_the_marker(opened):
 
 def test_run_folder_holds_what_is_promised(opened):
     for name in ("config.json", "env.json", "metrics.jsonl", "checkpoints", "explain/maps.npz", "explain/passport.json",
-                 "explain/checks.json", "explain/where.csv", "features/ranking.csv", "features/pairs.csv",
+                 "explain/checks.json", "explain/region_shares.csv", "features/ranking.csv", "features/pairs.csv",
                  "features/pair.png", "report.html"):
         assert (opened / name).exists(), name
     pairs = pd.read_csv(opened / "features" / "pairs.csv")

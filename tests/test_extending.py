@@ -103,7 +103,7 @@ def test_another_question_is_a_config(tmp_path):
     config = load(tmp_path / "ki67.py")
     all_fields.check(config)
     assert set(config.channels.markers) <= set(config.channel_names)
-    assert config.phase.classes == ("resting", "proliferating")
+    assert config.labels.classes == ("resting", "proliferating")
 
 
 @pytest.fixture
@@ -190,7 +190,7 @@ def test_a_source_knows_labels_and_tracks(tmp_path, monkeypatch):
         ("P7_B03_s2", "P7", "B03", "2"),
     ]
     assert "no readable 'image'" in found.quarantined["P7_B03_s3"] and found.preprocessing.channels == ("DNA", "Golgi")
-    assert found.table[schema.REJECT].tolist() == ["", "unlisted", ""] * 2
+    assert found.table[schema.REJECT_REASON].tolist() == ["", "unlisted", ""] * 2
     assert found.table[schema.TRACK].fillna("").tolist() == ["a", "", "b"] * 2
 
 
@@ -247,8 +247,8 @@ def test_a_labelling_method_labels_a_table():
     value = 100 * 2 ** (4 * high + rng.normal(0, 0.3, 80))
     table = pd.DataFrame({schema.PLATE: "P1", "Cells_Intensity_MeanIntensity_CycB": value})
     config = base.preparation()
-    config.channels.markers, config.phase.method = ("CycB",), "cell_marker"
-    found = module.label_cells(table, config.channels, config.phase)
+    config.channels.markers, config.labels.method = ("CycB",), "cell_marker"
+    found = module.label_cells(table, config.channels, config.labels)
     np.testing.assert_array_equal(found.label, high)
     assert found.cuts["P1"]["low"] < found.cuts["P1"]["cut"] < found.cuts["P1"]["high"]
 
@@ -286,14 +286,14 @@ def test_segmenter_labels_and_feature_outside_the_repository_prepare_fields(myla
     config = base.preparation()
     config.update_from_flattened_dict({
         "channel_names": ("DNA", "Golgi"), "illumination": "none", "workers": 1,
-        "segmentation.method": "mylab:brighter_half", "phase.method": "mylab:by_area",
+        "segmentation.method": "mylab:brighter_half", "labels.method": "mylab:by_area",
         "measurements": ("mylab:brightest_pixel",),
     })  # fmt: skip
     (tmp_path / "fields").mkdir()
     (tmp_path / "field.tif").rename(tmp_path / "fields" / "field.tif")
     table = all_fields.process_fields(config, tmp_path / "fields", tmp_path / "out").table
     assert table["Cells_Intensity_Brightest_DNA"].tolist() == pytest.approx([900, 1000, 1100] * 2, abs=1)
-    labelled = label_cells(table, config.channels, config.phase)
+    labelled = label_cells(table, config.channels, config.labels)
     assert labelled.label.tolist() == [0, 0, 0, 1, 1, 1]
 
 

@@ -13,11 +13,11 @@ CHANNELS = ("DNA", "Golgi", "EB1")
     ("Nuclei_Texture_EdgeSharpness_DNA", "Nuclear DNA edge sharpness"),
     (schema.integrated("DNA"), "Nuclear DNA integrated intensity"),
     ("Cells_Intensity_MeanIntensity_EB1", "Cell EB1 mean intensity"),
-    ("Golgi_AreaShape_Area", "Golgi area"),
-    ("Golgi_Intensity_IntegratedIntensity_Golgi", "Golgi integrated intensity"),  # its name stands once
-    ("Golgi_Distance_FromNucleus", "Golgi distance from nucleus"),
-    ("Golgi_Number_Pieces", "Golgi pieces"),
-    ("EB1_Number_DotDensity", "EB1 dot density"),
+    ("Cells_AreaShape_ObjectArea_Golgi", "Golgi area"),
+    ("Cells_Intensity_ObjectIntensity_Golgi", "Golgi object intensity"),
+    ("Cells_Distance_FromNucleus_Golgi", "Golgi distance from nucleus"),
+    ("Cells_Number_Objects_Golgi", "Golgi object count"),
+    ("Cells_Number_SpotDensity_EB1", "EB1 spot density"),
 ])
 def test_columns_read_as_words(column, words):
     assert schema.readable(column) == words
@@ -25,14 +25,14 @@ def test_columns_read_as_words(column, words):
 
 @pytest.mark.parametrize("column, in_um, in_px", [
     ("Nuclei_AreaShape_Area", "um^2", "px^2"),
-    ("Golgi_AreaShape_Area", "um^2", "px^2"),
+    ("Cells_AreaShape_ObjectArea_Golgi", "um^2", "px^2"),
     ("Nuclei_AreaShape_Perimeter", "um", "px"),
     ("Nuclei_AreaShape_MajorAxisLength", "um", "px"),
     ("Nuclei_AreaShape_EquivalentDiameter", "um", "px"),
-    ("Golgi_Distance_FromNucleus", "um", "px"),
-    ("Golgi_Distance_Spread", "um", "px"),
-    ("EB1_Number_DotDensity", "1/um^2", "1/px^2"),
-    ("EB1_Number_Dots", "", ""),
+    ("Cells_Distance_FromNucleus_Golgi", "um", "px"),
+    ("Cells_Distance_Spread_Golgi", "um", "px"),
+    ("Cells_Number_SpotDensity_EB1", "1/um^2", "1/px^2"),
+    ("Cells_Number_Spots_EB1", "", ""),
     ("Nuclei_AreaShape_Eccentricity", "", ""),
     ("Nuclei_Texture_Contrast_DNA", "", ""),
     (schema.integrated("DNA"), "a.u.", "a.u."),
@@ -43,8 +43,8 @@ def test_units_follow_the_pixel_size(column, in_um, in_px):
 
 
 def test_labels_bookkeeping_and_truth_are_no_measurements():
-    kept = ["Nuclei_AreaShape_Area", "Golgi_Distance_FromNucleus"]
-    left_out = [schema.CELL_ID, schema.LABEL, schema.MARKER, schema.TRUE_PHASE, schema.reference_column("DNA"),
+    kept = ["Nuclei_AreaShape_Area", "Cells_Distance_FromNucleus_Golgi"]
+    left_out = [schema.CELL_ID, schema.LABEL, schema.LABEL_SCORE, schema.TRUE_PHASE, schema.reference_column("DNA"),
                 "Truth_age"]
     assert schema.feature_columns([left_out[0], kept[0], *left_out[1:], kept[1]]) == kept
 
@@ -54,9 +54,9 @@ def test_labels_bookkeeping_and_truth_are_no_measurements():
     (schema.integrated("DNA"), "DNA"),
     ("Nuclei_Texture_Contrast_Golgi", "Golgi"),
     ("Cells_Intensity_MeanIntensity_EB1", "EB1"),
-    ("EB1_Number_DotDensity", "EB1"),
-    ("Golgi_Distance_FromNucleus", "Golgi"),
-    ("Golgi_Intensity_IntegratedIntensity_Golgi", "Golgi"),
+    ("Cells_Number_SpotDensity_EB1", "EB1"),
+    ("Cells_Distance_FromNucleus_Golgi", "Golgi"),
+    ("Cells_Intensity_ObjectIntensity_Golgi", "Golgi"),
     ("Nuclei_Texture_Contrast_CENPF", None),  # not among the channels asked about
 ])
 def test_channel_of_a_measurement(column, channel):

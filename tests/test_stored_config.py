@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import launch
-from cellcycle_jax import files, stored_config
+from cellcycle_jax import files, old_names, stored_config
 from cellcycle_jax.dataset import crop_arrays
 from cellcycle_jax.errors import StoredStateRefused
 from cellcycle_jax.prediction import predictor
@@ -33,6 +33,9 @@ ALL = [(kind, name) for kind, (known, _) in KINDS.items() for name in known.fiel
 def of_today(kind):
     """A config with the defaults, as it comes back from a JSON file."""
     return files.to_json(KINDS[kind][1]().to_dict())
+
+
+NAMES_OF_BEFORE = {today: old for old, today in old_names.CONFIG_FIELDS.items() if old != "channels.marker"}
 
 
 def without(config, name):
@@ -188,8 +191,9 @@ def test_a_predictor_stored_without_a_field_is_read_or_refused(tmp_path, kind, n
     record = files.read_json(path)
     holder = record if kind == "training" else record["preparation"]
     key = "training" if kind == "training" else "config"
-    if name in stored_config.flat(holder[key]):
-        holder[key] = without(holder[key], name)
+    stored_name = NAMES_OF_BEFORE.get(name, name)
+    if stored_name in stored_config.flat(holder[key]):
+        holder[key] = without(holder[key], stored_name)
     files.write_json(path, record | {"sha256": predictor._digest(record)})
     if name in KINDS[kind][0].added:
         found = predictor.load_predictor(tmp_path / "old")

@@ -29,14 +29,14 @@ def examples(split, n, size=16, seed=0, unlabelled=0):
         image[..., 2] += 1000 * label
         body = abs(x) < size / 2 - 1
         compartments = nucleus * int(schema.Compartment.NUCLEUS) + body * int(schema.Compartment.BODY)
-        norm = np.tile(np.float32([BACKGROUND, BACKGROUND, 5, REFERENCE]), (3, 1))
+        stats = np.tile(np.float32([BACKGROUND, BACKGROUND, 5, REFERENCE]), (3, 1))
         yield {
             "image": image.clip(0).astype(np.uint16),
             "image_scale": np.ones(3, np.float32),
             "compartments": compartments.astype(np.uint8),
             "compartments_present": np.uint8(9),
             "label": label if i < n - unlabelled else schema.NO_LABEL,
-            "norm": norm,
+            "intensity_stats": stats,
             "um_per_px": np.float32(0.5),
             "cell_id": f"{split}-{i}",
             "group_id": f"{split}-{i // 4}",
@@ -64,7 +64,7 @@ def write_provenance(folder, source="folder", **said):
 
 
 def write_data(folder, train=32, validation=16, test=8, size=16, **options):
-    """Write DATA/tfds/cells/1.0.0 with that many cells per split below `folder`, and return `folder`."""
+    """Write DATA/tfds/cells/2.0.0 with that many cells per split below `folder`, and return `folder`."""
     def cells(split, n):
         rows = list(examples(split, n, size=size, **options))
         return tfds_builder.Cells([row["cell_id"] for row in rows], rows.__getitem__)

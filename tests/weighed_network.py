@@ -67,7 +67,8 @@ def make_crops(label, image, present=int(Compartment.NUCLEUS | Compartment.BODY)
         image=image, image_scale=np.ones((n, channels), np.float32),
         compartments=np.tile(np.broadcast_to(bits, (SIDE, SIDE)).astype(np.uint8), (n, 1, 1)),
         compartments_present=np.full(n, present, np.uint8), label=np.asarray(label, np.int32),
-        norm=np.tile(np.float32([100, 100, 5, 200]), (n, channels, 1)), um_per_px=np.full(n, 0.5, np.float32), **text,
+        intensity_stats=np.tile(np.float32([100, 100, 5, 200]), (n, channels, 1)),
+        um_per_px=np.full(n, 0.5, np.float32), **text,
         channels=CHANNELS[:channels] if channels < 4 else tuple(f"C{k}" for k in range(channels)),
         classes=tuple(f"class{p}" for p in range(classes)), markers=(), nucleus="DNA", stains=(), group_by="field",
     )  # fmt: skip

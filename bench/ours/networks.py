@@ -29,7 +29,7 @@ def made_crops(network, n: int) -> crop_arrays.Crops:
         image_scale=np.ones((n, channels), np.float32),
         compartments=np.full((n, size, size), 255, np.uint8), compartments_present=np.full(n, 255, np.uint8),
         label=rng.integers(0, CLASSES, n, np.int32),
-        norm=np.tile(np.float32([0, 0, 1, BRIGHTEST]), (n, channels, 1)), um_per_px=np.ones(n, np.float32),
+        intensity_stats=np.tile(np.float32([0, 0, 1, BRIGHTEST]), (n, channels, 1)), um_per_px=np.ones(n, np.float32),
         **texts, channels=names, classes=("G1/S", "G2"), markers=(), nucleus=names[0], stains=names[1:],
         group_by="field")
 

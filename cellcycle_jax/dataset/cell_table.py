@@ -5,7 +5,7 @@ import pathlib
 import numpy as np
 import pandas as pd
 
-from cellcycle_jax import files, schema
+from cellcycle_jax import files, old_names, schema
 from cellcycle_jax.dataset import crop_arrays
 from cellcycle_jax.errors import StoredStateRefused
 
@@ -16,7 +16,7 @@ _TEXTS = [
     schema.GROUP,
     schema.SPLIT,
     schema.LABEL,
-    schema.REJECT,
+    schema.REJECT_REASON,
 ]
 _REFERENCE = schema.reference_column("")
 
@@ -46,6 +46,8 @@ def load_cells(data_dir) -> pd.DataFrame:
         cells = pd.read_parquet(path)
     except Exception as error:  # pyarrow raises many kinds for damaged bytes; all of them mean the same to the user
         raise StoredStateRefused(f"{path}: not readable as Parquet ({_first_line(error)}); run prepare again") from None
+    if schema.REJECT_REASON not in cells:
+        cells = cells.rename(columns=old_names.column_of_today)
     missing = pd.Index(_TEXTS).difference(cells.columns, sort=False)
     if len(missing):
         raise StoredStateRefused(f"{path}: column {missing[0]} is missing ({len(missing)} in all); run prepare again")
@@ -57,9 +59,17 @@ def load_cells(data_dir) -> pd.DataFrame:
     return cells
 
 
+def units(data_dir, columns) -> dict[str, str]:
+    """{measurement: its unit} of those `columns` of `load_cells` that have one."""
+    stored = files.read_units(pathlib.Path(data_dir) / "cells.parquet")
+    units_of_today = {old_names.column_of_today(column): unit for column, unit in stored.items()}
+    known = units_of_today | stored
+    return {column: known[column] for column in columns if column in known}
+
+
 def unlocked(cells: pd.DataFrame, final: bool = False) -> pd.DataFrame:
     """Rows of the accepted cells of the splits one may look at: train and validation, and test only if `final`."""
-    accepted = cells[schema.REJECT] == ""
+    accepted = cells[schema.REJECT_REASON] == ""
     visible = cells[schema.SPLIT].isin(schema.SPLITS)
     if not final:
         visible &= cells[schema.SPLIT] != "test"

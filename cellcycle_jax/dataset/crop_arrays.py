@@ -5,15 +5,14 @@ import pathlib
 
 import numpy as np
 
-from cellcycle_jax import crop_file, files, schema, stored_config
+from cellcycle_jax import crop_file, files, old_names, schema, stored_config
 from cellcycle_jax.dataset import tfds_reader
 from cellcycle_jax.errors import InputRefused, StoredStateRefused, UsageError
 
 PROVENANCE = "provenance.json"
-BUILDER = pathlib.Path("tfds", "cells", "1.0.0")
 METADATA = ("channels", "classes", "markers", "nucleus", "stains", "group_by")
-LABELS = ("own", "permuted")  # which labels a model is trained on
-ARRAYS = ("image", "image_scale", "compartments", "norm", "label")
+LABELS = ("original", "permuted")  # which labels a model is trained on
+ARRAYS = ("image", "image_scale", "compartments", "intensity_stats", "label")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,11 +23,11 @@ class Crops:
 
     Attributes:
         image: u16 [N, S, S, C], stored values.
-        image_scale: f32 [N, C], pixel value = stored * image_scale + an offset that norm shares.
+        image_scale: f32 [N, C], pixel value = stored * image_scale + an offset that intensity_stats share.
         compartments: u8 [N, S, S], bits of schema.Compartment.
         compartments_present: u8 [N], which bits are known.
         label: i32 [N], index of the class, schema.NO_LABEL where labelling abstained.
-        norm: f32 [N, C, 4], columns schema.NORM_FIELDS.
+        intensity_stats: f32 [N, C, 4], columns schema.INTENSITY_STATS.
         um_per_px: f32 [N], NaN where unknown.
         cell_id, group_id, field_id, well, plate, cell_line: text [N].
         channels: names of the C channels.
@@ -44,7 +43,7 @@ class Crops:
     compartments: np.ndarray
     compartments_present: np.ndarray
     label: np.ndarray
-    norm: np.ndarray
+    intensity_stats: np.ndarray
     um_per_px: np.ndarray
     cell_id: np.ndarray
     group_id: np.ndarray
@@ -70,7 +69,7 @@ class Crops:
 
 
 def load_crops(data_dir, split: str, final: bool = False, pixels: bool = True) -> Crops:
-    """Crops of a split of DATA/tfds/cells/1.0.0.
+    """Crops of a split of the data set in DATA/tfds.
 
     Args:
         data_dir: folder that `prepare` wrote.
@@ -90,6 +89,7 @@ def load_crops(data_dir, split: str, final: bool = False, pixels: bool = True) -
 
 def _stored_crops(columns, metadata):
     """Crops of what is stored; KeyError or TypeError where another version stored other names."""
+    columns = old_names.keys_of_today(columns, old_names.EXAMPLE_FEATURES)
     columns["label"] = columns["label"].astype(np.int32)
     vocabulary = {}
     for name in METADATA:
@@ -109,20 +109,31 @@ def _split_folder(data_dir, split, final):
         raise UsageError(f"split {split!r} does not exist; allowed: {', '.join(schema.SPLITS)}")
     if split == "test" and not final:
         raise UsageError("the test split is locked until the final evaluation (--final); use 'validation'")
-    folder = pathlib.Path(data_dir) / BUILDER
-    if not (folder / "dataset_info.json").is_file():
-        raise StoredStateRefused(f"{data_dir}: no data set found at {BUILDER}; make one with `launch.py prepare`")
-    return folder
+    return data_set_folder(data_dir)
+
+
+def data_set_folder(data_dir) -> pathlib.Path:
+    """The folder of the TFDS data set in DATA, be it of this version or of the one before.
+
+    Raises:
+        StoredStateRefused: there is none.
+    """
+    for version in (schema.DATA_SET_VERSION, old_names.DATA_SET_VERSION):
+        folder = pathlib.Path(data_dir) / schema.DATA_SET / version
+        if (folder / "dataset_info.json").is_file():
+            return folder
+    place = f"{schema.DATA_SET}/{schema.DATA_SET_VERSION}"
+    raise StoredStateRefused(f"{data_dir}: no data set found at {place}; make one with `launch.py prepare`")
 
 
 def _require_shapes(crops, name):
     """Refuse stored crops whose arrays do not fit each other."""
     stored_channels = crops.image.shape[-1]
-    fits = stored_channels == len(crops.channels) and np.isfinite(crops.norm).all()
+    fits = stored_channels == len(crops.channels) and np.isfinite(crops.intensity_stats).all()
     if len(crops) and not fits:
         raise StoredStateRefused(
             f"{name} has {stored_channels} channels for the names {list(crops.channels)}, "
-            "or norm values that are not finite; run `launch.py prepare`"
+            "or intensity_stats that are not finite; run `launch.py prepare`"
         )
     scales = crops.image_scale.shape
     if scales != (len(crops), len(crops.channels)):
@@ -216,7 +227,7 @@ def crops_of_field(folder, field_id: str, rows, vocabulary: dict) -> Crops:
     if stored.cell_shape[-1] != len(channels):
         raise _of_other_cells(stored, f"{stored.cell_shape[-1]} channels")
     image, compartments = stored.read(numbers)
-    field_norm = np.broadcast_to(shared.field_norm.T, (n, len(channels), len(shared.field_norm)))
+    field_stats = np.broadcast_to(shared.field_stats.T, (n, len(channels), len(shared.field_stats)))
     reference = rows[[schema.reference_column(name) for name in channels]].to_numpy(np.float32)
     return Crops(
         image=image,
@@ -224,7 +235,7 @@ def crops_of_field(folder, field_id: str, rows, vocabulary: dict) -> Crops:
         compartments=compartments,
         compartments_present=np.full(n, shared.present, np.uint8),
         label=np.full(n, schema.NO_LABEL, np.int32),
-        norm=np.concatenate([field_norm, reference[..., None]], axis=-1),
+        intensity_stats=np.concatenate([field_stats, reference[..., None]], axis=-1),
         um_per_px=np.full(n, shared.um_per_px, np.float32),
         cell_id=cell_ids.to_numpy(str),
         group_id=rows[schema.FIELD].to_numpy(str),  # no split has grouped these cells yet
@@ -338,8 +349,8 @@ def rows_of_cells(crops: Crops, cell_ids) -> np.ndarray:
 
 
 def with_labels(crops: Crops, labels: str) -> Crops:
-    """The crops of a split with their own labels, or with 'permuted' ones: shuffled, always in the same way."""
-    if labels == "own":
+    """The crops of a split with their original labels, or with 'permuted' ones: shuffled, always in the same way."""
+    if labels == "original":
         return crops
     label = crops.label.copy()
     labelled = label != schema.NO_LABEL

@@ -16,7 +16,7 @@ MASKS = {
 }
 OUTLINED = ("cell", "nucleus")  # masks that show the outline of the nucleus in every channel
 RING = 1.05  # inner radius of the ring, share of half the crop: so far out a cell hardly ever cuts a shape into it
-SCALES = ("reference", "own_max", "spread")
+SCALES = ("reference", "nucleus_max", "spread")
 
 
 def require_compartments(present, mask: str, scale: str) -> None:
@@ -30,7 +30,7 @@ def require_compartments(present, mask: str, scale: str) -> None:
         InputRefused: `mask` or `scale` needs a compartment that some crop lacks.
     """
     needed = MASKS[mask]
-    if scale == "own_max":
+    if scale == "nucleus_max":
         needed |= schema.Compartment.NUCLEUS
     lacking = int(np.sum(present & needed != needed))
     if lacking:
@@ -44,47 +44,47 @@ def model_images(inputs, cells):
     """What a model sees of rows of `crop_arrays.arrays_of`.
 
     Args:
-        inputs: `model_inputs` with the choices of a model made: `(image, image_scale, compartments, norm)` of B crops
-            -> f32 [B, S, S, K].
+        inputs: `model_inputs` with the choices of a model made: `(image, image_scale, compartments,
+            intensity_stats)` of B crops -> f32 [B, S, S, K].
         cells: arrays by name, these four among them.
 
     Returns:
         f32 [B, S, S, K], dimensionless.
     """
-    return inputs(cells["image"], cells["image_scale"], cells["compartments"], cells["norm"])
+    return inputs(cells["image"], cells["image_scale"], cells["compartments"], cells["intensity_stats"])
 
 
-def model_inputs(image, image_scale, compartments, norm, channels, mask: str, scale: str):
+def model_inputs(image, image_scale, compartments, intensity_stats, channels, mask: str, scale: str):
     """What a model sees of stored crops; pure, runs inside jit.
 
-    With mask 'nucleus' and scale 'own_max' only the pattern inside the nucleus is left: a gain of the camera and what
-    surrounds the cell do not change the result. Brightness still shows in how grainy the pattern is: photon noise and
-    the step between stored grey levels shrink, relative to the maximum, as a nucleus gets brighter.
+    With mask 'nucleus' and scale 'nucleus_max' only the pattern inside the nucleus is left: a gain of the camera and
+    what surrounds the cell do not change the result. Brightness still shows in how grainy the pattern is: photon noise
+    and the step between stored grey levels shrink, relative to the maximum, as a nucleus gets brighter.
 
     Args:
         image: u16 [B, S, S, C], stored values.
         image_scale: f32 [B, C], camera units per stored value.
         compartments: u8 [B, S, S], bits of `schema.Compartment`.
-        norm: f32 [B, C, 4], columns `schema.NORM_FIELDS`, camera units.
+        intensity_stats: f32 [B, C, 4], columns `schema.INTENSITY_STATS`, camera units.
         channels: positions of the K channels to show.
         mask: a key of `MASKS`; all else is zero. 'ring' is a control that shows no cell: what a network reads there is
             background, light and neighbours.
         scale: 'reference': relative to the field's reference above background; 'spread': relative to the spread of the
-            field's pixels, which grows with crowding; 'own_max': relative to the brightest pixel of the own nucleus. A
-            channel with no such value above zero (a blank one) is zero.
+            field's pixels, which grows with crowding; 'nucleus_max': relative to the brightest pixel of the cell's
+            nucleus. A channel with no such value above zero (a blank one) is zero.
 
     Returns:
         f32 [B, S, S, K], background at 0, dimensionless.
     """
-    norm = _channels(norm, channels, axis=1)[:, None, None]
+    intensity_stats = _channels(intensity_stats, channels, axis=1)[:, None, None]
     image_scale = _channels(image_scale, channels, axis=1)[:, None, None]
     signal = _channels(image, channels, axis=-1).astype(jnp.result_type(float))
-    signal = signal * image_scale - norm[..., schema.NORM_FIELDS.index("background")]
-    if scale == "own_max":
+    signal = signal * image_scale - intensity_stats[..., schema.INTENSITY_STATS.index("background")]
+    if scale == "nucleus_max":
         nucleus = compartments & int(schema.Compartment.NUCLEUS) > 0
         unit = jnp.max(jnp.where(nucleus[..., None], signal, 0.0), axis=(1, 2), keepdims=True)
     else:
-        unit = norm[..., schema.NORM_FIELDS.index(scale)]
+        unit = intensity_stats[..., schema.INTENSITY_STATS.index(scale)]
     signal = jnp.where(unit > 0, signal / jnp.where(unit > 0, unit, 1.0), 0.0)
     if mask == "none":
         return signal

@@ -86,14 +86,14 @@ def log_opening(workdir, step: int) -> None:
 def prediction_table(rows, logits, classes, temperature) -> pd.DataFrame:
     """One row per cell: its Metadata_ columns, label, predicted, prob_<class>, and the confidence after calibration.
 
-    `calibrated` is the calibrated probability of the predicted class, `calibrated_<class>` that of each class.
+    `confidence` is the calibrated probability of the predicted class, `calibrated_<class>` that of each class.
     """
     metadata = rows.columns[rows.columns.str.startswith("Metadata_")]
     table = rows[metadata].copy()
     prob, calibrated = predict.class_probabilities(logits, classes, temperature, rows.index)
     table["label"] = rows[schema.LABEL].to_numpy()
     table["predicted"] = np.array(classes)[logits.argmax(axis=1)]
-    confidence = calibrated.max(axis=1).rename("calibrated")
+    confidence = calibrated.max(axis=1).rename("confidence")
     return pd.concat([table, prob, confidence, calibrated], axis=1)
 
 
@@ -145,7 +145,7 @@ def score(rows, label, logits, temperature, fitted, run, resampling) -> dict:
         "calibrated": _curve(label[labelled], calibrated[labelled]),
     }
     result["classes"] = run.classes
-    result["confidence"] = resampling.confidence
+    result["interval_level"] = resampling.level
     result["baseline_features"] = simple.features
     if oracle is None:
         return result
@@ -207,17 +207,17 @@ def caveats(run, crops, split) -> list[str]:
     """What no score of such a run on such cells can show."""
     made = crop_arrays.provenance(run.data_dir)
     limits = []
-    if made["config"]["phase"]["method"] == "dna_content":
+    if made["config"]["labels"]["method"] == "dna_content":
         limits.append(f"Labels are pseudo-labels: integrated {crops.nucleus} over the field's G1 peak, computed from "
                       "the channel the network sees. The baseline integrated_dna is the label itself, and area "
                       "follows it.")
-        if run.config.data.scale == "own_max":
+        if run.config.data.scale == "nucleus_max":
             limits.append("Scaled to its own maximum a nucleus still tells its brightness by how fine noise and grey "
                           "steps are, so the lead over nuclear area is an upper bound on what shape and texture add.")
     if run.config.data.mask in OUTLINED and crops.nucleus not in run.channels:
         limits.append(f"The network does not see {crops.nucleus}, but the mask follows the nucleus, so its size and "
                       "shape show in every channel; all_features is given them too.")
-    if not run.config.train.balance:
+    if not run.config.train.balance_classes:
         limits.append("The baselines weigh the classes alike and the network was trained without, so their balanced "
                       "accuracies do not compare; AUROC does.")
     labelled = crops.group_id[crops.label != schema.NO_LABEL]
@@ -253,7 +253,7 @@ def _say(result):
 def _say_scores(part, result, against):
     """One table of what `compare` returned; `result` is of the whole evaluation."""
     print(f"\n{result['split']} split against {against}: {part['n_cells']} cells, {part['n_fields']} fields, "
-          f"{part['n_groups']} groups; {result['confidence']:.0%} intervals")
+          f"{part['n_groups']} groups; {result['interval_level']:.0%} intervals")
     print(f"{'':16}{'balanced accuracy':26}{'AUROC':26}{'lead, balanced accuracy':26}lead, AUROC")
     scores = {"model": part["model"], **part["baselines"]}
     if "oracle" in part:

@@ -6,7 +6,7 @@ import pathlib
 import numpy as np
 from tqdm import tqdm
 
-from cellcycle_jax import files
+from cellcycle_jax import files, old_names
 from cellcycle_jax.dataset import crop_arrays
 from cellcycle_jax.errors import InputRefused, UsageError, result_or_reason
 from cellcycle_jax.explain import galleries, passport
@@ -28,7 +28,7 @@ from cellcycle_jax.runs import passport_file
 from cellcycle_jax.runs.trained_run import load_run
 
 STAGES = ("maps", *(question.key for question in QUESTIONS), "measurements")
-DRAWN = ("where", "edits", "faithfulness", "residuals")  # figures beside those of galleries.draw_galleries
+DRAWN = ("region_shares", "edits", "faithfulness", "residuals")  # figures beside those of galleries.draw_galleries
 
 
 def run_explain(workdir, tap: str = "", others=()) -> pathlib.Path:
@@ -56,14 +56,14 @@ def run_explain(workdir, tap: str = "", others=()) -> pathlib.Path:
     others = [_comparable(load_run(other), cells.run, other) for other in others]
     summary = _relevance(folder, cells)
     evidence = Evidence(cells, others)
-    results = {"where": cells.class_differences}
+    results = {"region_shares": cells.class_differences}
     for question in QUESTIONS:
         _next(bar, stages)
         results[question.key] = evidence.answer(question)
     _next(bar, stages)
-    explained, results["words_why"] = result_or_reason(surrogate.explain_run, cells.run)
-    results["words"], residuals = explained or (None, None)
-    results["hint"], results["hint_why"] = result_or_reason(map_shortlist.compare_with_others, cells)
+    explained, results["surrogate_why"] = result_or_reason(surrogate.explain_run, cells.run)
+    results["surrogate"], residuals = explained or (None, None)
+    results["shortlist"], results["shortlist_why"] = result_or_reason(map_shortlist.compare_with_others, cells)
     next(stages, None)
     _write(folder, cells, results, residuals, _about(cells, summary))
     return folder / "explain"
@@ -85,9 +85,9 @@ def _relevance(folder, cells) -> dict:
 
 def _clear(folder) -> None:
     """Remove what an earlier call found, so that nothing of it stays beside new maps where a check cannot be made."""
-    for name in ("passport.json", "checks.json", "where.csv", "residuals.csv"):
+    for name in ("passport.json", "checks.json", "region_shares.csv", "residuals.csv", *old_names.EXPLAIN_FILES):
         (folder / "explain" / name).unlink(missing_ok=True)
-    for name in DRAWN:
+    for name in (*DRAWN, *old_names.EXPLAIN_FIGURES.values()):
         (folder / "figures" / f"{name}.png").unlink(missing_ok=True)
 
 
@@ -100,7 +100,7 @@ def _cells(run, tap) -> ExplainedCells:
     config = run.config
     crops = run.data.crops_of_lines("validation")
     rng = np.random.default_rng(config.seed)
-    rows = sample_per_class(crops.label, len(crops.classes), config.explain.cells, rng)
+    rows = sample_per_class(crops.label, len(crops.classes), config.explain.cells_per_class, rng)
     if not len(rows):
         raise InputRefused(f"{run.data_dir}: the validation split has no labelled cell to explain; label more cells")
     crops = crop_arrays.in_memory(crop_arrays.take(crops, rows))
@@ -146,7 +146,7 @@ def _about(cells, summary) -> dict:
     run = cells.run
     return {
         "classes": summary["classes"],
-        "confidence": summary["confidence"],
+        "interval_level": summary["interval_level"],
         "stain": summary["stain"],
         "n_cells": summary["n_cells"],
         "n_groups": summary["n_groups"],
@@ -163,11 +163,11 @@ def _about(cells, summary) -> dict:
 def _write(folder, cells, results, residuals, about) -> None:
     """The passport, what it stands on, and its figures."""
     out = folder / "explain"
-    files.write_csv(results["where"], out / "where.csv")
+    files.write_csv(results["region_shares"], out / "region_shares.csv")
     if residuals is not None:
         files.write_csv(residuals, out / "residuals.csv")
     keys = [question.key for question in QUESTIONS]
-    files.write_sealed_json(out / "checks.json", {key: results[key] for key in (*keys, "words", "hint")})
+    files.write_sealed_json(out / "checks.json", {key: results[key] for key in (*keys, "surrogate", "shortlist")})
     finished = files.to_json(passport.make_passport(results, about))
     passport_file.write_passport(folder, finished)
     predictor.add_verdict(folder, finished)
@@ -177,16 +177,17 @@ def _write(folder, cells, results, residuals, about) -> None:
 def _draw(folder, cells, results, residuals, about) -> None:
     if residuals is not None:
         galleries.draw_residuals(cells.run, residuals, folder / "residuals.png")
-    where = results["where"]
-    if len(where):
+    region_shares = results["region_shares"]
+    if len(region_shares):
         split = f"Validation split: {about['n_cells']:,} cells, {about['n_groups']} groups ({about['group_by']})"
-        style.save(explain_figures.where(where.to_dict("records"), about, split), folder / "where.png")
+        rows = region_shares.to_dict("records")
+        style.save(explain_figures.region_shares(rows, about, split), folder / "region_shares.png")
     few = f"{len(cells.few.crops)} validation cells"
-    edited = results["edited"]
-    if edited["rows"]:
-        figure = explain_figures.dose_response(edited["rows"], edited["class"], few, about["confidence"])
+    edits = results["edits"]
+    if edits["rows"]:
+        figure = explain_figures.dose_response(edits["rows"], edits["class"], few, about["interval_level"])
         style.save(figure, folder / "edits.png")
-    style.save(explain_figures.curves(results["faithful"], few), folder / "faithfulness.png")
+    style.save(explain_figures.curves(results["faithfulness"], few), folder / "faithfulness.png")
 
 
 def _write_maps(folder, cells, maps, prob, table, summary) -> None:

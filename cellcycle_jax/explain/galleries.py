@@ -132,7 +132,7 @@ def draw_residuals(run: trained_run.Run, left: pd.DataFrame, path: pathlib.Path)
     maps = np.maximum(maps, 0)
     cells = []
     for n, (margin, by_measurements) in enumerate(zip(left["logit"], left["predicted"], strict=True)):
-        caption = f"answer {margin:+.1f}\nby measurements {by_measurements:+.1f}"
+        caption = f"output {margin:+.1f}\nby measurements {by_measurements:+.1f}"
         cells.append(_cell(crops, images, maps, n, caption))
-    title = f"Cells whose answer the measurements explain least (margin of {crops.classes[-1]}, logits)"
+    title = f"Cells whose output the measurements predict least (margin of {crops.classes[-1]}, logits)"
     style.save(gallery.gallery(cells, list(run.channels), list(crops.classes), title), path)

@@ -10,16 +10,16 @@ from cellcycle_jax.explain.regions import localisation
 from cellcycle_jax.runs import passport_file
 from cellcycle_jax.scoring.intervals import Interval
 
-MOST_PLACES = 3  # named in the verdict
+MOST_REGIONS = 3  # named in the verdict
 FIRST_SENTENCES = {  # of the verdict, by status
-    "chance": "There is nothing to explain: the network's score cannot be told from chance.",
+    "chance": "There is nothing to explain: the network's score cannot be distinguished from chance.",
     "shortcut": (
-        "Do not trust what this network learnt: it can tell the classes from something that is not the cell."
+        "Do not trust what this network learnt: it can predict the class from something that is not the cell."
     ),
     "caution": "With caution: no shortcut is certain, but not all checks could be made or were passed.",
     "no_alarm": (
-        "No check raised an alarm. That does not show that the network reads biology: shortcuts for which "
-        "no check asks pass as well (docs/explaining.md lists those that are known)."
+        "No check raised an alarm. That does not show that the network uses biology: shortcuts that no "
+        "check looks for pass as well (docs/explaining.md lists those that are known)."
     ),
 }
 
@@ -28,24 +28,25 @@ def make_passport(results: dict, about: dict) -> dict:
     """What RUN/explain/passport.json holds.
 
     Args:
-        results: those of each of `all_checks.QUESTIONS` by its key; where (table), words and hint (None with words_why
-            and hint_why where there is none).
-        about: classes, channels, stain, mask, confidence, method, limits, n_cells, n_groups, group_by, step and run_id.
+        results: those of each of `all_checks.QUESTIONS` by its key; region_shares (table), surrogate and shortlist
+            (None with surrogate_why and shortlist_why where there is none).
+        about: classes, channels, stain, mask, interval_level, method, limits, n_cells, n_groups, group_by, step and
+            run_id.
 
     Returns:
         format; status ('no_alarm', 'caution', 'shortcut' or 'chance'); verdict (sentences); checks (one dict each:
-        name, passed or None where it could not be made, sentence); where (rows); and everything of `about`.
+        name, passed or None where it could not be made, sentence); region_shares (rows); and everything of `about`.
     """
     judgements = {check.name: check.judge(results[check.question.key], about) for check in CHECKS}
-    status = _status(judgements, results["channels"]["why"])
+    status = _status(judgements, results["channel_importance"]["why"])
     return {
         **about,
         "format": passport_file.FORMAT,
         "status": status,
         "verdict": _verdict(status, judgements, results, about),
         "checks": [_to_json(name, judgement) for name, judgement in judgements.items()],
-        "where": results["where"].to_dict("records"),
-        "places": places(results["where"], about),
+        "region_shares": results["region_shares"].to_dict("records"),
+        "regions": named_regions(results["region_shares"], about),
     }
 
 
@@ -67,28 +68,28 @@ def _status(judgements: dict[str, Judgement], why_no_channels: str) -> str:
     return "no_alarm"
 
 
-def places(where: pd.DataFrame, about: dict) -> list[str]:
-    """The places that are named, best first, each with its channel, share and what it would have by chance.
+def named_regions(region_shares: pd.DataFrame, about: dict) -> list[str]:
+    """The regions that are named, best first, each with its channel, share and what it would have by chance.
 
-    Of more than two classes, each of which differs from the rest in places of its own, the best place of each.
+    Of more than two classes, each of which differs from the rest in regions of its own, the best region of each.
     """
-    large = where["share"] >= about["limits"]["region_share"]
-    uncertain = where["low"] <= 0  # cells of one group have no interval, which the words say
-    named = where[large & ~uncertain].sort_values("share", ascending=False)
-    named = named.drop_duplicates("class") if len(about["classes"]) > 2 else named.head(MOST_PLACES)
-    return [_place_in_words(row, about) for row in named.to_dict("records")]
+    large = region_shares["share"] >= about["limits"]["region_share"]
+    uncertain = region_shares["low"] <= 0  # cells of one group have no interval, which the words say
+    named = region_shares[large & ~uncertain].sort_values("share", ascending=False)
+    named = named.drop_duplicates("class") if len(about["classes"]) > 2 else named.head(MOST_REGIONS)
+    return [_region_in_words(row, about) for row in named.to_dict("records")]
 
 
-def _place_in_words(row: dict, about: dict) -> str:
-    words = localisation.named_place(row["compartment"], about["stain"])
+def _region_in_words(row: dict, about: dict) -> str:
+    words = localisation.region_in_words(row["compartment"], about["stain"])
     if row["compartment"] in localisation.BLANK[about["mask"]]:
         words += " (where the mask shows nothing, so how far the cell reaches)"
     if len(about["channels"]) > 1:
         words += f", channel {row['channel']}"
     words += f": {Interval(row['share'], row['low'], row['high']).percent()}"
     if len(about["classes"]) > 2:
-        words += f" of what tells {row['class']} from the rest"
-    return f"{words}, {row['ratio']:.1f} times its share of the picture"
+        words += f" of the difference between {row['class']} and the rest"
+    return f"{words}, {row['ratio']:.1f} times its share of the image"
 
 
 def _verdict(status, judgements, results, about) -> list[str]:
@@ -100,10 +101,16 @@ def _verdict(status, judgements, results, about) -> list[str]:
     if surroundings.passed and surroundings.asked:
         first = f"{first} {surroundings.sentence}"  # what of the score the cell alone brings
     last = _failed(judgements)
-    why_no_channels = results["channels"]["why"]
+    why_no_channels = results["channel_importance"]["why"]
     if why_no_channels:
-        last.append(f"What each channel gives to the score was not worked out ({why_no_channels}).")
-    return [first, _where_it_looks(results["where"], about), _measurements(results, about), _shortlist(results), *last]
+        last.append(f"What each channel adds to the score was not worked out ({why_no_channels}).")
+    return [
+        first,
+        _where_it_looks(results["region_shares"], about),
+        _measurements(results, about),
+        _shortlist(results),
+        *last,
+    ]
 
 
 def _failed(judgements: dict[str, Judgement]) -> list[str]:
@@ -120,40 +127,40 @@ def _failed(judgements: dict[str, Judgement]) -> list[str]:
     return not_passed + unknown
 
 
-def _where_it_looks(where: pd.DataFrame, about: dict) -> str:
-    if where.empty:
+def _where_it_looks(region_shares: pd.DataFrame, about: dict) -> str:
+    if region_shares.empty:
         return ("Where it looks cannot be said: the outline of the nucleus is not known, all explained cells are of "
-                "one class, or on average the network answers cells of the class no higher than the others.")
-    named = places(where, about)
+                "one class, or on average the network scores cells of the class no higher than the others.")
+    named = named_regions(region_shares, about)
     if not named:
         least = about["limits"]["region_share"]
         return f"No region accounts for {least:.0%} of the difference between the classes with an interval above zero."
     classes = about["classes"]
     difference = f"{classes[0]} from {classes[-1]}" if len(classes) == 2 else "its classes"
-    return f"What tells {difference} apart is read here: {'; '.join(named)}."
+    return f"The network distinguishes {difference} here: {'; '.join(named)}."
 
 
 def _measurements(results: dict, about: dict) -> str:
     """How far named measurements follow the prediction."""
-    words = results["words"]
-    if words is None:
-        return f"How far named measurements explain its answer cannot be said ({results['words_why']})."
+    surrogate_model = results["surrogate"]
+    if surrogate_model is None:
+        return f"How well measurements predict its output could not be worked out ({results['surrogate_why']})."
     of_class = f" on {about['classes'][-1]}" if len(about["classes"]) > 2 else ""
-    steps = words["steps"]
-    all_together = words["r2"]
+    steps = surrogate_model["steps"]
+    all_together = surrogate_model["r2"]
     if not steps:
-        explained = f"{all_together.percent()} of it on held-out groups"
+        explained = f"{all_together.percent()} of its variance on held-out groups"
         if all_together.value < about["limits"]["explained_r2"]:
-            return f"No measurement explains its answer{of_class}, nor do all together: {explained}."
-        return f"No single measurement explains its answer{of_class}, but all together explain {explained}."
+            return f"No measurement predicts its output{of_class}, nor do all together: {explained}."
+        return f"No single measurement predicts its output{of_class}, but all together predict {explained}."
     last = steps[-1]  # R2 with all before it
     named_alone = Interval(last["r2"], last["low"], last["high"]).percent()
-    rest = f", so no other single measurement adds {100 * surrogate.GROWTH:.0f} points for certain"
+    rest = f"No other single measurement is certain to add {100 * surrogate.GROWTH:.0f} points."
     if all_together.value - last["r2"] > about["limits"]["small_gap"]:
-        rest = "; the rest of that is not told apart by one measurement at a time"
-    explain = "explain" if len(steps) > 1 else "explains"
-    return (f"Its answer{of_class} follows {_families(steps)}, which {explain} {named_alone} of it on held-out groups; "
-            f"all measurements together explain {all_together.percent()}{rest}.")
+        rest = "The rest takes several measurements together, or a rule that is not a straight line."
+    predict = "predict" if len(steps) > 1 else "predicts"
+    return (f"Its output{of_class} follows {_families(steps)}, which {predict} {named_alone} of its variance on "
+            f"held-out groups; all measurements together predict {all_together.percent()}. {rest}")
 
 
 def _families(steps: list[dict]) -> str:
@@ -169,12 +176,12 @@ def _families(steps: list[dict]) -> str:
 
 def _shortlist(results: dict) -> str:
     """Measurements that follow the prediction, where the map points."""
-    hint = results["hint"]
-    if hint is None:
-        return f"Whether the map's hint is worth anything cannot be said ({results['hint_why']})."
-    names = ", ".join(measurement["family"] for measurement in hint["shortlist"])
+    shortlist = results["shortlist"]
+    if shortlist is None:
+        return f"Whether the map's shortlist helps could not be worked out ({results['shortlist_why']})."
+    names = ", ".join(measurement["family"] for measurement in shortlist["shortlist"])
     left_out = ""
-    if hint["circular"]:
-        left_out = f"Intensities of {hint['circular']} made the labels and are left out of what follows. "
-    return (f"Measurements that follow its answer, where the map points: {names or 'nothing that was measured'}. "
-            f"{left_out}{hint['verdict']}")
+    if shortlist["circular"]:
+        left_out = f"The labels were made from intensities of {shortlist['circular']}, so these are left out here. "
+    return (f"Measurements that follow its output in the regions of the map: {names or 'none'}. "
+            f"{left_out}{shortlist['verdict']}")

@@ -9,7 +9,7 @@ import pathlib
 import numpy as np
 import pandas as pd
 
-from cellcycle_jax import files, schema
+from cellcycle_jax import files, old_names, schema
 from cellcycle_jax.dataset import cell_table
 from cellcycle_jax.errors import StoredStateRefused
 from cellcycle_jax.features import feature_axes, ranking
@@ -87,7 +87,7 @@ def _summarise(
         "classes": two_classes,
         "n_cells": len(held_out),
         "n_groups": len(np.unique(groups)),
-        "confidence": resampling.confidence,
+        "interval_level": resampling.level,
         "intercept": line.intercept,
         "rule": f"{classes[-1]} where x.coefficient * u + y.coefficient * v + intercept > 0; u and v are the shown "
                 "values of x and y, or their natural logarithms where scale is log",
@@ -127,7 +127,7 @@ def draw(summary: dict, cells: scatter.PairCells):
     rho = summary["spearman"].text()
     title = (f"Confidence of the network against distance from the line: Spearman {rho}\n"
              f"{summary['n_cells']} validation cells, {summary['n_groups']} groups; in brackets "
-             f"{100 * summary['confidence']:.0f} % intervals")
+             f"{100 * summary['interval_level']:.0f} % intervals")
     subtitle = f"By phase; balanced accuracy {summary['balanced_accuracy'].percent()}"
     return scatter.draw_pair(cells, plane, title, subtitle)
 
@@ -187,11 +187,12 @@ def _read_confidence(path: pathlib.Path, recorded: str | None) -> pd.Series:
     if recorded and files.sha256(path) != recorded:
         raise StoredStateRefused(f"{path}: not what evaluate wrote; run evaluate on this run folder again")
     try:
-        predictions = pd.read_parquet(path, columns=[schema.CELL_ID, "calibrated"])
+        predictions = pd.read_parquet(path).rename(columns=old_names.PREDICTION_COLUMNS)
+        predictions = predictions[[schema.CELL_ID, "confidence"]]
     except Exception as error:  # pyarrow raises many kinds for damaged bytes and for a missing column
         reason = (str(error).splitlines() or ["damaged"])[0]
         raise StoredStateRefused(f"{path}: not readable ({reason}); run evaluate on this run folder again") from None
-    return predictions.drop_duplicates(schema.CELL_ID).set_index(schema.CELL_ID)["calibrated"]
+    return predictions.drop_duplicates(schema.CELL_ID).set_index(schema.CELL_ID)["confidence"]
 
 
 def _read_evaluation(workdir: pathlib.Path) -> tuple[int, str | None]:
@@ -228,9 +229,9 @@ def run_discover(workdir) -> dict:
         markers=run.markers,
         classes=run.classes,
         confidence=confidence,
-        units=files.read_units(run.data_dir / "cells.parquet"),
+        units=cell_table.units(run.data_dir, cells.columns),
         circular=cell_table.label_intensity(run.data_dir),
     )
     resampling = intervals.Resampling.of_config(config.evaluate, config.seed)
     about = {"step": step, "run_id": run.run_id}
-    return discover(data, run.workdir / "features", config.discover.candidates, resampling, about)
+    return discover(data, run.workdir / "features", config.discover.n_candidates, resampling, about)

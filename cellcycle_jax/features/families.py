@@ -11,12 +11,21 @@ from cellcycle_jax import schema
 
 _RIM = "nuclear rim"
 _NUCLEUS = "nucleus"
-_STAIN = "second stain"
-_STAIN_OUTLINE = "second stain outline"
+_ORGANELLE = "organelle"
+_ORGANELLE_OUTLINE = "organelle outline"
 _BODY = "cell body"
 _OWNERS = {"Nuclei": "the nucleus", "Cells": "the cell"}
 _SIZES = re.compile(r"Area|Perimeter|Length|Diameter|Radius|Volume")
 _WORDS = {"Intensity": "brightness of", "Texture": "texture of", "Distance": "spread of", "Number": "counts in"}
+_STAIN_OBJECTS = {  # of `schema.STAIN_OBJECTS` -> family
+    "AreaShape_ObjectArea": "amount of {}",
+    "Intensity_ObjectIntensity": "amount of {}",
+    "Distance_Spread": "spread of {}",
+    "Distance_FromNucleus": "spread of {}",
+    "Number_Objects": "number of {} objects",
+    "Number_Spots": "frequency of {} spots",
+    "Number_SpotDensity": "frequency of {} spots",
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,45 +35,49 @@ class Family:
     Attributes:
         name: in plain words, such as "size of the nucleus".
         channel: the channel that it is read in; None: every channel, as an outline shows in each, be it as a hole.
-        places: compartments of `explain.localise` on which it is read; empty where the column's name says none.
+        regions: compartments of `explain.localise` on which it is read; empty where the column's name says none.
     """
 
     name: str
     channel: str | None
-    places: tuple[str, ...]
+    regions: tuple[str, ...]
 
-    def is_read_at(self, channel: str | None, place: str) -> bool:
-        """Whether it is read in `channel` (None or "": of a map that does not tell channels apart) at `place`."""
-        return place in self.places and (not channel or self.channel in (None, channel))
+    def is_read_at(self, channel: str | None, region: str) -> bool:
+        """Whether it is read in `channel` (None or "": of a map that does not tell channels apart) at `region`."""
+        return region in self.regions and (not channel or self.channel in (None, channel))
 
 
 def family(column: str, channels, stains=()) -> Family:
     """The family of a measurement column.
 
     Args:
-        column: named OWNER_KIND_WHAT or OWNER_KIND_WHAT_CHANNEL, with OWNER Nuclei, Cells or a stain, and KIND
-            AreaShape, Intensity, Texture, Distance or Number.
+        column: named OWNER_KIND_WHAT or OWNER_KIND_WHAT_CHANNEL, with OWNER Nuclei or Cells, and KIND AreaShape,
+            Intensity, Texture, Distance or Number.
         channels: all channels that the table has measurements of.
-        stains: channels whose pieces were looked for. The first is the "second stain" of the compartments; without any,
-            pieces are read in the cell body.
+        stains: channels whose objects were looked for. The first is the "organelle" of the compartments; without any,
+            objects are read in the cell body.
 
     Returns:
-        Its family. A column named otherwise is a family of its own, which says so and has no place.
+        Its family. A column named otherwise is a family of its own, which says so and has no region.
     """
-    owner, kind, what = _split(column, channels)
     channel = schema.feature_channel(column, channels)
+    owner, kind, what = _split(column)
     if not owner:
         return Family(f"{schema.readable(column)} (unknown kind, see docs/extending.md)", channel, ())
+    feature = schema.stain_object_feature(column, channel)
+    if feature:
+        is_organelle = tuple(stains[:1]) == (channel,)
+        return Family(_STAIN_OBJECTS[feature].format(channel), channel, _regions_of_objects(feature, is_organelle))
     if owner == "Nuclei" and kind == "AreaShape":
         if _SIZES.search(what):
             return Family("size of the nucleus", channel, (_RIM, _NUCLEUS))
         return Family("shape of the nucleus", channel, (_RIM,))
     if owner == "Nuclei" and what.startswith("EdgeSharpness"):
         return Family(f"sharpness of the nuclear outline in {channel}", channel, (_RIM,))
-    name = f"{_words(owner, kind, what, channel)} {_OWNERS.get(owner, owner)}"
-    if channel not in (None, owner):
+    name = f"{_words(kind, what)} {_OWNERS[owner]}"
+    if channel is not None:
         name += f" in {channel}"
-    return Family(name, channel, _places(owner, what, stains))
+    return Family(name, channel, _regions(owner))
 
 
 def families(columns, channels, stains=()) -> dict[str, Family]:
@@ -72,38 +85,32 @@ def families(columns, channels, stains=()) -> dict[str, Family]:
     return {column: family(column, channels, stains) for column in columns}
 
 
-def _split(column: str, channels) -> tuple[str, str, str]:
+def _split(column: str) -> tuple[str, str, str]:
     """Owner, kind and the rest of a column's name; three empty texts where the name does not follow the scheme."""
-    longest_first = sorted(channels, key=len, reverse=True)  # a channel's name may begin with another's
-    for owner in (*_OWNERS, *longest_first):
-        kind, _, what = column.removeprefix(f"{owner}_").partition("_")
-        if column.startswith(f"{owner}_") and what and kind in ("AreaShape", *_WORDS):
-            return owner, kind, what
+    owner, _, rest = column.partition("_")
+    kind, _, what = rest.partition("_")
+    if owner in _OWNERS and kind in ("AreaShape", *_WORDS) and what:
+        return owner, kind, what
     return "", "", ""
 
 
-def _words(owner: str, kind: str, what: str, channel: str | None) -> str:
+def _words(kind: str, what: str) -> str:
     """What is measured, in words that the owner follows."""
     if kind == "AreaShape":
-        if not _SIZES.search(what):
-            return "shape of"
-        return "size of" if owner in _OWNERS else "amount of"
-    if owner not in _OWNERS:
-        if kind == "Number":
-            return "dots of" if what.startswith("Dot") else "pieces of"
-        if what.startswith("Integrated") and channel == owner:
-            return "amount of"
+        return "size of" if _SIZES.search(what) else "shape of"
     return _WORDS[kind]
 
 
-def _places(owner: str, what: str, stains) -> tuple[str, ...]:
+def _regions(owner: str) -> tuple[str, ...]:
     if owner == "Nuclei":
         return (_NUCLEUS,)
-    if owner == "Cells":
-        return (_BODY, _STAIN, _STAIN_OUTLINE, _RIM, _NUCLEUS)
-    is_second_stain = tuple(stains[:1]) == (owner,)
-    if not is_second_stain:
-        return (_BODY, _STAIN, _STAIN_OUTLINE)
-    if what.startswith("Dot"):  # dots lie all over the cell
-        return (_STAIN, _STAIN_OUTLINE, _BODY)
-    return (_STAIN, _STAIN_OUTLINE)
+    return (_BODY, _ORGANELLE, _ORGANELLE_OUTLINE, _RIM, _NUCLEUS)
+
+
+def _regions_of_objects(feature: str, is_organelle: bool) -> tuple[str, ...]:
+    """Where the objects of a stain are read; those of the organelle have compartments of their own."""
+    if not is_organelle:
+        return (_BODY, _ORGANELLE, _ORGANELLE_OUTLINE)
+    if "Spot" in feature:  # spots lie all over the cell
+        return (_ORGANELLE, _ORGANELLE_OUTLINE, _BODY)
+    return (_ORGANELLE, _ORGANELLE_OUTLINE)

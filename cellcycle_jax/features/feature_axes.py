@@ -173,7 +173,7 @@ def coordinates(rows: pd.DataFrame, axes: list[FeatureAxis], split: str) -> tupl
 
 
 def _require(rows: pd.DataFrame, split: str) -> None:
-    is_allowed = (rows[schema.SPLIT] == split) & (rows[schema.REJECT] == "")
+    is_allowed = (rows[schema.SPLIT] == split) & (rows[schema.REJECT_REASON] == "")
     if not is_allowed.all():
         raise ValueError(f"only accepted cells of the {split} split may enter")
 

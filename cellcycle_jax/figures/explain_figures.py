@@ -16,14 +16,14 @@ ORDERS = {"map": ("-", ""), "control": ((0, (2, 2)), ", moved")}
 
 
 @matplotlib.rc_context(STYLE)
-def dose_response(rows: list[dict], class_name: str, head: str, confidence: float) -> Figure:
+def dose_response(rows: list[dict], class_name: str, head: str, interval_level: float) -> Figure:
     """How the margin of a class follows the dose of each edit, one panel an edit, all on one scale.
 
     Args:
         rows: as `explain.doses.dose_response` gives them; an edit without any cell says so.
         class_name: the class whose margin it is.
         head: cells and groups.
-        confidence: of the intervals, 0..1.
+        interval_level: of the intervals, 0..1.
     """
     across = min(COLUMNS, len(rows))
     down = math.ceil(len(rows) / across)
@@ -34,7 +34,7 @@ def dose_response(rows: list[dict], class_name: str, head: str, confidence: floa
         ax.set_visible(False)
     for ax, row in zip(axes.flat, rows, strict=False):
         _panel(ax, row)
-    figure.supxlabel(f"Change of the property, % as reached; band: {100 * confidence:g} % interval", fontsize=10)
+    figure.supxlabel(f"Change of the property, % as reached; band: {100 * interval_level:g} % interval", fontsize=10)
     figure.supylabel(f"Change of the margin of {class_name}, logits", fontsize=10)
     return figure
 
@@ -61,44 +61,44 @@ def _panel(ax, row):
 
 
 @matplotlib.rc_context(STYLE)
-def where(rows: list[dict], about: dict, head: str) -> Figure:
-    """Share of the difference between classes by channel and place, the largest first.
+def region_shares(rows: list[dict], about: dict, head: str) -> Figure:
+    """Share of the difference between classes by channel and region, the largest first.
 
     Args:
-        rows: as `explain.checks.where` gives them; of several classes each has its panel.
-        about: channels, stain, confidence and classes.
+        rows: of `class_difference`; of several classes each has its panel.
+        about: channels, stain, interval_level and classes.
         head: cells and groups.
     """
     of_class = pd.DataFrame(rows).groupby("class", sort=False)
     colours = dict(zip(about["channels"], (BLUE, ORANGE, GREEN, PINK, SKY, RED), strict=False))
     most = min(MOST, int(of_class.size().max()))
-    stain = about["stain"] or "second stain"
+    stain = about["stain"] or "organelle"
     figure = Figure(figsize=(1.0 + 5.6 * len(of_class), 1.5 + 0.3 * most), layout="constrained")
     figure.suptitle(head, x=0.01, ha="left", fontsize=11)
     axes = figure.subplots(1, len(of_class), squeeze=False)[0]
-    for ax, (name, places) in zip(axes, of_class, strict=True):
-        largest = places.sort_values("share", key=np.abs, ascending=False, kind="stable")[:MOST]
+    for ax, (name, regions) in zip(axes, of_class, strict=True):
+        largest = regions.sort_values("share", key=np.abs, ascending=False, kind="stable")[:MOST]
         _bars(ax, largest, colours)
-        names = largest["compartment"].str.replace("second stain", stain, regex=False) + ", " + largest["channel"]
+        names = largest["compartment"].str.replace("organelle", stain, regex=False) + ", " + largest["channel"]
         ax.set_yticks(range(len(largest)), names)
         ax.set_ylim(len(largest) - 0.4, -0.6)
-        ax.set_title(f"What tells {name} from the rest", fontsize=10.5)
+        ax.set_title(f"{name} and the rest", fontsize=10.5)
         ax.set_xlabel(
-            f"Share of the difference between the classes, % ({100 * about['confidence']:g} % interval)\n"
-            "Tick: share of the picture's area and channels"
+            f"Share of the difference between the classes, % ({100 * about['interval_level']:g} % interval)\n"
+            "Tick: share of the image's area and channels"
         )
         ax.grid(axis="x")
         ax.tick_params(axis="y", length=0)
     return figure
 
 
-def _bars(ax, places, colours):
-    """A bar for each place, with a tick at the share of the area and a line over the interval."""
-    for y, place in enumerate(places.to_dict("records")):
-        ax.barh(y, 100 * place["share"], color=colours.get(place["channel"], GREY), height=0.7)
-        ax.plot(100 * place["area_share"], y, "|", ms=12, mew=1.6, color=INK)
-        if math.isfinite(place["low"]):  # not of too few groups
-            ax.plot([100 * place["low"], 100 * place["high"]], [y, y], color=INK, lw=1.4)
+def _bars(ax, regions, colours):
+    """A bar for each region, with a tick at the share of the area and a line over the interval."""
+    for y, region in enumerate(regions.to_dict("records")):
+        ax.barh(y, 100 * region["share"], color=colours.get(region["channel"], GREY), height=0.7)
+        ax.plot(100 * region["area_share"], y, "|", ms=12, mew=1.6, color=INK)
+        if math.isfinite(region["low"]):  # not of too few groups
+            ax.plot([100 * region["low"], 100 * region["high"]], [y, y], color=INK, lw=1.4)
     ax.axvline(0, color=GREY, lw=1)
 
 

@@ -125,14 +125,14 @@ def _learning_curve(ax, rows, field, **look):
 
 
 @matplotlib.rc_context(STYLE)
-def scores(entries: dict[str, dict], n_classes: int, title: str, confidence: float) -> Figure:
+def scores(entries: dict[str, dict], n_classes: int, title: str, interval_level: float) -> Figure:
     """Dots with intervals: the network beside what a few measurements can do.
 
     Args:
         entries: name ("model", a baseline, "oracle") -> {"balanced_accuracy": {"value", "low", "high"}, "auroc": ...}.
         n_classes: chance of the balanced accuracy is one over this.
         title: split, cells and groups.
-        confidence: of the intervals, e.g. 0.95.
+        interval_level: of the intervals, e.g. 0.95.
     """
     figure = Figure(figsize=(9.6, 1.75 + 0.42 * len(entries)), layout="constrained")
     figure.suptitle(title, x=0.01, ha="left", fontsize=11)
@@ -151,7 +151,7 @@ def scores(entries: dict[str, dict], n_classes: int, title: str, confidence: flo
         ticks = np.arange(0, 1.01, 0.1 if left > 0.25 else 0.2)
         ax.set_xticks(ticks[ticks > left])
         ax.spines["bottom"].set_bounds(left, 1.0)
-        ax.set_xlabel(f"{METRICS[metric]}, {_percent(confidence)} interval; dotted: chance", loc="left")
+        ax.set_xlabel(f"{METRICS[metric]}, {_percent(interval_level)} interval; dotted: chance", loc="left")
         ax.grid(axis="x")
         ax.tick_params(axis="y", length=0)
         ax.spines["left"].set_visible(False)
@@ -265,14 +265,14 @@ def _filled_bins(curve: dict) -> np.ndarray:
 
 
 @matplotlib.rc_context(STYLE)
-def localisation(rows: list[dict], classes: list[str], confidence: float, stain: str, title: str) -> Figure:
+def localisation(rows: list[dict], classes: list[str], interval_level: float, stain: str, title: str) -> Figure:
     """Relevance per compartment over chance, one panel a class.
 
     Args:
         rows: "class", "compartment", "ratio", "low", "high", as `explain.regions.localisation.summarise` gives them.
         classes: one panel each, in this order.
-        confidence: of the intervals, 0..1.
-        stain: name of the second stain, or "".
+        interval_level: of the intervals, 0..1.
+        stain: name of the organelle, or "".
         title: cells and groups.
     """
     compartments = list(dict.fromkeys(row["compartment"] for row in rows))
@@ -290,13 +290,13 @@ def localisation(rows: list[dict], classes: list[str], confidence: float, stain:
                 ax.plot([row["low"], row["high"]], [y, y], color=colour, lw=2.2, solid_capstyle="butt")
             ax.plot(row["ratio"], y, "o", ms=7, color=colour)
         ax.set_title(f"Cells given {name}", fontsize=10.5)
-        ax.set_xlabel(f"Relevance, times chance ({100 * confidence:g} % interval)")
+        ax.set_xlabel(f"Relevance, times chance ({100 * interval_level:g} % interval)")
         ax.grid(axis="x")
         ax.tick_params(axis="y", length=0)
     axes[0].set_xlim(left=0)
     names = compartments
     if stain:
-        names = [name.replace("second stain", stain) for name in compartments]
+        names = [name.replace("organelle", stain) for name in compartments]
     axes[0].set_yticks(range(len(compartments)), names)
     axes[0].set_ylim(len(compartments) - 0.5, -0.5)
     return figure

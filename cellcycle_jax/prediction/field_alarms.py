@@ -144,7 +144,7 @@ def _line(known, field_id, rows):
 
 
 def _crops(known, field_id, rows):
-    usable = rows[rows[schema.REJECT] == ""]
+    usable = rows[rows[schema.REJECT_REASON] == ""]
     unlike = usable[usable["novelty"] > 1]
     n = len(usable)
     if n < FEW_CELLS:

@@ -40,7 +40,7 @@ def predict_cells(predictor, cells: pd.DataFrame, crops_dir, channels, withhold:
     """
     predictor.require_channels(channels)
     cells = cells.reset_index(drop=True)
-    usable = cells[cells[schema.REJECT] == ""]
+    usable = cells[cells[schema.REJECT_REASON] == ""]
     by_field = [rows for _, rows in usable.groupby(schema.FIELD, sort=False)]
     ordered = pd.concat(by_field) if by_field else cells.iloc[:0]
     vocabulary = predictor.vocabulary(channels)
@@ -62,8 +62,8 @@ def predict_cells(predictor, cells: pd.DataFrame, crops_dir, channels, withhold:
         added["abstained_because"] = WITHHELD
     texts = ["predicted", "decision", "abstained_because", "novelty_cause"]
     added[texts] = added[texts].fillna("").astype(str)
-    rejected = cells[schema.REJECT] != ""
-    added.loc[rejected, "abstained_because"] = f"{REJECTED}: " + cells.loc[rejected, schema.REJECT]
+    rejected = cells[schema.REJECT_REASON] != ""
+    added.loc[rejected, "abstained_because"] = f"{REJECTED}: " + cells.loc[rejected, schema.REJECT_REASON]
     metadata = cells.columns[cells.columns.str.startswith("Metadata_")]
     return pd.concat([cells[metadata], added, cells.drop(columns=metadata)], axis=1)
 

@@ -32,7 +32,7 @@ def summarise(predictor, cells: pd.DataFrame, alarms, fields=()) -> dict:
     """
     environment = metric_log.environment()
     classes = predictor.classes
-    usable = cells[cells[schema.REJECT] == ""]
+    usable = cells[cells[schema.REJECT_REASON] == ""]
     resampling = intervals.Resampling.of_config(predictor.training.evaluate, SEED)
     reasons = cells["abstained_because"].str.split(":").str[0]
     unlike = usable[usable["novelty"] > 1]
@@ -43,7 +43,7 @@ def summarise(predictor, cells: pd.DataFrame, alarms, fields=()) -> dict:
         "classes": classes,
         "channels": predictor.channels,
         "min_confidence": predictor.min_confidence,
-        "confidence": resampling.confidence,
+        "interval_level": resampling.level,
         "validation": predictor.validation,
         "verdict": dataclasses.asdict(predictor.verdict),
         "n_fields": len(set(cells[schema.FIELD]) | set(fields)),
@@ -53,7 +53,7 @@ def summarise(predictor, cells: pd.DataFrame, alarms, fields=()) -> dict:
         "predicted": _counts(usable["predicted"], classes),
         "decision": _counts(usable["decision"], classes),
         "abstained": _tally(reasons),
-        "rejected": _tally(cells[schema.REJECT]),
+        "rejected": _tally(cells[schema.REJECT_REASON]),
         "unlike": _tally(unlike["novelty_cause"]),
         "all": shares(usable, classes, resampling),
         "cell_lines": _shares_by(schema.CELL_LINE, usable, classes, resampling),
@@ -106,17 +106,17 @@ def shares(rows: pd.DataFrame, classes, resampling: intervals.Resampling) -> dic
     counts = np.zeros((len(fields), len(classes)))
     np.add.at(counts, (field_index, pd.Index(classes).get_indexer(decided["decision"])), 1)
     if len(fields) < MANY_FIELDS:
-        return result | {"shares": _wilson(counts, classes, resampling.confidence), "interval": "wilson"}
+        return result | {"shares": _wilson(counts, classes, resampling.level), "interval": "wilson"}
     return result | {"shares": _resampled(counts, fields, classes, resampling), "interval": "fields"}
 
 
-def _wilson(counts, classes, confidence) -> dict:
+def _wilson(counts, classes, level) -> dict:
     """Shares with Wilson's interval; counts f64 [F, P]."""
     total = int(counts.sum())
     of_class = {}
     for name, count in zip(classes, counts.sum(axis=0), strict=True):
         test = stats.binomtest(int(count), total)
-        bounds = test.proportion_ci(confidence, "wilson")
+        bounds = test.proportion_ci(level, "wilson")
         of_class[name] = Interval(test.statistic, bounds.low, bounds.high)
     return of_class
 

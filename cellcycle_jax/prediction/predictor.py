@@ -15,7 +15,7 @@ import numpy as np
 from flax import traverse_util
 from ml_collections import ConfigDict
 
-from cellcycle_jax import files, schema, stored_config
+from cellcycle_jax import files, old_names, schema, stored_config
 from cellcycle_jax.dataset import cell_table, crop_arrays, model_input
 from cellcycle_jax.devices import memory
 from cellcycle_jax.errors import InputRefused, StoredStateRefused
@@ -212,7 +212,7 @@ def _expected(crops, logits, scores, min_confidence, judged) -> dict:
     called = prob[decided].argmax(axis=1)
     return {
         "balanced_accuracy": scores["model"]["balanced_accuracy"],
-        "confidence": scores["confidence"],
+        "interval_level": scores["interval_level"],
         "n_cells": scores["n_cells"],
         "n_fields": scores["n_fields"],
         "n_groups": scores["n_groups"],
@@ -288,11 +288,16 @@ def _damaged(folder, error):
 
 
 def _of_today(record, where) -> dict:
-    """The record with all fields of today in its two configs."""
+    """The record under the names of today, with all fields of today in its two configs."""
     training = run_record.training_of_today(record["training"], f"{where}: training")
     made = record["preparation"]
     config = stored_config.read(made["config"], stored_config.PREPARATION, f"{where}: preparation.config")
-    return {**record, "training": training, "preparation": {**made, "config": config}}
+    return {
+        **record,
+        "training": training,
+        "preparation": {**made, "config": config},
+        "validation": old_names.keys_of_today(record["validation"], old_names.INTERVAL_LEVEL),
+    }
 
 
 def _predictor(record, arrays) -> Predictor:

@@ -1,7 +1,7 @@
 """What is known of the worth of a trained network, said again with every prediction.
 
 It comes from the passport that `explain` makes and from the scores of `evaluate`. Of a network that is at chance, or
-that tells the classes by something that is not the cell, no prediction is a decision unless the user insists.
+that predicts the class from something that is not the cell, no prediction is a decision unless the user insists.
 """
 
 import dataclasses
@@ -63,14 +63,14 @@ def verdict_of(explained: dict | None, validation: dict, classes) -> Verdict:
     if not score.is_known:
         # No interval at all: even that of independent cells, the narrowest there could be, has to exclude chance.
         if not score.value - _widest_error(n_cells) > chance:
-            words = "which cannot be told from chance, not even if each cell counted by itself"
+            words = "which cannot be distinguished from chance, not even if each cell counted by itself"
             return Verdict(CHANCE, f"{accuracy}, of {n_groups} groups, {words}.", True)
-        doubt = f", of {n_groups} groups: too few to tell it from chance"
+        doubt = f", of {n_groups} groups: too few to distinguish it from chance"
     elif score.low <= chance:
         bounds = f"({score.low:.2f} to {score.high:.2f})"
-        return Verdict(CHANCE, f"{accuracy} {bounds}, which cannot be told from chance.", True)
+        return Verdict(CHANCE, f"{accuracy} {bounds}, which cannot be distinguished from chance.", True)
     if explained is None:
-        words = "Whether it reads the cell was not asked (`launch.py explain`)."
+        words = "Whether it uses the cell was not tested (`launch.py explain`)."
         return Verdict(NOT_EXPLAINED, f"{words} {accuracy}{doubt}.", False)
     return Verdict(explained["status"], f"{explained['sentence']} {accuracy}{doubt}.", False)
 

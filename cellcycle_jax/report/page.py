@@ -13,7 +13,7 @@ import sys
 import jinja2
 import pandas as pd
 
-from cellcycle_jax import files, schema
+from cellcycle_jax import files, old_names, schema
 from cellcycle_jax.dataset import cell_table
 from cellcycle_jax.errors import StoredStateRefused
 from cellcycle_jax.figures import style
@@ -26,7 +26,8 @@ QUALITY = ("outlines", "contact", "marker", "label", "illumination")
 MOST_PICTURES = 6  # of one kind of quality control; a data set can have hundreds
 MOST_FEATURES = 15
 MOST_PAIRS = 10
-PASSPORT_PICTURES = ("where", "edits", "faithfulness", "residuals")
+PASSPORT_PICTURES = ("region_shares", "edits", "faithfulness", "residuals")
+FEATURE_COLUMNS = ("feature", "feature_x", "feature_y")  # of ranking.csv and pairs.csv: names of measurements
 # What the name of a file begins with, up to "_" -> the command that wrote it.
 WRITER = {"evaluation": "evaluate", "summary": "explain", "pair": "discover", "env": "train"}
 
@@ -146,13 +147,13 @@ def _evaluation(run: pathlib.Path, evaluation: dict) -> dict:
     error_after = (evaluation.get("model_calibrated") or {}).get("ece")
     features = {}
     for baseline, columns in (evaluation.get("baseline_features") or {}).items():
-        features[baseline] = [schema.readable(column) for column in columns]
+        features[baseline] = [schema.readable(old_names.column_of_today(column)) for column in columns]
     return {
         **_scored(run, evaluation, evaluation, f"scores_{split}", head),
         "split": split,
         "head": head,
         "group_by": evaluation["group_by"],
-        "percent": f"{100 * evaluation['confidence']:g} %",
+        "percent": f"{100 * evaluation['interval_level']:g} %",
         "baseline_features": features,
         "errors": {"before": error_before, "after": error_after},
         "confusion": _draw(run, f"confusion_{split}", confusion),
@@ -188,7 +189,7 @@ def _scored(run: pathlib.Path, evaluation: dict, part: dict, figure_name: str, h
     # The keys of a JSON file are sorted by the alphabet.
     entries = {name: scores[name] for name in style.NAMES if name in scores}
     entries |= scores
-    figure = style.scores(entries, len(evaluation["classes"]), head, evaluation["confidence"])
+    figure = style.scores(entries, len(evaluation["classes"]), head, evaluation["interval_level"])
     differences = part.get("differences") or {}
     return {"entries": entries, "differences": differences, "scores": _draw(run, figure_name, figure)}
 
@@ -200,13 +201,21 @@ def _explain(run: pathlib.Path, explain: dict | None) -> dict | None:
     localisation = None
     if explain.get("rows"):
         head = f"Validation split: {explain['n_cells']:,} cells, {explain['n_groups']} groups ({explain['group_by']})"
-        figure = style.localisation(explain["rows"], explain["classes"], explain["confidence"], explain["stain"], head)
+        rows = [_row_of_today(row) for row in explain["rows"]]
+        level = explain["interval_level"]
+        figure = style.localisation(rows, explain["classes"], level, explain["stain"], head)
         localisation = _draw(run, "localisation", figure)
     return {
         "sentences": list(explain["sentences"].values()),
         "notes": explain.get("notes", []),
         "localisation": localisation,
     }
+
+
+def _row_of_today(row: dict) -> dict:
+    """A row of explain/summary.json with the name that its compartment has today."""
+    compartment = row["compartment"]
+    return row | {"compartment": old_names.COMPARTMENTS.get(compartment, compartment)}
 
 
 def _passport(run: pathlib.Path, passport: dict | None) -> dict | None:
@@ -218,7 +227,8 @@ def _passport(run: pathlib.Path, passport: dict | None) -> dict | None:
         rows.append((check["name"], sentences.PASSED[check["passed"]], check["sentence"]))
     section = {"verdict": passport["verdict"], "rows": rows}
     for name in PASSPORT_PICTURES:
-        section[name] = _embed(run / "figures" / f"{name}.png")
+        old_name = old_names.EXPLAIN_FIGURES.get(name, name)
+        section[name] = _embed(run / "figures" / f"{name}.png") or _embed(run / "figures" / f"{old_name}.png")
     return section
 
 
@@ -323,7 +333,7 @@ def _json(path: pathlib.Path) -> dict | None:
     if not path.is_file():
         return None
     try:
-        return files.read_json(path)
+        return old_names.keys_of_today(files.read_json(path), old_names.INTERVAL_LEVEL)
     except ValueError as error:
         command = WRITER.get(path.stem.partition("_")[0], "prepare")
         raise StoredStateRefused(f"{path}: damaged ({error}); run `launch.py {command}` again") from error
@@ -335,4 +345,7 @@ def _csv(path: pathlib.Path, recorded: str | None) -> pd.DataFrame | None:
         return None
     if recorded and files.sha256(path) != recorded:
         raise StoredStateRefused(f"{path}: not what `launch.py discover` wrote; run it again")
-    return pd.read_csv(path)
+    table = pd.read_csv(path)
+    for column in table.columns.intersection(FEATURE_COLUMNS):
+        table[column] = table[column].map(old_names.column_of_today)
+    return table

@@ -21,14 +21,14 @@ def number(value) -> str:
     return f"{value:.3f}".replace("-", MINUS)
 
 
-def interval_words(score: dict | Interval, confidence: float | None = None) -> str:
-    """A score with its interval in brackets; `confidence` is named where it is given."""
+def interval_words(score: dict | Interval, interval_level: float | None = None) -> str:
+    """A score with its interval in brackets; `interval_level` is named where it is given."""
     interval = Interval.of(score)
     if not interval.is_known:
         return f"{number(interval.value)} (too few groups for an interval)"
     words = interval.text(3, sign="-").replace("-", MINUS)
-    if confidence:
-        words = words.replace("(", f"({100 * confidence:g} % interval ")
+    if interval_level:
+        words = words.replace("(", f"({100 * interval_level:g} % interval ")
     return words
 
 
@@ -41,7 +41,7 @@ def warnings(provenance: dict, record: dict) -> list[str]:
     """
     cautions = list(provenance.get("sizes", []))
     source = provenance.get("labels_are_intensity_of")
-    if source in record["channels"] and record["training"]["data"]["scale"] != "own_max":
+    if source in record["channels"] and record["training"]["data"]["scale"] != "nucleus_max":
         cautions.append(f"The labels were made from the brightness of {source}, which the network sees: a high score "
                         "says that it reads this brightness, no more.")
     return cautions
@@ -67,7 +67,7 @@ def _answer_score(evaluation: dict) -> str:
     """How good the network is, and whether it is better than the best baseline."""
     own = Interval.of(evaluation["model"][KEY])
     words = (f"On {counts(evaluation)} of the {evaluation['split']} split, the network's balanced accuracy is "
-             f"{interval_words(own, evaluation['confidence'])}")
+             f"{interval_words(own, evaluation['interval_level'])}")
     if not own.is_known:
         return f"Too few groups to say how good the network is. {words}."
     circular = evaluation.get("circular", ())
@@ -132,7 +132,7 @@ def cell_tables(cells: pd.DataFrame, quarantined: int) -> dict:
         cells: one row per object, the rejected ones too; a missing text is "".
         quarantined: number of files set aside.
     """
-    reject = cells[schema.REJECT]
+    reject = cells[schema.REJECT_REASON]
     used = cells[reject == ""]
     label = used[schema.LABEL].replace("", ABSTAINED)
     lines = used[schema.CELL_LINE].replace("", "not named")
@@ -161,7 +161,7 @@ def _cross(rows: pd.Series, splits: pd.Series, head: str) -> dict:
 
 def training_title(cells: pd.DataFrame) -> str:
     """How many labelled cells and groups were trained on and validated with."""
-    used = cells[(cells[schema.REJECT] == "") & (cells[schema.LABEL] != "")]
+    used = cells[(cells[schema.REJECT_REASON] == "") & (cells[schema.LABEL] != "")]
     sizes = used.groupby(schema.SPLIT)[schema.GROUP].agg(["size", "nunique"])
     parts = []
     for split in ("train", "validation"):

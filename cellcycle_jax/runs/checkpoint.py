@@ -17,7 +17,7 @@ import shutil
 import jax
 import numpy as np
 
-from cellcycle_jax import files, stored_config
+from cellcycle_jax import files, old_names, stored_config
 from cellcycle_jax.devices import mesh
 from cellcycle_jax.errors import StoredStateRefused
 from cellcycle_jax.runs import checkpoint_manifest
@@ -126,9 +126,7 @@ def restore(folder, step: int, state, best, facts: dict | None = None):
     stored = checkpoint_manifest.read(folder, step)
     where = f"{folder}/{step}"
     if facts is not None:
-        checkpoint_manifest.compare(
-            where, stored_config.flat(stored["facts"]), stored_config.flat(files.to_json(facts))
-        )
+        checkpoint_manifest.compare(where, _facts_of_today(stored["facts"]), stored_config.flat(files.to_json(facts)))
     wanted = {}
     if state is not None:
         wanted["state"] = state
@@ -143,6 +141,15 @@ def restore(folder, step: int, state, best, facts: dict | None = None):
     templates = jax.tree.map(lambda leaf: np.empty(leaf.shape, leaf.dtype), wanted)
     trees = _read(folder / str(step), templates)
     return trees.get("state"), trees.get("best"), stored["progress"]
+
+
+def _facts_of_today(facts) -> dict:
+    """Stored facts, those of members of a cohort too, with the values that they have today."""
+    renamed = {}
+    for name, value in stored_config.flat(facts).items():
+        field = f"data.{name.rpartition('.')[2]}"
+        renamed[name] = old_names.value_of_today(field, value)
+    return renamed
 
 
 def on_host(tree):

@@ -2,7 +2,7 @@
 
 import pathlib
 
-from cellcycle_jax import files
+from cellcycle_jax import files, old_names
 from cellcycle_jax.errors import StoredStateRefused
 
 PATH = "explain/passport.json"  # in a run folder
@@ -28,7 +28,7 @@ def read_passport(workdir) -> dict | None:
     if not path.is_file():
         return None
     try:
-        passport = files.read_json(path)
+        passport = old_names.keys_of_today(files.read_json(path), old_names.PASSPORT_KEYS)
         if passport.get("format") != FORMAT and passport["status"] in ("trusted", "caution"):
             passport |= {"status": "caution", "verdict": [EARLIER, *passport["verdict"][1:]]}
     except (ValueError, KeyError, TypeError) as error:

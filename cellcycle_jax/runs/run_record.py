@@ -10,7 +10,7 @@ import pathlib
 
 from ml_collections import ConfigDict
 
-from cellcycle_jax import files, models, stored_config
+from cellcycle_jax import files, models, old_names, stored_config
 from cellcycle_jax.dataset import crop_arrays
 from cellcycle_jax.errors import StoredStateRefused, UsageError
 from cellcycle_jax.runs.config_checks import check_config
@@ -93,7 +93,7 @@ def checkpoint_metadata(record: dict) -> dict:
         "classes": record["classes"],
         "channels": record["channels"],
         "mask": chosen["mask"],
-        "scale": chosen["scale"],
+        "scale": old_names.value_of_today("data.scale", chosen["scale"]),
         "crop_px": record["crop_px"],
     }
 

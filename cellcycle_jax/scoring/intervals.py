@@ -106,18 +106,18 @@ class Resampling:
 
     Attributes:
         resamples: of the groups for each interval; 0: no interval.
-        confidence: of the intervals, 0..1.
+        level: of the intervals, 0..1.
         seed: of the resamples; equal seeds and groups give equal resamples.
     """
 
     resamples: int
-    confidence: float
+    level: float
     seed: int
 
     @classmethod
     def of_config(cls, evaluate, seed: int) -> "Resampling":
         """As the section `evaluate` of a training config says."""
-        return cls(evaluate.bootstraps, evaluate.confidence, seed)
+        return cls(evaluate.bootstraps, evaluate.interval_level, seed)
 
     def intervals(self, score, groups, least_groups: int = LEAST_GROUPS) -> dict[str, Interval]:
         """Value and interval of everything that `score` returns.
@@ -144,7 +144,7 @@ class Resampling:
             resampled = np.concatenate([part[name] for part in parts]) if parts else np.zeros(0)
             bounds = (math.nan, math.nan)
             if counts.shape[1] >= least_groups:
-                bounds = interval(resampled, self.confidence)
+                bounds = interval(resampled, self.level)
             dropped = int((~np.isfinite(resampled)).sum())
             result[name] = Interval(float(value[name][0]), *bounds, dropped)
         return result
@@ -266,13 +266,13 @@ def cluster_bootstrap_counts(groups, bootstraps: int, seed: int) -> tuple[np.nda
     return rng.multinomial(groups_n, np.full(groups_n, 1 / groups_n), size=bootstraps), member
 
 
-def interval(values, confidence: float) -> tuple[float, float]:
+def interval(values, level: float) -> tuple[float, float]:
     """Percentile interval of the finite `values`; (nan, nan) where there are none."""
     values = np.asarray(values, np.float64)
     values = values[np.isfinite(values)]
     if not len(values):
         return float("nan"), float("nan")
-    low, high = np.quantile(values, [(1 - confidence) / 2, (1 + confidence) / 2])
+    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
 
 

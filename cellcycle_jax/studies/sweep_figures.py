@@ -74,7 +74,7 @@ def _panel(ax, result, part, metric, label, chance):
             va="center",
             fontsize=9,
         )
-    label += f",\nmean and {100 * result['confidence']:g} % interval"
+    label += f",\nmean and {100 * result['interval_level']:g} % interval"
     if chance is not None:
         ax.axvline(chance, color=GREY, lw=1, ls=(0, (2, 3)))
         label += "; dotted: no difference" if is_difference else "; dotted: chance"
@@ -95,7 +95,7 @@ def matrix(result: dict, metric: str) -> Figure:
         scores[y, x] = Interval.of(result["results"][places[x]]["rows"][rows[y]][metric])
         values[y, x] = scores[y, x].value
     figure = Figure(figsize=(2.6 + 1.9 * len(places), 1.9 + 0.72 * len(rows)), layout="constrained")
-    what = f"{METRICS[metric]}, mean over seeds and {100 * result['confidence']:g} % interval"
+    what = f"{METRICS[metric]}, mean over seeds and {100 * result['interval_level']:g} % interval"
     figure.suptitle(f"{what}\n{_title(result)}", x=0.01, ha="left", fontsize=10.5)
     ax = figure.subplots()
     chance = chance_of(metric, result["classes"])

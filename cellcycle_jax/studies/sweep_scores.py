@@ -81,7 +81,7 @@ def score_sweep(plan, states: dict, final: bool) -> None:
         "columns": table.columns,
         "scores": table.scores,
         "reference": tested.reference,
-        "confidence": config.confidence,
+        "interval_level": config.interval_level,
         "classes": tested.crops.classes,
         "group_by": tested.crops.group_by,
         "results": score(tested, runs, metrics, resampling),

@@ -30,7 +30,7 @@ def markdown(name: str, result: dict) -> str:
     """
     overall = result["results"][ALL_LINES]
     head = (f"{result['split']} split: {overall['n_cells']} labelled cells, {overall['n_groups']} groups "
-            f"({result['group_by']}); {result['confidence']:.0%} intervals in brackets")
+            f"({result['group_by']}); {result['interval_level']:.0%} intervals in brackets")
     if result["columns"] == "cell lines":
         tables = [_matrix(result, metric) for metric in result["scores"]]
     else:

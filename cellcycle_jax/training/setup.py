@@ -119,7 +119,7 @@ def assemble(members, splits, placement: str) -> TrainingSetup:
     traits = []
     for member in members:
         labels = train.label[member.train]
-        weights.append(train_step.class_weights(labels, len(train.classes), config.train.balance))
+        weights.append(train_step.class_weights(labels, len(train.classes), config.train.balance_classes))
         traits.append(_traits(member, channels, weights[-1]))
     augmentation = functools.partial(
         augment.augment, channels=positions, stored=len(train.channels), **config.augment.to_dict()

@@ -79,7 +79,8 @@ def make_train_step(model, optimizer, inputs, augmentation):
     Args:
         model: Flax module, `(image, train) -> (logits, taps)`.
         optimizer: `(learning_rate, weight_decay) -> optax transformation`.
-        inputs: `(image, image_scale, compartments, norm) -> f32 [B, S, S, K]`: `model_inputs` with choices made.
+        inputs: `(image, image_scale, compartments, intensity_stats) -> f32 [B, S, S, K]`: `model_inputs` with choices
+            made.
         augmentation: `(key, f32 [B, S, S, K]) -> f32 [B, S, S, K]`: `augment.augment` with choices made.
 
     Returns:

@@ -16,7 +16,7 @@ def get_config():
     c.cell_line = "U2OS"
     c.crop.size_px = 64
     c.crop.assumed_um_per_px = -1.0  # the size of a crop was chosen in px of the fields
-    c.phase.method = "dna_content"
-    c.phase.classes = ("2N", "4N")
+    c.labels.method = "dna_content"
+    c.labels.classes = ("2N", "4N")
     c.split.by = "well"
     return c

@@ -10,7 +10,7 @@ def get_config():
     c = base.preparation()
     c.source = "dsb2018"
     c.illumination = "none"  # another microscope each
-    c.phase.method = "none"
+    c.labels.method = "none"
     c.split.by = "plate"
     c.crop.assumed_um_per_px = -1.0  # the size of a crop was chosen in px of the fields
     return c

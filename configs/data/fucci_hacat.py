@@ -17,7 +17,7 @@ def get_config():
     c.quality.mitotic_brightness = 1e6  # both markers rise and fall by design
     c.quality.min_focus = 0.0
     c.quality.min_solidity = 0.8
-    c.phase.method = "two_markers"
-    c.phase.classes = ("G1", "G1/S", "S/G2/M")
+    c.labels.method = "two_markers"
+    c.labels.classes = ("G1", "G1/S", "S/G2/M")
     c.split.by = "track"  # few and of unequal size
     return c

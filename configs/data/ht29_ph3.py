@@ -21,7 +21,7 @@ def get_config():
     c.quality.max_saturated = 1.0
     c.quality.min_area = 0.2
     c.quality.min_solidity = 0.8
-    c.phase.classes = ("not M", "M")
+    c.labels.classes = ("not M", "M")
     c.split.by = "block"
     c.split.fractions = (0.4, 0.3, 0.3)
     return c

@@ -11,5 +11,5 @@ def get_config():
     c.source = "jump"
     c.cell_line = "U2OS"
     c.channels.stains = ("AGP",)
-    c.phase.method = "none"
+    c.labels.method = "none"
     return c

@@ -25,9 +25,9 @@ def get_config():
     c.quality.mitotic_brightness = 1e6
     c.crop.size_px = 40  # one tile
     c.crop.assumed_um_per_px = -1.0  # the size of a crop was chosen in px of the fields
-    c.crop.body_um = 0.0  # the outline is the cell's already
-    c.phase.method = "column"
-    c.phase.column = "SortedAs"
-    c.phase.classes = ("G1", "G2")
-    c.phase.mapping = ("Experiment_1/G1=G1", "Experiment_1/G2=G2")
+    c.crop.cell_margin_um = 0.0  # the outline is the cell's already
+    c.labels.method = "column"
+    c.labels.column = "SortedAs"
+    c.labels.classes = ("G1", "G2")
+    c.labels.mapping = ("Experiment_1/G1=G1", "Experiment_1/G2=G2")
     return c

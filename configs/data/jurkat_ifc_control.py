@@ -8,6 +8,6 @@ from configs.data import jurkat_ifc
 
 def get_config():
     c = jurkat_ifc.get_config()
-    c.phase.classes = ("Experiment_1", "Experiment_2")
-    c.phase.mapping = ("Experiment_1/G1=Experiment_1", "Experiment_2/G1=Experiment_2")
+    c.labels.classes = ("Experiment_1", "Experiment_2")
+    c.labels.mapping = ("Experiment_1/G1=Experiment_1", "Experiment_2/G1=Experiment_2")
     return c

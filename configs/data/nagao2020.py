@@ -20,8 +20,8 @@ def get_config():
     c.quality.mitotic_brightness = 1e6
     c.crop.size_px = 136
     c.crop.assumed_um_per_px = -1.0  # the size of a crop was chosen in px of the fields
-    c.crop.body_um = 20.0  # px * 2, as the pixel size is unknown
-    c.phase.method = "folder"
+    c.crop.cell_margin_um = 20.0  # px * 2, as the pixel size is unknown
+    c.labels.method = "folder"
     c.split.fractions = (0.6, 0.15, 0.25)  # train and validation share what is not the archive's test
     c.split.column = "ArchiveSplit"
     return c

@@ -9,5 +9,5 @@ from configs.data import nagao2020
 def get_config():
     c = nagao2020.get_config()
     c.channels.stains = ("cilia",)
-    c.phase.classes = ("notCilia", "Cilia")
+    c.labels.classes = ("notCilia", "Cilia")
     return c

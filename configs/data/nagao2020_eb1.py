@@ -9,5 +9,5 @@ from configs.data import nagao2020
 def get_config():
     c = nagao2020.get_config()
     c.channels.stains = ("EB1",)
-    c.phase.classes = ("notG2", "G2")
+    c.labels.classes = ("notG2", "G2")
     return c

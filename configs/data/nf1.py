@@ -12,8 +12,8 @@ def get_config():
     c.cell_line = "Schwann"
     c.crop.size_px = 128
     c.crop.assumed_um_per_px = -1.0  # the size of a crop was chosen in px of the fields
-    c.crop.body_um = 20.0  # px * 2, as the pixel size is unknown
+    c.crop.cell_margin_um = 20.0  # px * 2, as the pixel size is unknown
     c.quality.max_saturated = 1.0  # values are stretched to the end of the range, which is no saturation
-    c.phase.method = "none"
+    c.labels.method = "none"
     c.split.by = "well"
     return c

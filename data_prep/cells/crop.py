@@ -38,7 +38,7 @@ def compartments(labels, bodies, number, stain, debris) -> np.ndarray:
     Args:
         labels, bodies: i32 windows around one nucleus [S, S] or several [N, S, S].
         number: the nucleus' label; of several [N, 1, 1].
-        stain: mask of the second stain or None; only its pixels in this cell's body count.
+        stain: mask of the organelle or None; only its pixels in this cell's body count.
         debris: mask of objects that are no nuclei.
     """
     own = labels == number
@@ -50,7 +50,7 @@ def compartments(labels, bodies, number, stain, debris) -> np.ndarray:
         Compartment.DEBRIS: debris,
     }
     if stain is not None:
-        compartment_masks[Compartment.SECOND_STAIN] = stain & body
+        compartment_masks[Compartment.ORGANELLE] = stain & body
     bits = np.zeros(labels.shape, np.uint8)
     for bit, mask in compartment_masks.items():
         bits |= mask.astype(np.uint8) * np.uint8(bit)

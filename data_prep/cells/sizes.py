@@ -47,10 +47,10 @@ def scale_of(pixel_um: float | None, crop) -> Scale:
             large a pixel is, and then such a field is refused with them.
     """
     if pixel_um is None and crop.assumed_um_per_px <= 0:
-        return Scale(1.0, crop.body_um * OLD_PX_PER_UM)
+        return Scale(1.0, crop.cell_margin_um * OLD_PX_PER_UM)
     um_per_px = pixel_um or crop.assumed_um_per_px
     crop_px = um_per_px / crop.um_per_px if crop.um_per_px > 0 else 1.0
-    return Scale(crop_px, crop.body_um / um_per_px)
+    return Scale(crop_px, crop.cell_margin_um / um_per_px)
 
 
 def measured_um_per_px(field_files, preprocessing) -> float:
@@ -86,7 +86,7 @@ def notes(table: pd.DataFrame, config) -> list[str]:
         config: preparation config.
     """
     is_whole = ~table[Working.TOUCHES_BORDER].astype(bool)
-    nuclei = table[is_whole & (table[schema.REJECT] == "")]
+    nuclei = table[is_whole & (table[schema.REJECT_REASON] == "")]
     if nuclei.empty:
         return []
     sentences = []

@@ -14,7 +14,7 @@ def count(table: pd.DataFrame, field_files, quarantined: dict[str, str]) -> pd.D
     """One row per field, in the order of `field_files`, those without an object and those that were set aside too.
 
     Args:
-        table: all objects, with Metadata_Field, Metadata_Reject and _bit_depth.
+        table: all objects, with Metadata_Field, Metadata_RejectReason and _bit_depth.
         field_files: of all fields.
         quarantined: {field_id: why it was set aside}.
 
@@ -23,10 +23,10 @@ def count(table: pd.DataFrame, field_files, quarantined: dict[str, str]) -> pd.D
         was set aside; bit_depth, missing where no object was found; most_rejected, the most frequent reason why objects
         are not used, and set_aside_because, both "" where there is none.
     """
-    is_used = table[schema.REJECT] == ""
+    is_used = table[schema.REJECT_REASON] == ""
     objects = table.groupby(schema.FIELD).size()
     used = table[is_used].groupby(schema.FIELD).size()
-    reasons = table[~is_used].groupby(schema.FIELD)[schema.REJECT]
+    reasons = table[~is_used].groupby(schema.FIELD)[schema.REJECT_REASON]
     most_rejected = reasons.agg(lambda of_field: of_field.value_counts().index[0])
     bit_depth = table.groupby(schema.FIELD)[Working.BIT_DEPTH].first()
     rows = []

@@ -64,7 +64,7 @@ def refuse_unknown_unit(by: str) -> None:
 def _unknown_unit(by):
     return InputRefused(
         f"config.split.by={by!r}: the source knows no {by} of a cell; split by another unit, or give the tracks in a "
-        "table (config.phase.table)"
+        "table (config.labels.table)"
     )
 
 

@@ -1,6 +1,6 @@
 """The TFDS builder: one example per accepted cell, three splits, array_record, no TensorFlow.
 
-Any `tfds` reader opens the result: `tfds.builder_from_directory("DATA/tfds/cells/1.0.0").as_data_source("train")`.
+Any `tfds` reader opens the result: `tfds.builder_from_directory("DATA/tfds/cells/2.0.0").as_data_source("train")`.
 
 Cells are written in the order of a hash of their ids, as the library's own writer orders them. That writer first keeps
 a whole split in memory, and beyond 1,000 MiB asks for TensorFlow; here the ids are ordered before, so each cell is read
@@ -19,7 +19,6 @@ from tqdm import tqdm
 
 from cellcycle_jax import schema
 
-VERSION = "1.0.0"
 FILE_FORMAT = "array_record"
 BATCH = 256  # cells in memory at a time
 SHARD_BYTES = 256 * 2**20  # of pixels, before they are compressed, in one file
@@ -37,7 +36,7 @@ class Cells:
 class Builder(tfds.core.GeneratorBasedBuilder):
     """Single-cell crops with compartments, labels and what makes fields comparable."""
 
-    VERSION = tfds.core.Version(VERSION)
+    VERSION = tfds.core.Version(schema.DATA_SET_VERSION)
     name = "cells"
     pkg_dir_path = pathlib.Path(__file__).parent
 
@@ -62,7 +61,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
             "compartments": tensor(shape=(size, size), dtype=np.uint8, encoding="zlib"),
             "compartments_present": tensor(shape=(), dtype=np.uint8),
             "label": tensor(shape=(), dtype=np.int64),
-            "norm": tensor(shape=(channels, len(schema.NORM_FIELDS)), dtype=np.float32),
+            "intensity_stats": tensor(shape=(channels, len(schema.INTENSITY_STATS)), dtype=np.float32),
             "um_per_px": tensor(shape=(), dtype=np.float32),
         }
         for name in schema.EXAMPLE_TEXTS:
@@ -102,7 +101,7 @@ def write(folder, crop_shape, metadata, splits: dict[str, Cells]) -> pathlib.Pat
         data_dir=unfinished,
         file_format=FILE_FORMAT,
     )
-    (unfinished / "cells" / VERSION).mkdir(parents=True)
+    (unfinished / "cells" / schema.DATA_SET_VERSION).mkdir(parents=True)
     cell_bytes = 2 * int(np.prod(crop_shape))
     writer = tfds.core.SequentialWriter(
         builder.info,
@@ -121,7 +120,7 @@ def write(folder, crop_shape, metadata, splits: dict[str, Cells]) -> pathlib.Pat
     writer.close_all()
     (unfinished / "cells").rename(finished)
     shutil.rmtree(unfinished)
-    return finished / VERSION
+    return finished / schema.DATA_SET_VERSION
 
 
 def stored_order(ids: Sequence[str], split: str) -> list[int]:

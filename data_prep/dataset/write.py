@@ -29,10 +29,10 @@ PACKAGES = ("numpy", "scipy", "scikit-image", "pandas", "tifffile", "tensorflow-
 def write_dataset(table, preprocessing, out):
     """OUT/tfds from the crops in the work folder: every usable cell, those without a label too."""
     config = preprocessing.config
-    used = table[table[schema.REJECT] == ""]
+    used = table[table[schema.REJECT_REASON] == ""]
     vocabulary = {
         "channels": list(preprocessing.channels),
-        "classes": list(config.phase.classes),
+        "classes": list(config.labels.classes),
         "markers": list(config.channels.markers),
         "nucleus": config.channels.nucleus,
         "stains": list(config.channels.stains),
@@ -45,7 +45,7 @@ def write_dataset(table, preprocessing, out):
     for split in schema.SPLITS:
         rows = used[used[schema.SPLIT] == split]
         if len(rows):
-            splits[split] = _cells(rows, crops_of_field, preprocessing.channels, config.phase.classes)
+            splits[split] = _cells(rows, crops_of_field, preprocessing.channels, config.labels.classes)
     size = config.crop.size_px
     tfds_builder.write(out / "tfds", (size, size, len(preprocessing.channels)), vocabulary, splits)
 
@@ -71,14 +71,14 @@ def _cells(rows, crops_of_field, channels, classes) -> tfds_builder.Cells:
         crops = crops_of_field[texts["field_id"][position]]
         image, compartments = crops.read([numbers[position]])
         shared = crops.shared
-        norm = np.vstack([shared.field_norm, reference[position]])
+        stats = np.vstack([shared.field_stats, reference[position]])
         stored = {
             "image": image[0],
             "compartments": compartments[0],
             "image_scale": shared.image_scale,
             "compartments_present": np.uint8(shared.present),
             "label": labels[position],
-            "norm": norm.T.astype(np.float32),
+            "intensity_stats": stats.T.astype(np.float32),
             "um_per_px": np.float32(shared.um_per_px),
         }
         for name, values in texts.items():
@@ -118,7 +118,7 @@ def _part_of_table(column) -> int:
 def provenance(table, preprocessing, labelled, out) -> dict:
     """What the data set is made of: vocabulary, counts, cuts, config, versions, hash of the table."""
     config = preprocessing.config
-    is_used = table[schema.REJECT] == ""
+    is_used = table[schema.REJECT_REASON] == ""
     used = table[is_used]
     pixel_size_known = bool(table[Working.PIXEL_SIZE_KNOWN].all())
     cells_by_split = pd.crosstab(used[schema.SPLIT], used[schema.LABEL].replace("", "no label"))
@@ -131,17 +131,17 @@ def provenance(table, preprocessing, labelled, out) -> dict:
         fields_without_peak = sorted(cells_of_field[cells_of_field < scaling.MIN_CELLS_FOR_PEAK].index)
     return {
         "channels": preprocessing.channels,
-        "classes": config.phase.classes,
+        "classes": config.labels.classes,
         "markers": config.channels.markers,
         "nucleus": config.channels.nucleus,
         "stains": config.channels.stains,
         "group_by": config.split.by,
         # Measured intensities of this channel are the label itself, so rankings leave them out.
-        "labels_are_intensity_of": config.channels.nucleus if config.phase.method == "dna_content" else "",
+        "labels_are_intensity_of": config.channels.nucleus if config.labels.method == "dna_content" else "",
         "um_per_px": (config.crop.um_per_px or None) if pixel_size_known else None,
         "n_objects": len(table),
         "n_used": len(used),
-        "rejected": table.loc[~is_used, schema.REJECT].value_counts().to_dict(),
+        "rejected": table.loc[~is_used, schema.REJECT_REASON].value_counts().to_dict(),
         "by_split": cells_by_split.to_dict("index"),
         "groups": used.groupby(schema.SPLIT)[schema.GROUP].unique().map(sorted).to_dict(),
         "abstained": float((used[schema.LABEL] == "").mean()),

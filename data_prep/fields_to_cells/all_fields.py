@@ -30,7 +30,7 @@ from data_prep.workers import memory, parallel
 class ProcessedFields:
     """All objects of all fields and what they were treated with."""
 
-    table: pd.DataFrame  # one row per object, with Metadata_Reject and Metadata_Reference_<channel>
+    table: pd.DataFrame  # one row per object, with Metadata_RejectReason and Metadata_Reference_<channel>
     preprocessing: Preprocessing
     found: list[FieldFile]
     quarantined: dict[str, str]  # field_id -> why the field was set aside, its file first
@@ -100,10 +100,10 @@ def process_fields(
     if table.empty and not only_needed:
         raise _no_nucleus(config, fields_dir, len(field_files))
     _refuse_mixed_units(table)
-    table[schema.REJECT] = ""
+    table[schema.REJECT_REASON] = ""
     if len(table):
-        table[schema.REJECT] = quality.rejections(table, config.channels.nucleus, config.quality)
-    usable = table[table[schema.REJECT] == ""]
+        table[schema.REJECT_REASON] = quality.rejections(table, config.channels.nucleus, config.quality)
+    usable = table[table[schema.REJECT_REASON] == ""]
     if usable.empty and not only_needed:
         raise _no_usable_nucleus(config, table)
     table = _add_references(table, usable, preprocessing.channels, config)
@@ -130,7 +130,7 @@ def _no_nucleus(config, fields_dir, n_fields) -> InputRefused:
 
 def _no_usable_nucleus(config, table) -> InputRefused:
     """The error where objects were found and all of them rejected."""
-    counts = table[schema.REJECT].value_counts()
+    counts = table[schema.REJECT_REASON].value_counts()
     reasons = ", ".join(f"{reason} {count}" for reason, count in counts.items())
     sections = "the quality section of the config"
     if config.labels_folder:

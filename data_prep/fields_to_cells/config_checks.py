@@ -89,7 +89,7 @@ def _all_differ(values):
 
 def _markers(names, config):
     shows_nucleus = config.channels.nucleus in names
-    return _all_differ(names) and (not shows_nucleus or config.phase.method == "two_markers")
+    return _all_differ(names) and (not shows_nucleus or config.labels.method == "two_markers")
 
 
 def _stains(names, config):
@@ -134,15 +134,15 @@ def _colours(names, config):
 
 
 def _reference(value, config):
-    return value == "g1_peak" or config.phase.method != "dna_content"
+    return value == "g1_peak" or config.labels.method != "dna_content"
 
 
 def _column(value, config):
-    return value or config.phase.method != "column"
+    return value or config.labels.method != "column"
 
 
 def _classes(names, config):
-    method = config.phase.method
+    method = config.labels.method
     return _all_differ(names) and len(names) in (SEVERAL if is_own(method) else CLASSES.get(method, (2,)))
 
 
@@ -169,7 +169,7 @@ ALLOWED = (
     ("projection", "max, mean, focus", _one_of(PROJECTIONS)),
     ("rgb", "nothing, or three different names with \"\" for none", _colours),
     ("channels.nucleus", "the name of a channel", lambda value, config: value),
-    ("channels.markers", "different names; the nucleus' only with phase.method='two_markers'", _markers),
+    ("channels.markers", "different names; the nucleus' only with labels.method='two_markers'", _markers),
     ("channels.stains", "different names, not the marker's", _stains),
     ("illumination", "surface, none", _one_of(("surface", "none"))),
     ("segmentation.method", f"{', '.join(SEGMENTERS)}, {OWN}", _one_of_or_own(SEGMENTERS)),
@@ -190,19 +190,19 @@ ALLOWED = (
     ("crop.size_px", f"a multiple of 8 from 16 to {LARGEST_CROP_PX:,}", _crop_size),
     ("crop.um_per_px", f"0 for the field's pixels, or {_BOUNDS}", _pixel_size),
     ("crop.assumed_um_per_px", f"-1, 0, or {_BOUNDS}", _assumed_pixel_size),
-    ("crop.body_um", "0 to 1,000 um", _within(0, 1_000)),
-    ("phase.method", f"{', '.join(methods.METHODS)}, {OWN}", _one_of_or_own(methods.METHODS)),
-    ("reference.nucleus", "g1_peak, where phase.method is 'dna_content'", _reference),
-    ("phase.column", "the name of a column, where phase.method is 'column'", _column),
+    ("crop.cell_margin_um", "0 to 1,000 um", _within(0, 1_000)),
+    ("labels.method", f"{', '.join(methods.METHODS)}, {OWN}", _one_of_or_own(methods.METHODS)),
+    ("reference.nucleus", "g1_peak, where labels.method is 'dna_content'", _reference),
+    ("labels.column", "the name of a column, where labels.method is 'column'", _column),
     (
-        "phase.classes",
+        "labels.classes",
         "different names: two (column, folder, your own: two or more; two_markers: two or three)",
         _classes,
     ),
-    ("phase.abstain", "between 0 and 0.5", _between(0, 0.5)),
-    ("phase.low", "two rising numbers, not negative", _rising),
-    ("phase.high", "two rising numbers, not negative", _rising),
-    ("phase.min_cells", "0 to 10^9", _within(0, 10**9)),
+    ("labels.abstain", "between 0 and 0.5", _between(0, 0.5)),
+    ("labels.low_range", "two rising numbers, not negative", _rising),
+    ("labels.high_range", "two rising numbers, not negative", _rising),
+    ("labels.min_cells", "0 to 10^9", _within(0, 10**9)),
     ("split.by", ", ".join(split.UNITS), _one_of(split.UNITS)),
     ("split.seed", "0 to 2^31 - 1", _within(0, 2**31 - 1)),
     ("split.fractions", "three positive numbers that add up to 1", _shares),
@@ -216,7 +216,7 @@ def require_own_parts(config) -> None:
         UsageError: something cannot be imported; names the field.
     """
     extensions.find(config.segmentation.method, SEGMENTERS, "segmentation.method")
-    extensions.find(config.phase.method, methods.METHODS, "phase.method")
+    extensions.find(config.labels.method, methods.METHODS, "labels.method")
     for path in config.measurements:
         extensions.load(path, "measurements")
 

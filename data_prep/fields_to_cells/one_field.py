@@ -170,11 +170,11 @@ def _write_crops(preprocessing, segmented, rows, crop_px):
     grey = np.clip(np.round((pixels - lowest) / image_scale), 0, 65535).astype(np.uint16)
     median, spread = _median_and_spread(image)
     # Moved with the pixels: only differences between them count.
-    norm = np.stack([segmented.background - lowest, median - lowest, spread]).astype(np.float32)
+    stats = np.stack([segmented.background - lowest, median - lowest, spread]).astype(np.float32)
     um_per_px = field.pixel_um or np.nan
     if field.pixel_um is not None and preprocessing.config.crop.um_per_px > 0:
         um_per_px = preprocessing.config.crop.um_per_px
-    shared = crop_file.Shared(image_scale, _known_compartments(stain_mask), norm, um_per_px)
+    shared = crop_file.Shared(image_scale, _known_compartments(stain_mask), stats, um_per_px)
     crop_file.write(preprocessing.crops, field.field_id, whole[schema.CELL_ID].tolist(), grey, bits, shared)
 
 
@@ -201,7 +201,7 @@ def _known_compartments(stain_mask) -> int:
     """Which bits of the compartment image are known of all cells."""
     bits = Compartment.NUCLEUS | Compartment.OTHER_NUCLEI | Compartment.BODY | Compartment.DEBRIS
     if stain_mask is not None:
-        bits |= Compartment.SECOND_STAIN
+        bits |= Compartment.ORGANELLE
     return int(bits)
 
 

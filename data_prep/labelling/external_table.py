@@ -160,7 +160,7 @@ def _read(path):
     """The table, indexed by where rows stand in it, the header being row 1."""
     if path.suffix.lower() == ".parquet":
         return _parquet(path)
-    table = tables.read(path, "config.phase.table")
+    table = tables.read(path, "config.labels.table")
     if not table.columns:
         raise _unreadable(path, "it is empty")
     for name in table.columns:
@@ -200,7 +200,7 @@ def _parquet(path):
 
 def _unreadable(path, reason):
     return InputRefused(f"{path}: cannot be read as CSV or Parquet ({reason}); "
-                        "give config.phase.table a table with a header")
+                        "give config.labels.table a table with a header")
 
 
 def _texts(column):

@@ -28,7 +28,7 @@ def write_labels(table, tiles, path) -> None:
         tiles: {cell_id: (sheet, tile)} of the cells on a contact sheet; these come first.
         path: CSV to write.
     """
-    rows = table[[schema.CELL_ID, schema.CELL_LINE, schema.MARKER, schema.LABEL]].copy()
+    rows = table[[schema.CELL_ID, schema.CELL_LINE, schema.LABEL_SCORE, schema.LABEL]].copy()
     rows[CORRECTED] = table[Working.CORRECTION]
     places = [tiles.get(cell, ("", 0)) for cell in rows[schema.CELL_ID]]
     places = pd.DataFrame(places, rows.index, ["sheet", "tile"])
@@ -48,7 +48,7 @@ def refuse_class_names(classes) -> None:
     for name in classes:
         fits = 0 < len(name.strip()) <= LONGEST_CLASS
         if not fits or name.strip() in reserved:
-            raise UsageError(f"config.phase.classes={tuple(classes)!r}; allowed: names of 1 to {LONGEST_CLASS} "
+            raise UsageError(f"config.labels.classes={tuple(classes)!r}; allowed: names of 1 to {LONGEST_CLASS} "
                              f"letters, and none of {', '.join(reserved)}")
 
 
@@ -102,7 +102,7 @@ def apply_corrections(table, corrections) -> int:
                                "use the labels.csv of the same fields and config")
         row = row_of[cell]
         if name == REJECT:
-            column = schema.REJECT
+            column = schema.REJECT_REASON
             value = schema.REJECTED_BY_HAND
         else:
             column = schema.LABEL

@@ -43,40 +43,40 @@ class Labelled:
     pair: np.ndarray | None = None
 
 
-def by_marker(table, channels, phase) -> Labelled:
+def by_marker(table, channels, labelling) -> Labelled:
     """Two classes by the nuclear mean of a marker, a cut per plate.
 
     Two Gaussians of one width are fitted to log2 of the marker; the cut is where both are equally likely, and cells are
-    not labelled where the likelier class has a posterior below 1 - phase.abstain. Between the two means the posterior
+    not labelled where the likelier class has a posterior below 1 - labels.abstain. Between the two means the posterior
     is monotone, so the band is one interval.
 
     Raises:
         UsageError: not one marker channel in the config.
         InputRefused: a plate with too few cells to fit.
     """
-    refuse_markers(channels, phase)
+    refuse_markers(channels, labelling)
     marker = channels.markers[0]
-    side, value, cuts = _sides(table, marker, phase.abstain)
+    side, value, cuts = _sides(table, marker, labelling.abstain)
     label = np.select([side < 0, side > 0], [0, 1], schema.NO_LABEL)
     axis = f"log2 nuclear {marker}, mean above background (camera units)"
     return Labelled(label.astype(np.int64), value, axis, cuts)
 
 
-def by_two_markers(table, channels, phase) -> Labelled:
+def by_two_markers(table, channels, labelling) -> Labelled:
     """Classes by two markers that take turns, as in FUCCI (Sakaue-Sawano et al. 2008, doi 10.1016/j.cell.2007.12.033).
 
     Each marker is cut per plate as in `by_marker`. A cell with the first marker alone is of the first class, with the
     second alone of the last; with both it is of the middle one of three classes, and has no label where there are two.
     A cell with neither, or within the abstaining band of either, has no label.
     """
-    refuse_markers(channels, phase)
+    refuse_markers(channels, labelling)
     first, second = channels.markers
-    first_side, first_value, first_cuts = _sides(table, first, phase.abstain)
-    second_side, second_value, second_cuts = _sides(table, second, phase.abstain)
+    first_side, first_value, first_cuts = _sides(table, first, labelling.abstain)
+    second_side, second_value, second_cuts = _sides(table, second, labelling.abstain)
     only_first = (first_side > 0) & (second_side < 0)
     only_second = (first_side < 0) & (second_side > 0)
     both = (first_side > 0) & (second_side > 0)
-    last_class = len(phase.classes) - 1
+    last_class = len(labelling.classes) - 1
     class_of_both = 1 if last_class == 2 else schema.NO_LABEL
     label = np.select([only_first, both, only_second], [0, class_of_both, last_class], schema.NO_LABEL)
     cuts = {}
@@ -109,7 +109,7 @@ def _sides(table, marker, abstain):
     for plate, rows in table.groupby(schema.PLATE, sort=True).indices.items():
         if len(rows) < MIN_CELLS_PER_PLATE:
             raise InputRefused(f"plate {plate!r}: {len(rows)} usable cells; at least {MIN_CELLS_PER_PLATE} are needed "
-                               "to place a marker cut; add fields or label by another phase.method")
+                               "to place a marker cut; add fields or label by another labels.method")
         of_plate = generalised_log2(raw[rows])
         cut = two_gaussian_cuts(of_plate, abstain)
         value[rows] = of_plate
@@ -181,71 +181,72 @@ def two_gaussian_cuts(value: np.ndarray, abstain: float) -> dict[str, float]:
     }
 
 
-def by_dna_content(table, channels, phase) -> Labelled:
+def by_dna_content(table, channels, labelling) -> Labelled:
     """Two classes by integrated DNA over the field's own G1 peak; between and outside the two ranges no label.
 
-    These are pseudo-labels: they are computed from the nuclear channel itself. Fields with fewer than phase.min_cells
+    These are pseudo-labels: they are computed from the nuclear channel itself. Fields with fewer than labels.min_cells
     usable nuclei have no trustworthy peak and are not labelled.
     """
-    if not phase.low[1] < phase.high[0]:
-        raise UsageError(f"config.phase.low={tuple(phase.low)} and high={tuple(phase.high)} overlap; "
+    if not labelling.low_range[1] < labelling.high_range[0]:
+        low, high = tuple(labelling.low_range), tuple(labelling.high_range)
+        raise UsageError(f"config.labels.low_range={low} and labels.high_range={high} overlap; "
                          "low must end where high has not begun")
     reference = table[schema.reference_column(channels.nucleus)].to_numpy()
     area = table.groupby(schema.PLATE)[Working.AREA_PX].transform("median").to_numpy()
     value = table[schema.integrated(channels.nucleus)].to_numpy() / (reference * area)
     cells_of_field = table.groupby(schema.FIELD)[schema.FIELD].transform("size").to_numpy()
-    has_peak = cells_of_field >= phase.min_cells
-    is_low = has_peak & (value >= phase.low[0]) & (value <= phase.low[1])
-    is_high = has_peak & (value >= phase.high[0]) & (value <= phase.high[1])
+    has_peak = cells_of_field >= labelling.min_cells
+    is_low = has_peak & (value >= labelling.low_range[0]) & (value <= labelling.low_range[1])
+    is_high = has_peak & (value >= labelling.high_range[0]) & (value <= labelling.high_range[1])
     label = np.select([is_low, is_high], [0, 1], schema.NO_LABEL)
     cuts = {}
     for plate in sorted(set(table[schema.PLATE])):
         cuts[plate] = {
-            "low_from": phase.low[0],
-            "low": phase.low[1],
-            "high": phase.high[0],
-            "high_to": phase.high[1],
+            "low_from": labelling.low_range[0],
+            "low": labelling.low_range[1],
+            "high": labelling.high_range[0],
+            "high_to": labelling.high_range[1],
         }
     axis = f"integrated {channels.nucleus} (G1 peak = 1)"
     return Labelled(label.astype(np.int64), value, axis, cuts)
 
 
-def by_column(table, channels, phase) -> Labelled:
-    """Classes by the values of phase.column, a column of the sidecar or of the table in phase.table.
+def by_column(table, channels, labelling) -> Labelled:
+    """Classes by the values of labels.column, a column of the sidecar or of the table in labels.table.
 
-    A value is a class name, or phase.mapping says its class; any other value, and none, is no label.
+    A value is a class name, or labels.mapping says its class; any other value, and none, is no label.
 
     Raises:
         UsageError: no such column.
     """
-    column = phase.column
+    column = labelling.column
     if column not in table.columns:
         metadata = table.columns[table.columns.str.startswith("Metadata_")]
-        refuse_unknown("phase.column", phase.column, metadata)
-        column = f"Metadata_{phase.column}"
-    return _by_words(table[column], phase, phase.column)
+        refuse_unknown("labels.column", labelling.column, metadata)
+        column = f"Metadata_{labelling.column}"
+    return _by_words(table[column], labelling, labelling.column)
 
 
-def by_folder(table, channels, phase) -> Labelled:
+def by_folder(table, channels, labelling) -> Labelled:
     """Classes by what the name of each field says (group `label` of name_pattern), for all cells of the field alike."""
-    return _by_words(table[schema.FIELD_LABEL], phase, "label of the field")
+    return _by_words(table[schema.FIELD_LABEL], labelling, "label of the field")
 
 
-def unlabelled(table, channels, phase) -> Labelled:
+def unlabelled(table, channels, labelling) -> Labelled:
     """No labels: crops and measurements only, to be predicted by a model or looked at."""
     n = len(table)
     label = np.full(n, schema.NO_LABEL, np.int64)
     return Labelled(label, np.full(n, np.nan), "no labels", {})
 
 
-def _by_words(words, phase, axis):
-    class_index = {name: i for i, name in enumerate(phase.classes)}
+def _by_words(words, labelling, axis):
+    class_index = {name: i for i, name in enumerate(labelling.classes)}
     index_of_word = dict(class_index)
-    for entry in phase.mapping:
+    for entry in labelling.mapping:
         word, equals, name = entry.rpartition("=")
         if not equals or name not in class_index:
-            raise UsageError(f"config.phase.mapping: {entry!r}; "
-                             f"allowed: 'value=class' with a class of {', '.join(phase.classes)}")
+            raise UsageError(f"config.labels.mapping: {entry!r}; "
+                             f"allowed: 'value=class' with a class of {', '.join(labelling.classes)}")
         index_of_word[word] = class_index[name]
     words = _texts(words, index_of_word).to_numpy()
     label = np.array([index_of_word.get(word, schema.NO_LABEL) for word in words], np.int64)
@@ -268,25 +269,25 @@ def _texts(words, spellings) -> pd.Series:
     return words.astype(object).where(words.notna(), "").astype(str)
 
 
-# phase.method -> how many markers it needs, in numbers and in words.
+# labels.method -> how many markers it needs, in numbers and in words.
 MARKERS = {
     "marker": (1, "one marker channel"),
     "two_markers": (2, "two marker channels, that of the first class first"),
 }
 
 
-def refuse_markers(channels, phase) -> None:
-    """Refuse a number of markers that phase.method cannot use.
+def refuse_markers(channels, labelling) -> None:
+    """Refuse a number of markers that labels.method cannot use.
 
     Raises:
         UsageError: names both, and what to do.
     """
-    if phase.method not in MARKERS:
+    if labelling.method not in MARKERS:
         return
-    count, in_words = MARKERS[phase.method]
+    count, in_words = MARKERS[labelling.method]
     if len(channels.markers) != count:
-        raise UsageError(f"config.channels.markers={tuple(channels.markers)}; phase.method={phase.method!r} needs "
-                         f"{in_words}; name it, or label by another phase.method ('none' for no labels)")
+        raise UsageError(f"config.channels.markers={tuple(channels.markers)}; labels.method={labelling.method!r} needs "
+                         f"{in_words}; name it, or label by another labels.method ('none' for no labels)")
 
 
 METHODS = {
@@ -299,16 +300,16 @@ METHODS = {
 }
 
 
-def label_cells(table, channels, phase) -> Labelled:
-    """Label the usable cells of `table` by phase.method, a name in METHODS or `package.module:function`.
+def label_cells(table, channels, labelling) -> Labelled:
+    """Label the usable cells of `table` by labels.method, a name in METHODS or `package.module:function`.
 
     Raises:
         UsageError: there is no such method, or it does not return what METHODS return.
     """
-    labelled = extensions.call(phase.method, METHODS, "phase.method", table, channels, phase)
+    labelled = extensions.call(labelling.method, METHODS, "labels.method", table, channels, labelling)
     if not isinstance(labelled, Labelled) or len(labelled.label) != len(table):
         raise UsageError(
-            f"config.phase.method={phase.method!r} must return data_prep.labelling.methods.Labelled with a label for "
-            f"each of the {len(table)} rows"
+            f"config.labels.method={labelling.method!r} must return data_prep.labelling.methods.Labelled with a label "
+            f"for each of the {len(table)} rows"
         )
     return labelled

@@ -32,7 +32,7 @@ def refuse_twice(names) -> None:
         if name in earlier:
             raise InputRefused(
                 f"two columns of the table are called {name}; "
-                "rename the channel, or the column of the sidecar or of phase.table, that it is from"
+                "rename the channel, or the column of the sidecar or of labels.table, that it is from"
             )
         earlier.add(name)
 
@@ -41,7 +41,7 @@ def refuse_unknown(field: str, name: str, columns) -> None:
     """Refuse a config field that names a column which is not there.
 
     Args:
-        field: of the config, e.g. "phase.column".
+        field: of the config, e.g. "labels.column".
         name: what it holds, without Metadata_.
         columns: names of the columns that there are, with Metadata_.
 
@@ -53,5 +53,5 @@ def refuse_unknown(field: str, name: str, columns) -> None:
     present = sorted(column.removeprefix("Metadata_") for column in columns)
     raise UsageError(
         f"config.{field}={name!r}: no such column; found: {', '.join(present) or 'none'}; "
-        "name a column of the sidecar, or of the table in config.phase.table"
+        "name a column of the sidecar, or of the table in config.labels.table"
     )

@@ -42,7 +42,7 @@ def cell_bodies(labels: np.ndarray, reach_px: float) -> np.ndarray:
 
 
 def stain_mask(channel: np.ndarray, bodies: np.ndarray, diameter_px: float) -> np.ndarray:
-    """Where a stain forms pieces (Golgi, comets): brighter than its surroundings, bool [H, W].
+    """Where a stain forms objects (Golgi, comets): brighter than its surroundings, bool [H, W].
 
     Surroundings are a Gaussian of a quarter of the nuclear diameter; the cut is Otsu's over the cell bodies of the
     field.
@@ -62,11 +62,11 @@ def stain_mask(channel: np.ndarray, bodies: np.ndarray, diameter_px: float) -> n
 
 
 def stain_peaks(channel: np.ndarray, bodies: np.ndarray, diameter_px: float) -> np.ndarray:
-    """Where a stain has single bright dots (comets, vesicles), one True pixel per dot, bool [H, W].
+    """Where a stain has single bright spots (comets, vesicles), one True pixel per spot, bool [H, W].
 
     Local maxima of a difference of Gaussians of 2 % and 5 % of the nuclear diameter (about 0.3 and 0.7 um) that stand
-    2.5 robust standard deviations out of the cell bodies of the field. Dots that a blurred mask would merge are counted
-    apart.
+    2.5 robust standard deviations out of the cell bodies of the field. Spots that a blurred mask would merge are
+    counted apart.
 
     Args:
         channel: f32 [H, W].
@@ -109,7 +109,7 @@ class LabelledField:
         labels, bodies: i32 [H, W], nuclei and cells with the same numbers, n of them, at least one; there may be gaps.
         channels: names of the C channels.
         nucleus: the one that shows DNA.
-        masks: {channel: bool [H, W]}, the pieces of each stain around the nucleus.
+        masks: {channel: bool [H, W]}, the objects of each stain around the nucleus.
         pixel_um: um per px or None: then lengths are in px.
     """
 
@@ -160,8 +160,8 @@ def measure_cells(field: LabelledField, own=()) -> dict[str, np.ndarray]:
     columns |= edge(planes[nucleus], nuclei, nucleus)
     diameter_px = typical_diameter(labels)
     for name, mask in field.masks.items():
-        columns |= pieces(planes[name], mask, nuclei, cells, name, scale)
-        columns |= dots(planes[name], field.bodies, cells, diameter_px, name, scale)
+        columns |= stain_objects(planes[name], mask, nuclei, cells, name, scale)
+        columns |= stain_spots(planes[name], field.bodies, cells, diameter_px, name, scale)
     for path in own:
         columns |= _own_feature(path, field, len(nuclei.count))
     return columns
@@ -209,8 +209,8 @@ def intensity(channel, regions, place, name) -> dict[str, np.ndarray]:
     }
 
 
-def dots(channel, bodies, cells, diameter_px, name, scale) -> dict[str, np.ndarray]:
-    """Number of dots of a stain in each cell's body, and their number per area of the body.
+def stain_spots(channel, bodies, cells, diameter_px, name, scale) -> dict[str, np.ndarray]:
+    """Number of bright spots of a stain in each cell's body, and their number per area of the body.
 
     Args:
         channel: f32 [H, W].
@@ -223,21 +223,21 @@ def dots(channel, bodies, cells, diameter_px, name, scale) -> dict[str, np.ndarr
     peaks = stain_peaks(channel, bodies, diameter_px)
     number = cells.sum(peaks.ravel()[cells.pixels])
     return {
-        f"{name}_Number_Dots": number,
-        f"{name}_Number_DotDensity": number / (cells.count * scale**2),
+        f"Cells_Number_Spots_{name}": number,
+        f"Cells_Number_SpotDensity_{name}": number / (cells.count * scale**2),
     }
 
 
-def pieces(channel, mask, nuclei, cells, name, scale) -> dict[str, np.ndarray]:
-    """The pieces of a stain that belong to each cell.
+def stain_objects(channel, mask, nuclei, cells, name, scale) -> dict[str, np.ndarray]:
+    """The objects of a stain that belong to each cell.
 
-    Area; number of connected pieces; spread: root mean square distance of the pieces' pixels from their centre,
-    weighted by brightness; distance of that centre from the nucleus' centre; summed brightness. A cell without pieces
+    Area; number of connected objects; spread: root mean square distance of the objects' pixels from their centre,
+    weighted by brightness; distance of that centre from the nucleus' centre; summed brightness. A cell without objects
     has area 0 and no spread or distance (NaN).
 
     Args:
         channel: f32 [H, W].
-        mask: bool [H, W], where the stain forms pieces.
+        mask: bool [H, W], where the stain forms objects.
         nuclei, cells: regions of the nuclei and of the cells' bodies.
         name: the channel's; scale: um per px.
 
@@ -259,16 +259,16 @@ def pieces(channel, mask, nuclei, cells, name, scale) -> dict[str, np.ndarray]:
     nucleus_y, nucleus_x = centres(nuclei)
     distance = np.hypot(centre_y - nucleus_y, centre_x - nucleus_x)
     return {
-        f"{name}_AreaShape_Area": np.bincount(owner, minlength=n) * scale**2,
-        f"{name}_Number_Pieces": _number_of_pieces(mask, owner, pixels, n),
-        f"{name}_Distance_Spread": np.sqrt(variance) * scale,
-        f"{name}_Distance_FromNucleus": distance * scale,
-        f"{name}_Intensity_IntegratedIntensity_{name}": total,
+        f"Cells_AreaShape_ObjectArea_{name}": np.bincount(owner, minlength=n) * scale**2,
+        f"Cells_Number_Objects_{name}": _number_of_objects(mask, owner, pixels, n),
+        f"Cells_Distance_Spread_{name}": np.sqrt(variance) * scale,
+        f"Cells_Distance_FromNucleus_{name}": distance * scale,
+        f"Cells_Intensity_ObjectIntensity_{name}": total,
     }
 
 
-def _number_of_pieces(mask, owner, pixels, n):
-    """Connected pieces of `mask` in each of n cells, f64 [n]; one that lies in two cells counts in both.
+def _number_of_objects(mask, owner, pixels, n):
+    """Connected objects of `mask` in each of n cells, f64 [n]; one that lies in two cells counts in both.
 
     Args:
         mask: bool [H, W].
@@ -276,7 +276,7 @@ def _number_of_pieces(mask, owner, pixels, n):
         pixels: those of the mask that lie in cells.
         n: number of cells.
     """
-    piece, last_piece = ndimage.label(mask, np.ones((3, 3)))
-    cell_and_piece = owner * (last_piece + 1) + piece.ravel()[pixels]
-    owner_of_piece = np.unique(cell_and_piece) // (last_piece + 1)
-    return np.bincount(owner_of_piece, minlength=n).astype(np.float64)
+    number, last_number = ndimage.label(mask, np.ones((3, 3)))
+    cell_and_object = owner * (last_number + 1) + number.ravel()[pixels]
+    owner_of_object = np.unique(cell_and_object) // (last_number + 1)
+    return np.bincount(owner_of_object, minlength=n).astype(np.float64)

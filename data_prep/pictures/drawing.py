@@ -127,7 +127,7 @@ def outlines(field: SegmentedField, rows, title, path) -> None:
         title: of the figure; path: PNG to write.
     """
     height, width = field.labels.shape
-    rejected = rows[schema.REJECT] != ""
+    rejected = rows[schema.REJECT_REASON] != ""
     unlabelled = rows[schema.LABEL] == ""
     kind = np.zeros(field.labels.max() + 1, int)
     kind[rows[Working.LABEL_NUMBER]] = np.select([rejected, unlabelled], [2, 3], default=1)
@@ -136,7 +136,7 @@ def outlines(field: SegmentedField, rows, title, path) -> None:
     axes.imshow(rgb, interpolation="nearest")
     for _, row in rows[rejected].iterrows():
         x, y = row[[schema.CENTRE_X, schema.CENTRE_Y]]
-        reason = row[schema.REJECT].replace("_", " ")
+        reason = row[schema.REJECT_REASON].replace("_", " ")
         axes.text(x, y, reason, color=REJECTED, fontsize=9, ha="center", va="center")
     counts = np.bincount(kind[1:], minlength=4)
     axes.legend(
@@ -204,7 +204,7 @@ def labelling(table, labelled, classes, path) -> None:
     """What labels were made from, per plate, with the cuts: a histogram, a plane of two markers, or counted values.
 
     Args:
-        table: usable cells with Metadata_Plate, Metadata_Marker, Metadata_Label, and what was read (_word; _first,
+        table: usable cells with Metadata_Plate, Metadata_LabelScore, Metadata_Label, and what was read (_word; _first,
             _second).
         labelled: `data_prep.labelling.methods.Labelled`; classes: names; path: PNG to write.
     """
@@ -259,8 +259,8 @@ def _by_class(cells, classes):
 def _histogram(axes, table, cells, cuts, classes):
     """The marker of the cells of a plate, on the axis of all plates, and the cuts between classes."""
     names, colours, masks = zip(*_by_class(cells, classes), strict=True)
-    marker = cells[schema.MARKER]
-    limits = np.percentile(table[schema.MARKER].dropna(), (0.2, 99.8))
+    marker = cells[schema.LABEL_SCORE]
+    limits = np.percentile(table[schema.LABEL_SCORE].dropna(), (0.2, 99.8))
     markers = [marker[mask] for mask in masks]
     bins = np.linspace(*limits, 45)
     axes.hist(markers, bins=bins, stacked=True, color=colours, label=names)

@@ -84,7 +84,7 @@ def overlay(field: drawing.SegmentedField, rows, classes, title, warning, path) 
     number = rows[schema.CELL_ID].astype(str).str.rsplit(":", n=1).str[1].astype(field.labels.dtype)
     class_index = pd.Index(classes).get_indexer(rows["decision"])
     kind[np.searchsorted(numbers, number.to_numpy())] = np.select(
-        [rows[schema.REJECT] != "", class_index < 0],
+        [rows[schema.REJECT_REASON] != "", class_index < 0],
         [len(colours), len(colours) - 1],
         default=class_index + 1,
     )

@@ -28,9 +28,9 @@ def draw(table, field_files, preprocessing, labelled, folder) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.glob("*.png"):
         old.unlink()
-    used = table[table[schema.REJECT] == ""]
-    classes = preprocessing.config.phase.classes
-    if preprocessing.config.phase.method != "none":
+    used = table[table[schema.REJECT_REASON] == ""]
+    classes = preprocessing.config.labels.classes
+    if preprocessing.config.labels.method != "none":
         name = "marker_cuts" if labelled.words is None else "label_values"
         drawing.labelling(used, labelled, classes, folder / f"{name}.png")
     files_of_plate = collections.defaultdict(list)
@@ -47,7 +47,7 @@ def draw(table, field_files, preprocessing, labelled, folder) -> None:
         if len(cells):
             title = label or manual_corrections.UNLABELLED
             sheet_and_tile |= _contact_sheet(cells, title, f"contact_{name}", preprocessing, folder)
-    listed = (table[schema.REJECT] == "") | (table[Working.CORRECTION] != "")
+    listed = (table[schema.REJECT_REASON] == "") | (table[Working.CORRECTION] != "")
     manual_corrections.write_labels(table[listed], sheet_and_tile, folder / "labels.csv")
 
 
@@ -96,7 +96,7 @@ def _contact_sheet(cells, label, sheet, preprocessing, folder):
         {cell_id: (sheet, tile)}, tiles from 1.
     """
     channels = preprocessing.channels
-    rising = cells.sort_values(schema.MARKER)
+    rising = cells.sort_values(schema.LABEL_SCORE)
     evenly = np.linspace(0, len(cells) - 1, min(TILES, len(cells)))
     rows = rising.iloc[np.unique(evenly.astype(int))]
     markers = preprocessing.config.channels.markers
@@ -109,11 +109,11 @@ def _contact_sheet(cells, label, sheet, preprocessing, folder):
         stored = crop_file.index(preprocessing.crops, field)
         image, _ = stored.read([stored.places()[cell_id]])
         pixels = image[0] * stored.shared.image_scale
-        relative = (pixels - stored.shared.field_norm[0]) / reference
+        relative = (pixels - stored.shared.field_stats[0]) / reference
         crops.append(relative[..., drawn])
         tiles[cell_id] = (sheet, len(crops))
     title = f"{label}: {len(crops)} of {len(cells)} cells"
-    if rows[schema.MARKER].nunique() > 2:
+    if rows[schema.LABEL_SCORE].nunique() > 2:
         title += "; lowest value of what labelling looked at first"
     drawing.contact_sheet(
         np.stack(crops),

@@ -41,27 +41,27 @@ def accepted(files=None, folder=".", **changes):
 def test_markers_must_fit_the_way_of_labelling_and_the_advice_helps():
     refused("needs one marker channel", **{"channels.markers": ()})
     refused("needs one marker channel", **{"channels.markers": ("a", "b")})
-    refused("needs two marker channels", **{"phase.method": "two_markers"})
-    accepted(**{"phase.method": "none", "channels.markers": ()})
-    accepted(**{"phase.method": "two_markers", "channels.markers": ("a", "b")})
+    refused("needs two marker channels", **{"labels.method": "two_markers"})
+    accepted(**{"labels.method": "none", "channels.markers": ()})
+    accepted(**{"labels.method": "two_markers", "channels.markers": ("a", "b")})
     accepted()
 
 
 def test_a_column_that_nothing_has_is_refused_with_those_that_there_are(tmp_path):
-    by_column = {"phase.method": "column", "phase.column": "Stage", "channels.markers": ()}
-    refused("phase.column='Stage': no such column; found: .*Well", **by_column)
+    by_column = {"labels.method": "column", "labels.column": "Stage", "channels.markers": ()}
+    refused("labels.column='Stage': no such column; found: .*Well", **by_column)
     accepted(listed(extra=(("Stage", "x"),)), **by_column)
-    accepted(**by_column | {"phase.column": "Well"})
+    accepted(**by_column | {"labels.column": "Well"})
     (tmp_path / "stages.csv").write_text("Well,Stage\nA1,G1\n")
-    accepted(folder=tmp_path, **by_column | {"phase.table": "stages.csv"})
+    accepted(folder=tmp_path, **by_column | {"labels.table": "stages.csv"})
     refused("found: .*Drug", folder=tmp_path, files=listed(extra=(("Drug", "x"),)), **by_column)
-    refused("cannot be read", InputRefused, folder=tmp_path, **by_column | {"phase.table": "none.csv"})
+    refused("cannot be read", InputRefused, folder=tmp_path, **by_column | {"labels.table": "none.csv"})
     refused("split.column='Part': no such column", **{"split.column": "Part"})
     accepted(listed(extra=(("Part", "train"),)), **{"split.column": "Part"})
 
 
 def test_sources_of_their_own_may_know_more_columns_than_the_list():
-    accepted(**{"source": "jurkat_ifc", "phase.method": "column", "phase.column": "SortedAs", "split.by": "track"})
+    accepted(**{"source": "jurkat_ifc", "labels.method": "column", "labels.column": "SortedAs", "split.by": "track"})
 
 
 @pytest.mark.parametrize(("by", "enough", "too_few"), [
@@ -73,7 +73,7 @@ def test_sources_of_their_own_may_know_more_columns_than_the_list():
 def test_fewer_groups_than_splits_are_refused(by, enough, too_few):
     accepted(listed(**enough), **{"split.by": by})
     refused(f"by config.split.by='{by}'; at least 3 are needed", InputRefused, listed(**too_few), **{"split.by": by})
-    accepted(listed(**too_few), **{"split.by": by, "phase.method": "none"})  # nothing is scored then
+    accepted(listed(**too_few), **{"split.by": by, "labels.method": "none"})  # nothing is scored then
 
 
 def test_each_cell_line_needs_its_groups():
@@ -82,9 +82,9 @@ def test_each_cell_line_needs_its_groups():
 
 
 def test_a_folder_of_fields_knows_no_tracks_but_those_of_a_table(tmp_path):
-    refused("knows no track of a cell.*config.phase.table", InputRefused, **{"split.by": "track"})
+    refused("knows no track of a cell.*config.labels.table", InputRefused, **{"split.by": "track"})
     (tmp_path / "tracks.csv").write_text("Field,Y,X,Track\nf0,3,4,7\n")
-    accepted(folder=tmp_path, **{"split.by": "track", "phase.table": "tracks.csv"})
+    accepted(folder=tmp_path, **{"split.by": "track", "labels.table": "tracks.csv"})
 
 
 def test_fields_of_one_place_at_several_times_are_not_split_by_field():
@@ -95,12 +95,12 @@ def test_fields_of_one_place_at_several_times_are_not_split_by_field():
 
 
 def test_a_class_that_no_name_says_is_refused_with_what_names_say():
-    by_folder = {"phase.method": "folder", "phase.classes": ("G1", "G2"), "channels.markers": ()}
+    by_folder = {"labels.method": "folder", "labels.classes": ("G1", "G2"), "channels.markers": ()}
     refused("no field is of class 'G2'; names of fields say G1", InputRefused, listed(label="G1"), **by_folder)
     refused("names of fields say nothing", InputRefused, **by_folder)
     named = listed(label=["G1", "M"] * 3)
     refused("class 'G2'", InputRefused, named, **by_folder)
-    accepted(named, **by_folder | {"phase.mapping": ("M=G2",)})
+    accepted(named, **by_folder | {"labels.mapping": ("M=G2",)})
 
 
 def test_nothing_is_read_before_the_refusal(tmp_path, monkeypatch):

@@ -53,8 +53,9 @@ def test_fields_without_the_marker_and_without_a_stain_that_is_not_shown(trained
     gathered = new_fields.extract(config, dna_only, tmp_path, ("DNA", "Golgi"))
     table = new_fields.table_of(gathered)
     assert not [c for c in table if c.startswith(("_", "Truth_"))]
-    assert "EB1_AreaShape_Area" not in table
-    assert {"Golgi_AreaShape_Area", schema.reference_column("DNA"), schema.REJECT} <= set(table.columns)
+    assert "Cells_AreaShape_ObjectArea_EB1" not in table
+    needed = {"Cells_AreaShape_ObjectArea_Golgi", schema.reference_column("DNA"), schema.REJECT_REASON}
+    assert needed <= set(table.columns)
     assert len(list(gathered.preprocessing.crops.glob("*.npz"))) == 8
     gathered.discard()
     assert not list(tmp_path.glob(".work-*"))
@@ -101,7 +102,7 @@ def test_overlay_outlines_each_object_in_the_colour_of_its_class(tmp_path, numbe
         labels[corner:corner + 30, corner:corner + 30] = number
     image = labels > 0
     rows = pd.DataFrame({schema.CELL_ID: [f"f:{number}" for number in numbers], "decision": ["G1", "G2", ""],
-                         schema.REJECT: ["", "", "border"]})
+                         schema.REJECT_REASON: ["", "", "border"]})
     field = drawing.SegmentedField(image.astype(np.float32), labels, 0.5)
     overlay.overlay(field, rows, ("G1", "G2"), "f: DNA", "", tmp_path / "f.png")
     import matplotlib.image

@@ -47,40 +47,40 @@ def test_nearly_every_whole_cell_is_found_once(cells, truth):
 
 def test_mitotic_cells_are_set_aside(cells):
     mitotic = cells[cells[schema.TRUE_PHASE] == schema.TRUE_MITOTIC]
-    assert (mitotic[schema.REJECT] != "").mean() > 0.8
-    assert (cells[schema.REJECT] == "mitotic").sum() >= 3
-    wrongly = cells[(cells[schema.REJECT] == "mitotic") & cells[schema.TRUE_PHASE].isin(["G1/S", "G2"])]
+    assert (mitotic[schema.REJECT_REASON] != "").mean() > 0.8
+    assert (cells[schema.REJECT_REASON] == "mitotic").sum() >= 3
+    wrongly = cells[(cells[schema.REJECT_REASON] == "mitotic") & cells[schema.TRUE_PHASE].isin(["G1/S", "G2"])]
     assert len(wrongly) <= 0.02 * len(cells)
 
 
 def test_marker_labels_agree_with_the_true_phase(cells):
-    used = cells[(cells[schema.REJECT] == "") & cells[schema.TRUE_PHASE].isin(["G1/S", "G2"])]
+    used = cells[(cells[schema.REJECT_REASON] == "") & cells[schema.TRUE_PHASE].isin(["G1/S", "G2"])]
     labelled = used[used[schema.LABEL] != ""]
     assert (labelled[schema.LABEL] == labelled[schema.TRUE_PHASE]).mean() >= 0.97
     assert 1 - len(labelled) / len(used) <= 0.15
 
 
 def test_measurements_follow_the_truth(cells):
-    used = cells[(cells[schema.REJECT] == "") & (cells["Truth_cell_label"] > 0)]
+    used = cells[(cells[schema.REJECT_REASON] == "") & (cells["Truth_cell_label"] > 0)]
     assert used[schema.NUCLEAR_AREA].corr(used["Truth_nuclear_area_um2"]) > 0.9
     ratio = used[schema.NUCLEAR_AREA] / used["Truth_nuclear_area_um2"]
     assert ratio.median() == pytest.approx(1, abs=0.1)
     dna = used[schema.integrated("DNA")] / used[schema.reference_column("DNA")]
     assert dna.corr(used["Truth_dna_stain"], method="spearman") > 0.85
-    assert used["Golgi_Distance_Spread"].corr(used["Truth_golgi_scatter_um"], method="spearman") > 0.6
-    assert used["EB1_Number_DotDensity"].corr(used["Truth_plus_end_density_per_um2"], method="spearman") > 0.5
+    assert used["Cells_Distance_Spread_Golgi"].corr(used["Truth_golgi_scatter_um"], method="spearman") > 0.6
+    assert used["Cells_Number_SpotDensity_EB1"].corr(used["Truth_plus_end_density_per_um2"], method="spearman") > 0.5
 
 
 def test_units_stand_in_the_file(prepared):
     units = files.read_units(prepared / "cells.parquet")
-    assert units[schema.NUCLEAR_AREA] == "um^2" and units["Golgi_Distance_Spread"] == "um"
+    assert units[schema.NUCLEAR_AREA] == "um^2" and units["Cells_Distance_Spread_Golgi"] == "um"
     assert not [c for c in pyarrow.parquet.read_schema(prepared / "cells.parquet").names if c.startswith("_")]
 
 
 def test_a_plain_tfds_reader_opens_the_data_set(prepared, cells):
-    builder = tfds.builder_from_directory(prepared / "tfds" / "cells" / "1.0.0")
+    builder = tfds.builder_from_directory(prepared / "tfds" / "cells" / "2.0.0")
     assert list(builder.info.metadata["channels"]) == ["DNA", "Golgi", "EB1", "CENPF"]
-    used = cells[cells[schema.REJECT] == ""].set_index(schema.CELL_ID)
+    used = cells[cells[schema.REJECT_REASON] == ""].set_index(schema.CELL_ID)
     seen = set()
     for split in schema.SPLITS:
         for example in builder.as_data_source(split):
@@ -93,7 +93,7 @@ def test_a_plain_tfds_reader_opens_the_data_set(prepared, cells):
 
 
 def test_crop_shows_the_cell_that_its_row_measures(prepared, cells):
-    builder = tfds.builder_from_directory(prepared / "tfds" / "cells" / "1.0.0")
+    builder = tfds.builder_from_directory(prepared / "tfds" / "cells" / "2.0.0")
     rows = cells.set_index(schema.CELL_ID)
     for example in list(builder.as_data_source("validation"))[:20]:
         row = rows.loc[example["cell_id"].decode()]
@@ -101,7 +101,7 @@ def test_crop_shows_the_cell_that_its_row_measures(prepared, cells):
         assert own.sum() * 0.25 == pytest.approx(row[schema.NUCLEAR_AREA], rel=1e-6)  # 0.5 um per px
         signal = example["image"][..., 0][own].astype(float) - row["Metadata_Background_DNA"]
         assert signal.sum() == pytest.approx(row[schema.integrated("DNA")], rel=0.01)
-        np.testing.assert_allclose(example["norm"][:, 3], [row[schema.reference_column(c)] for c in
+        np.testing.assert_allclose(example["intensity_stats"][:, 3], [row[schema.reference_column(c)] for c in
                                                            ("DNA", "Golgi", "EB1", "CENPF")], rtol=1e-5)
 
 
@@ -148,7 +148,7 @@ def test_a_dim_channel_beside_a_bright_one_keeps_its_grey_levels(tmp_path):
     pixels = seen * found.shared.image_scale + rows[[f"Metadata_Background_{c}" for c in names]].to_numpy()[0]
     wanted = planes[:, y - half:y + half, x - half:x + half].transpose(1, 2, 0)
     for c, step in enumerate(np.ptp(planes, axis=(1, 2)) / 65535):
-        np.testing.assert_allclose(pixels[..., c] - found.shared.field_norm[0, c], wanted[..., c], atol=2 * step)
+        np.testing.assert_allclose(pixels[..., c] - found.shared.field_stats[0, c], wanted[..., c], atol=2 * step)
 
 
 def test_finished_data_set_is_not_overwritten_unasked(prepared, simulated_fields):
@@ -199,7 +199,7 @@ def test_channels_in_another_order_are_put_right_and_other_channels_set_aside(so
     rewrite(paths[3], [3, 1, 0, 2], ["CENPF", "Golgi", "DNA", "EB1"])
     assert prepare(small_config(), some_fields, tmp_path / "shuffled") == 0
     for split in schema.SPLITS:
-        one, two = (tfds.builder_from_directory(tmp_path / o / "tfds/cells/1.0.0").as_data_source(split)
+        one, two = (tfds.builder_from_directory(tmp_path / o / "tfds/cells/2.0.0").as_data_source(split)
                     for o in ("straight", "shuffled"))
         for a, b in zip(one, two, strict=True):
             np.testing.assert_array_equal(a["image"], b["image"])
@@ -293,7 +293,7 @@ def test_corrections_by_hand_outlive_another_preparation(some_fields, tmp_path):
         after = pd.read_csv(sheet, keep_default_na=False).set_index(schema.CELL_ID)
         assert after["Corrected_Label"][after["Corrected_Label"] != ""].to_dict() == {moved: "G2", gone: "reject"}
         cells = pd.read_parquet(out / "cells.parquet").set_index(schema.CELL_ID)
-        assert cells.loc[moved, schema.LABEL] == "G2" and cells.loc[gone, schema.REJECT] == "by_hand"
+        assert cells.loc[moved, schema.LABEL] == "G2" and cells.loc[gone, schema.REJECT_REASON] == "by_hand"
 
 
 def test_a_bad_table_of_corrections_is_told_before_any_field_is_read(tmp_path):
@@ -317,23 +317,25 @@ def test_kept_fields_serve_another_split_and_other_labels_without_being_read_aga
     assert len(list(out.glob(".work-*"))) == 1
     monkeypatch.setattr(one_field.measure, "measure_cells", lambda *_: pytest.fail("a field was measured again"))
     changed = small_config()
-    changed.split.seed, changed.phase.abstain, changed.quality.min_solidity = 5, 0.2, 0.95
+    changed.split.seed, changed.labels.abstain, changed.quality.min_solidity = 5, 0.2, 0.95
     prepare(changed, some_fields, out, overwrite=True)
     second = pd.read_parquet(out / "cells.parquet")
     pd.testing.assert_series_equal(first[schema.NUCLEAR_AREA], second[schema.NUCLEAR_AREA])
-    assert (first[schema.SPLIT] != second[schema.SPLIT]).any() and (first[schema.REJECT] != second[schema.REJECT]).any()
+    assert (first[schema.SPLIT] != second[schema.SPLIT]).any()
+    assert (first[schema.REJECT_REASON] != second[schema.REJECT_REASON]).any()
     assert not list(out.glob(".work-*"))
 
 
 @pytest.mark.parametrize("path, value", [("source", "nowhere"), ("illumination", "magic"), ("crop.size_px", 30),
-                                         ("segmentation.method", "x"), ("phase.method", "x"), ("split.by", "cell"),
-                                         ("phase.abstain", 0.7), ("phase.classes", ("A", "A")),
-                                         ("phase.classes", ("none", "G2")), ("phase.classes", ("G1", "no label")),
-                                         ("phase.classes", ("G1", " ")), ("phase.classes", ("G1", "x" * 61)),
+                                         ("segmentation.method", "x"), ("labels.method", "x"), ("split.by", "cell"),
+                                         ("labels.abstain", 0.7), ("labels.classes", ("A", "A")),
+                                         ("labels.classes", ("none", "G2")), ("labels.classes", ("G1", "no label")),
+                                         ("labels.classes", ("G1", " ")), ("labels.classes", ("G1", "x" * 61)),
                                          ("split.fractions", (0.5, 0.5)), ("split.fractions", (0.9, 0.2, -0.1)),
-                                         ("split.fractions", ("a", "b", "c")), ("phase.low", (1.2, 0.8)),
-                                         ("phase.high", (2.0,)), ("phase.low", ("a", "b")), ("crop.um_per_px", -0.5),
-                                         ("crop.body_um", -1.0),
+                                         ("split.fractions", ("a", "b", "c")), ("labels.low_range", (1.2, 0.8)),
+                                         ("labels.high_range", (2.0,)), ("labels.low_range", ("a", "b")),
+                                         ("crop.um_per_px", -0.5),
+                                         ("crop.cell_margin_um", -1.0),
                                          ("pixel_um", -0.5), ("pixel_um", float("nan")),
                                          ("segmentation.nucleus_diameter", -1.0), ("quality.min_area", -1.0),
                                          ("quality.max_area", 0.5), ("quality.max_area", np.inf),

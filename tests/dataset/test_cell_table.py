@@ -15,7 +15,7 @@ def make_cells(n=6):
         schema.GROUP: "g",
         schema.SPLIT: (["train", "validation", "test"] * n)[:n],
         schema.LABEL: "G2",
-        schema.REJECT: ["", "", "", "border", "border", "border"][:n],
+        schema.REJECT_REASON: ["", "", "", "border", "border", "border"][:n],
         "Metadata_Reference_DNA": 10.0,
         "Metadata_Reference_CENPF": 5.0,
         "Metadata_Reference_Golgi": [4.0, 0.0, np.nan, 4.0, 4.0, 4.0][:n],
@@ -24,7 +24,7 @@ def make_cells(n=6):
         "Nuclei_Intensity_MeanIntensity_CENPF": 1.0,
         "Nuclei_Correlation_Correlation_CENPF_DNA": 1.0,
         "Golgi_Intensity_MeanIntensity_Golgi": 8.0,
-        "Golgi_AreaShape_Area": 20.0,
+        "Cells_AreaShape_ObjectArea_Golgi": 20.0,
         "Truth_age": 0.5,
         "Nuclei_Note_DNA": "text",
     })  # fmt: skip
@@ -37,9 +37,9 @@ def test_a_stored_table_comes_back(tmp_path):
 
 def test_missing_texts_become_empty(tmp_path):
     cells = make_cells()
-    cells.loc[0, schema.REJECT] = None
+    cells.loc[0, schema.REJECT_REASON] = None
     files.write_table(cells, tmp_path / "cells.parquet")
-    assert cell_table.load_cells(tmp_path)[schema.REJECT].iloc[0] == ""
+    assert cell_table.load_cells(tmp_path)[schema.REJECT_REASON].iloc[0] == ""
 
 
 @pytest.mark.parametrize("damage", ["absent", "bytes", "column", "twice"])
@@ -89,7 +89,7 @@ def test_a_missing_reference_or_column_is_refused():
 
 def test_measurements_of_chosen_channels_never_touch_the_marker():
     cells = make_cells()
-    golgi = ["Golgi_Intensity_MeanIntensity_Golgi", "Golgi_AreaShape_Area"]
+    golgi = ["Golgi_Intensity_MeanIntensity_Golgi", "Cells_AreaShape_ObjectArea_Golgi"]
     dna = [schema.NUCLEAR_AREA, schema.integrated("DNA")]
     assert cell_table.measurements(cells, ["DNA", "CENPF"], ("CENPF",), nucleus="DNA") == dna
     assert cell_table.measurements(cells, ["Golgi"], ("CENPF",), nucleus="DNA") == golgi

@@ -18,7 +18,7 @@ def folder(tmp_path_factory):
 
 
 def inputs(crops, channels=(0, 1), mask="none", scale="reference"):
-    stored = (crops.image, crops.image_scale, crops.compartments, crops.norm)
+    stored = (crops.image, crops.image_scale, crops.compartments, crops.intensity_stats)
     return np.asarray(model_input.model_inputs(*stored, channels, mask, scale))
 
 
@@ -50,7 +50,7 @@ def test_missing_and_damaged_data_are_refused(folder, tmp_path):
     with pytest.raises(StoredStateRefused, match="no data set"):
         crop_arrays.load_crops(tmp_path, "train")
     tiny.write_data(tmp_path)
-    shard = next((tmp_path / crop_arrays.BUILDER).glob("*train*"))
+    shard = next(crop_arrays.data_set_folder(tmp_path).glob("*train*"))
     content = bytearray(shard.read_bytes())
     content[len(content) // 2] ^= 255
     shard.write_bytes(content)
@@ -123,7 +123,7 @@ def test_data_with_one_scale_for_all_channels_are_refused(folder, monkeypatch):
 @pytest.mark.parametrize("older", [
     lambda columns, metadata: (columns, {n: v for n, v in metadata.items() if n != "stains"}),
     lambda columns, metadata: ({n: v for n, v in columns.items() if n != "well"}, metadata),
-    lambda columns, metadata: (columns | {"radius": columns["norm"]}, metadata),
+    lambda columns, metadata: (columns | {"radius": columns["intensity_stats"]}, metadata),
 ], ids=["metadata", "column", "column too many"])
 def test_data_of_another_version_are_refused(folder, monkeypatch, older):
     read = tfds_reader.read_split
@@ -132,22 +132,23 @@ def test_data_of_another_version_are_refused(folder, monkeypatch, older):
         crop_arrays.load_crops(folder, "train")
 
 
-def test_nucleus_and_own_max_ignore_gain_and_surroundings():
+def test_nucleus_and_nucleus_max_ignore_gain_and_surroundings():
     crops = tiny.crops()
-    want = inputs(crops, mask="nucleus", scale="own_max")
+    want = inputs(crops, mask="nucleus", scale="nucleus_max")
     signal = crops.image.astype(np.float64) - tiny.BACKGROUND
     nucleus = (crops.compartments & int(Compartment.NUCLEUS) > 0)[..., None]
     brighter = np.where(nucleus, np.maximum(signal * 2 + tiny.BACKGROUND, 0), 7).astype(np.uint16)
     keep = np.all(np.where(nucleus, signal, 0) * 2 + tiny.BACKGROUND >= 0, axis=(1, 2, 3))
     assert keep.sum() > 2
-    found = inputs(dataclasses.replace(crops, image=brighter), mask="nucleus", scale="own_max")
+    found = inputs(dataclasses.replace(crops, image=brighter), mask="nucleus", scale="nucleus_max")
     np.testing.assert_array_equal(found[keep], want[keep])
     assert want.max() == 1 and not want[~np.broadcast_to(nucleus, want.shape)].any()
 
 
 def test_spread_and_reference_differ_by_their_ratio_only():
     crops = tiny.crops()
-    spread, reference = (crops.norm[:, None, None, :2, schema.NORM_FIELDS.index(n)] for n in ("spread", "reference"))
+    stats = crops.intensity_stats[:, None, None, :2]
+    spread, reference = (stats[..., schema.INTENSITY_STATS.index(n)] for n in ("spread", "reference"))
     np.testing.assert_allclose(inputs(crops, scale="spread") * spread, inputs(crops, scale="reference") * reference,
                                rtol=1e-5)
 
@@ -173,18 +174,18 @@ def test_ring_keeps_what_is_far_from_the_middle_and_no_cell():
 
 def test_a_blank_channel_is_zero():
     crops = tiny.crops()
-    norm = crops.norm.copy()
-    norm[:, 1, 3] = 0
-    assert not inputs(dataclasses.replace(crops, norm=norm))[..., 1].any()
+    stats = crops.intensity_stats.copy()
+    stats[:, 1, 3] = 0
+    assert not inputs(dataclasses.replace(crops, intensity_stats=stats))[..., 1].any()
 
 
 def test_inputs_that_need_a_nucleus_refuse_crops_without():
     present = np.uint8([0, Compartment.NUCLEUS, 0, 255])
     model_input.require_compartments(present, "none", "reference")
-    for mask, scale in (("nucleus", "reference"), ("none", "own_max")):
+    for mask, scale in (("nucleus", "reference"), ("none", "nucleus_max")):
         with pytest.raises(InputRefused, match="2 of 4"):
             model_input.require_compartments(present, mask, scale)
-    model_input.require_compartments(present[[1, 3]], "nucleus", "own_max")
+    model_input.require_compartments(present[[1, 3]], "nucleus", "nucleus_max")
 
 
 def test_permuted_labels_are_the_same_ones_dealt_out_anew():
@@ -193,7 +194,7 @@ def test_permuted_labels_are_the_same_ones_dealt_out_anew():
     assert (dealt.label[34:] == schema.NO_LABEL).all() and np.bincount(dealt.label[:34]).tolist() == [17, 17]
     assert 5 < (dealt.label[:34] != crops.label[:34]).sum() < 29  # about half of them have another one now
     assert crop_arrays.with_labels(crops, "permuted").label.tolist() == dealt.label.tolist()
-    assert crop_arrays.with_labels(crops, "own") is crops and crops.label[:4].tolist() == [0, 1, 0, 1]
+    assert crop_arrays.with_labels(crops, "original") is crops and crops.label[:4].tolist() == [0, 1, 0, 1]
 
 
 @pytest.mark.parametrize("content", ["", "{", "null", "[]", '{"config": {}}'])

@@ -23,7 +23,7 @@ def make_rows(n=600, seed=0, lines=("HeLa",), area_effect=0.4, dna_effect=0.7, t
         schema.CELL_LINE: np.array(lines)[line], schema.LABEL: label, schema.TRUE_PHASE: label,
         "Metadata_Reference_DNA": stain, "Metadata_Reference_CENPF": 1.0, "Metadata_Reference_Golgi": 1.0,
         schema.NUCLEAR_AREA: area, schema.integrated("DNA"): dna * stain,
-        "Golgi_AreaShape_Area": np.where(rng.random(n) < 0.1, np.nan, rng.normal(size=n)),
+        "Cells_AreaShape_ObjectArea_Golgi": np.where(rng.random(n) < 0.1, np.nan, rng.normal(size=n)),
     })  # fmt: skip
     if truth:
         rows["Truth_dna_stain"] = dna
@@ -52,7 +52,8 @@ def test_the_four_baselines_return_probabilities_and_name_their_features():
     assert score(found["integrated_dna"], label) > 0.98
     assert 0.85 < score(found["nuclear_area"], label) < 0.95
     assert fitted.features["nuclear_area"] == [schema.NUCLEAR_AREA]
-    assert fitted.features["all_features"] == [schema.NUCLEAR_AREA, schema.integrated("DNA"), "Golgi_AreaShape_Area"]
+    every = [schema.NUCLEAR_AREA, schema.integrated("DNA"), "Cells_AreaShape_ObjectArea_Golgi"]
+    assert fitted.features["all_features"] == every
 
 
 def test_staining_of_a_field_does_not_matter():
@@ -66,8 +67,8 @@ def test_staining_of_a_field_does_not_matter():
 def test_a_perfect_marker_measurement_changes_nothing(channels):
     rows, label = make_rows()
     leaky = rows.assign(**{
-        "Nuclei_Intensity_MeanIntensity_CENPF": label + 0.0, "CENPF_AreaShape_Area": label + 0.0,
-        "Nuclei_Correlation_Correlation_CENPF_DNA": label + 0.0, "Metadata_Marker": label + 0.0,
+        "Nuclei_Intensity_MeanIntensity_CENPF": label + 0.0, "Cells_AreaShape_ObjectArea_CENPF": label + 0.0,
+        "Nuclei_Correlation_Correlation_CENPF_DNA": label + 0.0, "Metadata_LabelScore": label + 0.0,
     })  # fmt: skip
     clean, found = fit(rows).predict(rows), fit(leaky, channels).predict(leaky)
     for name in baselines.BASELINES:
@@ -93,13 +94,13 @@ def test_an_unknown_line_and_missing_values_still_get_probabilities():
 
 def test_a_model_without_the_nuclear_channel_keeps_the_dna_baselines():
     fitted = fit(make_rows()[0], channels=("Golgi",))
-    assert fitted.features["all_features"] == ["Golgi_AreaShape_Area"]
+    assert fitted.features["all_features"] == ["Cells_AreaShape_ObjectArea_Golgi"]
     assert fitted.features["integrated_dna"] == [schema.integrated("DNA")]
 
 
 def test_a_mask_that_shows_the_outline_gives_all_features_the_shape():
     fitted = fit(make_rows()[0], ("Golgi",), shape_shown=True)
-    assert fitted.features["all_features"] == [schema.NUCLEAR_AREA, "Golgi_AreaShape_Area"]
+    assert fitted.features["all_features"] == [schema.NUCLEAR_AREA, "Cells_AreaShape_ObjectArea_Golgi"]
 
 
 def test_rows_without_a_label_are_left_out_and_an_absent_class_is_refused():

@@ -23,7 +23,7 @@ def test_groups_without_a_label_do_not_count_towards_an_interval(tmp_path):
 def test_the_terminal_says_what_the_scores_cannot_show(capsys):
     score = Interval(0.9, 0.8, 0.95)
     scores = {"balanced_accuracy": score, "auroc": score}
-    result = {"split": "test", "confidence": 0.95, "n_cells": 40, "n_fields": 8, "n_groups": 8, "model": scores,
+    result = {"split": "test", "interval_level": 0.95, "n_cells": 40, "n_fields": 8, "n_groups": 8, "model": scores,
               "baselines": {}, "differences": {}, "notes": ["Labels are pseudo-labels.", "One seed."]}
     evaluate._say(result)
     said = capsys.readouterr().out.splitlines()

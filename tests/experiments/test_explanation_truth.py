@@ -48,25 +48,25 @@ def shares(surroundings=0.0, brightness=0.0):
             for name, value in (("surroundings", surroundings), ("brightness", brightness))}
 
 
-def row(cue, network="seed0", shortcut="", caught=False, channel="DNA", place="nucleus", over_area="nucleus",
+def row(cue, network="seed0", shortcut="", caught=False, channel="DNA", region="nucleus", over_area="nucleus",
         shapley="DNA", cam="nucleus", family=""):
     """What `one_set` says of a network; explained by one method with channels and one without."""
     one = {"cue": cue, "set": 0, "network": network, "shortcut": shortcut,
            "alarms": shares(0.3) if caught else shares()}
     if shortcut:
         return one
-    told = {study.DEFAULT: {"channel": channel, "place": place, "place over its area": over_area},
+    told = {study.DEFAULT: {"channel": channel, "region": region, "region over its area": over_area},
             "shapley": {"channel": shapley}}
     if network == "seed0":
-        told["grad_cam"] = {"place": cam, "place over its area": cam}
-    return one | {"explained": told, "discover": family, "hint": family, "auroc_validation": 0.875}
+        told["grad_cam"] = {"region": cam, "region over its area": cam}
+    return one | {"explained": told, "discover": family, "shortlist": family, "auroc_validation": 0.875}
 
 
 def test_the_results_count_networks_of_each_kind():
     rows = [
         row("DNA brightness", family="brightness of the cell in DNA"),
         row("DNA brightness", "seed1", channel="EB1", shapley="EB1", caught=True, family="amount of Golgi"),
-        row("plus-end density", channel="EB1", place="second stain", shapley="DNA", cam="cell body"),
+        row("plus-end density", channel="EB1", region="organelle", shapley="DNA", cam="cell body"),
         row("nuclear area", channel="Golgi"),
         row("DNA brightness", shortcut="corner stamp", caught=True),
         row("DNA brightness", "seed1", shortcut="corner stamp"),
@@ -78,7 +78,7 @@ def test_the_results_count_networks_of_each_kind():
     assert {name: value.split(":")[0] for name, value in told.items()} == {
         "right channel first": "3 of 4", "right channel first, cues of one channel": "2 of 3",
         "right channel first, by Shapley values": "2 of 4",
-        "right place first": "4 of 4", "planted family first in discover (data sets)": "1 of 3",
+        "right region first": "4 of 4", "planted family first in discover (data sets)": "1 of 3",
         "planted family first in the map's shortlist": "1 of 4", "shortcut caught": "2 of 3",
         "false alarms, networks with a cue": "1 of 4", "false alarms, networks without any cue": "1 of 4",
         "without any cue, and without a difference to share out": "0 of 4"}
@@ -109,8 +109,8 @@ def test_networks_without_a_share_are_no_evidence_against_false_alarms():
 
 @pytest.mark.parametrize(("cue", "said", "what", "right"), [
     ("nuclear area", "EB1", "channel", True), ("DNA brightness", "EB1", "channel", False),
-    ("Golgi area", "second stain", "place", True), ("Golgi area", "nucleus", "place over its area", False),
-    ("plus-end density", "cell body", "place", True), ("plus-end density", "background", "place", False),
+    ("Golgi area", "organelle", "region", True), ("Golgi area", "nucleus", "region over its area", False),
+    ("plus-end density", "cell body", "region", True), ("plus-end density", "background", "region", False),
 ])  # fmt: skip
 def test_what_is_right_follows_from_the_cue(cue, said, what, right):
     assert study._right({"cue": cue, "explained": {"m": {what: said}}}, "m", what) is right
@@ -126,18 +126,19 @@ def test_parts_of_a_thing_count_together():
                  ("Golgi", "nucleus", 0.0, 0.05), ("Golgi", "nuclear rim", 0.0, 0.05),
                  ("Golgi", "cell body", 0.45, 0.4))
     assert study._firsts(table, tells_channels=True) == {
-        "place": "nucleus", "place over its area": "nucleus", "channel": "DNA"}
+        "region": "nucleus", "region over its area": "nucleus", "channel": "DNA"}
     table["share"] = [0.15, 0.1, 0.0, 0.1, 0.05, 0.6]
     assert study._firsts(table, tells_channels=True) == {
-        "place": "cell body", "place over its area": "nucleus", "channel": "Golgi"}
+        "region": "cell body", "region over its area": "nucleus", "channel": "Golgi"}
     assert "channel" not in study._firsts(table, tells_channels=False)
-    assert study._firsts(table[:0], tells_channels=True) == {"channel": "", "place": "", "place over its area": ""}
+    assert study._firsts(table[:0], tells_channels=True) == {"channel": "", "region": "", "region over its area": ""}
 
 
 def test_every_family_of_the_truth_table_exists():
-    columns = ["Nuclei_AreaShape_Area", "Nuclei_Intensity_IntegratedIntensity_DNA", "Golgi_AreaShape_Area",
-               "Cells_Intensity_MeanIntensity_DNA", "Cells_Intensity_MeanIntensity_Golgi", "Golgi_Distance_Spread",
-               "Golgi_Number_Pieces", "EB1_Number_Dots", "EB1_AreaShape_Area", "Cells_Intensity_MeanIntensity_EB1"]
+    columns = ["Nuclei_AreaShape_Area", "Nuclei_Intensity_IntegratedIntensity_DNA", "Cells_AreaShape_ObjectArea_Golgi",
+               "Cells_Intensity_MeanIntensity_DNA", "Cells_Intensity_MeanIntensity_Golgi",
+               "Cells_Distance_Spread_Golgi", "Cells_Number_Objects_Golgi", "Cells_Number_Spots_EB1",
+               "Cells_AreaShape_ObjectArea_EB1", "Cells_Intensity_MeanIntensity_EB1"]
     known = {one.name for one in families(columns, planted.CHANNELS, planted.CHANNELS[1:]).values()}
     assert {name for cue in planted.CUES.values() for name in cue.families} == known
 
@@ -160,12 +161,12 @@ def crops(n, fields=10):
     image[:, 11:19, 11:19], image[large, 9:21, 9:21] = value, value[large]
     compartments = np.full((n, PIXELS, PIXELS), int(C.BODY), np.uint8)
     compartments[:, 11:19, 11:19], compartments[large, 9:21, 9:21] = int(C.NUCLEUS), int(C.NUCLEUS)
-    norm = one.norm.copy()
-    norm[..., 0] = 400
+    stats = one.intensity_stats.copy()
+    stats[..., 0] = 400
     label = (rng.random(n) < 0.4).astype(np.int32)
     field = np.char.add("f", (np.arange(n) % fields).astype(str))
-    return dataclasses.replace(one, image=image, compartments=compartments, norm=norm, label=label, field_id=field,
-                               image_scale=np.full_like(one.image_scale, 2))
+    return dataclasses.replace(one, image=image, compartments=compartments, intensity_stats=stats, label=label,
+                               field_id=field, image_scale=np.full_like(one.image_scale, 2))
 
 
 def test_a_corner_stamp_marks_nearly_all_of_one_class():
@@ -253,10 +254,10 @@ def test_a_set_is_made_trained_and_explained_once(tmp_path, monkeypatch):
     assert {one["cue"] for one in rows} == {"DNA brightness"} and {one["network"] for one in rows} == {"seed0"}
     told = clean["explained"]
     assert {"shapley", *(f"{n}{how}" for n in methods.METHODS for how in ("", ", by relevance"))} <= set(told)
-    places = {"nucleus", "second stain", "cell body", "other nuclei", "background"}
+    places = {"nucleus", "organelle", "cell body", "other nuclei", "background"}
     for name, one in told.items():
-        assert ("channel" in one) == (not name.startswith("grad_cam")) and ("place" in one) == (name != "shapley")
-        assert one.get("channel", "DNA") in (*planted.CHANNELS, "") and one.get("place", "nucleus") in places
+        assert ("channel" in one) == (not name.startswith("grad_cam")) and ("region" in one) == (name != "shapley")
+        assert one.get("channel", "DNA") in (*planted.CHANNELS, "") and one.get("region", "nucleus") in places
     assert clean["discover"] in planted.CUES["DNA brightness"].families  # a measurement needs no training
     for one in rows:
         assert set(one["alarms"]) == set(study.SHARES) and study.known(one)

@@ -47,14 +47,14 @@ def test_attribution_has_a_row_per_cell_class_and_place(explained):
     assert len(table) == 20 * 2 * 5
     parts = table.groupby([schema.CELL_ID, "class"])[["relevance_share", "area_share", "hit"]].sum()
     np.testing.assert_allclose(parts, 1)
-    golgi = table[table["compartment"] == "second stain"]
+    golgi = table[table["compartment"] == "organelle"]
     np.testing.assert_allclose(golgi["area_share"], 36 / SIDE**2)  # 8 x 8 px less the outline
 
 
 def test_pictures_are_drawn(explained):
     names = sorted(path.name for path in (explained / "figures").glob("*.png"))
     assert names == ["edits.png", "faithfulness.png", "gradcam_g1-s.png", "gradcam_g2.png", "gradcam_mean.png",
-                     "where.png"]
+                     "region_shares.png"]
     for name in names:
         assert Image.open(explained / "figures" / name).size[0] > 800
 
@@ -65,25 +65,25 @@ def stored(folder):
 
 def test_the_passport_says_where_it_looks_and_what_it_stands_on(explained):
     passport = files.read_json(explained / "explain" / "passport.json")
-    assert passport["places"][0].startswith("at the Golgi, channel Golgi: 56 %") and len(passport["places"]) == 2
+    assert passport["regions"][0].startswith("at the Golgi, channel Golgi: 56 %") and len(passport["regions"]) == 2
     said = {check["name"]: check["passed"] for check in passport["checks"]}
-    assert said["score above chance"] is True and said["other seeds give the same map"] is None
+    assert said["score above chance"] is True and said["networks with other seeds give similar maps"] is None
     # Only the nucleus is outlined, so neither surroundings nor brightness can be exchanged.
-    assert passport["status"] == "caution" and said["does not read the brightness of the field"] is None
+    assert passport["status"] == "caution" and said["does not use the brightness of the field"] is None
     assert "without any channel of the cell's own" in passport["verdict"][-1]  # fields of one class
-    assert passport["verdict"][-2] == ("Not asked: does not read the brightness of the field. Brightness was not "
+    assert passport["verdict"][-2] == ("Not asked: does not use the brightness of the field. Brightness was not "
                                        "exchanged: the body of the cell is not known.")
     assert passport["step"] == 30 and passport["run_id"] == "a1b2c3" and passport["n_cells"] == 20
     assert "cells.parquet: no such file" in passport["verdict"][2]  # the checks before it are told all the same
 
 
 def test_where_holds_all_of_the_difference(explained):
-    table = pd.read_csv(explained / "explain" / "where.csv")
+    table = pd.read_csv(explained / "explain" / "region_shares.csv")
     assert table["share"].sum() == pytest.approx(1) and set(table["class"]) == {"G2"}
     assert table[table["channel"] == "Golgi"]["share"].sum() == pytest.approx(1, abs=0.01)
     found = files.read_json(explained / "explain" / "checks.json")
     assert set(found) == {"score", "channels", "faithful", "sane", "edited", "shortcuts", "words", "hint"}
-    assert found["words"] is None
+    assert found["surrogate"] is None
 
 
 def test_same_run_gives_the_same_files_and_nothing_of_an_earlier_one_stays(explained, monkeypatch):
@@ -108,8 +108,8 @@ def other(seed=1, run_id="b2c3d4", crop_px=SIDE, seen=("DNA", "Golgi"), **of_dat
 
 @pytest.mark.parametrize(("changed", "why"), [
     ({"seen": ("DNA", "CENPF")}, "differs in channels;"), ({"mask": "cell"}, "differs in mask;"),
-    ({"scale": "own_max"}, "differs in scale;"), ({"crop_px": 2 * SIDE}, "differs in crop size;"),
-    ({"mask": "cell", "scale": "own_max"}, "differs in mask, scale;"),
+    ({"scale": "nucleus_max"}, "differs in scale;"), ({"crop_px": 2 * SIDE}, "differs in crop size;"),
+    ({"mask": "cell", "scale": "nucleus_max"}, "differs in mask, scale;"),
     ({"run_id": "a1b2c3"}, "is the run that is explained;"),
     ({"seed": 0}, r"has the same seed \(0\) and the same labels"),
 ])  # fmt: skip
@@ -150,12 +150,12 @@ def test_cells_of_which_nothing_is_known_are_explained_as_far_as_can_be(tmp_path
     monkeypatch.setattr(command, "load_run", make_run)
     monkeypatch.setattr(crop_arrays, "load_crops", lambda folder, split, pixels: crops)
     passport = files.read_json(command.run_explain(tmp_path) / "passport.json")
-    assert passport["status"] == "caution" and passport["places"] == []
+    assert passport["status"] == "caution" and passport["regions"] == []
     said = {check["name"]: check["passed"] for check in passport["checks"]}
-    assert said["score above chance"] is None and said["the answer falls where the map says"] is None
+    assert said["score above chance"] is None and said["removing what the map marks changes the prediction"] is None
     assert [name for name, passed in said.items() if passed is False] == []
     assert "Where it looks cannot be said" in passport["verdict"][1]
-    assert not (tmp_path / "figures" / "where.png").exists()
+    assert not (tmp_path / "figures" / "region_shares.png").exists()
 
 
 def test_without_labels_there_is_nothing_to_explain(tmp_path, monkeypatch):

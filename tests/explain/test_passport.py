@@ -15,13 +15,13 @@ from configs.base import training
 METHOD = "integrated_gradients"
 DEFAULT_LIMITS = training().explain.limits.to_dict()
 NAN = math.nan
-SCORE, SURROUNDINGS, BRIGHTNESS = ("score above chance", "reads the cell, not its surroundings",
-                                   "does not read the brightness of the field")
-BATCH, FAITHFUL, WEIGHTS = ("class and batch are not the same", "the answer falls where the map says",
-                            "the map depends on what was learnt")
+SCORE, SURROUNDINGS, BRIGHTNESS = ("score above chance", "uses the cell, not its surroundings",
+                                   "does not use the brightness of the field")
+BATCH, FAITHFUL, WEIGHTS = ("the class does not follow the batch", "removing what the map marks changes the prediction",
+                            "the map depends on the trained weights")
 LABELS = "the map depends on the labels"
-TRIVIAL, SEEDS, EDITS = ("the map is not what needs no network", "other seeds give the same map",
-                         "editing what the map names moves the answer")
+TRIVIAL, SEEDS, EDITS = ("the map is not a trivial image feature", "networks with other seeds give similar maps",
+                         "editing the channel that the map names changes the prediction")
 NAMES = [SCORE, SURROUNDINGS, BRIGHTNESS, BATCH, FAITHFUL, WEIGHTS, LABELS, TRIVIAL, SEEDS, EDITS]
 
 
@@ -65,27 +65,28 @@ def passing():
     """Findings of a network that reads DNA in the nucleus and nothing else, and what they stand on."""
     found = {
         "score": score(0.93),
-        "where": where(place("nucleus", 0.62), place("second stain", 0.21, "Golgi"), place("background", 0.05)),
-        "channels": {"channels": ["DNA", "Golgi"], "why": ""},
+        "region_shares": where(place("nucleus", 0.62), place("organelle", 0.21, "Golgi"), place("background", 0.05)),
+        "channel_importance": {"channels": ["DNA", "Golgi"], "why": ""},
         "shortcuts": {
             "surroundings": {"intact": score(0.93), "cell": score(0.92), "around": score(0.51),
-                             "carried": score(0.02).as_json() | {"class": 1}, "changed": score(0.04)},
+                             "transferred_share": score(0.02).as_json() | {"class": 1}, "changed": score(0.04)},
             "brightness": score(0.07).as_json() | {"class": 1}, "brightness_why": "all cells are of one field",
             "one_class_fields": False, "scale": "reference",
             "batch": {"plate": None, "well": score(0.53, 0.44), "cell line": score(0.51)}},
-        "faithful": {METHOD: curves(*[0.1] * 8)},
-        "sane": {METHOD: {"weights": {"strength": score(0.13), "floor": score(0.23), "threshold": 0.5, "passes": True},
-                          "trivial": {"edges": similar(0.21), "centre": similar(0.31)},
-                          "labels": [permuted(0.1)], "seeds": similar(0.71, "spearman")}},
-        "edited": {"class": "G2", "rows": [edit("DNA", 0.8, "DNA brightness"), edit("Golgi", None, "Golgi area")],
+        "faithfulness": {METHOD: curves(*[0.1] * 8)},
+        "randomisation": {METHOD: {
+            "weights": {"strength": score(0.13), "floor": score(0.23), "threshold": 0.5, "passes": True},
+            "trivial": {"edges": similar(0.21), "centre": similar(0.31)},
+            "labels": [permuted(0.1)], "seeds": similar(0.71, "spearman")}},
+        "edits": {"class": "G2", "rows": [edit("DNA", 0.8, "DNA brightness"), edit("Golgi", None, "Golgi area")],
                    "agreement": {"by_attribution": "DNA", "sentence": "Both name the same channel."}},
-        "words": {"r2": score(0.81), "steps": [step("amount of DNA", 0.79)]}, "words_why": "",
-        "hint": {"shortlist": [{"measurement": "x", "family": "size of the nucleus"}], "circular": "",
+        "surrogate": {"r2": score(0.81), "steps": [step("amount of DNA", 0.79)]}, "surrogate_why": "",
+        "shortlist": {"shortlist": [{"measurement": "x", "family": "size of the nucleus"}], "circular": "",
                  "verdict": "The map adds."},
-        "hint_why": "",
+        "shortlist_why": "",
     }  # fmt: skip
     about = {"classes": ["G1/S", "G2"], "channels": ["DNA", "Golgi"], "stain": "Golgi", "mask": "none",
-             "confidence": 0.95, "method": METHOD, "limits": DEFAULT_LIMITS,
+             "interval_level": 0.95, "method": METHOD, "limits": DEFAULT_LIMITS,
              "n_cells": 1300, "n_groups": 12, "group_by": "field", "step": 60,
              "run_id": "a1b2c3"}  # fmt: skip
     return found, about
@@ -110,15 +111,15 @@ def failing(name):
     """The path to what a check reads, and a finding that it does not pass."""
     return {
         SCORE: (("score",), score(0.55, 0.49)),
-        SURROUNDINGS: (("shortcuts", "surroundings", "carried"), score(0.4)),
+        SURROUNDINGS: (("shortcuts", "surroundings", "transferred_share"), score(0.4)),
         BRIGHTNESS: (("shortcuts", "brightness"), score(0.4)),
         BATCH: (("shortcuts", "batch", "plate"), score(0.9)),
-        FAITHFUL: (("faithful", METHOD), curves(*[-0.2] * 8)),
-        WEIGHTS: (("sane", METHOD, "weights", "passes"), False),
-        LABELS: (("sane", METHOD, "labels"), [permuted(0.2), permuted(0.7, passes=False)]),
-        TRIVIAL: (("sane", METHOD, "trivial", "edges"), similar(0.8)),
-        SEEDS: (("sane", METHOD, "seeds"), similar(0.1, "spearman", low=-0.1)),
-        EDITS: (("edited", "rows"), [edit("DNA", 0.1, "DNA brightness", sure=False)]),
+        FAITHFUL: (("faithfulness", METHOD), curves(*[-0.2] * 8)),
+        WEIGHTS: (("randomisation", METHOD, "weights", "passes"), False),
+        LABELS: (("randomisation", METHOD, "labels"), [permuted(0.2), permuted(0.7, passes=False)]),
+        TRIVIAL: (("randomisation", METHOD, "trivial", "edges"), similar(0.8)),
+        SEEDS: (("randomisation", METHOD, "seeds"), similar(0.1, "spearman", low=-0.1)),
+        EDITS: (("edits", "rows"), [edit("DNA", 0.1, "DNA brightness", sure=False)]),
     }[name]
 
 
@@ -127,7 +128,7 @@ def test_a_network_that_passes_everything_raises_no_alarm_and_no_more_is_said():
     assert passport["status"] == "no_alarm"
     assert [one["name"] for one in passport["checks"]] == NAMES
     assert [one["passed"] for one in passport["checks"]] == [True] * len(NAMES)
-    assert passport["verdict"][0].startswith("No check raised an alarm. That does not show that the network reads "
+    assert passport["verdict"][0].startswith("No check raised an alarm. That does not show that the network uses "
                                              "biology")
     assert len(passport["verdict"]) == 4
     assert passport["verdict"][0].endswith(check(passport, SURROUNDINGS)["sentence"])  # where the score comes from
@@ -153,7 +154,7 @@ def test_one_failed_check_decides_the_status_and_is_named_in_the_verdict(name):
 
 def test_chance_goes_before_a_shortcut_and_a_shortcut_before_caution():
     found, about = passing()
-    found["sane"][METHOD]["weights"]["passes"] = False
+    found["randomisation"][METHOD]["weights"]["passes"] = False
     found["shortcuts"]["brightness"] = score(0.6)
     passport = make_passport(found, about)
     assert passport["status"] == "shortcut" and len(passport["verdict"]) == 6
@@ -163,17 +164,18 @@ def test_chance_goes_before_a_shortcut_and_a_shortcut_before_caution():
 
 LIMITS = [
     (SCORE, ("score",), score(0.6, 0.5), score(0.6, 0.501)),
-    (SURROUNDINGS, ("shortcuts", "surroundings", "carried"), score(DEFAULT_LIMITS["surroundings"]), score(0.089)),
-    (SURROUNDINGS, ("shortcuts", "surroundings", "carried"), score(0.4, 0.001), score(0.05, -0.05)),
+    (SURROUNDINGS, ("shortcuts", "surroundings", "transferred_share"), score(DEFAULT_LIMITS["surroundings"]),
+     score(0.089)),
+    (SURROUNDINGS, ("shortcuts", "surroundings", "transferred_share"), score(0.4, 0.001), score(0.05, -0.05)),
     (BRIGHTNESS, ("shortcuts", "brightness"), score(DEFAULT_LIMITS["brightness"]), score(0.289)),
     (BRIGHTNESS, ("shortcuts", "brightness"), score(0.6, 0.001), score(0.1, -0.1)),
     (BATCH, ("shortcuts", "batch", "well"), score(0.6), score(0.599)),
     (BATCH, ("shortcuts", "batch", "well"), score(0.7, 0.501), score(0.7, 0.5)),
-    (FAITHFUL, ("faithful", METHOD), curves(*[0.1] * 4, *[0.0] * 4), curves(*[0.1] * 5, *[0.0] * 3)),
-    (TRIVIAL, ("sane", METHOD, "trivial", "centre"), similar(0.4, high=0.5), similar(0.4, high=0.499)),
-    (SEEDS, ("sane", METHOD, "seeds"), similar(0.2, "spearman", low=0.0), similar(0.2, "spearman", low=0.001)),
-    (EDITS, ("edited", "rows"), [edit("DNA", 0.099, "DNA brightness")], [edit("DNA", 0.1, "DNA brightness")]),
-    (EDITS, ("edited", "rows"), [edit("DNA", -0.099, "nuclear area")], [edit("DNA", -0.1, "nuclear area")]),
+    (FAITHFUL, ("faithfulness", METHOD), curves(*[0.1] * 4, *[0.0] * 4), curves(*[0.1] * 5, *[0.0] * 3)),
+    (TRIVIAL, ("randomisation", METHOD, "trivial", "centre"), similar(0.4, high=0.5), similar(0.4, high=0.499)),
+    (SEEDS, ("randomisation", METHOD, "seeds"), similar(0.2, "spearman", low=0.0), similar(0.2, "spearman", low=0.001)),
+    (EDITS, ("edits", "rows"), [edit("DNA", 0.099, "DNA brightness")], [edit("DNA", 0.1, "DNA brightness")]),
+    (EDITS, ("edits", "rows"), [edit("DNA", -0.099, "nuclear area")], [edit("DNA", -0.1, "nuclear area")]),
 ]
 
 
@@ -184,7 +186,7 @@ def test_each_check_turns_at_its_limit(name, path, bad, good):
 
 
 @pytest.mark.parametrize(("name", "path", "limit"), [
-    (SURROUNDINGS, ("shortcuts", "surroundings", "carried"), DEFAULT_LIMITS["surroundings"]),
+    (SURROUNDINGS, ("shortcuts", "surroundings", "transferred_share"), DEFAULT_LIMITS["surroundings"]),
     (BRIGHTNESS, ("shortcuts", "brightness"), DEFAULT_LIMITS["brightness"])])  # fmt: skip
 def test_an_interval_that_reaches_beyond_the_limit_is_no_pass(name, path, limit):
     for wide in (score(0.0, -2.0, 2.0), score(limit - 0.01, 0.001, limit), score(2 * limit, -0.1, 4 * limit),
@@ -197,7 +199,8 @@ def test_an_interval_that_reaches_beyond_the_limit_is_no_pass(name, path, limit)
 def test_an_interval_of_few_groups_does_not_tell_the_score_from_chance():
     few, enough = (changed(("score",), score(0.93), n_groups=n) for n in (5, 6))
     assert check(few, SCORE)["passed"] is None and few["status"] == "caution"
-    assert check(few, SCORE)["sentence"].endswith("0.93 (0.92 to 0.94), of 5 groups, too few to tell it from chance "
+    assert check(few, SCORE)["sentence"].endswith("0.93 (0.92 to 0.94), of 5 groups, too few to distinguish it from "
+                                                  "chance "
                                                   "(it takes 6).")
     assert few["verdict"][4:] == [f"Not known: {name}. {check(few, name)['sentence']}"
                                   for name in (SCORE, SURROUNDINGS, BRIGHTNESS)]
@@ -221,24 +224,24 @@ def test_light_of_fields_of_one_class_is_no_alarm_since_it_may_be_the_cells():
     for one, words in ((pure, "Nearly every field holds cells of one class"),
                        (sparse, "No field holds two labelled cells")):
         assert check(one, BRIGHTNESS)["sentence"] == check(mixed, BRIGHTNESS)["sentence"] + (
-            f" {words}, so this may be light or the cells' own brightness.")
+            f" {words}, so this may be illumination or the cells' own brightness.")
     low = check(asked(one_class_fields=True), BRIGHTNESS)
     assert low["passed"] is True and low == check(asked(), BRIGHTNESS)
 
 
 def test_relative_to_its_own_brightest_pixel_the_grain_still_tells_the_brightness_of_the_field():
-    passport = asked(brightness=None, brightness_why="x", scale="own_max")
+    passport = asked(brightness=None, brightness_why="x", scale="nucleus_max")
     assert check(passport, BRIGHTNESS)["passed"] is None and passport["status"] == "caution"
     assert "relative to its own brightest pixel" in check(passport, BRIGHTNESS)["sentence"]
-    assert "the grain of the picture" in check(passport, BRIGHTNESS)["sentence"]
+    assert "the noise of the image" in check(passport, BRIGHTNESS)["sentence"]
 
 
 def test_of_several_classes_the_one_whose_shortcut_it_is_is_named():
-    around = passing()[0]["shortcuts"]["surroundings"] | {"carried": score(0.4).as_json() | {"class": 1}}
+    around = passing()[0]["shortcuts"]["surroundings"] | {"transferred_share": score(0.4).as_json() | {"class": 1}}
     passport = asked(("G1", "S", "G2"), surroundings=around, brightness=score(0.07).as_json() | {"class": 2})
     assert check(passport, SURROUNDINGS)["sentence"].startswith(
-        "40 % (39 to 41) of what tells S from the rest goes with the surroundings to another cell.")
-    assert check(passport, BRIGHTNESS)["sentence"].startswith("7 % (6 to 8) of what tells G2 from the rest goes with")
+        "40 % (39 to 41) of the difference between S and the rest moves with the surroundings to another cell.")
+    assert check(passport, BRIGHTNESS)["sentence"].startswith("7 % (6 to 8) of the difference between G2 ")
 
 
 def test_scores_on_others_surroundings_are_those_of_validation_cells_and_may_not_be_known():
@@ -264,10 +267,11 @@ def test_a_batch_that_tells_less_than_chance_is_said_to_tell_nothing():
 
 
 def test_surroundings_that_count_against_the_class_are_read_too():
-    path = ("shortcuts", "surroundings", "carried")
+    path = ("shortcuts", "surroundings", "transferred_share")
     against, passport = check(changed(path, score(-0.1)), SURROUNDINGS), changed(path, score(-0.1))
     assert against["passed"] is False and against["alarm"] is False and passport["status"] == "caution"
-    assert against["sentence"].startswith("Nothing of the difference between the classes goes with the surroundings to "
+    assert against["sentence"].startswith("Nothing of the difference between the classes moves with the surroundings "
+                                          "to "
                                           "another cell; it counts against (share -10 % (-11 to -9)).")
     assert check(changed(path, score(-0.08)), SURROUNDINGS)["passed"] is True
     assert check(changed(path, score(-0.4, high=0.001)), SURROUNDINGS)["passed"] is None
@@ -275,7 +279,7 @@ def test_surroundings_that_count_against_the_class_are_read_too():
     assert zero.startswith("0 % (-1 to 1) of the difference")
 
 
-@pytest.mark.parametrize(("name", "path"), [(SURROUNDINGS, ("shortcuts", "surroundings", "carried")),
+@pytest.mark.parametrize(("name", "path"), [(SURROUNDINGS, ("shortcuts", "surroundings", "transferred_share")),
                                             (BRIGHTNESS, ("shortcuts", "brightness"))])
 def test_few_groups_raise_an_alarm_but_clear_nothing(name, path):
     clear, caught = (changed(path, score(share), n_groups=5) for share in (0.02, 0.4))
@@ -286,7 +290,7 @@ def test_few_groups_raise_an_alarm_but_clear_nothing(name, path):
 
 
 def test_a_share_of_the_surroundings_that_is_not_known_decides_nothing():
-    found = changed(("shortcuts", "surroundings", "carried"), {"value": NAN, "low": NAN, "high": NAN})
+    found = changed(("shortcuts", "surroundings", "transferred_share"), {"value": NAN, "low": NAN, "high": NAN})
     assert check(found, SURROUNDINGS)["passed"] is None and found["status"] == "caution"
     assert check(found, SURROUNDINGS)["sentence"].startswith("An unknown share of the difference")
     assert found["verdict"][4].startswith(f"Not known: {SURROUNDINGS}. An unknown share")
@@ -294,14 +298,14 @@ def test_a_share_of_the_surroundings_that_is_not_known_decides_nothing():
 
 def test_edits_count_in_the_leading_channel_only():
     moving = [edit("DNA", 0.1, "DNA brightness", sure=False), edit("Golgi", 2.0, "Golgi area")]
-    assert check(changed(("edited", "rows"), moving), EDITS)["passed"] is False
-    assert check(changed(("edited", "rows"), [*moving, edit("DNA", -0.4, "nuclear area")]), EDITS)["passed"] is True
-    assert check(changed(("edited", "rows"), moving[1:]), EDITS)["passed"] is None  # none of DNA
+    assert check(changed(("edits", "rows"), moving), EDITS)["passed"] is False
+    assert check(changed(("edits", "rows"), [*moving, edit("DNA", -0.4, "nuclear area")]), EDITS)["passed"] is True
+    assert check(changed(("edits", "rows"), moving[1:]), EDITS)["passed"] is None  # none of DNA
 
 
 def test_a_leading_channel_that_is_not_known_is_not_said_to_have_no_edits():
     told = {"by_attribution": None, "sentence": "No edit of a channel could be made."}
-    found = check(changed(("edited", "agreement"), told), EDITS)
+    found = check(changed(("edits", "agreement"), told), EDITS)
     assert found["passed"] is None and found["sentence"].startswith("Which channel the map names is not known.")
     assert "DNA brightness +0.80" in found["sentence"]
 
@@ -310,9 +314,9 @@ NOT_MADE = {
     SURROUNDINGS: (("shortcuts", "surroundings"), None, "the body of the cell is not known"),
     BRIGHTNESS: (("shortcuts", "brightness"), None, "Brightness was not exchanged: all cells are of one field."),
     BATCH: (("shortcuts", "batch"), {"plate": None, "well": None}, "one plate, well and cell line"),
-    LABELS: (("sane", METHOD, "labels"), None, "--config.data.labels=permuted"),
-    SEEDS: (("sane", METHOD, "seeds"), None, "--others=RUN"),
-    EDITS: (("edited", "rows"), [], "Both name"),
+    LABELS: (("randomisation", METHOD, "labels"), None, "--config.data.labels=permuted"),
+    SEEDS: (("randomisation", METHOD, "seeds"), None, "--others=RUN"),
+    EDITS: (("edits", "rows"), [], "Both name"),
 }
 
 
@@ -331,8 +335,8 @@ def test_what_could_not_be_tested_neither_passes_nor_fails(name):
 def test_without_any_check_but_the_score_the_verdict_is_caution():
     found, about = passing()
     found["shortcuts"] |= {"surroundings": None, "brightness": None, "batch": {"plate": None, "well": None}}
-    found["edited"]["rows"] = []
-    found["sane"][METHOD] |= {"labels": None, "seeds": None}
+    found["edits"]["rows"] = []
+    found["randomisation"][METHOD] |= {"labels": None, "seeds": None}
     passport = make_passport(found, about)
     assert passport["status"] == "caution"
     assert [line.split(". ")[0] for line in passport["verdict"][4:]] == [f"Not asked: {name}"
@@ -385,13 +389,13 @@ def test_cells_of_one_group_are_certain_of_nothing(bad):
 def test_trivial_maps_of_one_group_are_judged_by_their_value():
     for value, passed in ((0.49, True), (0.5, False), (NAN, False)):
         rows = [{"measure": "strength", "value": value, "low": NAN, "high": NAN}]
-        assert check(changed(("sane", METHOD, "trivial", "edges"), rows), TRIVIAL)["passed"] is passed
+        assert check(changed(("randomisation", METHOD, "trivial", "edges"), rows), TRIVIAL)["passed"] is passed
 
 
 def test_flat_maps_say_nothing_of_the_labels_wherever_they_stand_in_the_list():
     flat = {"strength": Interval(NAN), "threshold": 0.5, "passes": False}
     for comparisons in ([flat, permuted(0.2)], [permuted(0.2), flat]):
-        assert check(changed(("sane", METHOD, "labels"), comparisons), LABELS)["passed"] is None
+        assert check(changed(("randomisation", METHOD, "labels"), comparisons), LABELS)["passed"] is None
 
 
 def test_a_score_of_one_class_is_not_called_chance():
@@ -403,47 +407,48 @@ def test_a_score_of_one_class_is_not_called_chance():
 def test_places_are_named_in_order_and_none_below_a_tenth_or_uncertain():
     rows = where(place("cell body", 0.1), place("nucleus", 0.3, "Golgi"), place("nuclear rim", 0.0999),
                  place("nucleus", 0.45, low=0.2), place("background", 0.5, low=0.0), place("other nuclei", -0.4))
-    passport = changed(("where",), rows)
-    assert passport["places"] == [
-        "in the nucleus, channel DNA: 45 % (20 to 46), 4.5 times its share of the picture",
-        "in the nucleus, channel Golgi: 30 % (29 to 31), 3.0 times its share of the picture",
-        "in the rest of the cell body, channel DNA: 10 % (9 to 11), 1.0 times its share of the picture",
+    passport = changed(("region_shares",), rows)
+    assert passport["regions"] == [
+        "in the nucleus, channel DNA: 45 % (20 to 46), 4.5 times its share of the image",
+        "in the nucleus, channel Golgi: 30 % (29 to 31), 3.0 times its share of the image",
+        "in the rest of the cell body, channel DNA: 10 % (9 to 11), 1.0 times its share of the image",
     ]
-    assert passport["verdict"][1] == f"What tells G1/S from G2 apart is read here: {'; '.join(passport['places'])}."
-    assert len(passport["where"]) == 6 and passport["where"][0]["compartment"] == "cell body"
+    assert passport["verdict"][1] == f"The network distinguishes G1/S from G2 here: {'; '.join(passport['regions'])}."
+    assert len(passport["region_shares"]) == 6 and passport["region_shares"][0]["compartment"] == "cell body"
 
 
 def test_at_most_three_places_are_named():
-    names = ("nucleus", "nuclear rim", "cell body", "second stain")
+    names = ("nucleus", "nuclear rim", "cell body", "organelle")
     rows = where(*(place(name, share) for name, share in zip(names, (0.2, 0.21, 0.22, 0.23), strict=True)))
-    assert [text.split(",")[0] for text in changed(("where",), rows)["places"]] == [
+    assert [text.split(",")[0] for text in changed(("region_shares",), rows)["regions"]] == [
         "at the Golgi", "in the rest of the cell body", "at the rim of the nucleus"]  # fmt: skip
 
 
 def test_a_place_that_the_mask_blanks_is_said_to_be_blank():
     rows = where(place("nucleus", 0.6), place("background", 0.3))
-    told = changed(("where",), rows, mask="cell")["places"]
+    told = changed(("region_shares",), rows, mask="cell")["regions"]
     assert "the mask shows nothing" not in told[0] and "in the background (where the mask shows nothing" in told[1]
-    assert "the mask shows nothing" not in " ".join(changed(("where",), rows)["places"])
+    assert "the mask shows nothing" not in " ".join(changed(("region_shares",), rows)["regions"])
 
 
 def test_the_channel_is_not_named_where_there_is_one():
-    assert changed(("where",), where(place("nucleus", 0.6)), channels=["DNA"])["places"][0].startswith(
+    assert changed(("region_shares",), where(place("nucleus", 0.6)), channels=["DNA"])["regions"][0].startswith(
         "in the nucleus: 60 %")  # fmt: skip
 
 
 def test_without_any_place_that_is_told():
-    assert changed(("where",), where(place("nucleus", 0.05)))["verdict"][1].startswith("No region accounts for 10% of")
-    assert "outline of the nucleus is not known" in changed(("where",), where())["verdict"][1]
+    verdict = changed(("region_shares",), where(place("nucleus", 0.05)))["verdict"]
+    assert verdict[1].startswith("No region accounts for 10% of")
+    assert "outline of the nucleus is not known" in changed(("region_shares",), where())["verdict"][1]
 
 
 def test_of_three_classes_the_best_place_of_each_is_named_with_its_class():
     rows = where(place("nucleus", 0.7, of="G1"), place("nuclear rim", 0.5, of="G1"), place("cell body", 0.4, of="G2"),
                  place("background", 0.6, of="S"), place("nucleus", 0.2, of="S"))
-    passport = changed(("where",), rows, classes=["G1", "S", "G2"])
-    assert [(text.split(",")[0], text.split("tells ")[1].split(" from")[0]) for text in passport["places"]] == [
+    passport = changed(("region_shares",), rows, classes=["G1", "S", "G2"])
+    assert [(text.split(",")[0], text.split("between ")[1].split(" and")[0]) for text in passport["regions"]] == [
         ("in the nucleus", "G1"), ("in the background", "S"), ("in the rest of the cell body", "G2")]  # fmt: skip
-    assert passport["verdict"][1].startswith("What tells its classes apart")
+    assert passport["verdict"][1].startswith("The network distinguishes its classes here")
     assert "G1/S" not in " ".join(passport["verdict"])
 
 
@@ -478,61 +483,63 @@ def test_a_map_that_is_moved_where_the_mask_is_blank_is_said_to_test_less():
 
 def named(*steps, r2=0.81, classes=("G1/S", "G2")):
     words = {"r2": score(r2), "steps": [step(name, 0.2 + 0.3 * i, others) for i, (name, others) in enumerate(steps)]}
-    return changed(("words",), words, classes=list(classes))["verdict"][2]
+    return changed(("surrogate",), words, classes=list(classes))["verdict"][2]
 
 
 def test_families_that_the_data_cannot_tell_apart_are_named_together():
     assert named(("size of the nucleus", ("amount of DNA", "shape of the nucleus"))).startswith(
-        "Its answer follows size of the nucleus (or amount of DNA, shape of the nucleus), which explains 20 %")
-    assert named(("a", ()), ("b", ("x",)), ("c", ())).startswith("Its answer follows a, b (or x) and c, which explain ")
+        "Its output follows size of the nucleus (or amount of DNA, shape of the nucleus), which predicts 20 %")
+    assert named(("a", ()), ("b", ("x",)), ("c", ())).startswith("Its output follows a, b (or x) and c, which predict ")
 
 
 def test_what_the_named_families_explain_is_theirs_and_not_that_of_all_measurements():
     assert named(("a", ()), r2=0.97) == (
-        "Its answer follows a, which explains 20 % (18 to 22) of it on held-out groups; all measurements together "
-        "explain 97 % (96 to 98); the rest of that is not told apart by one measurement at a time.")
+        "Its output follows a, which predicts 20 % (18 to 22) of its variance on held-out groups; all measurements "
+        "together predict 97 % (96 to 98). The rest takes several measurements together, or a rule that is not a "
+        "straight line.")
     assert named(("a", ()), ("b", ()), r2=0.54) == (
-        "Its answer follows a and b, which explain 50 % (48 to 52) of it on held-out groups; all measurements together "
-        "explain 54 % (53 to 55), so no other single measurement adds 2 points for certain.")
-    assert "the rest of that" in named(("a", ()), ("b", ()), r2=0.56)
+        "Its output follows a and b, which predict 50 % (48 to 52) of its variance on held-out groups; all "
+        "measurements together predict 54 % (53 to 55). No other single measurement is certain to add 2 points.")
+    assert "The rest takes" in named(("a", ()), ("b", ()), r2=0.56)
 
 
 def test_an_answer_that_no_single_measurement_explains():
-    assert named(r2=0.97) == ("No single measurement explains its answer, but all together explain 97 % (96 to 98) of "
-                              "it on held-out groups.")
-    assert named(r2=-0.02) == ("No measurement explains its answer, nor do all together: -2 % (-3 to -1) of it on "
-                               "held-out groups.")
+    assert named(r2=0.97) == ("No single measurement predicts its output, but all together predict 97 % (96 to 98) of "
+                              "its variance on held-out groups.")
+    assert named(r2=-0.02) == ("No measurement predicts its output, nor do all together: -2 % (-3 to -1) of its "
+                               "variance on held-out groups.")
     assert named(r2=0.1).startswith("No single") and named(r2=0.099).startswith("No measurement")
 
 
 def test_of_three_classes_it_is_said_whose_answer_measurements_explain():
     three = ("G1", "S", "G2")
-    assert named(("a", ()), classes=three).startswith("Its answer on G2 follows a, which")
-    assert named(classes=three).startswith("No single measurement explains its answer on G2, but")
+    assert named(("a", ()), classes=three).startswith("Its output on G2 follows a, which")
+    assert named(classes=three).startswith("No single measurement predicts its output on G2, but")
 
 
 def test_what_words_and_hint_could_not_say_has_its_reason():
     found, about = passing()
-    found |= {"words": None, "words_why": "too few groups", "hint": None, "hint_why": "a class is absent"}
+    found |= {"surrogate": None, "surrogate_why": "too few groups"}
+    found |= {"shortlist": None, "shortlist_why": "a class is absent"}
     verdict = make_passport(found, about)["verdict"]
     assert "(too few groups)" in verdict[2] and "(a class is absent)" in verdict[3]
 
 
 def test_the_hint_names_its_families_or_that_there_are_none():
-    start = "Measurements that follow its answer, where the map points: "
+    start = "Measurements that follow its output in the regions of the map: "
     assert make_passport(*passing())["verdict"][3] == f"{start}size of the nucleus. The map adds."
-    assert changed(("hint", "circular"), "DNA")["verdict"][3] == (
-        f"{start}size of the nucleus. Intensities of DNA made the labels and are left out of what follows. "
+    assert changed(("shortlist", "circular"), "DNA")["verdict"][3] == (
+        f"{start}size of the nucleus. The labels were made from intensities of DNA, so these are left out here. "
         "The map adds.")  # fmt: skip
-    assert changed(("hint", "shortlist"), [])["verdict"][3] == (
+    assert changed(("shortlist", "shortlist"), [])["verdict"][3] == (
         f"{start}nothing that was measured. The map adds.")  # fmt: skip
 
 
 def test_channels_that_were_not_worked_out_are_told_of_and_cost_the_verdict():
-    passport = changed(("channels", "why"), "9 channels have 512 subsets")
+    passport = changed(("channel_importance", "why"), "9 channels have 512 subsets")
     assert passport["status"] == "caution"
     assert passport["verdict"][-1] == (
-        "What each channel gives to the score was not worked out (9 channels have 512 subsets).")  # fmt: skip
+        "What each channel adds to the score was not worked out (9 channels have 512 subsets).")  # fmt: skip
 
 
 def test_a_passport_of_an_earlier_version_is_not_taken_for_one_of_today(tmp_path):
@@ -555,13 +562,13 @@ def test_a_passport_is_written_and_read_back(tmp_path):
     assert "NaN" not in (tmp_path / "passport.json").read_text()
     back = files.read_json(tmp_path / "passport.json")
     assert [one["passed"] for one in back["checks"]] == [one["passed"] for one in passport["checks"]]
-    assert back["where"][0]["low"] is None and back["where"][0]["share"] == 0.62
-    assert back["verdict"] == passport["verdict"] and back["places"] == passport["places"]
+    assert back["region_shares"][0]["low"] is None and back["region_shares"][0]["share"] == 0.62
+    assert back["verdict"] == passport["verdict"] and back["regions"] == passport["regions"]
 
 
 def test_a_limit_of_the_config_decides_and_stands_in_the_passport():
     found, about = passing()
-    found["shortcuts"]["surroundings"]["carried"] = score(0.2, 0.15, 0.25)
+    found["shortcuts"]["surroundings"]["transferred_share"] = score(0.2, 0.15, 0.25)
     assert make_passport(found, about)["status"] == "shortcut"
     about["limits"] = DEFAULT_LIMITS | {"surroundings": 0.5}
     passport = make_passport(found, about)

@@ -116,8 +116,8 @@ def run_folder(tmp_path):
     files.write_table(cells, tmp_path / "data" / "cells.parquet", UNITS)
     tiny.write_provenance(tmp_path / "data")
     training = base.training()
-    training.update_from_flattened_dict({"data.channels": ("DNA", "Golgi"), "discover.candidates": 3,
-                                         "evaluate.bootstraps": 50, "evaluate.confidence": 0.9})  # fmt: skip
+    training.update_from_flattened_dict({"data.channels": ("DNA", "Golgi"), "discover.n_candidates": 3,
+                                         "evaluate.bootstraps": 50, "evaluate.interval_level": 0.9})  # fmt: skip
     files.write_json(tmp_path / "run" / "evaluation_validation.json", {"step": 60})
     write_record(tmp_path, training)
     sure = sureness(split(cells, "validation")).rename("calibrated").rename_axis(schema.CELL_ID).reset_index()
@@ -127,7 +127,7 @@ def run_folder(tmp_path):
 
 def test_a_run_folder_gets_its_features(run_folder):
     summary = discover.run_discover(run_folder)
-    assert summary["confidence"] == 0.9
+    assert summary["interval_level"] == 0.9
     for name in ("ranking.csv", "pairs.csv", "pair.png", "pair.json"):
         assert (run_folder / "features" / name).is_file()
     assert json.loads((run_folder / "features" / "pair.json").read_text())["sentence"] == summary["sentence"]

@@ -25,7 +25,7 @@ def test_test_cells_are_turned_away():
 
 
 def test_rejected_cells_are_turned_away():
-    cells = split(make_cells(), "train").assign(**{schema.REJECT: "border"})
+    cells = split(make_cells(), "train").assign(**{schema.REJECT_REASON: "border"})
     with pytest.raises(ValueError, match="only accepted"):
         feature_axes.place(cells, [], CLASSES, "train")
 

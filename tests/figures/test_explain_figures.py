@@ -58,7 +58,7 @@ def test_more_edits_than_fit_a_row_wrap():
     assert [ax.get_visible() for ax in figure.axes] == [True] * 5 + [False] * 3
 
 
-ABOUT = {"channels": ["DNA", "Golgi"], "stain": "Golgi", "confidence": 0.9, "classes": ["G1/S", "G2"]}
+ABOUT = {"channels": ["DNA", "Golgi"], "stain": "Golgi", "interval_level": 0.9, "classes": ["G1/S", "G2"]}
 
 
 def place(compartment, channel, share, area=0.1, of="G2", low=None):
@@ -66,8 +66,8 @@ def place(compartment, channel, share, area=0.1, of="G2", low=None):
             "low": share - 0.05 if low is None else low, "high": share + 0.1 if low is None else low}
 
 
-PLACES = [place("background", "DNA", 0.1, 0.3), place("nucleus", "DNA", 0.6, 0.2), place("second stain", "Golgi", -0.4),
-          place("second stain outline", "DNA", 0.3)]
+REGIONS = [place("background", "DNA", 0.1, 0.3), place("nucleus", "DNA", 0.6, 0.2), place("organelle", "Golgi", -0.4),
+          place("organelle outline", "DNA", 0.3)]
 
 
 def widths(ax):
@@ -79,7 +79,7 @@ def labels(ax):
 
 
 def test_places_stand_in_the_order_of_how_much_they_carry_to_either_side():
-    (ax,) = explain_figures.where(PLACES, ABOUT, "1,234 cells").axes
+    (ax,) = explain_figures.region_shares(REGIONS, ABOUT, "1,234 cells").axes
     assert labels(ax) == ["nucleus, DNA", "Golgi, Golgi", "Golgi outline, DNA", "background, DNA"]
     np.testing.assert_allclose(widths(ax), [60, -40, 30, 10])
     np.testing.assert_allclose([bar.get_y() + bar.get_height() / 2 for bar in ax.patches], range(4))
@@ -89,7 +89,7 @@ def test_places_stand_in_the_order_of_how_much_they_carry_to_either_side():
 
 
 def test_each_bar_has_the_tick_of_its_area_and_its_interval():
-    (ax,) = explain_figures.where(PLACES, ABOUT, "").axes
+    (ax,) = explain_figures.region_shares(REGIONS, ABOUT, "").axes
     ticks = [line for line in ax.lines if line.get_marker() == "|"]
     np.testing.assert_allclose([t.get_xdata()[0] for t in ticks], [20, 10, 10, 30])
     np.testing.assert_allclose([t.get_ydata()[0] for t in ticks], range(4))
@@ -100,14 +100,14 @@ def test_each_bar_has_the_tick_of_its_area_and_its_interval():
 
 def test_a_place_without_an_interval_has_none_drawn():
     rows = [place("nucleus", "DNA", 0.6, low=float("nan")), place("background", "DNA", 0.4)]
-    (ax,) = explain_figures.where(rows, ABOUT, "").axes
+    (ax,) = explain_figures.region_shares(rows, ABOUT, "").axes
     assert len(ax.patches) == 2
     assert len([line for line in ax.lines if line.get_linewidth() == 1.4 and line.get_marker() == "None"]) == 1
 
 
 def test_the_least_of_many_places_are_left_out():
     rows = [place("nucleus", f"C{i}", 0.01 * i) for i in range(explain_figures.MOST + 5)]
-    (ax,) = explain_figures.where(rows, ABOUT | {"channels": [f"C{i}" for i in range(19)]}, "").axes
+    (ax,) = explain_figures.region_shares(rows, ABOUT | {"channels": [f"C{i}" for i in range(19)]}, "").axes
     assert len(ax.patches) == explain_figures.MOST
     assert labels(ax)[0] == "nucleus, C18" and labels(ax)[-1] == "nucleus, C5"
 
@@ -115,9 +115,9 @@ def test_the_least_of_many_places_are_left_out():
 def test_of_three_classes_each_has_its_panel():
     rows = [place("nucleus", "DNA", share, of=name) for name, share in (("G1", 0.6), ("S", 0.2), ("G2", -0.3))]
     rows.append(place("background", "DNA", 0.9, of="S"))
-    figure = explain_figures.where(rows, ABOUT | {"classes": ["G1", "S", "G2"]}, "head")
+    figure = explain_figures.region_shares(rows, ABOUT | {"classes": ["G1", "S", "G2"]}, "head")
     assert [[round(w) for w in widths(ax)] for ax in figure.axes] == [[60], [90, 20], [-30]]
-    assert [ax.get_title(loc="left").split()[2] for ax in figure.axes] == ["G1", "S", "G2"]
+    assert [ax.get_title(loc="left").split()[0] for ax in figure.axes] == ["G1", "S", "G2"]
 
 
 def curve(fill, measure, order, height):

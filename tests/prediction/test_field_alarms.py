@@ -63,7 +63,7 @@ def test_many_unlike_cells_make_a_field_unlike_and_few_do_not(fields):
 
 def test_rejected_objects_do_not_count(fields):
     rows = objects(30, fields=1)
-    rows.loc[:19, schema.REJECT] = "border"
+    rows.loc[:19, schema.REJECT_REASON] = "border"
     assert judged(rows, fields, unlike=range(20)) == []
 
 

@@ -17,7 +17,7 @@ def objects(n=400, fields=20, seed=0, **columns):
     field = np.arange(n) % fields
     strength = np.exp(rng.normal(0, 0.2, fields))[field]
     rows = {schema.CELL_ID: [f"c{i}" for i in range(n)], schema.FIELD: [f"f{i:02}" for i in field],
-            schema.CELL_LINE: "HeLa", schema.REJECT: "", schema.PIXEL_SIZE: 0.5,
+            schema.CELL_LINE: "HeLa", schema.REJECT_REASON: "", schema.PIXEL_SIZE: 0.5,
             schema.NUCLEAR_AREA: spread(200), "Nuclei_AreaShape_Solidity": 1 - spread(0.03), SHARPNESS: spread(0.3)}
     for channel in CHANNELS:
         rows[schema.reference_column(channel)] = 100 * strength

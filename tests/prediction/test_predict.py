@@ -27,7 +27,7 @@ def write_fields(crops, folder):
     folder.mkdir(exist_ok=True)
     for field in np.unique(crops.field_id):
         one = crop_arrays.take(crops, crops.field_id == field)
-        shared = crop_file.Shared(one.image_scale[0], one.compartments_present[0], one.norm[0, :, :3].T,
+        shared = crop_file.Shared(one.image_scale[0], one.compartments_present[0], one.intensity_stats[0, :, :3].T,
                                   one.um_per_px[0])
         crop_file.write(folder, field, one.cell_id, one.image, one.compartments, shared)
     return folder
@@ -66,11 +66,11 @@ def test_probabilities_are_those_of_the_network_after_the_temperature(known, pre
 
 def test_every_object_keeps_its_place_and_rejected_ones_have_no_numbers(known, new, predicted):
     cells = new[0].copy()
-    cells.loc[[0, 3, 4, 5, 6, 149], schema.REJECT] = "border"  # field test-1 has no usable cell left but one
+    cells.loc[[0, 3, 4, 5, 6, 149], schema.REJECT_REASON] = "border"  # field test-1 has no usable cell left but one
     cells.index = np.arange(150)[::-1]
     found = predict.predict_cells(known, cells, new[1], tiny.CHANNELS)
     assert found[schema.CELL_ID].tolist() == cells[schema.CELL_ID].tolist()
-    out = found[schema.REJECT] != ""
+    out = found[schema.REJECT_REASON] != ""
     assert out.sum() == 6 and found.loc[out, PROBABILITIES].isna().all(axis=None)
     assert set(found.loc[out, "abstained_because"]) == {"rejected: border"}
     assert (found.loc[out, ["predicted", "decision", "novelty_cause"]] == "").all(axis=None)
@@ -109,7 +109,7 @@ def test_a_cell_unlike_training_is_not_decided_and_says_why(known, new):
 
 
 def test_a_table_without_usable_objects_is_predicted_too(known, new, tmp_path):
-    cells = new[0].head(3).assign(**{schema.REJECT: "small"})
+    cells = new[0].head(3).assign(**{schema.REJECT_REASON: "small"})
     found = predict.predict_cells(known, cells, tmp_path, tiny.CHANNELS)
     assert found["abstained_because"].tolist() == ["rejected: small"] * 3
     summary = prediction_summary.summarise(known, found, field_alarms.judge_fields(known.fields, found))
@@ -199,7 +199,7 @@ def test_the_terminal_names_what_is_unlike_first_and_stays_short(known, predicte
     cells = predicted.assign(**{schema.PIXEL_SIZE: 1.0, schema.CELL_LINE: [f"line {i % 9}" for i in range(150)]})
     prediction_summary.say(prediction_summary.summarise(known, cells, field_alarms.judge_fields(known.fields, cells)))
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].startswith("verdict on this network: not explained. Whether it reads the cell was not asked")
+    assert lines[0].startswith("verdict on this network: not explained. Whether it uses the cell was not tested")
     assert lines[1] == ("look here first: pixel size: 1 um per px, training fields 0.5 um per px (test-0; 38 of 38 "
                         "fields)")
     assert len(lines) <= 15 and lines[-1].endswith(" more in predict.json")
@@ -254,7 +254,8 @@ def held_out(prepared):
 
 def judge(known, cells, crops, folder):
     found = predict.predict_cells(known, cells, write_fields(crops, folder), crops.channels)
-    return found[found[schema.REJECT] == ""], [a for a in field_alarms.judge_fields(known.fields, found) if not a.note]
+    alarms = [alarm for alarm in field_alarms.judge_fields(known.fields, found) if not alarm.note]
+    return found[found[schema.REJECT_REASON] == ""], alarms
 
 
 @pytest.mark.slow

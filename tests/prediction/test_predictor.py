@@ -20,7 +20,7 @@ from tests import tiny
 pytestmark = pytest.mark.usefixtures("own_cache")
 
 SCORES = {"temperature": 1.5, "model": {"balanced_accuracy": {"value": 0.9, "low": 0.8, "high": 1.0, "dropped": 0}},
-          "confidence": 0.95, "n_cells": 12, "n_fields": 4, "n_groups": 4}
+          "interval_level": 0.95, "n_cells": 12, "n_fields": 4, "n_groups": 4}
 
 
 def tiny_table(split, n, unlabelled=0):
@@ -30,7 +30,8 @@ def tiny_table(split, n, unlabelled=0):
                           for example in tiny.examples(split, n, unlabelled=unlabelled)])
     columns = {"cell_id": schema.CELL_ID, "group_id": schema.GROUP, "field_id": schema.FIELD, "well": schema.WELL,
                "plate": schema.PLATE, "cell_line": schema.CELL_LINE, "label": schema.LABEL}
-    cells = cells.rename(columns=columns).assign(**{schema.SPLIT: split, schema.REJECT: "", schema.PIXEL_SIZE: 0.5})
+    same = {schema.SPLIT: split, schema.REJECT_REASON: "", schema.PIXEL_SIZE: 0.5}
+    cells = cells.rename(columns=columns).assign(**same)
     cells[schema.LABEL] = cells[schema.LABEL].map({0: "G1/S", 1: "G2", schema.NO_LABEL: ""})
     cells[schema.NUCLEAR_AREA] = 100 * np.exp(rng.normal(0, 0.1, n))
     for channel in tiny.CHANNELS:
@@ -267,8 +268,8 @@ def test_crops_of_another_size_or_without_a_channel_are_refused(run):
     with pytest.raises(InputRefused, match="crops of 24 px, but the model was trained on crops of 16 px"):
         found.predict(tiny.crops(2, size=24))
     crops = tiny.crops(2)
-    lacking = {"image": crops.image[..., 1:], "image_scale": crops.image_scale[:, 1:], "norm": crops.norm[:, 1:],
-               "channels": ("Golgi", "CENPF")}
+    lacking = {"image": crops.image[..., 1:], "image_scale": crops.image_scale[:, 1:],
+               "intensity_stats": crops.intensity_stats[:, 1:], "channels": ("Golgi", "CENPF")}
     with pytest.raises(InputRefused, match="no channel DNA: the crops have Golgi, CENPF, the model was trained with "):
         found.predict(dataclasses.replace(crops, **lacking))
 
@@ -278,7 +279,7 @@ def test_the_marker_need_not_be_there_and_channels_may_be_in_any_order(run):
     turned = dataclasses.replace(
         crops,
         image=crops.image[..., 1::-1],
-        norm=crops.norm[:, 1::-1],
+        intensity_stats=crops.intensity_stats[:, 1::-1],
         image_scale=crops.image_scale[:, 1::-1],
         channels=("Golgi", "DNA"),
     )

@@ -27,13 +27,14 @@ def test_the_passport_decides_whether_predictions_are_decisions(status, withhold
 def test_without_a_passport_that_is_said():
     found = verdict_of(None, validation(), CLASSES)
     assert (found.status, found.withhold) == ("not explained", False)
-    assert "Whether it reads the cell was not asked (`launch.py explain`)" in found.sentence
+    assert "Whether it uses the cell was not tested (`launch.py explain`)" in found.sentence
 
 
 @pytest.mark.parametrize("passport", [None, explained("no_alarm"), explained("caution")])
 def test_a_score_that_cannot_be_told_from_chance_withholds_whatever_the_passport_says(passport):
     found = verdict_of(passport, validation(0.55, 0.5, 0.6), CLASSES)
-    assert found.withhold and found.status == "chance" and "(0.50 to 0.60), which cannot be told" in found.sentence
+    assert found.withhold and found.status == "chance"
+    assert "(0.50 to 0.60), which cannot be distinguished" in found.sentence
     assert not verdict_of(passport, validation(0.55, 0.501, 0.6), CLASSES).withhold
 
 
@@ -46,7 +47,7 @@ def test_chance_depends_on_the_number_of_classes():
 def test_too_few_groups_for_an_interval_are_named():
     for passport in (None, explained("caution")):
         found = verdict_of(passport, validation(1.0, None, None, groups=3), CLASSES)
-        assert "of 3 groups: too few to tell it from chance" in found.sentence and not found.withhold
+        assert "of 3 groups: too few to distinguish it from chance" in found.sentence and not found.withhold
 
 
 @pytest.mark.parametrize("value, cells, withhold", [(0.5, 17, True), (0.6, 17, True), (0.9, 17, False),
@@ -60,7 +61,7 @@ def test_without_an_interval_a_score_at_chance_withholds_even_if_each_cell_count
 def test_a_predictor_keeps_the_first_sentence_and_the_score():
     checks = [{"name": "score above chance", "sentence": "AUROC 0.9."}, {"name": "other", "sentence": "x"}]
     passport = {"status": "caution", "verdict": ["With caution.", "It looks here."], "checks": checks, "step": 60,
-                "run_id": "a", "where": []}
+                "run_id": "a", "region_shares": []}
     assert summary_of(passport) == {"status": "caution", "sentence": "With caution.", "score": "AUROC 0.9.",
                                     "step": 60, "run_id": "a"}
 

@@ -48,7 +48,7 @@ def make_evaluation(split, shift=0.0):
     return {
         "split": split, "step": BEST_STEP, "classes": CLASSES,
         "n_cells": 812, "n_fields": 18, "n_groups": 18, "group_by": "field",
-        "confidence": 0.95, "temperature": 1.37, "model": _scores(0.9317 + shift), "baselines": baselines,
+        "interval_level": 0.95, "temperature": 1.37, "model": _scores(0.9317 + shift), "baselines": baselines,
         "differences": differences, "confusion": [[421, 29], [27, 335]],
         "reliability": {"raw": raw, "calibrated": curve}, "notes": ["Three fields had no G1 peak and are not scored."],
         "baseline_features": {"nuclear_area": columns[:1], "integrated_dna": columns[1:], "area_and_dna": columns,
@@ -70,7 +70,7 @@ def make_cells(rng, n=1500):
     named = [f"field{f:02d}" for f in field]
     return pd.DataFrame({
         schema.CELL_ID: [f"cell{i}" for i in range(n)], schema.FIELD: named, schema.GROUP: named, schema.SPLIT: split,
-        schema.REJECT: reject, schema.LABEL: np.where(reject == "", label, ""), schema.CELL_LINE: lines,
+        schema.REJECT_REASON: reject, schema.LABEL: np.where(reject == "", label, ""), schema.CELL_LINE: lines,
         schema.TRUE_PHASE: np.where(label == "", "G2", label),
     })  # fmt: skip
 
@@ -136,7 +136,7 @@ def make_run(root, test=False, line=None):
 
 
 def _explained(run, rng):
-    places = ("nucleus", "other nuclei", "second stain", "cell body", "background", "nuclear rim")
+    places = ("nucleus", "other nuclei", "organelle", "cell body", "background", "nuclear rim")
     rows = [{"class": c, "compartment": p, "ratio": r, "low": r * 0.9, "high": r * 1.1}
             for c, ratios in zip(CLASSES, ((1.4, 0.5, 2.3, 1.0, 0.4, 1.7), (2.1, 0.4, 1.9, 0.9, 0.3, 1.5)), strict=True)
             for p, r in zip(places, ratios, strict=True)]  # fmt: skip
@@ -145,7 +145,7 @@ def _explained(run, rng):
         for c in CLASSES
     }
     size = {"step": BEST_STEP, "run_id": RUN_ID, "n_cells": 312, "n_groups": 18, "group_by": "field",
-            "confidence": 0.95, "classes": CLASSES}  # fmt: skip
+            "interval_level": 0.95, "classes": CLASSES}  # fmt: skip
     notes = ["One pixel of the map covers 4 by 4 pixels of the crop."]
     summary = {**size, "stain": "Golgi", "rows": rows, "sentences": words, "notes": notes}
     files.write_json(run / "explain" / "summary.json", summary)
@@ -164,7 +164,7 @@ def _passport(run):
     checks = [{"name": name, "passed": passed, "sentence": f"{name}: {number} of 8.", "alarm": False}
               for name, passed, number in (("faithful", True, 7), ("depends on weights", False, 3), ("seeds", None, 0))]
     verdict = ["With caution: a check was not passed.", "What tells G1/S from G2 apart is read at the Golgi.",
-               "Its answer follows amount of Golgi.", "The map points at: nothing.", "Not passed: depends on weights."]
+               "Its output follows amount of Golgi.", "The map points at: nothing.", "Not passed: depends on weights."]
     passport = {"format": FORMAT, "status": "caution", "verdict": verdict, "checks": checks}
     files.write_json(run / "explain" / "passport.json", passport)
     for name in page.PASSPORT_PICTURES:
@@ -172,7 +172,7 @@ def _passport(run):
 
 
 def _discovered(run):
-    names = ["Golgi_AreaShape_Area", "Nuclei_Intensity_IntegratedIntensity_DNA", "Nuclei_AreaShape_Area"]
+    names = ["Cells_AreaShape_ObjectArea_Golgi", "Nuclei_Intensity_IntegratedIntensity_DNA", "Nuclei_AreaShape_Area"]
     bounds = {"low": 0.8, "high": 0.95, "balanced_accuracy_low": 0.81, "balanced_accuracy_high": 0.94}
     score = {"validation_auroc": 0.93, "validation_balanced_accuracy": 0.9123}
     ranking = pd.DataFrame({"feature": names * 7, **score, **bounds, "higher_in": "G2", "cut": 151.3, "unit": "um^2",
@@ -234,7 +234,7 @@ def test_the_passport_is_shown_with_its_verdict_checks_and_pictures(written):
     pictures = [base64.b64decode(s.split(",")[1]) for s in _sources(shown)]
     assert pictures == [(run / "figures" / f"{n}.png").read_bytes() for n in ("edits", "faithfulness", "residuals")]
     assert _sources(section(text, "where"))[0].endswith(
-        base64.b64encode((run / "figures" / "where.png").read_bytes()).decode())
+        base64.b64encode((run / "figures" / "region_shares.png").read_bytes()).decode())
     for check in passport["checks"]:  # in full: numbers of other tables stay on one line, which a sentence would leave
         assert f'<td class="text">{check["sentence"]}</td>' in shown
     assert " ".join(passport["verdict"][:3]) in section(text, "answer")
@@ -264,9 +264,9 @@ def test_numbers_are_those_of_the_evaluation(written):
 def test_counts_are_those_of_the_table(written):
     run, text = written
     cells = pd.read_parquet(run.parent / "data" / "cells.parquet")
-    used = cells[cells[schema.REJECT] == ""]
+    used = cells[cells[schema.REJECT_REASON] == ""]
     assert f"{len(cells):,} objects in 40 fields; {len(used):,} are used" in text
-    border = (cells[schema.REJECT] == "border").sum()
+    border = (cells[schema.REJECT_REASON] == "border").sum()
     assert re.search(rf"border</th><td>{border}</td>", text)
 
 
@@ -358,7 +358,7 @@ def test_results_of_other_weights_are_marked_in_their_section(written, tmp_path)
 def test_a_changed_record_of_the_run_is_refused(tmp_path):
     run = make_run(tmp_path)
     record = files.read_json(run / "config.json")
-    record["training"]["evaluate"]["confidence"] = 0.5
+    record["training"]["evaluate"]["interval_level"] = 0.5
     files.write_json(run / "config.json", record)
     with pytest.raises(StoredStateRefused, match="config.json: damaged or changed"):
         page.write_report(run)

@@ -13,8 +13,8 @@ def score(value, low, high):
 
 def evaluation(gap):
     return {
-        "split": "validation", "n_cells": 1812, "n_fields": 18, "n_groups": 4, "group_by": "field", "confidence": 0.95,
-        "model": {KEY: score(0.9, 0.88, 0.92)}, "differences": {"nuclear_area": {KEY: gap}},
+        "split": "validation", "n_cells": 1812, "n_fields": 18, "n_groups": 4, "group_by": "field",
+        "interval_level": 0.95, "model": {KEY: score(0.9, 0.88, 0.92)}, "differences": {"nuclear_area": {KEY: gap}},
         "baselines": {"nuclear_area": {KEY: score(0.8, 0.78, 0.82)}, "integrated_dna": {KEY: score(0.7, 0.6, 0.8)}},
     }  # fmt: skip
 
@@ -22,7 +22,7 @@ def evaluation(gap):
 def table():
     rows = [("f1", "train", "", "G2", "HeLa"), ("f1", "train", "", "", "HeLa"), ("f2", "test", "", "G1/S", ""),
             ("f2", "validation", "out_of_focus", "", "HeLa")]  # fmt: skip
-    columns = [schema.FIELD, schema.SPLIT, schema.REJECT, schema.LABEL, schema.CELL_LINE]
+    columns = [schema.FIELD, schema.SPLIT, schema.REJECT_REASON, schema.LABEL, schema.CELL_LINE]
     return pd.DataFrame(rows, columns=columns).assign(**{schema.GROUP: lambda cells: cells[schema.FIELD]})
 
 
@@ -91,7 +91,7 @@ def test_a_feature_row_has_a_readable_name_and_unit():
 
 
 def test_a_pair_row_keeps_both_names_and_both_scores():
-    row = {"feature_x": schema.NUCLEAR_AREA, "feature_y": "Golgi_AreaShape_Area", "abs_spearman": 0.2,
+    row = {"feature_x": schema.NUCLEAR_AREA, "feature_y": "Cells_AreaShape_ObjectArea_Golgi", "abs_spearman": 0.2,
            "validation_auroc": 0.9, "auroc_low": 0.8, "auroc_high": 0.95, f"validation_{KEY}": 0.7,
            f"{KEY}_low": 0.6, f"{KEY}_high": 0.8}  # fmt: skip
     shown = sentences.pair_row(row)
@@ -124,7 +124,7 @@ def test_without_an_interval_the_answer_begins_with_that_and_compares_nothing():
 
 @pytest.mark.parametrize(("source", "shown", "scale", "warned"), [
     ("DNA", ["DNA", "Golgi"], "reference", True), ("DNA", ["Golgi"], "reference", False),
-    ("DNA", ["DNA"], "own_max", False), ("", ["DNA"], "reference", False)])
+    ("DNA", ["DNA"], "nucleus_max", False), ("", ["DNA"], "reference", False)])
 def test_labels_made_of_a_brightness_that_the_network_sees_are_said_first(source, shown, scale, warned):
     record = {"channels": shown, "training": {"data": {"scale": scale}}}
     said = sentences.warnings({"sizes": ["Small."], "labels_are_intensity_of": source}, record)

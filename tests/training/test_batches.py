@@ -71,7 +71,7 @@ def test_every_cell_is_scored_once_and_in_order(crops, resident, devices, batch,
 
 def damage(folder):
     """Change bytes in the middle of the shard of the training split."""
-    (path,) = (folder / crop_arrays.BUILDER).glob("*train*array_record*")
+    (path,) = crop_arrays.data_set_folder(folder).glob("*train*array_record*")
     content = bytearray(path.read_bytes())
     content[len(content) // 3 : 2 * len(content) // 3] = bytes(len(content) // 3)
     path.write_bytes(content)

@@ -349,4 +349,4 @@ def _auroc(logits, label) -> np.ndarray:
     return _subset_scores("auroc", label, prob, None)[:, 0]
 
 
-QUESTION = Question("channels", ask)
+QUESTION = Question("channel_importance", ask)

@@ -60,7 +60,7 @@ def _can_show(cells, edit, name) -> bool:
         return bool(crops.stains) and crops.stains[0] in channels
     if name == "nuclear_area":
         return True
-    return crops.nucleus in channels and cells.run.config.data.scale != "own_max"
+    return crops.nucleus in channels and cells.run.config.data.scale != "nucleus_max"
 
 
 def judge(results: dict, about: dict) -> Judgement:
@@ -81,9 +81,9 @@ def judge(results: dict, about: dict) -> Judgement:
             passed = bool(passed or moves_enough)
     if slopes:
         sentence += f" Change of the margin of {results['class']} per +10 %: {'; '.join(slopes)}."
-        sentence += f" Asked for: {least:g} or more, up or down, and an interval without 0."
+        sentence += f" Required: {least:g} or more, up or down, and an interval without 0."
     return Judgement(passed, sentence)
 
 
-QUESTION = Question("edited", ask)
-CHECK = Check("editing what the map names moves the answer", QUESTION, judge)
+QUESTION = Question("edits", ask)
+CHECK = Check("editing the channel that the map names changes the prediction", QUESTION, judge)

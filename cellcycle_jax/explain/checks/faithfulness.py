@@ -277,7 +277,7 @@ def judge(results: dict, about: dict) -> Judgement:
     if any_known:
         passed = better > len(rows) / 2
     sentence = (
-        "Taking away what the map calls important moves the answer more than the same map moved elsewhere in "
+        "Removing what the map marks changes the prediction more than removing the same map moved elsewhere in "
         f"{better} of {len(rows)} tests ({rows[0]['n_cells']} cells; area between the curves: {', '.join(areas)})."
     )
     if about["mask"] != "none":
@@ -286,5 +286,5 @@ def judge(results: dict, about: dict) -> Judgement:
     return Judgement(passed, sentence)
 
 
-QUESTION = Question("faithful", ask)
-CHECK = Check("the answer falls where the map says", QUESTION, judge)
+QUESTION = Question("faithfulness", ask)
+CHECK = Check("removing what the map marks changes the prediction", QUESTION, judge)

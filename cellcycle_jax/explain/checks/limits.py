@@ -11,7 +11,7 @@ class Limits:
         surroundings: share of the difference between classes that goes with the surroundings to another cell, from
             which they are a shortcut.
         brightness: the same of the brightness of the field. Fields differ in their cells too, so less is known of it.
-        shortcut_confidence: of the intervals of both: several properties are tested, and an alarm should mean
+        shortcut_interval_level: of the intervals of both: several properties are tested, and an alarm should mean
             something.
         batch_auroc: area under the ROC curve from which plate, well or cell line alone predict the class.
         map_correlation: strength of the rank correlation from which a map counts as that of other weights or labels.
@@ -24,7 +24,7 @@ class Limits:
 
     surroundings: float
     brightness: float
-    shortcut_confidence: float
+    shortcut_interval_level: float
     batch_auroc: float
     map_correlation: float
     trivial_correlation: float

@@ -184,7 +184,7 @@ def judge_weights(results: dict, about: dict) -> Judgement:
     passed = None
     if math.isfinite(weights["strength"].value):
         passed = bool(weights["passes"])
-    return Judgement(passed, "Maps of the network with its weights drawn anew have a rank correlation of "
+    return Judgement(passed, "Maps of the network with re-initialised weights have a rank correlation of "
                      f"{weights['strength'].text()} with its own; two random networks "
                      f"{weights['floor'].value:.2f}. Allowed: below {weights['threshold']:g}.")
 
@@ -224,8 +224,8 @@ def judge_seeds(results: dict, about: dict) -> Judgement:
     return Judgement(passed, f"Rank correlation between networks: {correlation.text()}.")
 
 
-QUESTION = Question("sane", ask)
-WEIGHTS = Check("the map depends on what was learnt", QUESTION, judge_weights)
+QUESTION = Question("randomisation", ask)
+WEIGHTS = Check("the map depends on the trained weights", QUESTION, judge_weights)
 LABELS = Check("the map depends on the labels", QUESTION, judge_labels)
-TRIVIAL_MAPS = Check("the map is not what needs no network", QUESTION, judge_trivial)
-SEEDS = Check("other seeds give the same map", QUESTION, judge_seeds)
+TRIVIAL_MAPS = Check("the map is not a trivial image feature", QUESTION, judge_trivial)
+SEEDS = Check("networks with other seeds give similar maps", QUESTION, judge_seeds)

@@ -29,9 +29,9 @@ def judge(score: Interval, about: dict) -> Judgement:
         tail = ": whether it is above chance cannot be said."
     elif score.low <= CHANCE:
         passed = False
-        tail = ", not told from chance: there is nothing to explain."
+        tail = ", not distinguishable from chance: there is nothing to explain."
     elif about["n_groups"] < intervals.LEAST_GROUPS:
-        tail = (f", of {about['n_groups']} groups, too few to tell it from chance (it takes "
+        tail = (f", of {about['n_groups']} groups, too few to distinguish it from chance (it takes "
                 f"{intervals.LEAST_GROUPS}).")
     else:
         passed = True

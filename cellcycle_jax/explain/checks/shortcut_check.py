@@ -24,11 +24,12 @@ from cellcycle_jax.scoring.intervals import Interval
 PER_CLASS = 500  # cells of each class, of training and validation, that are tested for shortcuts
 PER_FIELD = 48  # cells of a field from which its brightness is known
 BLOCK = 256  # cells in memory at a time where few numbers of many are wanted
+DOUBT = "so this may be illumination or the cells' own brightness."
 NOT_EXCHANGED = {  # by data.mask, why surroundings were not exchanged
     "none": "the body of the cell is not known",
     "cell": (
-        "the mask blanks them, but its outline ends where a neighbour is nearer, which tells of them and was not "
-        "asked about"
+        "the mask blanks them, but its outline ends where a neighbour is nearer, which gives a hint of them and was "
+        "not tested"
     ),
     "nucleus": "the mask shows the network nothing of them",
 }
@@ -51,10 +52,10 @@ def ask_for_shortcuts(run: trained_run.Run, per_class: int = PER_CLASS) -> dict:
     Returns:
         surroundings, brightness (each None where it cannot be tested) and brightness_why; batch, by plate, well and
         cell line; one_class_fields, see `shortcuts`; scale, how the network is shown cells; n_cells, n_groups,
-        confidence.
+        interval_level.
     """
-    confidence = limits_of(run).shortcut_confidence
-    resampling = dataclasses.replace(resampling_of(run), confidence=confidence)
+    interval_level = limits_of(run).shortcut_interval_level
+    resampling = dataclasses.replace(resampling_of(run), level=interval_level)
     splits = [run.data.crops_of_lines("train"), run.data.crops_of_lines("validation")]
     crops, validation = _sample(splits, per_class // 2, np.random.default_rng(run.config.seed))
     cells = _as_seen(run, crops, validation)
@@ -67,7 +68,7 @@ def ask_for_shortcuts(run: trained_run.Run, per_class: int = PER_CLASS) -> dict:
         "surroundings": surroundings,
         "n_cells": len(crops),
         "n_groups": len(np.unique(crops.group_id)),
-        "confidence": confidence,
+        "interval_level": interval_level,
         "scale": run.config.data.scale,
         "brightness": brightness,
         "brightness_why": brightness_why,
@@ -109,7 +110,7 @@ def _joined(splits, name):
 
 def _brightness(run, splits, crops, cells, intact, resampling):
     """What the network reads in the brightness of the field; else None, and why it cannot be tested."""
-    if run.config.data.scale == "own_max":
+    if run.config.data.scale == "nucleus_max":
         return None, "each cell is shown relative to its own brightest pixel"
     if not _know_bodies(crops).all():
         return None, "the body of the cell is not known"
@@ -182,39 +183,39 @@ def judge_surroundings(results: dict, about: dict) -> Judgement:
     if exchanged is None:
         passed = True if mask == "nucleus" else None
         return Judgement(passed, f"Surroundings were not exchanged: {NOT_EXCHANGED[mask]}.", asked=False)
-    carried = exchanged["carried"]
+    share = exchanged["transferred_share"]
     sentence = (
-        f"{_goes_with('the surroundings', carried, about)} Area under the ROC curve of validation cells: "
+        f"{_goes_with('the surroundings', share, about)} Area under the ROC curve of validation cells: "
         f"{exchanged['intact'].text()} as they are, {exchanged['cell'].text()} on others' "
         f"surroundings, {exchanged['around'].text()} against the labels of the cells that gave them; "
         f"{100 * exchanged['changed'].value:.0f} % of their calls change."
     )
     limit = about["limits"]["surroundings"]
-    alarm = shortcuts.is_shortcut(Interval.of(carried), limit)
-    return Judgement(_is_not_read(carried, limit, about), sentence, alarm)
+    alarm = shortcuts.is_shortcut(Interval.of(share), limit)
+    return Judgement(_is_not_read(share, limit, about), sentence, alarm)
 
 
 def judge_brightness(results: dict, about: dict) -> Judgement:
     """Passed where what goes with the brightness of the field to another cell is certainly a small share."""
-    carried = results["brightness"]
-    if carried is None:
+    share = results["brightness"]
+    if share is None:
         sentence = f"Brightness was not exchanged: {results['brightness_why']}."
-        if results["scale"] == "own_max":
+        if results["scale"] == "nucleus_max":
             sentence = (
                 "Each cell is shown relative to its own brightest pixel, which hides how bright its "
-                "field is; the grain of the picture, which tells it too, was not asked about."
+                "field is; the noise of the image, which shows it too, was not tested."
             )
         return Judgement(None, sentence, asked=False)
     limit = about["limits"]["brightness"]
-    is_shortcut = shortcuts.is_shortcut(Interval.of(carried), limit)
+    is_shortcut = shortcuts.is_shortcut(Interval.of(share), limit)
     one_class = results["one_class_fields"]
-    sentence = _goes_with("the brightness of the field", carried, about)
+    sentence = _goes_with("the brightness of the field", share, about)
     if is_shortcut and one_class:
-        sentence += " Nearly every field holds cells of one class, so this may be light or the cells' own brightness."
+        sentence += f" Nearly every field holds cells of one class, {DOUBT}"
     if is_shortcut and one_class is None:
-        sentence += " No field holds two labelled cells, so this may be light or the cells' own brightness."
+        sentence += f" No field holds two labelled cells, {DOUBT}"
     alarm = is_shortcut and one_class is False
-    return Judgement(_is_not_read(carried, limit, about), sentence, alarm)
+    return Judgement(_is_not_read(share, limit, about), sentence, alarm)
 
 
 def judge_batch(results: dict, about: dict) -> Judgement:
@@ -237,7 +238,7 @@ def judge_batch(results: dict, about: dict) -> Judgement:
     elif score.value <= CHANCE:
         tail = ", no better than chance."
     passed = not alarm if score.is_known else None
-    sentence = (f"The {worst} alone, without any picture, tells the class with an area under the ROC curve of "
+    sentence = (f"The {worst} alone, without any image, predicts the class with an area under the ROC curve of "
                 f"{score.text()}{tail}")
     return Judgement(passed, sentence, alarm)
 
@@ -246,12 +247,12 @@ def _goes_with(what, share, about) -> str:
     """How much of the difference goes with `what` to another cell; of more than two classes of the largest share."""
     difference = "the difference between the classes"
     if len(about["classes"]) > 2:
-        difference = f"what tells {about['classes'][share['class']]} from the rest"
+        difference = f"the difference between {about['classes'][share['class']]} and the rest"
     share = Interval.of(share)
     words = share.percent()
     if share.is_known and round(100 * share.value) < 0:
-        return f"Nothing of {difference} goes with {what} to another cell; it counts against (share {words})."
-    return f"{words[0].upper()}{words[1:]} of {difference} goes with {what} to another cell."
+        return f"Nothing of {difference} moves with {what} to another cell; it counts against (share {words})."
+    return f"{words[0].upper()}{words[1:]} of {difference} moves with {what} to another cell."
 
 
 def _is_not_read(share, limit, about) -> bool | None:
@@ -271,6 +272,6 @@ def _is_not_read(share, limit, about) -> bool | None:
 
 
 QUESTION = Question("shortcuts", ask)
-SURROUNDINGS = Check("reads the cell, not its surroundings", QUESTION, judge_surroundings, needed=True)
-BRIGHTNESS = Check("does not read the brightness of the field", QUESTION, judge_brightness, needed=True)
-BATCHES = Check("class and batch are not the same", QUESTION, judge_batch)
+SURROUNDINGS = Check("uses the cell, not its surroundings", QUESTION, judge_surroundings, needed=True)
+BRIGHTNESS = Check("does not use the brightness of the field", QUESTION, judge_brightness, needed=True)
+BATCHES = Check("the class does not follow the batch", QUESTION, judge_batch)

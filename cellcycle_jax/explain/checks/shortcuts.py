@@ -248,7 +248,7 @@ def transferred_share(given, recipients, donors, intact, cells: Cells, resamplin
 
     Returns:
         {value, low, high, dropped, class}. Of two classes there is one share, that of the last. Of more each has its
-        own, with an interval of confidence 1 - (1 - confidence) / P, and the largest is returned with the index of its
+        own, with an interval of level 1 - (1 - level) / P, and the largest is returned with the index of its
         class; if any lies above zero, the largest of those. A cell whose donors can be of one class only, since its
         group alone holds the other, shows nothing and is left out. NaN where that is every cell, or where validation
         cells of the class have no larger margin than others.
@@ -271,8 +271,8 @@ def transferred_share(given, recipients, donors, intact, cells: Cells, resamplin
         return {class_index: share[:, class_index] for class_index in compared_classes}
 
     if classes > 2:
-        confidence = 1 - (1 - resampling.confidence) / classes
-        resampling = dataclasses.replace(resampling, confidence=confidence)
+        level = 1 - (1 - resampling.level) / classes
+        resampling = dataclasses.replace(resampling, level=level)
     shares = resampling.intervals(shares_of, np.concatenate([cells.groups[donors], cells.groups]))
     for class_index, share in shares.items():
         if not np.isfinite(share.value):
@@ -326,8 +326,8 @@ def surroundings(network, cells: Cells, intact, resampling: Resampling) -> dict:
     Returns:
         intact: the score as it is; cell: the score of cells on others' surroundings, by their own labels; around: by
         the labels of those whose surroundings they have (areas under the ROC curve); changed: share of calls that
-        others' surroundings change; all these of validation cells (around: of validation donors). carried: see
-        `transferred_share`. All but carried are intervals.
+        others' surroundings change; all these of validation cells (around: of validation donors). transferred_share:
+        see the function. All but this are intervals.
     """
     change = functools.partial(with_surroundings, cells)
     given, recipients, donors = donor_logits(network, cells, change, resampling.seed)
@@ -343,7 +343,7 @@ def surroundings(network, cells: Cells, intact, resampling: Resampling) -> dict:
         "intact": auroc(intact[cells.validation], np.flatnonzero(cells.validation)),
         "cell": auroc(given[of_validation], recipients[of_validation]),
         "around": auroc(given[donor_of_validation], donors[donor_of_validation]),
-        "carried": transferred_share(given, recipients, donors, intact, cells, resampling),
+        "transferred_share": transferred_share(given, recipients, donors, intact, cells, resampling),
         "changed": resampling.mean(changed[of_validation], cells.groups[recipients[of_validation]]),
     }
 

@@ -7,7 +7,7 @@ the nucleus), so each edit comes with a measurement of what it changed.
 Limits. The body of the cell is never moved, so a larger nucleus leaves less cytoplasm, and less brightness in other
 channels. Images are resampled where something moves, which takes some of their grain, more so where they are
 magnified. A zoomed piece of stain has its blur zoomed too. What lay below a piece that moved away is smooth. Where an
-image is scaled to its own brightest pixel (`data.scale = "own_max"`) a brighter nucleus cannot occur.
+image is scaled to its own brightest pixel (`data.scale = "nucleus_max"`) a brighter nucleus cannot occur.
 """
 
 import dataclasses
@@ -33,7 +33,7 @@ class Cell:
         compartments: u8 [S, S], bits of `schema.Compartment`.
         present: which of the bits are known.
         nucleus: position of the nuclear channel among the K, None where the model does not see it.
-        stain: as `nucleus`, of the second stain.
+        stain: as `nucleus`, of the organelle.
     """
 
     image: np.ndarray
@@ -60,9 +60,9 @@ class Cell:
 
     @functools.cached_property
     def pieces(self) -> stain_objects.Pieces:
-        """The pieces of the second stain."""
+        """The pieces of the organelle."""
         channel = self.image[..., self.stain]
-        visible = self.mask(Compartment.SECOND_STAIN) & (channel != 0)  # `data.mask` may blank where pieces are
+        visible = self.mask(Compartment.ORGANELLE) & (channel != 0)  # `data.mask` may blank where pieces are
         return stain_objects.find(channel, visible, self.body, self.mask(Compartment.NUCLEUS))
 
     def copies(self) -> tuple[np.ndarray, np.ndarray]:
@@ -156,13 +156,13 @@ def dna_brightness(cell: Cell, dose: float):
 
 
 def stain_area(cell: Cell, dose: float):
-    """Zoom each piece of the second stain about its own centre, at the same brightness per pixel.
+    """Zoom each piece of the organelle about its own centre, at the same brightness per pixel.
 
     Their common centre and the distances between their centres stay; summed brightness grows with the area. Pieces
     that grow into one another add up, and what leaves the body is cut off, so that the dose can be missed.
 
     Args:
-        cell: with a known second stain.
+        cell: with a known organelle.
         dose: relative change of the area of the pieces, above -1.
 
     Returns:
@@ -174,7 +174,7 @@ def stain_area(cell: Cell, dose: float):
 
 
 def stain_spread(cell: Cell, dose: float):
-    """Move the pieces of the second stain away from their common centre, weighted by brightness; each stays as it is.
+    """Move the pieces of the organelle away from their common centre, weighted by brightness; each stays as it is.
 
     Args:
         cell: with at least two pieces.
@@ -200,8 +200,8 @@ def _with_stain(cell, channel, mask):
 
 def _set_stain(compartments, cell, mask):
     """Put the pieces to `mask`; what else the stain's mask holds stays."""
-    other = cell.mask(Compartment.SECOND_STAIN) & ~cell.pieces.mask
-    _set(compartments, Compartment.SECOND_STAIN, mask | other)
+    other = cell.mask(Compartment.ORGANELLE) & ~cell.pieces.mask
+    _set(compartments, Compartment.ORGANELLE, mask | other)
 
 
 def _set(compartments, bit, mask):
@@ -225,10 +225,10 @@ def _no_dna(cell):
 
 def _too_few_pieces(cell, least=1):
     if cell.stain is None:
-        return "the model does not see the second stain"
-    if not cell.knows(Compartment.NUCLEUS | Compartment.SECOND_STAIN | Compartment.BODY):
-        return "the pieces of the second stain are not known"
-    return "" if len(cell.pieces) >= least else f"fewer than {least} pieces of the second stain"
+        return "the model does not see the organelle"
+    if not cell.knows(Compartment.NUCLEUS | Compartment.ORGANELLE | Compartment.BODY):
+        return "the pieces of the organelle are not known"
+    return "" if len(cell.pieces) >= least else f"fewer than {least} pieces of the organelle"
 
 
 def _no_two_pieces(cell):

@@ -28,12 +28,12 @@ CHANCE = 0.5  # balanced accuracy of two classes
 RIVALS = {  # shortlist -> what the map's is compared with, in words
     "without_map": "the same choice without the map",
     "univariate": "the best single measurements",
-    "random": "families taken by chance",
+    "random": "randomly chosen families",
 }
 _SAME_PAIR = {
-    "without_map": "The same choice without the map, every place weighing the same, leads to the same pair: the map "
+    "without_map": "Choosing without the map, with the same weight for every region, gives the same pair: the map "
     "adds nothing here.",
-    "univariate": "The best single measurements lead to the same pair, too.",
+    "univariate": "The best single measurements give the same pair, too.",
 }
 NAMED = ("map", "without_map", "univariate")  # the shortlists before those by chance, in order
 
@@ -159,7 +159,7 @@ def compare(
     of_others = None
     if others is not None:
         of_others = _scores(pairs, lines, train, others, resampling)
-    return {**scores, "other_lines": of_others, "verdict": verdict(scores, resampling.confidence)}
+    return {**scores, "other_lines": of_others, "verdict": verdict(scores, resampling.level)}
 
 
 def _rivals(families, train: ProjectedCells, most: int, seed: int) -> list[list[str]]:
@@ -261,33 +261,34 @@ def _recall(right, of_class, weights) -> np.ndarray:
     return np.where(total > 0, weights @ (right * of_class[:, None]) / np.maximum(total, 1e-300), np.nan)
 
 
-def verdict(scores: dict, confidence: float) -> str:
+def verdict(scores: dict, interval_level: float) -> str:
     """What the differences allow to say, in plain words; `scores` as `compare` makes it."""
     own = scores["map"]
     gaps = scores["differences"]
-    sentences = [f"On validation cells its best pair has a balanced accuracy of {Interval.of(own).text(3)}."]
+    accuracy = Interval.of(own).text(3)
+    sentences = [f"On validation cells the best pair of the shortlist has a balanced accuracy of {accuracy}."]
     for name, same_pair in _SAME_PAIR.items():
         if own["pair"] == scores[name]["pair"]:
             sentences.append(same_pair)
         else:
-            sentences.append(_words(gaps[_difference(name)], RIVALS[name], confidence))
+            sentences.append(_words(gaps[_difference(name)], RIVALS[name], interval_level))
     gap = gaps["map - random"]
-    sentences.append(_words(gap, RIVALS["random"], confidence))
+    sentences.append(_words(gap, RIVALS["random"], interval_level))
     if gap.low > 0:
-        sentences.append("That lead says nothing of the map: any choice that follows the network's answer has it.")
+        sentences.append("That lead says nothing about the map: any choice that follows the network's output has it.")
     if not Interval.of(own).low > CHANCE:
         sentences.append("That the pair separates the classes at all is not certain.")
     return " ".join(sentences)
 
 
-def _words(gap: Interval, rival: str, confidence: float) -> str:
+def _words(gap: Interval, rival: str, interval_level: float) -> str:
     """A difference in points of balanced accuracy, as a sentence."""
     points = 100 * gap.value
     if not np.isfinite(gap.low):
         return f"Beside {rival} it differs by {points:+.1f} points (no interval, so nothing follows)."
-    spread = f"({100 * confidence:g} % interval {100 * gap.low:.1f} to {100 * gap.high:.1f})"
+    spread = f"({100 * interval_level:g} % interval {100 * gap.low:.1f} to {100 * gap.high:.1f})"
     if gap.low > 0:
-        return f"It has {points:.1f} points more than {rival} {spread}."
+        return f"It is {points:.1f} points better than {rival} {spread}."
     if gap.high < 0:
-        return f"It has {-points:.1f} points less than {rival} {spread}."
-    return f"It cannot be told apart from {rival} {spread}."
+        return f"It is {-points:.1f} points worse than {rival} {spread}."
+    return f"It cannot be distinguished from {rival} {spread}."

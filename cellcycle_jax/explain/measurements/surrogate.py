@@ -63,7 +63,7 @@ def explained(train_rows: pd.DataFrame, rows: pd.DataFrame, logit, families, res
     target, level = _target(np.asarray(logit, np.float64), rows[schema.CELL_LINE].to_numpy())
     axes = feature_axes.learn_axes(train_rows, list(families), {})
     if n_groups < 2 or not axes or np.ptp(target) == 0:
-        raise InputRefused("validation cells: to explain the network's answer takes two groups, an answer that varies "
+        raise InputRefused("validation cells: to predict the network's output takes two groups, an output that varies "
                            "and a measurement that varies; add fields or look at the run")
     _, train = feature_axes.coordinates(train_rows, axes, "train")
     _, validation = feature_axes.coordinates(rows, axes, "validation")

@@ -13,15 +13,15 @@ from cellcycle_jax import schema
 from cellcycle_jax.scoring.intervals import Resampling
 
 RIM = "nuclear rim"
-STAIN = "second stain"
-OUTLINE = "second stain outline"
-COMPARTMENTS = ("nucleus", RIM, STAIN, OUTLINE, "cell body", "other nuclei", "background")  # they divide a crop
+ORGANELLE = "organelle"
+OUTLINE = "organelle outline"
+COMPARTMENTS = ("nucleus", RIM, ORGANELLE, OUTLINE, "cell body", "other nuclei", "background")  # they divide a crop
 # Regions that hold nothing but zeros for the model, by `data.mask`.
 BLANK = {
     "none": (),
     "cell": ("other nuclei", "background"),
-    "nucleus": (STAIN, OUTLINE, "cell body", "other nuclei", "background"),
-    "ring": ("nucleus", RIM, STAIN, OUTLINE, "cell body"),
+    "nucleus": (ORGANELLE, OUTLINE, "cell body", "other nuclei", "background"),
+    "ring": ("nucleus", RIM, ORGANELLE, OUTLINE, "cell body"),
 }
 PARTS = ("positive", "absolute")
 MEASURES = ("relevance_share", "area_share", "ratio", "hit")
@@ -29,10 +29,10 @@ _OF_MAP = ("class", "method", "channel", "compartment")
 COLUMNS = (schema.CELL_ID, "group", "label", "predicted", *_OF_MAP, *MEASURES)
 _BOUNDS = ("ratio", "low", "high", "hit_ratio", "hit_low", "hit_high")
 SUMMARY = (*_OF_MAP, *_BOUNDS, "n_cells", "n_groups")
-_PLACES = {
+_REGIONS_IN_WORDS = {
     "nucleus": "in the nucleus",
     RIM: "at the rim of the nucleus",
-    STAIN: "at the {stain}",
+    ORGANELLE: "at the {stain}",
     OUTLINE: "at the outline of the {stain}",
     "cell body": "in the rest of the cell body",
     "other nuclei": "at neighbouring nuclei",
@@ -40,14 +40,14 @@ _PLACES = {
 }
 
 
-def named_place(place: str, stain: str = "") -> str:
+def region_in_words(region: str, stain: str = "") -> str:
     """A region in words: "at the outline of the Golgi"."""
-    return _PLACES[place].format(stain=stain or STAIN)
+    return _REGIONS_IN_WORDS[region].format(stain=stain or ORGANELLE)
 
 
-def coarse(place: str) -> str:
-    """The region of which `place` is a part: a rim belongs to its nucleus, an outline to its stain."""
-    return {RIM: "nucleus", OUTLINE: STAIN}.get(place, place)
+def coarse(region: str) -> str:
+    """The region of which `region` is a part: a rim belongs to its nucleus, an outline to its stain."""
+    return {RIM: "nucleus", OUTLINE: ORGANELLE}.get(region, region)
 
 
 def compartment_masks(
@@ -55,7 +55,7 @@ def compartment_masks(
 ) -> dict[str, np.ndarray]:
     """Divide a crop into named regions; every pixel belongs to one.
 
-    A pixel that could be counted twice belongs to the first of: other nuclei, outline of the second stain, the stain
+    A pixel that could be counted twice belongs to the first of: other nuclei, outline of the organelle, the stain
     within, nuclear rim, nucleus, cell body, background (which is everything left, debris included). A projection
     cannot tell a stain above the nucleus from one inside it, so both regions of the stain lie outside the nuclei, and
     where the stain runs on over the nucleus it has no outline.
@@ -77,12 +77,12 @@ def compartment_masks(
     claims = {}  # in the order in which regions take pixels
     if present & bit.OTHER_NUCLEI:
         claims["other nuclei"] = compartments & bit.OTHER_NUCLEI > 0
-    if present & bit.SECOND_STAIN:
-        stain = compartments & bit.SECOND_STAIN > 0
+    if present & bit.ORGANELLE:
+        stain = compartments & bit.ORGANELLE > 0
         outside = stain & ~nucleus
         from_outline = np.where(outside, _depth(stain), _depth(~outside))
         claims[OUTLINE] = ~nucleus & (from_outline <= outline_px)
-        claims[STAIN] = outside
+        claims[ORGANELLE] = outside
     from_outline = np.where(nucleus, _depth(nucleus), _depth(~nucleus))
     claims[RIM] = from_outline <= rim_px
     claims["nucleus"] = nucleus
@@ -258,16 +258,16 @@ def _ratios(cells: pd.DataFrame):
 
 
 def sentence(
-    class_name: str, summary: pd.DataFrame, confidence: float, method: str, stain: str = "", mask: str = "none"
+    class_name: str, summary: pd.DataFrame, interval_level: float, method: str, stain: str = "", mask: str = "none"
 ) -> str:
     """One plain sentence: where the model looks more than by chance when it says `class_name`.
 
     Args:
         class_name: the class that the model gave.
         summary: as `summarise` returns it.
-        confidence: of its intervals, e.g. 0.95.
+        interval_level: of its intervals, e.g. 0.95.
         method: whose maps are meant.
-        stain: name of the second stain, where it has one.
+        stain: name of the organelle, where it has one.
         mask: what the model sees, `data.mask` of the run's config.
 
     Returns:
@@ -282,13 +282,13 @@ def sentence(
     if above.empty:
         return f"For {class_name} the model looks nowhere more than by chance."
     best = above.loc[above["ratio"].idxmax()]
-    place = named_place(best["compartment"], stain)
-    interval = f"{100 * confidence:g} % interval {best['low']:.1f} to {best['high']:.1f}"
+    region = region_in_words(best["compartment"], stain)
+    interval = f"{100 * interval_level:g} % interval {best['low']:.1f} to {best['high']:.1f}"
     if not np.isfinite(best["low"]):
         interval = "too few groups for an interval"
     channel = f", channel {best['channel']}" if best["channel"] else ""
-    words = f"For {class_name} the model looks {best['ratio']:.1f} times as much as by chance {place}"
+    words = f"For {class_name} the model looks {best['ratio']:.1f} times as much as by chance {region}"
     words += f" ({interval}){channel}."
     if best["compartment"] in BLANK[mask]:
-        words += " The mask has blanked that place: a constant of the network stands there, nothing of the cell."
+        words += " The mask has blanked that region: a constant of the network stands there, nothing of the cell."
     return words

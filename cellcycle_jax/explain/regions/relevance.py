@@ -63,15 +63,15 @@ def summarise(table: pd.DataFrame, crops, maps: np.ndarray, mask: str, resamplin
         mask: `config.data.mask`.
         resampling: how intervals are made.
     """
-    confidence = resampling.confidence
+    interval_level = resampling.level
     stain = crops.stains[0] if crops.stains else ""
     rows = localisation.summarise(table, resampling)
     sentences = {}
     for name in crops.classes:
-        sentences[name] = localisation.sentence(name, rows, confidence, COARSE_METHOD, stain, mask)
+        sentences[name] = localisation.sentence(name, rows, interval_level, COARSE_METHOD, stain, mask)
     return {
         "classes": list(crops.classes),
-        "confidence": confidence,
+        "interval_level": interval_level,
         "stain": stain,
         "n_cells": len(crops),
         "n_groups": len(set(crops.group_id.tolist())),
@@ -89,15 +89,15 @@ def _notes(table, rows, crops, maps, mask) -> list[str]:
     um_per_map_px = crops.known_um_per_px * px_per_map_px
     coarse = f"One pixel of a map covers {px_per_map_px:g} of the {side} px of the crop"
     if math.isfinite(um_per_map_px):
-        coarse += f", {um_per_map_px:.1f} µm; finer than that nothing can be told apart"
+        coarse += f", {um_per_map_px:.1f} µm; anything finer cannot be resolved"
     notes = [f"{coarse}."]
     regions = set(rows.get("compartment", ()))
     blank = [region for region in localisation.BLANK[mask] if region in regions]
     if blank:
-        notes.append(f"The model sees zeros in these places: {', '.join(blank)}. Relevance there is a constant of the "
+        notes.append(f"The model sees zeros in these regions: {', '.join(blank)}. Relevance there is a constant of the "
                      "network, not something it saw.")
     if table.empty:
-        notes.append("The outline of the nucleus is not known for these cells, so no place can be named.")
+        notes.append("The outline of the nucleus is not known for these cells, so no region can be named.")
     empty = int(((maps > 0).sum((2, 3)) == 0).sum())
     if empty:
         n_maps = maps.shape[0] * maps.shape[1]

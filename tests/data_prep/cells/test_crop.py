@@ -43,7 +43,7 @@ def test_flags_tell_own_from_other_and_stain_only_in_the_own_body():
     window = np.s_[18:82, 8:72]
     np.testing.assert_array_equal(bits & Compartment.OTHER_NUCLEI > 0, (labels == 2)[window])
     np.testing.assert_array_equal(bits & Compartment.BODY > 0, (bodies == 1)[window])
-    stain = bits & Compartment.SECOND_STAIN > 0
+    stain = bits & Compartment.ORGANELLE > 0
     assert stain.any() and not np.any(stain & (bodies != 1)[window])
 
 

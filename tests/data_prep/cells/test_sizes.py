@@ -14,7 +14,7 @@ from data_prep.prepare import prepare
 
 def config(**changes):
     chosen = base.preparation()
-    chosen.update_from_flattened_dict({"phase.method": "none", "illumination": "none", "workers": 1} | changes)
+    chosen.update_from_flattened_dict({"labels.method": "none", "illumination": "none", "workers": 1} | changes)
     return chosen
 
 
@@ -34,7 +34,8 @@ def test_the_scale_of_crops_and_bodies(pixel_um, changes, crop_px, reach_px):
 def table(diameter, n=100, extent=None, known=True, border=()):
     extent = np.full(n, diameter * 2.0) if extent is None else np.asarray(extent, float)
     on_border = np.isin(np.arange(n), border)
-    return pd.DataFrame({schema.NUCLEAR_AREA: np.pi / 4 * diameter**2, schema.REJECT: np.where(on_border, "border", ""),
+    reason = np.where(on_border, "border", "")
+    return pd.DataFrame({schema.NUCLEAR_AREA: np.pi / 4 * diameter**2, schema.REJECT_REASON: reason,
                          "_border": on_border, "_extent_px": extent, "_pixel_size_known": known}, range(n))
 
 
@@ -98,7 +99,7 @@ def test_where_um_are_unknown_crops_show_the_cell_as_the_default_does(radius, tm
     assumed = found.preprocessing.config.crop.assumed_um_per_px
     assert assumed == pytest.approx(sizes.TYPICAL_DIAMETER_UM / (2 * radius), rel=0.05)
     assert chosen.crop.assumed_um_per_px == 0  # the caller's config is its own
-    used = found.table[found.table[schema.REJECT] == ""]
+    used = found.table[found.table[schema.REJECT_REASON] == ""]
     assert len(used) >= 30
     stored = crop_file.index(found.preprocessing.crops, used[schema.FIELD].iloc[0])
     _, compartments = stored.read([0])

@@ -16,7 +16,7 @@ FOUND = [FieldFile((pathlib.Path(f"{name}.tif"),), name, "HeLa", "P1", f"B0{numb
 
 def counted():
     rows = [(name, reason) for name, reasons in REJECTED.items() for reason in reasons]
-    table = pd.DataFrame(rows, columns=[schema.FIELD, schema.REJECT])
+    table = pd.DataFrame(rows, columns=[schema.FIELD, schema.REJECT_REASON])
     table["_bit_depth"] = table[schema.FIELD].map(BIT_DEPTH)
     return field_counts.count(table, FOUND, {"d": "d.tif: cut short"})
 
@@ -40,7 +40,7 @@ def test_fields_without_a_used_cell_are_told_and_those_set_aside_are_not_among_t
 
 
 def test_without_any_object_no_field_has_a_reason():
-    empty = pd.DataFrame({schema.FIELD: [], schema.REJECT: [], "_bit_depth": []}, dtype=str)
+    empty = pd.DataFrame({schema.FIELD: [], schema.REJECT_REASON: [], "_bit_depth": []}, dtype=str)
     counts = field_counts.count(empty, FOUND, {})
     assert counts["n_objects"].tolist() == [0] * 4 and counts["most_rejected"].tolist() == [""] * 4
 

@@ -34,8 +34,8 @@ def file(tmp_path):
 
 
 AFTERWARDS = {
-    "phase.method": "none", "phase.abstain": 0.2, "phase.classes": ("a", "b"), "phase.table": "t.csv",
-    "phase.column": "x", "split.by": "well", "split.seed": 7, "split.fractions": (0.5, 0.25, 0.25),
+    "labels.method": "none", "labels.abstain": 0.2, "labels.classes": ("a", "b"), "labels.table": "t.csv",
+    "labels.column": "x", "split.by": "well", "split.seed": 7, "split.fractions": (0.5, 0.25, 0.25),
     "quality.min_area": 0.1, "quality.max_saturated": 0.5, "quality.mitotic_brightness": 3.0, "reference.by": "plate",
     "reference.nucleus": "median", "workers": 3, "scheduler": "tcp://x:1", "max_fields": 9, "sidecar": "s.csv",
     "name_pattern": "x", "cell_line": "U2OS", "channels.markers": ("Golgi",),
@@ -43,7 +43,7 @@ AFTERWARDS = {
 BEFORE = {
     "source": "bbbc039", "channel_names": ("a",), "pixel_um": 0.3, "projection": "mean", "illumination": "none",
     "segmentation.method": "otsu", "segmentation.nucleus_diameter": 12.0, "crop.size_px": 96, "crop.um_per_px": 0.4,
-    "crop.body_um": 3.0, "crop.assumed_um_per_px": 0.2, "channels.nucleus": "Golgi", "channels.stains": (),
+    "crop.cell_margin_um": 3.0, "crop.assumed_um_per_px": 0.2, "channels.nucleus": "Golgi", "channels.stains": (),
 }  # fmt: skip
 
 

@@ -61,8 +61,8 @@ def test_a_table_that_does_not_fit_is_refused(cells, tmp_path, text, words):
 
 
 def test_a_column_that_is_there_already_is_not_overwritten(cells, tmp_path):
-    with pytest.raises(InputRefused, match="have a column Metadata_Marker already"):
-        external_table.join(cells.assign(Metadata_Marker=1.0), write(tmp_path, "well,Marker\nA01,3\n"))
+    with pytest.raises(InputRefused, match="have a column Metadata_LabelScore already"):
+        external_table.join(cells.assign(Metadata_LabelScore=1.0), write(tmp_path, "well,LabelScore\nA01,3\n"))
 
 
 def test_a_name_that_later_steps_write_is_refused(cells, tmp_path):

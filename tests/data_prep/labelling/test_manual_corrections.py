@@ -9,8 +9,8 @@ from data_prep.labelling import manual_corrections
 
 @pytest.fixture
 def table():
-    return pd.DataFrame({schema.CELL_ID: list("abcd"), schema.CELL_LINE: "HeLa", schema.MARKER: np.arange(4.0),
-                         schema.LABEL: ["G1/S", "G1/S", "", "G2"], schema.REJECT: "", "_corrected": ""})
+    return pd.DataFrame({schema.CELL_ID: list("abcd"), schema.CELL_LINE: "HeLa", schema.LABEL_SCORE: np.arange(4.0),
+                         schema.LABEL: ["G1/S", "G1/S", "", "G2"], schema.REJECT_REASON: "", "_corrected": ""})
 
 
 CLASSES = ("G1/S", "G2")
@@ -35,7 +35,7 @@ def test_what_goes_out_comes_back_changed_only_where_edited(table, tmp_path):
     edit(path, {"a": "G2", "c": "G1/S", "b": "none", "d": "reject"})
     assert correct(table, path) == 4
     assert table[schema.LABEL].tolist() == ["G2", "", "G1/S", "G2"]
-    assert table[schema.REJECT].tolist() == ["", "", "", "by_hand"]
+    assert table[schema.REJECT_REASON].tolist() == ["", "", "", "by_hand"]
 
 
 def test_corrections_of_two_rounds_add_up(table, tmp_path):
@@ -47,7 +47,7 @@ def test_corrections_of_two_rounds_add_up(table, tmp_path):
     edit(path, {"c": "G1/S"})
     assert correct(fresh, path) == 3
     assert fresh[schema.LABEL].tolist() == ["G2", "G1/S", "G1/S", "G2"]
-    assert fresh[schema.REJECT].tolist() == ["", "", "", "by_hand"]
+    assert fresh[schema.REJECT_REASON].tolist() == ["", "", "", "by_hand"]
 
 
 def test_unedited_table_changes_nothing(table, tmp_path):

@@ -13,7 +13,7 @@ from data_prep.pictures import drawing
 def settings(method):
     config = base.preparation()
     config.channels.markers = ("CENPF",)
-    config.phase.method = method
+    config.labels.method = method
     return config
 
 
@@ -31,7 +31,7 @@ def marker_table(n=400, plates=("p1", "p2"), gain=(1.0, 8.0), apart=2.5):
 def test_two_humps_are_told_apart_on_each_plate_by_its_own_cut():
     table, truth = marker_table()
     config = settings("marker")
-    found = methods.label_cells(table, config.channels, config.phase)
+    found = methods.label_cells(table, config.channels, config.labels)
     known = found.label != schema.NO_LABEL
     assert np.mean(found.label[known] == truth[known]) > 0.995
     assert 0 < 1 - known.mean() < 0.05
@@ -43,7 +43,7 @@ def test_labels_do_not_depend_on_the_unit_of_the_camera(unit):
     table, _ = marker_table()
     scaled = table.assign(Nuclei_Intensity_MeanIntensity_CENPF=table["Nuclei_Intensity_MeanIntensity_CENPF"] * unit)
     config = settings("marker")
-    one, two = (methods.label_cells(t, config.channels, config.phase) for t in (table, scaled))
+    one, two = (methods.label_cells(t, config.channels, config.labels) for t in (table, scaled))
     np.testing.assert_array_equal(one.label, two.label)
     np.testing.assert_allclose(two.value - one.value, np.log2(unit))
 
@@ -53,7 +53,7 @@ def test_cells_without_any_marker_are_of_the_low_class():
     none = np.flatnonzero(~truth)[:40]
     table.loc[none, "Nuclei_Intensity_MeanIntensity_CENPF"] = -3.0
     config = settings("marker")
-    found = methods.label_cells(table, config.channels, config.phase)
+    found = methods.label_cells(table, config.channels, config.labels)
     assert set(found.label[none]) == {0} and np.isfinite(found.value).all()
 
 
@@ -79,13 +79,13 @@ def test_one_hump_shows_in_the_separation():
 def test_too_few_cells_on_a_plate_are_refused_by_name():
     config = settings("marker")
     with pytest.raises(InputRefused, match="p1.*10 usable"):
-        methods.label_cells(marker_table(10)[0], config.channels, config.phase)
+        methods.label_cells(marker_table(10)[0], config.channels, config.labels)
 
 
 def test_marker_method_needs_a_marker():
     config = base.preparation()
     with pytest.raises(UsageError, match="channels.markers"):
-        methods.label_cells(marker_table()[0], config.channels, config.phase)
+        methods.label_cells(marker_table()[0], config.channels, config.labels)
 
 
 def dna_table(content, field="f"):
@@ -97,7 +97,7 @@ def dna_table(content, field="f"):
 
 def test_dna_content_by_hand():
     config = settings("dna_content")
-    found = methods.label_cells(dna_table([0.5, 0.9, 1.1, 1.5, 1.8, 2.2, 2.6] * 10), config.channels, config.phase)
+    found = methods.label_cells(dna_table([0.5, 0.9, 1.1, 1.5, 1.8, 2.2, 2.6] * 10), config.channels, config.labels)
     assert found.label[:7].tolist() == [-1, 0, 0, -1, 1, 1, -1]
     np.testing.assert_allclose(found.value[:7], [0.5, 0.9, 1.1, 1.5, 1.8, 2.2, 2.6])
 
@@ -105,7 +105,7 @@ def test_dna_content_by_hand():
 def test_small_fields_get_no_dna_labels():
     config = settings("dna_content")
     table = pd.concat([dna_table([1.0, 2.0] * 30, "many"), dna_table([1.0, 2.0] * 10, "few")], ignore_index=True)
-    found = methods.label_cells(table, config.channels, config.phase)
+    found = methods.label_cells(table, config.channels, config.labels)
     assert set(found.label[60:]) == {schema.NO_LABEL} and set(found.label[:60]) == {0, 1}
 
 
@@ -123,8 +123,8 @@ def fucci_table(n=60):
                                                    (("G1", "G1/S", "S/G2/M"), [0, 1, 2, -1])])
 def test_two_markers_take_turns(classes, expected):
     config = settings("two_markers")
-    config.channels.markers, config.phase.classes = ("Cdt1", "Geminin"), classes
-    found = methods.label_cells(fucci_table(), config.channels, config.phase)
+    config.channels.markers, config.labels.classes = ("Cdt1", "Geminin"), classes
+    found = methods.label_cells(fucci_table(), config.channels, config.labels)
     assert (found.label.reshape(-1, 4) == expected).mean() > 0.97
     assert found.pair.shape == (240, 2) and 6 < found.cuts["p1"]["Cdt1_cut"] < 7
     assert found.cuts["p1"]["separation"] == min(found.cuts["p1"][f"{m}_separation"] for m in ("Cdt1", "Geminin"))
@@ -133,39 +133,39 @@ def test_two_markers_take_turns(classes, expected):
 def test_two_markers_need_two():
     config = settings("two_markers")
     with pytest.raises(UsageError, match="two marker channels, that of the first class first"):
-        methods.label_cells(fucci_table(), config.channels, config.phase)
+        methods.label_cells(fucci_table(), config.channels, config.labels)
 
 
 def test_a_column_says_the_class_and_other_values_say_nothing():
     config = settings("column")
-    config.phase.column, config.phase.mapping = "Stage", ("Prophase=G2",)
+    config.labels.column, config.labels.mapping = "Stage", ("Prophase=G2",)
     table = pd.DataFrame({"Metadata_Stage": ["G1/S", "G2", "Prophase", "Telophase", None]})
-    found = methods.label_cells(table, config.channels, config.phase)
+    found = methods.label_cells(table, config.channels, config.labels)
     assert found.label.tolist() == [0, 1, 1, -1, -1] and found.words.tolist()[-1] == ""
     with pytest.raises(UsageError, match="'Phase': no such column; found: Stage"):
-        config.phase.column = "Phase"
-        methods.label_cells(table, config.channels, config.phase)
+        config.labels.column = "Phase"
+        methods.label_cells(table, config.channels, config.labels)
 
 
 def test_the_folder_says_the_class():
     config = settings("folder")
     table = pd.DataFrame({schema.FIELD_LABEL: ["G2", "G1/S", "", "G2"]})
-    assert methods.label_cells(table, config.channels, config.phase).label.tolist() == [1, 0, -1, 1]
+    assert methods.label_cells(table, config.channels, config.labels).label.tolist() == [1, 0, -1, 1]
 
 
 @pytest.mark.parametrize("entry", ["Prophase", "Prophase=M"])
 def test_values_must_name_a_class(entry):
     config = settings("folder")
-    config.phase.mapping = (entry,)
+    config.labels.mapping = (entry,)
     with pytest.raises(UsageError, match=f"'{entry}'; allowed: 'value=class' with a class of G1/S, G2"):
-        methods.label_cells(pd.DataFrame({schema.FIELD_LABEL: ["G2"]}), config.channels, config.phase)
+        methods.label_cells(pd.DataFrame({schema.FIELD_LABEL: ["G2"]}), config.channels, config.labels)
 
 
 def test_a_rare_marker_is_found_among_cells_whose_values_are_noise_around_zero():
     rng = np.random.default_rng(0)
     raw = np.concatenate([rng.normal(0.2, 0.4, 280), rng.uniform(20, 150, 20)])
     table = pd.DataFrame({schema.PLATE: "p", "Nuclei_Intensity_MeanIntensity_CENPF": raw})
-    found = methods.label_cells(table, settings("marker").channels, settings("marker").phase)
+    found = methods.label_cells(table, settings("marker").channels, settings("marker").labels)
     assert found.label.tolist()[280:] == [1] * 20 and (found.label[:280] == 0).mean() > 0.98
 
 
@@ -179,31 +179,31 @@ def test_generalised_log_is_log2_far_above_the_noise_and_rises_everywhere():
 
 def test_whole_numbers_beside_empty_cells_are_still_the_class_names():
     config = settings("column")
-    config.phase.column, config.phase.classes = "Score", ("1", "2")
+    config.labels.column, config.labels.classes = "Score", ("1", "2")
     table = pd.DataFrame({"Metadata_Score": [1.0, 2.0, np.nan]})
-    assert methods.label_cells(table, config.channels, config.phase).label.tolist() == [0, 1, -1]
+    assert methods.label_cells(table, config.channels, config.labels).label.tolist() == [0, 1, -1]
 
 
 def test_numbers_are_the_classes_however_they_are_written():
     config = settings("column")
-    config.phase.column, config.phase.classes, config.phase.mapping = "Dose", ("0.50", "1.0"), ("1e-3=0.50",)
+    config.labels.column, config.labels.classes, config.labels.mapping = "Dose", ("0.50", "1.0"), ("1e-3=0.50",)
     table = pd.DataFrame({"Metadata_Dose": [0.5, 1.0, 0.001, 5.0, np.nan]})
-    found = methods.label_cells(table, config.channels, config.phase)
+    found = methods.label_cells(table, config.channels, config.labels)
     assert found.label.tolist() == [0, 1, 0, -1, -1]
     assert found.words.tolist() == ["0.50", "1.0", "1e-3", "5", ""]
 
 
 def test_true_and_false_are_words():
     config = settings("column")
-    config.phase.column, config.phase.classes = "Alive", ("False", "True")
+    config.labels.column, config.labels.classes = "Alive", ("False", "True")
     table = pd.DataFrame({"Metadata_Alive": [True, False]})
-    assert methods.label_cells(table, config.channels, config.phase).label.tolist() == [1, 0]
+    assert methods.label_cells(table, config.channels, config.labels).label.tolist() == [1, 0]
 
 
 def test_a_dead_marker_labels_no_cell_and_is_warned_of_and_drawn(tmp_path, capsys):
     table, _ = marker_table()
     table.loc[table[schema.PLATE] == "p2", "Nuclei_Intensity_MeanIntensity_CENPF"] = 3.0
-    found = methods.label_cells(table, settings("marker").channels, settings("marker").phase)
+    found = methods.label_cells(table, settings("marker").channels, settings("marker").labels)
     dead = (table[schema.PLATE] == "p2").to_numpy()
     assert set(found.label[dead]) == {schema.NO_LABEL} and set(found.label[~dead]) >= {0, 1}
     assert found.cuts["p2"]["separation"] == 0 and found.cuts["p2"]["cut"] == pytest.approx(np.log2(3), abs=1e-3)
@@ -214,15 +214,15 @@ def test_a_dead_marker_labels_no_cell_and_is_warned_of_and_drawn(tmp_path, capsy
     names = np.array(["G1/S", "G2", ""])
     for shown in (table, table[dead]):
         keep = shown.index.to_numpy()
-        drawn = shown.assign(**{schema.MARKER: found.value[keep], schema.LABEL: names[found.label[keep]]})
+        drawn = shown.assign(**{schema.LABEL_SCORE: found.value[keep], schema.LABEL: names[found.label[keep]]})
         drawing.labelling(drawn, found, names[:2], tmp_path / "cuts.png")
 
 
 def test_of_two_markers_a_dead_one_labels_nothing_and_is_drawn(tmp_path):
     table = fucci_table().assign(Nuclei_Intensity_MeanIntensity_Geminin=0.0)
     config = settings("two_markers")
-    config.channels.markers, config.phase.classes = ("Cdt1", "Geminin"), ("G1", "S/G2/M")
-    found = methods.label_cells(table, config.channels, config.phase)
+    config.channels.markers, config.labels.classes = ("Cdt1", "Geminin"), ("G1", "S/G2/M")
+    found = methods.label_cells(table, config.channels, config.labels)
     assert set(found.label) == {schema.NO_LABEL} and found.cuts["p1"]["separation"] == 0
     drawn = table.assign(**{schema.LABEL: "", "_first": found.pair[:, 0], "_second": found.pair[:, 1]})
-    drawing.labelling(drawn, found, config.phase.classes, tmp_path / "cuts.png")
+    drawing.labelling(drawn, found, config.labels.classes, tmp_path / "cuts.png")

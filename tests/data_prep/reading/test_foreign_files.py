@@ -99,6 +99,6 @@ def test_fields_of_several_programs_are_one_data_set(tmp_path):
         write(tmp_path / "fields" / name)
     config = base.preparation()
     config.update_from_flattened_dict({"channel_names": ("DNA",), "pixel_um": 0.5, "illumination": "none", "workers": 1,
-                                       "phase.method": "none"})
+                                       "labels.method": "none"})
     table = all_fields.process_fields(config, tmp_path / "fields", tmp_path / "out").table
     assert table.groupby("Metadata_Plate").size().to_dict() == {"imagej": 3, "palette": 3, "stk": 3}

@@ -1,4 +1,4 @@
-"""One reader for every table that a user hands in: labels.csv, the sidecar and phase.table."""
+"""One reader for every table that a user hands in: labels.csv, the sidecar and labels.table."""
 
 import csv
 import io
@@ -116,7 +116,7 @@ def test_the_corrected_labels_take_what_the_sidecar_takes(tmp_path):
         ["", "f:2", ""],
         ["", "f:3", " G2 "],
     ]
-    assert base.preparation().phase.classes == ("G1/S", "G2")
+    assert base.preparation().labels.classes == ("G1/S", "G2")
     for content in (as_text(rows, ";").encode("utf-8-sig"), as_text(rows, "\t").encode("utf-16"),
                     b"sep=;\n" + as_text(rows, ";").encode()):
         found = manual_corrections.read_corrections(written(tmp_path, content), ("G1/S", "G2"))

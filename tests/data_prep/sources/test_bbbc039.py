@@ -59,7 +59,7 @@ def prepared_real(folder, tmp_path_factory):
 
 def test_dna_content_has_its_two_peaks(prepared_real):
     cells = pd.read_parquet(prepared_real / "cells.parquet")
-    content = cells[schema.MARKER].dropna()
+    content = cells[schema.LABEL_SCORE].dropna()
     density, edges = np.histogram(content, bins=np.arange(0.5, 2.6, 0.1))
     centres = (edges[:-1] + edges[1:]) / 2
     assert abs(centres[density.argmax()] - 1) < 0.1

@@ -69,7 +69,7 @@ def test_a_crop_is_its_tile_with_the_background_put_to_one_level(montages, tmp_p
     config.workers = 1
     assert prepare(config, montages, tmp_path / "out") == 0
     cells = pd.read_parquet(tmp_path / "out" / "cells.parquet")
-    assert len(cells) == 47 and (cells[schema.REJECT] == "").all()
+    assert len(cells) == 47 and (cells[schema.REJECT_REASON] == "").all()
     assert cells[schema.LABEL].value_counts().to_dict() == {"G2": 24, "G1": 23}
     assert cells.groupby(schema.LABEL)[schema.FIELD].nunique().to_dict() == {"G1": 3, "G2": 3}
     file = jurkat_ifc.find_fields(montages, config_file.get_config())[1]  # columns 2 and 3 of G1

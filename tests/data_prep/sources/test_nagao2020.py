@@ -15,7 +15,7 @@ ORIGINALS = 24
 
 
 def crop(rng, big, planes):
-    """A nucleus in the middle, a neighbour in a corner, a second stain beside it, whole numbers of 0..255."""
+    """A nucleus in the middle, a neighbour in a corner, a organelle beside it, whole numbers of 0..255."""
     y, x = np.mgrid[:135, :135]
     nucleus = (((y - 67) / 22) ** 2 + ((x - 67) / (26 if big else 20)) ** 2 < 1) * (160 if big else 110)
     neighbour = ((y - 20) ** 2 + (x - 20) ** 2 < 15**2) * 100
@@ -73,9 +73,9 @@ def test_only_originals_are_taken_and_labels_are_the_archives(golgi):
 
 def test_cells_of_the_archive_become_a_data_set(prepared_golgi):
     cells = pd.read_parquet(prepared_golgi / "cells.parquet")
-    used = cells[cells[schema.REJECT] == ""]
+    used = cells[cells[schema.REJECT_REASON] == ""]
     assert len(used) == ORIGINALS + 10 and used[schema.FIELD].is_unique  # the nucleus in the middle, once
-    assert (cells[schema.REJECT] == "unlisted").sum() == ORIGINALS + 10  # the neighbour
+    assert (cells[schema.REJECT_REASON] == "unlisted").sum() == ORIGINALS + 10  # the neighbour
     test = used[used[schema.SPLIT] == "test"]
     assert set(test[schema.FIELD]) == {f"test{i:04d}" for i in range(10)}
     assert set(used[used[schema.SPLIT] != "test"][schema.SPLIT]) == {"train", "validation"}
@@ -96,7 +96,8 @@ def test_another_question_needs_a_config_only(tmp_path):
     config.workers = 1
     assert prepare(config, folder, tmp_path / "out") == 0
     cells = pd.read_parquet(tmp_path / "out" / "cells.parquet")
-    assert cells[cells[schema.REJECT] == ""][schema.LABEL].value_counts().to_dict() == {"Cilia": 17, "notCilia": 17}
+    used = cells[cells[schema.REJECT_REASON] == ""]
+    assert used[schema.LABEL].value_counts().to_dict() == {"Cilia": 17, "notCilia": 17}
 
 
 def test_one_hot_labels_are_read_too(golgi, tmp_path):

@@ -30,10 +30,10 @@ def test_jump_is_one_field_of_three_files_at_its_pixel_size(shared_data, tmp_pat
     assert set(field.channels) == {"DNA", "AGP", "RNA"} and field.image.shape == (1080, 1080, 3)
     assert field.pixel_um == 0.598 and (field.well, field.site) == ("r01c01", "01")
     cells, made = prepared(jump_config.get_config(), shared_data / "jump_cellpainting", tmp_path)
-    whole = cells[~cells[schema.REJECT].isin(["small", "ragged"])]
+    whole = cells[~cells[schema.REJECT_REASON].isin(["small", "ragged"])]
     assert 180 <= len(whole) <= 215  # about 197 by its description
-    assert 80 < cells.loc[cells[schema.REJECT] == "", schema.NUCLEAR_AREA].median() < 250  # um^2
-    assert (cells["AGP_AreaShape_Area"] > 0).mean() > 0.9
+    assert 80 < cells.loc[cells[schema.REJECT_REASON] == "", schema.NUCLEAR_AREA].median() < 250  # um^2
+    assert (cells["Cells_AreaShape_ObjectArea_AGP"] > 0).mean() > 0.9
     assert made["by_split"] == {"train": {"no label": made["n_used"]}}
 
 
@@ -44,7 +44,7 @@ def test_nf1_fields_have_the_cells_that_their_description_says(shared_data, tmp_
     assert [(f.well, f.site) for f in found] == [("B7", "3"), ("D6", "2"), ("D7", "1")]
     assert nf1.read(found[0], config).channels == ("DNA", "GFP", "RFP")
     cells, _ = prepared(nf1_config.get_config(), folder, tmp_path)
-    counts = cells[cells[schema.REJECT] != "small"].groupby(schema.FIELD).size()
+    counts = cells[cells[schema.REJECT_REASON] != "small"].groupby(schema.FIELD).size()
     assert counts.min() >= 15 and counts.max() <= 70  # about 25 to 60
     assert cells.groupby(schema.WELL)[schema.SPLIT].nunique().max() == 1
 
@@ -59,7 +59,7 @@ def test_ht29_mitosis_is_labelled_by_its_marker_which_is_never_shown(shared_data
     assert positive["Nuclei_Intensity_MeanIntensity_PH3"].min() > 5 * cells[cells[schema.LABEL] == "not M"][
         "Nuclei_Intensity_MeanIntensity_PH3"].quantile(0.99)
     assert made["markers"] == ["PH3"] and any("share a field" in note for note in made["notes"])
-    metadata = tfds.builder_from_directory(tmp_path / "tfds" / "cells" / "1.0.0").info.metadata
+    metadata = tfds.builder_from_directory(tmp_path / "tfds" / "cells" / "2.0.0").info.metadata
     assert list(metadata["markers"]) == ["PH3"]
 
 

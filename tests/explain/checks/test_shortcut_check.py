@@ -35,8 +35,8 @@ def test_what_cannot_be_asked_is_none(monkeypatch):
     found = asked(make_run(CORNER), monkeypatch, fields=1)
     assert found["brightness"] is None and found["n_groups"] == 1 and found["surroundings"] is not None
     assert found["brightness_why"] == "all cells are of one field"
-    own_max = asked(make_run(CORNER, scale="own_max"), monkeypatch)
-    assert own_max["brightness"] is None and "own brightest pixel" in own_max["brightness_why"]
+    nucleus_max = asked(make_run(CORNER, scale="nucleus_max"), monkeypatch)
+    assert nucleus_max["brightness"] is None and "own brightest pixel" in nucleus_max["brightness_why"]
     unknown = asked(make_run(CORNER), monkeypatch, present=nucleus)
     assert unknown["brightness"] is None and unknown["brightness_why"] == "the body of the cell is not known"
     with monkeypatch.context() as patched:

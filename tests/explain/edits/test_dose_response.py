@@ -130,8 +130,8 @@ def test_cells_that_cannot_be_edited_are_counted_by_reason():
     cells = population((PIECES, PIECES[:1], (), PIECES))
     cells[2][3] = int(C.NUCLEUS)
     rows = respond(Total(1), cells)
-    few = "fewer than {} pieces of the second stain"
-    unknown = "the pieces of the second stain are not known"
+    few = "fewer than {} pieces of the organelle"
+    unknown = "the pieces of the organelle are not known"
     assert rows["stain_spread"]["left_out"] == {few.format(2): 2, unknown: 1} and rows["stain_spread"]["n_cells"] == 1
     assert rows["stain_area"]["left_out"] == {few.format(1): 1, unknown: 1} and rows["stain_area"]["n_cells"] == 2
     assert rows["nuclear_area"]["left_out"] == {} and rows["nuclear_area"]["n_cells"] == 4

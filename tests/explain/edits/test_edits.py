@@ -67,7 +67,7 @@ def test_growing_a_nucleus_leaves_neighbours_and_what_is_far_untouched():
     c = cell(noise=0.05)
     image, compartments = nuclear_area(c, 0.2)
     far = np.hypot(*(np.mgrid[:64, :64] - np.reshape([30, 26], (2, 1, 1)))) > 12 * np.sqrt(1.2) + 12 * 0.35 + 2
-    for still in (far & ~c.mask(C.SECOND_STAIN), c.mask(C.OTHER_NUCLEI), ~c.mask(C.BODY)):
+    for still in (far & ~c.mask(C.ORGANELLE), c.mask(C.OTHER_NUCLEI), ~c.mask(C.BODY)):
         for k in (0, 2):
             np.testing.assert_array_equal(image[still, k], c.image[still, k])
         np.testing.assert_array_equal(compartments[still], c.compartments[still])
@@ -125,7 +125,7 @@ def test_area_of_drawn_pieces_changes_by_the_dose_and_their_places_do_not(dose):
     np.testing.assert_allclose(changed / areas - 1, dose, atol=0.025)
     np.testing.assert_allclose(same, centres, atol=0.05)
     assert reached("stain_area", c, image, compartments) == pytest.approx(dose, abs=0.02)
-    inside = ndimage.binary_erosion(c.mask(C.SECOND_STAIN))
+    inside = ndimage.binary_erosion(c.mask(C.ORGANELLE))
     assert image[inside, 1].mean() == pytest.approx(c.image[inside, 1].mean(), rel=0.05)  # a piece keeps its level
     for k in (0, 2):
         np.testing.assert_array_equal(image[..., k], c.image[..., k])
@@ -182,14 +182,14 @@ def test_pieces_stay_in_the_body():
     image, compartments = stain_spread(c, 0.3)
     outside = ~c.body
     np.testing.assert_array_equal(image[outside], c.image[outside])
-    assert not (compartments[outside] & int(C.SECOND_STAIN) & ~c.compartments[outside]).any()
+    assert not (compartments[outside] & int(C.ORGANELLE) & ~c.compartments[outside]).any()
     np.testing.assert_allclose(pieces_of(image[..., 1])[1], pieces_of(c.image[..., 1])[1], rtol=0.05)
     assert 0.05 < reached("stain_spread", c, image, compartments) < 0.28
 
 
 def test_pieces_that_all_are_held_by_the_edge_are_not_edited():
     c = cell(places=((31.0, 57.0, 2.0), (31.0, 6.0, 2.0)))
-    body = ndimage.binary_dilation(c.mask(C.NUCLEUS) | c.mask(C.SECOND_STAIN))
+    body = ndimage.binary_dilation(c.mask(C.NUCLEUS) | c.mask(C.ORGANELLE))
     held = Cell(c.image, np.where(body, c.compartments, 0).astype(np.uint8), EVERY, 0, 1)
     assert stain_spread(held, 0.3) is None
 
@@ -199,7 +199,7 @@ def test_the_mask_of_the_stain_follows_its_pieces():
     for edited, dose in ((stain_area, 0.2), (stain_spread, -0.2)):
         image, compartments = edited(c, dose)
         bright = image[..., 1] > CYTOPLASM + STAIN / 2
-        assert ((compartments & int(C.SECOND_STAIN) > 0) != bright).sum() <= 6  # of about 100
+        assert ((compartments & int(C.ORGANELLE) > 0) != bright).sum() <= 6  # of about 100
 
 
 def test_pieces_above_the_nucleus_are_left_alone():

@@ -15,7 +15,7 @@ from cellcycle_jax.explain.regions.explained_cells import ExplainedCells, MapSum
 from tests import planted, tiny
 from tests.weighed_network import NUCLEUS, SIDE, UPPER, make_cells, make_crops, make_run
 
-LOOKS = {"DNA": ("DNA", "nucleus"), "Golgi": ("Golgi", "second stain")}
+LOOKS = {"DNA": ("DNA", "nucleus"), "Golgi": ("Golgi", "organelle")}
 
 
 def looking(network, monkeypatch, at=""):
@@ -93,7 +93,7 @@ def test_cells_that_are_answered_alike_give_the_hint_no_weights():
 def test_the_brightness_that_made_the_labels_is_no_hint(tmp_path, monkeypatch):
     cells = planted.make_cells(300)
     runs = (measured(tmp_path, monkeypatch, cells, circular=channel) for channel in ("", "DNA"))
-    at = {("DNA", "nucleus"): 1.0, ("Golgi", "second stain"): 1.0}
+    at = {("DNA", "nucleus"): 1.0, ("Golgi", "organelle"): 1.0}
     monkeypatch.setattr(map_shortlist, "region_weights", lambda cells: at)
     plain, circular = (map_shortlist.compare_with_others(looking(network, monkeypatch, "DNA")) for network in runs)
     for found in (plain, circular):  # pointed at in both

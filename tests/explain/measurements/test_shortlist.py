@@ -10,11 +10,12 @@ from tests.planted import CLASSES, DNA, GOLGI, make_cells, split
 
 CHANNELS, STAINS = ("DNA", "Golgi", "EB1"), ("Golgi",)
 RESAMPLING = Resampling(200, 0.95, 0)
-STAIN = {("Golgi", "second stain"): 1.0}
-NOISE = ["Nuclei_AreaShape_Orientation", "Golgi_Number_Pieces", "Golgi_Number_Dots", "Golgi_Distance_Spread",
-         "Nuclei_Texture_Contrast_DNA", "Nuclei_Texture_Contrast_Golgi", "Cells_Intensity_MeanIntensity_DNA",
+STAIN = {("Golgi", "organelle"): 1.0}
+NOISE = ["Nuclei_AreaShape_Orientation", "Cells_Number_Objects_Golgi", "Cells_Number_Spots_Golgi",
+         "Cells_Distance_Spread_Golgi", "Nuclei_Texture_Contrast_DNA", "Nuclei_Texture_Contrast_Golgi",
+         "Cells_Intensity_MeanIntensity_DNA",
          "Cells_Intensity_MeanIntensity_Golgi", "Nuclei_Intensity_MeanIntensity_Golgi"]  # fmt: skip
-PIECES = "Golgi_Number_Pieces"
+PIECES = "Cells_Number_Objects_Golgi"
 
 
 def place(cells, columns):
@@ -55,9 +56,9 @@ def test_the_order_is_weight_times_correlation_by_hand():
     logit = np.arange(10.0)
     swapped = np.array([0, 9, 2, 3, 4, 5, 6, 7, 8, 1.0])  # sum of squared rank differences 128: rho = 1 - 768 / 990
     values = {DNA: swapped, GOLGI: -logit}
-    at = {("DNA", "nucleus"): 1.0, ("Golgi", "second stain"): 0.23, ("Golgi", "second stain outline"): 0.1}
+    at = {("DNA", "nucleus"): 1.0, ("Golgi", "organelle"): 0.23, ("Golgi", "organelle outline"): 0.1}
     assert pick(values, logit, at) == [GOLGI]  # beyond which there is nothing left to follow
-    assert pick(values, logit, at | {("Golgi", "second stain"): 0.22}) == [DNA, GOLGI]  # 0.1 + 0.22 is no weight
+    assert pick(values, logit, at | {("Golgi", "organelle"): 0.22}) == [DNA, GOLGI]  # 0.1 + 0.22 is no weight
 
 
 def test_one_measurement_of_a_family_and_no_repeats():
@@ -86,16 +87,16 @@ def test_ties_keep_the_order_of_the_columns_and_the_number_is_held():
     scattered = np.random.default_rng(0).normal(size=(2, 8))
     values = {PIECES: np.array([0, 1, 2, 3, 4, 7, 6, 5.0]), GOLGI: np.array([2, 1, 0, 3, 4, 5, 6, 7.0])}
     assert pick(values, logit, STAIN)[:1] == [PIECES]
-    values = {GOLGI: values[GOLGI], PIECES: values[PIECES], "Golgi_Distance_Spread": scattered[0]}
+    values = {GOLGI: values[GOLGI], PIECES: values[PIECES], "Cells_Distance_Spread_Golgi": scattered[0]}
     assert pick(values, logit, STAIN, most=1) == [GOLGI]
 
 
 def test_missing_and_constant_measurements_and_weights_are_passed_over():
     logit = np.arange(20.0)
     half = np.where(logit < 10, np.nan, logit)
-    values = {PIECES: half, GOLGI: np.full(20, np.nan), "Golgi_Number_Dots": np.ones(20)}
+    values = {PIECES: half, GOLGI: np.full(20, np.nan), "Cells_Number_Spots_Golgi": np.ones(20)}
     assert pick(values, logit, STAIN) == [PIECES]
-    assert pick(values, logit, {("Golgi", "second stain"): np.nan}) == []
+    assert pick(values, logit, {("Golgi", "organelle"): np.nan}) == []
     assert pick(values, np.ones(20), STAIN) == []  # a network that always says the same follows nothing
     assert pick(values, logit, {}) == []
 
@@ -124,9 +125,9 @@ def test_a_map_that_names_the_planted_pair_is_better_than_chance():
     # The two best single measurements are the planted ones, so there is nothing to gain.
     assert found["univariate"]["pair"] == found["map"]["pair"]
     assert found["differences"]["map - univariate"] == Interval(0, 0, 0, dropped=0)
-    assert "points more than families taken by chance (95 % interval" in found["verdict"]
-    assert "That lead says nothing of the map" in found["verdict"]
-    assert "The best single measurements lead to the same pair, too." in found["verdict"]
+    assert "points better than randomly chosen families (95 % interval" in found["verdict"]
+    assert "That lead says nothing about the map" in found["verdict"]
+    assert "The best single measurements give the same pair, too." in found["verdict"]
 
 
 def test_a_map_is_held_against_the_same_choice_without_it():
@@ -134,14 +135,14 @@ def test_a_map_is_held_against_the_same_choice_without_it():
     planted, noise = [DNA, GOLGI, *NOISE[:3]], NOISE[:5]
     same = compare(planted, known, train, validation)
     assert same["without_map"]["pair"] == same["map"]["pair"]
-    assert "leads to the same pair: the map adds nothing here." in same["verdict"]
+    assert "gives the same pair: the map adds nothing here." in same["verdict"]
     helps = compare(planted, known, train, validation, without_map=noise)
     gap = helps["differences"]["map - without_map"]
     assert gap.low > 0
     assert gap.value == pytest.approx(helps["map"]["value"] - helps["without_map"]["value"])
-    assert "points more than the same choice without the map (95 % interval" in helps["verdict"]
+    assert "points better than the same choice without the map (95 % interval" in helps["verdict"]
     harms = compare(noise, known, train, validation, without_map=planted)
-    assert "points less than the same choice without the map (95 % interval" in harms["verdict"]
+    assert "points worse than the same choice without the map (95 % interval" in harms["verdict"]
 
 
 def test_a_map_can_name_what_no_single_measurement_shows():
@@ -149,7 +150,7 @@ def test_a_map_can_name_what_no_single_measurement_shows():
     cells = noisy_cells()
     g2, hidden = (cells[schema.LABEL] == "G2").to_numpy(), rng.normal(size=len(cells))
     # Alone each is close to chance; their difference is the class.
-    pair = ["Golgi_Number_Dots", "Golgi_Distance_Spread"]
+    pair = ["Cells_Number_Spots_Golgi", "Cells_Distance_Spread_Golgi"]
     for column, sign in zip(pair, (1, -1), strict=True):
         cells[column] = np.exp(2 * hidden + 0.4 * sign * (g2 - 0.5) + rng.normal(scale=0.05, size=len(cells)))
     for number, column in enumerate(c for c in NOISE if c not in pair):
@@ -160,14 +161,14 @@ def test_a_map_can_name_what_no_single_measurement_shows():
     assert alike > 0.9  # so they would count as one: the shortlist by the map is given here
     found = compare([*pair], known, train, validation)
     assert found["differences"]["map - univariate"].low > 0.1
-    assert "points more than the best single measurements (95 % interval" in found["verdict"]
+    assert "points better than the best single measurements (95 % interval" in found["verdict"]
 
 
 def test_a_map_that_names_noise_is_said_to_be_worse():
     train, validation, known = place(noisy_cells(), [DNA, GOLGI, *NOISE])
     found = compare(NOISE[:5], known, train, validation)
     assert found["differences"]["map - univariate"].high < 0
-    assert "points less than the best single measurements" in found["verdict"]
+    assert "points worse than the best single measurements" in found["verdict"]
     assert "separates the classes at all is not certain" in found["verdict"]
 
 
@@ -176,8 +177,8 @@ def test_where_nothing_separates_the_verdict_says_so():
     found = compare(NOISE[4:9], known, train, validation)
     for gap in found["differences"].values():
         assert gap.low <= 0 <= gap.high
-    assert "The best single measurements lead to the same pair, too." in found["verdict"]
-    assert "cannot be told apart from families taken by chance" in found["verdict"]
+    assert "The best single measurements give the same pair, too." in found["verdict"]
+    assert "cannot be distinguished from randomly chosen families" in found["verdict"]
     assert "That lead" not in found["verdict"]
     assert "separates the classes at all is not certain" in found["verdict"]
 

@@ -13,7 +13,7 @@ from tests.planted import DNA, GOLGI, make_cells, split
 
 CHANNELS, STAINS = ("DNA", "Golgi", "EB1"), ("Golgi",)
 RESAMPLING = Resampling(300, 0.95, 0)
-AREA, ORIENTATION, PIECES = schema.NUCLEAR_AREA, "Nuclei_AreaShape_Orientation", "Golgi_Number_Pieces"
+AREA, ORIENTATION, PIECES = schema.NUCLEAR_AREA, "Nuclei_AreaShape_Orientation", "Cells_Number_Objects_Golgi"
 MEASURED = (DNA, GOLGI, AREA, "Nuclei_AreaShape_Perimeter", ORIENTATION, PIECES)
 
 
@@ -70,10 +70,10 @@ def test_a_copy_counts_to_the_family_that_it_repeats():
     # Two measurements of one quantity, each with its own error: correlation 1 / 1.08, so they count as one, although
     # their mean follows the quantity better: R2 1 / 1.08 = 0.926 for one, 1 / 1.04 = 0.962 for both.
     one, other = hidden + 0.08**0.5 * first, -hidden - 0.08**0.5 * second
-    cells = cells.assign(Nuclei_Texture_One_DNA=one, Golgi_Number_Pieces=other)
+    cells = cells.assign(Nuclei_Texture_One_DNA=one, Cells_Number_Objects_Golgi=other)
     steps = explain(cells, hidden, (PIECES, "Nuclei_Texture_One_DNA", AREA))[0]["steps"]
     assert len(steps) == 1 and steps[0]["low"] < 0.926 < steps[0]["high"]
-    assert {steps[0]["family"], *steps[0]["or"]} == {"pieces of Golgi", "texture of the nucleus in DNA"}
+    assert {steps[0]["family"], *steps[0]["or"]} == {"number of Golgi objects", "texture of the nucleus in DNA"}
 
 
 def test_of_equal_repeats_the_first_column_stands_for_all(planted):
@@ -160,17 +160,17 @@ def test_several_lines_are_explained_within_the_lines():
 def test_missing_and_constant_measurements_do_no_harm(planted):
     cells, logit, found, _ = planted
     rows = np.arange(len(cells))
-    holes = cells.assign(Golgi_Distance_Spread=np.where(rows % 7, np.nan, 1.0), Golgi_Number_Dots=3.0)
+    holes = cells.assign(Cells_Distance_Spread_Golgi=np.where(rows % 7, np.nan, 1.0), Cells_Number_Spots_Golgi=3.0)
     holes[GOLGI] = holes[GOLGI].where(rows % 20 > 0)
-    fewer = explain(holes, logit, (*MEASURED, "Golgi_Distance_Spread", "Golgi_Number_Dots"))[0]
+    fewer = explain(holes, logit, (*MEASURED, "Cells_Distance_Spread_Golgi", "Cells_Number_Spots_Golgi"))[0]
     assert [step["measurement"] for step in fewer["steps"]] == [DNA, GOLGI]
     assert 0 < found["linear"].value - fewer["linear"].value < 0.05
 
 
 def test_a_measurement_that_varies_between_lines_alone_explains_nothing():
     cells = make_cells(900, lines=("HeLa", "RPE1"))
-    cells["Golgi_Number_Dots"] = np.where(cells[schema.CELL_LINE] == "HeLa", 1.0, 2.0)
-    found, _ = explain(cells, signal(cells), (DNA, "Golgi_Number_Dots"))
+    cells["Cells_Number_Spots_Golgi"] = np.where(cells[schema.CELL_LINE] == "HeLa", 1.0, 2.0)
+    found, _ = explain(cells, signal(cells), (DNA, "Cells_Number_Spots_Golgi"))
     assert [step["measurement"] for step in found["steps"]] == [DNA]
 
 
@@ -185,9 +185,10 @@ def test_cells_of_other_splits_are_turned_away():
 
 def test_what_cannot_be_explained_says_what_it_takes():
     cells = make_cells()
-    for given, logit, columns in ((cells, np.ones(len(cells)), [DNA]), (cells, signal(cells), ["Golgi_Number_Dots"]),
+    for given, logit, columns in ((cells, np.ones(len(cells)), [DNA]),
+                                  (cells, signal(cells), ["Cells_Number_Spots_Golgi"]),
                                   (cells.assign(**{schema.GROUP: "f"}), signal(cells), [DNA])):  # fmt: skip
-        given = given.assign(Golgi_Number_Dots=1.0)
+        given = given.assign(Cells_Number_Spots_Golgi=1.0)
         with pytest.raises(InputRefused, match="two groups"):
             explain(given, logit, columns)
 

@@ -56,7 +56,7 @@ def test_contributions_are_sums_over_drawn_places():
     np.testing.assert_array_equal(sums[0].sum(-1), one.sum((0, 1)))
     assert areas[0, place("nucleus")] == 16 / 256 and areas[0, place("other nuclei")] == 8 / 256
     assert areas[0].sum() == pytest.approx(1)
-    assert (sums[0, :, place("second stain")] == 0).all() and areas[0, place("second stain")] == 0
+    assert (sums[0, :, place("organelle")] == 0).all() and areas[0, place("organelle")] == 0
 
 
 def test_a_cell_of_which_no_place_is_known_counts_nowhere():
@@ -164,11 +164,11 @@ def test_shares_by_channel_and_by_place():
                  c1_second_stain=1.0, c1_nucleus=2.0)
     np.testing.assert_allclose(class_difference.by_channel(found), [0.3, 0.7], atol=1e-9)
     fine, coarse = class_difference.by_place(found), class_difference.by_place(found, coarse=True)
-    assert (fine["nucleus"], fine["nuclear rim"], fine["second stain outline"]) == pytest.approx((0.3, 0.2, 0.4))
-    assert set(coarse.index) == {"nucleus", "second stain", "cell body", "background"}
-    assert (coarse["nucleus"], coarse["second stain"], coarse["background"]) == pytest.approx((0.5, 0.5, 0), abs=1e-9)
+    assert (fine["nucleus"], fine["nuclear rim"], fine["organelle outline"]) == pytest.approx((0.3, 0.2, 0.4))
+    assert set(coarse.index) == {"nucleus", "organelle", "cell body", "background"}
+    assert (coarse["nucleus"], coarse["organelle"], coarse["background"]) == pytest.approx((0.5, 0.5, 0), abs=1e-9)
     first = found.loc[found["share"].idxmax()]
-    assert (first["channel"], first["compartment"]) == (1, "second stain outline")
+    assert (first["channel"], first["compartment"]) == (1, "organelle outline")
 
 
 def test_integrated_gradients_of_a_linear_network_share_out_its_difference():

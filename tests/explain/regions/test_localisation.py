@@ -7,7 +7,7 @@ from cellcycle_jax.explain.regions import localisation
 from cellcycle_jax.scoring.intervals import Resampling
 
 C = schema.Compartment
-EVERY = int(C.NUCLEUS | C.OTHER_NUCLEI | C.SECOND_STAIN | C.BODY | C.DEBRIS)
+EVERY = int(C.NUCLEUS | C.OTHER_NUCLEI | C.ORGANELLE | C.BODY | C.DEBRIS)
 SIDE = 64
 Y, X = np.mgrid[:SIDE, :SIDE]
 MIDDLE, NEIGHBOUR, GOLGI = (np.hypot(Y - y, X - x) for y, x in ((31.5, 31.5), (8, 8), (31.5, 48)))
@@ -18,7 +18,7 @@ def _crop():
     crop = np.zeros((SIDE, SIDE), np.uint8)
     crop[MIDDLE < 12] |= int(C.NUCLEUS)
     crop[NEIGHBOUR < 6] |= int(C.OTHER_NUCLEI)
-    crop[GOLGI < 4] |= int(C.SECOND_STAIN)
+    crop[GOLGI < 4] |= int(C.ORGANELLE)
     crop[MIDDLE < 24] |= int(C.BODY)
     return crop
 
@@ -65,8 +65,8 @@ def test_discs_are_divided_as_drawn():
     expected = {
         "nucleus": nucleus & ~rim,
         "nuclear rim": rim & ~(golgi | outline),
-        "second stain": golgi & ~outline,
-        "second stain outline": outline,
+        "organelle": golgi & ~outline,
+        "organelle outline": outline,
         "cell body": (MIDDLE < 24) & ~(nucleus | rim | golgi | outline),
         "other nuclei": other,
         "background": ~((MIDDLE < 24) | other),
@@ -81,33 +81,33 @@ def test_areas_counted_by_hand():
     assert _areas(_squares(NUCLEUS=(2, 10)), int(C.NUCLEUS)) == {"nucleus": 16, "nuclear rim": 48 + 68,
                                                                  "background": 576 - 16 - 116}  # fmt: skip
     # A piece of 6 x 6 px: 4 x 4 inside, an outline of 20 px of it and 24 around it.
-    areas = _areas(_squares(NUCLEUS=(2, 10), SECOND_STAIN=(14, 20)))
-    assert (areas["second stain"], areas["second stain outline"]) == (16, 44)
+    areas = _areas(_squares(NUCLEUS=(2, 10), ORGANELLE=(14, 20)))
+    assert (areas["organelle"], areas["organelle outline"]) == (16, 44)
 
 
 def test_a_stain_that_runs_on_over_the_nucleus_has_no_outline_there():
     crop = _squares(NUCLEUS=(2, 10))
-    crop[4:8, 6:16] |= int(C.SECOND_STAIN)
+    crop[4:8, 6:16] |= int(C.ORGANELLE)
     masks = localisation.compartment_masks(crop, EVERY)
-    assert masks["second stain"][5, 10:15].all() and masks["second stain outline"][5, 15:17].all()
-    assert not (masks["second stain"] | masks["second stain outline"])[:, :10].any()
-    assert masks["second stain outline"][[3, 4, 7, 8], 12].all()
-    within = _squares(NUCLEUS=(2, 10), SECOND_STAIN=(4, 10))
+    assert masks["organelle"][5, 10:15].all() and masks["organelle outline"][5, 15:17].all()
+    assert not (masks["organelle"] | masks["organelle outline"])[:, :10].any()
+    assert masks["organelle outline"][[3, 4, 7, 8], 12].all()
+    within = _squares(NUCLEUS=(2, 10), ORGANELLE=(4, 10))
     areas = _areas(within)
-    assert areas["second stain"] == areas["second stain outline"] == 0
+    assert areas["organelle"] == areas["organelle outline"] == 0
 
 
 def test_neighbours_come_before_the_stain_and_the_rim():
     crop = _squares(NUCLEUS=(2, 10), OTHER_NUCLEI=(10, 16))
-    crop[9:13, 10:14] |= int(C.SECOND_STAIN)
+    crop[9:13, 10:14] |= int(C.ORGANELLE)
     masks = localisation.compartment_masks(crop, EVERY)
     assert masks["other nuclei"].sum() == 36 and masks["other nuclei"][10:16, 10:16].all()
 
 
 def test_unknown_places_are_left_out_and_belong_to_the_next():
     crop = _crop()
-    masks = localisation.compartment_masks(crop, int(C.NUCLEUS | C.SECOND_STAIN))
-    assert list(masks) == ["nucleus", "nuclear rim", "second stain", "second stain outline", "background"]
+    masks = localisation.compartment_masks(crop, int(C.NUCLEUS | C.ORGANELLE))
+    assert list(masks) == ["nucleus", "nuclear rim", "organelle", "organelle outline", "background"]
     whole = localisation.compartment_masks(crop, EVERY)
     rest = whole["background"] | whole["cell body"] | whole["other nuclei"]
     np.testing.assert_array_equal(masks["background"], rest)
@@ -129,7 +129,7 @@ def test_rim_is_as_wide_on_both_sides_of_a_straight_outline():
 
 
 def test_parts_belong_to_coarse_places():
-    coarse = ["nucleus", "nucleus", "second stain", "second stain", "cell body", "other nuclei", "background"]
+    coarse = ["nucleus", "nucleus", "organelle", "organelle", "cell body", "other nuclei", "background"]
     assert [localisation.coarse(place) for place in localisation.COMPARTMENTS] == coarse
 
 
@@ -150,12 +150,12 @@ def test_uniform_map_has_ratio_one_everywhere():
 
 def test_negative_relevance_counts_only_where_it_is_asked_for():
     masks = localisation.compartment_masks(_crop(), EVERY)
-    saliency = np.where(masks["second stain"], 1.0, 0.0) - 3.0 * masks["nucleus"]
-    assert _shares(saliency, masks)["second stain"]["relevance_share"] == 1
-    stain, nucleus = masks["second stain"].sum(), masks["nucleus"].sum()
+    saliency = np.where(masks["organelle"], 1.0, 0.0) - 3.0 * masks["nucleus"]
+    assert _shares(saliency, masks)["organelle"]["relevance_share"] == 1
+    stain, nucleus = masks["organelle"].sum(), masks["nucleus"].sum()
     found = _shares(saliency, masks, "absolute")
-    assert found["second stain"]["relevance_share"] == pytest.approx(stain / (stain + 3 * nucleus))
-    assert (found["second stain"]["hit"], found["nucleus"]["hit"]) == (0, 1)
+    assert found["organelle"]["relevance_share"] == pytest.approx(stain / (stain + 3 * nucleus))
+    assert (found["organelle"]["hit"], found["nucleus"]["hit"]) == (0, 1)
     with pytest.raises(ValueError, match="negative"):
         localisation.localise(saliency, masks, "negative")
 
@@ -192,11 +192,11 @@ def test_channels_are_compared_within_the_cell():
     masks = localisation.compartment_masks(_crop(), EVERY)
     maps = np.zeros((1, SIDE, SIDE, 2), np.float32)
     maps[0, masks["nucleus"], 0] = 1
-    maps[0, masks["second stain"], 1] = 3
+    maps[0, masks["organelle"], 1] = 3
     maps[0, masks["cell body"], 1] = -9  # counts for nothing
     found = localisation.localise_all(maps, _crop()[None], np.array([EVERY]))
     share, area = found["relevance_share"][0], found["area_share"][0]
-    nucleus, stain = masks["nucleus"].sum(), masks["second stain"].sum()
+    nucleus, stain = masks["nucleus"].sum(), masks["organelle"].sum()
     whole = nucleus + 3 * stain
     np.testing.assert_allclose(share[:, [0, 2]], [[nucleus / whole, 0], [0, 3 * stain / whole]])
     assert share.sum() == pytest.approx(1) and area.sum() == pytest.approx(1)
@@ -281,7 +281,7 @@ def test_map_on_the_edge_of_the_golgi_names_its_outline():
     words = (f"For G2 the model looks {ratio:.1f} times as much as by chance at the outline of the Golgi "
              f"(95 % interval {ratio:.1f} to {ratio:.1f}).")  # fmt: skip
     assert localisation.sentence("G2", summary, 0.95, "grad_cam", "Golgi") == words
-    assert "at the outline of the second stain" in localisation.sentence("G2", summary, 0.95, "grad_cam")
+    assert "at the outline of the organelle" in localisation.sentence("G2", summary, 0.95, "grad_cam")
 
 
 def _rows(*rows, method="grad_cam"):
@@ -291,7 +291,7 @@ def _rows(*rows, method="grad_cam"):
 
 
 def test_sentence_names_stain_interval_and_channel():
-    summary = pd.concat([_rows(("nucleus", 1.5, 1.2, 1.8, ""), ("second stain", 2.34, 2.0, 2.62, "")),
+    summary = pd.concat([_rows(("nucleus", 1.5, 1.2, 1.8, ""), ("organelle", 2.34, 2.0, 2.62, "")),
                          _rows(("nucleus", 9.0, 0.9, 20.0, "DNA"), ("nuclear rim", 3.04, 2.0, 4.0, "Golgi"),
                                method="occlusion")])  # fmt: skip
     words = "For G2 the model looks 2.3 times as much as by chance at the Golgi (95 % interval 2.0 to 2.6)."

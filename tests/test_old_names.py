@@ -1,0 +1,148 @@
+"""What version 0.1 wrote, and what its users typed, is understood under the names of today."""
+
+import pandas as pd
+import pytest
+
+from cellcycle_jax import files, old_names, schema
+from cellcycle_jax.dataset import cell_table, crop_arrays, tfds_reader
+from cellcycle_jax.report import page
+from cellcycle_jax.runs import passport_file
+from configs import base
+from configs.load import fields, load, load_study
+from tests import tiny
+
+COLUMNS = {
+    "Metadata_Marker": "Metadata_LabelScore",
+    "Metadata_Reject": "Metadata_RejectReason",
+    "Golgi_AreaShape_Area": "Cells_AreaShape_ObjectArea_Golgi",
+    "w2_EB1_Number_Dots": "Cells_Number_Spots_w2_EB1",
+    "EB1_Number_DotDensity": "Cells_Number_SpotDensity_EB1",
+    "Golgi_Number_Pieces": "Cells_Number_Objects_Golgi",
+    "Golgi_Distance_Spread": "Cells_Distance_Spread_Golgi",
+    "Golgi_Distance_FromNucleus": "Cells_Distance_FromNucleus_Golgi",
+    "Golgi_Intensity_IntegratedIntensity_Golgi": "Cells_Intensity_ObjectIntensity_Golgi",
+}
+SAME = (
+    "Metadata_CellID",
+    "Metadata_Plate_AreaShape_Area",
+    "Nuclei_AreaShape_Area",
+    "Cells_Intensity_IntegratedIntensity_Cells",
+    "Nuclei_Intensity_IntegratedIntensity_DNA",
+    "Golgi_Intensity_IntegratedIntensity_DNA",
+    "Truth_golgi_area_um2",
+)
+OLD_PREPARATION = """from configs import base
+
+def get_config():
+    c = base.preparation()
+    c.phase.classes = ("early", "late")
+    c.phase.low = (0.7, 1.1)
+    c.crop.body_um = 5.0
+    return c
+"""
+OLD_STUDY = """from cellcycle_jax.studies.study import Table
+from configs import base
+
+TABLE = Table(rows="labels")
+
+def get_config():
+    c = base.training()
+    c.data.scale = "own_max"
+    c.explain.cells = 7
+    return c
+
+def sweep(data):
+    return [{"data.labels": "own", "train.balance": False}, {"data.labels": "permuted"}]
+"""
+
+
+@pytest.mark.parametrize(("old", "today"), COLUMNS.items())
+def test_a_column_has_its_name_of_today(old, today):
+    assert old_names.column_of_today(old) == today
+    assert old_names.column_of_today(today) == today
+
+
+@pytest.mark.parametrize("name", SAME)
+def test_other_columns_keep_their_names(name):
+    assert old_names.column_of_today(name) == name
+
+
+def test_a_stored_table_is_read_under_the_names_of_today(tmp_path):
+    table = dict.fromkeys(cell_table._TEXTS, ["a"]) | {"Golgi_Number_Pieces": [3.0]}
+    table["Metadata_Reject"] = table.pop(schema.REJECT_REASON)
+    files.write_table(pd.DataFrame(table), tmp_path / "cells.parquet", {"Golgi_Number_Pieces": "1"})
+    cells = cell_table.load_cells(tmp_path)
+    assert cells[schema.REJECT_REASON].tolist() == ["a"]
+    assert cells["Cells_Number_Objects_Golgi"].tolist() == [3.0]
+    assert cell_table.units(tmp_path, cells.columns) == {"Cells_Number_Objects_Golgi": "1"}
+
+
+def test_a_column_of_today_that_is_named_as_one_of_before_is_let_be(tmp_path):
+    table = dict.fromkeys(cell_table._TEXTS, ["a"]) | {"Metadata_Marker": ["CENPF"], "Golgi_Number_Pieces": [3.0]}
+    files.write_table(pd.DataFrame(table), tmp_path / "cells.parquet", {"Golgi_Number_Pieces": "1"})
+    cells = cell_table.load_cells(tmp_path)
+    assert cells["Metadata_Marker"].tolist() == ["CENPF"] and "Golgi_Number_Pieces" in cells
+    assert cell_table.units(tmp_path, cells.columns) == {"Golgi_Number_Pieces": "1"}
+
+
+def test_stored_crops_are_read_under_the_names_of_today(tmp_path, monkeypatch):
+    folder = tiny.write_data(tmp_path)
+    read = tfds_reader.read_split
+
+    def as_before(*given):
+        columns, metadata = read(*given)
+        columns["norm"] = columns.pop("intensity_stats")
+        return columns, metadata
+
+    expected = crop_arrays.load_crops(folder, "train").intensity_stats
+    monkeypatch.setattr(tfds_reader, "read_split", as_before)
+    crop_arrays.data_set_folder(folder).rename(folder / schema.DATA_SET / "1.0.0")
+    assert (crop_arrays.load_crops(folder, "train").intensity_stats == expected).all()
+
+
+def test_every_old_config_field_is_one_of_today():
+    today = fields(base.preparation()) | fields(base.training())
+    assert set(old_names.CONFIG_FIELDS.values()) <= set(today)
+    assert not set(old_names.CONFIG_FIELDS) & set(today)
+    for field, values in old_names.CONFIG_VALUES.items():
+        assert field in today and today[field] not in values
+
+
+def test_a_config_file_with_old_names_is_followed_and_noted(tmp_path, capsys):
+    old_names.note.cache_clear()
+    path = tmp_path / "old.py"
+    path.write_text(OLD_PREPARATION)
+    config = load(path, ["--config.phase.high=1.5,2.5", "--config.phase.method=none"], base.preparation)
+    assert config.labels.classes == ("early", "late")
+    assert (config.labels.low_range, config.labels.high_range) == ((0.7, 1.1), (1.5, 2.5))
+    assert (config.crop.cell_margin_um, config.labels.method) == (5.0, "none")
+    assert "phase" not in config
+    said = capsys.readouterr().err
+    assert "note: config field phase is called labels now" in said
+    assert said.count("phase.method is called labels.method") == 1
+
+
+def test_a_study_with_old_names_is_followed(tmp_path):
+    path = tmp_path / "old.py"
+    path.write_text(OLD_STUDY)
+    study = load_study(path, ["--config.evaluate.confidence=0.9"])
+    (first, config), (second, _) = study.choose(None)
+    assert first == {"data.labels": "original", "train.balance_classes": False}
+    assert second == {"data.labels": "permuted"}
+    assert (config.data.scale, config.explain.cells_per_class) == ("nucleus_max", 7)
+    assert config.evaluate.interval_level == 0.9
+
+
+def test_a_stored_passport_is_read_under_the_names_of_today(tmp_path):
+    passport = {"format": passport_file.FORMAT, "status": "chance", "verdict": ["x"], "confidence": 0.9, "where": [1],
+                "places": ["here"]}
+    passport_file.write_passport(tmp_path, passport)
+    found = passport_file.read_passport(tmp_path)
+    assert (found["interval_level"], found["region_shares"], found["regions"]) == (0.9, [1], ["here"])
+
+
+def test_stored_results_of_a_run_are_read_under_the_names_of_today(tmp_path):
+    files.write_json(tmp_path / "pair.json", {"confidence": 0.9})
+    assert page._json(tmp_path / "pair.json") == {"interval_level": 0.9}
+    pd.DataFrame({"feature": ["Golgi_Number_Dots"], "rank": [1]}).to_csv(tmp_path / "ranking.csv", index=False)
+    assert page._csv(tmp_path / "ranking.csv", None)["feature"].tolist() == ["Cells_Number_Spots_Golgi"]
