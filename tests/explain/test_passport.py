@@ -532,7 +532,7 @@ def test_the_hint_names_its_families_or_that_there_are_none():
         f"{start}size of the nucleus. The labels were made from intensities of DNA, so these are left out here. "
         "The map adds.")  # fmt: skip
     assert changed(("shortlist", "shortlist"), [])["verdict"][3] == (
-        f"{start}nothing that was measured. The map adds.")  # fmt: skip
+        f"{start}none. The map adds.")  # fmt: skip
 
 
 def test_channels_that_were_not_worked_out_are_told_of_and_cost_the_verdict():

@@ -60,7 +60,7 @@ def test_without_a_pixel_size_lengths_are_in_px(field):
         np.testing.assert_allclose(um[name][0], px[name][0] * 0.5**power)
 
 
-def test_pieces_of_the_second_stain(field):
+def test_the_objects_of_a_stain(field):
     image, labels = field
     found = measured(image, labels, 0.5)
     assert found["Cells_AreaShape_ObjectArea_Golgi"].tolist() == [32 * 0.25, 0]

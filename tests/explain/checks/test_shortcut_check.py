@@ -23,7 +23,7 @@ def asked(network, monkeypatch, where=CORNER, n=96, **of_crops):
 
 
 def test_surroundings_that_tell_the_class_are_found_and_those_that_do_not_are_not(monkeypatch):
-    bad, good = (asked(make_run(where), monkeypatch, where)["surroundings"]["carried"] for where in (CORNER, NUCLEUS))
+    bad, good = (asked(make_run(where), monkeypatch, where)["surroundings"]["transferred_share"] for where in (CORNER, NUCLEUS))
     assert bad["value"] == pytest.approx(1, abs=0.15) and shortcuts.is_shortcut(Interval.of(bad), 0.1)
     assert good["value"] == pytest.approx(0, abs=0.02) and not shortcuts.is_shortcut(Interval.of(good), 0.1)
 
@@ -96,7 +96,7 @@ def test_cells_of_validation_are_told_from_those_of_training(monkeypatch):
                                                                                             ("validation", 1))}
     monkeypatch.setattr(crop_arrays, "load_crops", lambda folder, split, pixels: parts[split])
     found = shortcut_check.ask_for_shortcuts(make_run(CORNER))["surroundings"]
-    assert found["carried"]["value"] == pytest.approx(2, abs=0.3)  # both splits' corners over validation cells' own
+    assert found["transferred_share"]["value"] == pytest.approx(2, abs=0.3)  # both splits' corners over validation cells' own
 
 
 def test_groups_are_resampled_and_fields_have_their_brightness(monkeypatch):
@@ -105,7 +105,7 @@ def test_groups_are_resampled_and_fields_have_their_brightness(monkeypatch):
     monkeypatch.setattr(crop_arrays, "load_crops", lambda folder, split, pixels: crops)
     crops = dataclasses.replace(crops, group_id=np.full(96, "one"))
     found = shortcut_check.ask_for_shortcuts(make_run(CORNER))
-    assert np.isnan(found["surroundings"]["carried"]["low"]) and found["n_groups"] == 1
+    assert np.isnan(found["surroundings"]["transferred_share"]["low"]) and found["n_groups"] == 1
     assert found["brightness"] is not None and np.isnan(found["brightness"]["low"])
 
 
@@ -144,5 +144,5 @@ def test_tiny_data_set_has_crops_that_can_be_asked(tmp_path):
     found = shortcut_check.ask_for_shortcuts(network)
     assert found["n_cells"] == 40 and found["n_groups"] == 10
     assert found["surroundings"]["intact"].value == 1
-    assert found["surroundings"]["carried"]["value"] == pytest.approx(0, abs=0.1)
+    assert found["surroundings"]["transferred_share"]["value"] == pytest.approx(0, abs=0.1)
     assert found["batch"]["plate"] is None and found["batch"]["cell line"].value == pytest.approx(0.5)

@@ -85,20 +85,20 @@ def found_light(network, cells):
 def test_a_network_that_reads_surroundings_alone(classes):
     cells = mixed(192, classes=classes, around=1.0)
     found = found_around(reading(CORNER, classes=classes, cut=LIGHT[0] + 0.5), cells)
-    assert found["carried"]["value"] == pytest.approx(1, abs=0.05)
-    assert 0.85 < found["carried"]["low"] < 1 < found["carried"]["high"] < 1.15
+    assert found["transferred_share"]["value"] == pytest.approx(1, abs=0.05)
+    assert 0.85 < found["transferred_share"]["low"] < 1 < found["transferred_share"]["high"] < 1.15
     if classes == 2:
         assert found["intact"].value > 0.99 and found["around"].value > 0.99
         assert found["changed"].value == pytest.approx(0.5, abs=0.05)
     assert found["cell"].value == pytest.approx(0.5, abs=0.05)
-    assert shortcuts.is_shortcut(Interval.of(found["carried"]), LIMITS["surroundings"])
+    assert shortcuts.is_shortcut(Interval.of(found["transferred_share"]), LIMITS["surroundings"])
 
 
 @pytest.mark.parametrize("classes", [2, 3])
 def test_a_network_that_reads_the_nucleus_alone(classes):
     cells = mixed(192, classes=classes, around=1.0, nucleus=0.2)
     found = found_around(reading(NUCLEUS, classes=classes, cut=LIGHT[1] + 0.1), cells)
-    assert found["carried"]["value"] == found["carried"]["low"] == found["carried"]["high"] == 0
+    assert found["transferred_share"]["value"] == found["transferred_share"]["low"] == found["transferred_share"]["high"] == 0
     assert found["cell"].value == pytest.approx(found["intact"].value, abs=1e-12)
     assert found["changed"].value == 0
     assert found["around"].value == pytest.approx(0.5, abs=0.05)
@@ -108,14 +108,14 @@ def test_a_network_that_reads_the_nucleus_alone(classes):
 def test_the_share_is_that_of_the_difference_between_classes(around, share):
     """Both places are read alike, so each counts by how far it differs, below 0 where it speaks against the class."""
     found = found_around(reading(CORNER, NUCLEUS), mixed(320, around=around, nucleus=1.0, noise=0.05))
-    assert found["carried"]["value"] == pytest.approx(share, abs=0.05)
+    assert found["transferred_share"]["value"] == pytest.approx(share, abs=0.05)
 
 
 def test_a_pure_field_tells_nothing_by_itself():
     """Donors of one class are more often of the other where fields are pure; the nucleus goes with none of them."""
     label = np.repeat(np.arange(12) % 2, 12)
     found = found_around(reading(NUCLEUS), drawn(label, np.repeat(np.arange(12), 12), nucleus=1.0))
-    assert found["around"].value < 0.5 and found["carried"]["value"] == 0
+    assert found["around"].value < 0.5 and found["transferred_share"]["value"] == 0
 
 
 @pytest.mark.parametrize("classes_of_groups", [(0, 0, 1), (0, 0, 0, 0, 1)])
@@ -123,15 +123,15 @@ def test_cells_that_have_donors_of_one_class_only_tell_nothing(classes_of_groups
     """The one group of a class gets its donors from the other class alone, whatever its surroundings tell."""
     groups = np.repeat(np.arange(len(classes_of_groups)), 60)
     found = found_around(reading(CORNER), drawn(np.array(classes_of_groups)[groups], groups, around=1.0))
-    assert found["carried"]["value"] == pytest.approx(1, abs=0.05)
+    assert found["transferred_share"]["value"] == pytest.approx(1, abs=0.05)
 
 
 def test_two_groups_of_a_class_each_cannot_be_asked():
     groups = np.repeat([0, 1], 40)
     found = found_around(reading(CORNER), drawn(groups, groups, around=1.0))
-    assert np.isnan([found["carried"][name] for name in ("value", "low", "high")]).all()
+    assert np.isnan([found["transferred_share"][name] for name in ("value", "low", "high")]).all()
     one_group = found_around(reading(CORNER), drawn(np.arange(160) % 2, np.zeros(160, int), around=1.0))
-    assert one_group["carried"]["value"] == pytest.approx(1, abs=0.05)
+    assert one_group["transferred_share"]["value"] == pytest.approx(1, abs=0.05)
 
 
 def test_the_interval_of_the_share_resamples_groups():
@@ -139,7 +139,7 @@ def test_the_interval_of_the_share_resamples_groups():
     fields = np.arange(320) % 8
     clustered = drawn(fields % 2, fields, around=1.0, nucleus=1.0, field=0.5)
     single = dataclasses.replace(clustered, groups=np.arange(320).astype(str))
-    wide, narrow = (found_around(reading(CORNER, NUCLEUS), cells)["carried"] for cells in (clustered, single))
+    wide, narrow = (found_around(reading(CORNER, NUCLEUS), cells)["transferred_share"] for cells in (clustered, single))
     assert wide["high"] - wide["low"] > 2 * (narrow["high"] - narrow["low"])
 
 
@@ -430,7 +430,7 @@ def test_networks_without_a_shortcut_are_seldom_caught():
         rng = np.random.default_rng(seed)
         cells = drawn(rng.integers(0, 2, 96), np.arange(96) % 16, nucleus=0.2, field=0.1, noise=0.3, seed=seed)
         network = Network(Linear(), variables_of(rng.normal(size=(SIDE, SIDE, CHANNELS, 2))))
-        around, light = found_around(network, cells)["carried"], found_light(network, cells)
+        around, light = found_around(network, cells)["transferred_share"], found_light(network, cells)
         by_surroundings = shortcuts.is_shortcut(Interval.of(around), LIMITS["surroundings"])
         caught.append(by_surroundings or shortcuts.is_shortcut(Interval.of(light), LIMITS["brightness"]))
     assert sum(caught) <= 5

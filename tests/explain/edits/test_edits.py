@@ -215,7 +215,7 @@ def test_what_a_cell_lacks_is_named():
     blind = Cell(cell().image[..., 1:], cell().compartments, EVERY, None, 0)
     assert "does not see the nuclear" in EDITS["dna_brightness"].lacking(blind)
     assert EDITS["nuclear_area"].lacking(blind) == ""  # it is a hole in the other channels
-    assert "stain" in EDITS["stain_area"].lacking(Cell(cell().image, cell().compartments, EVERY, 0, None))
+    assert "organelle" in EDITS["stain_area"].lacking(Cell(cell().image, cell().compartments, EVERY, 0, None))
     assert "not known" in EDITS["stain_area"].lacking(cell(present=int(C.NUCLEUS | C.BODY)))
     assert "not known" in EDITS["nuclear_area"].lacking(cell(present=int(C.BODY)))
     assert EDITS["stain_area"].lacking(cell(places=PIECES[:1])) == ""
