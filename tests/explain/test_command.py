@@ -82,8 +82,8 @@ def test_where_holds_all_of_the_difference(explained):
     assert table["share"].sum() == pytest.approx(1) and set(table["class"]) == {"G2"}
     assert table[table["channel"] == "Golgi"]["share"].sum() == pytest.approx(1, abs=0.01)
     found = files.read_json(explained / "explain" / "checks.json")
-    assert set(found) == {"score", "channel_importance", "faithfulness", "randomisation", "edits", "shortcuts", "surrogate",
-                          "shortlist"}
+    assert set(found) == {"score", "channel_importance", "faithfulness", "randomisation", "edits", "shortcuts",
+                          "surrogate", "shortlist"}
     assert found["surrogate"] is None
 
 

@@ -23,7 +23,8 @@ def asked(network, monkeypatch, where=CORNER, n=96, **of_crops):
 
 
 def test_surroundings_that_tell_the_class_are_found_and_those_that_do_not_are_not(monkeypatch):
-    bad, good = (asked(make_run(where), monkeypatch, where)["surroundings"]["transferred_share"] for where in (CORNER, NUCLEUS))
+    of_both = [asked(make_run(where), monkeypatch, where)["surroundings"] for where in (CORNER, NUCLEUS)]
+    bad, good = (found["transferred_share"] for found in of_both)
     assert bad["value"] == pytest.approx(1, abs=0.15) and shortcuts.is_shortcut(Interval.of(bad), 0.1)
     assert good["value"] == pytest.approx(0, abs=0.02) and not shortcuts.is_shortcut(Interval.of(good), 0.1)
 
@@ -96,7 +97,8 @@ def test_cells_of_validation_are_told_from_those_of_training(monkeypatch):
                                                                                             ("validation", 1))}
     monkeypatch.setattr(crop_arrays, "load_crops", lambda folder, split, pixels: parts[split])
     found = shortcut_check.ask_for_shortcuts(make_run(CORNER))["surroundings"]
-    assert found["transferred_share"]["value"] == pytest.approx(2, abs=0.3)  # both splits' corners over validation cells' own
+    # both splits' corners over validation cells' own
+    assert found["transferred_share"]["value"] == pytest.approx(2, abs=0.3)
 
 
 def test_groups_are_resampled_and_fields_have_their_brightness(monkeypatch):

@@ -98,7 +98,8 @@ def test_a_network_that_reads_surroundings_alone(classes):
 def test_a_network_that_reads_the_nucleus_alone(classes):
     cells = mixed(192, classes=classes, around=1.0, nucleus=0.2)
     found = found_around(reading(NUCLEUS, classes=classes, cut=LIGHT[1] + 0.1), cells)
-    assert found["transferred_share"]["value"] == found["transferred_share"]["low"] == found["transferred_share"]["high"] == 0
+    share = found["transferred_share"]
+    assert share["value"] == share["low"] == share["high"] == 0
     assert found["cell"].value == pytest.approx(found["intact"].value, abs=1e-12)
     assert found["changed"].value == 0
     assert found["around"].value == pytest.approx(0.5, abs=0.05)
