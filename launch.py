@@ -175,22 +175,22 @@ def sweep(arguments):
 
 def run(arguments):
     """All of it for your own fields: prepare, train, evaluate, explain, discover, report; goes on where it stopped."""
-    from experiments import whole_way
+    from commands.run import run_whole_way
 
     try:
         training = _config(arguments.training, (), base.training)
     except UsageError as error:
         raise UsageError(str(error).replace("--config=", "--training=", 1)) from None
     prepared_by = [f"--config={arguments.config_file}", *arguments.rest]
-    return whole_way.run(_folder("--fields", arguments.fields), arguments.config, prepared_by, training,
+    return run_whole_way(_folder("--fields", arguments.fields), arguments.config, prepared_by, training,
                          arguments.training, _new_folder(arguments.out), _step)
 
 
 def demo(arguments):
     """The whole way on simulated fields: simulate, prepare, train, evaluate, explain, discover, report."""
-    from experiments import whole_way
+    from commands.demo import run_demo
 
-    return whole_way.demo(arguments.out, arguments.overwrite, _step)
+    return run_demo(arguments.out, arguments.overwrite, _step)
 
 
 def _step(words) -> int:

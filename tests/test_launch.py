@@ -11,9 +11,9 @@ import pytest
 import launch
 from cellcycle_jax import files
 from cellcycle_jax.errors import UsageError
+from commands.run import MADE
 from configs import base
 from configs.load import fields, load
-from experiments import whole_way as whole_way_of
 
 ROOT = pathlib.Path(__file__).parents[1]
 
@@ -223,9 +223,9 @@ def steps_that_do_nothing(monkeypatch, code=lambda command: 0):
     for command in set(launch.COMMANDS) - {"demo", "run"}:
         def step(arguments, command=command):
             done.append(command)
-            if command in whole_way_of.MADE:
+            if command in MADE:
                 folder = pathlib.Path(vars(arguments).get("workdir") or arguments.out)
-                made = folder / pathlib.Path(*pathlib.Path(whole_way_of.MADE[command]).parts[1:])
+                made = folder / pathlib.Path(*pathlib.Path(MADE[command]).parts[1:])
                 made.parent.mkdir(parents=True, exist_ok=True)
                 made.touch()
             return code(command)
@@ -259,7 +259,7 @@ def test_run_does_every_command_once_and_goes_on_where_it_stopped(capsys, monkey
 def test_run_does_again_what_is_gone_and_all_that_follows(capsys, monkeypatch, tmp_path, command):
     steps_that_do_nothing(monkeypatch)
     whole_way(capsys, tmp_path)
-    (tmp_path / "out" / whole_way_of.MADE[command]).unlink()
+    (tmp_path / "out" / MADE[command]).unlink()
     done = steps_that_do_nothing(monkeypatch)
     assert whole_way(capsys, tmp_path)[0] == 0 and done == WHOLE[WHOLE.index(command):]
 

@@ -1,11 +1,9 @@
-"""Several commands one after another: all of it for a folder of fields, and the demo.
+"""`launch.py run`: from a folder of fields to a report, several commands one after another.
 
 Each command is done by `step`, as if it had been typed; its exit code decides whether the next one begins.
 """
 
 import pathlib
-import shutil
-import time
 
 from cellcycle_jax import files, stored_config
 from cellcycle_jax.dataset import crop_arrays
@@ -26,15 +24,8 @@ MADE = {
 }
 HOW = ("workers", "scheduler")  # fields of preparation that change no result
 
-# folder of a demo -> what shows that a command of ours made it
-DEMO_MARKS = {
-    "fields": ("simulation.json", "fields/*.ome.tif"),
-    "data": ("provenance.json", "tfds/cells", ".work-*"),
-    "run": ("config.json", ".lock"),
-}
 
-
-def run(fields, preparation, prepared_by, training, training_file, out, step) -> int:
+def run_whole_way(fields, preparation, prepared_by, training, training_file, out, step) -> int:
     """From a folder of fields to a report; what an earlier call has finished is not done again.
 
     Args:
@@ -116,57 +107,3 @@ def _finished(out, request) -> list[str]:
         if not (out / MADE[name]).is_file():
             return finished[:number]
     return finished
-
-
-def demo(out, overwrite: bool, step) -> int:
-    """The whole way on simulated fields whose answer is known, the locked test split included.
-
-    Args:
-        out: folder that receives fields/, data/ and run/.
-        overwrite: whether an earlier demo there is replaced.
-        step: as of `run`.
-
-    Raises:
-        UsageError: the folder holds an earlier demo, or anything else under one of these names.
-    """
-    out = pathlib.Path(out)
-    fields = out / "fields"
-    data = out / "data"
-    workdir = out / "run"
-    parts = (fields, data, workdir)
-    existing = [part for part in parts if part.exists()]
-    if existing and not overwrite:
-        raise UsageError(f"--out={out} holds an earlier demo; name another folder or give --overwrite")
-    for part in existing:
-        if not _is_of_a_demo(part):
-            raise UsageError(f"{part}: not made by a demo, so it is not removed; move it away, or name another --out")
-    for part in existing:
-        shutil.rmtree(part)
-    start = time.monotonic()
-    commands = (
-        ["simulate", "--config=configs/demo/fields.py", f"--out={fields}"],
-        ["prepare", "--config=configs/data/simulated.py", f"--fields={fields}", f"--out={data}"],
-        ["train", "--config=configs/demo/train.py", f"--data={data}", f"--workdir={workdir}"],
-        ["evaluate", f"--workdir={workdir}"],
-        ["explain", f"--workdir={workdir}"],
-        ["discover", f"--workdir={workdir}"],
-        ["evaluate", f"--workdir={workdir}", "--final"],
-        ["report", f"--workdir={workdir}"],
-    )
-    for words in commands:
-        code = step(words)
-        if code:
-            return code
-    seconds = time.monotonic() - start
-    print(f"\nThe whole way took {seconds:.0f} s. Open {workdir}/report.html", flush=True)
-    return 0
-
-
-def _is_of_a_demo(part):
-    """Whether a folder holds no file yet or carries the mark of the command that fills it."""
-    if part.is_symlink() or not part.is_dir():
-        return False
-    for mark in DEMO_MARKS[part.name]:
-        if any(part.glob(mark)):
-            return True
-    return not any(path.is_file() for path in part.rglob("*"))
