@@ -94,7 +94,7 @@ def test_the_container_file_copies_what_is_there_and_is_sent():
     for line in joined(DOCKERFILE.read_text()):
         if line.startswith("COPY "):
             copied += [word for word in line.split()[1:-1] if not word.startswith("--")]
-    assert {"launch.py", "cellcycle_jax", "data_prep", "configs"} <= set(copied)
+    assert {"launch.py", "cellcycle_jax", "data_prep", "commands", "configs"} <= set(copied)
     for path in [*copied, *sent]:
         assert (ROOT / path).exists(), path
     assert {path.split("/")[0] for path in copied} == set(sent)
