@@ -1,1 +1,1 @@
-"""Commands that join the preparation of fields and the network; launch.py parses what is typed and calls them."""
+"""A file per command of launch.py, and what they share: the table of commands, parsing, folders and messages."""

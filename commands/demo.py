@@ -14,6 +14,11 @@ DEMO_MARKS = {
 }
 
 
+def run_command(arguments, step) -> int:
+    """Go the whole way on simulated fields; returns the exit code of `run_demo`."""
+    return run_demo(arguments.out, arguments.overwrite, step)
+
+
 def run_demo(out, overwrite: bool, step) -> int:
     """The whole way on simulated fields whose answer is known, the locked test split included.
 

@@ -3,14 +3,36 @@
 import pathlib
 
 from cellcycle_jax.dataset.crop_arrays import is_data_set
+from cellcycle_jax.devices import mesh, runtime
 from cellcycle_jax.errors import EXIT_QUARANTINED, UsageError
 from cellcycle_jax.locks import lock
 from cellcycle_jax.prediction import field_alarms, prediction_summary
 from cellcycle_jax.prediction.predict import predict_cells
-from cellcycle_jax.prediction.predictor import Predictor
+from cellcycle_jax.prediction.predictor import Predictor, load_predictor
+from commands.folders import beside_launch, existing_folder, new_folder
+from commands.messages import say, say_what_was_set_aside
 from configs import base
 from data_prep import new_fields
 from data_prep.pictures import overlay
+
+
+def run_command(arguments) -> int:
+    """Apply a trained run to new fields; returns EXIT_QUARANTINED where files were set aside, else 0."""
+    runtime.prepare()
+    mesh.require_device()
+    code = predict_fields(
+        load_predictor(existing_folder("--workdir", beside_launch(arguments.workdir))),
+        existing_folder("--fields", arguments.fields),
+        new_folder(arguments.out),
+        arguments.config,
+        arguments.changed,
+        arguments.overwrite,
+        arguments.decide_anyway,
+    )
+    say(f"wrote {arguments.out}/cells.parquet, cells.csv, overlays, predict.json")
+    if code:
+        say_what_was_set_aside("predict", f"{arguments.out}/predict.json")
+    return code
 
 
 def predict_fields(

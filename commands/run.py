@@ -10,6 +10,9 @@ from cellcycle_jax.dataset import crop_arrays
 from cellcycle_jax.errors import EXIT_QUARANTINED, StoredStateRefused, UsageError
 from cellcycle_jax.runs import run_record
 from cellcycle_jax.runs.config_checks import check_config
+from commands.folders import beside_launch, existing_folder, new_folder
+from configs import base
+from configs.load import load
 
 STATE = "run.json"  # what was asked for, and which commands are finished
 ABOUT_RUN = ("evaluate", "explain", "discover", "report")
@@ -23,6 +26,36 @@ MADE = {
     "report": "run/report.html",
 }
 HOW = ("workers", "scheduler")  # fields of preparation that change no result
+
+
+def run_command(arguments, step) -> int:
+    """Prepare, train, evaluate, explain, discover and report.
+
+    Args:
+        arguments: what was typed.
+        step: does one command, a list of words, and returns its exit code.
+
+    Returns:
+        As `run_whole_way`.
+
+    Raises:
+        UsageError: a mistake in the training config; as of `run_whole_way`.
+        InputRefused: there is no such folder of fields.
+    """
+    try:
+        training = load(beside_launch(arguments.training), (), base.training)
+    except UsageError as error:
+        raise UsageError(str(error).replace("--config=", "--training=", 1)) from None
+    prepared_by = [f"--config={arguments.config_file}", *arguments.rest]
+    return run_whole_way(
+        existing_folder("--fields", arguments.fields),
+        arguments.config,
+        prepared_by,
+        training,
+        arguments.training,
+        new_folder(arguments.out),
+        step,
+    )
 
 
 def run_whole_way(fields, preparation, prepared_by, training, training_file, out, step) -> int:

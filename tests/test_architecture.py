@@ -90,6 +90,11 @@ def test_cellcycle_jax_knows_neither_the_preparation_nor_the_configs(path):
     assert not {name.split(".")[0] for name in imports(path)} & (OURS - {"cellcycle_jax"})
 
 
+@pytest.mark.parametrize("path", [ROOT / "launch.py", *sources("commands")], ids=named)
+def test_commands_know_no_study(path):
+    assert "experiments" not in {name.split(".")[0] for name in imports(path)}
+
+
 def test_the_packages_themselves_import_nothing():
     for package in ROOMS:
         assert not imports(ROOT / package / "__init__.py")

@@ -9,28 +9,20 @@ import sys
 import pytest
 
 import launch
-from cellcycle_jax import files
 from cellcycle_jax.errors import UsageError
-from commands.run import MADE
+from commands.command_table import COMMANDS
 from configs import base
 from configs.load import fields, load
+from tests.typed_commands import CONFIG, typed, write_all
 
 ROOT = pathlib.Path(__file__).parents[1]
 
 
-def run(capsys, *arguments):
-    try:
-        code = launch.main(list(arguments))
-    except SystemExit as stop:
-        code = stop.code
-    return code, capsys.readouterr()
-
-
-@pytest.mark.parametrize("command", launch.COMMANDS)
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_explains_itself(capsys, command):
-    code, said = run(capsys, command, "--help")
+    code, said = typed(capsys, command, "--help")
     assert code == 0
-    for flag in launch.COMMANDS[command][1]:
+    for flag in COMMANDS[command].flags:
         assert f"--{flag}" in said.out
 
 
@@ -50,7 +42,7 @@ def test_every_command_explains_itself(capsys, command):
 def test_mistakes_end_with_one_line_and_the_documented_code(capsys, tmp_path, monkeypatch, arguments, code, words):
     monkeypatch.chdir(ROOT)
     arguments = [a.replace("=x", f"={tmp_path}/x") if a in ("--out=x", "--workdir=x") else a for a in arguments]
-    got, said = run(capsys, *arguments)
+    got, said = typed(capsys, *arguments)
     assert got == code
     assert len(said.err.strip().splitlines()) == 1
     for word in words:
@@ -67,10 +59,10 @@ def test_a_config_mistake_is_told_fast_and_without_jax(tmp_path):
 
 def test_values_take_the_type_of_the_default():
     given = ["--config.data.channels=DNA,Golgi", "--config.optimizer.learning_rate=1",
-             "--config.train.balance_classes=false", "--config.train.steps=7"]
+             "--config.train.balance=false", "--config.train.steps=7"]
     config = load(ROOT / "configs/default.py", given)
     assert config.data.channels == ("DNA", "Golgi") and config.optimizer.learning_rate == 1.0
-    assert config.train.balance_classes is False and config.train.steps == 7
+    assert config.train.balance is False and config.train.steps == 7
     assert load(ROOT / "configs/default.py", ["--config.data.channels=('DNA',)"]).data.channels == ("DNA",)
     assert load(ROOT / "configs/default.py", ["--config.data.channels=DNA"]).data.channels == ("DNA",)
 
@@ -96,11 +88,8 @@ def test_elements_of_another_type_are_refused(kind, field, value, allowed):
         load(ROOT / "configs" / path, [f"--config.{field}={value}"], kind)
 
 
-NO_CONFIGS = ("__init__", "base", "load", "old_fields")
-
-
 def config_files():
-    return [p for p in sorted((ROOT / "configs").rglob("*.py")) if p.stem not in NO_CONFIGS]
+    return [p for p in sorted((ROOT / "configs").rglob("*.py")) if p.stem not in ("__init__", "base", "load")]
 
 
 @pytest.mark.parametrize("path", config_files(), ids=lambda p: str(p.relative_to(ROOT)))
@@ -110,33 +99,24 @@ def test_config_files_change_fields_of_base_and_add_none(path):
     assert any(found.keys() == kind.keys() for kind in kinds)
 
 
-CONFIG = """from configs import base
-
-def get_config():
-    c = base.{}()
-    {}
-    return c
-"""
-
-
 @pytest.mark.parametrize("kind, line, words", [
-    ("preparation", "c.labels.metod = 'marker'",
-     ["line 5", "config.labels.metod: no such field; nearest: config.labels.method"]),
-    ("preparation", "c.fase.method = 'marker'", ["line 5", "fase", "nearest: config.labels.method"]),
-    ("preparation", "c.labels.abstain = 'low'", ["line 5", "abstain", "float"]),
-    ("preparation", "c.labels.abstain = = 1", ["line 5", "invalid syntax"]),
+    ("preparation", "c.phase.metod = 'marker'",
+     ["line 5", "config.phase.metod: no such field; nearest: config.phase.method"]),
+    ("preparation", "c.fase.method = 'marker'", ["line 5", "fase", "nearest: config.phase.method"]),
+    ("preparation", "c.phase.abstain = 'low'", ["line 5", "abstain", "float"]),
+    ("preparation", "c.phase.abstain = = 1", ["line 5", "invalid syntax"]),
     ("preparation", "import no_such_package", ["line 5", "no_such_package"]),
     ("preparation", "return 1 / 0", ["line 5", "ZeroDivisionError"]),
     ("preparation", "return 3", ["get_config() returns int"]),
     ("preparatoin", "", ["line 4", "preparatoin"]),
     ("training", "", ["base.training()", "needs one of base.preparation()"]),
     ("preparation", "c.unlock(); c.colour = 1", ["config.colour: no such field"]),
-    ("preparation", "c.unlock(); del c.labels.abstain", ["config.labels.abstain: is missing"]),
+    ("preparation", "c.unlock(); del c.phase.abstain", ["config.phase.abstain: is missing"]),
 ])
 def test_a_mistake_inside_a_config_file_is_one_line_with_its_place(capsys, tmp_path, kind, line, words):
     path = tmp_path / "mine.py"
     path.write_text(CONFIG.format(kind, line))
-    code, said = run(capsys, "prepare", f"--config={path}", "--fields=nowhere", f"--out={tmp_path}/out")
+    code, said = typed(capsys, "prepare", f"--config={path}", "--fields=nowhere", f"--out={tmp_path}/out")
     assert code == 2 and len(said.err.strip().splitlines()) == 1
     for word in [str(path), *words]:
         assert word in said.err
@@ -149,7 +129,7 @@ def test_a_config_of_another_command_is_refused(capsys, tmp_path, monkeypatch, c
     monkeypatch.chdir(ROOT)
     flags = {"train": ["--data=tests", f"--workdir={tmp_path}"], "prepare": ["--fields=tests", f"--out={tmp_path}"],
              "simulate": [f"--out={tmp_path}"]}[command]
-    code, said = run(capsys, command, f"--config=configs/{config}.py", *flags)
+    code, said = typed(capsys, command, f"--config=configs/{config}.py", *flags)
     assert code == 2 and "this command needs one of base." in said.err and not list(tmp_path.iterdir())
 
 
@@ -161,12 +141,12 @@ def test_what_the_disk_refuses_is_one_line_and_anything_else_stays_a_bug(capsys,
     def fail(number):
         raise OSError(number, os.strerror(number), "out.txt")
 
-    monkeypatch.setitem(launch.COMMANDS, "report", (lambda arguments: fail(number), {}))
-    found, said = run(capsys, "report")
+    monkeypatch.setattr(launch, "run_command", lambda arguments: fail(number))
+    found, said = typed(capsys, "report", "--workdir=run")
     assert found == code and words in said.err and len(said.err.strip().splitlines()) == 1
-    monkeypatch.setitem(launch.COMMANDS, "report", (lambda arguments: fail(errno.EIO), {}))
+    monkeypatch.setattr(launch, "run_command", lambda arguments: fail(errno.EIO))
     with pytest.raises(OSError, match="Input/output error"):
-        launch.main(["report"])
+        launch.main(["report", "--workdir=run"])
 
 
 def test_a_file_in_the_place_of_the_run_folder_is_refused_before_any_compute(capsys, tmp_path, monkeypatch):
@@ -175,176 +155,10 @@ def test_a_file_in_the_place_of_the_run_folder_is_refused_before_any_compute(cap
     monkeypatch.setattr(loop, "_train", lambda *_: pytest.fail("computed"))
     (tmp_path / "file").write_text("mine")
     for workdir in (tmp_path / "file", tmp_path / "file" / "run"):
-        code, said = run(capsys, "train", f"--config={ROOT}/configs/default.py", f"--data={tmp_path}",
+        code, said = typed(capsys, "train", f"--config={ROOT}/configs/default.py", f"--data={tmp_path}",
                          f"--workdir={workdir}")
         assert code == 2 and str(tmp_path / "file") in said.err and len(said.err.strip().splitlines()) == 1
     assert (tmp_path / "file").read_text() == "mine"
-
-
-DEMO_FILES = ["fields/simulation.json", "data/provenance.json", "run/config.json"]
-
-
-def demo(capsys, monkeypatch, out, *flags):
-    """`demo` with steps that do nothing."""
-    for command in set(launch.COMMANDS) - {"demo"}:
-        flags_of = launch.COMMANDS[command][1]
-        monkeypatch.setitem(launch.COMMANDS, command, (lambda arguments: 0, flags_of))
-    monkeypatch.chdir(ROOT)
-    return run(capsys, "demo", f"--out={out}", *flags)
-
-
-def write_all(folder, names):
-    for name in names:
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text("{}")
-
-
-@pytest.mark.parametrize("data", ["data/provenance.json", "data/tfds/cells/x", "data/.work-1/x"])
-def test_a_demo_is_replaced_only_when_asked(capsys, monkeypatch, tmp_path, data):
-    write_all(tmp_path, ["fields/simulation.json", data])
-    (tmp_path / "run").mkdir()
-    code, said = demo(capsys, monkeypatch, tmp_path)
-    assert code == 2 and "--overwrite" in said.err and (tmp_path / data).exists()
-    assert demo(capsys, monkeypatch, tmp_path, "--overwrite")[0] == 0
-    assert not any((tmp_path / name).exists() for name in (DEMO_FILES[0], data, "run"))
-
-
-@pytest.mark.parametrize("foreign", ["fields", "data", "run"])
-def test_overwriting_a_demo_leaves_folders_of_others(capsys, monkeypatch, tmp_path, foreign):
-    write_all(tmp_path, [name for name in DEMO_FILES if not name.startswith(foreign)] + [f"{foreign}/thesis.txt"])
-    code, said = demo(capsys, monkeypatch, tmp_path, "--overwrite")
-    assert code == 2 and f"{tmp_path / foreign}: not made by a demo" in said.err
-    assert len([p for p in tmp_path.rglob("*") if p.is_file()]) == 3
-
-
-def steps_that_do_nothing(monkeypatch, code=lambda command: 0):
-    """The commands that are given, in a list; each leaves the file that shows its work and returns `code(command)`."""
-    done = []
-    for command in set(launch.COMMANDS) - {"demo", "run"}:
-        def step(arguments, command=command):
-            done.append(command)
-            if command in MADE:
-                folder = pathlib.Path(vars(arguments).get("workdir") or arguments.out)
-                made = folder / pathlib.Path(*pathlib.Path(MADE[command]).parts[1:])
-                made.parent.mkdir(parents=True, exist_ok=True)
-                made.touch()
-            return code(command)
-
-        monkeypatch.setitem(launch.COMMANDS, command, (step, launch.COMMANDS[command][1]))
-    monkeypatch.chdir(ROOT)
-    return done
-
-
-WHOLE = ["prepare", "train", "evaluate", "explain", "discover", "report"]
-
-
-def whole_way(capsys, tmp_path, *flags, config="configs/data/simulated.py"):
-    (tmp_path / "fields").mkdir(exist_ok=True)
-    return run(capsys, "run", f"--config={config}", f"--fields={tmp_path}/fields", f"--out={tmp_path}/out", *flags)
-
-
-def test_run_does_every_command_once_and_goes_on_where_it_stopped(capsys, monkeypatch, tmp_path):
-    done = steps_that_do_nothing(monkeypatch, lambda command: 6 if command == "train" else 0)
-    code, said = whole_way(capsys, tmp_path)
-    assert code == 6 and done == WHOLE[:2] and "report.html" not in said.out
-    done = steps_that_do_nothing(monkeypatch)
-    code, said = whole_way(capsys, tmp_path)
-    assert code == 0 and done == WHOLE[1:] and f"open {tmp_path}/out/run/report.html" in said.out
-    assert f"$ python launch.py evaluate --workdir={tmp_path}/out/run" in said.out and "next:" not in said.out
-    done = steps_that_do_nothing(monkeypatch)
-    assert whole_way(capsys, tmp_path)[0] == 0 and done == []
-
-
-@pytest.mark.parametrize("command", WHOLE)
-def test_run_does_again_what_is_gone_and_all_that_follows(capsys, monkeypatch, tmp_path, command):
-    steps_that_do_nothing(monkeypatch)
-    whole_way(capsys, tmp_path)
-    (tmp_path / "out" / MADE[command]).unlink()
-    done = steps_that_do_nothing(monkeypatch)
-    assert whole_way(capsys, tmp_path)[0] == 0 and done == WHOLE[WHOLE.index(command):]
-
-
-def test_run_goes_on_with_more_workers_another_spelling_and_a_record_of_an_earlier_version(
-    capsys, monkeypatch, tmp_path
-):
-    steps_that_do_nothing(monkeypatch)
-    whole_way(capsys, tmp_path)
-    state = tmp_path / "out" / "run.json"
-    kept = files.read_json(state)
-    del kept["asked"]["preparation"]["projection"], kept["asked"]["training"]["data"]["placement"]
-    files.write_json(state, kept)
-    done = steps_that_do_nothing(monkeypatch)
-    code, said = whole_way(capsys, tmp_path, "--config.workers=1", f"--fields={tmp_path}/out/../fields")
-    assert (code, done) == (0, []), said.err
-
-
-@pytest.mark.parametrize("line, words", [
-    ("c.model.filters = 0", "config.model.filters=0"), ("c.model.depth = 8", "config.model.depth=8 halves crops of"),
-    ("c.data.channels = ('CENPF',)", "'CENPF' labels the cells"), ("c.data.chanels = 1", "--training="),
-])
-def test_run_checks_the_training_before_it_prepares(capsys, monkeypatch, tmp_path, line, words):
-    (tmp_path / "mine.py").write_text(CONFIG.format("training", line))
-    done = steps_that_do_nothing(monkeypatch)
-    code, said = whole_way(capsys, tmp_path, f"--training={tmp_path}/mine.py")
-    assert code == 2 and words in said.err and done == [] and "open" not in said.out
-
-
-def test_run_goes_on_after_files_that_were_set_aside_and_says_so_at_the_end(capsys, monkeypatch, tmp_path):
-    done = steps_that_do_nothing(monkeypatch, lambda command: 4 if command == "prepare" else 0)
-    assert whole_way(capsys, tmp_path)[0] == 4 and done == WHOLE
-
-
-@pytest.mark.parametrize("flags, words", [(["--config.crop.size_px=128"], "other preparation"),
-                                          (["--training=configs/pretrained.py"], "other training")])
-def test_run_does_not_mix_the_work_of_two_configs(capsys, monkeypatch, tmp_path, flags, words):
-    steps_that_do_nothing(monkeypatch)
-    assert whole_way(capsys, tmp_path)[0] == 0
-    done = steps_that_do_nothing(monkeypatch)
-    code, said = whole_way(capsys, tmp_path, *flags)
-    assert code == 2 and words in said.err and "name a new --out" in said.err and done == []
-
-
-def test_run_without_labels_ends_after_prepare(capsys, monkeypatch, tmp_path):
-    done = steps_that_do_nothing(monkeypatch)
-    code, said = whole_way(capsys, tmp_path, "--config.labels.method=none", "--config.channels.markers=")
-    assert code == 0 and done == ["prepare"] and "without labels there is nothing to train" in said.out
-
-
-@pytest.mark.parametrize("content", ["{", "[]", '{"asked": 1}'])
-def test_a_damaged_record_of_run_is_refused(capsys, monkeypatch, tmp_path, content):
-    steps_that_do_nothing(monkeypatch)
-    (tmp_path / "out").mkdir()
-    (tmp_path / "out" / "run.json").write_text(content)
-    code, said = whole_way(capsys, tmp_path)
-    assert code == 5 and "run.json: damaged" in said.err
-
-
-@pytest.mark.parametrize("command, flags, words", [
-    ("simulate", ["--out={0}/mine"], "next: python launch.py prepare --config=configs/data/simulated.py "
-                                     "--fields={0}/mine --out=data/mine"),
-    ("prepare", ["--config=configs/data/simulated.py", "--fields={0}", "--out={0}/mine"],
-     "look at {0}/mine/qc, then: python launch.py train --config=configs/default.py --data={0}/mine "
-     "--workdir=runs/mine"),
-    ("train", ["--config=configs/default.py", "--data={0}", "--workdir={0}/r"],
-     "next: python launch.py evaluate --workdir={0}/r"),
-    ("evaluate", ["--workdir={0}"], "next: python launch.py explain --workdir={0}"),
-    ("evaluate", ["--workdir={0}", "--final"], "next: python launch.py report --workdir={0}"),
-    ("explain", ["--workdir={0}"], "next: python launch.py discover --workdir={0}"),
-    ("discover", ["--workdir={0}"], "next: python launch.py report --workdir={0}"),
-    ("report", ["--workdir={0}"], "open {0}/report.html"),
-    ("predict", ["--fields={0}", "--out={0}/p"], "look at {0}/p/overlays"),
-])
-def test_each_command_ends_with_the_next_one_to_type(capsys, monkeypatch, tmp_path, command, flags, words):
-    steps_that_do_nothing(monkeypatch)
-    code, said = run(capsys, command, *(flag.format(tmp_path) for flag in flags))
-    assert code == 0 and words.format(tmp_path) in said.out
-
-
-def test_from_another_folder_defaults_are_found_and_the_next_command_can_be_typed_there(capsys, monkeypatch, tmp_path):
-    steps_that_do_nothing(monkeypatch)
-    monkeypatch.chdir(tmp_path)
-    code, said = run(capsys, "prepare", "--config=configs/data/simulated.py", f"--fields={tmp_path}", "--out=mine")
-    assert code == 0 and f"python {ROOT}/launch.py train" in said.out
 
 
 @pytest.mark.parametrize("words, said", [
@@ -361,20 +175,20 @@ def test_from_another_folder_defaults_are_found_and_the_next_command_can_be_type
 ])
 def test_what_is_mistyped_is_answered_with_the_nearest(capsys, monkeypatch, words, said):
     monkeypatch.chdir(ROOT)
-    code, told = run(capsys, *words)
+    code, told = typed(capsys, *words)
     assert code == 2 and said in told.err and len(told.err.strip().splitlines()) == 1
 
 
 def test_versions_are_said(capsys):
     import jax
 
-    code, said = run(capsys, "--version")
+    code, said = typed(capsys, "--version")
     assert code == 0 and f"jax {jax.__version__}" in said.out and f"Python {sys.version_info[0]}" in said.out
 
 
 def test_every_field_of_base_says_what_it_means():
     for line in (ROOT / "configs/base.py").read_text().splitlines():
-        if line.strip().startswith("c.") and "Config()" not in line:
+        if line.strip().startswith("c.") and "ConfigDict()" not in line:
             assert "#" in line, line
 
 
@@ -386,7 +200,7 @@ def predictions(folder):
 
 def test_predictions_stay_until_there_are_new_ones(capsys, tmp_path):
     before = predictions(tmp_path / "out")
-    code, said = run(capsys, "predict", f"--fields={tmp_path}/typo", f"--out={tmp_path}/out", "--overwrite")
+    code, said = typed(capsys, "predict", f"--fields={tmp_path}/typo", f"--out={tmp_path}/out", "--overwrite")
     assert code == 3 and "no such folder" in said.err
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*") if path.is_file()} == before
 
@@ -395,13 +209,13 @@ def test_data_sets_and_predictions_do_not_share_a_folder(capsys, tmp_path):
     predictions(tmp_path / "predicted")
     write_all(tmp_path / "data", ["provenance.json", "cells.parquet"])
     (tmp_path / "fields").mkdir()
-    code, said = run(capsys, "predict", f"--fields={tmp_path}/fields", f"--out={tmp_path}/data", "--overwrite")
+    code, said = typed(capsys, "predict", f"--fields={tmp_path}/fields", f"--out={tmp_path}/data", "--overwrite")
     assert code == 2 and "holds a data set" in said.err
-    code, said = run(capsys, "prepare", "--config=configs/data/simulated.py", f"--fields={tmp_path}/fields",
+    code, said = typed(capsys, "prepare", "--config=configs/data/simulated.py", f"--fields={tmp_path}/fields",
                      f"--out={tmp_path}/predicted", "--overwrite")
     assert code == 2 and "holds predictions" in said.err
 
 
 def test_an_output_whose_name_is_no_text_is_refused_before_the_work(capsys):
-    code, said = run(capsys, "simulate", "--out=/tmp/M\udcfc")
+    code, said = typed(capsys, "simulate", "--out=/tmp/M\udcfc")
     assert code == 2 and "/tmp/M\\udcfc: the name is no UTF-8" in said.err

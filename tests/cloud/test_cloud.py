@@ -9,7 +9,10 @@ import subprocess
 import pytest
 import yaml
 
-import launch
+from commands import parsing
+from commands.command_table import COMMANDS
+from configs import base
+from configs.load import load
 
 ROOT = pathlib.Path(__file__).parents[2]
 CLOUD = ROOT / "cloud"
@@ -43,13 +46,13 @@ def our_commands(text):
 def check(arguments):
     """That launch.py's parser takes these arguments, and that the config files and fields they name exist."""
     arguments = [a for a in arguments if a not in ("...", "[...]")]
-    parsed, rest = launch._parser().parse_known_args(arguments)
+    parsed, rest = parsing.parser("").parse_known_args(arguments)
     assert all(argument.startswith("--config.") for argument in rest), rest
     config = getattr(parsed, "config", None)
     if config and config != "1":
         assert (ROOT / config).is_file(), config
         if parsed.command != "sweep":
-            launch.load(ROOT / config, rest, launch.KINDS[parsed.command])
+            load(ROOT / config, rest, COMMANDS[parsed.command].config)
     return parsed
 
 
@@ -138,7 +141,7 @@ def test_every_file_and_config_field_of_the_page_exists():
     for path in re.findall(r"\b((?:cloud|tests|configs|experiments|constraints)/[\w./-]*\w)", text):
         assert (ROOT / path).exists(), path
     for option in re.findall(r"`(--config\.\S+)`", text):
-        launch.load(ROOT / "configs/default.py", [option], launch.KINDS["train"])
+        load(ROOT / "configs/default.py", [option], base.training)
     for variable in re.findall(r"--env (\w+)=", text):
         assert any(variable in yaml.safe_load(path.read_text())["envs"] for path in SKY), variable
 
