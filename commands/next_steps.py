@@ -24,8 +24,8 @@ def _after_simulate(arguments):
 
 
 def _after_prepare(arguments):
-    if arguments.config.phase.method == "none":
-        return (f"look at {arguments.out}/qc; without labels nothing can be trained on it (config.phase.method), and "
+    if arguments.config.labels.method == "none":
+        return (f"look at {arguments.out}/qc; without labels nothing can be trained on it (config.labels.method), and "
                 "predict takes the fields as they are")
     name = pathlib.Path(arguments.out).absolute().name
     command = as_typed("train", "--config=configs/default.py", f"--data={arguments.out}", f"--workdir=runs/{name}")
@@ -58,8 +58,8 @@ def _after_predict(arguments):
 
 
 def _after_run(arguments):
-    if arguments.config.phase.method == "none":
-        return f"look at {arguments.out}/data/qc; without labels there is nothing to train (config.phase.method)"
+    if arguments.config.labels.method == "none":
+        return f"look at {arguments.out}/data/qc; without labels there is nothing to train (config.labels.method)"
     return f"open {arguments.out}/run/report.html"
 
 

@@ -77,7 +77,7 @@ def test_run_does_not_mix_the_work_of_two_configs(capsys, monkeypatch, tmp_path,
 
 def test_run_without_labels_ends_after_prepare(capsys, monkeypatch, tmp_path):
     done = commands_that_do_nothing(monkeypatch)
-    code, said = whole_way(capsys, tmp_path, "--config.phase.method=none", "--config.channels.markers=")
+    code, said = whole_way(capsys, tmp_path, "--config.labels.method=none", "--config.channels.markers=")
     assert code == 0 and done == ["prepare"] and "without labels there is nothing to train" in said.out
 
 
