@@ -23,7 +23,7 @@ def simulation() -> Config:
     c.effects.dna_content = 1.0  # fraction by which DNA grows over S: 1 doubles it
     c.effects.nuclear_area = 0.40  # fraction by which nuclear area grows over the cycle
     c.effects.golgi_area = 0.9  # fraction by which Golgi area grows
-    c.effects.golgi_scatter = 1.0  # fraction by which the Golgi's pieces spread out
+    c.effects.golgi_scatter = 1.0  # fraction by which the Golgi's objects spread out
     c.effects.plus_end_density = 0.8  # fraction by which microtubule plus ends per um^2 grow
     c.effects.marker = 12.0  # fold rise of the CENP-F-like marker, minus 1
 

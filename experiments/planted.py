@@ -37,7 +37,7 @@ class Cue:
 
 
 # A larger nucleus is a larger hole in the other channels. Plus ends lie all over the cytoplasm, so also where the Golgi
-# is. More of a stain is a brighter cell; a scattered Golgi is one of more pieces.
+# is. More of a stain is a brighter cell; a scattered Golgi is one of more objects.
 CUES = {
     "nuclear area": Cue({"nuclear_area": 0.8}, CHANNELS, ("nucleus",), ("size of the nucleus",)),
     "DNA brightness": Cue(

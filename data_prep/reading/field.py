@@ -33,7 +33,7 @@ class FieldFile:
     part: int | None = None  # which picture of the file, where a file holds several
     pixel_um: float | None = None  # um per px, None: the file or the config says it
     labels_path: pathlib.Path | None = None  # label image made elsewhere, None: none
-    labels_are_mask: bool = False  # each connected piece of it is a nucleus; else it numbers them
+    labels_are_mask: bool = False  # each connected component of it is a nucleus; else it numbers them
     extra: tuple[tuple[str, str], ...] = ()  # further (column, value) of the sidecar
     time: str = ""  # which picture of a time series
     beside: tuple[pathlib.Path, ...] = ()  # files that the source reads besides, so that a change of them is noticed

@@ -118,7 +118,7 @@ def _refuse_mask(numbers, path):
     regions = connected(numbers.astype(np.int64), connectivity=1).max()
     if regions >= PIECES_OF_A_MASK:
         raise InputRefused(
-            f"{path}: the one number {highest} for {regions} separate pieces, as in a mask, but not all label images "
+            f"{path}: the one number {highest} for {regions} separate regions, as in a mask, but not all label images "
             "are masks of one value; make them so, or number the nuclei in all"
         )
 

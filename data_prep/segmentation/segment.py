@@ -114,7 +114,7 @@ def watershed(image: np.ndarray, diameter_px: float) -> np.ndarray:
 
 
 def otsu(image: np.ndarray, diameter_px: float) -> np.ndarray:
-    """Blur, threshold by Otsu, connected pieces; nuclei that touch stay one object.
+    """Blur, threshold by Otsu, connected components; nuclei that touch stay one object.
 
     This is how Nagao et al. (Mol. Biol. Cell 2020) found nuclei: a Gaussian of sigma 11 px where a nucleus is 50 to
     60 px across, so sigma is 0.2 of the diameter here. So strong a blur leaves nothing that a coarse grid cannot hold.

@@ -193,8 +193,8 @@ def _with_label_images(files, folder, config):
     are_masks = label_images.are_masks(images)
     if are_masks:
         print(
-            f"note: the label images are masks, with one value for all nuclei (first: {images[0]}): each piece is a "
-            "nucleus, and nuclei that touch are taken for one",
+            f"note: the label images are masks, with one value for all nuclei (first: {images[0]}): each connected "
+            "region is a nucleus, and nuclei that touch are taken for one",
             file=sys.stderr,
         )
     with_images = []

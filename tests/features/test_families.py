@@ -32,6 +32,11 @@ def test_every_measurement_has_a_family_with_a_region(measured):
     assert "unknown" not in " ".join(names)
 
 
+def test_every_measurement_is_one_that_pycytominer_keeps_by_default(measured):
+    compartments = ("Nuclei_", "Cells_", "Cytoplasm_")  # of `pycytominer.cyto_utils.infer_cp_features`
+    assert all(column.startswith(compartments) for column in measured)
+
+
 def test_a_family_is_read_in_one_channel_in_the_same_regions(measured):
     by_name = {}
     for found in measured.values():

@@ -38,7 +38,7 @@ class EditedCells:
         present: u8 [N], which of the bits are known.
         groups: text [N], the unit of the intervals.
         channels: names of the K channels.
-        nucleus, stain: names of the nuclear channel and of the stain whose pieces the compartments hold; they need not
+        nucleus, stain: names of the nuclear channel and of the stain whose objects the compartments hold; they need not
             be among `channels`.
     """
 

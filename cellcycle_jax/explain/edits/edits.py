@@ -1,12 +1,12 @@
 """Images of a cell in which one property is changed: what a network does with them shows what it depends on.
 
 Every edit takes a cell and a dose, the relative change wanted (+0.10: ten per cent more), and leaves all other
-properties as they are as far as it can. A dose can be missed (pieces are at the edge of the cell, a neighbour touches
+properties as they are as far as it can. A dose can be missed (objects are at the edge of the cell, a neighbour touches
 the nucleus), so each edit comes with a measurement of what it changed.
 
 Limits. The body of the cell is never moved, so a larger nucleus leaves less cytoplasm, and less brightness in other
 channels. Images are resampled where something moves, which takes some of their grain, more so where they are
-magnified. A zoomed piece of stain has its blur zoomed too. What lay below a piece that moved away is smooth. Where an
+magnified. A zoomed object of stain has its blur zoomed too. What lay below a object that moved away is smooth. Where an
 image is scaled to its own brightest pixel (`data.scale = "nucleus_max"`) a brighter nucleus cannot occur.
 """
 
@@ -59,10 +59,10 @@ class Cell:
         return elsewhere & self.mask(Compartment.BODY)
 
     @functools.cached_property
-    def pieces(self) -> stain_objects.Pieces:
-        """The pieces of the organelle."""
+    def objects(self) -> stain_objects.StainObjects:
+        """The objects of the organelle."""
         channel = self.image[..., self.stain]
-        visible = self.mask(Compartment.ORGANELLE) & (channel != 0)  # `data.mask` may blank where pieces are
+        visible = self.mask(Compartment.ORGANELLE) & (channel != 0)  # `data.mask` may blank where objects are
         return stain_objects.find(channel, visible, self.body, self.mask(Compartment.NUCLEUS))
 
     def copies(self) -> tuple[np.ndarray, np.ndarray]:
@@ -93,7 +93,7 @@ class Edit:
 def nuclear_area(cell: Cell, dose: float, channels=None):
     """Zoom the nucleus about its centre; the nuclear channel keeps its sum, so that it gets dimmer.
 
-    A cell that grows gains no DNA. In other channels the nucleus is a hole, which is zoomed too. Pieces of the second
+    A cell that grows gains no DNA. In other channels the nucleus is a hole, which is zoomed too. Objects of the second
     stain beside the nucleus are pushed aside and keep their size. Next to another nucleus it cannot grow, and the dose
     is missed.
 
@@ -119,11 +119,11 @@ def nuclear_area(cell: Cell, dose: float, channels=None):
         _keep_sum(image[..., cell.nucleus], cell.image[..., cell.nucleus], weight)
     zoomed = ndimage.map_coordinates(local_zoom.soft(nucleus), at, order=1, mode="nearest") > 0.5
     _set(compartments, Compartment.NUCLEUS, zoomed & cell.body)
-    if cell.stain in channels and not _too_few_pieces(cell):
-        pieces = cell.pieces
-        ground = np.where(moved, local_zoom.read(pieces.ground, at), pieces.ground)
-        way = stain_objects.held(pieces, local_zoom.carried(pieces.centre, at))
-        pushed = stain_objects.placed(dataclasses.replace(pieces, ground=ground), way=way)
+    if cell.stain in channels and not _too_few_objects(cell):
+        objects = cell.objects
+        ground = np.where(moved, local_zoom.read(objects.ground, at), objects.ground)
+        way = stain_objects.held(objects, local_zoom.carried(objects.centre, at))
+        pushed = stain_objects.placed(dataclasses.replace(objects, ground=ground), way=way)
         image[..., cell.stain], mask = pushed
         _set_stain(compartments, cell, mask)
     return image, compartments
@@ -156,39 +156,39 @@ def dna_brightness(cell: Cell, dose: float):
 
 
 def stain_area(cell: Cell, dose: float):
-    """Zoom each piece of the organelle about its own centre, at the same brightness per pixel.
+    """Zoom each object of the organelle about its own centre, at the same brightness per pixel.
 
-    Their common centre and the distances between their centres stay; summed brightness grows with the area. Pieces
-    that grow into one another add up, and what leaves the body is cut off, so that the dose can be missed.
+    Their common centre and the distances between their centres stay; summed brightness grows with the area. Objects that
+    grow into one another add up, and what leaves the body is cut off, so that the dose can be missed.
 
     Args:
         cell: with a known organelle.
-        dose: relative change of the area of the pieces, above -1.
+        dose: relative change of the area of the objects, above -1.
 
     Returns:
         image f32 [S, S, K] and compartments u8 [S, S].
     """
     if dose == 0:
         return cell.copies()
-    return _with_stain(cell, *stain_objects.placed(cell.pieces, zoom=np.sqrt(1 + dose)))
+    return _with_stain(cell, *stain_objects.placed(cell.objects, zoom=np.sqrt(1 + dose)))
 
 
 def stain_spread(cell: Cell, dose: float):
-    """Move the pieces of the organelle away from their common centre, weighted by brightness; each stays as it is.
+    """Move the objects of the organelle away from their common centre, weighted by brightness; each stays as it is.
 
     Args:
-        cell: with at least two pieces.
-        dose: relative change of the pieces' distances from their common centre.
+        cell: with at least two objects.
+        dose: relative change of the objects' distances from their common centre.
 
     Returns:
-        image f32 [S, S, K] and compartments u8 [S, S]; None where all pieces are held by the edge of the body.
+        image f32 [S, S, K] and compartments u8 [S, S]; None where all objects are held by the edge of the body.
     """
     if dose == 0:
         return cell.copies()
-    way = stain_objects.scatter(cell.pieces, dose)
+    way = stain_objects.scatter(cell.objects, dose)
     if not way.any():
         return None
-    return _with_stain(cell, *stain_objects.placed(cell.pieces, way=way))
+    return _with_stain(cell, *stain_objects.placed(cell.objects, way=way))
 
 
 def _with_stain(cell, channel, mask):
@@ -199,8 +199,8 @@ def _with_stain(cell, channel, mask):
 
 
 def _set_stain(compartments, cell, mask):
-    """Put the pieces to `mask`; what else the stain's mask holds stays."""
-    other = cell.mask(Compartment.ORGANELLE) & ~cell.pieces.mask
+    """Put the objects to `mask`; what else the stain's mask holds stays."""
+    other = cell.mask(Compartment.ORGANELLE) & ~cell.objects.mask
     _set(compartments, Compartment.ORGANELLE, mask | other)
 
 
@@ -223,16 +223,16 @@ def _no_dna(cell):
     return "" if bright else "the nucleus is not bright"
 
 
-def _too_few_pieces(cell, least=1):
+def _too_few_objects(cell, least=1):
     if cell.stain is None:
         return "the model does not see the organelle"
     if not cell.knows(Compartment.NUCLEUS | Compartment.ORGANELLE | Compartment.BODY):
-        return "the pieces of the organelle are not known"
-    return "" if len(cell.pieces) >= least else f"fewer than {least} pieces of the organelle"
+        return "the objects of the organelle are not known"
+    return "" if len(cell.objects) >= least else f"fewer than {least} objects of the organelle"
 
 
-def _no_two_pieces(cell):
-    return _too_few_pieces(cell, 2)
+def _no_two_objects(cell):
+    return _too_few_objects(cell, 2)
 
 
 def _dna(cell, image, compartments):
@@ -250,16 +250,16 @@ def _area(cell, image, compartments):
 
 
 def _stain_area(cell, image, compartments):
-    return stain_objects.area(cell.pieces, image[..., cell.stain])
+    return stain_objects.area(cell.objects, image[..., cell.stain])
 
 
 def _stain_spread(cell, image, compartments):
-    return stain_objects.spread(cell.pieces, image[..., cell.stain])
+    return stain_objects.spread(cell.objects, image[..., cell.stain])
 
 
 EDITS: dict[str, Edit] = {
     "nuclear_area": Edit("Nuclear area", NUCLEUS, _no_nucleus, nuclear_area, _area),
     "dna_brightness": Edit("Nuclear {nucleus} brightness", NUCLEUS, _no_dna, dna_brightness, _dna),
-    "stain_area": Edit("{stain} area", STAIN, _too_few_pieces, stain_area, _stain_area),
-    "stain_spread": Edit("{stain} scattering", STAIN, _no_two_pieces, stain_spread, _stain_spread),
+    "stain_area": Edit("{stain} area", STAIN, _too_few_objects, stain_area, _stain_area),
+    "stain_spread": Edit("{stain} scattering", STAIN, _no_two_objects, stain_spread, _stain_spread),
 }

@@ -1,7 +1,7 @@
-"""The pieces of a stain (Golgi, comets) of one cell: taken off the cytoplasm, moved or zoomed, put back, measured.
+"""The objects of a stain (Golgi, comets) of one cell: taken off the cytoplasm, moved or zoomed, put back, measured.
 
-An image of a stain is divided into its ground, which is the cytoplasm continued below the pieces, and what each piece
-adds to it. The two add up to the image, so pieces that stay where they are leave it as it is.
+An image of a stain is divided into its ground, which is the cytoplasm continued below the objects, and what each object
+adds to it. The two add up to the image, so objects that stay where they are leave it as it is.
 """
 
 import dataclasses
@@ -10,23 +10,23 @@ import functools
 import numpy as np
 from scipy import ndimage
 
-HALO_PX = 2  # how far the brightness of a piece reaches beyond its outline
-GROUND_PX = 3.0  # sigma of the smoothing that continues the cytoplasm below a piece
-FINE = 4  # a pixel is divided so often along each axis to measure the area of small pieces
-FAINT = 0.1  # share of the brightest piece below which nothing counts as a piece
-WAYS = (1.0, 0.8, 0.6, 0.4, 0.2)  # shares of its way that are tried until a piece stays in the cell
+HALO_PX = 2  # how far the brightness of a object reaches beyond its outline
+GROUND_PX = 3.0  # sigma of the smoothing that continues the cytoplasm below a object
+FINE = 4  # a pixel is divided so often along each axis to measure the area of small objects
+FAINT = 0.1  # share of the brightest object below which nothing counts as a object
+WAYS = (1.0, 0.8, 0.6, 0.4, 0.2)  # shares of its way that are tried until a object stays in the cell
 
 
 @dataclasses.dataclass(frozen=True)
-class Pieces:
-    """The n pieces of a stain.
+class StainObjects:
+    """The n objects of a stain.
 
     Attributes:
-        number: i32 [S, S], piece 1..n that a pixel belongs to with its halo, 0 none.
-        mask: bool [S, S], the pieces without their halo.
-        body: bool [S, S], where pieces may be.
-        ground: f64 [S, S], the stain without its pieces.
-        excess: f64 [S, S], what the pieces add.
+        number: i32 [S, S], object 1..n that a pixel belongs to with its halo, 0 none.
+        mask: bool [S, S], the objects without their halo.
+        body: bool [S, S], where objects may be.
+        ground: f64 [S, S], the stain without its objects.
+        excess: f64 [S, S], what the objects add.
         brightness: f64 [n], summed over each, above 0.
         centre: f64 [n, 2], of each, weighted by brightness, px.
     """
@@ -44,21 +44,21 @@ class Pieces:
 
     @functools.cached_property
     def threshold(self) -> float:
-        """The excess above which the pieces have the area of their mask; at least FAINT of the highest."""
+        """The excess above which the objects have the area of their mask; at least FAINT of the highest."""
         ordered = np.sort(_fine(self.excess), axis=None)[::-1]
         size = int(self.mask.sum()) * FINE**2
         at_mask = float(ordered[min(size, ordered.size - 1)])
         return max(at_mask, FAINT * float(ordered[0]))
 
 
-def find(channel: np.ndarray, mask: np.ndarray, body: np.ndarray, nucleus: np.ndarray) -> Pieces:
-    """The connected pieces that lie at least half outside the nucleus, each of them whole.
+def find(channel: np.ndarray, mask: np.ndarray, body: np.ndarray, nucleus: np.ndarray) -> StainObjects:
+    """The connected objects that lie at least half outside the nucleus, each of them whole.
 
-    A piece that reaches over the nucleus is not cut at its outline; one that lies mostly there is part of the ground.
+    A object that reaches over the nucleus is not cut at its outline; one that lies mostly there is part of the ground.
 
     Args:
         channel: f32 [S, S], the stain, background at 0.
-        mask: bool [S, S], where it forms pieces.
+        mask: bool [S, S], where it forms objects.
         body: bool [S, S], the cell's body, nucleus included.
         nucleus: bool [S, S].
     """
@@ -71,7 +71,7 @@ def find(channel: np.ndarray, mask: np.ndarray, body: np.ndarray, nucleus: np.nd
     if not own.any():
         no_number = np.zeros_like(part)
         no_excess = np.zeros_like(channel)
-        return Pieces(no_number, own, body, channel, no_excess, np.zeros(0), np.zeros((0, 2)))
+        return StainObjects(no_number, own, body, channel, no_excess, np.zeros(0), np.zeros((0, 2)))
     away, nearest = ndimage.distance_transform_edt(~own, return_indices=True)
     near = (away <= HALO_PX) & body & (own | ~mask)
     excess = channel - _ground(channel, near, body & ~mask & ~near, nucleus)
@@ -85,7 +85,7 @@ def find(channel: np.ndarray, mask: np.ndarray, body: np.ndarray, nucleus: np.nd
     number = renumbered[number]
     centre = np.reshape(ndimage.center_of_mass(added, number, new_numbers), (-1, 2))
     excess = np.where(number > 0, excess, 0)
-    return Pieces(number, own & (number > 0), body, channel - excess, excess, brightness[bright], centre)
+    return StainObjects(number, own & (number > 0), body, channel - excess, excess, brightness[bright], centre)
 
 
 def _ground(channel, near, cytoplasm, nucleus):
@@ -105,46 +105,46 @@ def _ground(channel, near, cytoplasm, nucleus):
     return ground
 
 
-def placed(pieces: Pieces, zoom: float = 1.0, way: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """The stain with its pieces zoomed about their centres, or moved.
+def placed(objects: StainObjects, zoom: float = 1.0, way: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """The stain with its objects zoomed about their centres, or moved.
 
     Args:
-        pieces: of the stain.
+        objects: of the stain.
         zoom: of lengths; brightness per pixel is kept.
         way: f64 [n, 2], how far each is moved, px; None: not at all.
 
     Returns:
-        The stain f64 [S, S], and where it now forms pieces, bool [S, S]. What leaves the body is cut off.
+        The stain f64 [S, S], and where it now forms objects, bool [S, S]. What leaves the body is cut off.
     """
-    grid = np.indices(pieces.mask.shape).astype(np.float64)
-    channel = pieces.ground.copy()
+    grid = np.indices(objects.mask.shape).astype(np.float64)
+    channel = objects.ground.copy()
     if way is None:
-        way = np.zeros_like(pieces.centre)
-    for i in range(len(pieces)):
-        own = pieces.number == i + 1
-        centre = pieces.centre[i, :, None, None]
+        way = np.zeros_like(objects.centre)
+    for i in range(len(objects)):
+        own = objects.number == i + 1
+        centre = objects.centre[i, :, None, None]
         at = centre + (grid - centre - way[i, :, None, None]) / zoom
         reached = ndimage.map_coordinates(own.astype(np.float64), at, order=1) > 0  # a spline never quite ends
-        excess = ndimage.map_coordinates(np.where(own, pieces.excess, 0), at, order=3)
+        excess = ndimage.map_coordinates(np.where(own, objects.excess, 0), at, order=3)
         channel += np.where(reached, excess, 0)
-    channel = np.where(pieces.body, channel, pieces.ground + pieces.excess)
-    return channel, (channel - pieces.ground > pieces.threshold) & pieces.body
+    channel = np.where(objects.body, channel, objects.ground + objects.excess)
+    return channel, (channel - objects.ground > objects.threshold) & objects.body
 
 
-def scatter(pieces: Pieces, dose: float) -> np.ndarray:
-    """How far each piece has to move so that its way from their common centre changes by `dose`, f64 [n, 2], px."""
-    common = pieces.brightness @ pieces.centre / pieces.brightness.sum()
-    return held(pieces, dose * (pieces.centre - common))
+def scatter(objects: StainObjects, dose: float) -> np.ndarray:
+    """How far each object has to move so that its way from their common centre changes by `dose`, f64 [n, 2], px."""
+    common = objects.brightness @ objects.centre / objects.brightness.sum()
+    return held(objects, dose * (objects.centre - common))
 
 
-def held(pieces: Pieces, way: np.ndarray) -> np.ndarray:
-    """`way` f64 [n, 2], px, shortened by steps of a fifth for each piece that would leave the body."""
+def held(objects: StainObjects, way: np.ndarray) -> np.ndarray:
+    """`way` f64 [n, 2], px, shortened by steps of a fifth for each object that would leave the body."""
     allowed = np.zeros_like(way)
     for i, step in enumerate(way):
-        pixels = np.argwhere((pieces.number == i + 1) & pieces.mask)
+        pixels = np.argwhere((objects.number == i + 1) & objects.mask)
         for share in WAYS:
             moved = pixels + share * step
-            if _inside(pieces.body, np.floor(moved)) and _inside(pieces.body, np.ceil(moved)):
+            if _inside(objects.body, np.floor(moved)) and _inside(objects.body, np.ceil(moved)):
                 allowed[i] = share * step
                 break
     return allowed
@@ -158,17 +158,17 @@ def _inside(body, pixels) -> bool:
     return bool(in_crop.all() and body[rows, columns].all())
 
 
-def area(pieces: Pieces, channel: np.ndarray) -> float:
-    """Area of the pieces in an edited image of the stain, px^2, finer than a pixel.
+def area(objects: StainObjects, channel: np.ndarray) -> float:
+    """Area of the objects in an edited image of the stain, px^2, finer than a pixel.
 
-    Counted is what stands out of the ground by more than the pieces' own threshold, at which their unedited area is
+    Counted is what stands out of the ground by more than the objects' own threshold, at which their unedited area is
     that of their mask.
 
     Args:
-        pieces: of the unedited stain.
+        objects: of the unedited stain.
         channel: f [S, S], the edited stain.
     """
-    return area_above(np.where(pieces.body, channel - pieces.ground, 0), pieces.threshold)
+    return area_above(np.where(objects.body, channel - objects.ground, 0), objects.threshold)
 
 
 def area_above(channel: np.ndarray, threshold: float) -> float:
@@ -180,19 +180,19 @@ def _fine(channel):
     return ndimage.zoom(channel, FINE, np.float64, order=1, grid_mode=True, mode="nearest")
 
 
-def spread(pieces: Pieces, channel: np.ndarray) -> float:
-    """How far the pieces lie from their common centre in an edited image, px.
+def spread(objects: StainObjects, channel: np.ndarray) -> float:
+    """How far the objects lie from their common centre in an edited image, px.
 
-    Root of the second moment of brightness about its centre, less what the pieces' own size contributed to it before;
-    so it is right only for pieces that keep their size.
+    Root of the second moment of brightness about its centre, less what the objects' own size contributed to it before;
+    so it is right only for objects that keep their size.
 
     Args:
-        pieces: of the unedited stain.
+        objects: of the unedited stain.
         channel: f [S, S], the edited stain.
     """
-    whole = _moment(np.maximum(pieces.excess, 0))
-    between = _moment(pieces.brightness, pieces.centre)
-    added = np.where(pieces.body, channel - pieces.ground, 0)
+    whole = _moment(np.maximum(objects.excess, 0))
+    between = _moment(objects.brightness, objects.centre)
+    added = np.where(objects.body, channel - objects.ground, 0)
     edited = _moment(np.maximum(added, 0))
     own_size = whole - between
     return float(np.sqrt(max(edited - own_size, 0.0)))

@@ -109,7 +109,7 @@ def test_a_mask_among_images_that_number_their_nuclei_is_refused(tmp_path):
     numbered, mask, one = images(tmp_path, (1, 2, 3), (255, 255, 255), (1,))
     assert not label_images.are_masks([numbered, mask, one])
     assert label_images.read(numbered).max() == 3 and label_images.read(one).max() == 1
-    with pytest.raises(InputRefused, match="1.tif: the one number 255 for 6 separate pieces, as in a mask"):
+    with pytest.raises(InputRefused, match="1.tif: the one number 255 for 6 separate regions, as in a mask"):
         label_images.read(mask)
 
 

@@ -29,7 +29,7 @@ class Total(nn.Module):
 
 
 def population(places=(PIECES,) * 6):
-    """Six cells in six groups, each brighter than the one before, with no stain but its pieces."""
+    """Six cells in six groups, each brighter than the one before, with no stain but its objects."""
     cells = [cell(SIZE, p, cytoplasm=0.0) for p in places]
     images = np.stack([c.image * (1 + 0.2 * i) for i, c in enumerate(cells)]).astype(np.float32)
     return (images, np.stack([c.compartments for c in cells]), np.full(len(cells), EVERY, np.uint8),
@@ -130,8 +130,8 @@ def test_cells_that_cannot_be_edited_are_counted_by_reason():
     cells = population((PIECES, PIECES[:1], (), PIECES))
     cells[2][3] = int(C.NUCLEUS)
     rows = respond(Total(1), cells)
-    few = "fewer than {} pieces of the organelle"
-    unknown = "the pieces of the organelle are not known"
+    few = "fewer than {} objects of the organelle"
+    unknown = "the objects of the organelle are not known"
     assert rows["stain_spread"]["left_out"] == {few.format(2): 2, unknown: 1} and rows["stain_spread"]["n_cells"] == 1
     assert rows["stain_area"]["left_out"] == {few.format(1): 1, unknown: 1} and rows["stain_area"]["n_cells"] == 2
     assert rows["nuclear_area"]["left_out"] == {} and rows["nuclear_area"]["n_cells"] == 4

@@ -18,7 +18,7 @@ def reached(name, c, image, compartments):
 
 
 def pieces_of(channel):
-    """Centre and area of each piece of the drawn stain, sorted by row."""
+    """Centre and area of each object of the drawn stain, sorted by row."""
     part, n = ndimage.label(channel > CYTOPLASM + STAIN / 20)  # with its soft edge, or its centre would jump
     excess = np.where(part > 0, channel - CYTOPLASM, 0).astype(np.float64)
     centres = np.array([ndimage.center_of_mass(excess, part, i) for i in range(1, n + 1)])
@@ -126,7 +126,7 @@ def test_area_of_drawn_pieces_changes_by_the_dose_and_their_places_do_not(dose):
     np.testing.assert_allclose(same, centres, atol=0.05)
     assert reached("stain_area", c, image, compartments) == pytest.approx(dose, abs=0.02)
     inside = ndimage.binary_erosion(c.mask(C.ORGANELLE))
-    assert image[inside, 1].mean() == pytest.approx(c.image[inside, 1].mean(), rel=0.05)  # a piece keeps its level
+    assert image[inside, 1].mean() == pytest.approx(c.image[inside, 1].mean(), rel=0.05)  # a object keeps its level
     for k in (0, 2):
         np.testing.assert_array_equal(image[..., k], c.image[..., k])
 
@@ -149,7 +149,7 @@ def test_places_of_drawn_pieces_spread_by_the_dose_and_their_areas_and_brightnes
 
 @pytest.mark.parametrize("dose", [-0.2, 0.1])
 def test_small_crops_reach_the_dose_too(dose):
-    c = cell(32)  # pieces of 1 to 2 px radius
+    c = cell(32)  # objects of 1 to 2 px radius
     areas = [area_above(image[..., 1], CYTOPLASM + STAIN / 2)
              for image in (c.image, stain_area(c, dose)[0], stain_spread(c, dose)[0])]
     assert areas[1] / areas[0] - 1 == pytest.approx(dose, abs=0.03)
@@ -194,7 +194,7 @@ def test_pieces_that_all_are_held_by_the_edge_are_not_edited():
     assert stain_spread(held, 0.3) is None
 
 
-def test_the_mask_of_the_stain_follows_its_pieces():
+def test_the_mask_of_the_stain_follows_its_objects():
     c = cell()
     for edited, dose in ((stain_area, 0.2), (stain_spread, -0.2)):
         image, compartments = edited(c, dose)
