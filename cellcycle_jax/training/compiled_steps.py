@@ -69,7 +69,8 @@ def _one_by_one(step, cells_of, layout, cells):
         states = []
         for r in range(models):
             own_traits = _one_of(traits, r, models)
-            own_state = _one_of(state, r, models)
+            # On the devices already: a state from the host's memory would be compiled for once more.
+            own_state = put_global(_one_of(state, r, models), per_model_args)
             own_sums = []
             for i in range(count[r]):
                 batch = put_global(index[r, i], rows)
