@@ -1,12 +1,19 @@
 """Small data that several test files share, made once per session by the project's own tools."""
 
 import os
+import pathlib
 
-# Everything runs on two devices, however many cores there are; tests that need another number start a process. JAX
-# reads this when it is imported, so it stands before all imports that may bring JAX.
-os.environ["JAX_NUM_CPU_DEVICES"] = "2"
+# Compiled programs are kept from run to run, for all processes of the tests; `pytest --cache-clear` removes them.
+COMPILED = pathlib.Path(__file__).parents[1] / ".pytest_cache" / "d" / "compiled"
 
-import pathlib  # noqa: E402
+# JAX reads variables when it is imported, so they are set before all imports that may bring JAX.
+os.environ |= {
+    "JAX_NUM_CPU_DEVICES": "2",  # however many cores there are; tests that need another number start a process
+    "JAX_COMPILATION_CACHE_DIR": str(COMPILED),
+    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.2",
+    "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "0",
+    "CELLCYCLE_JAX_CACHE": str(COMPILED),
+}
 
 import pytest  # noqa: E402
 
@@ -27,23 +34,6 @@ def small_simulation():
     config.cells_per_field = (14, 18)
     config.workers = 2
     return config
-
-
-@pytest.fixture(scope="module")
-def own_cache(tmp_path_factory):
-    """Compiled programs go to a folder of the tests' own."""
-    import jax  # takes seconds, which tests without JAX need not wait for
-    from jax.experimental.compilation_cache import compilation_cache
-
-    from cellcycle_jax.devices import runtime
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(runtime.CACHE_VARIABLE, str(tmp_path_factory.mktemp("cache")))
-        runtime.enable_compile_cache()
-        compilation_cache.reset_cache()  # JAX looks at the folder once
-        yield
-    jax.config.update("jax_compilation_cache_dir", None)
-    compilation_cache.reset_cache()
 
 
 @pytest.fixture(scope="session")

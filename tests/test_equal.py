@@ -13,7 +13,7 @@ from cellcycle_jax.runs import trained_run
 from tests import tiny
 from tests.train_process import content, finish, pair, scores, start
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("own_cache")]
+pytestmark = pytest.mark.slow
 
 EXACT, FIRST_STEP = 1e-9, 1e-5  # largest difference in float64, and of the gradients of a first step in float32
 MEMBERS = {

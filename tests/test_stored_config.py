@@ -22,8 +22,6 @@ from configs import base
 from configs.load import fields
 from tests import tiny
 
-pytestmark = pytest.mark.usefixtures("own_cache")
-
 OLD_PREDICTOR = pathlib.Path(__file__).parent / "stored" / "predictor_of_2026_11"
 KINDS = {"training": (stored_config.TRAINING, base.training), "preparation": (stored_config.PREPARATION,
                                                                               base.preparation)}  # fmt: skip

@@ -17,8 +17,6 @@ from configs import base
 from tests import tiny
 from tests.prediction.test_predictor import freeze, tiny_run, tiny_table
 
-pytestmark = pytest.mark.usefixtures("own_cache")
-
 PROBABILITIES = ["prob_G1/S", "prob_G2", "calibrated_G1/S", "calibrated_G2", "confidence", "novelty"]
 
 

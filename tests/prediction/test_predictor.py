@@ -17,8 +17,6 @@ from cellcycle_jax.training import loop
 from configs import base
 from tests import tiny
 
-pytestmark = pytest.mark.usefixtures("own_cache")
-
 SCORES = {"temperature": 1.5, "model": {"balanced_accuracy": {"value": 0.9, "low": 0.8, "high": 1.0, "dropped": 0}},
           "interval_level": 0.95, "n_cells": 12, "n_fields": 4, "n_groups": 4}
 

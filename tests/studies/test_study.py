@@ -8,7 +8,6 @@ from cellcycle_jax.studies import study
 from configs.load import load_study
 from tests.study_runs import STUDY, command, write_data, write_study
 
-pytestmark = pytest.mark.usefixtures("own_cache")
 ROOT = pathlib.Path(__file__).parents[2]
 KNOWN = study.Data(("DNA", "Golgi", "EB1"), ("HeLa", "NIH3T3", "RPE1"))
 

@@ -20,8 +20,6 @@ from cellcycle_jax.training import loop, train_step
 from configs.load import load_study
 from tests.study_runs import command, write_study
 
-pytestmark = pytest.mark.usefixtures("own_cache")
-
 
 @pytest.fixture(scope="module")
 def done(study_data, study_path, tmp_path_factory):

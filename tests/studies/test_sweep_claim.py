@@ -4,14 +4,10 @@ import concurrent.futures
 import os
 import threading
 
-import pytest
-
 from cellcycle_jax import files
 from cellcycle_jax.studies import sweep, sweep_plan
 from configs.load import load_study
 from tests.study_runs import command
-
-pytestmark = pytest.mark.usefixtures("own_cache")
 
 
 def test_a_damaged_record_of_a_study_is_refused(study_path, study_data, tmp_path, capsys):

@@ -8,8 +8,6 @@ from cellcycle_jax import files
 from cellcycle_jax.training import loop
 from tests.study_runs import command, write_study
 
-pytestmark = pytest.mark.usefixtures("own_cache")
-
 
 @pytest.fixture(scope="module")
 def diverged(study_data, tmp_path_factory):

@@ -14,7 +14,6 @@ from configs.load import load_study
 from tests import tiny
 from tests.study_runs import command, write_study
 
-pytestmark = pytest.mark.usefixtures("own_cache")
 ROOT = pathlib.Path(__file__).parents[2]
 
 

@@ -77,7 +77,7 @@ def damage(folder):
     path.write_bytes(content)
 
 
-def test_a_record_that_is_damaged_while_training_reads_it_is_told_in_one_line(tmp_path, monkeypatch, own_cache):
+def test_a_record_that_is_damaged_while_training_reads_it_is_told_in_one_line(tmp_path, monkeypatch):
     def load(*given, load=setup.load):
         found = load(*given)
         damage(folder)

@@ -13,7 +13,6 @@ from cellcycle_jax.training import cohort, loop, optimizers
 from tests import tiny, train_process
 from tests.train_process import config, content, scores
 
-pytestmark = pytest.mark.usefixtures("own_cache")
 STORED = ("DNA", "Golgi", "CENPF", "EB1")
 
 

@@ -22,8 +22,6 @@ from cellcycle_jax.training import batches, loop, train_step
 from configs import base
 from tests import tiny
 
-pytestmark = pytest.mark.usefixtures("own_cache")
-
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):

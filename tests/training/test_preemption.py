@@ -14,7 +14,7 @@ from cellcycle_jax.training import loop, preemption
 from tests import tiny
 from tests.train_process import ROOT, content, free_port, launch, scores
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("own_cache")]
+pytestmark = pytest.mark.slow
 FLAGS = ["--config.train.steps=400", "--config.train.eval_every=20", "--config.train.checkpoint_every=200"]
 PATIENCE_S = 120
 
