@@ -1,6 +1,7 @@
 """The report of a small run folder that is made up here."""
 
 import base64
+import functools
 import html
 import io
 import json
@@ -88,12 +89,17 @@ def _log(rng):
 
 
 def _picture(path, title):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(_drawn(title))
+
+
+@functools.lru_cache  # every run folder that is made up has the same pictures
+def _drawn(title):
     figure = Figure(figsize=(5, 3.4), layout="constrained")
     ax = figure.subplots()
     ax.plot(np.random.default_rng(len(title)).normal(size=60).cumsum())
     ax.set_title(title)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(style.png(figure, dpi=90))
+    return style.png(figure, dpi=90)
 
 
 def make_gallery_cells(rng, n=8, side=64):
@@ -130,12 +136,12 @@ def make_run(root, test=False, line=None):
     files.write_text(run / "metrics.jsonl", "\n".join(map(json.dumps, _log(rng) + opened)) + '\n{"event": "tra')
     for split in ["validation"] + ["test"] * test:
         files.write_json(run / f"evaluation_{split}.json", make_evaluation(split, -0.0123 if split == "test" else 0.0))
-    _explained(run, rng)
+    _explained(run)
     _discovered(run)
     return run
 
 
-def _explained(run, rng):
+def _explained(run):
     places = ("nucleus", "other nuclei", "organelle", "cell body", "background", "nuclear rim")
     rows = [{"class": c, "compartment": p, "ratio": r, "low": r * 0.9, "high": r * 1.1}
             for c, ratios in zip(CLASSES, ((1.4, 0.5, 2.3, 1.0, 0.4, 1.7), (2.1, 0.4, 1.9, 0.9, 0.3, 1.5)), strict=True)
@@ -150,13 +156,21 @@ def _explained(run, rng):
     summary = {**size, "stain": "Golgi", "rows": rows, "sentences": words, "notes": notes}
     files.write_json(run / "explain" / "summary.json", summary)
     _passport(run)
-    cells = make_gallery_cells(rng)
+    for name, picture in _galleries().items():
+        (run / "figures" / f"{name}.png").write_bytes(picture)
+
+
+@functools.lru_cache
+def _galleries():
+    """The pictures of maps by name, as PNG."""
+    cells = make_gallery_cells(np.random.default_rng(0))
+    figures = {}
     for slug, name in (("g1-s", "G1/S"), ("g2", "G2")):
-        figure = gallery.gallery(cells, ["DNA", "Golgi"], CLASSES, f"Cells labelled {name}")
-        page._draw(run, f"gradcam_{slug}", figure)
+        figures[f"gradcam_{slug}"] = gallery.gallery(cells, ["DNA", "Golgi"], CLASSES, f"Cells labelled {name}")
     images = np.stack([np.mean([c.image for c in cells], 0)] * 2)
     maps = np.stack([np.mean([c.maps[p] / c.maps[p].mean() for c in cells], 0) for p in (0, 1)])
-    page._draw(run, "gradcam_mean", gallery.mean_maps(images, maps, [170, 142], CLASSES, 0.5))
+    figures["gradcam_mean"] = gallery.mean_maps(images, maps, [170, 142], CLASSES, 0.5)
+    return {name: style.png(figure) for name, figure in figures.items()}
 
 
 def _passport(run):
