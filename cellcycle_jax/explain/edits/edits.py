@@ -158,8 +158,8 @@ def dna_brightness(cell: Cell, dose: float):
 def stain_area(cell: Cell, dose: float):
     """Zoom each object of the organelle about its own centre, at the same brightness per pixel.
 
-    Their common centre and the distances between their centres stay; summed brightness grows with the area. Objects that
-    grow into one another add up, and what leaves the body is cut off, so that the dose can be missed.
+    Their common centre and the distances between their centres stay; summed brightness grows with the area. Objects
+    that grow into one another add up, and what leaves the body is cut off, so that the dose can be missed.
 
     Args:
         cell: with a known organelle.
