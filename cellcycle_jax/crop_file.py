@@ -142,5 +142,5 @@ def index(folder, field_id: str) -> FieldCrops:
 
 def _refused(path, error):
     return StoredStateRefused(
-        f"{path}: not readable as crops of a field ({type(error).__name__}: {error}); cut them anew"
+        f"{path}: not readable as crops of a field ({type(error).__name__}: {error}); cut them again"
     )

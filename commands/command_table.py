@@ -74,7 +74,7 @@ PREPARE = Command(
 )
 
 TRAIN = Command(
-    help="Train a model on a data set; run again to go on after an interruption.",
+    help="Train a model on a data set; run again to resume after an interruption.",
     config=base.training,
     flags={
         "config": Flag(None, "Python file with get_config(), e.g. configs/default.py"),
@@ -83,7 +83,7 @@ TRAIN = Command(
         # For accelerators and several hosts, see docs/cloud.md.
         "require_accelerator": REQUIRE_ACCELERATOR,
         "coordinator": Flag(
-            "", "HOST:PORT of process 0, where several hosts train together and no scheduler tells them so"
+            "", "HOST:PORT of process 0, where several hosts train together and no scheduler says so"
         ),
         "processes": Flag(0, "how many there are, with --coordinator"),
         "process": Flag(-1, "which one this is, from 0, with --coordinator"),
@@ -99,10 +99,10 @@ EVALUATE = Command(
 )
 
 EXPLAIN = Command(
-    help="Where a run looks and whether that is true: maps, checks and the passport of its validation cells.",
+    help="What drives the predictions of a run, and whether that can be trusted: maps, checks and a passport.",
     flags={
         **RUN,
-        "tap": Flag("", "activation that Grad-CAM reads, e.g. stage2; empty: config.explain.tap"),
+        "tap": Flag("", "activation that Grad-CAM uses, e.g. stage2; empty: config.explain.tap"),
         "others": Flag("", "folders of runs with other seeds or permuted labels, by commas"),
     },
 )

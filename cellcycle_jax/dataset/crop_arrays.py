@@ -249,7 +249,7 @@ def crops_of_field(folder, field_id: str, rows, vocabulary: dict) -> Crops:
 
 def _of_other_cells(stored, reason):
     return StoredStateRefused(
-        f"{stored.path}: {reason}, so these are not the crops of the cells in the table; cut them anew"
+        f"{stored.path}: {reason}, so these are not the crops of the cells in the table; cut them again"
     )
 
 

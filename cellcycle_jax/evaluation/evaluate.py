@@ -212,7 +212,7 @@ def caveats(run, crops, split) -> list[str]:
                       "the channel the network sees. The baseline integrated_dna is the label itself, and area "
                       "follows it.")
         if run.config.data.scale == "nucleus_max":
-            limits.append("Scaled to its own maximum a nucleus still tells its brightness by how fine noise and grey "
+            limits.append("Scaled to its own maximum a nucleus still shows its brightness by how fine noise and grey "
                           "steps are, so the lead over nuclear area is an upper bound on what shape and texture add.")
     if run.config.data.mask in OUTLINED and crops.nucleus not in run.channels:
         limits.append(f"The network does not see {crops.nucleus}, but the mask follows the nucleus, so its size and "

@@ -129,8 +129,8 @@ def _failed(judgements: dict[str, Judgement]) -> list[str]:
 
 def _where_it_looks(region_shares: pd.DataFrame, about: dict) -> str:
     if region_shares.empty:
-        return ("Where it looks cannot be said: the outline of the nucleus is not known, all explained cells are of "
-                "one class, or on average the network scores cells of the class no higher than the others.")
+        return ("Which regions it uses cannot be said: the outline of the nucleus is not known, all explained cells "
+                "are of one class, or on average the network scores cells of the class no higher than the others.")
     named = named_regions(region_shares, about)
     if not named:
         least = about["limits"]["region_share"]

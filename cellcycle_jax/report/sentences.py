@@ -52,7 +52,7 @@ def answer(evaluation: dict | None, passport: dict | None, pairs: pd.DataFrame |
     score = "How good the network is has not been measured yet."
     if evaluation:
         score = _answer_score(evaluation)
-    where = "Where the network looks has not been mapped yet."
+    where = "Which regions drive the prediction has not been worked out yet."
     if passport:
         where = " ".join(passport["verdict"][:3])
     features = "Which two features separate the classes is not known yet."
@@ -72,7 +72,7 @@ def _answer_score(evaluation: dict) -> str:
         return f"Too few groups to say how good the network is. {words}."
     circular = evaluation.get("circular", ())
     if circular:
-        words += " (baselines that read the brightness of which the labels are made are not counted here)"
+        words += " (baselines that use the brightness of which the labels are made are not counted here)"
     rivals = {}
     for name, scores in evaluation.get("baselines", {}).items():
         score = Interval.of(scores.get(KEY))
@@ -94,7 +94,7 @@ def _verdict(gap: Interval) -> str:
         return "the network is better"
     if gap.high < 0:
         return "the network is worse"
-    return "the two cannot be told apart"
+    return "the two cannot be distinguished"
 
 
 def outdated(made: dict | None, best_step: int | None, run_id: str | None) -> str | None:

@@ -99,7 +99,7 @@ def verified_step(folder) -> int | None:
     if damaged:
         step, damage = next(iter(damaged.items()))
         raise StoredStateRefused(f"{folder}: the checkpoint of step {step} is damaged ({damage}); run the same "
-                                 f"`launch.py train` command again: it goes on from step {whole}, which is whole")
+                                 f"`launch.py train` command again: it resumes from step {whole}, which is whole")
     return whole
 
 
@@ -224,7 +224,7 @@ def _require_agreement(folder, step):
 def _all_damaged(folder, damaged):
     damages = "; ".join(f"step {step}: {damage}" for step, damage in damaged.items())
     return StoredStateRefused(f"{folder}: all checkpoints are damaged ({damages}); remove this folder and run the same "
-                              "`launch.py train` command again, which starts anew")
+                              "`launch.py train` command again, which starts from the beginning")
 
 
 def _kinds(tree):

@@ -56,7 +56,7 @@ class Wandb:
 
     def _fail(self, why):
         self._run = None
-        logging.warning("wandb failed and is off from here: %s; metrics.jsonl goes on", why)
+        logging.warning("wandb failed and is off from here: %s; metrics.jsonl is still written", why)
 
 
 def _start(mode, record, workdir):

@@ -287,7 +287,7 @@ def _report_divergence(parts, member, what, step):
     if len(parts.members) == 1:
         advice = "lower optimizer.learning_rate, or look for crops with extreme values"
         raise NonFiniteLoss(f"{what}; {advice}", step)
-    logging.warning("%s: %s; this model stops, the others go on", member.name, what)
+    logging.warning("%s: %s; this model stops, the others continue", member.name, what)
 
 
 def _score(parts, now, best, reached, patience):

@@ -94,13 +94,13 @@ def notes(by: str) -> list[str]:
     """What a split by this unit cannot show."""
     if by == "block":
         return [
-            "Training and scoring share a field: its stain, light and focus are the same on both sides, and crops at "
-            "the border of two blocks show some of the same pixels, so scores say nothing about other fields."
+            "Training and scoring share a field: its stain, illumination and focus are the same on both sides, and "
+            "crops at the border of two blocks show some of the same pixels, so scores say nothing about other fields."
         ]
     if by == "track":
         return [
-            "Cells of different tracks stand in the same fields, so stain and light are the same on both sides of the "
-            "split."
+            "Cells of different tracks stand in the same fields, so stain and illumination are the same on both sides "
+            "of the split."
         ]
     return []
 
@@ -198,7 +198,7 @@ def refuse_twins(table) -> None:
     for _, same in pairs.groupby(Working.PIXELS_SHA256):
         if same[schema.FIELD].nunique() > 1 and same[schema.SPLIT].nunique() > 1:
             names = ", ".join(same[schema.FIELD] + " (" + same[schema.SPLIT] + ")")
-            raise InputRefused(f"the same picture is in two splits: {names}; remove the copy")
+            raise InputRefused(f"the same image is in two splits: {names}; remove the copy")
 
 
 def _counts(n, fractions):

@@ -312,6 +312,6 @@ def light_fields(light, channels, title, path) -> None:
         drawn = axes.imshow(plane, cmap="cividis", vmin=darkest, vmax=brightest)
         axes.set_title(name, fontsize=11)
         axes.axis("off")
-    figure.colorbar(drawn, ax=list(grid.flat), label="light, relative to its mean")
+    figure.colorbar(drawn, ax=list(grid.flat), label="illumination, relative to its mean")
     figure.suptitle(title, fontsize=11)
     save(figure, path, dpi=100)

@@ -46,7 +46,7 @@ def compile_pattern(text: str) -> re.Pattern | None:
         raise UsageError(f"config.name_pattern: unknown group {sorted(unknown)[0]!r}; allowed: {allowed}")
     if _several(pattern) and not set(pattern.groupindex) & set(PLACES):
         raise UsageError(f"config.name_pattern: groups channel and z need one of {', '.join(PLACES)}, "
-                         "so that fields can be told apart")
+                         "so that fields can be distinguished")
     return pattern
 
 
@@ -144,7 +144,7 @@ def _grouped(paths, folder, pattern, codes):
         planes = planes_of[_place(groups)]
         if plane in planes:
             raise InputRefused(f"{path} and {planes[plane]} are both {_words(groups)}; "
-                               "let config.name_pattern tell them apart or leave one out")
+                               "let config.name_pattern distinguish them or leave one out")
         planes[plane] = path
     return [_of_planes(place, planes) for place, planes in planes_of.items()]
 

@@ -71,8 +71,8 @@ def _refuse_complaints(errors, path):
             continue
         if "series" in text:
             raise InputRefused(f"{path}: what its description says does not fit its pixels ({text}); if a program has "
-                               "cropped it or taken it from a stack, save it anew without the old description (ImageJ: "
-                               "File > Save As > Tiff), else copy the file again")
+                               "cropped it or taken it from a stack, save it again without the old description "
+                               "(ImageJ: File > Save As > Tiff), else copy the file again")
         raise InputRefused(f"{path}: damaged ({text}); copy the file again")
 
 

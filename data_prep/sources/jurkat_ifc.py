@@ -33,8 +33,8 @@ STANDS_OUT = 3.0  # a cell's pixels differ from the background by this many stan
 NOTES = (
     "In dark field (DF) pixels lie far below the background just where DNA is bright: a share of the DNA signal has "
     "been taken off it, so DF is not free of the label. In bright field (BF) no such trace was found.",
-    "One phase is one montage of one acquisition: what differs between montages cannot be told from the phase; see "
-    "the scores of a network that sees the tiles' outer ring only.",
+    "One phase is one montage of one acquisition: what differs between montages cannot be distinguished from the "
+    "phase; see the scores of a network that sees the tiles' outer ring only.",
 )
 # Neighbours of a pixel among all tiles: above, below, left and right, in no other tile.
 _IN_TILE = np.zeros((3, 3, 3), bool)

@@ -125,7 +125,7 @@ def _by_dask(task, things, shared, address):
         except (CancelledError, CommClosedError) as error:
             raise ResourceMissing(
                 f"config.scheduler={address!r}: the scheduler went away ({type(error).__name__}); "
-                "start it again, and run the same command again (it goes on from what is finished)"
+                "start it again, and run the same command again (it resumes from what is finished)"
             ) from None
 
 

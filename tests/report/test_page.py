@@ -147,7 +147,7 @@ def _explained(run):
             for c, ratios in zip(CLASSES, ((1.4, 0.5, 2.3, 1.0, 0.4, 1.7), (2.1, 0.4, 1.9, 0.9, 0.3, 1.5)), strict=True)
             for p, r in zip(places, ratios, strict=True)]  # fmt: skip
     words = {
-        c: f"For {c} the model looks 2.3 times as much as by chance at the Golgi (95 % interval 2.1 to 2.5)."
+        c: f"For {c} the relevance at the Golgi is 2.3 times that of an uninformative map."
         for c in CLASSES
     }
     size = {"step": BEST_STEP, "run_id": RUN_ID, "n_cells": 312, "n_groups": 18, "group_by": "field",
@@ -260,8 +260,8 @@ def test_without_a_passport_the_command_that_makes_it_is_named(tmp_path):
     text = page.write_report(run).read_text(encoding="utf-8")
     shown = section(text, "passport")
     assert f"python launch.py explain --workdir={run}" in html.unescape(shown) and "<table" not in shown
-    assert "Where the network looks has not been mapped yet." in section(text, "answer")
-    assert "not been mapped" not in shown and "Grad-CAM" in section(text, "where")  # maps of an older call are shown
+    assert "Which regions drive the prediction has not been worked out yet." in section(text, "answer")
+    assert "not been worked out" not in shown and "Grad-CAM" in section(text, "where")  # maps of an older call
 
 
 def test_numbers_are_those_of_the_evaluation(written):
@@ -272,7 +272,7 @@ def test_numbers_are_those_of_the_evaluation(written):
         assert f"{value}<small>{low} to {high}</small>" in text
     assert "balanced accuracy is 0.932 (95 % interval 0.912 to 0.952)" in text
     assert "best baseline (All measurements) reaches 0.903 (0.883 to 0.923)" in text
-    assert "the two cannot be told apart" in text
+    assert "the two cannot be distinguished" in text
 
 
 def test_counts_are_those_of_the_table(written):

@@ -141,7 +141,7 @@ def test_a_damaged_step_is_named_and_never_used(damage, tmp_path, caplog):
         checkpoint.verified_step(folder)
     said = str(refused.value)
     assert refused.value.exit_code == 5 and "\n" not in said
-    assert "step 2 is damaged" in said and name in said and "goes on from step 1, which is whole" in said
+    assert "step 2 is damaged" in said and name in said and "resumes from step 1, which is whole" in said
     with pytest.raises(StoredStateRefused, match="step 2 is damaged"):
         checkpoint.restore(folder, 2, tree(0), tree(0))
 

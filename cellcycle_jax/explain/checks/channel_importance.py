@@ -251,7 +251,7 @@ def _shapley_of(cells) -> dict:
     without = scores["auroc"]["none"]
     complete = scores["auroc"]["all"]
     if without - CHANCE > MOST_LEFT * (complete - CHANCE) > 0:
-        raise InputRefused("channels of other cells of a field tell the class too, as where fields hold one class: "
+        raise InputRefused("channels of other cells of a field give the class away, as where fields hold one class: "
                            f"area under the ROC curve {without:.2f} without any channel of the cell's own, "
                            f"{complete:.2f} with all")
     plain = {}

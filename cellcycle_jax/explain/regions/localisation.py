@@ -260,7 +260,7 @@ def _ratios(cells: pd.DataFrame):
 def sentence(
     class_name: str, summary: pd.DataFrame, interval_level: float, method: str, stain: str = "", mask: str = "none"
 ) -> str:
-    """One plain sentence: where the model looks more than by chance when it says `class_name`.
+    """One plain sentence: the region with the most relevance, over its area, for `class_name`.
 
     Args:
         class_name: the class that the model gave.
@@ -276,18 +276,18 @@ def sentence(
     """
     rows = summary[(summary["class"] == class_name) & (summary["method"] == method)]
     if rows.empty:
-        return f"No explained cell was given {class_name}, so nothing can be said about where the model looks for it."
+        return f"No explained cell was given {class_name}, so no region can be named for it."
     lower = rows["low"].fillna(rows["ratio"])  # cells of few groups have no interval
     above = rows[lower > 1]
     if above.empty:
-        return f"For {class_name} the model looks nowhere more than by chance."
+        return f"For {class_name} no region of the map has more relevance than an uninformative map."
     best = above.loc[above["ratio"].idxmax()]
     region = region_in_words(best["compartment"], stain)
     interval = f"{100 * interval_level:g} % interval {best['low']:.1f} to {best['high']:.1f}"
     if not np.isfinite(best["low"]):
         interval = "too few groups for an interval"
     channel = f", channel {best['channel']}" if best["channel"] else ""
-    words = f"For {class_name} the model looks {best['ratio']:.1f} times as much as by chance {region}"
+    words = f"For {class_name} the relevance {region} is {best['ratio']:.1f} times that of an uninformative map"
     words += f" ({interval}){channel}."
     if best["compartment"] in BLANK[mask]:
         words += " The mask has blanked that region: a constant of the network stands there, nothing of the cell."

@@ -133,7 +133,7 @@ def test_a_group_in_two_given_splits_is_refused():
 
 def test_copies_of_a_picture_that_is_divided_are_found():
     rows = pd.DataFrame({schema.FIELD: ["a", "a", "b", "b"], schema.SPLIT: ["train", "test"] * 2, "_sha256": "x"})
-    with pytest.raises(InputRefused, match="the same picture is in two splits"):
+    with pytest.raises(InputRefused, match="the same image is in two splits"):
         split.refuse_twins(rows)
     split.refuse_twins(rows[rows[schema.FIELD] == "a"])  # one field by blocks is no copy
 

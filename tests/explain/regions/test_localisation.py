@@ -278,7 +278,7 @@ def test_map_on_the_edge_of_the_golgi_names_its_outline():
     found = localisation.localise_all(maps, np.stack([_crop()] * 12), np.full(12, EVERY))
     summary = _summary(localisation.tabulate(found, _cells(groups), "G2", "grad_cam"), 100)
     ratio = SIDE**2 / _near(GOLGI < 4, 1).sum()
-    words = (f"For G2 the model looks {ratio:.1f} times as much as by chance at the outline of the Golgi "
+    words = (f"For G2 the relevance at the outline of the Golgi is {ratio:.1f} times that of an uninformative map "
              f"(95 % interval {ratio:.1f} to {ratio:.1f}).")  # fmt: skip
     assert localisation.sentence("G2", summary, 0.95, "grad_cam", "Golgi") == words
     assert "at the outline of the organelle" in localisation.sentence("G2", summary, 0.95, "grad_cam")
@@ -294,19 +294,19 @@ def test_sentence_names_stain_interval_and_channel():
     summary = pd.concat([_rows(("nucleus", 1.5, 1.2, 1.8, ""), ("organelle", 2.34, 2.0, 2.62, "")),
                          _rows(("nucleus", 9.0, 0.9, 20.0, "DNA"), ("nuclear rim", 3.04, 2.0, 4.0, "Golgi"),
                                method="occlusion")])  # fmt: skip
-    words = "For G2 the model looks 2.3 times as much as by chance at the Golgi (95 % interval 2.0 to 2.6)."
+    words = ("For G2 the relevance at the Golgi is 2.3 times that of an uninformative map "
+             "(95 % interval 2.0 to 2.6).")
     assert localisation.sentence("G2", summary, 0.95, "grad_cam", "Golgi") == words
-    words = ("For G2 the model looks 3.0 times as much as by chance at the rim of the nucleus (95 % interval 2.0 to "
-             "4.0), channel Golgi.")  # fmt: skip
+    words = ("For G2 the relevance at the rim of the nucleus is 3.0 times that of an uninformative map "
+             "(95 % interval 2.0 to 4.0), channel Golgi.")  # fmt: skip
     assert localisation.sentence("G2", summary, 0.95, "occlusion", "Golgi") == words
 
 
 def test_sentence_without_a_place_above_chance():
     summary = _rows(("nucleus", 1.5, 0.9, 1.8, ""))
-    assert (
-        localisation.sentence("G2", summary, 0.95, "grad_cam") == "For G2 the model looks nowhere more than by chance."
-    )
-    assert "nothing can be said" in localisation.sentence("G1/S", summary, 0.95, "grad_cam")
+    words = "For G2 no region of the map has more relevance than an uninformative map."
+    assert localisation.sentence("G2", summary, 0.95, "grad_cam") == words
+    assert "no region can be named" in localisation.sentence("G1/S", summary, 0.95, "grad_cam")
 
 
 def test_sentence_of_one_group_has_no_interval():
