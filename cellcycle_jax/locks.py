@@ -9,25 +9,26 @@ import time
 from cellcycle_jax import files
 from cellcycle_jax.errors import UsageError
 
-EMPTY_S = 10  # an empty lock that is older is of nobody
+STALE_EMPTY_S = 10  # an empty lock that is older belongs to nobody, and so does an older lock on a takeover
+
+_held_here = set()  # absolute paths of the locks that this process holds
 
 
 @contextlib.contextmanager
 def lock(path):
-    """Hold the lock file `path`, in which host, process and batch job stand, for as long as the block runs.
+    """Hold the lock file `path`, with host, process and batch job as its content, for as long as the block runs.
 
-    A lock whose process on this host is gone was left by a kill and is taken over. So is one of an earlier start of the
-    job that this process belongs to, and an empty one that is not quite new: its process was ended, or its disk full,
-    before it could write. Any other of another host cannot be judged from here, so it counts as held.
+    A lock is stale, and taken over, if its process on this host is gone (a kill left it), if it is of an earlier start
+    of the batch job that this process belongs to, or if it is empty and not new: its process was ended, or its disk
+    full, before it could write. Any other lock of another host cannot be judged from here, so it counts as held.
 
     Raises:
-        UsageError: another process holds the lock; it is named.
+        UsageError: another process holds the lock, or this one does already; it is named.
     """
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    earlier = _text(path)
-    if _left_behind(earlier) or _is_old_and_empty(path):
-        _clear_away(path, earlier)
+    if _is_stale(path):
+        _remove_stale(path)
     own = " ".join([socket.gethostname(), str(os.getpid()), *_start_of_job()]) + "\n"
     try:
         _make(path, own)
@@ -36,15 +37,27 @@ def lock(path):
             f"{path.parent}: {holder(path) or 'another process'} works in this folder; "
             f"wait for it, or remove {path} if it no longer runs"
         ) from None
+    _held_here.add(path.absolute())
     try:
         yield
     finally:
-        if _text(path) == own:  # not where it was removed by hand and another process holds it now
+        _held_here.discard(path.absolute())
+        if _content(path) == own:  # not where it was removed by hand and another process holds it now
             path.unlink(missing_ok=True)
 
 
+def holder(path) -> str:
+    """Process and host that hold the lock file `path`, in words; "" where no process does."""
+    path = pathlib.Path(path)
+    content = _content(path)
+    if not content or _is_stale(path):
+        return ""
+    host, pid = [*content.split(), "", ""][:2]
+    return f"process {pid or 'unknown'} on {host or 'an unknown host'}"
+
+
 def _make(path, text: str) -> None:
-    """Make a lock with its text in it, or none at all; FileExistsError where there is one, also if it came just now."""
+    """Create a lock file together with its content; FileExistsError where there is one already."""
     temporary = files.temporary_beside(path)
     try:
         with open(temporary, "x", encoding="utf-8") as file:
@@ -64,58 +77,32 @@ def _make(path, text: str) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def _is_old_and_empty(path) -> bool:
+def _remove_stale(path) -> None:
+    """Remove a stale lock. One process at a time does so and looks again first, so no lock of a live process goes."""
+    takeover = path.with_name(f"{path.name}.takeover")
+    if _is_old(takeover):
+        takeover.unlink(missing_ok=True)  # removing takes milliseconds, so the process that did it was killed
     try:
-        state = path.stat()
-    except OSError:
+        _make(takeover, socket.gethostname())
+    except FileExistsError:
+        return  # another process takes the lock over
+    try:
+        if _is_stale(path):
+            path.unlink(missing_ok=True)
+    finally:
+        takeover.unlink(missing_ok=True)
+
+
+def _is_stale(path) -> bool:
+    """Whether the process that made a lock is gone: it ran on this host, or in another start of this job."""
+    if path.absolute() in _held_here:
         return False
-    return not state.st_size and time.time() - state.st_mtime > EMPTY_S
-
-
-def _text(path) -> str:
-    """What stands in a lock, "" where there is none."""
-    try:
-        return path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return ""
-
-
-def _clear_away(path, left: str) -> None:
-    """Remove a lock in which `left` stands; of several processes that found it, one removes it, and no newer lock."""
-    moved = files.temporary_beside(path)
-    try:
-        os.rename(path, moved)
-    except FileNotFoundError:
-        return  # another process was faster
-    if _text(moved) == left:
-        moved.unlink()
-    else:
-        os.replace(moved, path)  # another process was faster, and this is its own lock
-
-
-def holder(path) -> str:
-    """Process and host that hold the lock file `path`, in words; "" where nobody does."""
-    text = _text(pathlib.Path(path))
-    if not text or _left_behind(text):
-        return ""
-    host, pid = [*text.split(), "", ""][:2]
-    return f"process {pid or 'unknown'} on {host or 'an unknown host'}"
-
-
-def _start_of_job() -> list[str]:
-    """What a scheduler calls the batch job of this process, also when it starts it again, and which start this is."""
-    if job := os.environ.get("SLURM_JOB_ID"):
-        return [f"slurm-{job}", os.environ.get("SLURM_RESTART_COUNT", "0")]
-    if job := os.environ.get("SKYPILOT_TASK_ID"):
-        return [job, socket.gethostname()]  # each start is on new machines, and nothing counts them
-    return []
-
-
-def _left_behind(holder: str) -> bool:
-    """Whether the process named in a lock is gone: it ran on this host, or in another start of this job."""
-    host, pid, *start = [*holder.split(), "", ""][:4]
-    own = _start_of_job()
-    if own and start[:1] == own[:1] and start != own:
+    content = _content(path)
+    if not content:
+        return _is_old(path)
+    host, pid, *start = [*content.split(), "", ""][:4]
+    own_start = _start_of_job()
+    if own_start and start[:1] == own_start[:1] and start != own_start:
         return True  # schedulers start a job again when it has ended everywhere
     if host != socket.gethostname() or not pid.isdecimal():
         return False
@@ -128,3 +115,27 @@ def _left_behind(holder: str) -> bool:
     except (PermissionError, OverflowError):
         return False
     return False
+
+
+def _is_old(path) -> bool:
+    try:
+        return time.time() - path.stat().st_mtime > STALE_EMPTY_S
+    except OSError:
+        return False
+
+
+def _content(path) -> str:
+    """The content of a lock file, "" where there is none."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return ""
+
+
+def _start_of_job() -> list[str]:
+    """The scheduler's id of this process's batch job, which a requeue keeps, and which start it is; [] outside of jobs."""
+    if job := os.environ.get("SLURM_JOB_ID"):
+        return [f"slurm-{job}", os.environ.get("SLURM_RESTART_COUNT", "0")]
+    if job := os.environ.get("SKYPILOT_TASK_ID"):
+        return [job, socket.gethostname()]  # each start is on new machines, and nothing counts them
+    return []

@@ -57,16 +57,17 @@ def stale(tmp_path):
 
 
 def test_the_slower_of_two_that_take_over_a_lock_leaves_that_of_the_faster(stale, monkeypatch):
-    rename, faster = os.rename, []
+    make = locks._make
+    faster = []
 
-    def late(*paths):
-        if not faster:  # this process has read the old lock; before it moves it, another one takes over
+    def late(path, content):
+        if not faster:  # this process has seen the stale lock; before it can remove it, another one takes it over
             faster.append(subprocess.Popen([sys.executable, "-c", HOLD, stale], stdin=subprocess.PIPE,
                                            stdout=subprocess.PIPE, text=True))
             assert faster[0].stdout.readline() == "held\n"
-        rename(*paths)
+        make(path, content)
 
-    monkeypatch.setattr(os, "rename", late)
+    monkeypatch.setattr(locks, "_make", late)
     with pytest.raises(UsageError, match="works in this folder"):
         locks.lock(stale).__enter__()
     assert stale.read_text().split() == [socket.gethostname(), str(faster[0].pid)]
@@ -74,17 +75,61 @@ def test_the_slower_of_two_that_take_over_a_lock_leaves_that_of_the_faster(stale
     assert faster[0].returncode == 0 and not list(stale.parent.iterdir())
 
 
+def test_of_three_that_meet_a_stale_lock_one_holds_it(stale):
+    """Many times, since it depends on the moment."""
+    race = (
+        "import sys, time\n"
+        "from cellcycle_jax import locks\n"
+        "from cellcycle_jax.errors import UsageError\n"
+        "time.sleep(max(0, float(sys.argv[2]) - time.time()))\n"
+        "try:\n"
+        "    with locks.lock(sys.argv[1]):\n"
+        "        print('held', flush=True)\n"
+        "        time.sleep(0.5)\n"
+        "except UsageError:\n"
+        "    print('refused')\n"
+    )
+    left = stale.read_text()
+    for _ in range(5):
+        stale.write_text(left)
+        command = [sys.executable, "-c", race, stale, str(time.time() + 1)]
+        processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
+        said = sorted(process.communicate()[0].strip() for process in processes)
+        assert said == ["held", "refused", "refused"]
+        assert not list(stale.parent.iterdir())
+
+
 def test_a_lock_that_another_process_has_just_removed_is_no_hindrance(stale, monkeypatch):
-    rename = os.rename
+    make = locks._make
 
-    def late(*paths):
-        stale.unlink()
-        rename(*paths)
+    def late(path, content):
+        stale.unlink(missing_ok=True)
+        make(path, content)
 
-    monkeypatch.setattr(os, "rename", late)
+    monkeypatch.setattr(locks, "_make", late)
     with locks.lock(stale):
         assert stale.read_text().split()[1] == str(os.getpid())
     assert not list(stale.parent.iterdir())
+
+
+def test_a_takeover_that_was_killed_is_no_hindrance_for_long(stale):
+    takeover = stale.with_name(".lock.takeover")
+    takeover.write_text("another-host")
+    with pytest.raises(UsageError, match="works in this folder"):
+        locks.lock(stale).__enter__()
+    old = time.time() - locks.STALE_EMPTY_S - 1
+    os.utime(takeover, (old, old))
+    with locks.lock(stale):
+        assert stale.read_text().split()[1] == str(os.getpid())
+    assert not list(stale.parent.iterdir())
+
+
+def test_a_process_holds_a_lock_once(tmp_path):
+    with locks.lock(tmp_path / ".lock"):
+        assert locks.holder(tmp_path / ".lock") == f"process {os.getpid()} on {socket.gethostname()}"
+        with pytest.raises(UsageError, match=f"process {os.getpid()} on"):
+            locks.lock(tmp_path / ".lock").__enter__()
+    assert locks.holder(tmp_path / ".lock") == ""
 
 
 def test_a_lock_that_is_another_process_s_by_now_stays(tmp_path):
@@ -137,7 +182,7 @@ def test_an_empty_lock_that_is_not_new_is_of_nobody(tmp_path):
     """As a full disk or a kill between making and writing left it in earlier versions."""
     lock = tmp_path / ".lock"
     lock.touch()
-    old = time.time() - locks.EMPTY_S - 1
+    old = time.time() - locks.STALE_EMPTY_S - 1
     os.utime(lock, (old, old))
     with locks.lock(lock):
         assert lock.read_text().split()[1] == str(os.getpid())
