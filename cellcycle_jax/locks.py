@@ -133,7 +133,7 @@ def _content(path) -> str:
 
 
 def _start_of_job() -> list[str]:
-    """The scheduler's id of this process's batch job, which a requeue keeps, and which start it is; [] outside of jobs."""
+    """Id of the batch job of this process, which a requeue keeps, and which start it is; [] outside of a job."""
     if job := os.environ.get("SLURM_JOB_ID"):
         return [f"slurm-{job}", os.environ.get("SLURM_RESTART_COUNT", "0")]
     if job := os.environ.get("SKYPILOT_TASK_ID"):

@@ -80,7 +80,7 @@ def predict_fields(
         summary["light_not_estimated"] = fields.light_not_estimated
         prediction_summary.write_predictions(cells, summary, out)
         fields.discard()
-    prediction_summary.say(summary)
+    prediction_summary.print_summary(summary)
     return EXIT_QUARANTINED if fields.quarantined else 0
 
 

@@ -1,4 +1,4 @@
-"""What predictions come to: counts, shares of the classes, alarms and what to expect; written, and said."""
+"""Summary of predictions: counts, class proportions, alarms and expected accuracy; written to disk and printed."""
 
 import dataclasses
 import pathlib
@@ -22,7 +22,9 @@ MOST_NOTES = 2
 
 
 def summarise(predictor, cells: pd.DataFrame, alarms, fields=()) -> dict:
-    """What OUT/predict.json holds: counts, shares of the classes with intervals, alarms, and what to expect.
+    """What OUT/predict.json holds, but for the fields that were excluded.
+
+    Counts, class proportions with intervals, alarms, the verdict on the network, and its scores on validation.
 
     Args:
         predictor: `predictor.Predictor`.
@@ -58,7 +60,7 @@ def summarise(predictor, cells: pd.DataFrame, alarms, fields=()) -> dict:
         "all": shares(usable, classes, resampling),
         "cell_lines": _shares_by(schema.CELL_LINE, usable, classes, resampling),
         "fields": _shares_by(schema.FIELD, usable, classes, resampling),
-        "alarm_groups": _grouped(alarms),
+        "alarm_groups": _group_alarms(alarms),
         "alarms": [dataclasses.asdict(alarm) for alarm in alarms],
         "versions": {"python": environment["python"], **environment["packages"]},
     }
@@ -79,14 +81,14 @@ def _shares_by(column, usable, classes, resampling) -> dict:
 
 
 def shares(rows: pd.DataFrame, classes, resampling: intervals.Resampling) -> dict:
-    """Share of each class among the decided cells of `rows`, and `expected`.
+    """Proportion of each class among the decided cells of `rows`, and `expected`.
 
-    That is its mean probability over all cells that are like training, the uncertain ones too: abstaining more often on
-    one class does not bend it.
+    `expected` is the mean calibrated probability over all cells that are like training (novelty of 1 or less), the
+    uncertain ones included, so abstaining more often on one class does not bias it.
 
     The interval resamples fields where there are MANY_FIELDS or more. With fewer it is Wilson's of a proportion (1927,
-    doi 10.1080/01621459.1927.10502953), which takes cells for independent and is too narrow for more than one field.
-    Neither counts that the network errs, nor that it may abstain more often on one class.
+    doi 10.1080/01621459.1927.10502953), which assumes independent cells and is too narrow for more than one field.
+    Neither accounts for wrong predictions, nor for abstaining more often on one class.
     """
     decided = rows[rows["decision"] != ""]
     like_training = rows[rows["novelty"] <= 1]
@@ -131,8 +133,8 @@ def _resampled(counts, fields, classes, resampling) -> dict:
     return {name: share.without_counts() for name, share in of_class.items()}
 
 
-def _grouped(alarms) -> list[dict]:
-    """One entry for each thing that is unlike, with its fields; alarms before notes, most fields first."""
+def _group_alarms(alarms) -> list[dict]:
+    """Alarms merged by kind and subject, each with its fields; alarms before notes, most fields first."""
     groups = {}
     for alarm in alarms:
         empty = {
@@ -154,33 +156,33 @@ def write_predictions(cells: pd.DataFrame, summary: dict, out_dir) -> None:
     out = pathlib.Path(out_dir)
     pixel_size_known = schema.PIXEL_SIZE in cells and bool(cells[schema.PIXEL_SIZE].notna().all())
     measured = schema.feature_columns(cells.columns)
-    measured = measured[measured.index("novelty_cause") + 1 :]
+    measured = measured[measured.index("novelty_cause") + 1 :]  # `predict_cells` puts predictions before measurements
     units = {column: schema.unit(column, pixel_size_known) for column in measured}
     files.write_table(cells, out / "cells.parquet", units)
     files.write_csv(cells.astype(object).where(cells.notna(), ""), out / "cells.csv")
     files.write_sealed_json(out / "predict.json", summary)
 
 
-def say(summary: dict) -> None:
-    """The summary in a few lines on the terminal, what is unlike training first."""
+def print_summary(summary: dict) -> None:
+    """Print the summary: the verdict on the network, alarms, counts, proportions, expected accuracy and notes."""
     alarms = []
     notes = []
     for group in summary["alarm_groups"]:
         if group["note"]:
-            notes.append(_alarm("note", group, summary))
+            notes.append(_alarm_line("note", group, summary))
         else:
-            alarms.append(_alarm("look here first", group, summary))
+            alarms.append(_alarm_line("look here first", group, summary))
     cell_lines = []
     for name, part in summary["cell_lines"].items():
         cell_lines.append(_shares_line(name or "unknown line", part))
     lines = [Verdict(**summary["verdict"]).words]
     if WITHHELD in summary["abstained"]:
-        lines.append(f"so no cell is decided; the table holds what it says of each all the same ({INSIST} decides "
+        lines.append(f"so no cell is decided; the table holds the prediction for each all the same ({INSIST} decides "
                      "nevertheless)")
     lines += alarms[:MOST_ALARMS]
     lines.append(_counts_line(summary))
     lines += cell_lines[:MOST_LINES]
-    lines.append(expected(summary))
+    lines.append(expected_accuracy(summary))
     if summary["note"]:
         lines.append(f"note: {summary['note']}")
     lines += notes[:MOST_NOTES]
@@ -190,7 +192,7 @@ def say(summary: dict) -> None:
     print("\n".join(lines), flush=True)
 
 
-def _alarm(start, group, summary) -> str:
+def _alarm_line(start, group, summary) -> str:
     first = group["fields"][0]
     return f"{start}: {group['sentence']} ({first}; {group['n_fields']} of {summary['n_fields']} fields)"
 
@@ -201,14 +203,14 @@ def _counts_line(summary) -> str:
     return f"{line}; {reasons}" if reasons else line
 
 
-def expected(summary: dict) -> str:
-    """What to expect on fields like those of training: how many cells are sure enough, how many of each class right."""
+def expected_accuracy(summary: dict) -> str:
+    """How many cells of validation fields are sure enough, and what share of each predicted class is right."""
     validation = summary["validation"]
     parts = []
     for name, called in validation.get("precision", {}).items():
         right = "unknown" if called["value"] is None else f"{called['value']:.1%} right"
-        parts.append(f"{name}: {right} of {called['n']} called")
-    precision = "; ".join(parts) or "how many of these are right was not worked out for each class"
+        parts.append(f"{name}: {right} of {called['n']} so called")
+    precision = "; ".join(parts) or "the share that is right was not worked out by class"
     return (f"on fields like those of training {validation['coverage']:.0%} of cells are sure enough (confidence "
             f"{summary['min_confidence']:g}); {precision}; accuracy on other fields is unknown")
 
@@ -217,12 +219,12 @@ def _shares_line(name, part) -> str:
     shares = []
     for label, share in part["shares"].items():
         shares.append(f"{label} {share.value:.0%} ({share.low:.0%} to {share.high:.0%})")
-    expected = []
+    probabilities = []
     for label, value in part["expected"].items():
         if value is not None:
-            expected.append(f"{label} {value:.0%}")
+            probabilities.append(f"{label} {value:.0%}")
     line = f"{name}: {', '.join(shares) or 'nothing decided'}"
     line += f"; {part['n_decided']:,} of {part['n_cells']:,} usable cells decided"
-    if expected:
-        line += f"; by the probabilities of all of them {', '.join(expected)}"
+    if probabilities:
+        line += f"; mean probability of cells that are like training {', '.join(probabilities)}"
     return line

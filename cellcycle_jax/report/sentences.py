@@ -1,4 +1,4 @@
-"""What the page says about numbers: scores as words, the three sentences of the answer, the rows of its tables."""
+"""The page's numbers in words: scores, the three paragraphs of the summary, the rows of its tables."""
 
 import math
 
@@ -10,7 +10,7 @@ from cellcycle_jax.scoring.intervals import Interval
 
 MINUS = "\N{MINUS SIGN}"
 ABSTAINED = "no label (abstained)"
-KEY = "balanced_accuracy"  # the score by which the network and the baselines are compared
+MAIN_SCORE = "balanced_accuracy"  # the score by which the network and the baselines are compared
 PASSED = {True: "yes", False: "no", None: "not tested"}  # a check of the passport
 
 
@@ -33,7 +33,7 @@ def interval_words(score: dict | Interval, interval_level: float | None = None) 
 
 
 def warnings(provenance: dict, record: dict) -> list[str]:
-    """Sentences that have to be read before any score: sizes that do not fit, labels that the network can see.
+    """Sentences to read before any score: sizes of nuclei, pixels or crops that do not fit, labels that leak.
 
     Args:
         provenance: provenance.json of the data set, {} where it is not there.
@@ -48,24 +48,24 @@ def warnings(provenance: dict, record: dict) -> list[str]:
 
 
 def answer(evaluation: dict | None, passport: dict | None, pairs: pd.DataFrame | None) -> list[str]:
-    """Sentences: how good beside the best baseline, what the passport says of where it looks, which two features."""
+    """Three paragraphs: the score beside the best baseline, the passport in short, the best pair of measurements."""
     score = "How good the network is has not been measured yet."
     if evaluation:
         score = _answer_score(evaluation)
-    where = "Which regions drive the prediction has not been worked out yet."
+    explanation = "Which regions drive the prediction has not been worked out yet."
     if passport:
-        where = " ".join(passport["verdict"][:3])
+        explanation = " ".join(passport["verdict"][:3])  # trust, regions, measurements
     features = "Which two features separate the classes is not known yet."
     if pairs is not None and len(pairs):
         best = pair_row(pairs.iloc[0].to_dict())
         features = (f"The two measurements that separate the classes best are {best['x']} and {best['y']}: "
                     f"a line between them reaches a balanced accuracy of {interval_words(best['accuracy'])}.")
-    return [score, where, features]
+    return [score, explanation, features]
 
 
 def _answer_score(evaluation: dict) -> str:
     """How good the network is, and whether it is better than the best baseline."""
-    own = Interval.of(evaluation["model"][KEY])
+    own = Interval.of(evaluation["model"][MAIN_SCORE])
     words = (f"On {counts(evaluation)} of the {evaluation['split']} split, the network's balanced accuracy is "
              f"{interval_words(own, evaluation['interval_level'])}")
     if not own.is_known:
@@ -73,44 +73,45 @@ def _answer_score(evaluation: dict) -> str:
     circular = evaluation.get("circular", ())
     if circular:
         words += " (baselines that use the brightness of which the labels are made are not counted here)"
-    rivals = {}
+    baselines = {}
     for name, scores in evaluation.get("baselines", {}).items():
-        score = Interval.of(scores.get(KEY))
+        score = Interval.of(scores.get(MAIN_SCORE))
         if name not in circular and not math.isnan(score.value):
-            rivals[name] = score
-    if not rivals:
+            baselines[name] = score
+    if not baselines:
         return f"{words}."
-    best = max(rivals, key=lambda name: rivals[name].value)
-    words += f"; the best baseline ({style.NAMES.get(best, best)}) reaches {interval_words(rivals[best])}"
+    best = max(baselines, key=lambda name: baselines[name].value)
+    words += f"; the best baseline ({style.NAMES.get(best, best)}) reaches {interval_words(baselines[best])}"
     differences = evaluation.get("differences") or {}
-    gap = Interval.of(differences.get(best, {}).get(KEY))
-    if not gap.is_known:
+    difference = Interval.of(differences.get(best, {}).get(MAIN_SCORE))
+    if not difference.is_known:
         return f"{words}."
-    return f"{words}, and the difference of {interval_words(gap)} says that {_verdict(gap)}."
+    return f"{words}, and the difference of {interval_words(difference)} says that {_comparison(difference)}."
 
 
-def _verdict(gap: Interval) -> str:
-    if gap.low > 0:
+def _comparison(difference: Interval) -> str:
+    """Whether the network is better than a baseline, by the interval of the difference."""
+    if difference.low > 0:
         return "the network is better"
-    if gap.high < 0:
+    if difference.high < 0:
         return "the network is worse"
     return "the two cannot be distinguished"
 
 
-def outdated(made: dict | None, best_step: int | None, run_id: str | None) -> str | None:
-    """That a result is of other weights than the best of the run; None where it is of these, or nothing is known.
+def outdated(result: dict | None, best_step: int | None, run_id: str | None) -> str | None:
+    """A warning that a result is of another run or of other weights than its best; None where it is not, or unknown.
 
     Args:
-        made: an evaluation, explain/summary.json or features/pair.json; None where there is none.
+        result: an evaluation, explain/summary.json or features/pair.json; None where there is none.
         best_step: of the run, None where no score was logged.
         run_id: of the run.
     """
-    if made is None:
+    if result is None:
         return None
-    caution = f"Caution, {made['split']} split" if "split" in made else "Caution"
-    if made.get("run_id", run_id) != run_id:
-        return f"{caution}: this was made in another run ({made['run_id']})."
-    step = made.get("step")
+    caution = f"Caution, {result['split']} split" if "split" in result else "Caution"
+    if result.get("run_id", run_id) != run_id:
+        return f"{caution}: this was made in another run ({result['run_id']})."
+    step = result.get("step")
     if step is None or best_step is None or step == best_step:
         return None
     return (f"{caution}: this is of the weights after step {step}, but the best weights of the run are "
@@ -130,7 +131,7 @@ def cell_tables(cells: pd.DataFrame, quarantined: int) -> dict:
 
     Args:
         cells: one row per object, the rejected ones too; a missing text is "".
-        quarantined: number of files set aside.
+        quarantined: number of files that were excluded.
     """
     reject = cells[schema.REJECT_REASON]
     used = cells[reject == ""]
@@ -145,13 +146,13 @@ def cell_tables(cells: pd.DataFrame, quarantined: int) -> dict:
         "used": len(used),
         "labelled": int((label != ABSTAINED).sum()),
         "aside": quarantined,
-        "classes": _cross(label, used[schema.SPLIT], "Class"),
-        "lines": _cross(lines, used[schema.SPLIT], "Cell line"),
+        "classes": _crosstab(label, used[schema.SPLIT], "Class"),
+        "lines": _crosstab(lines, used[schema.SPLIT], "Cell line"),
         "rejected": rejected,
     }
 
 
-def _cross(rows: pd.Series, splits: pd.Series, head: str) -> dict:
+def _crosstab(rows: pd.Series, splits: pd.Series, head: str) -> dict:
     """Counts of `rows` by split as {"columns": [text], "rows": [(text, int, ...)]}."""
     crossed = pd.crosstab(rows, splits)
     crossed = crossed[[split for split in schema.SPLITS if split in crossed]]

@@ -112,7 +112,7 @@ def test_a_table_without_usable_objects_is_predicted_too(known, new, tmp_path):
     assert found["abstained_because"].tolist() == ["rejected: small"] * 3
     summary = prediction_summary.summarise(known, found, field_alarms.judge_fields(known.fields, found))
     prediction_summary.write_predictions(found, summary, tmp_path)
-    prediction_summary.say(summary)
+    prediction_summary.print_summary(summary)
     assert summary["n_usable"] == 0 and summary["all"]["shares"] == {}
 
 
@@ -195,7 +195,8 @@ def test_what_is_written_is_what_was_found(known, new, predicted, tmp_path):
 
 def test_the_terminal_names_what_is_unlike_first_and_stays_short(known, predicted, capsys):
     cells = predicted.assign(**{schema.PIXEL_SIZE: 1.0, schema.CELL_LINE: [f"line {i % 9}" for i in range(150)]})
-    prediction_summary.say(prediction_summary.summarise(known, cells, field_alarms.judge_fields(known.fields, cells)))
+    alarms = field_alarms.judge_fields(known.fields, cells)
+    prediction_summary.print_summary(prediction_summary.summarise(known, cells, alarms))
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("verdict on this network: not explained. Whether it uses the cell was not tested")
     assert lines[1] == ("look here first: pixel size: 1 um per px, training fields 0.5 um per px (test-0; 38 of 38 "
@@ -209,23 +210,23 @@ def test_a_network_that_is_not_relied_on_decides_nothing_and_says_all_the_same(k
     assert set(found["decision"]) == {""} and set(found["abstained_because"]) == {"not relied on"}
     pd.testing.assert_frame_equal(found[["predicted", *PROBABILITIES]], predicted[["predicted", *PROBABILITIES]])
     shortcut = dataclasses.replace(known, explained={"status": "shortcut", "sentence": "Do not trust it."})
-    prediction_summary.say(prediction_summary.summarise(shortcut, found, []))
+    prediction_summary.print_summary(prediction_summary.summarise(shortcut, found, []))
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("verdict on this network: shortcut. Do not trust it. Balanced accuracy 0.90 on 12")
     assert "no cell is decided" in lines[1] and "--decide_anyway" in lines[1]
     assert "0 decided; 150 not relied on" in lines[2]
-    prediction_summary.say(prediction_summary.summarise(shortcut, predicted, []))  # the user insisted
+    prediction_summary.print_summary(prediction_summary.summarise(shortcut, predicted, []))  # the user insisted
     assert "--decide_anyway" not in capsys.readouterr().out
 
 
 def test_what_to_expect_is_said_for_each_class_and_not_of_few_cells():
     known = {"coverage": 0.7, "precision": {"G1/S": {"n": 310, "value": 0.951}, "G2": {"n": 12, "value": None}}}
-    assert prediction_summary.expected({"validation": known, "min_confidence": 0.8}) == (
+    assert prediction_summary.expected_accuracy({"validation": known, "min_confidence": 0.8}) == (
         "on fields like those of training 70% of cells are sure enough (confidence 0.8); G1/S: 95.1% right of 310 "
-        "called; G2: unknown of 12 called; accuracy on other fields is unknown")
+        "so called; G2: unknown of 12 so called; accuracy on other fields is unknown")
     older = {"coverage": 0.7, "accuracy": 1.0}  # what predictors held before
-    said = prediction_summary.expected({"validation": older, "min_confidence": 0.8})
-    assert "not worked out for each class" in said and "100" not in said
+    said = prediction_summary.expected_accuracy({"validation": older, "min_confidence": 0.8})
+    assert "not worked out by class" in said and "100" not in said
 
 
 # The whole way on simulated fields that were not trained on: no false alarm, and one where pictures are spoilt.

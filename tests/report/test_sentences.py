@@ -4,19 +4,28 @@ import pytest
 from cellcycle_jax import schema
 from cellcycle_jax.report import sentences
 
-KEY = "balanced_accuracy"
+MAIN_SCORE = "balanced_accuracy"
 
 
 def score(value, low, high):
     return {"value": value, "low": low, "high": high}
 
 
-def evaluation(gap):
+def evaluation(difference):
     return {
-        "split": "validation", "n_cells": 1812, "n_fields": 18, "n_groups": 4, "group_by": "field",
-        "interval_level": 0.95, "model": {KEY: score(0.9, 0.88, 0.92)}, "differences": {"nuclear_area": {KEY: gap}},
-        "baselines": {"nuclear_area": {KEY: score(0.8, 0.78, 0.82)}, "integrated_dna": {KEY: score(0.7, 0.6, 0.8)}},
-    }  # fmt: skip
+        "split": "validation",
+        "n_cells": 1812,
+        "n_fields": 18,
+        "n_groups": 4,
+        "group_by": "field",
+        "interval_level": 0.95,
+        "model": {MAIN_SCORE: score(0.9, 0.88, 0.92)},
+        "differences": {"nuclear_area": {MAIN_SCORE: difference}},
+        "baselines": {
+            "nuclear_area": {MAIN_SCORE: score(0.8, 0.78, 0.82)},
+            "integrated_dna": {MAIN_SCORE: score(0.7, 0.6, 0.8)},
+        },
+    }
 
 
 def table():
@@ -92,8 +101,8 @@ def test_a_feature_row_has_a_readable_name_and_unit():
 
 def test_a_pair_row_keeps_both_names_and_both_scores():
     row = {"feature_x": schema.NUCLEAR_AREA, "feature_y": "Cells_AreaShape_ObjectArea_Golgi", "abs_spearman": 0.2,
-           "validation_auroc": 0.9, "auroc_low": 0.8, "auroc_high": 0.95, f"validation_{KEY}": 0.7,
-           f"{KEY}_low": 0.6, f"{KEY}_high": 0.8}  # fmt: skip
+           "validation_auroc": 0.9, "auroc_low": 0.8, "auroc_high": 0.95, f"validation_{MAIN_SCORE}": 0.7,
+           f"{MAIN_SCORE}_low": 0.6, f"{MAIN_SCORE}_high": 0.8}  # fmt: skip
     shown = sentences.pair_row(row)
     assert shown["y"] == "Golgi area" and shown["spearman"] == 0.2
     assert shown["auroc"] == score(0.9, 0.8, 0.95) and shown["accuracy"] == score(0.7, 0.6, 0.8)
@@ -101,7 +110,7 @@ def test_a_pair_row_keeps_both_names_and_both_scores():
 
 def test_baselines_that_are_the_label_itself_are_not_the_rival():
     whole = evaluation(score(0.1, 0.05, 0.15))
-    whole["baselines"]["integrated_dna"] = {KEY: score(1.0, 1.0, 1.0)}
+    whole["baselines"]["integrated_dna"] = {MAIN_SCORE: score(1.0, 1.0, 1.0)}
     assert "1.000" in sentences.answer(whole, None, None)[0]
     said = sentences.answer(whole | {"circular": ["integrated_dna"]}, None, None)[0]
     assert "1.000" not in said and "0.800" in said and "not counted" in said
@@ -116,7 +125,7 @@ def test_of_the_passport_the_first_three_sentences_are_told():
 
 def test_without_an_interval_the_answer_begins_with_that_and_compares_nothing():
     few = evaluation(score(-0.4, None, None)) | {"n_groups": 3}
-    few["model"] = {KEY: score(0.5, None, None)}
+    few["model"] = {MAIN_SCORE: score(0.5, None, None)}
     sentence = sentences.answer(few, None, None)[0]
     assert sentence.startswith("Too few groups to say how good the network is. On 1,812 cells")
     assert "baseline" not in sentence and "better" not in sentence and "worse" not in sentence

@@ -16,7 +16,7 @@ from cellcycle_jax.scoring.intervals import Resampling
 # experiments/README.md says why.
 DEFAULT_METHOD = "integrated_gradients"
 COARSE_METHOD = "grad_cam"
-STEPS = 64  # of integrated gradients, from the mean of the explained cells
+STEPS = 64  # of integrated gradients; their baseline is the mean image of the explained cells
 MOST_TESTED = 40  # cells of the slow checks
 
 
@@ -46,17 +46,17 @@ class ExplainedCells:
 
     @property
     def resampling(self) -> Resampling:
-        """How intervals are made."""
+        """How intervals are resampled: number of resamples, level and seed."""
         return resampling_of(self.run)
 
     @property
     def groups(self) -> np.ndarray:
-        """The group of each cell."""
+        """The group of each cell, text [N]: the unit of resampling."""
         return self.crops.group_id
 
     @functools.cached_property
     def few(self) -> "ExplainedCells":
-        """Up to MOST_TESTED of the cells, as many of each class as there are."""
+        """A random subset of at most MOST_TESTED cells for the slow checks, balanced over classes if it can be."""
         label = self.crops.label
         if len(label) <= MOST_TESTED:
             return self
@@ -84,7 +84,7 @@ class ExplainedCells:
 
     @functools.cached_property
     def class_differences(self) -> pd.DataFrame:
-        """Which part of the difference between the classes is read in which channel and region.
+        """Share of the difference between the classes, in mean margin, of each channel and region, with intervals.
 
         The columns are those of `class_difference.COLUMNS`.
         """
@@ -100,7 +100,13 @@ class ExplainedCells:
         return pd.concat(tables, ignore_index=True)
 
     def maps(self, name: str, class_index, network: Network | None = None) -> np.ndarray:
-        """Maps f32 [N, h, w, C] of a method for the margin of a class, of another network than the run's if given."""
+        """Attribution f32 [N, h, w, C] of the margin of a class: its logit minus the mean of the others.
+
+        Args:
+            name: of the method.
+            class_index: of the class.
+            network: used instead of the run's if given.
+        """
         options = {}
         if name == DEFAULT_METHOD:
             options |= {"baseline": self.images.mean(0), "steps": STEPS}
@@ -111,7 +117,7 @@ class ExplainedCells:
 
 
 def explained_classes(classes) -> list[int]:
-    """The classes whose margin is explained: of two the last alone, since the other's is the same with another sign."""
+    """The classes whose margin is explained: of two only the last, since the margin of the first is its negative."""
     if len(classes) == 2:
         return [1]
     return list(range(len(classes)))
@@ -124,5 +130,5 @@ def sample_per_class(label: np.ndarray, classes: int, most: int, rng) -> np.ndar
 
 
 def resampling_of(run: trained_run.Run) -> Resampling:
-    """How a run's config has intervals made."""
+    """How intervals are resampled according to the config of a run."""
     return Resampling.of_config(run.config.evaluate, run.config.seed)

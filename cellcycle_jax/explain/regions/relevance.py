@@ -14,12 +14,12 @@ from cellcycle_jax.scoring.intervals import Resampling
 
 
 def class_maps(network, images: np.ndarray, tap: str) -> tuple[np.ndarray, np.ndarray]:
-    """Grad-CAM of every class for every cell, cut at zero.
+    """Grad-CAM of every class for every cell, with negative values set to 0.
 
     Args:
         network: of P classes.
         images: f32 [N, S, S, K].
-        tap: activation to read.
+        tap: name of the activation (layer) that Grad-CAM uses.
 
     Returns:
         maps f32 [N, P, h, w] at the size of the tap, and prob f32 [N, P] without temperature scaling.
@@ -54,7 +54,7 @@ def relevance_table(crops, maps: np.ndarray, prob: np.ndarray) -> pd.DataFrame:
 
 
 def summarise(table: pd.DataFrame, crops, maps: np.ndarray, mask: str, resampling: Resampling) -> dict:
-    """What the report says about where the model looks; written as summary.json.
+    """Relevance of each class by region, as sentences and rows: what summary.json holds, but for step and run_id.
 
     Args:
         table: of `relevance_table`.
@@ -87,19 +87,19 @@ def _notes(table, rows, crops, maps, mask) -> list[str]:
     side = crops.image.shape[1]
     px_per_map_px = side / maps.shape[-1]
     um_per_map_px = crops.known_um_per_px * px_per_map_px
-    coarse = f"One pixel of a map covers {px_per_map_px:g} of the {side} px of the crop"
+    coarse = f"One pixel of a map covers {px_per_map_px:g} x {px_per_map_px:g} px of the crop of {side} x {side} px"
     if math.isfinite(um_per_map_px):
-        coarse += f", {um_per_map_px:.1f} µm; anything finer cannot be resolved"
+        coarse += f", {um_per_map_px:.1f} µm a side; anything finer cannot be resolved"
     notes = [f"{coarse}."]
     regions = set(rows.get("compartment", ()))
     blank = [region for region in localisation.BLANK[mask] if region in regions]
     if blank:
-        notes.append(f"The model sees zeros in these regions: {', '.join(blank)}. Relevance there is a constant of the "
-                     "network, not something it saw.")
+        notes.append(f"The model sees zeros in these regions: {', '.join(blank)}. Relevance there is the "
+                     "network's response to zeros, not to the image.")
     if table.empty:
         notes.append("The outline of the nucleus is not known for these cells, so no region can be named.")
     empty = int(((maps > 0).sum((2, 3)) == 0).sum())
     if empty:
         n_maps = maps.shape[0] * maps.shape[1]
-        notes.append(f"{empty:,} of {n_maps:,} maps hold no evidence for their class and are left out.")
+        notes.append(f"{empty:,} of {n_maps:,} maps have no positive value, so there is no ratio for them.")
     return notes
