@@ -162,7 +162,7 @@ def test_a_check_is_asked_and_judged(monkeypatch):
     alike, unlike = (np.ones((16, 16), bool), weighed_network.UPPER)
     for where, passed in ((alike, True), (unlike, False)):  # a network that reads the whole image, and its upper half
         cells = weighed_network.make_cells(weighed_network.make_run(where), label, where)
-        answer = Evidence(cells).answer(turning.QUESTION)
+        answer = Evidence(cells).results(turning.QUESTION)
         judgement = turning.judge(answer, about)
         assert judgement.passed is passed and "rank correlation" in judgement.sentence
 

@@ -59,7 +59,7 @@ def run_explain(workdir, tap: str = "", others=()) -> pathlib.Path:
     results = {"region_shares": cells.class_differences}
     for question in QUESTIONS:
         _next(bar, stages)
-        results[question.key] = evidence.answer(question)
+        results[question.key] = evidence.results(question)
     _next(bar, stages)
     explained, results["surrogate_why"] = result_or_reason(surrogate.explain_run, cells.run)
     results["surrogate"], residuals = explained or (None, None)

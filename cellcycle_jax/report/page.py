@@ -87,7 +87,7 @@ def gather(run: pathlib.Path) -> dict:
         "channels": record["channels"],
         "run": run.name,
         "warnings": sentences.warnings(provenance, record),
-        "answer": sentences.answer(evaluations[0] if evaluations else None, passport, pairs),
+        "summary": sentences.summary(evaluations[0] if evaluations else None, passport, pairs),
         "data": _data(cells, provenance),
         "simulated": _simulated(cells),
         "quality": _quality(data / "qc"),

@@ -47,11 +47,11 @@ def warnings(provenance: dict, record: dict) -> list[str]:
     return cautions
 
 
-def answer(evaluation: dict | None, passport: dict | None, pairs: pd.DataFrame | None) -> list[str]:
+def summary(evaluation: dict | None, passport: dict | None, pairs: pd.DataFrame | None) -> list[str]:
     """Three paragraphs: the score beside the best baseline, the passport in short, the best pair of measurements."""
     score = "How good the network is has not been measured yet."
     if evaluation:
-        score = _answer_score(evaluation)
+        score = _score_paragraph(evaluation)
     explanation = "Which regions drive the prediction has not been worked out yet."
     if passport:
         explanation = " ".join(passport["verdict"][:3])  # trust, regions, measurements
@@ -63,7 +63,7 @@ def answer(evaluation: dict | None, passport: dict | None, pairs: pd.DataFrame |
     return [score, explanation, features]
 
 
-def _answer_score(evaluation: dict) -> str:
+def _score_paragraph(evaluation: dict) -> str:
     """How good the network is, and whether it is better than the best baseline."""
     own = Interval.of(evaluation["model"][MAIN_SCORE])
     words = (f"On {counts(evaluation)} of the {evaluation['split']} split, the network's balanced accuracy is "

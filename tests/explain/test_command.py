@@ -39,7 +39,7 @@ def test_stain_that_tells_the_class_is_where_the_model_looks(explained):
     assert summary["step"] == 30 and summary["run_id"] == "a1b2c3"
     assert "at the Golgi" in summary["sentences"]["G2"]
     assert "in the nucleus" in summary["sentences"]["G1/S"]
-    assert any("covers 4 of the 32 px of the crop, 2.0 µm" in note for note in summary["notes"])
+    assert any("covers 4 x 4 px of the crop of 32 x 32 px, 2.0 µm" in note for note in summary["notes"])
 
 
 def test_attribution_has_a_row_per_cell_class_and_place(explained):
@@ -155,7 +155,7 @@ def test_cells_of_which_nothing_is_known_are_explained_as_far_as_can_be(tmp_path
     said = {check["name"]: check["passed"] for check in passport["checks"]}
     assert said["score above chance"] is None and said["removing what the map marks changes the prediction"] is None
     assert [name for name, passed in said.items() if passed is False] == []
-    assert "Where it looks cannot be said" in passport["verdict"][1]
+    assert "Which regions it uses cannot be said" in passport["verdict"][1]
     assert not (tmp_path / "figures" / "region_shares.png").exists()
 
 

@@ -251,7 +251,7 @@ def test_the_passport_is_shown_with_its_verdict_checks_and_pictures(written):
         base64.b64encode((run / "figures" / "region_shares.png").read_bytes()).decode())
     for check in passport["checks"]:  # in full: numbers of other tables stay on one line, which a sentence would leave
         assert f'<td class="text">{check["sentence"]}</td>' in shown
-    assert " ".join(passport["verdict"][:3]) in section(text, "answer")
+    assert " ".join(passport["verdict"][:3]) in section(text, "summary")
 
 
 def test_without_a_passport_the_command_that_makes_it_is_named(tmp_path):
@@ -260,7 +260,7 @@ def test_without_a_passport_the_command_that_makes_it_is_named(tmp_path):
     text = page.write_report(run).read_text(encoding="utf-8")
     shown = section(text, "passport")
     assert f"python launch.py explain --workdir={run}" in html.unescape(shown) and "<table" not in shown
-    assert "Which regions drive the prediction has not been worked out yet." in section(text, "answer")
+    assert "Which regions drive the prediction has not been worked out yet." in section(text, "summary")
     assert "not been worked out" not in shown and "Grad-CAM" in section(text, "where")  # maps of an older call
 
 
@@ -304,7 +304,7 @@ def test_sizes_that_do_not_fit_stand_before_the_answer(tmp_path):
     files.write_json(provenance, files.read_json(provenance) | {"sizes": ["The median nucleus is 90 um across."]})
     text = page.write_report(run).read_text()
     said = text.index("The median nucleus is 90 um across.")
-    assert text.index("<h1>") < said < text.index('class="answer"')
+    assert text.index("<h1>") < said < text.index('class="summary"')
 
 
 def test_text_from_data_is_not_run(tmp_path):
@@ -361,7 +361,7 @@ def test_results_of_other_weights_are_marked_in_their_section(written, tmp_path)
         files.write_json(run / f"{name}.json", {**files.read_json(run / f"{name}.json"), **changes})
     text = page.write_report(run).read_text(encoding="utf-8")
     parts = {name: text.split(f'<section id="{name}">')[1].split("</section>")[0]
-             for name in ("answer", "scores", "passport", "where", "features")}
+             for name in ("summary", "scores", "passport", "where", "features")}
     assert "Caution, validation split: this is of the weights after step 75, but" in parts["scores"]
     assert f"weights after step 100, but the best weights of the run are those after step {BEST_STEP}" in parts["where"]
     assert "weights after step 100" in parts["passport"]

@@ -62,14 +62,14 @@ def test_an_interval_stands_in_brackets_unless_there_is_none():
      (score(0.1, -0.1, 0.2), "the two cannot be distinguished")],
 )  # fmt: skip
 def test_the_verdict_is_what_the_interval_of_the_difference_allows(gap, verdict):
-    sentence = sentences.answer(evaluation(gap), None, None)[0]
+    sentence = sentences.summary(evaluation(gap), None, None)[0]
     assert "On 1,812 cells from 18 fields of the validation split" in sentence
     assert "the best baseline (Nuclear area) reaches 0.800 (0.780 to 0.820)" in sentence
     assert sentence.endswith(f"says that {verdict}.")
 
 
 def test_what_is_not_known_yet_is_said_to_be_so():
-    assert [sentence.split()[-1] for sentence in sentences.answer(None, None, None)] == ["yet."] * 3
+    assert [sentence.split()[-1] for sentence in sentences.summary(None, None, None)] == ["yet."] * 3
 
 
 def test_groups_are_named_where_they_are_not_the_fields():
@@ -111,22 +111,22 @@ def test_a_pair_row_keeps_both_names_and_both_scores():
 def test_baselines_that_are_the_label_itself_are_not_the_rival():
     whole = evaluation(score(0.1, 0.05, 0.15))
     whole["baselines"]["integrated_dna"] = {MAIN_SCORE: score(1.0, 1.0, 1.0)}
-    assert "1.000" in sentences.answer(whole, None, None)[0]
-    said = sentences.answer(whole | {"circular": ["integrated_dna"]}, None, None)[0]
+    assert "1.000" in sentences.summary(whole, None, None)[0]
+    said = sentences.summary(whole | {"circular": ["integrated_dna"]}, None, None)[0]
     assert "1.000" not in said and "0.800" in said and "not counted" in said
 
 
 def test_of_the_passport_the_first_three_sentences_are_told():
     verdict = ["Trust it.", "It looks there.", "It follows size.", "A hint.", "A flaw."]
-    said = sentences.answer(None, {"verdict": verdict}, None)
+    said = sentences.summary(None, {"verdict": verdict}, None)
     assert said[1] == "Trust it. It looks there. It follows size."
-    assert sentences.answer(None, {"verdict": ["Nothing to explain."]}, None)[1] == "Nothing to explain."
+    assert sentences.summary(None, {"verdict": ["Nothing to explain."]}, None)[1] == "Nothing to explain."
 
 
 def test_without_an_interval_the_answer_begins_with_that_and_compares_nothing():
     few = evaluation(score(-0.4, None, None)) | {"n_groups": 3}
     few["model"] = {MAIN_SCORE: score(0.5, None, None)}
-    sentence = sentences.answer(few, None, None)[0]
+    sentence = sentences.summary(few, None, None)[0]
     assert sentence.startswith("Too few groups to say how good the network is. On 1,812 cells")
     assert "baseline" not in sentence and "better" not in sentence and "worse" not in sentence
 

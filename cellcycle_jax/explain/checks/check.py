@@ -69,7 +69,7 @@ class Evidence:
         self.limits = limits_of(cells.run)
         self._results = {}
 
-    def answer(self, question: Question) -> dict:
+    def results(self, question: Question) -> dict:
         """The results of a question, which is asked when they are wanted for the first time."""
         if question.key not in self._results:
             self._results[question.key] = question.ask(self)

@@ -28,7 +28,7 @@ def ask(evidence: Evidence) -> dict:
     rows = dose_response.dose_response(
         cells.run.network, edited, len(crops.classes) - 1, names, cells.resampling
     )
-    channels = evidence.answer(channel_importance.QUESTION)
+    channels = evidence.results(channel_importance.QUESTION)
     shares = channel_shares(evidence.cells.class_differences, channels, last_class)
     return {"class": last_class, "rows": rows, "agreement": dose_response.agreement(rows, shares)}
 
