@@ -129,7 +129,7 @@ def decide(table, preprocessing, corrections):
 
     Args:
         table: all objects of all fields.
-        recipe: what the fields were treated with.
+        preprocessing: what the fields were treated with.
         corrections: {cell_id: the label that a human gave}.
 
     Returns:
