@@ -27,11 +27,13 @@ class Command(NamedTuple):
         help: what it does.
         flags: by their names, without --.
         config: the function of configs/base.py whose fields its --config has; None where it has no config, or a study.
+        section: of the run's config, whose fields it can change; "" where it can change none.
     """
 
     help: str
     flags: dict[str, Flag]
     config: Callable | None = None
+    section: str = ""
 
 
 REQUIRE_ACCELERATOR = Flag("", "gpu or tpu: end with code 7 where JAX finds none; empty: use what is there")
@@ -105,6 +107,7 @@ EXPLAIN = Command(
         "tap": Flag("", "activation that Grad-CAM uses, e.g. stage2; empty: config.explain.tap"),
         "others": Flag("", "folders of runs with other seeds or permuted labels, by commas"),
     },
+    section="explain",
 )
 
 DISCOVER = Command(

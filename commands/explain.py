@@ -1,9 +1,11 @@
-"""`launch.py explain`: where a run looks, and whether that is true."""
+"""`launch.py explain`: what drives the predictions of a run, and whether that can be trusted."""
 
 from cellcycle_jax.devices import mesh, runtime
 from cellcycle_jax.explain.command import run_explain
 from commands.folders import existing_folder, run_folder
 from commands.messages import say
+from configs import base
+from configs.load import changes
 
 
 def run_command(arguments) -> None:
@@ -14,5 +16,6 @@ def run_command(arguments) -> None:
     for other in arguments.others.split(","):
         if other:
             others.append(existing_folder("--others", other))
-    run_explain(run_folder(arguments), arguments.tap, others)
+    changed = changes(arguments.rest, base.training)
+    run_explain(run_folder(arguments), arguments.tap, others, changed)
     say(f"wrote {arguments.workdir}/explain/passport.json, attribution.parquet, maps.npz")

@@ -11,6 +11,7 @@ from commands.folders import beside_launch
 from configs.load import load, load_study
 
 CONFIG_NOTE = "Config fields: --config.path.to.field=value; all are listed in configs/base.py."
+SECTION_NOTE = "Config fields, for this call: --config.{section}.FIELD=value; configs/base.py lists them."
 PACKAGES = ("cellcycle_jax", "jax", "flax", "optax", "orbax-checkpoint", "tensorflow-datasets", "numpy")
 
 
@@ -67,6 +68,8 @@ def parser(description: str) -> argparse.ArgumentParser:
     subparsers = whole.add_subparsers(dest="command", metavar="COMMAND")
     for name, command in COMMANDS.items():
         note = CONFIG_NOTE if "config" in command.flags else ""
+        if command.section:
+            note = SECTION_NOTE.format(section=command.section)
         own = subparsers.add_parser(name, help=command.help, description=command.help, epilog=note, allow_abbrev=False)
         for flag_name, flag in command.flags.items():
             _add_flag(own, flag_name, flag)
@@ -151,12 +154,17 @@ def _require_command_first(words, command):
 def _refuse_unknown(command, rest):
     """Refuse what is no flag of the command, and config fields of a command that has none."""
     flags = COMMANDS[command].flags
+    section = COMMANDS[command].section
     for word in rest:
         name = word.split("=")[0]
         if name.startswith("--config.") and "config" in flags:
             continue
+        if section and name.startswith(f"--config.{section}."):
+            continue
         if name.startswith("--config"):
             why = "it has configs of its own" if command == "demo" else "it works with that of the run"
+            if section:
+                why += f", of which it can change --config.{section}.FIELD"
             raise UsageError(f"{name}: {command} takes no config; {why}")
         if not name.startswith("--"):
             raise UsageError(f"{word}: {command} takes no such argument; flags are written --name=value")

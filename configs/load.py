@@ -19,6 +19,7 @@ from configs import base
 
 KINDS = (base.simulation, base.preparation, base.training)
 TUPLE_BEGINS = ("(", "[", '"', "'")  # as a tuple of Python may; anything else is texts with commas between
+COMMA_OUTSIDE_BRACKETS = re.compile(r",(?![^(\[]*[)\]])")
 NARROWING = {"data.channels", "data.cell_lines"}  # what a command line says of them narrows what a study chooses from
 
 
@@ -112,14 +113,7 @@ def _load(path, overrides, kind):
     if kind is not None:
         _require_kind(path, known, kind)
     for argument in overrides:
-        match = re.match(r"--config\.([\w.]+)=(.*)$", argument, re.DOTALL)
-        if not match:
-            raise UsageError(f"{argument}: not understood; a config field is changed by --config.path.to.field=value")
-        name, text = match.groups()
-        name = _name_of_today(name, known)
-        if name not in known:
-            raise UsageError(f"--config.{name}: no such field{_nearest(name, known)}")
-        value = old_names.value_of_today(name, _value(name, text, known[name]))
+        name, value = _change(argument, known)
         config.update_from_flattened_dict({name: value})
     defaults = fields(kind()) if kind else known
     for name, value in fields(config).items():
@@ -129,6 +123,18 @@ def _load(path, overrides, kind):
     return ConfigDict(config.to_dict()).lock(), module
 
 
+def _change(argument, known):
+    """The field and the value that an argument of the command line gives it."""
+    match = re.match(r"--config\.([\w.]+)=(.*)$", argument, re.DOTALL)
+    if not match:
+        raise UsageError(f"{argument}: not understood; a config field is changed by --config.path.to.field=value")
+    name, text = match.groups()
+    name = _name_of_today(name, known)
+    if name not in known:
+        raise UsageError(f"--config.{name}: no such field{_nearest(name, known)}")
+    return name, old_names.value_of_today(name, _value(name, text, known[name]))
+
+
 def _name_of_today(name, known) -> str:
     """The name that a field has today, and a note where that is another one."""
     today = old_names.CONFIG_FIELDS.get(name, name)
@@ -136,6 +142,25 @@ def _name_of_today(name, known) -> str:
         old_names.note(name, today)
         return today
     return name
+
+
+def changes(words, kind) -> dict:
+    """{field: value} of `--config.path.to.field=value` arguments, for a config that is not read from a file.
+
+    Args:
+        words: the arguments.
+        kind: the function of configs/base.py that has these fields.
+
+    Raises:
+        UsageError: as `load`.
+    """
+    defaults = kind()
+    known = fields(defaults)
+    changed = {}
+    for word in words:
+        name, value = _change(word, known)
+        changed[name] = _elements(name, value, known[name]) if isinstance(value, tuple) else value
+    return changed
 
 
 def fields(config, head="") -> dict:
@@ -244,7 +269,7 @@ def _value(name, text, default):
 def _tuple_value(text, default) -> tuple:
     """`text` as a tuple: (1, 2) as in Python, or elements with commas between them."""
     if not _holds_numbers(default) and text[:1] not in TUPLE_BEGINS:
-        parts = [part.strip() for part in text.split(",")]
+        parts = [part.strip() for part in COMMA_OUTSIDE_BRACKETS.split(text)]
         return tuple(filter(None, parts))
     try:
         value = ast.literal_eval(text)

@@ -7,8 +7,12 @@ import pytest
 
 from cellcycle_jax import extensions, models
 from cellcycle_jax.errors import UsageError
+from cellcycle_jax.training import loop
+from configs import base
+from configs.load import changes
 from data_prep.measurement.measure import LabelledField, measure_cells
 from data_prep.segmentation.segment import segment_nuclei
+from tests import tiny
 
 CODE = """
 import dataclasses
@@ -72,12 +76,31 @@ def test_options_have_the_types_of_the_fields():
     ((), "needs a value of patch; write patch=VALUE"),
     (("patch=x",), "patch=x.: the field is of type int"),
     (("patch=4", "deep=1"), "deep=1.: the field is of type bool"),
+    (("patch=4", "widths=8"), "widths=8.: the field is a tuple; write it as"),
     (("patch=4", "heads=2"), "has no such field; allowed: patch, rate, kind, deep, widths"),
     (("patch=4", "classes=2"), "set config.model.classes instead"),
 ])  # fmt: skip
 def test_options_that_do_not_fit_are_refused(options, words):
     with pytest.raises(UsageError, match=words):
         made(*options)
+
+
+def test_options_with_commas_in_brackets_can_be_typed():
+    words = ["--config.model.options=patch=4,widths=(4,8),rate=0.2"]
+    assert changes(words, base.training) == {"model.options": ("patch=4", "widths=(4,8)", "rate=0.2")}
+
+
+@pytest.mark.parametrize(("options", "words"), [
+    (("patch=4", "heads=2"), "has no such field"),
+    (("patch=4",), "own_parts:Model cannot be applied to crops of shape .16, 16, 2. .*; --debug shows where"),
+])  # fmt: skip
+def test_a_model_that_cannot_be_used_leaves_the_run_folder_free(tmp_path, options, words):
+    data = tiny.write_data(tmp_path / "data")
+    config = base.training()
+    config.update_from_flattened_dict({"model.name": "own_parts:Model", "model.options": options})
+    with pytest.raises(UsageError, match=words):
+        loop.train(config, data, tmp_path / "run")
+    assert not list((tmp_path / "run").iterdir())
 
 
 def test_models_of_the_repository_take_no_unknown_option():

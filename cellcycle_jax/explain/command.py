@@ -25,19 +25,21 @@ from cellcycle_jax.explain.regions.explained_cells import (
 from cellcycle_jax.figures import explain_figures, style
 from cellcycle_jax.prediction import predictor
 from cellcycle_jax.runs import passport_file
+from cellcycle_jax.runs.config_checks import check_config
 from cellcycle_jax.runs.trained_run import load_run
 
 STAGES = ("maps", *(question.key for question in QUESTIONS), "measurements")
 DRAWN = ("region_shares", "edits", "faithfulness", "residuals")  # figures beside those of galleries.draw_galleries
 
 
-def run_explain(workdir, tap: str = "", others=()) -> pathlib.Path:
+def run_explain(workdir, tap: str = "", others=(), changes=None) -> pathlib.Path:
     """Explain labelled validation cells of a run; writes RUN/explain/ and figures to RUN/figures/.
 
     Args:
         workdir: the run folder.
         tap: activation that Grad-CAM reads; "": the one of the run's config.
         others: run folders with which maps are compared: they differ from this one in seed or permuted labels only.
+        changes: {field: value} of the section `explain` of the run's config, for this call, such as the limits.
 
     Returns:
         The folder RUN/explain.
@@ -45,14 +47,14 @@ def run_explain(workdir, tap: str = "", others=()) -> pathlib.Path:
     Raises:
         StoredStateRefused: a run or its data set is missing or damaged.
         InputRefused: the validation split has no labelled cell.
-        UsageError: explain.tap is no activation of the model, or another run differs in more than seed and labels, or
-            in neither.
+        UsageError: explain.tap is no activation of the model, a change is not allowed, or another run differs in
+            more than seed and labels, or in neither.
     """
     folder = pathlib.Path(workdir)
     bar = tqdm(STAGES, desc="explain", unit="part")
     stages = iter(bar)
     _next(bar, stages)
-    cells = _cells(load_run(workdir), tap)
+    cells = _cells(_changed(load_run(workdir), changes or {}), tap)
     others = [_comparable(load_run(other), cells.run, other) for other in others]
     summary = _relevance(folder, cells)
     evidence = Evidence(cells, others)
@@ -67,6 +69,14 @@ def run_explain(workdir, tap: str = "", others=()) -> pathlib.Path:
     next(stages, None)
     _write(folder, cells, results, residuals, _about(cells, summary))
     return folder / "explain"
+
+
+def _changed(run, changes: dict):
+    """The run with other values in its config."""
+    config = run.config.copy_and_resolve_references()
+    config.update_from_flattened_dict(changes)
+    check_config(config)
+    return dataclasses.replace(run, config=config)
 
 
 def _relevance(folder, cells) -> dict:

@@ -4,7 +4,7 @@ import pandas as pd
 
 from cellcycle_jax.explain.checks import score, shortcut_check
 from cellcycle_jax.explain.checks.all_checks import CHECKS
-from cellcycle_jax.explain.checks.check import Judgement
+from cellcycle_jax.explain.checks.check import Check, Judgement
 from cellcycle_jax.explain.measurements import surrogate
 from cellcycle_jax.explain.regions import localisation
 from cellcycle_jax.runs import passport_file
@@ -24,7 +24,7 @@ FIRST_SENTENCES = {  # of the verdict, by status
 }
 
 
-def make_passport(results: dict, about: dict) -> dict:
+def make_passport(results: dict, about: dict, checks: tuple[Check, ...] = CHECKS) -> dict:
     """What RUN/explain/passport.json holds.
 
     Args:
@@ -32,18 +32,19 @@ def make_passport(results: dict, about: dict) -> dict:
             (None with surrogate_why and shortlist_why where there is none).
         about: classes, channels, stain, mask, interval_level, method, limits, n_cells, n_groups, group_by, step and
             run_id.
+        checks: those that are judged, in order.
 
     Returns:
         format; status ('no_alarm', 'caution', 'shortcut' or 'chance'); verdict (sentences); checks (one dict each:
         name, passed or None where it could not be made, sentence); region_shares (rows); and everything of `about`.
     """
-    judgements = {check.name: check.judge(results[check.question.key], about) for check in CHECKS}
-    status = _status(judgements, results["channel_importance"]["why"])
+    judgements = {check.name: check.judge(results[check.question.key], about) for check in checks}
+    status = _status(checks, judgements, results["channel_importance"]["why"])
     return {
         **about,
         "format": passport_file.FORMAT,
         "status": status,
-        "verdict": _verdict(status, judgements, results, about),
+        "verdict": _verdict(status, checks, judgements, results, about),
         "checks": [_to_json(name, judgement) for name, judgement in judgements.items()],
         "region_shares": results["region_shares"].to_dict("records"),
         "regions": named_regions(results["region_shares"], about),
@@ -54,14 +55,14 @@ def _to_json(name: str, judgement: Judgement) -> dict:
     return {"name": name, "passed": judgement.passed, "sentence": judgement.sentence, "alarm": judgement.alarm}
 
 
-def _status(judgements: dict[str, Judgement], why_no_channels: str) -> str:
+def _status(checks, judgements: dict[str, Judgement], why_no_channels: str) -> str:
     if judgements[score.CHECK.name].passed is False:
         return "chance"
     if any(judgement.alarm for judgement in judgements.values()):
         return "shortcut"
     if why_no_channels:
         return "caution"
-    for check in CHECKS:
+    for check in checks:
         passed = judgements[check.name].passed
         if passed is False or (check.needed and passed is None):
             return "caution"
@@ -89,10 +90,12 @@ def _region_in_words(row: dict, about: dict) -> str:
     words += f": {Interval(row['share'], row['low'], row['high']).percent()}"
     if len(about["classes"]) > 2:
         words += f" of the difference between {row['class']} and the rest"
+    else:
+        words += " of the difference"
     return f"{words}, {row['ratio']:.1f} times its share of the image"
 
 
-def _verdict(status, judgements, results, about) -> list[str]:
+def _verdict(status, checks, judgements, results, about) -> list[str]:
     """Sentences: what it is worth, where it looks, which measurements say the same, what was not passed."""
     first = FIRST_SENTENCES[status]
     if status == "chance":
@@ -100,7 +103,7 @@ def _verdict(status, judgements, results, about) -> list[str]:
     surroundings = judgements[shortcut_check.SURROUNDINGS.name]
     if surroundings.passed and surroundings.asked:
         first = f"{first} {surroundings.sentence}"  # what of the score the cell alone brings
-    last = _failed(judgements)
+    last = _failed(checks, judgements)
     why_no_channels = results["channel_importance"]["why"]
     if why_no_channels:
         last.append(f"What each channel adds to the score was not worked out ({why_no_channels}).")
@@ -113,11 +116,11 @@ def _verdict(status, judgements, results, about) -> list[str]:
     ]
 
 
-def _failed(judgements: dict[str, Judgement]) -> list[str]:
+def _failed(checks, judgements: dict[str, Judgement]) -> list[str]:
     """Sentences on checks that were not passed, and after them on needed ones of which nothing is known."""
     not_passed = []
     unknown = []
-    for check in CHECKS:
+    for check in checks:
         judgement = judgements[check.name]
         if judgement.passed is False:
             not_passed.append(f"Not passed: {check.name}. {judgement.sentence}")

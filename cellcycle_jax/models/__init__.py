@@ -109,6 +109,9 @@ def _typed(text, value, wanted):
         return value
     if wanted is float and isinstance(given, int):
         given = float(given)
+    is_tuple = wanted is tuple or typing.get_origin(wanted) is tuple
+    if is_tuple and not isinstance(given, tuple):
+        raise UsageError(f"config.model.options={text!r}: the field is a tuple; write it as (4,8), of one value (4,)")
     if wanted in (bool, int, float) and type(given) is not wanted:
         raise UsageError(f"config.model.options={text!r}: the field is of type {wanted.__name__}")
     return given

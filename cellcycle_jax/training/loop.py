@@ -102,7 +102,7 @@ def _prepare(configs, data_dir, workdir, alone):
     """What the loop runs, the record of each run, and that of the folder, which it claims."""
     shared = next(iter(configs.values()))
     placement, splits = setup.load(shared, data_dir, len(configs))
-    setup.refuse_unknown_tap(configs, splits[0])
+    setup.refuse_unusable_model(configs, splits[0])
     members = [cohort.make_member(name, config, *splits) for name, config in configs.items()]
     records = [run_record.describe(member.config, data_dir, splits[0]) for member in members]
     record = records[0]

@@ -6,6 +6,7 @@ import functools
 import jax
 import numpy as np
 
+from cellcycle_jax import extensions
 from cellcycle_jax.dataset import crop_arrays
 from cellcycle_jax.dataset.model_input import require_compartments
 from cellcycle_jax.devices import memory, mesh, model_sharding
@@ -71,25 +72,42 @@ def load(config, data_dir, models: int):
     return placement, splits
 
 
-def refuse_unknown_tap(configs: dict, crops) -> None:
-    """Refuse a config.explain.tap that the model does not have, before it is trained.
+def refuse_unusable_model(configs: dict, crops) -> None:
+    """Refuse a model that cannot be made or applied, or has no activation config.explain.tap, before it is trained.
 
     Args:
         configs: name -> training config.
         crops: of the training split.
 
     Raises:
-        UsageError: names the taps that there are.
+        UsageError: names what is wrong with the options of the model, with a model outside the repository, or the
+            activations that there are.
     """
     for config in configs.values():
-        if config.explain.tap == "last":
-            continue
         model = trained_run.model_of(config, crops.classes)
+        is_own = extensions.is_own(config.model.name)
+        if config.explain.tap == "last" and not is_own:
+            continue
         channels = crop_arrays.channel_indices(crops, config.data.channels)
         shape = (*crops.image.shape[1:3], len(channels))
-        variables = jax.eval_shape(functools.partial(state.init_variables, model, 0, shape))
-        taps = activations.tap_names(Network(model, variables), shape)
+        taps = _taps_of_own(config, model, shape) if is_own else _taps(model, shape)
         activations.resolve_tap(taps, config.explain.tap)
+
+
+def _taps(model, shape):
+    variables = jax.eval_shape(functools.partial(state.init_variables, model, 0, shape))
+    return activations.tap_names(Network(model, variables), shape)
+
+
+def _taps_of_own(config, model, shape):
+    try:
+        return _taps(model, shape)
+    except Exception as error:  # whatever stands in a module of the user's own
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        raise UsageError(
+            f"config.model.name: {config.model.name} cannot be applied to crops of shape {shape} ({reason}); "
+            "--debug shows where"
+        ) from error
 
 
 def assemble(members, splits, placement: str) -> TrainingSetup:

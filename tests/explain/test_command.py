@@ -82,7 +82,7 @@ def test_where_holds_all_of_the_difference(explained):
     assert table["share"].sum() == pytest.approx(1) and set(table["class"]) == {"G2"}
     assert table[table["channel"] == "Golgi"]["share"].sum() == pytest.approx(1, abs=0.01)
     found = files.read_json(explained / "explain" / "checks.json")
-    assert set(found) == {"score", "channel_importance", "faithfulness", "randomisation", "edits", "shortcuts",
+    assert set(found) >= {"score", "channel_importance", "faithfulness", "randomisation", "edits", "shortcuts",
                           "surrogate", "shortlist"}
     assert found["surrogate"] is None
 
@@ -140,6 +140,19 @@ def test_only_the_cells_that_are_explained_are_held_in_memory(tmp_path, monkeypa
         if not whole:  # maps; training and validation cells asked for shortcuts; their fields
             assert counted == [20, 6, 6, 8, 16]
     assert len(made[0]) == 12 and made[0] == made[1]
+
+
+def test_limits_can_be_changed_for_a_call_and_stand_in_the_passport(tmp_path, monkeypatch):
+    tiny.write_data(tmp_path, train=8, validation=40)
+    monkeypatch.setattr(command, "load_run", make_run)
+    few = functools.partial(shortcut_check.ask_for_shortcuts, per_class=6)
+    monkeypatch.setattr(shortcut_check, "ask_for_shortcuts", few)
+    changes = {"explain.limits.region_share": 0.9, "explain.cells_per_class": 8}
+    passport = files.read_json(command.run_explain(tmp_path, changes=changes) / "passport.json")
+    assert passport["limits"]["region_share"] == 0.9 and passport["regions"] == []
+    assert passport["n_cells"] == 16
+    with pytest.raises(UsageError, match="explain.limits.region_share"):
+        command.run_explain(tmp_path, changes={"explain.limits.region_share": -1.0})
 
 
 def test_cells_of_which_nothing_is_known_are_explained_as_far_as_can_be(tmp_path, monkeypatch):

@@ -6,7 +6,8 @@ import pandas as pd
 import pytest
 
 from cellcycle_jax import files
-from cellcycle_jax.explain.passport import make_passport
+from cellcycle_jax.explain import passport as passport_module
+from cellcycle_jax.explain.checks.all_checks import CHECKS
 from cellcycle_jax.explain.regions import class_difference
 from cellcycle_jax.runs.passport_file import read_passport
 from cellcycle_jax.scoring.intervals import Interval
@@ -23,6 +24,15 @@ LABELS = "the map depends on the labels"
 TRIVIAL, SEEDS, EDITS = ("the map is not a trivial image feature", "networks with other seeds give similar maps",
                          "editing the channel that the map names changes the prediction")
 NAMES = [SCORE, SURROUNDINGS, BRIGHTNESS, BATCH, FAITHFUL, WEIGHTS, LABELS, TRIVIAL, SEEDS, EDITS]
+KNOWN = tuple(check for check in CHECKS if check.name in NAMES)  # a new check has tests of its own
+
+
+def make_passport(found, about):
+    return passport_module.make_passport(found, about, KNOWN)
+
+
+def test_all_known_checks_are_registered():
+    assert [check.name for check in KNOWN] == NAMES
 
 
 def score(value, low=None, high=None):
@@ -409,9 +419,9 @@ def test_places_are_named_in_order_and_none_below_a_tenth_or_uncertain():
                  place("nucleus", 0.45, low=0.2), place("background", 0.5, low=0.0), place("other nuclei", -0.4))
     passport = changed(("region_shares",), rows)
     assert passport["regions"] == [
-        "in the nucleus, channel DNA: 45 % (20 to 46), 4.5 times its share of the image",
-        "in the nucleus, channel Golgi: 30 % (29 to 31), 3.0 times its share of the image",
-        "in the rest of the cell body, channel DNA: 10 % (9 to 11), 1.0 times its share of the image",
+        "in the nucleus, channel DNA: 45 % (20 to 46) of the difference, 4.5 times its share of the image",
+        "in the nucleus, channel Golgi: 30 % (29 to 31) of the difference, 3.0 times its share of the image",
+        "in the rest of the cell body, channel DNA: 10 % (9 to 11) of the difference, 1.0 times its share of the image",
     ]
     assert passport["verdict"][1] == f"The network distinguishes G1/S from G2 here: {'; '.join(passport['regions'])}."
     assert len(passport["region_shares"]) == 6 and passport["region_shares"][0]["compartment"] == "cell body"

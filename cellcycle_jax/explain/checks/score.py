@@ -26,7 +26,8 @@ def judge(score: Interval, about: dict) -> Judgement:
     """Passed where the interval lies above chance, of at least `intervals.LEAST_GROUPS` groups."""
     passed = None
     if not score.is_known:
-        tail = ": whether it is above chance cannot be said."
+        tail = (": whether it is above chance cannot be said, since that takes cells of two classes and "
+                f"{intervals.LEAST_GROUPS} groups.")
     elif score.low <= CHANCE:
         passed = False
         tail = ", not distinguishable from chance: there is nothing to explain."

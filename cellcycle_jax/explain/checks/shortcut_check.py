@@ -192,7 +192,8 @@ def judge_surroundings(results: dict, about: dict) -> Judgement:
     )
     limit = about["limits"]["surroundings"]
     alarm = shortcuts.is_shortcut(Interval.of(share), limit)
-    return Judgement(_is_not_read(share, limit, about), sentence, alarm)
+    passed = _is_not_read(share, limit, about)
+    return Judgement(passed, sentence + _why_unknown(passed, share, about), alarm)
 
 
 def judge_brightness(results: dict, about: dict) -> Judgement:
@@ -215,7 +216,8 @@ def judge_brightness(results: dict, about: dict) -> Judgement:
     if is_shortcut and one_class is None:
         sentence += f" No field holds two labelled cells, {DOUBT}"
     alarm = is_shortcut and one_class is False
-    return Judgement(_is_not_read(share, limit, about), sentence, alarm)
+    passed = _is_not_read(share, limit, about)
+    return Judgement(passed, sentence + _why_unknown(passed, share, about), alarm)
 
 
 def judge_batch(results: dict, about: dict) -> Judgement:
@@ -253,6 +255,13 @@ def _goes_with(what, share, about) -> str:
     if share.is_known and round(100 * share.value) < 0:
         return f"Nothing of {difference} moves with {what} to another cell; it counts against (share {words})."
     return f"{words[0].upper()}{words[1:]} of {difference} moves with {what} to another cell."
+
+
+def _why_unknown(passed: bool | None, share, about) -> str:
+    """Why a share passes no judgement, where that is because the groups are too few."""
+    if passed is None and Interval.of(share).is_known and about["n_groups"] < intervals.LEAST_GROUPS:
+        return f" {about['n_groups']} groups are too few to be certain (it takes {intervals.LEAST_GROUPS})."
+    return ""
 
 
 def _is_not_read(share, limit, about) -> bool | None:
