@@ -82,7 +82,7 @@ def region_shares(rows: list[dict], about: dict, head: str) -> Figure:
         names = largest["compartment"].str.replace("organelle", stain, regex=False) + ", " + largest["channel"]
         ax.set_yticks(range(len(largest)), names)
         ax.set_ylim(len(largest) - 0.4, -0.6)
-        ax.set_title(f"{name} and the rest", fontsize=10.5)
+        ax.set_title(f"Difference between {name} and the rest", fontsize=10.5)
         ax.set_xlabel(
             f"Share of the difference between the classes, % ({100 * about['interval_level']:g} % interval)\n"
             "Tick: share of the image's area and channels"

@@ -117,7 +117,7 @@ def test_of_three_classes_each_has_its_panel():
     rows.append(place("background", "DNA", 0.9, of="S"))
     figure = explain_figures.region_shares(rows, ABOUT | {"classes": ["G1", "S", "G2"]}, "head")
     assert [[round(w) for w in widths(ax)] for ax in figure.axes] == [[60], [90, 20], [-30]]
-    assert [ax.get_title(loc="left").split()[0] for ax in figure.axes] == ["G1", "S", "G2"]
+    assert [ax.get_title(loc="left").split()[2] for ax in figure.axes] == ["G1", "S", "G2"]
 
 
 def curve(fill, measure, order, height):
