@@ -1,6 +1,5 @@
 """`launch.py explain`: maps over validation cells, where they lie, whether they are true, and the passport."""
 
-import dataclasses
 import pathlib
 
 import numpy as np
@@ -14,7 +13,6 @@ from cellcycle_jax.explain.attribution import methods
 from cellcycle_jax.explain.attribution.activations import resolve_tap, tap_names
 from cellcycle_jax.explain.checks.all_checks import QUESTIONS
 from cellcycle_jax.explain.checks.check import Evidence
-from cellcycle_jax.explain.checks.limits import limits_of
 from cellcycle_jax.explain.measurements import map_shortlist, surrogate
 from cellcycle_jax.explain.regions import localisation, relevance
 from cellcycle_jax.explain.regions.explained_cells import (
@@ -164,7 +162,7 @@ def _about(cells, summary) -> dict:
         "channels": list(run.channels),
         "mask": run.config.data.mask,
         "method": DEFAULT_METHOD,
-        "limits": dataclasses.asdict(limits_of(run)),
+        "limits": run.config.explain.limits.to_dict(),
         "step": run.step,
         "run_id": run.run_id,
     }

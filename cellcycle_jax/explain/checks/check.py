@@ -7,7 +7,6 @@ them. Several checks may judge the results of one question, which is asked once.
 import dataclasses
 from collections.abc import Callable
 
-from cellcycle_jax.explain.checks.limits import limits_of
 from cellcycle_jax.explain.regions.explained_cells import ExplainedCells
 from cellcycle_jax.runs import trained_run
 
@@ -60,13 +59,12 @@ class Check:
 
 
 class Evidence:
-    """What checks stand on: the explained cells, other runs to compare with, limits, and the results so far."""
+    """What checks stand on: the explained cells, other runs to compare with, and the results so far."""
 
     def __init__(self, cells: ExplainedCells, others: tuple[trained_run.Run, ...] = ()):
         """Nothing is asked yet; `others` differ from the run of the cells in seed or permuted labels only."""
         self.cells = cells
         self.others = tuple(others)
-        self.limits = limits_of(cells.run)
         self._results = {}
 
     def results(self, question: Question) -> dict:

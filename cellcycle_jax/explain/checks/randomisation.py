@@ -152,7 +152,7 @@ def _ask_of_method(evidence, name) -> dict:
     cells = evidence.cells.few
     groups = cells.groups
     resampling = cells.resampling
-    threshold = evidence.limits.map_correlation
+    threshold = cells.run.config.explain.limits.map_correlation
     predicted = cells.logits.argmax(1)
 
     def maps_of(network):

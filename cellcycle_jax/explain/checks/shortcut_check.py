@@ -14,7 +14,6 @@ from cellcycle_jax.dataset import crop_arrays
 from cellcycle_jax.explain.attribution import methods
 from cellcycle_jax.explain.checks import shortcuts
 from cellcycle_jax.explain.checks.check import Check, Evidence, Judgement, Question
-from cellcycle_jax.explain.checks.limits import limits_of
 from cellcycle_jax.explain.checks.score import CHANCE
 from cellcycle_jax.explain.regions.explained_cells import resampling_of, sample_per_class
 from cellcycle_jax.runs import trained_run
@@ -54,7 +53,7 @@ def ask_for_shortcuts(run: trained_run.Run, per_class: int = PER_CLASS) -> dict:
         cell line; one_class_fields, see `shortcuts`; scale, how the network is shown cells; n_cells, n_groups,
         interval_level.
     """
-    interval_level = limits_of(run).shortcut_interval_level
+    interval_level = run.config.explain.limits.shortcut_interval_level
     resampling = dataclasses.replace(resampling_of(run), level=interval_level)
     splits = [run.data.crops_of_lines("train"), run.data.crops_of_lines("validation")]
     crops, validation = _sample(splits, per_class // 2, np.random.default_rng(run.config.seed))
