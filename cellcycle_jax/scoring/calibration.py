@@ -59,7 +59,6 @@ def reliability_curve(label, prob, bins: int = metrics.ECE_BINS) -> tuple[np.nda
     prob = np.asarray(prob, np.float64)
     number = metrics.confidence_bins(prob, bins)
     count = np.bincount(number, minlength=bins)
-    cells = np.where(count > 0, count, np.nan)
-    confidence = np.bincount(number, prob.max(1), minlength=bins) / cells
-    accuracy = np.bincount(number, prob.argmax(1) == label, minlength=bins) / cells
+    confidence = metrics.divide(np.bincount(number, prob.max(1), minlength=bins), count)
+    accuracy = metrics.divide(np.bincount(number, prob.argmax(1) == label, minlength=bins), count)
     return confidence, accuracy, count

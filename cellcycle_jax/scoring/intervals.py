@@ -155,8 +155,7 @@ class Resampling:
         values = np.nan_to_num(values)
 
         def score(weights):
-            total = weights @ known
-            return {"mean": np.where(total > 0, weights @ values / np.maximum(total, 1e-300), np.nan)}
+            return {"mean": metrics.divide(weights @ values, weights @ known)}
 
         mean = self.intervals(score, groups)["mean"]
         return dataclasses.replace(mean, dropped=None, n_cells=int(known.sum()))

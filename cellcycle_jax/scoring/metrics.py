@@ -30,8 +30,8 @@ def _check(label, prob) -> tuple[np.ndarray, np.ndarray]:
     return label.astype(np.int64), prob
 
 
-def _divide(numerator, denominator) -> np.ndarray:
-    """Quotient that is NaN where the denominator is 0."""
+def divide(numerator, denominator) -> np.ndarray:
+    """Quotient f64, NaN where the denominator is not above 0: where nothing has any weight."""
     safe = np.where(denominator > 0, denominator, 1.0)
     return np.where(denominator > 0, numerator / safe, np.nan)
 
@@ -61,14 +61,14 @@ def confusion(label, prob, weights=None) -> np.ndarray:
 def balanced_accuracy(label, prob, weights=None) -> np.ndarray:
     """Mean recall of the classes that `label` holds, f64 [B]; arguments as `confusion`."""
     matrix = confusion(label, prob, weights)
-    recall = _divide(np.diagonal(matrix, axis1=1, axis2=2), matrix.sum(2))
+    recall = divide(np.diagonal(matrix, axis1=1, axis2=2), matrix.sum(2))
     return recall[:, np.unique(label)].mean(1)
 
 
 def accuracy(label, prob, weights=None) -> np.ndarray:
     """Share of weight predicted right, f64 [B]; arguments as `confusion`."""
     matrix = confusion(label, prob, weights)
-    return _divide(np.trace(matrix, axis1=1, axis2=2), matrix.sum((1, 2)))
+    return divide(np.trace(matrix, axis1=1, axis2=2), matrix.sum((1, 2)))
 
 
 def mcc(label, prob, weights=None) -> np.ndarray:
@@ -109,7 +109,7 @@ def binary_auroc(positive, score, weights=None) -> np.ndarray:
     high = np.searchsorted(score[negative], score[positive], "right")
     weight = weights[:, positive]
     wins = np.einsum("bn,bn->b", weight, below[:, low] + below[:, high]) / 2
-    return _divide(wins, weight.sum(1) * below[:, -1])
+    return divide(wins, weight.sum(1) * below[:, -1])
 
 
 def binary_average_precision(positive, score, weights=None) -> np.ndarray:
@@ -127,7 +127,7 @@ def binary_average_precision(positive, score, weights=None) -> np.ndarray:
     called = np.cumsum(weights, axis=1)[:, last]
     precision = np.divide(hits, called, out=np.zeros_like(hits), where=called > 0)
     recalled = np.diff(hits, axis=1, prepend=0.0)
-    return _divide((recalled * precision).sum(1), hits[:, -1])
+    return divide((recalled * precision).sum(1), hits[:, -1])
 
 
 def _one_vs_rest(score, label, prob, weights) -> np.ndarray:
@@ -167,7 +167,7 @@ def ece(label, prob, weights=None) -> np.ndarray:
     right = prob.argmax(1) == label
     gap = np.zeros((cells, ECE_BINS))
     gap[np.arange(cells), confidence_bins(prob)] = prob.max(1) - right
-    return _divide(np.abs(weights @ gap).sum(1), weights.sum(1))
+    return divide(np.abs(weights @ gap).sum(1), weights.sum(1))
 
 
 def brier(label, prob, weights=None) -> np.ndarray:
@@ -177,7 +177,7 @@ def brier(label, prob, weights=None) -> np.ndarray:
     error = (prob - np.eye(classes)[label]) ** 2
     error = error[:, 1] if classes == 2 else error.sum(1)
     weights = _weights(weights, len(label))
-    return _divide(weights @ error, weights.sum(1))
+    return divide(weights @ error, weights.sum(1))
 
 
 # Every score that is reported, by the name it has in evaluation.json.

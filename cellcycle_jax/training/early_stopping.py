@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+from scipy.special import log_softmax
 
 from cellcycle_jax.scoring import metrics
 from cellcycle_jax.training.train_step import SUMS
@@ -77,8 +78,7 @@ def validation_scores(logits, label, weights) -> dict:
     logits = logits.astype(np.float64)
     if not np.isfinite(logits).all():
         return {"validation_loss": math.nan}
-    shifted = logits - logits.max(1, keepdims=True)
-    logs = shifted - np.log(np.exp(shifted).sum(1, keepdims=True))
+    logs = log_softmax(logits, axis=1)
     probabilities = np.exp(logs)
     weight = weights[label].astype(np.float64)
     loss = -(weight * logs[np.arange(len(label)), label]).sum() / weight.sum()

@@ -9,6 +9,7 @@ from skimage.metrics import structural_similarity
 
 from cellcycle_jax.explain.attribution import methods
 from cellcycle_jax.explain.checks.faithfulness import TIE, without_rounding
+from cellcycle_jax.scoring import metrics
 from cellcycle_jax.scoring.intervals import Resampling
 
 SSIM_WINDOW = 7  # px, or the largest odd number that fits
@@ -50,7 +51,7 @@ def _rank_correlation(a, b) -> np.ndarray:
     x = _centred_ranks(a)
     y = _centred_ranks(b)
     spread = np.sqrt((x**2).sum(1) * (y**2).sum(1))
-    return np.where(spread > 0, (x * y).sum(1) / np.where(spread > 0, spread, 1), np.nan)
+    return metrics.divide((x * y).sum(1), spread)
 
 
 def _centred_ranks(maps) -> np.ndarray:

@@ -16,6 +16,7 @@ from scipy import ndimage, stats
 from cellcycle_jax import schema
 from cellcycle_jax.explain.attribution.methods import logits_of, margins
 from cellcycle_jax.explain.checks.score import auroc_with_interval
+from cellcycle_jax.scoring import metrics
 from cellcycle_jax.scoring.intervals import Interval, Resampling
 
 DONORS = 8  # donors of each cell
@@ -177,7 +178,7 @@ def _means(images, where):
     """Mean of each channel over bool [N, S, S], f64 [N, K]; NaN where it is nowhere."""
     count = where.sum((1, 2))[:, None]
     total = np.einsum("nijk,nij->nk", images, where, dtype=np.float64)
-    return np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
+    return metrics.divide(total, count)
 
 
 def _trimmed_mean(values):
@@ -267,7 +268,7 @@ def transferred_share(given, recipients, donors, intact, cells: Cells, resamplin
         cell_weights = weights[:, len(donors) :] * cells.validation
         moved = _difference(handed_over, is_class[donors], donor_weights)
         whole = _difference(intact_margins, is_class, cell_weights)
-        share = np.divide(moved, whole, out=np.full(moved.shape, np.nan), where=whole > 0)
+        share = metrics.divide(moved, whole)
         return {class_index: share[:, class_index] for class_index in compared_classes}
 
     if classes > 2:
@@ -310,8 +311,7 @@ def _difference(margin, is_class, weights):
 
 def _weighted_mean(margin, members, weights):
     """Mean over members f64 [N, P], f64 [B, P]; NaN where they have no weight."""
-    total = weights @ members
-    return np.where(total > 0, weights @ (margin * members) / np.maximum(total, 1e-300), np.nan)
+    return metrics.divide(weights @ (margin * members), weights @ members)
 
 
 def surroundings(network, cells: Cells, intact, resampling: Resampling) -> dict:

@@ -257,8 +257,8 @@ def _recall(right, of_class, weights) -> np.ndarray:
         of_class: bool [N].
         weights: f64 [B, N].
     """
-    total = (weights @ of_class)[:, None]
-    return np.where(total > 0, weights @ (right * of_class[:, None]) / np.maximum(total, 1e-300), np.nan)
+    of_class = of_class[:, None]
+    return metrics.divide(weights @ (right * of_class), weights @ of_class)
 
 
 def verdict(scores: dict, interval_level: float) -> str:

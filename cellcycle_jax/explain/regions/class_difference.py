@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from cellcycle_jax.explain.regions import localisation
+from cellcycle_jax.scoring import metrics
 from cellcycle_jax.scoring.intervals import Resampling
 
 _SHARES = ("channel", "compartment", "share", "low", "high", "area_share", "ratio", "ratio_low", "ratio_high")
@@ -75,8 +76,7 @@ def difference(sums, areas, of_class, groups, resampling: Resampling) -> pd.Data
     def shares(weights):
         gap = _weighted_mean(flat, weights * inside) - _weighted_mean(flat, weights * ~inside)
         total = gap.sum(1, keepdims=True)
-        share = np.divide(gap, total, out=np.full(gap.shape, np.nan), where=total > 0)
-        return dict(enumerate(share.T))
+        return dict(enumerate(metrics.divide(gap, total).T))
 
     rows = []
     for i, share in resampling.intervals(shares, groups).items():
@@ -101,9 +101,7 @@ def difference(sums, areas, of_class, groups, resampling: Resampling) -> pd.Data
 
 def _weighted_mean(values, weights):
     """Mean f64 [B, M] of values f64 [N, M] by weights f64 [B, N]; NaN where all weights are 0."""
-    total = weights.sum(1)[:, None]
-    nothing = np.full((len(weights), values.shape[1]), np.nan)
-    return np.divide(weights @ values, total, out=nothing, where=total > 0)
+    return metrics.divide(weights @ values, weights.sum(1, keepdims=True))
 
 
 def by_channel(table: pd.DataFrame) -> pd.Series:
