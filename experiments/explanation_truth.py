@@ -173,7 +173,7 @@ def _by_relevance(name, cells, maps) -> dict:
     else:
         maps = methods.attribute(name, cells.run.network, cells.images, predicted)
     maps = np.asarray(methods.resized(maps, cells.images.shape[1]))
-    located = localisation.localise_all(maps, cells.crops.compartments, cells.crops.compartments_present)
+    located = localisation.localise(maps, cells.crops.compartments, cells.crops.compartments_present)
     relevance = np.nanmean(located["relevance_share"], axis=0).ravel()
     channel, place = np.divmod(np.arange(relevance.size), len(localisation.COMPARTMENTS))
     shares = pd.DataFrame({

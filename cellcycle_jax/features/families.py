@@ -35,7 +35,7 @@ class Family:
     Attributes:
         name: in plain words, such as "size of the nucleus".
         channel: the channel that it is read in; None: every channel, as an outline shows in each, be it as a hole.
-        regions: compartments of `explain.localise` on which it is read; empty where the column's name says none.
+        regions: of `explain.regions.localisation` on which it is read; empty where the name of the column says none.
     """
 
     name: str

@@ -10,6 +10,7 @@ import pandas as pd
 from scipy import ndimage
 
 from cellcycle_jax import schema
+from cellcycle_jax.scoring import metrics
 from cellcycle_jax.scoring.intervals import Resampling
 
 RIM = "nuclear rim"
@@ -23,7 +24,8 @@ BLANK = {
     "nucleus": (ORGANELLE, OUTLINE, "cell body", "other nuclei", "background"),
     "ring": ("nucleus", RIM, ORGANELLE, OUTLINE, "cell body"),
 }
-PARTS = ("positive", "absolute")
+RIM_PX = 2.0  # half the width of the nuclear rim, px of the crop
+OUTLINE_PX = 1.0  # the same of the outline of the organelle
 MEASURES = ("relevance_share", "area_share", "ratio", "hit")
 _OF_MAP = ("class", "method", "channel", "compartment")
 COLUMNS = (schema.CELL_ID, "group", "label", "predicted", *_OF_MAP, *MEASURES)
@@ -50,9 +52,7 @@ def coarse(region: str) -> str:
     return {RIM: "nucleus", OUTLINE: ORGANELLE}.get(region, region)
 
 
-def compartment_masks(
-    compartments: np.ndarray, present: int, rim_px: float = 2.0, outline_px: float = 1.0
-) -> dict[str, np.ndarray]:
+def compartment_masks(compartments: np.ndarray, present: int) -> dict[str, np.ndarray]:
     """Divide a crop into named regions; every pixel belongs to one.
 
     A pixel that could be counted twice belongs to the first of: other nuclei, outline of the organelle, the stain
@@ -64,8 +64,6 @@ def compartment_masks(
         compartments: u8 [S, S], bits of `schema.Compartment`.
         present: which of the bits are known for this cell; a region whose bit is unknown is left out, and its pixels
             belong to the next.
-        rim_px: half the width of the nuclear rim, px of the crop.
-        outline_px: half the width of the stain's outline, px of the crop.
 
     Returns:
         Name -> bool [S, S], in the order of COMPARTMENTS; empty where not even the nucleus is known.
@@ -81,10 +79,10 @@ def compartment_masks(
         stain = compartments & bit.ORGANELLE > 0
         outside = stain & ~nucleus
         from_outline = np.where(outside, _depth(stain), _depth(~outside))
-        claims[OUTLINE] = ~nucleus & (from_outline <= outline_px)
+        claims[OUTLINE] = ~nucleus & (from_outline <= OUTLINE_PX)
         claims[ORGANELLE] = outside
     from_outline = np.where(nucleus, _depth(nucleus), _depth(~nucleus))
-    claims[RIM] = from_outline <= rim_px
+    claims[RIM] = from_outline <= RIM_PX
     claims["nucleus"] = nucleus
     if present & bit.BODY:
         claims["cell body"] = compartments & bit.BODY > 0
@@ -104,36 +102,8 @@ def _depth(mask: np.ndarray) -> np.ndarray:
     return ndimage.distance_transform_edt(mask)
 
 
-def localise(saliency: np.ndarray, masks: dict[str, np.ndarray], part: str = "positive") -> list[dict]:
-    """Share of a map's relevance in each region, and the share of the area that this region has.
-
-    Args:
-        saliency: f32 [S, S], at the size of the crop.
-        masks: name -> bool [S, S].
-        part: 'positive', only what is above zero counts, or 'absolute'.
-
-    Returns:
-        One dict a region: compartment, relevance_share, area_share, ratio (NaN where the region is empty), hit (whether
-        the highest pixel lies there; pixels that are equally high share the hit). A map without any relevance points
-        nowhere: its shares and hits are NaN.
-
-    Raises:
-        ValueError: no such part.
-    """
-    if not masks:
-        return []
-    measured = _measure(_relevance(saliency, part)[..., None], masks)
-    rows = []
-    for q, name in enumerate(masks):
-        row = {"compartment": name}
-        for measure in MEASURES:
-            row[measure] = float(measured[measure][0, q])
-        rows.append(row)
-    return rows
-
-
-def localise_all(maps: np.ndarray, compartments: np.ndarray, present: np.ndarray, part: str = "positive") -> dict:
-    """Where the maps of many cells lie, as `localise`.
+def localise(maps: np.ndarray, compartments: np.ndarray, present: np.ndarray) -> dict[str, np.ndarray]:
+    """Share of a map's relevance, what is above zero, in each region, and the share of the area that this region has.
 
     The maps of a method that tells channels apart are compared within the cell: shares and hits are of all channels
     together, and by chance each of C channels has a region's share of the area over C.
@@ -142,14 +112,12 @@ def localise_all(maps: np.ndarray, compartments: np.ndarray, present: np.ndarray
         maps: f32 [N, S, S, C], at the size of the crop.
         compartments: u8 [N, S, S], bits of `schema.Compartment`.
         present: u8 [N], which bits are known.
-        part: 'positive' or 'absolute'.
 
     Returns:
         Each of MEASURES -> f64 [N, C, Q] with the regions in the order of COMPARTMENTS; NaN where one is not known.
-        area_share is of all pixels of all C channels.
-
-    Raises:
-        ValueError: no such part.
+        area_share is of all pixels of all C channels; ratio is NaN where the region is empty; hit is whether the
+        highest pixel lies there, which pixels that are equally high share. A map without any relevance points nowhere:
+        its shares and hits are NaN.
     """
     shape = len(maps), maps.shape[-1], len(COMPARTMENTS)
     result = {measure: np.full(shape, np.nan) for measure in MEASURES}
@@ -157,20 +125,12 @@ def localise_all(maps: np.ndarray, compartments: np.ndarray, present: np.ndarray
         masks = compartment_masks(compartments[n], int(present[n]))
         if not masks:
             continue
-        measured = _measure(_relevance(maps[n], part), masks)
+        relevance = np.maximum(maps[n].astype(np.float64), 0)
+        measured = _measure(relevance, masks)
         regions = [COMPARTMENTS.index(name) for name in masks]
         for measure in MEASURES:
             result[measure][n][:, regions] = measured[measure]
     return result
-
-
-def _relevance(saliency, part: str) -> np.ndarray:
-    if part not in PARTS:
-        raise ValueError(f"part={part!r}; allowed: {', '.join(PARTS)}")
-    saliency = np.asarray(saliency, np.float64)
-    if part == "absolute":
-        return np.abs(saliency)
-    return np.maximum(saliency, 0)
 
 
 def _measure(relevance: np.ndarray, masks: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -187,15 +147,14 @@ def _measure(relevance: np.ndarray, masks: dict[str, np.ndarray]) -> dict[str, n
     share = (inside @ flat / total).T
     hit = (inside @ highest / n_highest).T
     area = np.broadcast_to(inside.mean(1) / channels, share.shape)
-    ratio = np.divide(share, area, out=np.full(share.shape, np.nan), where=area > 0)
-    return {"relevance_share": share, "area_share": area, "ratio": ratio, "hit": hit}
+    return {"relevance_share": share, "area_share": area, "ratio": metrics.divide(share, area), "hit": hit}
 
 
 def tabulate(measured: dict, cells: pd.DataFrame, class_name: str, method: str, channels=("",)) -> pd.DataFrame:
     """One row per cell, channel and known region: the columns of attribution.parquet.
 
     Args:
-        measured: of the N cells, as `localise_all` returns it.
+        measured: of the N cells, as `localise` returns it.
         cells: N rows with schema.CELL_ID, group, label, predicted.
         class_name: the class that the maps explain.
         method: which made them.
@@ -251,30 +210,26 @@ def _ratios(cells: pd.DataFrame):
 
     def score(weights):
         total = weights @ area
-        total = np.where(total > 0, total, np.nan)
-        return {"ratio": weights @ relevance / total, "hit_ratio": weights @ hit / total}
+        return {"ratio": metrics.divide(weights @ relevance, total), "hit_ratio": metrics.divide(weights @ hit, total)}
 
     return score
 
 
-def sentence(
-    class_name: str, summary: pd.DataFrame, interval_level: float, method: str, stain: str = "", mask: str = "none"
-) -> str:
+def sentence(class_name: str, summary: pd.DataFrame, interval_level: float, stain: str, mask: str) -> str:
     """One plain sentence: the region with the most relevance, over its area, for `class_name`.
 
     Args:
         class_name: the class that the model gave.
-        summary: as `summarise` returns it.
+        summary: as `summarise` returns it, of a method that does not tell channels apart.
         interval_level: of its intervals, e.g. 0.95.
-        method: whose maps are meant.
-        stain: name of the organelle, where it has one.
+        stain: name of the organelle, "" where it has none.
         mask: what the model sees, `data.mask` of the run's config.
 
     Returns:
-        The region (and channel, where the method tells channels apart) with the highest ratio whose interval lies above
-        1, or that there is none. A region that the mask has blanked is said to be blank.
+        The region with the highest ratio whose interval lies above 1, or that there is none. A region that the mask
+        has blanked is said to be blank.
     """
-    rows = summary[(summary["class"] == class_name) & (summary["method"] == method)]
+    rows = summary[summary["class"] == class_name]
     if rows.empty:
         return f"No explained cell was given {class_name}, so no region can be named for it."
     lower = rows["low"].fillna(rows["ratio"])  # cells of few groups have no interval
@@ -286,9 +241,8 @@ def sentence(
     interval = f"{100 * interval_level:g} % interval {best['low']:.1f} to {best['high']:.1f}"
     if not np.isfinite(best["low"]):
         interval = "too few groups for an interval"
-    channel = f", channel {best['channel']}" if best["channel"] else ""
     words = f"For {class_name} the relevance {region} is {best['ratio']:.1f} times that of an uninformative map"
-    words += f" ({interval}){channel}."
+    words += f" ({interval})."
     if best["compartment"] in BLANK[mask]:
         words += " The mask has blanked that region: a constant of the network stands there, nothing of the cell."
     return words

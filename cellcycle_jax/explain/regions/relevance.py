@@ -48,7 +48,7 @@ def relevance_table(crops, maps: np.ndarray, prob: np.ndarray) -> pd.DataFrame:
     tables = []
     for class_index, name in enumerate(names):
         of_class = resized[..., class_index, None]
-        relevance = localisation.localise_all(of_class, crops.compartments, crops.compartments_present)
+        relevance = localisation.localise(of_class, crops.compartments, crops.compartments_present)
         tables.append(localisation.tabulate(relevance, cells, name, COARSE_METHOD))
     return pd.concat(tables, ignore_index=True)
 
@@ -68,7 +68,7 @@ def summarise(table: pd.DataFrame, crops, maps: np.ndarray, mask: str, resamplin
     rows = localisation.summarise(table, resampling)
     sentences = {}
     for name in crops.classes:
-        sentences[name] = localisation.sentence(name, rows, interval_level, COARSE_METHOD, stain, mask)
+        sentences[name] = localisation.sentence(name, rows, interval_level, stain, mask)
     return {
         "classes": list(crops.classes),
         "interval_level": interval_level,

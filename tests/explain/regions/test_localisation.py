@@ -45,8 +45,12 @@ def _areas(crop, present=EVERY):
     return {name: int(mask.sum()) for name, mask in localisation.compartment_masks(crop, present).items()}
 
 
-def _shares(saliency, masks, part="positive"):
-    return {row["compartment"]: row for row in localisation.localise(saliency, masks, part)}
+def _shares(saliency, crop=None, present=EVERY):
+    """Region -> measure -> number of one map, in the regions that are known; of the cell of `_crop` by default."""
+    crop = _crop() if crop is None else crop
+    found = localisation.localise(saliency[None, ..., None], crop[None], np.array([present]))
+    return {name: {measure: found[measure][0, 0, localisation.COMPARTMENTS.index(name)] for measure in found}
+            for name in localisation.compartment_masks(crop, present)}
 
 
 def test_every_pixel_belongs_to_one_place():
@@ -112,7 +116,8 @@ def test_unknown_places_are_left_out_and_belong_to_the_next():
     rest = whole["background"] | whole["cell body"] | whole["other nuclei"]
     np.testing.assert_array_equal(masks["background"], rest)
     assert localisation.compartment_masks(crop, int(C.BODY)) == {}
-    assert localisation.localise(np.ones((SIDE, SIDE)), {}) == []
+    unknown = localisation.localise(np.ones((1, SIDE, SIDE, 1)), crop[None], np.array([int(C.BODY)]))
+    assert np.isnan(unknown["area_share"]).all()
 
 
 def test_a_crop_that_is_all_nucleus_has_no_rim():
@@ -124,7 +129,7 @@ def test_a_crop_that_is_all_nucleus_has_no_rim():
 def test_rim_is_as_wide_on_both_sides_of_a_straight_outline():
     half = np.zeros((8, 8), np.uint8)
     half[:, :4] = int(C.NUCLEUS)
-    rim = localisation.compartment_masks(half, int(C.NUCLEUS), rim_px=2)[localisation.RIM]
+    rim = localisation.compartment_masks(half, int(C.NUCLEUS))[localisation.RIM]
     assert rim[0].tolist() == [False, False, True, True, True, True, False, False]
 
 
@@ -136,52 +141,45 @@ def test_parts_belong_to_coarse_places():
 def test_map_on_one_place_has_all_its_relevance_there():
     masks = localisation.compartment_masks(_crop(), EVERY)
     for name, mask in masks.items():
-        found = _shares(mask.astype(np.float32), masks)
+        found = _shares(mask.astype(np.float32))
         assert found[name]["relevance_share"] == found[name]["hit"] == 1
         assert found[name]["ratio"] == pytest.approx(1 / mask.mean())
         assert sum(row["relevance_share"] for row in found.values()) == 1
 
 
 def test_uniform_map_has_ratio_one_everywhere():
-    found = _shares(np.full((SIDE, SIDE), 0.3), localisation.compartment_masks(_crop(), EVERY))
+    found = _shares(np.full((SIDE, SIDE), 0.3))
     assert [row["ratio"] for row in found.values()] == pytest.approx([1.0] * 7)
     assert [row["hit"] / row["area_share"] for row in found.values()] == pytest.approx([1.0] * 7)
 
 
-def test_negative_relevance_counts_only_where_it_is_asked_for():
+def test_negative_relevance_counts_for_nothing():
     masks = localisation.compartment_masks(_crop(), EVERY)
     saliency = np.where(masks["organelle"], 1.0, 0.0) - 3.0 * masks["nucleus"]
-    assert _shares(saliency, masks)["organelle"]["relevance_share"] == 1
-    stain, nucleus = masks["organelle"].sum(), masks["nucleus"].sum()
-    found = _shares(saliency, masks, "absolute")
-    assert found["organelle"]["relevance_share"] == pytest.approx(stain / (stain + 3 * nucleus))
-    assert (found["organelle"]["hit"], found["nucleus"]["hit"]) == (0, 1)
-    with pytest.raises(ValueError, match="negative"):
-        localisation.localise(saliency, masks, "negative")
+    assert _shares(saliency)["organelle"]["relevance_share"] == 1
 
 
 def test_pixels_that_are_equally_high_share_the_hit():
-    masks = localisation.compartment_masks(_crop(), EVERY)
     saliency = np.zeros((SIDE, SIDE))
     saliency[8, 8] = saliency[31, 31] = saliency[31, 32] = saliency[32, 32] = 7
     saliency[48:] = 6  # more relevance, but nowhere higher
-    found = _shares(saliency, masks)
+    found = _shares(saliency)
     assert (found["other nuclei"]["hit"], found["nucleus"]["hit"], found["background"]["hit"]) == (0.25, 0.75, 0)
 
 
 def test_empty_map_points_nowhere():
-    rows = localisation.localise(-np.ones((SIDE, SIDE)), localisation.compartment_masks(_crop(), EVERY))
-    assert all(np.isnan(row["relevance_share"]) and np.isnan(row["hit"]) for row in rows)
+    found = _shares(-np.ones((SIDE, SIDE)))
+    assert all(np.isnan(region["relevance_share"]) and np.isnan(region["hit"]) for region in found.values())
 
 
 def test_many_cells_are_localised_as_one_by_one():
     rng = np.random.default_rng(0)
     maps = rng.normal(size=(3, SIDE, SIDE, 1)).astype(np.float32)
     crops, present = np.stack([_crop(), _crop()[::-1], _crop()]), [EVERY, EVERY, int(C.NUCLEUS | C.BODY)]
-    found = localisation.localise_all(maps, crops, np.array(present, np.uint8))
+    found = localisation.localise(maps, crops, np.array(present, np.uint8))
     assert found["ratio"].shape == (3, 1, 7)
     for n in range(3):
-        each = _shares(maps[n, ..., 0], localisation.compartment_masks(crops[n], present[n]))
+        each = _shares(maps[n, ..., 0], crops[n], present[n])
         for q, name in enumerate(localisation.COMPARTMENTS):
             for measure in localisation.MEASURES:
                 one = each[name][measure] if name in each else np.nan
@@ -194,7 +192,7 @@ def test_channels_are_compared_within_the_cell():
     maps[0, masks["nucleus"], 0] = 1
     maps[0, masks["organelle"], 1] = 3
     maps[0, masks["cell body"], 1] = -9  # counts for nothing
-    found = localisation.localise_all(maps, _crop()[None], np.array([EVERY]))
+    found = localisation.localise(maps, _crop()[None], np.array([EVERY]))
     share, area = found["relevance_share"][0], found["area_share"][0]
     nucleus, stain = masks["nucleus"].sum(), masks["organelle"].sum()
     whole = nucleus + 3 * stain
@@ -202,7 +200,7 @@ def test_channels_are_compared_within_the_cell():
     assert share.sum() == pytest.approx(1) and area.sum() == pytest.approx(1)
     assert found["ratio"][0, 1, 2] == pytest.approx(3 * stain / whole / (stain / SIDE**2 / 2))
     assert found["hit"][0].tolist() == [[0] * 7, [0, 0, 1, 0, 0, 0, 0]]
-    even = localisation.localise_all(np.ones((1, SIDE, SIDE, 3)), _crop()[None], np.array([EVERY]))
+    even = localisation.localise(np.ones((1, SIDE, SIDE, 3)), _crop()[None], np.array([EVERY]))
     np.testing.assert_allclose(even["ratio"], 1)
 
 
@@ -214,7 +212,7 @@ def _cells(groups, predicted="G2"):
 def test_table_has_a_row_per_cell_channel_and_known_place():
     maps, crops = np.ones((2, SIDE, SIDE, 2)), np.stack([_crop()] * 2)
     maps[1, ..., 1] = 3
-    found = localisation.localise_all(maps, crops, np.array([EVERY, int(C.NUCLEUS)]))
+    found = localisation.localise(maps, crops, np.array([EVERY, int(C.NUCLEUS)]))
     table = localisation.tabulate(found, _cells(["f1", "f2"]), "G1/S", "integrated_gradients", ("DNA", "Golgi"))
     assert tuple(table) == localisation.COLUMNS and len(table) == 2 * 7 + 2 * 3
     assert set(table["class"]) == {"G1/S"} and set(table["method"]) == {"integrated_gradients"}
@@ -275,43 +273,36 @@ def test_methods_and_channels_are_summarised_apart():
 def test_map_on_the_edge_of_the_golgi_names_its_outline():
     groups = np.repeat(["f1", "f2", "f3", "f4", "f5", "f6"], 2)
     maps = np.tile(_near(GOLGI < 4, 1).astype(np.float32)[..., None], (12, 1, 1, 1))
-    found = localisation.localise_all(maps, np.stack([_crop()] * 12), np.full(12, EVERY))
+    found = localisation.localise(maps, np.stack([_crop()] * 12), np.full(12, EVERY))
     summary = _summary(localisation.tabulate(found, _cells(groups), "G2", "grad_cam"), 100)
     ratio = SIDE**2 / _near(GOLGI < 4, 1).sum()
     words = (f"For G2 the relevance at the outline of the Golgi is {ratio:.1f} times that of an uninformative map "
              f"(95 % interval {ratio:.1f} to {ratio:.1f}).")  # fmt: skip
-    assert localisation.sentence("G2", summary, 0.95, "grad_cam", "Golgi") == words
-    assert "at the outline of the organelle" in localisation.sentence("G2", summary, 0.95, "grad_cam")
+    assert localisation.sentence("G2", summary, 0.95, "Golgi", "none") == words
+    assert "at the outline of the organelle" in localisation.sentence("G2", summary, 0.95, "", "none")
 
 
-def _rows(*rows, method="grad_cam"):
-    """Summary rows of G2: place, ratio, low, high, channel."""
-    rows = pd.DataFrame(rows, columns=["compartment", "ratio", "low", "high", "channel"])
-    return rows.assign(**{"class": "G2", "method": method})
+def _rows(*rows):
+    """Summary rows of G2: place, ratio, low, high."""
+    return pd.DataFrame(rows, columns=["compartment", "ratio", "low", "high"]).assign(**{"class": "G2"})
 
 
-def test_sentence_names_stain_interval_and_channel():
-    summary = pd.concat([_rows(("nucleus", 1.5, 1.2, 1.8, ""), ("organelle", 2.34, 2.0, 2.62, "")),
-                         _rows(("nucleus", 9.0, 0.9, 20.0, "DNA"), ("nuclear rim", 3.04, 2.0, 4.0, "Golgi"),
-                               method="occlusion")])  # fmt: skip
-    words = ("For G2 the relevance at the Golgi is 2.3 times that of an uninformative map "
-             "(95 % interval 2.0 to 2.6).")
-    assert localisation.sentence("G2", summary, 0.95, "grad_cam", "Golgi") == words
-    words = ("For G2 the relevance at the rim of the nucleus is 3.0 times that of an uninformative map "
-             "(95 % interval 2.0 to 4.0), channel Golgi.")  # fmt: skip
-    assert localisation.sentence("G2", summary, 0.95, "occlusion", "Golgi") == words
+def test_sentence_names_stain_and_interval():
+    summary = _rows(("nucleus", 1.5, 1.2, 1.8), ("organelle", 2.34, 2.0, 2.62), ("nuclear rim", 9.0, 0.9, 20.0))
+    words = "For G2 the relevance at the Golgi is 2.3 times that of an uninformative map (95 % interval 2.0 to 2.6)."
+    assert localisation.sentence("G2", summary, 0.95, "Golgi", "none") == words
 
 
 def test_sentence_without_a_place_above_chance():
-    summary = _rows(("nucleus", 1.5, 0.9, 1.8, ""))
+    summary = _rows(("nucleus", 1.5, 0.9, 1.8))
     words = "For G2 no region of the map has more relevance than an uninformative map."
-    assert localisation.sentence("G2", summary, 0.95, "grad_cam") == words
-    assert "no region can be named" in localisation.sentence("G1/S", summary, 0.95, "grad_cam")
+    assert localisation.sentence("G2", summary, 0.95, "", "none") == words
+    assert "no region can be named" in localisation.sentence("G1/S", summary, 0.95, "", "none")
 
 
 def test_sentence_of_one_group_has_no_interval():
     summary = _summary(_table([0.2, 0.4], 0.1, ["a", "a"]))
-    assert "too few groups for an interval" in localisation.sentence("G2", summary, 0.95, "grad_cam")
+    assert "too few groups for an interval" in localisation.sentence("G2", summary, 0.95, "", "none")
 
 
 @pytest.mark.parametrize(
@@ -320,5 +311,5 @@ def test_sentence_of_one_group_has_no_interval():
 )
 def test_a_place_that_the_mask_blanks_is_said_to_be_blank(mask, blank):
     for letter, place in zip("NrsoCnb", localisation.COMPARTMENTS, strict=True):
-        words = localisation.sentence("G2", _rows((place, 2.0, 1.8, 2.2, "")), 0.95, "grad_cam", mask=mask)
+        words = localisation.sentence("G2", _rows((place, 2.0, 1.8, 2.2)), 0.95, "", mask)
         assert ("blanked" in words) == (letter in blank), place
