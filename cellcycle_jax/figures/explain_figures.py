@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from cellcycle_jax.figures.style import BLUE, GREEN, GREY, INK, ORANGE, PINK, RED, SKY, STYLE
+from cellcycle_jax.figures.style import BLUE, GREEN, GREY, INK, ORANGE, PINK, RED, SKY, STYLE, titled
 
 COLUMNS = 4  # panels beside one another
 MOST = 14  # bars
@@ -27,8 +27,7 @@ def dose_response(rows: list[dict], class_name: str, head: str, interval_level: 
     """
     across = min(COLUMNS, len(rows))
     down = math.ceil(len(rows) / across)
-    figure = Figure(figsize=(max(1.2 + 2.5 * across, 6.5), 0.9 + 2.9 * down), layout="constrained")
-    figure.suptitle(head, x=0.01, ha="left", fontsize=11)
+    figure = titled(max(1.2 + 2.5 * across, 6.5), 0.9 + 2.9 * down, head)
     axes = figure.subplots(down, across, sharex=True, sharey=True, squeeze=False)
     for ax in axes.flat[len(rows) :]:
         ax.set_visible(False)
@@ -73,8 +72,7 @@ def region_shares(rows: list[dict], about: dict, head: str) -> Figure:
     colours = dict(zip(about["channels"], (BLUE, ORANGE, GREEN, PINK, SKY, RED), strict=False))
     most = min(MOST, int(of_class.size().max()))
     stain = about["stain"] or "organelle"
-    figure = Figure(figsize=(1.0 + 5.6 * len(of_class), 1.5 + 0.3 * most), layout="constrained")
-    figure.suptitle(head, x=0.01, ha="left", fontsize=11)
+    figure = titled(1.0 + 5.6 * len(of_class), 1.5 + 0.3 * most, head)
     axes = figure.subplots(1, len(of_class), squeeze=False)[0]
     for ax, (name, regions) in zip(axes, of_class, strict=True):
         largest = regions.sort_values("share", key=np.abs, ascending=False, kind="stable")[:MOST]
@@ -113,8 +111,7 @@ def curves(found: dict, head: str) -> Figure:
     tables = [pd.DataFrame(result["points"]).assign(method=method) for method, result in found.items()]
     points = pd.concat(tables)
     fills = points["fill"].unique()
-    figure = Figure(figsize=(1.0 + 2.5 * len(fills), 5.6), layout="constrained")
-    figure.suptitle(head, x=0.01, ha="left", fontsize=11)
+    figure = titled(1.0 + 2.5 * len(fills), 5.6, head)
     axes = figure.subplots(2, len(fills), sharex=True, sharey=True, squeeze=False)
     for row, measure in zip(axes, ("deletion", "insertion"), strict=True):
         for ax, fill in zip(row, fills, strict=True):

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.colors import to_rgba_array
 from matplotlib.figure import Figure
 
-from cellcycle_jax.figures.style import GREEN, INK, ORANGE, PINK, RED, SKY, STYLE
+from cellcycle_jax.figures.style import GREEN, INK, ORANGE, PINK, RED, SKY, STYLE, titled
 
 CHANNEL_COLOURS = to_rgba_array((SKY, ORANGE, GREEN, PINK, RED))[:, :3]  # on black; the first two add up to white
 HEAT = matplotlib.colormaps["inferno"]
@@ -35,11 +35,6 @@ class Cell:
     caption: str
     wrong: bool
     um_per_px: float
-
-
-def display_range(images: np.ndarray) -> np.ndarray:
-    """Brightness shown as white, f32 [K], one for all images f32 [N, S, S, K] so that they can be compared by eye."""
-    return np.maximum(np.quantile(images, 0.998, axis=(0, 1, 2)), 1e-6)
 
 
 def composite(image: np.ndarray, white: np.ndarray) -> np.ndarray:
@@ -77,7 +72,8 @@ def gallery(cells: list[Cell], channels: list[str], classes: list[str], title: s
         classes: names of the P classes.
         title: of the figure.
     """
-    white = display_range(np.stack([cell.image for cell in cells]))
+    images = np.stack([cell.image for cell in cells])
+    white = np.maximum(np.quantile(images, 0.998, axis=(0, 1, 2)), 1e-6)  # one for all, so that they compare by eye
     heads = list(channels)
     if len(channels) > 1:
         heads.insert(0, "Composite")
@@ -177,8 +173,7 @@ def mean_maps(images: np.ndarray, maps: np.ndarray, counts: list[int], classes: 
         classes: names of the P classes.
         um_per_px: NaN where unknown.
     """
-    figure = Figure(figsize=(2.15 * 2 * len(classes) + 0.9, 2.85), layout="constrained")
-    figure.suptitle("Mean over the cells that the network gives each class", x=0.01, ha="left", fontsize=11)
+    figure = titled(2.15 * 2 * len(classes) + 0.9, 2.85, "Mean over the cells that the network gives each class")
     axes = figure.subplots(1, 2 * len(classes), squeeze=False)[0]
     white = np.maximum(images.max(axis=(0, 1, 2)), 1e-6)
     highest = max(float(maps.max()), 1.0)

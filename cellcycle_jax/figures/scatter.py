@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from cellcycle_jax.figures.style import BLUE, INK, ORANGE, STYLE
+from cellcycle_jax.figures.style import BLUE, INK, ORANGE, STYLE, titled
 
 _MARKERS = ("o", "^")
 _COLOURS = (BLUE, ORANGE)
@@ -155,8 +155,7 @@ def draw_pair(cells: PairCells, plane: Plane, title: str, subtitle: str) -> Figu
     y = cells.y
     label = cells.label
     confidence = cells.confidence
-    figure = Figure(figsize=(10.4, 5.3), layout="constrained")
-    figure.suptitle(title, x=0.01, ha="left", fontsize=11.5)
+    figure = titled(10.4, 5.3, title, 11.5)
     figure.get_layout_engine().set(wspace=0.05)
     left, right = figure.subplots(1, 2, sharex=True, sharey=True)
     # Drawn in a fixed shuffled order, so that the class drawn last does not hide the other.

@@ -4,14 +4,16 @@ Figures are made without pyplot, so that they carry no global state and need no 
 """
 
 import io
-import operator
+import math
 
 import matplotlib
 import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from cellcycle_jax import files
+from cellcycle_jax.scoring.intervals import Interval
 
 # Okabe M., Ito K., "Color Universal Design", 2008: colour-blind readers can tell them apart, too.
 BLUE = "#0072B2"
@@ -78,31 +80,44 @@ def save(figure: Figure, path) -> None:
         temporary.write_bytes(png(figure))
 
 
-def best_step(validation: list[dict]) -> int | None:
-    """The step with the lowest validation loss, or None where no loss was logged."""
-    scored = [row for row in validation if row.get("loss") is not None]
-    if not scored:
-        return None
-    return min(scored, key=operator.itemgetter("loss"))["step"]
+def titled(width: float, height: float, title: str, size: float = 11, x: float = 0.01) -> Figure:
+    """A figure of so many inches with its title at the left; `size` of the letters, `x` where it begins."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    figure.suptitle(title, x=x, ha="left", fontsize=size)
+    return figure
+
+
+def logged(log: pd.DataFrame, name: str) -> pd.Series:
+    """The values of a field of metrics.jsonl, indexed by step; empty where it was never logged."""
+    return log.reindex(columns=["step", name]).dropna().set_index("step")[name]
+
+
+def best_step(log: pd.DataFrame) -> int | None:
+    """The step with the lowest validation loss of metrics.jsonl, or None where no loss was logged."""
+    losses = logged(log, "validation_loss")
+    return None if losses.empty else int(losses.idxmin())
 
 
 @matplotlib.rc_context(STYLE)
-def learning_curves(rows: list[dict], title: str) -> Figure:
+def learning_curves(log: pd.DataFrame, title: str) -> Figure:
     """Loss and accuracy over the steps of training, with the best step marked.
 
     Args:
-        rows: of metrics.jsonl; used are those with "event" train or validation.
+        log: rows of metrics.jsonl.
         title: what was trained on how many cells.
     """
-    figure = Figure(figsize=(9.6, 3.7), layout="constrained")
-    figure.suptitle(title, x=0.01, ha="left", fontsize=11)
+    figure = titled(9.6, 3.7, title)
     axes = figure.subplots(1, 2)
-    train = [row for row in rows if row.get("event") == "train"]
-    validation = [row for row in rows if row.get("event") == "validation"]
-    best = best_step(validation)
+    looks = {
+        "train": {"color": SKY, "label": "Train"},
+        "validation": {"color": RED, "label": "Validation", "marker": "o"},
+    }
+    best = best_step(log)
     for ax, field in zip(axes, ("loss", "accuracy"), strict=True):
-        _learning_curve(ax, train, field, color=SKY, label="Train")
-        _learning_curve(ax, validation, field, color=RED, label="Validation", marker="o")
+        for split, look in looks.items():
+            scores = logged(log, f"{split}_{field}")
+            if len(scores):
+                ax.plot(scores.index, scores, ms=3.5, lw=1.6, **look)
         if best is not None:
             ax.axvline(best, color=GREY, lw=1, ls=(0, (4, 3)), label=f"Lowest validation loss, step {best}")
         ax.set_xlabel("Training step")
@@ -116,14 +131,6 @@ def learning_curves(rows: list[dict], title: str) -> Figure:
     return figure
 
 
-def _learning_curve(ax, rows, field, **look):
-    """One field of the rows over the steps; nothing where no row has it."""
-    points = [(row["step"], row[field]) for row in rows if row.get(field) is not None]
-    if points:
-        steps, values = np.transpose(points)
-        ax.plot(steps, values, ms=3.5, lw=1.6, **look)
-
-
 @matplotlib.rc_context(STYLE)
 def scores(entries: dict[str, dict], n_classes: int, title: str, interval_level: float) -> Figure:
     """Dots with intervals: the network beside what a few measurements can do.
@@ -134,24 +141,23 @@ def scores(entries: dict[str, dict], n_classes: int, title: str, interval_level:
         title: split, cells and groups.
         interval_level: of the intervals, e.g. 0.95.
     """
-    figure = Figure(figsize=(9.6, 1.75 + 0.42 * len(entries)), layout="constrained")
-    figure.suptitle(title, x=0.01, ha="left", fontsize=11)
+    figure = titled(9.6, 1.75 + 0.42 * len(entries), title)
     axes = figure.subplots(1, 2, sharey=True)
     chances = {"balanced_accuracy": 1 / n_classes, "auroc": 0.5}
     for ax, (metric, chance) in zip(axes, chances.items(), strict=True):
         left = chance
         for row, (name, entry) in enumerate(entries.items()):
-            score = entry.get(metric) or {}
+            score = Interval.of(entry.get(metric))
             _interval_row(ax, row, score, name)
-            if score.get("low") is not None:
-                left = min(left, score["low"])
+            if score.is_known:
+                left = min(left, score.low)
         left -= 0.04
         ax.axvline(chance, color=GREY, lw=1, ls=(0, (2, 3)))
         ax.set_xlim(left, 1.0 + 0.52 * (1.0 - left))
         ticks = np.arange(0, 1.01, 0.1 if left > 0.25 else 0.2)
         ax.set_xticks(ticks[ticks > left])
         ax.spines["bottom"].set_bounds(left, 1.0)
-        ax.set_xlabel(f"{METRICS[metric]}, {_percent(interval_level)} interval; dotted: chance", loc="left")
+        ax.set_xlabel(f"{METRICS[metric]}, {100 * interval_level:.0f} % interval; dotted: chance", loc="left")
         ax.grid(axis="x")
         ax.tick_params(axis="y", length=0)
         ax.spines["left"].set_visible(False)
@@ -160,25 +166,18 @@ def scores(entries: dict[str, dict], n_classes: int, title: str, interval_level:
     return figure
 
 
-def _percent(share: float) -> str:
-    return f"{100 * share:.0f} %"
-
-
-def _interval_row(ax, row: int, score: dict, name: str) -> None:
+def _interval_row(ax, row: int, score: Interval, name: str) -> None:
     """A dot with its interval, and both in figures at the right; the oracle's dot is hollow."""
-    value = score.get("value")
-    low = score.get("low")
-    high = score.get("high")
-    if value is None:
+    if math.isnan(score.value):
         ax.text(1.02, row, "not known", va="center", fontsize=9.5, color=GREY)
         return
     colour = {"model": RED, "oracle": GREEN}.get(name, BLUE)
-    text = f"{value:.3f}"
-    if low is not None and high is not None:
-        ax.plot([low, high], [row, row], color=colour, lw=2.2, solid_capstyle="butt")
-        text += f"  ({low:.3f}–{high:.3f})"
+    text = f"{score.value:.3f}"
+    if score.is_known:
+        ax.plot([score.low, score.high], [row, row], color=colour, lw=2.2, solid_capstyle="butt")
+        text += f"  ({score.low:.3f}–{score.high:.3f})"
     fill = "white" if name == "oracle" else colour
-    ax.plot(value, row, "o", ms=7.5, color=colour, mfc=fill, mew=1.6)
+    ax.plot(score.value, row, "o", ms=7.5, color=colour, mfc=fill, mew=1.6)
     ax.text(1.02, row, text, va="center", fontsize=9.5)
 
 
@@ -194,15 +193,14 @@ def confusion(counts, classes: list[str], title: str) -> Figure:
     counts = np.asarray(counts)
     share = counts / np.maximum(counts.sum(1, keepdims=True), 1)
     size = 2.4 + 1.15 * len(classes)
-    figure = Figure(figsize=(size + 0.6, size), layout="constrained")
-    figure.suptitle(title, x=0.02, ha="left", fontsize=10.5)
+    figure = titled(size + 0.6, size, title, 10.5, x=0.02)
     ax = figure.subplots()
     ax.imshow(share, cmap="Blues", vmin=0, vmax=1)
     for (row, column), n in np.ndenumerate(counts):
         ax.text(
             column,
             row,
-            f"{n}\n{_percent(share[row, column])}",
+            f"{n}\n{100 * share[row, column]:.0f} %",
             ha="center",
             va="center",
             fontsize=12,
@@ -227,7 +225,7 @@ def reliability(curves: dict[str, dict], temperature: float | None, n_classes: i
         n_classes: no confidence can be below one over this.
         title: split, cells and groups.
     """
-    figure = Figure(figsize=(6.0, 5.2), layout="constrained")
+    figure = titled(6.0, 5.2, title, 10.5, x=0.02)
     ax, counts = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     ax.plot([0, 1], [0, 1], color=GREY, lw=1, ls=(0, (2, 3)), label="Confidence equals accuracy")
     after = "After temperature scaling"
@@ -241,27 +239,19 @@ def reliability(curves: dict[str, dict], temperature: float | None, n_classes: i
     lowest = chance
     width = 0.011  # of a bar; those of both curves stand side by side
     for shift, (name, look) in zip((-width / 2, width / 2), looks.items(), strict=True):
-        bins = _filled_bins(curves.get(name) or {})
-        if not len(bins):
+        bins = pd.DataFrame(curves.get(name), columns=["confidence", "accuracy", "count"], dtype=float).dropna()
+        bins = bins[bins["count"] > 0]
+        if bins.empty:
             continue
-        confidence, accuracy, count = bins.T
-        lowest = min(lowest, accuracy.min())
-        ax.plot(confidence, accuracy, ms=5.5, lw=1.6, **look)
-        counts.bar(confidence + shift, count, width=width, color=look["color"])
+        lowest = min(lowest, bins["accuracy"].min())
+        ax.plot(bins["confidence"], bins["accuracy"], ms=5.5, lw=1.6, **look)
+        counts.bar(bins["confidence"] + shift, bins["count"], width=width, color=look["color"])
     ax.set(xlim=(chance - 0.02, 1.02), ylim=(lowest - 0.04, 1.03), ylabel="Share of cells that are right")
     counts.set(xlabel="Confidence: probability of the predicted class", ylabel="Cells")
     counts.yaxis.set_major_locator(MaxNLocator(3, integer=True))
     ax.grid()
     ax.legend(loc="upper left")
-    figure.suptitle(title, x=0.02, ha="left", fontsize=10.5)
     return figure
-
-
-def _filled_bins(curve: dict) -> np.ndarray:
-    """Confidence, accuracy and count of the bins that hold cells: f64 [bins, 3]."""
-    columns = (curve.get("confidence") or [], curve.get("accuracy") or [], curve.get("count") or [])
-    rows = [row for row in zip(*columns, strict=True) if row[2] and None not in row]
-    return np.array(rows, float)
 
 
 @matplotlib.rc_context(STYLE)
@@ -275,18 +265,16 @@ def localisation(rows: list[dict], classes: list[str], interval_level: float, st
         stain: name of the organelle, or "".
         title: cells and groups.
     """
-    compartments = list(dict.fromkeys(row["compartment"] for row in rows))
-    figure = Figure(figsize=(9.6, 1.5 + 0.36 * len(compartments)), layout="constrained")
-    figure.suptitle(title, x=0.01, ha="left", fontsize=11)
+    table = pd.DataFrame(rows)
+    compartments = table["compartment"].unique().tolist()
+    figure = titled(9.6, 1.5 + 0.36 * len(compartments), title)
     axes = figure.subplots(1, len(classes), sharey=True, sharex=True, squeeze=False)[0]
     colours = (BLUE, RED, GREEN, PINK, ORANGE, SKY, GREY)
     for ax, name, colour in zip(axes, classes, colours, strict=False):
         ax.axvline(1, color=GREY, lw=1, ls=(0, (2, 3)))
-        for row in rows:
-            if row["class"] != name:
-                continue
+        for row in table[table["class"] == name].to_dict("records"):
             y = compartments.index(row["compartment"])
-            if row["low"] is not None:
+            if pd.notna(row["low"]):
                 ax.plot([row["low"], row["high"]], [y, y], color=colour, lw=2.2, solid_capstyle="butt")
             ax.plot(row["ratio"], y, "o", ms=7, color=colour)
         ax.set_title(f"Cells given {name}", fontsize=10.5)
@@ -294,9 +282,7 @@ def localisation(rows: list[dict], classes: list[str], interval_level: float, st
         ax.grid(axis="x")
         ax.tick_params(axis="y", length=0)
     axes[0].set_xlim(left=0)
-    names = compartments
-    if stain:
-        names = [name.replace("organelle", stain) for name in compartments]
+    names = [name.replace("organelle", stain or "organelle") for name in compartments]
     axes[0].set_yticks(range(len(compartments)), names)
     axes[0].set_ylim(len(compartments) - 0.5, -0.5)
     return figure

@@ -61,8 +61,12 @@ def gather(run: pathlib.Path) -> dict:
     events = metric_log.read(run)
     data = pathlib.Path(record["data_dir"])
     tell_where = f"launch.py report --workdir={shlex.quote(str(run))} --data=DIR"
+    log = pd.DataFrame(events)
     cells = _cells(data, tell_where)
     provenance = _json(data / "provenance.json") or {}
+    tables = None
+    if cells is not None:
+        tables = sentences.cell_tables(cells, len(provenance.get("quarantined", [])))
     evaluations = []
     notes = []
     for split in ("test", "validation"):
@@ -88,12 +92,12 @@ def gather(run: pathlib.Path) -> dict:
         "run": run.name,
         "warnings": sentences.warnings(provenance, record),
         "summary": sentences.summary(evaluations[0] if evaluations else None, passport, pairs),
-        "data": _data(cells, provenance),
+        "data": tables,
         "simulated": _simulated(cells),
         "quality": _quality(data / "qc"),
-        "learning": _learning(run, events, cells),
+        "learning": _learning(run, log, cells),
         "evaluations": [_evaluation(run, evaluation) for evaluation in evaluations],
-        "outdated": _outdated(results, events, record.get("run_id")),
+        "outdated": _outdated(results, style.best_step(log), record.get("run_id")),
         "explain": _explain(run, explain),
         "passport": _passport(run, passport),
         "mean_map": _embed(run / "figures" / "gradcam_mean.png"),
@@ -112,13 +116,6 @@ def _cells(data: pathlib.Path, tell_where: str) -> pd.DataFrame | None:
         return cell_table.load_cells(data)
     print(f"warning: {data}: the data set is not there; if it was moved, say where: `{tell_where}`", file=sys.stderr)
     return None
-
-
-def _data(cells: pd.DataFrame | None, provenance: dict) -> dict | None:
-    if cells is None:
-        return None
-    quarantined = provenance.get("quarantined") or []
-    return sentences.cell_tables(cells, len(quarantined))
 
 
 def _rows(table: pd.DataFrame | None, words_of, most: int) -> list[dict] | None:
@@ -251,27 +248,8 @@ def _quality(folder: pathlib.Path) -> dict:
     return quality
 
 
-def curve_rows(events: list[dict]) -> list[dict]:
-    """Rows of metrics.jsonl as `style.learning_curves` wants them: one row an event, "train" or "validation".
-
-    Training writes both scores of a step into one row, as train_loss, validation_loss and so on.
-    """
-    rows = []
-    for row in events:
-        if "step" not in row:
-            continue
-        for event in ("train", "validation"):
-            prefix = f"{event}_"
-            scores = {name.removeprefix(prefix): row[name] for name in row if name.startswith(prefix)}
-            if scores:
-                rows.append({"event": event, "step": row["step"], **scores})
-    return rows
-
-
-def _outdated(sections: dict, events: list[dict], run_id: str | None) -> dict:
+def _outdated(sections: dict, best_step: int | None, run_id: str | None) -> dict:
     """Section -> sentences about those of its results that are not of the run's best weights."""
-    validation = [row for row in curve_rows(events) if row["event"] == "validation"]
-    best_step = style.best_step(validation)
     outdated = {}
     for section, results in sections.items():
         outdated[section] = []
@@ -282,12 +260,11 @@ def _outdated(sections: dict, events: list[dict], run_id: str | None) -> dict:
     return outdated
 
 
-def _learning(run: pathlib.Path, events: list[dict], cells: pd.DataFrame | None) -> str | None:
-    rows = curve_rows(events)
-    if not rows:
+def _learning(run: pathlib.Path, log: pd.DataFrame, cells: pd.DataFrame | None) -> str | None:
+    if style.best_step(log) is None:
         return None
     title = "Training" if cells is None else sentences.training_title(cells)
-    return _draw(run, "learning_curves", style.learning_curves(rows, title))
+    return _draw(run, "learning_curves", style.learning_curves(log, title))
 
 
 def _provenance(run: pathlib.Path, record: dict, events: list[dict], provenance: dict) -> dict:

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from cellcycle_jax.figures.style import BLUE, GREY, INK, METRICS, RED, STYLE
+from cellcycle_jax.figures.style import BLUE, GREY, INK, METRICS, RED, STYLE, titled
 from cellcycle_jax.scoring.intervals import Interval
 from cellcycle_jax.studies.sweep_table import ALL_LINES, chance_of, row_name, tested_lines
 
@@ -34,8 +34,7 @@ def dots(result: dict) -> Figure:
     metrics = result["scores"]
     rows = list(overall["rows"])
     panels = len(metrics) + (1 if result["reference"] else 0)
-    figure = Figure(figsize=(3.1 + 3.3 * panels, 1.6 + 0.36 * len(rows)), layout="constrained")
-    figure.suptitle(f"{_title(result)}; rings: single runs", x=0.01, ha="left", fontsize=11)
+    figure = titled(3.1 + 3.3 * panels, 1.6 + 0.36 * len(rows), f"{_title(result)}; rings: single runs")
     axes = figure.subplots(1, panels, sharey=True, squeeze=False)[0]
     for ax, metric in zip(axes, metrics, strict=False):
         _panel(ax, result, "rows", metric, METRICS[metric], chance_of(metric, result["classes"]))
@@ -94,9 +93,8 @@ def matrix(result: dict, metric: str) -> Figure:
     for y, x in np.ndindex(values.shape):
         scores[y, x] = Interval.of(result["results"][places[x]]["rows"][rows[y]][metric])
         values[y, x] = scores[y, x].value
-    figure = Figure(figsize=(2.6 + 1.9 * len(places), 1.9 + 0.72 * len(rows)), layout="constrained")
     what = f"{METRICS[metric]}, mean over seeds and {100 * result['interval_level']:g} % interval"
-    figure.suptitle(f"{what}\n{_title(result)}", x=0.01, ha="left", fontsize=10.5)
+    figure = titled(2.6 + 1.9 * len(places), 1.9 + 0.72 * len(rows), f"{what}\n{_title(result)}", 10.5)
     ax = figure.subplots()
     chance = chance_of(metric, result["classes"])
     lowest = chance or 0.0

@@ -404,17 +404,17 @@ def test_figures_take_any_number_of_classes(classes):
     assert left < 1 / classes
 
 
-def test_a_score_of_both_splits_is_a_row_for_each_curve():
-    one_row = [{"step": 75, "train_loss": 0.6, "train_accuracy": 0.7, "validation_loss": 0.5, "seconds": 3.0}]
-    train = {"event": "train", "step": 75, "loss": 0.6, "accuracy": 0.7}
-    assert page.curve_rows(one_row) == [train, {"event": "validation", "step": 75, "loss": 0.5}]
-    assert page.curve_rows([{"event": "final_opened", "step": 3}]) == []
+def test_a_curve_holds_the_steps_at_which_its_score_was_logged():
+    log = pd.DataFrame([{"event": "final_opened", "step": 3}, {"step": 75, "train_loss": 0.6, "validation_loss": 0.5}])
+    assert style.logged(log, "train_loss").to_dict() == {75: 0.6}
+    assert style.logged(log, "train_accuracy").empty
 
 
 def test_best_step_has_the_lowest_validation_loss():
-    rows = [{"step": 10, "loss": 0.5}, {"step": 20, "loss": 0.3}, {"step": 30, "loss": 0.4}, {"step": 40, "loss": None}]
-    assert style.best_step(rows) == 20
-    assert style.best_step([]) is None
+    losses = {10: 0.5, 20: 0.3, 30: 0.4, 40: None}
+    log = pd.DataFrame({"step": losses.keys(), "validation_loss": losses.values()})
+    assert style.best_step(log) == 20
+    assert style.best_step(pd.DataFrame([])) is None
 
 
 def test_scale_bar_is_ten_um_where_the_pixel_size_is_known():
