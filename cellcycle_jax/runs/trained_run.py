@@ -101,8 +101,8 @@ def predict(network: Network, inputs, crops: crop_arrays.Crops, batch: int = BAT
     Returns:
         logits f32 [N, P] and embeddings {tap: f32 [N, D]}: each tap, mean over its positions; {} if not wanted.
     """
-    step = compiled_prediction(inputs.func, tuple(sorted(inputs.keywords.items())), embeddings)
-    step = functools.partial(step, network)
+    options = tuple(sorted(inputs.keywords.items()))
+    step = functools.partial(_prediction, network, options=options, embeddings=embeddings)
     if len(crops):
         def batch_of(rows):
             return crop_arrays.arrays_of(crop_arrays.take(crops, rows))
@@ -115,24 +115,14 @@ def predict(network: Network, inputs, crops: crop_arrays.Crops, batch: int = BAT
     return jax.tree.map(lambda part: np.zeros((0, *part.shape[1:]), part.dtype), shapes)
 
 
-@functools.lru_cache(maxsize=8)
-def compiled_prediction(inputs, options, embeddings: bool):
-    """What `predict` does for a batch, `(network, arrays) -> (logits, embeddings)`, kept from call to call.
-
-    Args:
-        inputs: `model_input.model_inputs`.
-        options: its choices, as (name, value) pairs.
-        embeddings: as of `predict`.
-    """
-    inputs = functools.partial(inputs, **dict(options))
-
-    def step(network, arrays):
-        logits, taps = network(model_input.model_images(inputs, arrays))
-        if not embeddings:
-            return logits, {}
-        return logits, {name: tap.mean(axis=(1, 2)) for name, tap in taps.items()}
-
-    return jax.jit(step)
+@functools.partial(jax.jit, static_argnames=("options", "embeddings"))
+def _prediction(network, arrays, options, embeddings: bool):
+    """What `predict` does for a batch; `options` are those of `model_input.model_inputs`, as (name, value) pairs."""
+    inputs = functools.partial(model_input.model_inputs, **dict(options))
+    logits, taps = network(model_input.model_images(inputs, arrays))
+    if not embeddings:
+        return logits, {}
+    return logits, {name: tap.mean(axis=(1, 2)) for name, tap in taps.items()}
 
 
 def choose_precision(training) -> None:

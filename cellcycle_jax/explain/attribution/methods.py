@@ -86,7 +86,8 @@ def attribute(
         UsageError: no such method or tap.
     """
     index = np.broadcast_to(np.asarray(class_index, np.int32), len(images))
-    step = _compiled(method_of(name).function, tap, tuple(sorted(options.items())))
+    function = method_of(name).function
+    step = functools.partial(_maps, function=function, tap=tap, options=tuple(sorted(options.items())))
     given = {} if baseline is None else {"baseline": baseline}
 
     def maps_of(batch):
@@ -111,7 +112,7 @@ def class_maps(network: Network, images: np.ndarray, tap: str = "last", batch: i
     Raises:
         UsageError: no such tap.
     """
-    step = functools.partial(_compiled_classes(tap, tuple(sorted(options.items()))), network)
+    step = functools.partial(_class_maps, network, tap=tap, options=tuple(sorted(options.items())))
     return mesh.batchwise(step, images.__getitem__, len(images), _size(len(images), batch))
 
 
@@ -157,23 +158,15 @@ def _size(n: int, batch: int) -> int:
     return min(batch, -(-n // GROUP) * GROUP)
 
 
-# Kept from call to call; JAX compiles once for each model, whose weights are arguments.
-@functools.lru_cache(maxsize=64)
-def _compiled(function, tap, options):
-    def step(network, given, images, index):
-        maps = function(network, images, index, tap, **given, **dict(options))
-        return _widened(maps)
-
-    return jax.jit(step)
+# JAX compiles these once for each model, whose weights are arguments, and each choice of the static arguments.
+@functools.partial(jax.jit, static_argnames=("function", "tap", "options"))
+def _maps(network, given, images, index, function, tap, options):
+    return _widened(function(network, images, index, tap, **given, **dict(options)))
 
 
-@functools.lru_cache(maxsize=16)
-def _compiled_classes(tap, options):
-    def step(network, images):
-        maps, logits = cam.grad_cam_of_classes(network, images, tap, **dict(options))
-        return _widened((maps, logits))
-
-    return jax.jit(step)
+@functools.partial(jax.jit, static_argnames=("tap", "options"))
+def _class_maps(network, images, tap, options):
+    return _widened(cam.grad_cam_of_classes(network, images, tap, **dict(options)))
 
 
 @jax.jit
