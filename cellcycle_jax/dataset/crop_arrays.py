@@ -64,6 +64,11 @@ class Crops:
         sizes = self.um_per_px[np.isfinite(self.um_per_px)]
         return float(sizes[0]) if len(sizes) else float("nan")
 
+    @property
+    def pixel_bytes(self) -> int:
+        """Bytes that image and compartments take in memory."""
+        return self.image.nbytes + self.compartments.nbytes
+
     def __len__(self) -> int:
         return len(self.label)
 
@@ -81,7 +86,11 @@ def load_crops(data_dir, split: str, final: bool = False, pixels: bool = True) -
         UsageError: the split is the locked one, or no split at all.
         StoredStateRefused: the data set is missing, incomplete or damaged.
     """
-    folder = _split_folder(data_dir, split, final)
+    if split not in schema.SPLITS:
+        raise UsageError(f"split {split!r} does not exist; allowed: {', '.join(schema.SPLITS)}")
+    if split == "test" and not final:
+        raise UsageError("the test split is locked until the final evaluation (--final); use 'validation'")
+    folder = data_set_folder(data_dir)
     crops = tfds_reader.readable(folder, split, lambda: _stored_crops(*tfds_reader.read_split(folder, split)))
     _require_shapes(crops, f"{folder}: split {split!r}")
     return in_memory(crops) if pixels else crops
@@ -96,20 +105,6 @@ def _stored_crops(columns, metadata):
         value = metadata[name]
         vocabulary[name] = value if isinstance(value, str) else tuple(value)
     return Crops(**columns, **vocabulary)
-
-
-def pixel_bytes(data_dir, split: str, final: bool = False) -> int:
-    """Bytes that the pixels of a split take in memory; arguments and errors as of `load_crops`."""
-    folder = _split_folder(data_dir, split, final)
-    return tfds_reader.readable(folder, split, lambda: tfds_reader.pixel_bytes(folder, split))
-
-
-def _split_folder(data_dir, split, final):
-    if split not in schema.SPLITS:
-        raise UsageError(f"split {split!r} does not exist; allowed: {', '.join(schema.SPLITS)}")
-    if split == "test" and not final:
-        raise UsageError("the test split is locked until the final evaluation (--final); use 'validation'")
-    return data_set_folder(data_dir)
 
 
 def data_set_folder(data_dir) -> pathlib.Path:
@@ -165,7 +160,8 @@ def provenance(data_dir) -> dict:
         StoredStateRefused: there is none, it is damaged, or its config does not fit this version.
     """
     path = pathlib.Path(data_dir) / PROVENANCE
-    _require_provenance(path)
+    if not path.is_file():
+        raise StoredStateRefused(f"{path}: not there, so this is no finished data set; finish `launch.py prepare`")
     try:
         made = files.read_json(path)
     except ValueError as error:
@@ -196,11 +192,6 @@ def _damaged(path, error):
     return StoredStateRefused(
         f"{path}: damaged ({type(error).__name__}: {error}); restore it from a copy, or run `launch.py prepare` again"
     )
-
-
-def _require_provenance(path):
-    if not path.is_file():
-        raise StoredStateRefused(f"{path}: not there, so this is no finished data set; finish `launch.py prepare`")
 
 
 def crops_of_field(folder, field_id: str, rows, vocabulary: dict) -> Crops:

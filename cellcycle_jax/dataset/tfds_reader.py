@@ -160,15 +160,6 @@ def read_split(folder, split: str) -> tuple[dict, dict]:
     return columns, metadata
 
 
-def pixel_bytes(folder, split: str) -> int:
-    """Bytes of all PIXELS of a split in memory, without reading them."""
-    records, _ = _open(folder, split)
-    bytes_per_cell = 0
-    for feature in records.pixels.values():
-        bytes_per_cell += int(np.prod(feature.shape)) * np.dtype(feature.np_dtype).itemsize
-    return len(records) * bytes_per_cell
-
-
 def _open(folder, split):
     """The records of a split, and the metadata of the data set."""
     import tensorflow_datasets as tfds  # takes a second, which commands that read no crops need not wait for

@@ -3,6 +3,7 @@
 import jax
 
 from cellcycle_jax import machine
+from cellcycle_jax.dataset import crop_arrays
 from cellcycle_jax.devices import mesh
 
 # What config.data.placement may be. 'device': all cells on every device, batches gathered there. 'host': in the memory
@@ -15,6 +16,13 @@ def place(asked: str, needed: int) -> str:
     """`choose_placement` by the memory that is free now, the least of all processes, which all of them call."""
     device_free, host_free = mesh.allreduce_min(*free_memory())
     return choose_placement(asked, needed, device_free, host_free)
+
+
+def read_if_they_fit(crops: crop_arrays.Crops) -> crop_arrays.Crops:
+    """The crops with their pixels in memory, or as they are: then these are read from disk, batch by batch."""
+    if place("auto", crops.pixel_bytes) == "disk":
+        return crops
+    return crop_arrays.in_memory(crops)
 
 
 def choose_placement(asked: str, needed: int, device_free: float, host_free: float) -> str:

@@ -110,10 +110,8 @@ def crops_of(trained: trained_run.Run, split: str, final: bool = False) -> crop_
         trained: the run.
         split, final: as of `crop_arrays.load_crops`.
     """
-    needed = crop_arrays.pixel_bytes(trained.data_dir, split, final)
-    in_memory = memory.place("auto", needed) != "disk"
-    crops = crop_arrays.load_crops(trained.data_dir, split, final, pixels=in_memory)
-    return crop_arrays.take_lines(crops, trained.config.data.cell_lines)
+    crops = crop_arrays.load_crops(trained.data_dir, split, final, pixels=False)
+    return memory.read_if_they_fit(crop_arrays.take_lines(crops, trained.config.data.cell_lines))
 
 
 def export_predictor(trained: trained_run.Run, crops: crop_arrays.Crops, predicted, scores: dict) -> pathlib.Path:

@@ -127,7 +127,7 @@ def predict(plan, trained, split: str):
     if not labelled.any():
         lines = ", ".join(plan.data.cell_lines)
         raise InputRefused(f"{plan.data_dir}: the {split} split holds no labelled cell of {lines}")
-    crops = _read_if_they_fit(crop_arrays.take(crops, labelled))
+    crops = memory.read_if_they_fit(crop_arrays.take(crops, labelled))
     probs = {}
     for name, run in tqdm.tqdm(runs.items(), desc=f"predict {split}", unit="run"):
         probs[name] = calibration.apply_temperature(run.predict_logits(crops), 1.0)
@@ -142,14 +142,6 @@ def predict(plan, trained, split: str):
             rows[name] = [name]
     compares = plan.study.table.compare_with_last and last_row in rows
     return Tested(split, crops, probs, rows, last_row if compares else None), last_run
-
-
-def _read_if_they_fit(crops):
-    """The crops with their pixels in memory, or as they are: then every run reads them from disk, batch by batch."""
-    needed = crops.image.nbytes + crops.compartments.nbytes
-    if memory.place("auto", needed) == "disk":
-        return crops
-    return crop_arrays.in_memory(crops)
 
 
 def score(tested: Tested, runs: dict, names, resampling: intervals.Resampling) -> dict:

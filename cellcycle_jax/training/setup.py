@@ -57,15 +57,15 @@ def load(config, data_dir, models: int):
         UsageError: several models, and the crops do not fit on the device.
         InputRefused, StoredStateRefused: the data set cannot be used.
     """
-    needed = crop_arrays.pixel_bytes(data_dir, "train") + crop_arrays.pixel_bytes(data_dir, "validation")
-    placement = memory.place(config.data.placement, needed)
-    if models > 1 and placement != "device":
-        raise UsageError(f"data.placement={placement!r}: models trained as one program need their cells on the device "
-                         f"({needed / 2**30:.1f} GiB); train them one by one (sweep --index)")
     splits = []
     for split in ("train", "validation"):
         crops = crop_arrays.load_crops(data_dir, split, pixels=False)
         splits.append(crop_arrays.with_labels(crops, config.data.labels))
+    needed = splits[0].pixel_bytes + splits[1].pixel_bytes
+    placement = memory.place(config.data.placement, needed)
+    if models > 1 and placement != "device":
+        raise UsageError(f"data.placement={placement!r}: models trained as one program need their cells on the device "
+                         f"({needed / 2**30:.1f} GiB); train them one by one (sweep --index)")
     for crops in splits:
         present = crops.compartments_present[crops.label >= 0]
         require_compartments(present, config.data.mask, config.data.scale)
