@@ -55,8 +55,7 @@ def start(accelerator: str = "", coordinator: str = "", processes: int = 0, proc
             heartbeat_timeout_seconds=HEARTBEAT_S,
             shutdown_timeout_seconds=SHUTDOWN_S,
         )
-    if accelerator or jax.config.jax_platforms:
-        _require(accelerator)
+    require_device(accelerator)
 
 
 def _refuse_flags(accelerator, coordinator, processes, process):
@@ -84,21 +83,18 @@ def _require_kubernetes(coordinator):
         )
 
 
-def require_device() -> None:
-    """Refuse to go on where JAX is told by JAX_PLATFORMS to use what is not there.
+def require_device(accelerator: str = "") -> None:
+    """Refuse to go on without an accelerator, or where JAX is told by JAX_PLATFORMS to use what is not there.
 
     Raises:
         ResourceMissing: what is asked for cannot be had; says how to get it.
     """
-    if jax.config.jax_platforms:
-        _require("")
-
-
-def _require(accelerator):
-    """Refuse to go on without an accelerator, or where JAX is told by the environment to use what is not there."""
-    requirement = f"JAX_PLATFORMS={jax.config.jax_platforms}"
     if accelerator:
         requirement = f"--require_accelerator={accelerator}"
+    elif jax.config.jax_platforms:
+        requirement = f"JAX_PLATFORMS={jax.config.jax_platforms}"
+    else:
+        return
     try:
         backend = jax.default_backend()
     except (RuntimeError, AssertionError) as error:  # the latter of CUDA without its plugin, and says nothing
