@@ -154,7 +154,7 @@ def _firsts(shares: pd.DataFrame, tells_channels: bool) -> dict:
     """The channel and region of the largest share; '' where a map is no higher in cells of the class than in others."""
     if shares.empty:
         return dict.fromkeys(WHERE if tells_channels else WHERE[1:], "")
-    by_place = class_difference.by_place(shares, coarse=True)
+    by_place = class_difference.by_place(shares)
     places = shares["compartment"].map(localisation.coarse)
     areas = shares.groupby(places, sort=False)["area_share"].sum()
     first = {"region": by_place.idxmax(), "region over its area": (by_place / areas).idxmax()}

@@ -48,9 +48,7 @@ class Inputs:
         values = cell_table.relative_features(rows, features)
         values = values.loc[:, values.notna().any()]  # a column without one number says nothing
         median = values.median().to_numpy()
-        positive = np.zeros(len(median), bool)
-        if log:
-            positive = (median > 0) & (values.min().to_numpy() > -0.5 * median)
+        positive = log & (median > 0) & (values.min().to_numpy() > -0.5 * median)
         lines = tuple(sorted(rows[schema.CELL_LINE].unique()))
         return cls(tuple(values.columns), lines, median, positive, fill=log)
 

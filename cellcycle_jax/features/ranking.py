@@ -168,20 +168,13 @@ def assign_families(features, alike: pd.DataFrame, names: dict[str, str]) -> dic
     family_of = {}
     leaders = []
     for feature in features:
-        repeated = _first_repeated(feature, leaders, alike)
+        repeated = next((leader for leader in leaders if alike.loc[feature, leader] >= DUPLICATE), None)
         if repeated is None:
             leaders.append(feature)
             family_of[feature] = names[feature]
         else:
             family_of[feature] = family_of[repeated]
     return family_of
-
-
-def _first_repeated(feature, leaders, alike) -> str | None:
-    for leader in leaders:
-        if alike.loc[feature, leader] >= DUPLICATE:
-            return leader
-    return None
 
 
 def one_each(features, alike: pd.DataFrame, names: dict[str, str], most: int) -> list[str]:

@@ -8,6 +8,14 @@ from cellcycle_jax.scoring import metrics
 FOLDS = 5
 
 
+def folds(groups) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Rows to fit and rows held out, whole groups each, at most `FOLDS` pairs; [] where there is one group alone."""
+    number = min(FOLDS, len(np.unique(groups)))
+    if number < 2:
+        return []
+    return list(GroupKFold(number).split(groups, groups=groups))
+
+
 def balanced_accuracy(predict, label, groups, classes: int) -> float:
     """Balanced accuracy over held-out groups, in at most five folds.
 
@@ -20,12 +28,10 @@ def balanced_accuracy(predict, label, groups, classes: int) -> float:
     Returns:
         The score of the rows predicted; NaN where no fold leaves every class to fit.
     """
-    folds = min(FOLDS, len(np.unique(groups)))
     prob = np.full((len(label), classes), np.nan)
-    if folds > 1:
-        for fit, held_out in GroupKFold(folds).split(label, groups=groups):
-            if len(np.unique(label[fit])) == classes:
-                prob[held_out] = predict(fit, held_out)
+    for fit, held_out in folds(groups):
+        if len(np.unique(label[fit])) == classes:
+            prob[held_out] = predict(fit, held_out)
     predicted = np.isfinite(prob).all(1)
     if not predicted.any():
         return float("nan")

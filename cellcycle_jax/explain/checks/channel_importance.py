@@ -167,14 +167,13 @@ def _margins_of(logits, class_index) -> np.ndarray:
     return np.take_along_axis(margins(logits), index, -1)[..., 0]
 
 
-def occlusion_by_mean(network, images, label, batch: int = BATCH) -> dict[str, np.ndarray]:
+def occlusion_by_mean(network, images, label) -> dict[str, np.ndarray]:
     """What is lost when one channel is replaced by its mean image over the cells.
 
     Args:
         network: of P classes.
         images: f32 [N, S, S, K].
         label: i [N], index of the true class.
-        batch: cells at a time.
 
     Returns:
         "margin" f64 [N, K], fall of the margin of the class that is predicted with all channels, in logits, and
@@ -182,17 +181,14 @@ def occlusion_by_mean(network, images, label, batch: int = BATCH) -> dict[str, n
     """
     mean = np.asarray(images).mean(0, dtype=np.float64).astype(np.float32)
     means = np.broadcast_to(mean, images.shape)
-    without = _logits_of_mixed(network, images, _all_but_one(images), means, np.arange(len(images))[None], batch)
-    return _fall(logits_of(network, images, batch), without, label)
+    return _lost(network, images, means, np.arange(len(images))[None], label)
 
 
-def occlusion_by_shuffle(
-    network, images, fields, label, repeats: int, seed: int, batch: int = BATCH
-) -> dict[str, np.ndarray]:
+def occlusion_by_shuffle(network, images, fields, label, repeats: int, seed: int) -> dict[str, np.ndarray]:
     """What is lost when one channel is another cell's of the same field; mean over repeats.
 
     Args:
-        network, images, label, batch: as of `occlusion_by_mean`.
+        network, images, label: as of `occlusion_by_mean`.
         fields: [N], field of each cell.
         repeats: number of independent shuffles.
         seed: of the shuffles.
@@ -203,9 +199,7 @@ def occlusion_by_shuffle(
     Raises:
         InputRefused: there is only one cell.
     """
-    other = _shuffles(fields, repeats, seed)
-    without = _logits_of_mixed(network, images, _all_but_one(images), images, other, batch)
-    return _fall(logits_of(network, images, batch), without, label)
+    return _lost(network, images, images, _shuffles(fields, repeats, seed), label)
 
 
 def ask(evidence: Evidence) -> dict:
@@ -284,11 +278,6 @@ def _members(players: int) -> np.ndarray:
     return (np.arange(2**players)[:, None] >> np.arange(players)) & 1 > 0
 
 
-def _all_but_one(images) -> np.ndarray:
-    """The subsets that lack one channel, bool [K, K], of images f32 [N, S, S, K]."""
-    return ~np.eye(images.shape[-1], dtype=bool)
-
-
 def _shuffles(fields, repeats, seed) -> np.ndarray:
     """Another cell for each cell, i64 [R, N]."""
     rng = np.random.default_rng(seed)
@@ -336,8 +325,11 @@ def _shares(value) -> np.ndarray:
     return value / total if total > 1e-9 else np.full(len(value), np.nan)
 
 
-def _fall(plain, without, label) -> dict[str, np.ndarray]:
-    """Fall from logits [N, P] to [K, R, N, P]."""
+def _lost(network, images, stand_ins, other, label) -> dict[str, np.ndarray]:
+    """What is lost with each channel, which stands in from another cell; arguments as of `_logits_of_mixed`."""
+    all_but_one = ~np.eye(images.shape[-1], dtype=bool)
+    without = _logits_of_mixed(network, images, all_but_one, stand_ins, other, BATCH)
+    plain = logits_of(network, images, BATCH)
     predicted = plain.argmax(-1)
     margin = _margins_of(plain, predicted) - _margins_of(without, predicted).mean(1)
     return {"margin": margin.T, "auroc": _auroc(plain[None, None], label) - _auroc(without, label)}

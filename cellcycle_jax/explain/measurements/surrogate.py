@@ -17,7 +17,6 @@ import numpy as np
 import pandas as pd
 from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.linear_model import RidgeCV
-from sklearn.model_selection import GroupKFold
 from threadpoolctl import threadpool_limits
 
 from cellcycle_jax import schema
@@ -137,11 +136,8 @@ def _standardise(values: pd.DataFrame, train: pd.DataFrame) -> np.ndarray:
 
 def folds(groups) -> list[tuple[np.ndarray, np.ndarray]]:
     """Rows to fit and rows held out, whole groups each; all rows twice where there is one group alone."""
-    number = min(crossvalidation.FOLDS, len(np.unique(groups)))
     rows = np.arange(len(groups))
-    if number < 2:
-        return [(rows, rows)]
-    return list(GroupKFold(number).split(rows, groups=groups))
+    return crossvalidation.folds(groups) or [(rows, rows)]
 
 
 def held_out(fit, values: np.ndarray, target: np.ndarray, groups) -> np.ndarray:

@@ -109,9 +109,7 @@ def by_channel(table: pd.DataFrame) -> pd.Series:
     return table.groupby("channel", sort=False)["share"].sum()
 
 
-def by_place(table: pd.DataFrame, coarse: bool = False) -> pd.Series:
-    """Share of each region, over all channels; `coarse` takes parts of a thing together, see `localisation.coarse`."""
-    names = table["compartment"]
-    if coarse:
-        names = names.map(localisation.coarse)
-    return table.groupby(names, sort=False)["share"].sum()
+def by_place(table: pd.DataFrame) -> pd.Series:
+    """Share of each region, over all channels; parts of a thing are taken together, see `localisation.coarse`."""
+    regions = table["compartment"].map(localisation.coarse)
+    return table.groupby(regions, sort=False)["share"].sum()
