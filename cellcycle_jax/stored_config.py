@@ -227,6 +227,17 @@ def _put(tree, path, value):
     tree[path[-1]] = value
 
 
+def differences(stored: dict, current: dict, ignored: tuple[str, ...] = ()) -> list[str]:
+    """What differs between two trees, as words; fields that end in one of `ignored` may."""
+    stored = flat(stored)
+    current = flat(current)
+    differing = []
+    for name in sorted(stored.keys() | current.keys()):
+        if not name.endswith(ignored) and stored.get(name) != current.get(name):
+            differing.append(f"{name} is {stored.get(name)!r} there and {current.get(name)!r} now")
+    return differing
+
+
 def flat(tree, prefix: str = "") -> dict:
     """Nested dicts as one, with names joined by points."""
     if not isinstance(tree, dict):

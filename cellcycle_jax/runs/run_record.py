@@ -185,12 +185,7 @@ def continued(workdir, record: dict) -> dict:
     path = _path_of(workdir, record)
     if not path.is_file():
         return record
-    stored = stored_config.flat(read(workdir, path.name))
-    new = stored_config.flat(record)
-    differences = []
-    for name in sorted(stored.keys() | new.keys()):
-        if not name.endswith(NOT_HASHED) and stored.get(name) != new.get(name):
-            differences.append(f"{name} is {stored.get(name)!r} there and {new.get(name)!r} now")
+    differences = stored_config.differences(read(workdir, path.name), record, NOT_HASHED)
     if differences:
         raise StoredStateRefused(f"{path}: holds another run ({', '.join(differences)}); use a new --workdir")
     return _moved(_stored(path), record)

@@ -83,19 +83,13 @@ def _require_same(plan):
     try:
         stored = files.read_json(path)
         stored["training"] = run_record.training_of_today(stored["training"], f"{path}: training")
-        stored = stored_config.flat({name: stored[name] for name in record})
+        stored = {name: stored[name] for name in record}
     except (ValueError, KeyError, TypeError) as error:
         raise StoredStateRefused(f"{path}: damaged ({error}); remove it if the runs beside it are those of "
                                  f"{plan.study.path}, else use a new --workdir") from None
-    current = stored_config.flat(record)
-    differing = []
-    for name in sorted(stored.keys() | current.keys()):
-        there = stored.get(name)
-        now = current.get(name)
-        if there != now:
-            differing.append(f"{name} is {there!r} there and {now!r} now")
-    if differing:
-        raise StoredStateRefused(f"{path}: holds another study ({', '.join(differing)}); use a new --workdir")
+    differences = stored_config.differences(stored, record)
+    if differences:
+        raise StoredStateRefused(f"{path}: holds another study ({', '.join(differences)}); use a new --workdir")
 
 
 def train_rest(plan) -> dict[str, tuple[str, int]]:
