@@ -21,21 +21,10 @@ FEW_CELLS = 10  # a field with fewer usable cells has no trustworthy reference
 class KnownFields:
     """What training fields are like: lowest and highest value; a channel without any positive value is absent."""
 
-    reference: dict[str, tuple[float, float]]  # camera units above background
-    contrast: dict[str, tuple[float, float]]  # reference over background
-    pixel_um: tuple[float, float] | None  # None where unknown for a field
-    cell_lines: tuple[str, ...]
-
-    @classmethod
-    def of(cls, record: dict) -> "KnownFields":
-        """The fields of which a JSON file holds `dataclasses.asdict`, with its lists as tuples."""
-        pixel_um = record["pixel_um"]
-        return cls(
-            reference={channel: tuple(ends) for channel, ends in record["reference"].items()},
-            contrast={channel: tuple(ends) for channel, ends in record["contrast"].items()},
-            pixel_um=tuple(pixel_um) if pixel_um else None,
-            cell_lines=tuple(record["cell_lines"]),
-        )
+    reference: dict[str, list[float]]  # camera units above background
+    contrast: dict[str, list[float]]  # reference over background
+    pixel_um: list[float] | None  # None where unknown for a field
+    cell_lines: list[str]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,7 +48,7 @@ def fit_fields(rows: pd.DataFrame, channels) -> KnownFields:
         reference=_ranges(_strength, fields, channels),
         contrast=_ranges(_contrast, fields, channels),
         pixel_um=_range(pixel) if pixel.notna().all() else None,
-        cell_lines=tuple(sorted(set(fields[schema.CELL_LINE]) - {""})),
+        cell_lines=sorted(set(fields[schema.CELL_LINE]) - {""}),
     )
 
 
@@ -168,7 +157,7 @@ def _contrast(fields, channel) -> pd.Series:
     return _strength(fields, channel) / background.where(background > 0)
 
 
-def _ranges(measure, fields, channels) -> dict[str, tuple[float, float]]:
+def _ranges(measure, fields, channels) -> dict[str, list[float]]:
     """Range of `measure` in each channel that has one."""
     ranges = {}
     for channel in channels:
@@ -181,7 +170,7 @@ def _ranges(measure, fields, channels) -> dict[str, tuple[float, float]]:
 def _range(values):
     """Lowest and highest positive value, None where there is none."""
     values = values[np.isfinite(values) & (values > 0)]
-    return (float(values.min()), float(values.max())) if len(values) else None
+    return [float(values.min()), float(values.max())] if len(values) else None
 
 
 def _widened(trained, factor) -> tuple[float, float]:

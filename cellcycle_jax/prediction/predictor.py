@@ -326,7 +326,7 @@ def _predictor(record, arrays) -> Predictor:
         explained=record["explained"],
         note=record["note"],
         cells=novelty.KnownCells.of(record["cells"], layers),
-        fields=field_alarms.KnownFields.of(record["fields"]),
+        fields=field_alarms.KnownFields(**record["fields"]),
     )
 
 

@@ -70,7 +70,7 @@ def test_rejected_objects_do_not_count(fields):
 def test_fields_of_which_no_reference_is_known_raise_no_alarm_of_stain(fields):
     rows = objects(20, fields=1, **{schema.reference_column(c): np.nan for c in CHANNELS})
     assert judged(rows, fields) == []
-    assert dataclasses.asdict(fields)["pixel_um"] == (0.5, 0.5)
+    assert dataclasses.asdict(fields)["pixel_um"] == [0.5, 0.5]
 
 
 def test_only_shown_channels_are_compared():

@@ -134,8 +134,8 @@ def test_it_holds_what_is_needed_to_judge_new_fields(run):
     assert found.preparation == {"config": made["config"], "channels": list(tiny.CHANNELS)}
     assert found.note == "trained on simulated fields; for tests only"
     assert found.validation["balanced_accuracy"] == SCORES["model"]["balanced_accuracy"]
-    assert found.fields.reference["DNA"] == (tiny.REFERENCE, tiny.REFERENCE) and found.fields.pixel_um == (0.5, 0.5)
-    assert found.fields.cell_lines == ("HeLa", "RPE1")
+    assert found.fields.reference["DNA"] == [tiny.REFERENCE, tiny.REFERENCE] and found.fields.pixel_um == [0.5, 0.5]
+    assert found.fields.cell_lines == ["HeLa", "RPE1"]
 
 
 def test_what_to_expect_is_that_of_the_sure_validation_cells(run, tmp_path):
