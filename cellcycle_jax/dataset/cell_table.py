@@ -45,7 +45,8 @@ def load_cells(data_dir) -> pd.DataFrame:
     try:
         cells = pd.read_parquet(path)
     except Exception as error:  # pyarrow raises many kinds for damaged bytes; all of them mean the same to the user
-        raise StoredStateRefused(f"{path}: not readable as Parquet ({_first_line(error)}); run prepare again") from None
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise StoredStateRefused(f"{path}: not readable as Parquet ({reason}); run prepare again") from None
     if schema.REJECT_REASON not in cells:
         cells = cells.rename(columns=old_names.column_of_today)
     missing = pd.Index(_TEXTS).difference(cells.columns, sort=False)
@@ -172,8 +173,3 @@ def pixel_size(rows) -> pd.Series:
     if schema.PIXEL_SIZE in rows:
         return rows[schema.PIXEL_SIZE].astype(float)
     return pd.Series(np.nan, rows.index)
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__

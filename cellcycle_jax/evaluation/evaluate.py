@@ -80,7 +80,8 @@ def _circular(baseline_features, channel) -> list[str]:
 
 def log_opening(workdir, step: int) -> None:
     """Write down in a run's metrics.jsonl that the locked test split is opened for its weights of `step`."""
-    metric_log.append(workdir, {"event": "final_opened", "split": "test", "time": _now(), "step": step})
+    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    metric_log.append(workdir, {"event": "final_opened", "split": "test", "time": now, "step": step})
 
 
 def prediction_table(rows, logits, classes, temperature) -> pd.DataFrame:
@@ -233,10 +234,6 @@ def caveats(run, crops, split) -> list[str]:
     if split == "validation":
         limits.append("Validation chose the weights and the temperature, so its scores are a little too good.")
     return limits
-
-
-def _now():
-    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
 
 
 def _say(result):

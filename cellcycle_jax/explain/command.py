@@ -86,8 +86,10 @@ def _relevance(folder, cells) -> dict:
     summary = relevance.summarise(table, crops, maps, run.config.data.mask, cells.resampling)
     summary |= {"step": run.step, "run_id": run.run_id}
     _clear(folder)
-    _write_maps(folder / "explain", cells, maps, prob, table, summary)
-    galleries.draw_galleries(folder / "figures", crops, cells.images, maps, prob, list(run.channels))
+    predicted = prob.argmax(1)
+    means = np.stack([galleries.mean_map(maps[predicted == k, k]) for k in range(maps.shape[1])])
+    _write_maps(folder / "explain", cells, maps, means, prob, table, summary)
+    galleries.draw_galleries(folder / "figures", crops, cells.images, maps, prob, means, list(run.channels))
     return summary
 
 
@@ -198,20 +200,16 @@ def _draw(folder, cells, results, residuals, about) -> None:
     style.save(explain_figures.curves(results["faithfulness"], few), folder / "faithfulness.png")
 
 
-def _write_maps(folder, cells, maps, prob, table, summary) -> None:
+def _write_maps(folder, cells, maps, means, prob, table, summary) -> None:
     """Grad-CAM of all cells, where it lies, and the mean map of each class."""
     crops = cells.crops
-    predicted = prob.argmax(1)
-    means = []
-    for class_index in range(maps.shape[1]):
-        means.append(galleries.mean_map(maps[predicted == class_index, class_index]))
     arrays = {
         "maps": maps,
-        "mean": np.stack(means),
+        "mean": means,
         "prob": prob,
         "cell_id": crops.cell_id,
         "label": crops.label,
-        "predicted": predicted,
+        "predicted": prob.argmax(1),
         "classes": np.array(crops.classes),
         "tap": np.array(cells.run.config.explain.tap),
     }

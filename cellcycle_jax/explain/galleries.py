@@ -47,7 +47,7 @@ def mean_map(maps: np.ndarray) -> np.ndarray:
     return (positive[known] / level[known]).mean(0)
 
 
-def draw_galleries(folder, crops, images, maps, prob, channels) -> None:
+def draw_galleries(folder, crops, images, maps, prob, means, channels) -> None:
     """The gallery of every class, and the mean maps; figures of an earlier call are removed first.
 
     Args:
@@ -56,6 +56,7 @@ def draw_galleries(folder, crops, images, maps, prob, channels) -> None:
         images: f32 [N, S, S, K], as the network sees them.
         maps: f32 [N, P, h, w], of every class.
         prob: f32 [N, P].
+        means: f32 [P, h, w], the `mean_map` of each class over the cells that are given it.
         channels: names of the K channels.
     """
     for old in folder.glob("gradcam_*.png"):
@@ -65,28 +66,29 @@ def draw_galleries(folder, crops, images, maps, prob, channels) -> None:
     for class_index, name in enumerate(names):
         rows = choose_rows(crops.label, prob, class_index)
         if len(rows):
-            cells = [_predicted_cell(crops, images, maps, prob, n) for n in rows]
+            cells = []
+            for n in rows:
+                predicted = names[prob[n].argmax()]
+                caption = f"{name}, called {predicted}\np = {prob[n].max():.2f}"
+                cells.append(_cell(crops, images, maps, n, caption, wrong=predicted != name))
             figure = gallery.gallery(cells, channels, names, f"Cells labelled {name}")
             style.save(figure, folder / f"gradcam_{file_names[class_index]}.png")
-    _draw_mean_maps(crops, images, maps, prob.argmax(1), folder / "gradcam_mean.png")
+    _draw_mean_maps(crops, images, means, prob.argmax(1), folder / "gradcam_mean.png")
 
 
-def _draw_mean_maps(crops, images, maps, predicted, path) -> None:
+def _draw_mean_maps(crops, images, means, predicted, path) -> None:
     """The mean map of each class over the cells that are given it; no figure where no map has any relevance."""
     names = []
-    means = []
     mean_images = []
     counts = []
-    for class_index, name in enumerate(crops.classes):
+    known = np.isfinite(means).all((1, 2))
+    for class_index in np.flatnonzero(known):
         of_class = predicted == class_index
-        mean = mean_map(maps[of_class, class_index])
-        if np.isfinite(mean).all():
-            names.append(name)
-            means.append(mean)
-            mean_images.append(images[of_class].mean(0))
-            counts.append(int(of_class.sum()))
+        names.append(crops.classes[class_index])
+        mean_images.append(images[of_class].mean(0))
+        counts.append(int(of_class.sum()))
     if names:
-        large = resized(np.stack(means)[:, None], images.shape[1])[:, 0]
+        large = resized(means[known][:, None], images.shape[1])[:, 0]
         figure = gallery.mean_maps(np.stack(mean_images), large, counts, names, crops.known_um_per_px)
         style.save(figure, path)
 
@@ -94,14 +96,6 @@ def _draw_mean_maps(crops, images, maps, predicted, path) -> None:
 def slug(name: str) -> str:
     """A class name as part of a file name: "G1/S" is "g1-s"."""
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "class"
-
-
-def _predicted_cell(crops, images, maps, prob, n) -> gallery.Cell:
-    """Cell n as a row of a gallery, with its label, predicted class and probability."""
-    label = crops.classes[crops.label[n]]
-    predicted = crops.classes[prob[n].argmax()]
-    caption = f"{label}, called {predicted}\np = {prob[n].max():.2f}"
-    return _cell(crops, images, maps, n, caption, label != predicted)
 
 
 def _cell(crops, images, maps, n, caption, wrong=False) -> gallery.Cell:

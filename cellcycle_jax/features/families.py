@@ -77,7 +77,8 @@ def family(column: str, channels, stains=()) -> Family:
     name = f"{_words(kind, what)} {_OWNERS[owner]}"
     if channel is not None:
         name += f" in {channel}"
-    return Family(name, channel, _regions(owner))
+    regions = (_NUCLEUS,) if owner == "Nuclei" else (_BODY, _ORGANELLE, _ORGANELLE_OUTLINE, _RIM, _NUCLEUS)
+    return Family(name, channel, regions)
 
 
 def families(columns, channels, stains=()) -> dict[str, Family]:
@@ -99,12 +100,6 @@ def _words(kind: str, what: str) -> str:
     if kind == "AreaShape":
         return "size of" if _SIZES.search(what) else "shape of"
     return _WORDS[kind]
-
-
-def _regions(owner: str) -> tuple[str, ...]:
-    if owner == "Nuclei":
-        return (_NUCLEUS,)
-    return (_BODY, _ORGANELLE, _ORGANELLE_OUTLINE, _RIM, _NUCLEUS)
 
 
 def _regions_of_objects(feature: str, is_organelle: bool) -> tuple[str, ...]:
