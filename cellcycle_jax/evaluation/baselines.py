@@ -99,7 +99,7 @@ def _logistic():
     return make_pipeline(StandardScaler(), LogisticRegression(C=10.0, class_weight="balanced", max_iter=2000))
 
 
-def _boosting(seed: int):
+def _boosting():
     # No early stopping: it would hold out cells at random, siblings of the same field among them.
     return HistGradientBoostingClassifier(
         max_iter=200,
@@ -108,7 +108,7 @@ def _boosting(seed: int):
         l2_regularization=1.0,
         early_stopping=False,
         class_weight="balanced",
-        random_state=seed,
+        random_state=0,
     )
 
 
@@ -126,16 +126,16 @@ def _classified(rows: pd.DataFrame, column: str, classes) -> tuple[pd.DataFrame,
     return rows, label
 
 
-def _fit(rows: pd.DataFrame, label: np.ndarray, features, boosting: bool, seed: int) -> Classifier:
+def _fit(rows: pd.DataFrame, label: np.ndarray, features, boosting: bool) -> Classifier:
     inputs = Inputs.learn(rows, features, log=not boosting)
-    model = _boosting(seed) if boosting else _logistic()
+    model = _boosting() if boosting else _logistic()
     # Threads gain nothing with so few cells, and where they outnumber the free cores they make it 50 times slower.
     with threadpool_limits(1):
         return Classifier(inputs, model.fit(inputs(rows), label))
 
 
 def fit_baselines(
-    train_rows: pd.DataFrame, channels, nucleus: str, classes, markers, shape_shown: bool = False, seed: int = 0,
+    train_rows: pd.DataFrame, channels, nucleus: str, classes, markers, shape_shown: bool = False
 ) -> Baselines:
     """Fit the four baselines on the labelled rows.
 
@@ -150,7 +150,6 @@ def fit_baselines(
         classes: names of the P classes, in order.
         markers: channels that label the cells; their measurements are never used.
         shape_shown: the model sees the outline of the nucleus without its channel, as a mask does.
-        seed: of the gradient boosting.
 
     Raises:
         InputRefused: a class has no row.
@@ -162,21 +161,21 @@ def fit_baselines(
     few = {"nuclear_area": [area], "integrated_dna": [dna], "area_and_dna": [area, dna]}
     models = {}
     for name, features in few.items():
-        models[name] = _fit(rows, label, features, boosting=False, seed=seed)
+        models[name] = _fit(rows, label, features, boosting=False)
     features = cell_table.measurements(rows, channels, markers, None if shape_shown else nucleus)
-    models["all_features"] = _fit(rows, label, features, boosting=True, seed=seed)
+    models["all_features"] = _fit(rows, label, features, boosting=True)
     return Baselines(models)
 
 
-def _grouped_score(rows: pd.DataFrame, label: np.ndarray, features, boosting: bool, seed: int) -> float:
+def _grouped_score(rows: pd.DataFrame, label: np.ndarray, features, boosting: bool) -> float:
     """Balanced accuracy on held-out groups, up to five folds; NaN where no division keeps every class in training."""
     def predict(train, held_out):
-        return _fit(rows.iloc[train], label[train], features, boosting, seed).predict(rows.iloc[held_out])
+        return _fit(rows.iloc[train], label[train], features, boosting).predict(rows.iloc[held_out])
 
     return crossvalidation.balanced_accuracy(predict, label, rows[schema.GROUP].to_numpy(), label.max() + 1)
 
 
-def fit_oracle(train_rows: pd.DataFrame, classes, seed: int = 0) -> Classifier | None:
+def fit_oracle(train_rows: pd.DataFrame, classes) -> Classifier | None:
     """A classifier of the true properties of simulated cells: how far any reader of the images could get.
 
     Logistic regression or gradient boosting, whichever scores better on held-out groups of the training rows. Marker,
@@ -185,7 +184,6 @@ def fit_oracle(train_rows: pd.DataFrame, classes, seed: int = 0) -> Classifier |
     Args:
         train_rows: rows of the training split, trained on `schema.TRUE_PHASE` (mitotic cells are left out).
         classes: names of the P classes, in order.
-        seed: of the gradient boosting.
 
     Returns:
         None where the table has no numeric Truth_ column, or a class is not among the true phases: the data are not
@@ -198,9 +196,9 @@ def fit_oracle(train_rows: pd.DataFrame, classes, seed: int = 0) -> Classifier |
     with warnings.catch_warnings():
         # A fold can lack a rare class's line; the score then stands on the folds that do not.
         warnings.simplefilter("ignore", UserWarning)
-        logistic = _grouped_score(rows, label, features, boosting=False, seed=seed)
-        boosting = _grouped_score(rows, label, features, boosting=True, seed=seed)
-    return _fit(rows, label, features, boosting > logistic, seed)
+        logistic = _grouped_score(rows, label, features, boosting=False)
+        boosting = _grouped_score(rows, label, features, boosting=True)
+    return _fit(rows, label, features, boosting > logistic)
 
 
 def _allowed_truth(rows: pd.DataFrame) -> list[str]:
