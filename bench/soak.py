@@ -47,7 +47,7 @@ def main() -> int:
             continue
         seed = [] if name in UNSEEDED else [f"--seed={given.seed}"]
         done = subprocess.run([sys.executable, "-m", script, f"--count={count}", *seed], cwd=ROOT,
-                              stdout=subprocess.PIPE, text=True)  # fmt: skip
+                              stdout=subprocess.PIPE, text=True)
         lines, worst = lines + done.stdout, max(worst, abs(done.returncode))
     publish("Soak", {"JAX": jax.__version__}, "| what | how often | harm | drawn from |\n| --- | --- | --- | --- |\n"
             f"{lines}", given.record)

@@ -42,7 +42,7 @@ def make_crops(n=24, labelled=True):
         compartments_present=np.full(n, known, np.uint8), label=label, intensity_stats=stats,
         um_per_px=np.full(n, 0.5, np.float32), **text, channels=("DNA", "Golgi", "CENPF"), classes=("G1/S", "G2"),
         markers=("CENPF",), nucleus="DNA", stains=("Golgi",), group_by="field",
-    )  # fmt: skip
+    )
 
 
 def make_run(folder, seen=("DNA", "Golgi")):

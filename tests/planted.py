@@ -33,7 +33,7 @@ def make_cells(n=900, seed=0, lines=("HeLa",)):
         "Nuclei_AreaShape_EulerNumber": 1.0,
         "Cells_AreaShape_ObjectArea_EB1": marker, "Metadata_Reference_EB1": 1.0,
         "Nuclei_Intensity_MeanIntensity_CENPF": marker, "Truth_age": g2, "Metadata_LabelScore": g2,
-    })  # fmt: skip
+    })
 
 
 def split(cells, name):

@@ -23,7 +23,7 @@ ROOMS = {
         "", "pictures", "fields_to_cells", "labelling", "dataset", "cells", "sources", "simulation", "reading",
         "segmentation", "measurement", "intensity", "workers",
     ),
-}  # fmt: skip
+}
 
 
 def imports(path):

@@ -52,7 +52,7 @@ def test_even_pixels_take_little_room(tmp_path):
     lambda folder: (folder / "f.crops").write_bytes(b""),
     lambda folder: (folder / "f.crops").write_bytes((folder / "f.crops").read_bytes()[:-3]),
     lambda folder: (folder / "f.crops").write_bytes(bytes(3000) + (folder / "f.crops").read_bytes()[3000:]),
-])  # fmt: skip
+])
 def test_what_is_missing_or_damaged_is_refused_by_name(crops, tmp_path, damage):
     crop_file.write(tmp_path, "f", *crops, SHARED)
     damage(tmp_path)

@@ -288,7 +288,7 @@ def test_segmenter_labels_and_feature_outside_the_repository_prepare_fields(myla
         "channel_names": ("DNA", "Golgi"), "illumination": "none", "workers": 1,
         "segmentation.method": "mylab:brighter_half", "labels.method": "mylab:by_area",
         "measurements": ("mylab:brightest_pixel",),
-    })  # fmt: skip
+    })
     (tmp_path / "fields").mkdir()
     (tmp_path / "field.tif").rename(tmp_path / "fields" / "field.tif")
     table = all_fields.process_fields(config, tmp_path / "fields", tmp_path / "out").table

@@ -52,7 +52,7 @@ def own(tmp_path, monkeypatch):
     ("no_such_module:x", "'no_such_module' cannot be imported .* add its folder to PYTHONPATH"),
     ("broken_parts:x", "'broken_parts' cannot be imported .ZeroDivisionError"),
     ("own_parts:absent", "own_parts.py has no 'absent'"),
-])  # fmt: skip
+])
 def test_what_cannot_be_found_is_said(name, words):
     with pytest.raises(UsageError, match=words):
         extensions.find(name, {"known": 1}, "f")
@@ -79,7 +79,7 @@ def test_options_have_the_types_of_the_fields():
     (("patch=4", "widths=8"), "widths=8.: the field is a tuple; write it as"),
     (("patch=4", "heads=2"), "has no such field; allowed: patch, rate, kind, deep, widths"),
     (("patch=4", "classes=2"), "set config.model.classes instead"),
-])  # fmt: skip
+])
 def test_options_that_do_not_fit_are_refused(options, words):
     with pytest.raises(UsageError, match=words):
         made(*options)
@@ -111,7 +111,7 @@ def test_models_of_the_repository_take_no_unknown_option():
 @pytest.mark.parametrize(("method", "words"), [
     ("own_parts:halves", "returned float32 of shape .*; it must return whole numbers of the image's shape"),
     ("own_parts:fails", "own_parts:fails failed .IndexError"),
-])  # fmt: skip
+])
 def test_a_segmenter_that_fails_is_named(method, words):
     with pytest.raises(UsageError, match=words):
         segment_nuclei(np.ones((20, 20)), diameter=5, method=method)

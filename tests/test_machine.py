@@ -31,7 +31,7 @@ def lay_out(files, folder, monkeypatch, groups=f"0::/{INNER}\n", available=100 *
     """A machine whose files say this; it has so many free bytes, and this process is in these groups."""
     files = {f"cgroup/{name}": text for name, text in files.items()}
     files |= {"proc/self/cgroup": groups, "proc/self/statm": "900 1000 3\n",
-              "proc/meminfo": f"MemTotal: 999 kB\nMemAvailable:  {available // 1024} kB\n"}  # fmt: skip
+              "proc/meminfo": f"MemTotal: 999 kB\nMemAvailable:  {available // 1024} kB\n"}
     for name, text in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)
@@ -67,7 +67,7 @@ V1_GROUPS = f"9:cpu,cpuacct:/\n4:memory:/{INNER}\n0::/\n"
     (limited(2**33, 3, INNER, 1), V1_GROUPS, 100),  # what v1 says where there is no limit
     (limited(8, 3, INNER) | {f"{INNER}/memory.high": f"{4 * GIB}\n"}, f"0::/{INNER}\n", 1),
     ({f"{INNER}/memory.max": "nonsense\n", f"{INNER}/memory.current": "1\n"}, f"0::/{INNER}\n", 100),
-])  # fmt: skip
+])
 def test_free_memory_is_what_the_tightest_container_leaves(files, groups, wanted, tmp_path, monkeypatch):
     lay_out(files, tmp_path, monkeypatch, groups)
     assert machine.free_memory() == wanted * GIB
@@ -79,7 +79,7 @@ def test_free_memory_is_what_the_tightest_container_leaves(files, groups, wanted
     ({"SLURM_MEM_PER_NODE": "0"}, None),
     ({"SLURM_MEM_PER_CPU": "1024"}, None),
     ({"SLURM_MEM_PER_NODE": "lots"}, None),
-])  # fmt: skip
+])
 def test_a_job_of_slurm_leaves_what_was_asked_for_it_less_what_is_held(job, wanted, tmp_path, monkeypatch):
     lay_out({}, tmp_path, monkeypatch)
     for name, text in job.items():

@@ -24,7 +24,7 @@ from tests import tiny
 
 OLD_PREDICTOR = pathlib.Path(__file__).parent / "stored" / "predictor_of_2026_11"
 KINDS = {"training": (stored_config.TRAINING, base.training), "preparation": (stored_config.PREPARATION,
-                                                                              base.preparation)}  # fmt: skip
+                                                                              base.preparation)}
 ALL = [(kind, name) for kind, (known, _) in KINDS.items() for name in known.fields]
 
 
@@ -268,4 +268,4 @@ def test_the_hash_of_a_record_is_that_of_its_sorted_json():
     record = {"training": {"b": 1, "a": [2]}, "channels": ["DNA"]}
     text = '{"channels": ["DNA"], "training": {"a": [2], "b": 1}}'
     assert run_record.hash_of(record | {"data_dir": "x", "run_id": "y"}) == (
-        hashlib.sha256(text.encode()).hexdigest()[:12])  # fmt: skip
+        hashlib.sha256(text.encode()).hexdigest()[:12])

@@ -60,7 +60,7 @@ def make_crops(label, image, present=int(Compartment.NUCLEUS | Compartment.BODY)
     n, of = len(label), np.arange(len(label)) // 6 % fields
     text = {name: np.full(n, name) for name in schema.EXAMPLE_TEXTS} | {
         "cell_id": np.array([f"cell{i}" for i in range(n)]), "group_id": np.array([f"f{k}" for k in of]),
-        "field_id": np.array([f"f{k}" for k in of])}  # fmt: skip
+        "field_id": np.array([f"f{k}" for k in of])}
     bits = UPPER * int(Compartment.BODY) | NUCLEUS * int(Compartment.NUCLEUS)
     channels = image.shape[-1]
     return crop_arrays.Crops(
@@ -71,7 +71,7 @@ def make_crops(label, image, present=int(Compartment.NUCLEUS | Compartment.BODY)
         um_per_px=np.full(n, 0.5, np.float32), **text,
         channels=CHANNELS[:channels] if channels < 4 else tuple(f"C{k}" for k in range(channels)),
         classes=tuple(f"class{p}" for p in range(classes)), markers=(), nucleus="DNA", stains=(), group_by="field",
-    )  # fmt: skip
+    )
 
 
 def pictures(label, where, channel=1, channels=2, noise=20.0):

@@ -69,7 +69,7 @@ def test_sources_of_their_own_may_know_more_columns_than_the_list():
     ("well", {"well": ["A1", "A1", "A1", "A2", "A3", "A3"]}, {"well": ["A1", "A2", "A1", "A2", "A1", "A2"]}),
     ("plate", {"plate": ["1", "2", "3", "1", "2", "3"]}, {"plate": ["1", "2", "2", "1", "2", "1"]}),
     ("cell_line", {"cell_line": ["a", "b", "c", "a", "b", "c"]}, {"cell_line": ["a", "b", "a", "b", "a", "b"]}),
-])  # fmt: skip
+])
 def test_fewer_groups_than_splits_are_refused(by, enough, too_few):
     accepted(listed(**enough), **{"split.by": by})
     refused(f"by config.split.by='{by}'; at least 3 are needed", InputRefused, listed(**too_few), **{"split.by": by})

@@ -27,7 +27,7 @@ def make_cells(n=6):
         "Cells_AreaShape_ObjectArea_Golgi": 20.0,
         "Truth_age": 0.5,
         "Nuclei_Note_DNA": "text",
-    })  # fmt: skip
+    })
 
 
 def test_a_stored_table_comes_back(tmp_path):

@@ -24,7 +24,7 @@ def make_rows(n=600, seed=0, lines=("HeLa",), area_effect=0.4, dna_effect=0.7, t
         "Metadata_Reference_DNA": stain, "Metadata_Reference_CENPF": 1.0, "Metadata_Reference_Golgi": 1.0,
         schema.NUCLEAR_AREA: area, schema.integrated("DNA"): dna * stain,
         "Cells_AreaShape_ObjectArea_Golgi": np.where(rng.random(n) < 0.1, np.nan, rng.normal(size=n)),
-    })  # fmt: skip
+    })
     if truth:
         rows["Truth_dna_stain"] = dna
         rows["Truth_nuclear_area_um2"] = area
@@ -69,7 +69,7 @@ def test_a_perfect_marker_measurement_changes_nothing(channels):
     leaky = rows.assign(**{
         "Nuclei_Intensity_MeanIntensity_CENPF": label + 0.0, "Cells_AreaShape_ObjectArea_CENPF": label + 0.0,
         "Nuclei_Correlation_Correlation_CENPF_DNA": label + 0.0, "Metadata_LabelScore": label + 0.0,
-    })  # fmt: skip
+    })
     clean, found = fit(rows).predict(rows), fit(leaky, channels).predict(leaky)
     for name in baselines.BASELINES:
         np.testing.assert_array_equal(found[name], clean[name])

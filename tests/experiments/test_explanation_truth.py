@@ -20,7 +20,7 @@ PIXELS = 30
     (81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611), (1, 29, 0.0061, 0.1718),
     (190, 200, 0.9104, 0.9726),  # (0.95 + z^2 / 400 -+ z sqrt(0.95 * 0.05 / 200 + z^2 / 160000)) / (1 + z^2 / 200)
     (0, 10, 0.0, 0.2775), (10, 10, 0.7225, 1.0),  # z^2 / (10 + z^2)
-])  # fmt: skip
+])
 def test_wilson_interval(right, of, low, high):
     assert study.wilson(right, of) == pytest.approx((low, high), abs=6e-5)
     mirrored = study.wilson(of - right, of)
@@ -111,7 +111,7 @@ def test_networks_without_a_share_are_no_evidence_against_false_alarms():
     ("nuclear area", "EB1", "channel", True), ("DNA brightness", "EB1", "channel", False),
     ("Golgi area", "organelle", "region", True), ("Golgi area", "nucleus", "region over its area", False),
     ("plus-end density", "cell body", "region", True), ("plus-end density", "background", "region", False),
-])  # fmt: skip
+])
 def test_what_is_right_follows_from_the_cue(cue, said, what, right):
     assert study._right({"cue": cue, "explained": {"m": {what: said}}}, "m", what) is right
 

@@ -113,7 +113,7 @@ def other(seed=1, run_id="b2c3d4", crop_px=SIDE, seen=("DNA", "Golgi"), **of_dat
     ({"mask": "cell", "scale": "nucleus_max"}, "differs in mask, scale;"),
     ({"run_id": "a1b2c3"}, "is the run that is explained;"),
     ({"seed": 0}, r"has the same seed \(0\) and the same labels"),
-])  # fmt: skip
+])
 def test_another_run_that_tells_nothing_of_seed_or_labels_is_refused(changed, why):
     with pytest.raises(UsageError, match=f"--others=x: {why}.* give a run that differs in its seed or labels only"):
         command._comparable(other(**changed), make_run("y"), "x")
@@ -160,7 +160,7 @@ def test_cells_of_which_nothing_is_known_are_explained_as_far_as_can_be(tmp_path
     crops = make_crops()
     same = {name: np.full(len(crops), "one") for name in ("group_id", "field_id", "well", "plate", "cell_line")}
     crops = dataclasses.replace(crops, **same, stains=(), label=np.ones(len(crops), np.int32),
-                                compartments_present=np.zeros(len(crops), np.uint8))  # fmt: skip
+                                compartments_present=np.zeros(len(crops), np.uint8))
     monkeypatch.setattr(command, "load_run", make_run)
     monkeypatch.setattr(crop_arrays, "load_crops", lambda folder, split, pixels: crops)
     passport = files.read_json(command.run_explain(tmp_path) / "passport.json")

@@ -52,7 +52,7 @@ def where(*rows):
 
 def curves(*lows):
     return {"rows": [{"fill": f"fill{i // 2}", "measure": ("deletion", "insertion")[i % 2], "value": low + 0.05,
-                      "low": low, "high": low + 0.1, "n_cells": 40} for i, low in enumerate(lows)]}  # fmt: skip
+                      "low": low, "high": low + 0.1, "n_cells": 40} for i, low in enumerate(lows)]}
 
 
 def similar(value, measure="strength", **bounds):
@@ -94,11 +94,11 @@ def passing():
         "shortlist": {"shortlist": [{"measurement": "x", "family": "size of the nucleus"}], "circular": "",
                  "verdict": "The map adds."},
         "shortlist_why": "",
-    }  # fmt: skip
+    }
     about = {"classes": ["G1/S", "G2"], "channels": ["DNA", "Golgi"], "stain": "Golgi", "mask": "none",
              "interval_level": 0.95, "method": METHOD, "limits": DEFAULT_LIMITS,
              "n_cells": 1300, "n_groups": 12, "group_by": "field", "step": 60,
-             "run_id": "a1b2c3"}  # fmt: skip
+             "run_id": "a1b2c3"}
     return found, about
 
 
@@ -197,7 +197,7 @@ def test_each_check_turns_at_its_limit(name, path, bad, good):
 
 @pytest.mark.parametrize(("name", "path", "limit"), [
     (SURROUNDINGS, ("shortcuts", "surroundings", "transferred_share"), DEFAULT_LIMITS["surroundings"]),
-    (BRIGHTNESS, ("shortcuts", "brightness"), DEFAULT_LIMITS["brightness"])])  # fmt: skip
+    (BRIGHTNESS, ("shortcuts", "brightness"), DEFAULT_LIMITS["brightness"])])
 def test_an_interval_that_reaches_beyond_the_limit_is_no_pass(name, path, limit):
     for wide in (score(0.0, -2.0, 2.0), score(limit - 0.01, 0.001, limit), score(2 * limit, -0.1, 4 * limit),
                  score(0.0, -limit, 0.01)):
@@ -431,7 +431,7 @@ def test_at_most_three_places_are_named():
     names = ("nucleus", "nuclear rim", "cell body", "organelle")
     rows = where(*(place(name, share) for name, share in zip(names, (0.2, 0.21, 0.22, 0.23), strict=True)))
     assert [text.split(",")[0] for text in changed(("region_shares",), rows)["regions"]] == [
-        "at the Golgi", "in the rest of the cell body", "at the rim of the nucleus"]  # fmt: skip
+        "at the Golgi", "in the rest of the cell body", "at the rim of the nucleus"]
 
 
 def test_a_place_that_the_mask_blanks_is_said_to_be_blank():
@@ -443,7 +443,7 @@ def test_a_place_that_the_mask_blanks_is_said_to_be_blank():
 
 def test_the_channel_is_not_named_where_there_is_one():
     assert changed(("region_shares",), where(place("nucleus", 0.6)), channels=["DNA"])["regions"][0].startswith(
-        "in the nucleus: 60 %")  # fmt: skip
+        "in the nucleus: 60 %")
 
 
 def test_without_any_place_that_is_told():
@@ -457,7 +457,7 @@ def test_of_three_classes_the_best_place_of_each_is_named_with_its_class():
                  place("background", 0.6, of="S"), place("nucleus", 0.2, of="S"))
     passport = changed(("region_shares",), rows, classes=["G1", "S", "G2"])
     assert [(text.split(",")[0], text.split("between ")[1].split(" and")[0]) for text in passport["regions"]] == [
-        ("in the nucleus", "G1"), ("in the background", "S"), ("in the rest of the cell body", "G2")]  # fmt: skip
+        ("in the nucleus", "G1"), ("in the background", "S"), ("in the rest of the cell body", "G2")]
     assert passport["verdict"][1].startswith("The network distinguishes its classes here")
     assert "G1/S" not in " ".join(passport["verdict"])
 
@@ -540,16 +540,16 @@ def test_the_hint_names_its_families_or_that_there_are_none():
     assert make_passport(*passing())["verdict"][3] == f"{start}size of the nucleus. The map adds."
     assert changed(("shortlist", "circular"), "DNA")["verdict"][3] == (
         f"{start}size of the nucleus. The labels were made from intensities of DNA, so these are left out here. "
-        "The map adds.")  # fmt: skip
+        "The map adds.")
     assert changed(("shortlist", "shortlist"), [])["verdict"][3] == (
-        f"{start}none. The map adds.")  # fmt: skip
+        f"{start}none. The map adds.")
 
 
 def test_channels_that_were_not_worked_out_are_told_of_and_cost_the_verdict():
     passport = changed(("channel_importance", "why"), "9 channels have 512 subsets")
     assert passport["status"] == "caution"
     assert passport["verdict"][-1] == (
-        "What each channel adds to the score was not worked out (9 channels have 512 subsets).")  # fmt: skip
+        "What each channel adds to the score was not worked out (9 channels have 512 subsets).")
 
 
 def test_a_passport_of_an_earlier_version_is_not_taken_for_one_of_today(tmp_path):

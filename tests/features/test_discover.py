@@ -53,7 +53,7 @@ def test_the_line_is_the_one_known_by_hand(found):
         assert axes[feature]["scale"] == "log"
         assert axes[feature]["coefficient"] == pytest.approx(slope, rel=0.3)
     at_middle = (pair["intercept"] + axes[DNA]["coefficient"] * (np.log(250) + 0.3)
-                 + axes[GOLGI]["coefficient"] * (np.log(30) + 0.25))  # fmt: skip
+                 + axes[GOLGI]["coefficient"] * (np.log(30) + 0.25))
     assert abs(at_middle) < 0.6
 
 
@@ -117,7 +117,7 @@ def run_folder(tmp_path):
     tiny.write_provenance(tmp_path / "data")
     training = base.training()
     training.update_from_flattened_dict({"data.channels": ("DNA", "Golgi"), "discover.n_candidates": 3,
-                                         "evaluate.bootstraps": 50, "evaluate.interval_level": 0.9})  # fmt: skip
+                                         "evaluate.bootstraps": 50, "evaluate.interval_level": 0.9})
     files.write_json(tmp_path / "run" / "evaluation_validation.json", {"step": 60})
     write_record(tmp_path, training)
     sure = sureness(split(cells, "validation")).rename("calibrated").rename_axis(schema.CELL_ID).reset_index()
@@ -182,7 +182,7 @@ def test_predictions_of_other_cells_are_refused(run_folder):
 def test_few_groups_have_no_interval_and_say_nothing_of_the_confidence():
     summary = {"spearman": Interval(-0.6), "x": {"name": "Area"}, "y": {"name": "Spread"},
                "balanced_accuracy": Interval(0.81), "n_cells": 40, "n_groups": 4,
-               "classes": ["G1/S", "G2"]}  # fmt: skip
+               "classes": ["G1/S", "G2"]}
     said = discover.describe(summary)
     assert "balanced accuracy of 81 % (no interval)" in said
     assert "cannot be said of so few groups" in said and "nan" not in said

@@ -131,7 +131,7 @@ def drawn():
     found = {method: {"points": [point for fill in ("zero", "road") for measure in ("deletion", "insertion")
                                  for order in ("map", "control")
                                  for point in curve(fill, measure, order, next(heights))]}
-             for method in ("integrated_gradients", "grad_cam")}  # fmt: skip
+             for method in ("integrated_gradients", "grad_cam")}
     return explain_figures.curves(found, "40 cells")
 
 

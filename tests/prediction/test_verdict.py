@@ -16,7 +16,7 @@ def explained(status):
 
 
 @pytest.mark.parametrize(("status", "withhold"), [("no_alarm", False), ("caution", False), ("shortcut", True),
-                                                  ("chance", True)])  # fmt: skip
+                                                  ("chance", True)])
 def test_the_passport_decides_whether_predictions_are_decisions(status, withhold):
     found = verdict_of(explained(status), validation(), CLASSES)
     assert (found.status, found.withhold) == (status, withhold)

@@ -58,7 +58,7 @@ def make_evaluation(split, shift=0.0):
         "truth": {"label_agreement": 0.987, "label_abstained": 0.2,
                   "n_cells": 1003, "n_fields": 18, "model": _scores(0.884), "baselines": baselines,
                   "oracle": _scores(0.936), "differences": differences, "confusion": [[500, 61], [52, 390]]},
-    }  # fmt: skip
+    }
 
 
 def make_cells(rng, n=1500):
@@ -73,7 +73,7 @@ def make_cells(rng, n=1500):
         schema.CELL_ID: [f"cell{i}" for i in range(n)], schema.FIELD: named, schema.GROUP: named, schema.SPLIT: split,
         schema.REJECT_REASON: reject, schema.LABEL: np.where(reject == "", label, ""), schema.CELL_LINE: lines,
         schema.TRUE_PHASE: np.where(label == "", "G2", label),
-    })  # fmt: skip
+    })
 
 
 def _log(rng):
@@ -84,7 +84,7 @@ def _log(rng):
         rows.append({"step": step, "train_loss": 0.22 + 0.5 * decay + rng.normal(0, 0.015),
                      "train_accuracy": 0.92 - 0.35 * decay + rng.normal(0, 0.01), "validation_loss": loss,
                      "validation_accuracy": 0.91 - 0.3 * decay, "validation_balanced_accuracy": 0.9 - 0.3 * decay,
-                     "seconds": step / 10})  # fmt: skip
+                     "seconds": step / 10})
     return rows
 
 
@@ -145,13 +145,13 @@ def _explained(run):
     places = ("nucleus", "other nuclei", "organelle", "cell body", "background", "nuclear rim")
     rows = [{"class": c, "compartment": p, "ratio": r, "low": r * 0.9, "high": r * 1.1}
             for c, ratios in zip(CLASSES, ((1.4, 0.5, 2.3, 1.0, 0.4, 1.7), (2.1, 0.4, 1.9, 0.9, 0.3, 1.5)), strict=True)
-            for p, r in zip(places, ratios, strict=True)]  # fmt: skip
+            for p, r in zip(places, ratios, strict=True)]
     words = {
         c: f"For {c} the relevance at the Golgi is 2.3 times that of an uninformative map."
         for c in CLASSES
     }
     size = {"step": BEST_STEP, "run_id": RUN_ID, "n_cells": 312, "n_groups": 18, "group_by": "field",
-            "interval_level": 0.95, "classes": CLASSES}  # fmt: skip
+            "interval_level": 0.95, "classes": CLASSES}
     notes = ["One pixel of the map covers 4 by 4 pixels of the crop."]
     summary = {**size, "stain": "Golgi", "rows": rows, "sentences": words, "notes": notes}
     files.write_json(run / "explain" / "summary.json", summary)
@@ -190,10 +190,10 @@ def _discovered(run):
     bounds = {"low": 0.8, "high": 0.95, "balanced_accuracy_low": 0.81, "balanced_accuracy_high": 0.94}
     score = {"validation_auroc": 0.93, "validation_balanced_accuracy": 0.9123}
     ranking = pd.DataFrame({"feature": names * 7, **score, **bounds, "higher_in": "G2", "cut": 151.3, "unit": "um^2",
-                            "n_validation": 812})  # fmt: skip
+                            "n_validation": 812})
     files.write_csv(ranking, run / "features" / "ranking.csv")
     pairs = pd.DataFrame({"feature_x": names[:2], "feature_y": names[1:], **score, "auroc_low": 0.8, "auroc_high": 0.9,
-                          **bounds, "abs_spearman": 0.21, "n_validation": 812})  # fmt: skip
+                          **bounds, "abs_spearman": 0.21, "n_validation": 812})
     files.write_csv(pairs, run / "features" / "pairs.csv")
     _picture(run / "features" / "pair.png", "pair")
     files.write_json(run / "features" / "pair.json", {"step": BEST_STEP, "run_id": RUN_ID})

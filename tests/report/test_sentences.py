@@ -30,7 +30,7 @@ def evaluation(difference):
 
 def table():
     rows = [("f1", "train", "", "G2", "HeLa"), ("f1", "train", "", "", "HeLa"), ("f2", "test", "", "G1/S", ""),
-            ("f2", "validation", "out_of_focus", "", "HeLa")]  # fmt: skip
+            ("f2", "validation", "out_of_focus", "", "HeLa")]
     columns = [schema.FIELD, schema.SPLIT, schema.REJECT_REASON, schema.LABEL, schema.CELL_LINE]
     return pd.DataFrame(rows, columns=columns).assign(**{schema.GROUP: lambda cells: cells[schema.FIELD]})
 
@@ -60,7 +60,7 @@ def test_an_interval_stands_in_brackets_unless_there_is_none():
     ("gap", "verdict"),
     [(score(0.1, 0.05, 0.2), "the network is better"), (score(-0.1, -0.2, -0.05), "the network is worse"),
      (score(0.1, -0.1, 0.2), "the two cannot be distinguished")],
-)  # fmt: skip
+)
 def test_the_verdict_is_what_the_interval_of_the_difference_allows(gap, verdict):
     sentence = sentences.summary(evaluation(gap), None, None)[0]
     assert "On 1,812 cells from 18 fields of the validation split" in sentence
@@ -92,7 +92,7 @@ def test_the_title_of_training_counts_labelled_cells_of_the_splits_it_uses():
 
 def test_a_feature_row_has_a_readable_name_and_unit():
     row = {"feature": schema.NUCLEAR_AREA, "cut": 151.31, "unit": "um^2", "higher_in": "G2", "n_validation": 8,
-           "validation_auroc": 0.9, "low": 0.8, "high": float("nan"), "validation_balanced_accuracy": 0.7}  # fmt: skip
+           "validation_auroc": 0.9, "low": 0.8, "high": float("nan"), "validation_balanced_accuracy": 0.7}
     shown = sentences.feature_row(row)
     assert (shown["name"], shown["cut"], shown["n"]) == (schema.readable(schema.NUCLEAR_AREA), "151.3 µm²", 8)
     assert shown["auroc"] == {"value": 0.9, "low": 0.8, "high": None}
@@ -102,7 +102,7 @@ def test_a_feature_row_has_a_readable_name_and_unit():
 def test_a_pair_row_keeps_both_names_and_both_scores():
     row = {"feature_x": schema.NUCLEAR_AREA, "feature_y": "Cells_AreaShape_ObjectArea_Golgi", "abs_spearman": 0.2,
            "validation_auroc": 0.9, "auroc_low": 0.8, "auroc_high": 0.95, f"validation_{MAIN_SCORE}": 0.7,
-           f"{MAIN_SCORE}_low": 0.6, f"{MAIN_SCORE}_high": 0.8}  # fmt: skip
+           f"{MAIN_SCORE}_low": 0.6, f"{MAIN_SCORE}_high": 0.8}
     shown = sentences.pair_row(row)
     assert shown["y"] == "Golgi area" and shown["spearman"] == 0.2
     assert shown["auroc"] == score(0.9, 0.8, 0.95) and shown["accuracy"] == score(0.7, 0.6, 0.8)

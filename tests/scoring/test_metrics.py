@@ -36,11 +36,11 @@ def test_ranking_scores_agree_with_scikit_learn_ties_included(levels):
     np.testing.assert_allclose(
         metrics.auroc(label, prob, weights),
         [sk.roc_auc_score(label, prob[:, 1], sample_weight=w) for w in weights], rtol=1e-12,
-    )  # fmt: skip
+    )
     np.testing.assert_allclose(
         metrics.average_precision(label, prob, weights),
         [sk.average_precision_score(label, prob[:, 1], sample_weight=w) for w in weights], rtol=1e-12,
-    )  # fmt: skip
+    )
 
 
 def test_ranking_scores_of_three_classes_are_macro_one_vs_rest():

@@ -11,7 +11,7 @@ import pytest
 
 import launch
 from cellcycle_jax import files
-from cellcycle_jax.dataset import crop_arrays, tfds_reader  # fmt: skip
+from cellcycle_jax.dataset import crop_arrays, tfds_reader
 from cellcycle_jax.devices import memory
 from cellcycle_jax.errors import EXIT_PREEMPTED
 from cellcycle_jax.runs import checkpoint, metric_log, trained_run

@@ -25,7 +25,7 @@ def config(**changes):
     (None, {"crop.assumed_um_per_px": -1.0}, 1.0, 16.0),  # as all fields without a pixel size were cut before
     (None, {"crop.assumed_um_per_px": 0.1}, 0.2, 80.0),
     (0.5, {"crop.assumed_um_per_px": 0.1}, 1.0, 16.0),  # what the file says goes before
-])  # fmt: skip
+])
 def test_the_scale_of_crops_and_bodies(pixel_um, changes, crop_px, reach_px):
     found = sizes.scale_of(pixel_um, config(**changes).crop)
     assert (found.crop_px, found.reach_px) == pytest.approx((crop_px, reach_px))

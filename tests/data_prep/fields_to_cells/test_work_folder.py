@@ -39,12 +39,12 @@ AFTERWARDS = {
     "quality.min_area": 0.1, "quality.max_saturated": 0.5, "quality.mitotic_brightness": 3.0, "reference.by": "plate",
     "reference.nucleus": "median", "workers": 3, "scheduler": "tcp://x:1", "max_fields": 9, "sidecar": "s.csv",
     "name_pattern": "x", "cell_line": "U2OS", "channels.markers": ("Golgi",),
-}  # fmt: skip
+}
 BEFORE = {
     "source": "bbbc039", "channel_names": ("a",), "pixel_um": 0.3, "projection": "mean", "illumination": "none",
     "segmentation.method": "otsu", "segmentation.nucleus_diameter": 12.0, "crop.size_px": 96, "crop.um_per_px": 0.4,
     "crop.cell_margin_um": 3.0, "crop.assumed_um_per_px": 0.2, "channels.nucleus": "Golgi", "channels.stains": (),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("field", AFTERWARDS)

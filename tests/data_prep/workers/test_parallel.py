@@ -101,12 +101,12 @@ def start(folder):
             "from data_prep.workers import parallel\n"
             "from tests.data_prep.workers import test_parallel as t\n"
             "signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell in the background lets it be ignored\n"
-            f"if __name__ == '__main__': list(parallel.each(t.waits, range(2), {str(folder)!r}, 2))")  # fmt: skip
+            f"if __name__ == '__main__': list(parallel.each(t.waits, range(2), {str(folder)!r}, 2))")
     path = folder / "command.py"
     path.write_text(code)
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     command = subprocess.Popen([sys.executable, path], stderr=subprocess.PIPE, env=environment, text=True,
-                               start_new_session=True)  # fmt: skip
+                               start_new_session=True)
     until = time.monotonic() + 60
     while len(workers := [int(p.name) for p in folder.iterdir() if p.name.isdecimal()]) < 2:
         assert time.monotonic() < until and command.poll() is None

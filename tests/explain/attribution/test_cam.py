@@ -62,7 +62,7 @@ def test_closed_form_of_a_linear_model():
     total = images.sum((1, 2), keepdims=True)
     alpha = 256 * np.maximum(weights, 0) / (2 + total * weights)
     wanted = {"grad_cam": weights * images, "hires_cam": weights * images, "layer_cam": np.maximum(weights, 0) * images,
-              "grad_cam_plus_plus": alpha * images}  # fmt: skip
+              "grad_cam_plus_plus": alpha * images}
     for name, maps in wanted.items():
         found = methods.attribute(name, Network(Averaged(), variables), images, index)
         np.testing.assert_allclose(found[..., 0], maps.sum(-1), atol=2e-6)

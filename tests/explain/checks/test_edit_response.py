@@ -27,7 +27,7 @@ def test_cells_of_one_class_have_no_difference_to_share_out():
 
 def test_shares_are_those_of_the_class_that_is_asked_for():
     table = pd.DataFrame({"class": ["a", "a", "b", "b", "b"], "channel": ["DNA", "Golgi", "DNA", "Golgi", "DNA"],
-                          "share": [0.9, 0.1, 0.25, 0.25, 0.5]})  # fmt: skip
+                          "share": [0.9, 0.1, 0.25, 0.25, 0.5]})
     assert edit_response.channel_shares(table, {}, "b") == {"DNA": 0.75, "Golgi": 0.25}
     assert edit_response.channel_shares(table, {}, "c") == {}  # those of another class would say nothing of it
     found = {"channels": ["DNA", "Golgi"], "shapley": {"auroc": {"value": [0.1, 0.3]}}}

@@ -89,7 +89,7 @@ def test_a_random_map_is_as_faithful_as_its_control():
 def test_the_control_takes_every_pixel_equally_often():
     # Then the mean share of the square that is left falls in a straight line, though the map itself is the square.
     taken = f.ranked(f.shifted_control(np.repeat(square(2)[None], 800, 0), np.random.default_rng(0)),
-                     np.random.default_rng(1).normal(size=(800, SIDE, SIDE, 2))) < 64  # fmt: skip
+                     np.random.default_rng(1).normal(size=(800, SIDE, SIDE, 2))) < 64
     assert taken.mean() == pytest.approx(0.125)
     np.testing.assert_allclose(taken.mean(0), 0.125, atol=5 * np.sqrt(0.125 * 0.875 / 800))
 

@@ -134,7 +134,7 @@ def test_wells_of_one_name_on_two_plates_are_two_wells(monkeypatch):
     crops = make_crops(label, pictures(label, CORNER))
     crops = dataclasses.replace(
         crops, plate=np.array(["P1", "P2"])[plate], well=np.array(["A1", "A2"])[(label + plate) % 2],
-        group_id=np.array([f"group{k}" for k in 4 * (np.arange(96) // 12) + 2 * label + plate]))  # fmt: skip
+        group_id=np.array([f"group{k}" for k in 4 * (np.arange(96) // 12) + 2 * label + plate]))
     monkeypatch.setattr(crop_arrays, "load_crops", lambda folder, split, pixels: crops)
     found = shortcut_check.ask_for_shortcuts(make_run(CORNER, mask="cell"))["batch"]
     assert found["well"].value == 1 and found["plate"].value < 0.6

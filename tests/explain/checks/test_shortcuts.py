@@ -391,7 +391,7 @@ def test_few_asked_cells_of_a_field_do_not_hand_over_their_own_stain():
     ([0, 0, 1, 1], "aabb", True), ([0, 1, 0, 1], "aabb", False), ([0, 1], "ab", None),
     ([0, 0, 1, 1, 0], "aabbb", False), ([0] * 9 + [1] * 9 + [0, 1], "a" * 9 + "b" * 9 + "cc", True),
     ([0] * 8 + [1] * 9 + [0, 1], "a" * 8 + "b" * 9 + "cc", False), ([0, 1, 2, 2, 0, 1], "abccdd", False),
-])  # fmt: skip
+])
 def test_fields_that_hold_one_class_each(label, fields, pure):
     assert shortcuts.one_class_fields(np.array(label), np.array(list(fields))) is pure
 
@@ -417,7 +417,7 @@ def test_a_network_that_reads_nuclei_in_fields_of_one_brightness():
     ("surroundings", 0.1, 0.01, True), ("surroundings", 0.099, 0.05, False), ("surroundings", 0.5, 0.0, False),
     ("brightness", 0.3, 0.01, True), ("brightness", 0.29, 0.2, False), ("brightness", 0.9, -0.01, False),
     ("surroundings", np.nan, np.nan, False), ("surroundings", 0.2, np.nan, False),
-])  # fmt: skip
+])
 def test_a_share_counts_from_its_threshold_and_only_above_zero(name, value, low, expected):
     assert shortcuts.is_shortcut(Interval(value, low), LIMITS[name]) is expected
 

@@ -14,7 +14,7 @@ STAIN = {("Golgi", "organelle"): 1.0}
 NOISE = ["Nuclei_AreaShape_Orientation", "Cells_Number_Objects_Golgi", "Cells_Number_Spots_Golgi",
          "Cells_Distance_Spread_Golgi", "Nuclei_Texture_Contrast_DNA", "Nuclei_Texture_Contrast_Golgi",
          "Cells_Intensity_MeanIntensity_DNA",
-         "Cells_Intensity_MeanIntensity_Golgi", "Nuclei_Intensity_MeanIntensity_Golgi"]  # fmt: skip
+         "Cells_Intensity_MeanIntensity_Golgi", "Nuclei_Intensity_MeanIntensity_Golgi"]
 PIECES = "Cells_Number_Objects_Golgi"
 
 
@@ -65,7 +65,7 @@ def test_one_measurement_of_a_family_and_no_repeats():
     rng = np.random.default_rng(0)
     size, golgi = rng.normal(size=(2, 400))
     values = {schema.NUCLEAR_AREA: size, "Nuclei_AreaShape_Perimeter": size + rng.normal(size=400),
-              "Nuclei_Texture_Contrast_DNA": -(size**3), GOLGI: golgi}  # fmt: skip
+              "Nuclei_Texture_Contrast_DNA": -(size**3), GOLGI: golgi}
     everywhere = {("DNA", place): 1.0 for place in ("nucleus", "nuclear rim")} | STAIN
     # The perimeter is of the same family, the texture the same measurement turned round.
     assert pick(values, size + 0.5 * golgi, everywhere) == [schema.NUCLEAR_AREA, GOLGI]
@@ -223,7 +223,7 @@ def test_too_few_groups_have_no_interval_and_no_claim():
     train, validation, known = place(noisy_cells(), [DNA, GOLGI, *NOISE])
     groups = validation.rows[schema.GROUP].astype("category").cat.codes % 5
     few = feature_axes.ProjectedCells(validation.rows.assign(**{schema.GROUP: groups.astype(str)}), *(
-        getattr(validation, name) for name in ("shown", "linear", "positive")))  # fmt: skip
+        getattr(validation, name) for name in ("shown", "linear", "positive")))
     found = compare([DNA, NOISE[0]], known, train, few)
     assert found["verdict"].count("no interval, so nothing follows") == 2
     assert "points more" not in found["verdict"] and "points less" not in found["verdict"]

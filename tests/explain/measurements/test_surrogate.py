@@ -116,7 +116,7 @@ def test_the_interval_of_a_field_wide_logit_is_wide():
     own = made + rng.normal(scale=made.std(), size=len(cells))
     shared = made + made.std() * cells[schema.FIELD].map(by_field).to_numpy()
     width = {name: found["linear"].high - found["linear"].low
-             for name, found in (("own", explain(cells, own)[0]), ("shared", explain(cells, shared)[0]))}  # fmt: skip
+             for name, found in (("own", explain(cells, own)[0]), ("shared", explain(cells, shared)[0]))}
     assert width["shared"] > 1.5 * width["own"]
 
 
@@ -187,7 +187,7 @@ def test_what_cannot_be_explained_says_what_it_takes():
     cells = make_cells()
     for given, logit, columns in ((cells, np.ones(len(cells)), [DNA]),
                                   (cells, signal(cells), ["Cells_Number_Spots_Golgi"]),
-                                  (cells.assign(**{schema.GROUP: "f"}), signal(cells), [DNA])):  # fmt: skip
+                                  (cells.assign(**{schema.GROUP: "f"}), signal(cells), [DNA])):
         given = given.assign(Cells_Number_Spots_Golgi=1.0)
         with pytest.raises(InputRefused, match="two groups"):
             explain(given, logit, columns)

@@ -83,7 +83,7 @@ def test_discs_are_divided_as_drawn():
 def test_areas_counted_by_hand():
     # The rim of 8 x 8 px: 64 - 4 x 4 inside, 4 x (8 x 2) + 4 corners outside.
     assert _areas(_squares(NUCLEUS=(2, 10)), int(C.NUCLEUS)) == {"nucleus": 16, "nuclear rim": 48 + 68,
-                                                                 "background": 576 - 16 - 116}  # fmt: skip
+                                                                 "background": 576 - 16 - 116}
     # A piece of 6 x 6 px: 4 x 4 inside, an outline of 20 px of it and 24 around it.
     areas = _areas(_squares(NUCLEUS=(2, 10), ORGANELLE=(14, 20)))
     assert (areas["organelle"], areas["organelle outline"]) == (16, 44)
@@ -225,7 +225,7 @@ def test_table_has_a_row_per_cell_channel_and_known_place():
 def _table(relevance, area, groups, name="G2", place="nucleus", hit=0.0):
     return pd.DataFrame({"group": groups, "predicted": "G2", "class": name, "method": "grad_cam", "channel": "",
                          "compartment": place, "relevance_share": relevance, "area_share": area,
-                         "hit": hit})  # fmt: skip
+                         "hit": hit})
 
 
 def _summary(table, bootstraps=500):
@@ -263,10 +263,10 @@ def test_only_maps_of_the_class_given_count():
 def test_methods_and_channels_are_summarised_apart():
     groups = ["a", "b", "c"]
     parts = [_table(share, 0.1, groups).assign(method=method, channel=channel) for share, method, channel in
-             ((0.2, "grad_cam", ""), (0.3, "occlusion", "DNA"), (0.1, "occlusion", "Golgi"))]  # fmt: skip
+             ((0.2, "grad_cam", ""), (0.3, "occlusion", "DNA"), (0.1, "occlusion", "Golgi"))]
     found = _summary(pd.concat(parts))
     assert found[["method", "channel"]].values.tolist() == [["grad_cam", ""], ["occlusion", "DNA"],
-                                                            ["occlusion", "Golgi"]]  # fmt: skip
+                                                            ["occlusion", "Golgi"]]
     np.testing.assert_allclose(found["ratio"], [2, 3, 1])
 
 
@@ -277,7 +277,7 @@ def test_map_on_the_edge_of_the_golgi_names_its_outline():
     summary = _summary(localisation.tabulate(found, _cells(groups), "G2", "grad_cam"), 100)
     ratio = SIDE**2 / _near(GOLGI < 4, 1).sum()
     words = (f"For G2 the relevance at the outline of the Golgi is {ratio:.1f} times that of an uninformative map "
-             f"(95 % interval {ratio:.1f} to {ratio:.1f}).")  # fmt: skip
+             f"(95 % interval {ratio:.1f} to {ratio:.1f}).")
     assert localisation.sentence("G2", summary, 0.95, "Golgi", "none") == words
     assert "at the outline of the organelle" in localisation.sentence("G2", summary, 0.95, "", "none")
 
