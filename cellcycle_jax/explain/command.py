@@ -27,7 +27,6 @@ from cellcycle_jax.runs.config_checks import check_config
 from cellcycle_jax.runs.trained_run import load_run
 
 STAGES = ("maps", *(question.key for question in QUESTIONS), "measurements")
-DRAWN = ("region_shares", "edits", "faithfulness", "residuals")  # figures beside those of galleries.draw_galleries
 
 
 def run_explain(workdir, tap: str = "", others=(), changes=None) -> pathlib.Path:
@@ -97,7 +96,7 @@ def _clear(folder) -> None:
     """Remove what an earlier call found, so that nothing of it stays beside new maps where a check cannot be made."""
     for name in ("passport.json", "checks.json", "region_shares.csv", "residuals.csv", *old_names.EXPLAIN_FILES):
         (folder / "explain" / name).unlink(missing_ok=True)
-    for name in (*DRAWN, *old_names.EXPLAIN_FIGURES.values()):
+    for name in (*passport_file.PICTURES, *old_names.EXPLAIN_FIGURES.values()):
         (folder / "figures" / f"{name}.png").unlink(missing_ok=True)
 
 

@@ -87,6 +87,22 @@ def titled(width: float, height: float, title: str, size: float = 11, x: float =
     return figure
 
 
+def name_rows(axes, names: list[str]) -> None:
+    """Give axes side by side the same rows, from top to bottom, with a name for each at the left."""
+    for ax in axes:
+        ax.grid(axis="x")
+        ax.tick_params(axis="y", length=0)
+    axes[0].set_yticks(range(len(names)), names)
+    axes[0].set_ylim(len(names) - 0.5, -0.5)
+
+
+def dot(ax, y: float, score: Interval, colour: str, **look) -> None:
+    """A dot at a score, with a line over its interval where that is known."""
+    if score.is_known:
+        ax.plot([score.low, score.high], [y, y], color=colour, lw=2.2, solid_capstyle="butt")
+    ax.plot(score.value, y, "o", color=colour, **look)
+
+
 def logged(log: pd.DataFrame, name: str) -> pd.Series:
     """The values of a field of metrics.jsonl, indexed by step; empty where it was never logged."""
     return log.reindex(columns=["step", name]).dropna().set_index("step")[name]
@@ -158,11 +174,8 @@ def scores(entries: dict[str, dict], n_classes: int, title: str, interval_level:
         ax.set_xticks(ticks[ticks > left])
         ax.spines["bottom"].set_bounds(left, 1.0)
         ax.set_xlabel(f"{METRICS[metric]}, {100 * interval_level:.0f} % interval; dotted: chance", loc="left")
-        ax.grid(axis="x")
-        ax.tick_params(axis="y", length=0)
         ax.spines["left"].set_visible(False)
-    axes[0].set_yticks(range(len(entries)), [NAMES.get(name, name) for name in entries])
-    axes[0].set_ylim(len(entries) - 0.5, -0.5)
+    name_rows(axes, [NAMES.get(name, name) for name in entries])
     return figure
 
 
@@ -172,12 +185,10 @@ def _interval_row(ax, row: int, score: Interval, name: str) -> None:
         ax.text(1.02, row, "not known", va="center", fontsize=9.5, color=GREY)
         return
     colour = {"model": RED, "oracle": GREEN}.get(name, BLUE)
+    dot(ax, row, score, colour, ms=7.5, mfc="white" if name == "oracle" else colour, mew=1.6)
     text = f"{score.value:.3f}"
     if score.is_known:
-        ax.plot([score.low, score.high], [row, row], color=colour, lw=2.2, solid_capstyle="butt")
         text += f"  ({score.low:.3f}–{score.high:.3f})"
-    fill = "white" if name == "oracle" else colour
-    ax.plot(score.value, row, "o", ms=7.5, color=colour, mfc=fill, mew=1.6)
     ax.text(1.02, row, text, va="center", fontsize=9.5)
 
 
@@ -273,16 +284,10 @@ def localisation(rows: list[dict], classes: list[str], interval_level: float, st
     for ax, name, colour in zip(axes, classes, colours, strict=False):
         ax.axvline(1, color=GREY, lw=1, ls=(0, (2, 3)))
         for row in table[table["class"] == name].to_dict("records"):
-            y = compartments.index(row["compartment"])
-            if pd.notna(row["low"]):
-                ax.plot([row["low"], row["high"]], [y, y], color=colour, lw=2.2, solid_capstyle="butt")
-            ax.plot(row["ratio"], y, "o", ms=7, color=colour)
+            ratio = Interval.of(row | {"value": row["ratio"]})
+            dot(ax, compartments.index(row["compartment"]), ratio, colour, ms=7)
         ax.set_title(f"Cells given {name}", fontsize=10.5)
         ax.set_xlabel(f"Relevance, times chance ({100 * interval_level:g} % interval)")
-        ax.grid(axis="x")
-        ax.tick_params(axis="y", length=0)
     axes[0].set_xlim(left=0)
-    names = [name.replace("organelle", stain or "organelle") for name in compartments]
-    axes[0].set_yticks(range(len(compartments)), names)
-    axes[0].set_ylim(len(compartments) - 0.5, -0.5)
+    name_rows(axes, [name.replace("organelle", stain or "organelle") for name in compartments])
     return figure

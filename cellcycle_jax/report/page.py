@@ -19,14 +19,13 @@ from cellcycle_jax.errors import StoredStateRefused
 from cellcycle_jax.figures import style
 from cellcycle_jax.report import sentences
 from cellcycle_jax.runs import metric_log, run_record
-from cellcycle_jax.runs.passport_file import read_passport
+from cellcycle_jax.runs.passport_file import PICTURES, read_passport
 
 # What DATA/qc/*.png start with, in the order shown.
 QUALITY = ("outlines", "contact", "marker", "label", "illumination")
 MOST_PICTURES = 6  # of one kind of quality control; a data set can have hundreds
 MOST_FEATURES = 15
 MOST_PAIRS = 10
-PASSPORT_PICTURES = ("region_shares", "edits", "faithfulness", "residuals")
 FEATURE_COLUMNS = ("feature", "feature_x", "feature_y")  # of ranking.csv and pairs.csv: names of measurements
 # What the name of a file begins with, up to "_" -> the command that wrote it.
 WRITER = {"evaluation": "evaluate", "summary": "explain", "pair": "discover", "env": "train"}
@@ -223,7 +222,7 @@ def _passport(run: pathlib.Path, passport: dict | None) -> dict | None:
     for check in passport["checks"]:
         rows.append((check["name"], sentences.PASSED[check["passed"]], check["sentence"]))
     section = {"verdict": passport["verdict"], "rows": rows}
-    for name in PASSPORT_PICTURES:
+    for name in PICTURES:
         old_name = old_names.EXPLAIN_FIGURES.get(name, name)
         section[name] = _embed(run / "figures" / f"{name}.png") or _embed(run / "figures" / f"{old_name}.png")
     return section

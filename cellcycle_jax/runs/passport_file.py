@@ -6,6 +6,7 @@ from cellcycle_jax import files, old_names
 from cellcycle_jax.errors import StoredStateRefused
 
 PATH = "explain/passport.json"  # in a run folder
+PICTURES = ("region_shares", "edits", "faithfulness", "residuals")  # in RUN/figures, shown beside it
 FORMAT = 2  # of passport.json; the first had the status "trusted", which its checks did not earn
 EARLIER = ("With caution: an earlier version of this program made this passport, and planted shortcuts passed its "
            "checks; run `launch.py explain` again.")

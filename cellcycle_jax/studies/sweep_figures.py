@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from cellcycle_jax.figures.style import BLUE, GREY, INK, METRICS, RED, STYLE, titled
+from cellcycle_jax.figures.style import BLUE, GREY, INK, METRICS, RED, STYLE, dot, name_rows, titled
 from cellcycle_jax.scoring.intervals import Interval
 from cellcycle_jax.studies.sweep_table import ALL_LINES, chance_of, row_name, tested_lines
 
@@ -41,8 +41,7 @@ def dots(result: dict) -> Figure:
     if result["reference"]:
         label = f"{METRICS[metrics[0]]} minus that of {row_name(result['reference'])}"
         _panel(axes[-1], result, "differences", metrics[0], label, 0.0)
-    axes[0].set_yticks(range(len(rows)), [row_name(row) for row in rows])
-    axes[0].set_ylim(len(rows) - 0.5, -0.5)
+    name_rows(axes, [row_name(row) for row in rows])
     return figure
 
 
@@ -61,9 +60,7 @@ def _panel(ax, result, part, metric, label, chance):
             seeds = [overall["runs"][name][metric].value for name in result["members"][row]]
             heights = np.full(len(seeds), y + 0.24)
             ax.plot(seeds, heights, "o", ms=3.5, mfc="none", mec=colour, mew=0.9)
-        if score.is_known:
-            ax.plot([score.low, score.high], [y, y], color=colour, lw=2.2, solid_capstyle="butt")
-        ax.plot(score.value, y, "o", ms=6.5, color=colour)
+        dot(ax, y, score, colour, ms=6.5)
         ax.annotate(
             f"{score.value:{form}}",
             (1, y),
@@ -78,8 +75,6 @@ def _panel(ax, result, part, metric, label, chance):
         ax.axvline(chance, color=GREY, lw=1, ls=(0, (2, 3)))
         label += "; dotted: no difference" if is_difference else "; dotted: chance"
     ax.set_xlabel(label, loc="left", fontsize=9)
-    ax.grid(axis="x")
-    ax.tick_params(axis="y", length=0)
     ax.spines["left"].set_visible(False)
 
 

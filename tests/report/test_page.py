@@ -181,7 +181,7 @@ def _passport(run):
                "Its output follows amount of Golgi.", "The map points at: nothing.", "Not passed: depends on weights."]
     passport = {"format": FORMAT, "status": "caution", "verdict": verdict, "checks": checks}
     files.write_json(run / "explain" / "passport.json", passport)
-    for name in page.PASSPORT_PICTURES:
+    for name in page.PICTURES:
         _picture(run / "figures" / f"{name}.png", name)
 
 

@@ -17,7 +17,7 @@ from scipy.special import softmax
 
 from cellcycle_jax.devices import mesh
 from cellcycle_jax.errors import InputRefused, UsageError, result_or_reason
-from cellcycle_jax.explain.attribution.methods import logits_of, margins
+from cellcycle_jax.explain.attribution.methods import BATCH, logits_of, margins
 from cellcycle_jax.explain.checks.check import Evidence, Question
 from cellcycle_jax.explain.checks.score import CHANCE
 from cellcycle_jax.scoring import metrics
@@ -25,7 +25,6 @@ from cellcycle_jax.scoring.intervals import Resampling
 
 MOST = 8  # channels: 256 subsets
 SCORES = ("balanced_accuracy", "auroc")
-BATCH = 64
 REPEATS = 4  # shuffles of the channels
 MOST_LEFT = 0.5  # share of the score above chance that may be left without any channel of the cell's own
 
@@ -329,7 +328,7 @@ def _lost(network, images, stand_ins, other, label) -> dict[str, np.ndarray]:
     """What is lost with each channel, which stands in from another cell; arguments as of `_logits_of_mixed`."""
     all_but_one = ~np.eye(images.shape[-1], dtype=bool)
     without = _logits_of_mixed(network, images, all_but_one, stand_ins, other, BATCH)
-    plain = logits_of(network, images, BATCH)
+    plain = logits_of(network, images)
     predicted = plain.argmax(-1)
     margin = _margins_of(plain, predicted) - _margins_of(without, predicted).mean(1)
     return {"margin": margin.T, "auroc": _auroc(plain[None, None], label) - _auroc(without, label)}

@@ -32,7 +32,6 @@ from cellcycle_jax.scoring.intervals import Interval, Resampling
 FILLS = ("zero", "mean", "blur", "road")
 MEASURES = ("deletion", "insertion")
 FRACTIONS = (0.0, 0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0)
-BATCH = 64  # crops on the device at a time
 TIE = 1e-6  # of a map's largest value: values nearer than that are equal, the rest is rounding
 ROAD_NOISE = 0.01  # of a channel's standard deviation in the crop
 ROAD_TOLERANCE = 1e-4  # of the residual, relative; the error it leaves is below the noise
@@ -57,7 +56,7 @@ class Predictions:
 
         A margin over its value in the intact crop would be of no size where a network is undecided.
         """
-        logits = methods.logits_of(self.network, images.astype(np.float32), BATCH)
+        logits = methods.logits_of(self.network, images.astype(np.float32))
         prob = np.asarray(jax.nn.softmax(logits), np.float64)
         index = np.asarray(self.class_index)[:, None]
         return np.take_along_axis(prob, index, axis=1)[:, 0]
@@ -214,7 +213,7 @@ def imputed(images, removed, seed: int) -> np.ndarray:
     Returns:
         f32 [N, S, S, K].
     """
-    interpolated = mesh.batchwise(_interpolated, lambda rows: (images[rows], removed[rows]), len(images), BATCH)
+    interpolated = mesh.batchwise(_interpolated, lambda rows: (images[rows], removed[rows]), len(images), methods.BATCH)
     spread = ROAD_NOISE * images.std((1, 2), keepdims=True)
     noise = np.random.default_rng(seed).normal(size=images.shape) * spread
     return np.where(removed, interpolated + noise, images).astype(np.float32)
