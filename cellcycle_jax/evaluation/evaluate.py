@@ -142,8 +142,8 @@ def score(rows, label, logits, temperature, fitted, run, resampling) -> dict:
         label[labelled], calibrated[labelled], groups[labelled], ("ece", "brier")
     )
     result["reliability"] = {
-        "raw": _curve(label[labelled], prob[labelled]),
-        "calibrated": _curve(label[labelled], calibrated[labelled]),
+        "raw": calibration.reliability_curve(label[labelled], prob[labelled]),
+        "calibrated": calibration.reliability_curve(label[labelled], calibrated[labelled]),
     }
     result["classes"] = run.classes
     result["interval_level"] = resampling.level
@@ -191,11 +191,6 @@ def compare(rows, known, label, prob, rivals, resampling) -> dict:
         "differences": lead,
         "confusion": metrics.confusion(label, prob)[0].astype(int),
     }
-
-
-def _curve(label, prob):
-    confidence, accuracy, count = calibration.reliability_curve(label, prob)
-    return {"confidence": confidence, "accuracy": accuracy, "count": count}
 
 
 def notes(run, crops, split) -> list[str]:

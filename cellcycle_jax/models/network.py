@@ -1,6 +1,5 @@
 """A model with its weights, as one value that JAX takes apart and puts together."""
 
-import dataclasses
 from typing import Any
 
 import flax.linen as nn
@@ -34,7 +33,3 @@ class Network:
     def logits(self, image):
         """Logits f32 [B, P] of images f32 [B, S, S, K]."""
         return self(image)[0]
-
-    def with_variables(self, variables) -> "Network":
-        """The same model with other weights."""
-        return dataclasses.replace(self, variables=variables)

@@ -44,7 +44,7 @@ def apply_temperature(logits, temperature: float) -> np.ndarray:
     return softmax(np.asarray(logits, np.float64) / temperature, axis=1)
 
 
-def reliability_curve(label, prob, bins: int = metrics.ECE_BINS) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def reliability_curve(label, prob, bins: int = metrics.ECE_BINS) -> dict[str, np.ndarray]:
     """Mean confidence, accuracy and number of cells in each bin of confidence.
 
     Args:
@@ -59,6 +59,8 @@ def reliability_curve(label, prob, bins: int = metrics.ECE_BINS) -> tuple[np.nda
     prob = np.asarray(prob, np.float64)
     number = metrics.confidence_bins(prob, bins)
     count = np.bincount(number, minlength=bins)
-    confidence = metrics.divide(np.bincount(number, prob.max(1), minlength=bins), count)
-    accuracy = metrics.divide(np.bincount(number, prob.argmax(1) == label, minlength=bins), count)
-    return confidence, accuracy, count
+    return {
+        "confidence": metrics.divide(np.bincount(number, prob.max(1), minlength=bins), count),
+        "accuracy": metrics.divide(np.bincount(number, prob.argmax(1) == label, minlength=bins), count),
+        "count": count,
+    }

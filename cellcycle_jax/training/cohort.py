@@ -12,6 +12,7 @@ import flax.linen as nn
 import jax
 import numpy as np
 
+from cellcycle_jax import stored_config
 from cellcycle_jax.dataset import crop_arrays
 from cellcycle_jax.errors import InputRefused, UsageError
 from cellcycle_jax.runs import state
@@ -61,13 +62,9 @@ def make_member(name: str, config, train: crop_arrays.Crops, validation: crop_ar
 
 def key_of(config) -> str:
     """Equal for configs that can be one program."""
-    fields = config.to_dict()
+    fields = stored_config.flat(config.to_dict())
     for name in FREE:
-        *sections, field = name.split(".")
-        section = fields
-        for part in sections:
-            section = section[part]
-        del section[field]
+        del fields[name]
     return json.dumps(fields, sort_keys=True)
 
 

@@ -41,9 +41,9 @@ def test_the_curve_of_a_known_miscalibrated_predictor():
     # 0.9 sure and right 6 times of 10; 0.7 sure and right 7 times of 10.
     prob = np.repeat([[0.1, 0.9], [0.3, 0.7]], 10, axis=0)
     label = np.array([1] * 6 + [0] * 4 + [1] * 7 + [0] * 3)
-    confidence, accuracy, count = calibration.reliability_curve(label, prob, bins=10)
-    assert count.tolist() == [0, 0, 0, 0, 0, 0, 10, 0, 10, 0]
-    np.testing.assert_allclose(confidence[[6, 8]], [0.7, 0.9])
-    np.testing.assert_allclose(accuracy[[6, 8]], [0.7, 0.6])
-    assert np.isnan(accuracy[0])
+    curve = calibration.reliability_curve(label, prob, bins=10)
+    assert curve["count"].tolist() == [0, 0, 0, 0, 0, 0, 10, 0, 10, 0]
+    np.testing.assert_allclose(curve["confidence"][[6, 8]], [0.7, 0.9])
+    np.testing.assert_allclose(curve["accuracy"][[6, 8]], [0.7, 0.6])
+    assert np.isnan(curve["accuracy"][0])
     np.testing.assert_allclose(metrics.ece(label, prob), 0.15)

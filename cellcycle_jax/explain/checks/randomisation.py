@@ -76,7 +76,7 @@ def randomised_cascade(network: Network, image_shape, seed: int) -> Iterator[tup
         for kind, layers in variables.items():
             if name in layers:
                 variables = {**variables, kind: {**layers, name: fresh[kind][name]}}
-        yield name, network.with_variables(variables)
+        yield name, network.replace(variables=variables)
 
 
 def weight_randomisation(maps_of: Callable, network, image_shape, groups,

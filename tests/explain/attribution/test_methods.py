@@ -92,7 +92,7 @@ def test_logits_are_those_of_the_model():
 def test_maps_of_a_model_that_computes_in_bfloat16_can_be_stored(model_name, tmp_path):
     images = pictures(5, SIDE)
     narrow = network(model_name, images.shape[1:], filters=2, dtype="bfloat16")
-    wide = network(model_name, images.shape[1:], filters=2).with_variables(narrow.variables)
+    wide = network(model_name, images.shape[1:], filters=2).replace(variables=narrow.variables)
     maps, logits = class_maps(narrow, images)
     cam = attribute("grad_cam", narrow, images, 1)
     np.savez(tmp_path / "maps.npz", maps=maps, logits=logits, cam=cam)
