@@ -247,10 +247,7 @@ def _shapley_of(cells) -> dict:
         raise InputRefused("channels of other cells of a field give the class away, as where fields hold one class: "
                            f"area under the ROC curve {without:.2f} without any channel of the cell's own, "
                            f"{complete:.2f} with all")
-    plain = {}
-    for name, values in scores.items():
-        plain[name] = {key: np.asarray(value).tolist() for key, value in values.items()}
-    return plain
+    return scores
 
 
 def _mean_loss(lost) -> dict | None:

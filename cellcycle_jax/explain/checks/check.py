@@ -17,7 +17,7 @@ class Question:
 
     Attributes:
         key: name of the results in RUN/explain/checks.json.
-        ask: `Evidence` -> the results, plain values.
+        ask: `Evidence` -> the results, which `files.to_json` can write.
     """
 
     key: str
