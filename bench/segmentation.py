@@ -12,7 +12,6 @@ OUT/failures.png; `--record` puts the tables into bench/RESULTS.md.
 import argparse
 import os
 import pathlib
-import re
 import sys
 import tempfile
 import time
@@ -36,7 +35,6 @@ from bench.turns import machine, record, table
 from configs import base
 from data_prep.segmentation.segment import segment_nuclei
 from data_prep.simulation.simulate import simulate
-from data_prep.sources import bbbc039
 
 LEVELS = np.arange(0.5, 0.91, 0.05)
 KINDS = ("merged", "split", "missed", "spurious")
@@ -100,7 +98,7 @@ def data_sets(folder, every, fields):
     real = folder / "bbbc039_u2os_hoechst"
     for path in sorted((real / "images").glob("*.tif"))[::every]:
         truth = measure.label(io.imread(real / "masks" / f"{path.stem}.png")[..., 0], connectivity=1)
-        yield "BBBC039", path.stem, re.search(bbbc039.NAME_PATTERN, path.stem)["well"], io.imread(path), truth
+        yield "BBBC039", path.stem, path.stem.split("_")[1], io.imread(path), truth
     bowl = folder / "dsb2018_fluorescence"
     for path in sorted((bowl / "images").glob("*.png"))[::every]:
         truth = io.imread(bowl / "labels" / path.name).astype(np.int32)

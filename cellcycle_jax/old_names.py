@@ -1,6 +1,6 @@
-"""Names that version 0.1 gave to columns, config fields and JSON keys, and the names of today.
+"""Names that version 0.1 gave to columns, config fields, sources and JSON keys, and the names of today.
 
-Version 0.2 follows both: what 0.1 stored is read under the names of today, and configs and command lines that use an
+Version 0.2 follows them: what 0.1 stored is read under the names of today, and configs and command lines that use an
 old name are followed, with a note. Nothing is written under an old name. The next version drops this file.
 """
 
@@ -32,6 +32,26 @@ CONFIG_FIELDS = {
 CONFIG_VALUES = {
     "data.scale": {"own_max": "nucleus_max"},
     "data.labels": {"own": "original"},
+}
+
+# Sources of before that only read names, as `folder` does today: {name: {config field: its value where it is empty}}.
+SOURCES = {
+    "bbbc039": {"name_pattern": r"IXMtest_(?P<well>[A-P]\d\d)_s(?P<site>\d+)_"},
+    "ht29_ph3": {
+        "name_pattern": r"(?P<plate>[^/]+)_(?P<well>[A-P]\d\d)f(?P<site>\d\d)d(?P<channel>\d)",
+        "channel_codes": ("0=DNA", "1=PH3", "2=cell"),
+    },
+    "jump": {
+        "name_pattern": (
+            r"(?:(?P<plate>[^/]+)/)?[^/]*(?P<well>r\d\dc\d\d)f(?P<site>\d\d)p(?P<z>\d\d)-ch(?P<channel>\d+)"
+        ),
+        "channel_codes": ("5=DNA", "4=ER", "3=RNA", "2=AGP", "1=Mito"),
+        "pixel_um": 0.598,
+    },
+    "nf1": {
+        "name_pattern": r"(?P<well>[A-H]\d+)_01_\d_(?P<site>\d+)_(?P<channel>DAPI|GFP|RFP)_\d+\.",
+        "channel_codes": ("DAPI=DNA", "GFP=GFP", "RFP=RFP"),
+    },
 }
 
 _COLUMNS = {
@@ -89,7 +109,18 @@ def config_of_today(fields: dict) -> dict:
     for name, value in fields.items():
         name = CONFIG_FIELDS.get(name, name)
         renamed[name] = value_of_today(name, value)
-    return renamed
+    return source_of_today(renamed)
+
+
+def source_of_today(fields: dict) -> dict:
+    """Config fields {path.to.field: value} with the source of today, and what one of before set by itself."""
+    today = dict(fields)
+    source = fields.get("source")
+    if isinstance(source, str) and source in SOURCES:
+        today["source"] = "folder"
+        for name, value in SOURCES[source].items():
+            today[name] = fields.get(name) or value
+    return today
 
 
 def value_of_today(field: str, value):

@@ -115,12 +115,21 @@ def _load(path, overrides, kind):
     for argument in overrides:
         name, value = _change(argument, known)
         config.update_from_flattened_dict({name: value})
+    _use_source_of_today(config)
     defaults = fields(kind()) if kind else known
     for name, value in fields(config).items():
         if isinstance(value, tuple):
             elements = _elements(name, value, defaults[name])
             config.update_from_flattened_dict({name: elements})
     return ConfigDict(config.to_dict()).lock(), module
+
+
+def _use_source_of_today(config) -> None:
+    """Give a config with a source of before that of today and what it stands for, and note it."""
+    source = config.get("source")
+    if source in old_names.SOURCES:
+        config.update_from_flattened_dict(old_names.source_of_today(fields(config)))
+        old_names.note(f"source={source!r}", "source='folder', with a name_pattern,")
 
 
 def _change(argument, known):

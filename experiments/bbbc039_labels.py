@@ -149,9 +149,9 @@ def main():
     parser.add_argument("--out", required=True, help="folder to write")
     arguments = parser.parse_args()
     out = pathlib.Path(arguments.out)
-    masks = pathlib.Path(arguments.fields).absolute() / "masks"
-    truth, gathered_truth = labelled(arguments.fields, out / "annotated", masks)
-    own, gathered_own = labelled(arguments.fields, out / "own")
+    fields = pathlib.Path(arguments.fields) / "images"
+    truth, gathered_truth = labelled(fields, out / "annotated", "../masks")
+    own, gathered_own = labelled(fields, out / "own")
     rows = compare(truth, own, gathered_truth, gathered_own)
     files.write_csv(rows, out / "objects.csv")
     files.write_json(out / "result.json", say(rows, truth))

@@ -1,9 +1,11 @@
 """What version 0.1 wrote, and what its users typed, is understood under the names of today."""
 
+import pathlib
+
 import pandas as pd
 import pytest
 
-from cellcycle_jax import files, old_names, schema
+from cellcycle_jax import files, old_names, schema, stored_config
 from cellcycle_jax.dataset import cell_table, crop_arrays, tfds_reader
 from cellcycle_jax.report import page
 from cellcycle_jax.runs import passport_file
@@ -11,6 +13,7 @@ from configs import base
 from configs.load import fields, load, load_study
 from tests import tiny
 
+ROOT = pathlib.Path(__file__).parents[1]
 COLUMNS = {
     "Metadata_Marker": "Metadata_LabelScore",
     "Metadata_Reject": "Metadata_RejectReason",
@@ -120,6 +123,28 @@ def test_a_config_file_with_old_names_is_followed_and_noted(tmp_path, capsys):
     said = capsys.readouterr().err
     assert "note: config field phase is called labels now" in said
     assert said.count("phase.method is called labels.method") == 1
+
+
+@pytest.mark.parametrize("source", old_names.SOURCES)
+def test_a_config_file_with_a_source_of_before_reads_the_same_names(tmp_path, source, capsys):
+    old_names.note.cache_clear()
+    path = tmp_path / "old.py"
+    path.write_text(f"from configs.data import {source}\n\ndef get_config():\n    c = {source}.get_config()\n"
+                    f"    c.source = {source!r}\n    c.name_pattern = ''\n    c.channel_codes = ()\n"
+                    "    c.pixel_um = 0.0\n    return c\n")
+    config = load(path, kind=base.preparation)
+    assert config.to_dict() == load(ROOT / "configs" / "data" / f"{source}.py").to_dict()
+    assert f"note: config field source='{source}' is called source='folder'" in capsys.readouterr().err
+    chosen = load(path, [r"--config.name_pattern=(?P<well>x)(?P<channel>\d)"], base.preparation)
+    assert chosen.source == "folder" and chosen.name_pattern == r"(?P<well>x)(?P<channel>\d)"
+
+
+@pytest.mark.parametrize("source", old_names.SOURCES)
+def test_a_stored_config_with_a_source_of_before_is_read_as_a_folder(source):
+    stored = files.to_json(base.preparation().to_dict()) | {"source": source, "name_pattern": "(?P<well>x)"}
+    found = stored_config.read(stored, stored_config.PREPARATION, "x")
+    assert (found["source"], found["name_pattern"]) == ("folder", "(?P<well>x)")
+    assert found["pixel_um"] == old_names.SOURCES[source].get("pixel_um", 0.0)
 
 
 def test_a_study_with_old_names_is_followed(tmp_path):

@@ -9,7 +9,7 @@ Each module has `find_fields(folder, config) -> list[FieldFile]` and `read(file,
     truth(folder) -> DataFrame                      known answer, one row per cell
     truth_labels(folder, file) -> i32 [H, W]        the cells of `truth` as they were drawn
 
-A new data set is one file beside these and its name in `SOURCES`.
+A new data set is one file beside these and its name in `SOURCES`; one that `folder` reads is a config only.
 """
 
 import importlib
@@ -18,18 +18,7 @@ from types import ModuleType
 from cellcycle_jax import extensions
 from cellcycle_jax.errors import UsageError
 
-SOURCES = (
-    "folder",
-    "simulated",
-    "bbbc039",
-    "dsb2018",
-    "jurkat_ifc",
-    "ht29_ph3",
-    "jump",
-    "nf1",
-    "fucci_hacat",
-    "nagao2020",
-)
+SOURCES = ("folder", "simulated", "dsb2018", "jurkat_ifc", "fucci_hacat", "nagao2020")
 
 
 def is_own(name: str) -> bool:
@@ -38,7 +27,7 @@ def is_own(name: str) -> bool:
 
 
 def source_of(name: str) -> ModuleType:
-    """The module of a source: a line of `SOURCES`, or `package.module` outside the repository.
+    """The module of a source: an entry of `SOURCES`, or `package.module` outside the repository.
 
     Raises:
         UsageError: there is no such source, or its module cannot be imported.

@@ -41,7 +41,7 @@ AFTERWARDS = {
     "name_pattern": "x", "cell_line": "U2OS", "channels.markers": ("Golgi",),
 }
 BEFORE = {
-    "source": "bbbc039", "channel_names": ("a",), "pixel_um": 0.3, "projection": "mean", "illumination": "none",
+    "source": "dsb2018", "channel_names": ("a",), "pixel_um": 0.3, "projection": "mean", "illumination": "none",
     "segmentation.method": "otsu", "segmentation.nucleus_diameter": 12.0, "crop.size_px": 96, "crop.um_per_px": 0.4,
     "crop.cell_margin_um": 3.0, "crop.assumed_um_per_px": 0.2, "channels.nucleus": "Golgi", "channels.stains": (),
 }

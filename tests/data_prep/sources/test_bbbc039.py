@@ -53,7 +53,7 @@ def prepared_real(folder, tmp_path_factory):
     out = tmp_path_factory.mktemp("bbbc039")
     config = bbbc039.get_config()
     config.max_fields = 24
-    assert prepare(config, folder, out) == 0
+    assert prepare(config, folder / "images", out) == 0
     return out
 
 

@@ -12,7 +12,7 @@ from configs.data import ht29_ph3 as ht29_config
 from configs.data import jump as jump_config
 from configs.data import nf1 as nf1_config
 from data_prep.prepare import prepare
-from data_prep.sources import dsb2018, fucci_hacat, ht29_ph3, jump, nf1
+from data_prep.sources import dsb2018, folder, fucci_hacat
 
 pytestmark = pytest.mark.slow
 
@@ -25,8 +25,8 @@ def prepared(config, folder, out):
 
 def test_jump_is_one_field_of_three_files_at_its_pixel_size(shared_data, tmp_path):
     config = jump_config.get_config()
-    file, = jump.find_fields(shared_data / "jump_cellpainting", config)
-    field = jump.read(file, config)
+    file, = folder.find_fields(shared_data / "jump_cellpainting", config)
+    field = folder.read(file, config)
     assert set(field.channels) == {"DNA", "AGP", "RNA"} and field.image.shape == (1080, 1080, 3)
     assert field.pixel_um == 0.598 and (field.well, field.site) == ("r01c01", "01")
     cells, made = prepared(jump_config.get_config(), shared_data / "jump_cellpainting", tmp_path)
@@ -38,22 +38,22 @@ def test_jump_is_one_field_of_three_files_at_its_pixel_size(shared_data, tmp_pat
 
 
 def test_nf1_fields_have_the_cells_that_their_description_says(shared_data, tmp_path):
-    folder = shared_data / "nf1_schwann_cellpainting"
+    published = shared_data / "nf1_schwann_cellpainting"
     config = nf1_config.get_config()
-    found = nf1.find_fields(folder, config)
+    found = folder.find_fields(published, config)
     assert [(f.well, f.site) for f in found] == [("B7", "3"), ("D6", "2"), ("D7", "1")]
-    assert nf1.read(found[0], config).channels == ("DNA", "GFP", "RFP")
-    cells, _ = prepared(nf1_config.get_config(), folder, tmp_path)
+    assert folder.read(found[0], config).channels == ("DNA", "GFP", "RFP")
+    cells, _ = prepared(nf1_config.get_config(), published, tmp_path)
     counts = cells[cells[schema.REJECT_REASON] != "small"].groupby(schema.FIELD).size()
     assert counts.min() >= 15 and counts.max() <= 70  # about 25 to 60
     assert cells.groupby(schema.WELL)[schema.SPLIT].nunique().max() == 1
 
 
 def test_ht29_mitosis_is_labelled_by_its_marker_which_is_never_shown(shared_data, tmp_path):
-    folder = shared_data / "ht29_ph3_examplehuman"
+    published = shared_data / "ht29_ph3_examplehuman"
     config = ht29_config.get_config()
-    assert ht29_ph3.read(ht29_ph3.find_fields(folder, config)[0], config).channels == ("DNA", "PH3", "cell")
-    cells, made = prepared(ht29_config.get_config(), folder, tmp_path)
+    assert folder.read(folder.find_fields(published, config)[0], config).channels == ("DNA", "PH3", "cell")
+    cells, made = prepared(ht29_config.get_config(), published, tmp_path)
     positive = cells[cells[schema.LABEL] == "M"]
     assert 14 <= len(positive) <= 26  # some 20 of about 303
     assert positive["Nuclei_Intensity_MeanIntensity_PH3"].min() > 5 * cells[cells[schema.LABEL] == "not M"][
