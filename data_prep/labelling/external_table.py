@@ -160,15 +160,11 @@ def _read(path):
     """The table, indexed by where rows stand in it, the header being row 1."""
     if path.suffix.lower() == ".parquet":
         return _parquet(path)
-    table = tables.read(path, "config.labels.table")
-    if not table.columns:
+    texts = tables.read(path, "config.labels.table")
+    if texts.columns.empty:
         raise _unreadable(path, "it is empty")
-    for name in table.columns:
-        if table.columns.count(name) > 1:
-            raise InputRefused(f"{path}: two columns are named {name!r}; rename one of them")
-    cells_by_row = dict(table.rows)
-    texts = pd.DataFrame.from_dict(cells_by_row, orient="index", columns=table.columns, dtype=str)
-    for name in table.columns:
+    tables.refuse_same_columns(texts.columns, path)
+    for name in texts.columns:
         if _plain(name) not in KEYS | PLACE:
             texts[name] = _typed(texts[name])
     return texts

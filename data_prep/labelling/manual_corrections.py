@@ -129,15 +129,13 @@ def refuse_to_erase(path) -> None:
 def _entries(path):
     """The rows of a labels.csv with an entry in Corrected_Label, indexed by where they stand in it."""
     table = tables.read(pathlib.Path(path), "--labels")
-    for name in (schema.CELL_ID, CORRECTED):
-        if table.columns.count(name) > 1:
-            raise InputRefused(f"{path}: two columns are named {name!r}; delete one of them")
-    missing = {schema.CELL_ID, CORRECTED} - set(table.columns)
+    needed = [schema.CELL_ID, CORRECTED]
+    missing = set(needed) - set(table.columns)
     if missing:
         raise InputRefused(f"{path}: no column {sorted(missing)[0]}; give --labels an edited labels.csv")
-    cells_by_row = dict(table.rows)
-    entries = pd.DataFrame.from_dict(cells_by_row, orient="index", columns=table.columns, dtype=str)
-    entries = entries[[schema.CELL_ID, CORRECTED]]
+    entries = table.loc[:, table.columns.isin(needed)]
+    tables.refuse_same_columns(entries.columns, path)
+    entries = entries[needed]
     # `write_csv` puts a quote before what a spreadsheet would take for a formula.
     cell_ids = entries[schema.CELL_ID].str.replace(r"^'(?=[=+@-])", "", regex=True)
     entries = entries.assign(**{schema.CELL_ID: cell_ids})

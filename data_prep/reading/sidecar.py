@@ -5,7 +5,8 @@ import dataclasses
 import pathlib
 import re
 import sys
-from typing import NamedTuple
+
+import pandas as pd
 
 from cellcycle_jax import schema
 from cellcycle_jax.errors import InputRefused
@@ -22,13 +23,6 @@ KNOWN = {"file", "pixel_um", *TEXTS}
 TAKEN = {name.removeprefix("Metadata_").lower() for name in schema.METADATA}
 
 
-class Row(NamedTuple):
-    """A row of the table: its number, that of the header being 1, and {column: text}."""
-
-    number: int
-    cells: dict[str, str]
-
-
 def add(files: list[FieldFile], folder: pathlib.Path, name: str) -> list[FieldFile]:
     """The fields that the table lists, with what it says of them; the terminal names rows and fields without the other.
 
@@ -41,32 +35,33 @@ def add(files: list[FieldFile], folder: pathlib.Path, name: str) -> list[FieldFi
             leads out of the folder, no field listed.
     """
     path = folder / name
-    rows = read(path)
-    columns = rows[0].cells
-    keys = _keys(files, columns)
-    if "file" not in columns and not keys:
+    table = read(path)
+    rows = table.to_dict("index")  # {number of the row: {column: text}}
+    keys = _keys(files, table)
+    if "file" not in table and not keys:
         raise InputRefused(f"{path}: no column says which field a row is for; allowed: file, or those of "
                            f"{', '.join(KEYS)} that the names of the files say")
-    matches = _by_file(files, rows, folder, path) if "file" in columns else _by_keys(files, rows, keys)
+    matches = _by_file(files, rows, folder, path) if "file" in table else _by_keys(files, rows, keys)
     unused = []
-    rows_of = collections.defaultdict(list)
-    for row, matching in zip(rows, matches, strict=True):
+    numbers_of = collections.defaultdict(list)
+    for number, matching in matches.items():
         if not matching:
-            unused.append(row)
+            unused.append(number)
         for file in matching:
-            rows_of[file.field_id].append(row)
+            numbers_of[file.field_id].append(number)
     listed = []
     missing = []
     for file in files:
-        if file.field_id in rows_of:
-            row = _only(file, rows_of[file.field_id], path)
-            listed.append(_filled(file, row, path))
+        if file.field_id in numbers_of:
+            numbers = numbers_of[file.field_id]
+            _refuse_several(file, numbers, rows, path)
+            listed.append(_filled(file, numbers[0], rows[numbers[0]], path))
         else:
             missing.append(file)
     if not listed:
-        raise InputRefused(f"{path}: no row is for a field of {folder} (first row: {_words(rows[0])}; first field: "
-                           f"{files[0].field_id}); correct the table")
-    _warn(path, unused, missing)
+        raise InputRefused(f"{path}: no row is for a field of {folder} (first row: {_words(table.iloc[0])}; "
+                           f"first field: {files[0].field_id}); correct the table")
+    _warn(path, table.loc[unused], missing)
     return listed
 
 
@@ -80,21 +75,18 @@ def _keys(files, columns) -> list[str]:
     return keys
 
 
-def read(path: pathlib.Path) -> list[Row]:
-    """The rows of a table beside the fields; see `tables.read`.
+def read(path: pathlib.Path) -> pd.DataFrame:
+    """The table beside the fields, as `tables.read` gives it; names of columns as of `_columns`.
 
     Raises:
         InputRefused: what `tables.read` refuses, no rows, two columns of one name, a column of our own tables.
     """
     table = tables.read(path, "config.sidecar")
-    names = _columns(table.columns, path)
-    if not table.rows:
+    table.columns = _columns(table.columns, path)
+    tables.refuse_same_columns(table.columns, path)
+    if table.empty:
         raise InputRefused(f"{path}: no rows below the names of the columns")
-    rows = []
-    for row in table.rows:
-        cells = dict(zip(names, row.cells, strict=True))
-        rows.append(Row(row.number, cells))
-    return rows
+    return table
 
 
 def same(text: str) -> str:
@@ -120,8 +112,6 @@ def _columns(names, path):
         lower = name.lower()
         if lower in KNOWN:
             name = lower
-        if name in columns:
-            raise InputRefused(f"{path}: two columns are named {name!r}; rename one of them")
         if name not in KNOWN and (lower in TAKEN or lower.startswith(("background_", "reference_"))):
             raise InputRefused(f"{path}: column {name!r} has the name of one that prepare writes; rename it")
         columns.append(name)
@@ -129,38 +119,34 @@ def _columns(names, path):
 
 
 def _by_file(files, rows, folder, path):
-    """For each row the field that its column `file` names, or all fields in that file; [] for none."""
+    """{number of a row: the field that its column `file` names, or all fields in that file; [] for none}."""
     fields_named = collections.defaultdict(dict)  # name or path: {field_id: file}
     for file in files:
         fields_named[file.field_id][file.field_id] = file
         for image in file.paths:
             fields_named[text_of(image, folder)][file.field_id] = file
             fields_named[readable(image.name)][file.field_id] = file
-    matches = []
-    for row in rows:
-        text = row.cells["file"].replace("\\", "/")
+    matches = {}
+    for number, row in rows.items():
+        text = row["file"].replace("\\", "/")
         parts = pathlib.PureWindowsPath(text)
         if parts.drive or parts.root or ".." in parts.parts:
-            raise InputRefused(f"{path}: row {row.number}: file {text!r} is not inside {folder}; "
+            raise InputRefused(f"{path}: row {number}: file {text!r} is not inside {folder}; "
                                "allowed: paths inside the folder of fields, file names, field_ids")
         matching = list(fields_named.get(parts.as_posix(), {}).values())
         if len({file.paths for file in matching}) > 1:
-            raise InputRefused(f"{path}: row {row.number}: {text!r} is the name of {len(matching)} files "
+            raise InputRefused(f"{path}: row {number}: {text!r} is the name of {len(matching)} files "
                                f"({matching[0].path} and {matching[1].path}); write the path inside the folder")
-        matches.append(matching)
+        matches[number] = matching
     return matches
 
 
 def _by_keys(files, rows, keys):
-    """For each row the fields with its plate, well and site."""
+    """{number of a row: the fields with its plate, well and site}."""
     fields_at = collections.defaultdict(list)
     for file in files:
         fields_at[_place(vars(file), keys)].append(file)
-    matches = []
-    for row in rows:
-        place = _place(row.cells, keys)
-        matches.append(fields_at.get(place, []))
-    return matches
+    return {number: fields_at.get(_place(row, keys), []) for number, row in rows.items()}
 
 
 def _place(texts, keys):
@@ -168,56 +154,55 @@ def _place(texts, keys):
     return tuple(same(texts[key]) for key in keys)
 
 
-def _only(file, rows, path):
-    """The row of a field; rows for its single channels may repeat it."""
-    first = rows[0].cells | {"file": ""}
+def _refuse_several(file, numbers, rows, path):
+    """Refuse two rows for a field, unless they are for single channels of it and say the same."""
+    first = rows[numbers[0]] | {"file": ""}
     names = set()
-    for row in rows:
-        name = row.cells.get("file")
-        if name in names or row.cells | {"file": ""} != first:
+    for number in numbers:
+        name = rows[number].get("file")
+        if name in names or rows[number] | {"file": ""} != first:
             raise InputRefused(
-                f"{path}: rows {rows[0].number} and {rows[1].number} are both for field {file.field_id!r} "
+                f"{path}: rows {numbers[0]} and {numbers[1]} are both for field {file.field_id!r} "
                 f"({file.path.name}); delete one of them"
             )
         names.add(name)
-    return rows[0]
 
 
-def _filled(file, row, path):
-    """The field with what its name leaves open."""
+def _filled(file, number, row, path):
+    """The field with what its name leaves open; `row` {column: text} stands in the table at `number`."""
     values = {}
     for column, attribute in TEXTS.items():
-        in_table = row.cells.get(column, "")
+        in_table = row.get(column, "")
         in_name = getattr(file, attribute)
         if in_table and in_name and same(in_table) != same(in_name):
             raise InputRefused(
-                f"{path}: row {row.number}: {column} is {in_table!r}, but the name of {file.path} says {in_name!r}; "
+                f"{path}: row {number}: {column} is {in_table!r}, but the name of {file.path} says {in_name!r}; "
                 "correct one of them"
             )
         values[attribute] = in_name or in_table
-    if size := row.cells.get("pixel_um"):
-        values["pixel_um"] = _number(size, row, path)
-    extra = tuple((name, text) for name, text in row.cells.items() if name not in KNOWN)
+    if size := row.get("pixel_um"):
+        values["pixel_um"] = _pixel_um(size, number, path)
+    extra = tuple((name, text) for name, text in row.items() if name not in KNOWN)
     return dataclasses.replace(file, **values, extra=extra)
 
 
-def _number(text, row, path):
+def _pixel_um(text, number, path):
     value = tables.number(text)
     if not is_usual(value):
         least, most = ALLOWED_UM
-        raise InputRefused(f"{path}: row {row.number}: pixel_um is {text!r}; allowed: {least:g} to {most:g} um per px")
+        raise InputRefused(f"{path}: row {number}: pixel_um is {text!r}; allowed: {least:g} to {most:g} um per px")
     return value
 
 
 def _words(row):
-    return ", ".join(f"{name} {text!r}" for name, text in row.cells.items() if name in ("file", *KEYS) and text)
+    return ", ".join(f"{name} {text!r}" for name, text in row.items() if name in ("file", *KEYS) and text)
 
 
 def _warn(path, unused, missing):
     """Print how many rows are for no field, and how many fields have no row."""
-    if unused:
+    if len(unused):
         print(f"warning: {len(unused)} rows of {path} are for no field "
-              f"(first: row {unused[0].number}, {_words(unused[0])})", file=sys.stderr)
+              f"(first: row {unused.index[0]}, {_words(unused.iloc[0])})", file=sys.stderr)
     if missing:
         print(
             f"warning: {len(missing)} fields have no row in {path} and are left out (first: {missing[0].path})",

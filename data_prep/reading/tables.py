@@ -3,13 +3,14 @@
 import codecs
 import csv
 import io
-import itertools
 import math
 import pathlib
 import re
 import sys
 import unicodedata
-from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
 
 from cellcycle_jax.errors import InputRefused
 
@@ -23,21 +24,7 @@ _OTHER_FORMATS = {
 _TO_DO = "save it as 'CSV UTF-8' and name that in"
 
 
-class Row(NamedTuple):
-    """A row of a table: where it stands in it, the header being 1, and its cells."""
-
-    number: int
-    cells: list[str]
-
-
-class Table(NamedTuple):
-    """A table as texts without spaces around them, "" for an empty cell, in composed Unicode (NFC)."""
-
-    columns: list[str]
-    rows: list[Row]  # each with as many cells as there are columns
-
-
-def read(path: pathlib.Path, what: str) -> Table:
+def read(path: pathlib.Path, what: str) -> pd.DataFrame:
     """A text table: commas, semicolons or tabs; UTF-8 or UTF-16, with or without a byte order mark, or Windows-1252.
 
     Empty rows are left out, and so are columns without a name, which is said on the terminal where they hold something.
@@ -46,6 +33,10 @@ def read(path: pathlib.Path, what: str) -> Table:
     Args:
         path: the file.
         what: the flag or config field that names it, for the error.
+
+    Returns:
+        Texts without spaces around them, "" for an empty cell, in composed Unicode (NFC), indexed by where rows stand
+        in the table, the header being row 1. Two columns may have one name.
 
     Raises:
         InputRefused: no such file, another format, a row with more cells than the header, a quote that is not closed.
@@ -65,30 +56,38 @@ def read(path: pathlib.Path, what: str) -> Table:
     columns = _stripped(lines[0]) if lines else []
     while columns and not columns[-1]:  # a spreadsheet's empty columns
         columns.pop()
-    rows = []
+    rows = {}
     for number, line in enumerate(lines[1:], start=2):
         cells = _stripped(line)
         if any(cells[len(columns):]):
             raise InputRefused(f"{path}: row {number} has {len(cells)} cells, the first row {len(columns)}; correct it")
         if any(cells):
             filled_up = cells + [""] * len(columns)
-            rows.append(Row(number, filled_up[: len(columns)]))
-    return _without_unnamed(Table(columns, rows), path)
+            rows[number] = filled_up[: len(columns)]
+    table = pd.DataFrame.from_dict(rows, orient="index", columns=columns, dtype=str)
+    return _without_unnamed(table, path)
 
 
-def _without_unnamed(table, path) -> Table:
+def _without_unnamed(table, path) -> pd.DataFrame:
     """The table without the columns that have no name; those of them that hold something are named on the terminal."""
-    filled = []
-    for i, name in enumerate(table.columns):
-        if not name and any(row.cells[i] for row in table.rows):
-            filled.append(str(i + 1))
-    if filled:
-        print(f"note: {path}: column {', '.join(filled)} has no name and is left out", file=sys.stderr)
-    rows = []
-    for row in table.rows:
-        cells = itertools.compress(row.cells, table.columns)  # those below a name that is not ""
-        rows.append(Row(row.number, list(cells)))
-    return Table(list(filter(None, table.columns)), rows)
+    has_name = table.columns != ""
+    is_filled = (table != "").to_numpy().any(axis=0)
+    filled = np.flatnonzero(is_filled & ~has_name) + 1
+    if len(filled):
+        print(f"note: {path}: column {', '.join(map(str, filled))} has no name and is left out", file=sys.stderr)
+    return table.loc[:, has_name].copy()
+
+
+def refuse_same_columns(names, path: pathlib.Path) -> None:
+    """Refuse a table of which two columns have one name.
+
+    Raises:
+        InputRefused: names the column.
+    """
+    names = list(names)
+    for name in names:
+        if names.count(name) > 1:
+            raise InputRefused(f"{path}: two columns are named {name!r}; rename or delete one of them")
 
 
 def number(text: str) -> float:
