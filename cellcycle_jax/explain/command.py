@@ -1,5 +1,6 @@
 """`launch.py explain`: maps over validation cells, where they lie, whether they are true, and the passport."""
 
+import dataclasses
 import pathlib
 
 import numpy as np

@@ -29,11 +29,8 @@ def groups(table, by: str):
         by: a name in UNITS.
 
     Raises:
-        UsageError: an unknown unit.
         InputRefused: the source knows no tracks.
     """
-    if by not in UNITS:
-        raise UsageError(f"config.split.by={by!r}; allowed: {', '.join(UNITS)}")
     if UNITS[by] not in table:
         raise _unknown_unit(by)
     if by == "well":
@@ -120,11 +117,8 @@ def assign(table, by: str, fractions, seed: int, given=None):
             gets no others. None: all are drawn.
 
     Raises:
-        UsageError: fractions that are not shares of one.
         InputRefused: fewer groups in a line (or of one class in it) than splits to fill, or a group in two splits.
     """
-    if len(fractions) != 3 or min(fractions) <= 0 or abs(sum(fractions) - 1) > 1e-6:
-        raise UsageError(f"config.split.fractions={tuple(fractions)}; allowed: three positive numbers that add up to 1")
     rng = np.random.default_rng(seed)
     split_of_group = _given_splits(table, given)
     to_fill = [split for split in schema.SPLITS if split not in split_of_group.values()]

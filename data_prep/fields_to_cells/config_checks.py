@@ -1,61 +1,17 @@
-"""What the fields of a prepare config may be; the sources, which grow, are checked in `all_fields.check`.
-
-A test takes the value of the field and the whole config, and says whether the value is allowed.
-"""
+"""What the fields of a prepare config may be; the sources, which grow, are checked in `all_fields.check`."""
 
 import math
-import operator
 
-from cellcycle_jax import extensions, schema
-from cellcycle_jax.extensions import OWN, is_own
+from cellcycle_jax import allowed_values, extensions, schema
+from cellcycle_jax.allowed_values import Allowed, between, from_to_below, one_of, one_of_or_own, within
+from cellcycle_jax.extensions import is_own
 from data_prep.cells.sizes import LARGEST_CROP_PX
 from data_prep.dataset import split
 from data_prep.labelling import methods
 from data_prep.reading import channel_names
 from data_prep.reading.calibration import ALLOWED_UM, is_usual
-from data_prep.reading.field import quantity_error
 from data_prep.reading.projection import PROJECTIONS
 from data_prep.segmentation.segment import SEGMENTERS
-
-
-def _within(low, high):
-    """A test for numbers from `low` to `high`, both allowed."""
-
-    def test(value, config):
-        return low <= value <= high
-
-    return test
-
-
-def _between(low, high):
-    """A test for numbers between `low` and `high`, neither allowed."""
-
-    def test(value, config):
-        return low < value < high
-
-    return test
-
-
-def _below_one(value, config):
-    return 0 <= value < 1
-
-
-def _one_of(allowed):
-    """A test for one of some values."""
-
-    def test(value, config):
-        return value in allowed
-
-    return test
-
-
-def _one_of_or_own(registered):
-    """A test for a registered name, or the path of something outside the repository."""
-
-    def test(value, config):
-        return value in registered or is_own(value)
-
-    return test
 
 
 def _own_functions(paths, config):
@@ -65,6 +21,10 @@ def _own_functions(paths, config):
 def _pixel_size(value, config):
     """0 for unknown, or a length that a pixel may have, um."""
     return value == 0 or is_usual(value)
+
+
+def _diameter(value, config):
+    return value == 0 or 1 <= value <= 10_000
 
 
 def _assumed_pixel_size(value, config):
@@ -151,61 +111,52 @@ CLASSES = {"two_markers": (2, 3), "column": SEVERAL, "folder": SEVERAL}  # how m
 
 _BOUNDS = "{:g} to {:g} um".format(*ALLOWED_UM)
 FREE = f"names that begin with none of the words {', '.join(schema.FIRST_WORDS)}, as columns of the table do"
+CHANNEL_NAMES = "different names in the order of the file, or texts old=new with different olds"
+DIAMETER = "0 to measure it, or 1 to 10,000"
+CLASS_NAMES = "different names: two (column, folder, your own: two or more; two_markers: two or three)"
+RISING = Allowed("two rising numbers, not negative", _rising)
 
-# Field, what is allowed, test.
 ALLOWED = (
-    ("workers", "0 to 1,024", _within(0, 1_024)),
-    ("max_fields", "0 to 10^9", _within(0, 10**9)),
-    ("pixel_um", f"0 for unknown, or {_BOUNDS}", _pixel_size),
-    (
-        "channel_names",
-        "different names in the order of the file, or texts old=new with different olds",
-        _channel_names,
-    ),
-    ("channel_names", FREE, _free_channel_names),
-    ("channel_codes", FREE, _free_channel_codes),
-    ("rgb", FREE, _free),
-    ("channel_codes", "texts code=name, codes and names all different", _channel_codes),
-    ("projection", "max, mean, focus", _one_of(PROJECTIONS)),
-    ("rgb", "nothing, or three different names with \"\" for none", _colours),
-    ("channels.nucleus", "the name of a channel", lambda value, config: value),
-    ("channels.markers", "different names; the nucleus' only with labels.method='two_markers'", _markers),
-    ("channels.stains", "different names, not the marker's", _stains),
-    ("illumination", "surface, none", _one_of(("surface", "none"))),
-    ("segmentation.method", f"{', '.join(SEGMENTERS)}, {OWN}", _one_of_or_own(SEGMENTERS)),
-    ("measurements", "different texts package.module:function", _own_functions),
-    (
-        "segmentation.nucleus_diameter",
-        "0 to measure it, or 1 to 10,000",
-        lambda value, config: value == 0 or 1 <= value <= 10_000,
-    ),
-    ("reference.by", "field, plate", _one_of(("field", "plate"))),
-    ("reference.nucleus", "g1_peak, median", _one_of(("g1_peak", "median"))),
-    ("quality.min_area", "0 to below 1", _below_one),
-    ("quality.max_area", "above 1", _between(1, math.inf)),
-    ("quality.min_solidity", "0 to below 1", _below_one),
-    ("quality.min_focus", "0 to below 1", _below_one),
-    ("quality.max_saturated", "0 to 1", _within(0, 1)),
-    ("quality.mitotic_brightness", "above 1", _between(1, math.inf)),
-    ("crop.size_px", f"a multiple of 8 from 16 to {LARGEST_CROP_PX:,}", _crop_size),
-    ("crop.um_per_px", f"0 for the field's pixels, or {_BOUNDS}", _pixel_size),
-    ("crop.assumed_um_per_px", f"-1, 0, or {_BOUNDS}", _assumed_pixel_size),
-    ("crop.cell_margin_um", "0 to 1,000 um", _within(0, 1_000)),
-    ("labels.method", f"{', '.join(methods.METHODS)}, {OWN}", _one_of_or_own(methods.METHODS)),
-    ("reference.nucleus", "g1_peak, where labels.method is 'dna_content'", _reference),
-    ("labels.column", "the name of a column, where labels.method is 'column'", _column),
-    (
-        "labels.classes",
-        "different names: two (column, folder, your own: two or more; two_markers: two or three)",
-        _classes,
-    ),
-    ("labels.abstain", "between 0 and 0.5", _between(0, 0.5)),
-    ("labels.low_range", "two rising numbers, not negative", _rising),
-    ("labels.high_range", "two rising numbers, not negative", _rising),
-    ("labels.min_cells", "0 to 10^9", _within(0, 10**9)),
-    ("split.by", ", ".join(split.UNITS), _one_of(split.UNITS)),
-    ("split.seed", "0 to 2^31 - 1", _within(0, 2**31 - 1)),
-    ("split.fractions", "three positive numbers that add up to 1", _shares),
+    ("workers", within(0, 1_024)),
+    ("max_fields", within(0, 10**9)),
+    ("pixel_um", Allowed(f"0 for unknown, or {_BOUNDS}", _pixel_size)),
+    ("channel_names", Allowed(CHANNEL_NAMES, _channel_names)),
+    ("channel_names", Allowed(FREE, _free_channel_names)),
+    ("channel_codes", Allowed(FREE, _free_channel_codes)),
+    ("rgb", Allowed(FREE, _free)),
+    ("channel_codes", Allowed("texts code=name, codes and names all different", _channel_codes)),
+    ("projection", one_of(PROJECTIONS)),
+    ("rgb", Allowed("nothing, or three different names with \"\" for none", _colours)),
+    ("channels.nucleus", Allowed("the name of a channel", lambda value, config: value)),
+    ("channels.markers", Allowed("different names; the nucleus' only with labels.method='two_markers'", _markers)),
+    ("channels.stains", Allowed("different names, not the marker's", _stains)),
+    ("illumination", one_of(("surface", "none"))),
+    ("segmentation.method", one_of_or_own(SEGMENTERS)),
+    ("measurements", Allowed("different texts package.module:function", _own_functions)),
+    ("segmentation.nucleus_diameter", Allowed(DIAMETER, _diameter)),
+    ("reference.by", one_of(("field", "plate"))),
+    ("reference.nucleus", one_of(("g1_peak", "median"))),
+    ("quality.min_area", from_to_below(0, 1)),
+    ("quality.max_area", between(1, math.inf)),
+    ("quality.min_solidity", from_to_below(0, 1)),
+    ("quality.min_focus", from_to_below(0, 1)),
+    ("quality.max_saturated", within(0, 1)),
+    ("quality.mitotic_brightness", between(1, math.inf)),
+    ("crop.size_px", Allowed(f"a multiple of 8 from 16 to {LARGEST_CROP_PX:,}", _crop_size)),
+    ("crop.um_per_px", Allowed(f"0 for the field's pixels, or {_BOUNDS}", _pixel_size)),
+    ("crop.assumed_um_per_px", Allowed(f"-1, 0, or {_BOUNDS}", _assumed_pixel_size)),
+    ("crop.cell_margin_um", within(0, 1_000)),
+    ("labels.method", one_of_or_own(methods.METHODS)),
+    ("reference.nucleus", Allowed("g1_peak, where labels.method is 'dna_content'", _reference)),
+    ("labels.column", Allowed("the name of a column, where labels.method is 'column'", _column)),
+    ("labels.classes", Allowed(CLASS_NAMES, _classes)),
+    ("labels.abstain", between(0, 0.5)),
+    ("labels.low_range", RISING),
+    ("labels.high_range", RISING),
+    ("labels.min_cells", within(0, 10**9)),
+    ("split.by", one_of(split.UNITS)),
+    ("split.seed", within(0, 2**31 - 1)),
+    ("split.fractions", Allowed("three positive numbers that add up to 1", _shares)),
 )
 
 
@@ -227,11 +178,4 @@ def refuse_values(config) -> None:
     Raises:
         UsageError: names the field, its value and what is allowed.
     """
-    for name, words, test in ALLOWED:
-        value = operator.attrgetter(name)(config)
-        try:
-            fits = test(value, config)
-        except TypeError:  # text where a number belongs
-            fits = False
-        if not fits:
-            raise quantity_error(name, value, words)
+    allowed_values.refuse_values(config, ALLOWED)

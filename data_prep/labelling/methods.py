@@ -51,10 +51,8 @@ def by_marker(table, channels, labelling) -> Labelled:
     is monotone, so the band is one interval.
 
     Raises:
-        UsageError: not one marker channel in the config.
         InputRefused: a plate with too few cells to fit.
     """
-    refuse_markers(channels, labelling)
     marker = channels.markers[0]
     side, value, cuts = _sides(table, marker, labelling.abstain)
     label = np.select([side < 0, side > 0], [0, 1], schema.NO_LABEL)
@@ -69,7 +67,6 @@ def by_two_markers(table, channels, labelling) -> Labelled:
     second alone of the last; with both it is of the middle one of three classes, and has no label where there are two.
     A cell with neither, or within the abstaining band of either, has no label.
     """
-    refuse_markers(channels, labelling)
     first, second = channels.markers
     first_side, first_value, first_cuts = _sides(table, first, labelling.abstain)
     second_side, second_value, second_cuts = _sides(table, second, labelling.abstain)
@@ -304,8 +301,9 @@ def label_cells(table, channels, labelling) -> Labelled:
     """Label the usable cells of `table` by labels.method, a name in METHODS or `package.module:function`.
 
     Raises:
-        UsageError: there is no such method, or it does not return what METHODS return.
+        UsageError: there is no such method, the markers do not fit it, or it does not return what METHODS return.
     """
+    refuse_markers(channels, labelling)
     labelled = extensions.call(labelling.method, METHODS, "labels.method", table, channels, labelling)
     if not isinstance(labelled, Labelled) or len(labelled.label) != len(table):
         raise UsageError(

@@ -6,7 +6,7 @@ import pathlib
 
 import numpy as np
 
-from cellcycle_jax.errors import InputRefused, UsageError
+from cellcycle_jax.errors import InputRefused
 from data_prep.reading.calibration import differ
 from data_prep.reading.channel_names import named
 from data_prep.reading.colour import grey
@@ -211,8 +211,3 @@ def _pixel_size(file, pictures, pixel_um):
             raise InputRefused(f"{path}: {size:g} um per px, but {first_path.name} of the same field has "
                                f"{first:g}; export the field again")
     return given if first is None else first
-
-
-def quantity_error(field: str, value, allowed: str) -> UsageError:
-    """The one-line error for a config value out of range."""
-    return UsageError(f"config.{field}={value!r}; allowed: {allowed}")

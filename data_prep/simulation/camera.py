@@ -3,8 +3,6 @@
 import numpy as np
 from scipy import ndimage
 
-from data_prep.simulation.settings import Nuisance
-
 OFFSET = 100.0  # camera counts without light
 COUNTS_PER_PHOTON = 4.0
 BACKGROUND = 0.03  # brightness of medium and glass
@@ -50,14 +48,14 @@ def add_debris(rng, canvas: np.ndarray, mean: float, pixel_um: float) -> None:
             canvas[rows, columns, channel] += (brightness * speck).astype(np.float32)
 
 
-def expose(rng, plate_rng, canvas: np.ndarray, nuisance: Nuisance, pixel_um: float) -> np.ndarray:
+def expose(rng, plate_rng, canvas: np.ndarray, nuisance, pixel_um: float) -> np.ndarray:
     """Camera image of a field.
 
     Args:
         rng: NumPy generator of the field.
         plate_rng: NumPy generator of the plate: its illumination is the same in all fields.
         canvas: f32 [H, W, C], brightness without background; 1 gives `nuisance.photons` photons.
-        nuisance: blur, illumination, debris and noise.
+        nuisance: section of the config: blur, illumination, debris and noise.
         pixel_um: um per px.
 
     Returns:

@@ -1,23 +1,21 @@
 """Who lives in a field: the age of each cell, its phase, and the size of every cue at that age. No pixels."""
 
-import dataclasses
-
 import numpy as np
 import pandas as pd
 from scipy.special import expit
 
 from data_prep.simulation.lines import Line
-from data_prep.simulation.settings import Cues
 
 CHANNELS = ("DNA", "Golgi", "EB1", "CENPF")
-CUES = (
-    "dna_content",
-    "nuclear_area_um2",
-    "golgi_area_um2",
-    "golgi_scatter_um",
-    "plus_end_density_per_um2",
-    "marker",
-)
+# Cue, and the field that says its growth and its spread in the config.
+CUES = {
+    "dna_content": "dna_content",
+    "nuclear_area_um2": "nuclear_area",
+    "golgi_area_um2": "golgi_area",
+    "golgi_scatter_um": "golgi_scatter",
+    "plus_end_density_per_um2": "plus_end_density",
+    "marker": "marker",
+}
 
 CLASS_OF_PHASE = {"G1": "G1/S", "S": "G1/S", "G2": "G2", "M": "mitotic"}
 
@@ -50,7 +48,7 @@ def phase_names(ages: np.ndarray, line: Line) -> np.ndarray:
     return np.select([ages < line.s_start, ages < line.g2_start], ["G1", "S"], "G2")
 
 
-def mean_cues(ages: np.ndarray, line: Line, effects: Cues) -> dict[str, np.ndarray]:
+def mean_cues(ages: np.ndarray, line: Line, effects) -> dict[str, np.ndarray]:
     """Each cue of the typical cell at each age, f64 [n]; an effect of 0 makes a cue the same at all ages."""
     through_s = np.clip((ages - line.s_start) / (line.g2_start - line.s_start), 0, 1)
     replicated = through_s**2 * (3 - 2 * through_s)  # replication starts and ends slowly
@@ -71,8 +69,8 @@ def draw_cues(
     ages: np.ndarray,
     mitotic: np.ndarray,
     line: Line,
-    effects: Cues,
-    spread: Cues,
+    effects,
+    spread,
 ) -> pd.DataFrame:
     """The cues of single cells: the mean at their age times a lognormal spread.
 
@@ -81,20 +79,19 @@ def draw_cues(
         ages: f64 [n], fraction of the cycle.
         mitotic: bool [n]; these cells have fixed cues.
         line: the cell line.
-        effects: growth of each cue.
-        spread: sd of the log of each cue.
+        effects: section of the config: growth of each cue.
+        spread: section of the config: sd of the log of each cue.
 
     Returns:
         Table of n rows, columns `CUES`: DNA content (1 before S), um^2, um, 1/um^2, fold of the typical G1 marker.
     """
     noise = rng.standard_normal((len(ages), len(CUES)))
-    sds = dataclasses.astuple(spread)  # in the order of `CUES`
     means = mean_cues(ages, line, effects)
     table = pd.DataFrame()
     for i, cue in enumerate(CUES):
         newborn = getattr(line, cue, 1.0)
         typical = np.where(mitotic, MITOTIC[cue] * newborn, means[cue])
-        table[cue] = typical * np.exp(sds[i] * noise[:, i])
+        table[cue] = typical * np.exp(spread[CUES[cue]] * noise[:, i])
     return table
 
 
@@ -102,8 +99,8 @@ def draw_population(
     rng: np.random.Generator,
     n: int,
     line: Line,
-    effects: Cues,
-    spread: Cues,
+    effects,
+    spread,
     stain_cell: float,
     mitotic: float,
 ) -> pd.DataFrame:
@@ -113,8 +110,8 @@ def draw_population(
         rng: NumPy generator.
         n: number of cells.
         line: the cell line.
-        effects: growth of each cue from G1 to G2, fraction.
-        spread: sd of the log of each cue.
+        effects: section of the config: growth of each cue from G1 to G2, fraction.
+        spread: section of the config: sd of the log of each cue.
         stain_cell: sd of the log of each cell's staining strength, per channel.
         mitotic: share of cells in mitosis.
 

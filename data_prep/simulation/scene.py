@@ -9,7 +9,6 @@ from data_prep.simulation import layout
 from data_prep.simulation.lines import Line
 from data_prep.simulation.painter import REACH_UM, Painter
 from data_prep.simulation.population import CHANNELS, draw_population
-from data_prep.simulation.settings import Settings
 
 LABEL_IMAGES = ("nucleus", "golgi", "body")
 
@@ -29,27 +28,27 @@ class Scene:
     cells: pd.DataFrame
 
 
-def draw_scene(rng: np.random.Generator, line: Line, settings: Settings) -> Scene:
+def draw_scene(rng: np.random.Generator, line: Line, config) -> Scene:
     """Draw one field of a line.
 
     Args:
         rng: NumPy generator of the field.
         line: the cell line.
-        settings: the checked config.
+        config: of a simulation.
 
     Returns:
         The scene; its cells' cues are those realised in the labels and in the canvas.
     """
-    nuisance = settings.nuisance
-    pixel_um = settings.pixel_um
-    low, high = settings.cells_per_field
+    nuisance = config.nuisance
+    pixel_um = config.pixel_um
+    low, high = config.cells_per_field
     n = int(rng.integers(low, high + 1))
     population = draw_population(
         rng,
         n,
         line,
-        settings.effects,
-        settings.spread,
+        config.effects,
+        config.spread,
         nuisance.stain_cell,
         nuisance.mitotic,
     )
@@ -59,7 +58,7 @@ def draw_scene(rng: np.random.Generator, line: Line, settings: Settings) -> Scen
         nuclei.append(layout.draw_nucleus(rng, area_um2 / pixel_um**2, aspect, irregularity))
     # A frame around the field, so that cells at its border are drawn whole.
     margin = max(nucleus.half_px for nucleus in nuclei) + int(REACH_UM / pixel_um) + 1
-    placement = layout.place_nuclei(rng, nuclei, settings.field_size_px, margin, nuisance.touching)
+    placement = layout.place_nuclei(rng, nuclei, config.field_size_px, margin, nuisance.touching)
     cells = population.iloc[placement.drawn].reset_index(drop=True)
     painter = Painter(rng, line, cells, placement, pixel_um)
     painter.paint()

@@ -12,11 +12,11 @@ from tqdm import tqdm
 
 from cellcycle_jax import files
 from cellcycle_jax.errors import UsageError
+from data_prep.simulation import config_checks
 from data_prep.simulation.camera import expose
 from data_prep.simulation.lines import LINES
 from data_prep.simulation.population import CHANNELS
 from data_prep.simulation.scene import LABEL_IMAGES, draw_scene
-from data_prep.simulation.settings import Settings, checked
 from data_prep.workers import parallel
 
 SITES_PER_WELL = 4
@@ -61,13 +61,13 @@ def simulate(config, out_dir) -> None:
     Raises:
         UsageError: a value of the config is out of range, or `out_dir` holds fields of another simulation.
     """
-    settings = checked(config)
+    config_checks.refuse_values(config)
     out_dir = pathlib.Path(out_dir)
     names = []
-    for line in settings.lines:
-        names += field_names(line, settings.fields_per_line)
+    for line in config.lines:
+        names += field_names(line, config.fields_per_line)
     _refuse_foreign_fields(out_dir, names)
-    done = parallel.each(_write_field, names, (settings, out_dir), config.workers)
+    done = parallel.each(_write_field, names, (config, out_dir), config.workers)
     tables = dict(tqdm(done, total=len(names), desc="simulate", unit="field"))
     truth = pd.concat([tables[name] for name in names], ignore_index=True)
     files.write_table(truth, out_dir / "truth.parquet", TRUTH_UNITS)
@@ -97,36 +97,36 @@ def field_names(line: str, n: int) -> list[FieldName]:
     return names
 
 
-def make_field(settings: Settings, name: FieldName):
+def make_field(config, name: FieldName):
     """Draw one field and expose it.
 
     Args:
-        settings: the checked config.
-        name: which field; its pixels depend on settings and name only.
+        config: of a simulation.
+        name: which field; its pixels depend on config and name only.
 
     Returns:
         (image u16 [H, W, 4] camera counts, the `Scene` behind it).
     """
     # Keyed by line and number, so that neither the other lines nor the number of workers change a field.
     line_key = zlib.crc32(name.cell_line.encode())
-    field_seed = np.random.SeedSequence(settings.seed, spawn_key=(line_key, name.number + 1))
-    plate_seed = np.random.SeedSequence(settings.seed, spawn_key=(line_key, 0))
+    field_seed = np.random.SeedSequence(config.seed, spawn_key=(line_key, name.number + 1))
+    plate_seed = np.random.SeedSequence(config.seed, spawn_key=(line_key, 0))
     rng = np.random.default_rng(field_seed)
     plate_rng = np.random.default_rng(plate_seed)
-    scene = draw_scene(rng, LINES[name.cell_line], settings)
-    image = expose(rng, plate_rng, scene.canvas, settings.nuisance, settings.pixel_um)
+    scene = draw_scene(rng, LINES[name.cell_line], config)
+    image = expose(rng, plate_rng, scene.canvas, config.nuisance, config.pixel_um)
     return image, scene
 
 
 def _write_field(name, shared) -> pd.DataFrame:
     """Write one field and its labels; gives its rows of the truth."""
-    settings, out_dir = shared
-    image, scene = make_field(settings, name)
+    config, out_dir = shared
+    image, scene = make_field(config, name)
     text = f"plate={name.plate} well={name.well} site={name.site} line={name.cell_line}"
     pixels = image.transpose(2, 0, 1)
-    write_ome(out_dir / "fields" / f"{name.field_id}.ome.tif", pixels, CHANNELS, text, settings.pixel_um)
+    write_ome(out_dir / "fields" / f"{name.field_id}.ome.tif", pixels, CHANNELS, text, config.pixel_um)
     labels = scene.labels.astype(np.uint16)
-    write_ome(out_dir / "labels" / f"{name.field_id}.tif", labels, LABEL_IMAGES, text, settings.pixel_um)
+    write_ome(out_dir / "labels" / f"{name.field_id}.tif", labels, LABEL_IMAGES, text, config.pixel_um)
     table = scene.cells.copy()
     table.insert(0, "field_id", name.field_id)
     table.insert(1, "cell_line", name.cell_line)

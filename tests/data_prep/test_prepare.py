@@ -332,6 +332,7 @@ def test_kept_fields_serve_another_split_and_other_labels_without_being_read_aga
                                          ("labels.classes", ("none", "G2")), ("labels.classes", ("G1", "no label")),
                                          ("labels.classes", ("G1", " ")), ("labels.classes", ("G1", "x" * 61)),
                                          ("split.fractions", (0.5, 0.5)), ("split.fractions", (0.9, 0.2, -0.1)),
+                                         ("split.fractions", (0.8, 0.2, 0.2)), ("split.fractions", (1.0, 0.0, 0.0)),
                                          ("split.fractions", ("a", "b", "c")), ("labels.low_range", (1.2, 0.8)),
                                          ("labels.high_range", (2.0,)), ("labels.low_range", ("a", "b")),
                                          ("crop.um_per_px", -0.5),

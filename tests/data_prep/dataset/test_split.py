@@ -54,12 +54,6 @@ def test_too_few_groups_are_refused_with_the_line():
         split.assign(rows, "well", (0.6, 0.2, 0.2), 0)
 
 
-@pytest.mark.parametrize("fractions", [(0.5, 0.5), (0.8, 0.2, 0.2), (1.0, 0.0, 0.0)])
-def test_fractions_must_be_shares_of_one(fractions):
-    with pytest.raises(UsageError, match="fractions"):
-        split.assign(table(), "field", fractions, 0)
-
-
 def test_the_same_picture_in_two_splits_is_refused_with_both_names():
     fields = pd.DataFrame({schema.FIELD: ["a", "b", "c"], schema.SPLIT: ["train", "test", "train"],
                            "_sha256": ["x", "x", "y"]})
