@@ -3,6 +3,7 @@
 import re
 import shutil
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pyarrow.parquet
@@ -17,6 +18,7 @@ from configs.data import simulated
 from data_prep.fields_to_cells import all_fields, one_field
 from data_prep.fields_to_cells.preprocessing import Preprocessing
 from data_prep.intensity import illumination
+from data_prep.pictures import drawing
 from data_prep.prepare import prepare, warn_of_one_hump
 from data_prep.sources import source_of
 
@@ -36,6 +38,12 @@ def small_config():
     config.workers = 1
     config.split.fractions = (0.5, 0.2, 0.3)
     return config
+
+
+@pytest.fixture
+def unrendered(monkeypatch):
+    """Pictures, which take half of the time of `prepare`, are not saved; for tests that say nothing of them."""
+    monkeypatch.setattr(drawing, "save", lambda figure, path, dpi: plt.close(figure))
 
 
 def test_nearly_every_whole_cell_is_found_once(cells, truth):
@@ -105,6 +113,7 @@ def test_crop_shows_the_cell_that_its_row_measures(prepared, cells):
                                                            ("DNA", "Golgi", "EB1", "CENPF")], rtol=1e-5)
 
 
+@pytest.mark.usefixtures("unrendered")
 def test_result_does_not_depend_on_the_number_of_processes(simulated_fields, prepared, tmp_path, cells):
     assert prepare(small_config(), simulated_fields, tmp_path) == 0  # one process; the fixture used two
     pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "cells.parquet"), cells)
@@ -168,6 +177,7 @@ def some_fields(simulated_fields, tmp_path):
     return folder
 
 
+@pytest.mark.usefixtures("unrendered")
 def test_a_damaged_file_is_set_aside_by_name(some_fields, tmp_path):
     broken = sorted((some_fields / "fields").iterdir())[2]
     broken.write_bytes(broken.read_bytes()[:20000])
@@ -186,6 +196,7 @@ def test_a_missing_channel_is_refused_with_what_there_is(some_fields, tmp_path):
         prepare(config, some_fields, tmp_path / "out")
 
 
+@pytest.mark.usefixtures("unrendered")
 def test_channels_in_another_order_are_put_right_and_other_channels_set_aside(some_fields, tmp_path):
     paths = sorted((some_fields / "fields").iterdir())
     prepare(small_config(), some_fields, tmp_path / "straight")
@@ -207,6 +218,7 @@ def test_channels_in_another_order_are_put_right_and_other_channels_set_aside(so
     assert prepare(small_config(), some_fields, tmp_path / "other") == EXIT_QUARANTINED
 
 
+@pytest.mark.usefixtures("unrendered")
 def test_one_odd_first_file_does_not_decide_for_all(some_fields, tmp_path):
     first = sorted((some_fields / "fields").iterdir())[0]
     tifffile.imwrite(first, tifffile.imread(first)[:2], ome=True, photometric="minisblack",
@@ -259,6 +271,7 @@ def test_the_same_picture_under_two_names_is_refused(some_fields, tmp_path):
         prepare(config, some_fields, tmp_path / "out")
 
 
+@pytest.mark.usefixtures("unrendered")
 def test_interrupted_run_goes_on_where_it_was(some_fields, tmp_path, monkeypatch):
     calls, real = [], all_fields.extract_field
 
@@ -278,6 +291,7 @@ def test_interrupted_run_goes_on_where_it_was(some_fields, tmp_path, monkeypatch
     pd.testing.assert_frame_equal(*(pd.read_parquet(tmp_path / o / "cells.parquet") for o in ("out", "straight")))
 
 
+@pytest.mark.usefixtures("unrendered")
 def test_corrections_by_hand_outlive_another_preparation(some_fields, tmp_path):
     out = tmp_path / "out"
     sheet = out / "qc" / "labels.csv"
@@ -310,6 +324,7 @@ def test_nothing_unfinished_is_left_behind(some_fields, tmp_path):
     assert [p.name for p in (tmp_path / "out" / "tfds").iterdir()] == ["cells"]
 
 
+@pytest.mark.usefixtures("unrendered")
 def test_kept_fields_serve_another_split_and_other_labels_without_being_read_again(some_fields, tmp_path, monkeypatch):
     out = tmp_path / "out"
     prepare(small_config(), some_fields, out, keep=True)
