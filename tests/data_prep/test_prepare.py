@@ -267,7 +267,7 @@ def test_the_same_picture_under_two_names_is_refused(some_fields, tmp_path):
                                    "PhysicalSizeX": 0.5, "PhysicalSizeXUnit": "µm"})
         shutil.copy(some_fields / "labels" / fields[0].name.replace(".ome", ""),
                     some_fields / "labels" / name.replace(".ome", ""))
-    with pytest.raises(InputRefused, match="same picture"):
+    with pytest.raises(InputRefused, match="same image"):
         prepare(config, some_fields, tmp_path / "out")
 
 

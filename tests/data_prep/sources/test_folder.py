@@ -162,7 +162,7 @@ def test_files_that_do_not_fit_are_left_out_and_told_unless_none_fits(tmp_path, 
 
 
 @pytest.mark.parametrize("pattern, word", [("(", "not a regular expression"), ("(?P<row>.)", "unknown group 'row'"),
-                                           ("(?P<channel>.)", "told apart")])
+                                           ("(?P<channel>.)", "distinguished")])
 def test_patterns_that_cannot_work_are_refused(tmp_path, config, pattern, word):
     write(tmp_path / "a.tif")
     config.name_pattern = pattern
