@@ -13,15 +13,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from cellcycle_jax import files
+from cellcycle_jax.palette import BLUE, GREEN, ORANGE, PINK, RED, SKY
 from cellcycle_jax.scoring.intervals import Interval
 
-# Okabe M., Ito K., "Color Universal Design", 2008: colour-blind readers can tell them apart, too.
-BLUE = "#0072B2"
-ORANGE = "#E69F00"
-GREEN = "#009E73"
-SKY = "#56B4E9"
-PINK = "#CC79A7"
-RED = "#D55E00"
 GREY = "#767676"
 INK = "#222222"
 STYLE = {

@@ -1,26 +1,27 @@
-"""Figures to judge segmentation, labels and illumination by eye. All are drawn without a display."""
+"""Figures to judge segmentation, labels and illumination by eye.
+
+They are made without pyplot, so they carry no global state and need no display.
+"""
 
 import bisect
 import dataclasses
 import itertools
 
 import matplotlib
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from skimage import segmentation
 
-matplotlib.use("Agg")
-
-import matplotlib.pyplot as plt  # noqa: E402
-import numpy as np  # noqa: E402
-from skimage import segmentation  # noqa: E402
-
-from cellcycle_jax import schema  # noqa: E402
+from cellcycle_jax import schema
+from cellcycle_jax.palette import BLUE, GREEN, ORANGE, PINK, RED, SKY
 from cellcycle_jax.schema import Working
 
-# Okabe and Ito (2008), safe for colour-blind readers.
-USED = "#56B4E9"
-REJECTED = "#E69F00"
+USED = SKY
+REJECTED = ORANGE
 ABSTAINED = "#999999"
-UNLABELLED = "#CC79A7"  # for outlines on grey
-CLASS_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
+UNLABELLED = PINK  # for outlines on grey
+CLASS_COLOURS = (BLUE, RED, GREEN, PINK)
 # Percentiles of a stain on a sheet that are black and of full colour.
 BRIGHTNESS = (30, 99.8)
 # DNA blue, Golgi gold, plus ends magenta.
@@ -47,13 +48,7 @@ def class_colours(count: int) -> list[str]:
 
 def colour_key(colours, width: float) -> list:
     """Lines of these colours, `width` points wide, as handles of a legend."""
-    return [plt.Line2D([], [], color=colour, lw=width) for colour in colours]
-
-
-def save(figure, path, dpi: int) -> None:
-    """Write a figure to a PNG and free it."""
-    figure.savefig(path, dpi=dpi)
-    plt.close(figure)
+    return [Line2D([], [], color=colour, lw=width) for colour in colours]
 
 
 def outlined(image, labels, kind, colours, thickness: int = 1) -> np.ndarray:
@@ -132,7 +127,8 @@ def outlines(field: SegmentedField, rows, title, path) -> None:
     kind = np.zeros(field.labels.max() + 1, int)
     kind[rows[Working.LABEL_NUMBER]] = np.select([rejected, unlabelled], [2, 3], default=1)
     rgb = outlined(field.image, field.labels, kind, (USED, REJECTED, UNLABELLED))
-    figure, axes = plt.subplots(figsize=(8, 8 * height / width + 0.6), layout="constrained")
+    figure = Figure(figsize=(8, 8 * height / width + 0.6), layout="constrained")
+    axes = figure.subplots()
     axes.imshow(rgb, interpolation="nearest")
     for _, row in rows[rejected].iterrows():
         x, y = row[[schema.CENTRE_X, schema.CENTRE_Y]]
@@ -151,7 +147,7 @@ def outlines(field: SegmentedField, rows, title, path) -> None:
     axes.set_title(title, fontsize=11)
     scale_bar(axes, width, field.um_per_px)
     axes.axis("off")
-    save(figure, path, dpi=110)
+    figure.savefig(path, dpi=110)
 
 
 def contact_sheet(crops, names, channels, title, um_per_px, path, columns=10) -> None:
@@ -176,7 +172,8 @@ def contact_sheet(crops, names, channels, title, um_per_px, path, columns=10) ->
         sheet[top : top + size, left : left + size] = composite(tile, low, high)
     width = 10.0
     height = width * sheet.shape[0] / sheet.shape[1] + 0.8
-    figure, axes = plt.subplots(figsize=(width, height), layout="constrained")
+    figure = Figure(figsize=(width, height), layout="constrained")
+    axes = figure.subplots()
     axes.imshow(sheet, interpolation="nearest")
     axes.axis("off")
     margin = 0.05 * size
@@ -197,7 +194,7 @@ def contact_sheet(crops, names, channels, title, um_per_px, path, columns=10) ->
     )
     legend.get_title().set_color("white")
     figure.suptitle(title, fontsize=12)
-    save(figure, path, dpi=130)
+    figure.savefig(path, dpi=130)
 
 
 def labelling(table, labelled, classes, path) -> None:
@@ -209,12 +206,11 @@ def labelling(table, labelled, classes, path) -> None:
         labelled: `data_prep.labelling.methods.Labelled`; classes: names; path: PNG to write.
     """
     plates = sorted(labelled.cuts or set(table[schema.PLATE]))[:6]
-    figure, grid = plt.subplots(
+    figure = Figure(figsize=(max(4.2 * len(plates), 6), 3.6), layout="constrained")
+    grid = figure.subplots(
         1,
         len(plates),
-        figsize=(max(4.2 * len(plates), 6), 3.6),
         squeeze=False,
-        layout="constrained",
         sharex=labelled.words is None,
         sharey=labelled.pair is not None,
     )
@@ -235,7 +231,7 @@ def labelling(table, labelled, classes, path) -> None:
     grid.flat[0].set_ylabel(y_name)
     figure.supxlabel(x_name, fontsize=11)
     grid.flat[0].legend(fontsize=9, frameon=False)
-    save(figure, path, dpi=110)
+    figure.savefig(path, dpi=110)
 
 
 def _axis_names(labelled):
@@ -305,7 +301,8 @@ def light_fields(light, channels, title, path) -> None:
         channels: name of each channel; title: of the figure; path: PNG to write.
     """
     size = (3.1 * len(channels) + 0.8, 3.2)
-    figure, grid = plt.subplots(1, len(channels), figsize=size, squeeze=False, layout="constrained")
+    figure = Figure(figsize=size, layout="constrained")
+    grid = figure.subplots(1, len(channels), squeeze=False)
     darkest = min(light.min(), 0.95)
     brightest = max(light.max(), 1.05)
     for axes, name, plane in zip(grid.flat, channels, np.moveaxis(light, -1, 0), strict=True):
@@ -314,4 +311,4 @@ def light_fields(light, channels, title, path) -> None:
         axes.axis("off")
     figure.colorbar(drawn, ax=list(grid.flat), label="illumination, relative to its mean")
     figure.suptitle(title, fontsize=11)
-    save(figure, path, dpi=100)
+    figure.savefig(path, dpi=100)

@@ -3,19 +3,15 @@
 import collections
 import pathlib
 
-import matplotlib
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from tqdm import tqdm
 
-matplotlib.use("Agg")
-
-import matplotlib.pyplot as plt  # noqa: E402
-import numpy as np  # noqa: E402
-import pandas as pd  # noqa: E402
-from tqdm import tqdm  # noqa: E402
-
-from cellcycle_jax import schema  # noqa: E402
+from cellcycle_jax import schema
 from data_prep.pictures import drawing
 from data_prep.reading import label_numbers
-from data_prep.workers import parallel  # noqa: E402
+from data_prep.workers import parallel
 
 UNSURE = "#FFFFFF"
 SET_ASIDE = "#F0E442"
@@ -90,7 +86,8 @@ def overlay(field: drawing.SegmentedField, rows, classes, title, warning, path) 
     )
     rgb = drawing.outlined(field.image, labels, kind, colours, max(1, round(min(height, width) / 500)))
     height_in = WIDTH_IN * height / width + (1.4 if warning else 0.9)
-    figure, axes = plt.subplots(figsize=(WIDTH_IN, height_in), layout="constrained")
+    figure = Figure(figsize=(WIDTH_IN, height_in), layout="constrained")
+    axes = figure.subplots()
     axes.imshow(rgb, interpolation="nearest")
     axes.axis("off")
     drawing.scale_bar(axes, width, field.um_per_px)
@@ -107,4 +104,4 @@ def overlay(field: drawing.SegmentedField, rows, classes, title, warning, path) 
     axes.set_title(title, fontsize=11, loc="left")
     if warning:
         figure.suptitle(warning, fontsize=10, color="#B03A00", wrap=True)
-    drawing.save(figure, path, DPI)
+    figure.savefig(path, dpi=DPI)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
 
 from data_prep.pictures import drawing
 
@@ -25,11 +25,9 @@ def test_each_stain_is_stretched_by_its_own_percentiles():
 
 def test_a_contact_sheet_says_which_colour_is_which_stain(tmp_path, monkeypatch):
     drawn = []
-    monkeypatch.setattr(plt, "close", drawn.append)
+    monkeypatch.setattr(Figure, "savefig", lambda figure, *_, **__: drawn.append(figure))
     crops = np.random.default_rng(0).random((3, 16, 16, 2)).astype(np.float32)
     drawing.contact_sheet(crops, [1, 2, 3], ["DNA", "Golgi"], "title", np.nan, tmp_path / "sheet.png")
     (key,) = drawn[0].legends
     named = dict(zip([t.get_text() for t in key.get_texts()], [h.get_color() for h in key.legend_handles], strict=True))
     assert named == {"DNA": drawing._TINTS[0], "Golgi": drawing._TINTS[1]}
-    monkeypatch.undo()
-    plt.close(drawn[0])
