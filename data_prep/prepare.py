@@ -18,6 +18,7 @@ from data_prep import listing_checks
 from data_prep.dataset import field_counts, split, write
 from data_prep.fields_to_cells import all_fields
 from data_prep.labelling import external_table, manual_corrections, methods
+from data_prep.measurement.columns import refuse_unknown
 from data_prep.pictures import quality_control
 from data_prep.sources import source_of
 
@@ -186,12 +187,8 @@ def given_splits(table, chosen):
     """What the column split.column says of each row, None where no column is named."""
     if not chosen.column:
         return None
-    column = f"Metadata_{chosen.column}"
-    if column not in table:
-        raise UsageError(
-            f"config.split.column={chosen.column!r}: no such column of the source, sidecar or labels.table"
-        )
-    return table[column].fillna("").astype(str)
+    refuse_unknown("split.column", chosen.column, table.columns)
+    return table[f"Metadata_{chosen.column}"].fillna("").astype(str)
 
 
 def warn_of_one_hump(cuts):

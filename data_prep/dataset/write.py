@@ -30,14 +30,6 @@ def write_dataset(table, preprocessing, out):
     """OUT/tfds from the crops in the work folder: every usable cell, those without a label too."""
     config = preprocessing.config
     used = table[table[schema.REJECT_REASON] == ""]
-    vocabulary = {
-        "channels": list(preprocessing.channels),
-        "classes": list(config.labels.classes),
-        "markers": list(config.channels.markers),
-        "nucleus": config.channels.nucleus,
-        "stains": list(config.channels.stains),
-        "group_by": config.split.by,
-    }
     crops_of_field = {}
     for field in tqdm(used[schema.FIELD].unique(), desc="find crops", unit="field", leave=False):
         crops_of_field[field] = crop_file.index(preprocessing.crops, field)
@@ -47,7 +39,21 @@ def write_dataset(table, preprocessing, out):
         if len(rows):
             splits[split] = _cells(rows, crops_of_field, preprocessing.channels, config.labels.classes)
     size = config.crop.size_px
-    tfds_builder.write(out / "tfds", (size, size, len(preprocessing.channels)), vocabulary, splits)
+    crop_shape = (size, size, len(preprocessing.channels))
+    tfds_builder.write(out / "tfds", crop_shape, _vocabulary(preprocessing), splits)
+
+
+def _vocabulary(preprocessing) -> dict:
+    """What a reader has to know of channels, classes and groups."""
+    config = preprocessing.config
+    return {
+        "channels": list(preprocessing.channels),
+        "classes": list(config.labels.classes),
+        "markers": list(config.channels.markers),
+        "nucleus": config.channels.nucleus,
+        "stains": list(config.channels.stains),
+        "group_by": config.split.by,
+    }
 
 
 def _cells(rows, crops_of_field, channels, classes) -> tfds_builder.Cells:
@@ -130,12 +136,7 @@ def provenance(table, preprocessing, labelled, out) -> dict:
         cells_of_field = used.groupby(schema.FIELD).size()
         fields_without_peak = sorted(cells_of_field[cells_of_field < scaling.MIN_CELLS_FOR_PEAK].index)
     return {
-        "channels": preprocessing.channels,
-        "classes": config.labels.classes,
-        "markers": config.channels.markers,
-        "nucleus": config.channels.nucleus,
-        "stains": config.channels.stains,
-        "group_by": config.split.by,
+        **_vocabulary(preprocessing),
         # Measured intensities of this channel are the label itself, so rankings leave them out.
         "labels_are_intensity_of": config.channels.nucleus if config.labels.method == "dna_content" else "",
         "um_per_px": (config.crop.um_per_px or None) if pixel_size_known else None,

@@ -218,8 +218,7 @@ def by_column(table, channels, labelling) -> Labelled:
     """
     column = labelling.column
     if column not in table.columns:
-        metadata = table.columns[table.columns.str.startswith("Metadata_")]
-        refuse_unknown("labels.column", labelling.column, metadata)
+        refuse_unknown("labels.column", labelling.column, table.columns)
         column = f"Metadata_{labelling.column}"
     return _by_words(table[column], labelling, labelling.column)
 

@@ -43,14 +43,15 @@ def refuse_unknown(field: str, name: str, columns) -> None:
     Args:
         field: of the config, e.g. "labels.column".
         name: what it holds, without Metadata_.
-        columns: names of the columns that there are, with Metadata_.
+        columns: names of the columns that there are; those that count begin with Metadata_.
 
     Raises:
         UsageError: names the columns that there are.
     """
     if f"Metadata_{name}" in columns:
         return
-    present = sorted(column.removeprefix("Metadata_") for column in columns)
+    metadata = sorted(column for column in columns if column.startswith("Metadata_"))
+    present = [column.removeprefix("Metadata_") for column in metadata]
     raise UsageError(
         f"config.{field}={name!r}: no such column; found: {', '.join(present) or 'none'}; "
         "name a column of the sidecar, or of the table in config.labels.table"

@@ -12,8 +12,11 @@ import pathlib
 
 import imageio.v3 as iio
 
-from data_prep.reading.field import Field, FieldFile
+from data_prep.reading.field import FieldFile
 from data_prep.sources import folder
+
+read = folder.read
+labels = folder.labels
 
 
 def find_fields(root, config) -> list[FieldFile]:
@@ -21,16 +24,6 @@ def find_fields(root, config) -> list[FieldFile]:
     folder.set_unset(config, rgb=("DNA", "", ""))
     files = folder.find_fields(pathlib.Path(root) / "images", config)
     return [dataclasses.replace(file, plate=_size(file.path), well=file.field_id) for file in files]
-
-
-def read(file: FieldFile, config) -> Field:
-    """One image, its red plane."""
-    return folder.read(file, config)
-
-
-def labels(file: FieldFile, config):
-    """The label image that config.labels_folder holds, None where none is asked for."""
-    return folder.labels(file, config)
 
 
 def _size(path):

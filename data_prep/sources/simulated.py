@@ -8,9 +8,10 @@ import pandas as pd
 import tifffile
 
 from cellcycle_jax.errors import InputRefused
-from data_prep.reading.field import Field, FieldFile
+from data_prep.reading.field import FieldFile
 from data_prep.sources import folder
 
+read = folder.read
 NAME_PATTERN = r"(?P<line>[^_/]+)_(?P<well>[A-P]\d\d)_s(?P<site>\d+)"
 
 
@@ -30,11 +31,6 @@ def find_fields(root, config) -> list[FieldFile]:
     folder.set_unset(config, name_pattern=NAME_PATTERN)
     files = folder.find_fields(root / "fields", config)
     return [dataclasses.replace(file, plate=f"{file.cell_line}-P1") for file in files]
-
-
-def read(file: FieldFile, config) -> Field:
-    """One field, channels and pixel size from its OME metadata."""
-    return folder.read(file, config)
 
 
 def truth(root) -> pd.DataFrame:
