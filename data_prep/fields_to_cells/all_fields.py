@@ -93,17 +93,21 @@ def process_fields(
     preprocessing = _preprocessing_of(config, field_files, fields_dir, needed, only_needed)
     preprocessing, unreadable = add_illumination(field_files, preprocessing)
     preprocessing = _in_work_folder(preprocessing, field_files, out)
-    quarantined = unreadable | _extract_all(_not_in(unreadable, field_files), preprocessing)
-    if quarantined and (strict or len(quarantined) == len(field_files)):
-        raise InputRefused(next(iter(quarantined.values())))
-    table = work_folder.read(preprocessing.crops, _not_in(quarantined, field_files))
+    refused = _extract_all(_not_in(unreadable, field_files), preprocessing)
+    quarantined = unreadable | refused
+    finished = _not_in(quarantined, field_files)
+    if quarantined and (strict or not finished):
+        first_reason = next(iter(quarantined.values()))
+        raise InputRefused(first_reason)
+    table = work_folder.read(preprocessing.crops, finished)
     if table.empty and not only_needed:
         raise _no_nucleus(config, fields_dir, len(field_files))
     _refuse_mixed_units(table)
     table[schema.REJECT_REASON] = ""
     if len(table):
         table[schema.REJECT_REASON] = quality.rejections(table, config.channels.nucleus, config.quality)
-    usable = table[table[schema.REJECT_REASON] == ""]
+    is_usable = table[schema.REJECT_REASON] == ""
+    usable = table[is_usable]
     if usable.empty and not only_needed:
         raise _no_usable_nucleus(config, table)
     table = _add_references(table, usable, preprocessing.channels, config)
@@ -215,13 +219,13 @@ def _plates_without_light(table, method):
     """Plates with fields whose uneven light was to be removed and was not; said on the terminal too."""
     if method == "none":
         return []
-    unknown = ~table[Working.LIGHT_KNOWN].astype(bool)
-    plates = sorted(table.loc[unknown, schema.PLATE].unique())
+    is_known = table[Working.LIGHT_KNOWN].astype(bool)
+    plates = sorted(table.loc[~is_known, schema.PLATE].unique())
     if plates:
-        named = ", ".join(f"plate {plate}" if plate else "the fields without a plate" for plate in plates)
+        in_words = [f"plate {plate}" if plate else "the fields without a plate" for plate in plates]
         print(
-            f"warning: uneven light is not removed from {named}: fewer than {illumination.MIN_FIELDS} fields of one "
-            "size",
+            f"warning: uneven light is not removed from {', '.join(in_words)}: fewer than {illumination.MIN_FIELDS} "
+            "fields of one size",
             file=sys.stderr,
         )
     return plates

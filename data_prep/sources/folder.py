@@ -43,14 +43,17 @@ def find_fields(folder, config) -> list[FieldFile]:
     for text in config.channel_codes:
         code, _, name = listing.readable(text).partition("=")
         codes[code] = name
-    paths = _that_fit(_image_files(folder, config), folder, pattern, codes)
-    fields = names.of_files(paths, folder, pattern, codes)
+    images = _image_files(folder, config)
+    images = _that_fit(images, folder, pattern, codes)
+    fields = names.of_files(images, folder, pattern, codes)
+    files = [named.file for named in fields]
     if pattern is None:
-        _say_channels_apart([text_of(named.file.path, folder) for named in fields])
-    _refuse_same_name(fields)
+        _say_channels_apart([text_of(file.path, folder) for file in files])
+    _refuse_same_name(files)
     if config.sidecar:
-        fields = _with_sidecar(fields, folder, config.sidecar)
-    files = [_with_stand_ins(named, config.cell_line) for named in fields]
+        files = sidecar.add(files, folder, config.sidecar)
+    named_of = {named.file.field_id: named for named in fields}
+    files = [_with_stand_ins(file, named_of[file.field_id], config.cell_line) for file in files]
     if config.labels_folder:
         return _with_label_images(files, folder, config)
     return files
@@ -154,10 +157,9 @@ def _say_channels_apart(relative):
     )
 
 
-def _refuse_same_name(fields):
+def _refuse_same_name(files):
     first = {}
-    for named in fields:
-        file = named.file
+    for file in files:
         other = first.setdefault(file.field_id, file)
         if other is not file:
             raise InputRefused(
@@ -165,16 +167,8 @@ def _refuse_same_name(fields):
             )
 
 
-def _with_sidecar(fields, folder, table):
-    """The fields, each `names.Named`, that a sidecar keeps, with what it says of them."""
-    named_of = {named.file.field_id: named for named in fields}
-    files = sidecar.add([named.file for named in fields], folder, table)
-    return [named_of[file.field_id]._replace(file=file) for file in files]
-
-
-def _with_stand_ins(named, cell_line):
-    """The field with a line, plate and well where neither its name nor the sidecar says them."""
-    file = named.file
+def _with_stand_ins(file, named, cell_line):
+    """The field with the line of the config, and plate and well of its `names.Named`, where nothing else says them."""
     return dataclasses.replace(
         file,
         cell_line=file.cell_line or cell_line,
