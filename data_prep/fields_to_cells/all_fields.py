@@ -103,17 +103,22 @@ def process_fields(
     if table.empty and not only_needed:
         raise _no_nucleus(config, fields_dir, len(field_files))
     _refuse_mixed_units(table)
-    table[schema.REJECT_REASON] = ""
-    if len(table):
-        table[schema.REJECT_REASON] = quality.rejections(table, config.channels.nucleus, config.quality)
-    is_usable = table[schema.REJECT_REASON] == ""
-    usable = table[is_usable]
+    usable = _reject(table, config)
     if usable.empty and not only_needed:
         raise _no_usable_nucleus(config, table)
     table = _add_references(table, usable, preprocessing.channels, config)
     notes = sizes.notes(table, preprocessing.config)
     not_estimated = _plates_without_light(table, config.illumination)
     return ProcessedFields(table, preprocessing, field_files, quarantined, not_estimated, notes)
+
+
+def _reject(table, config) -> pd.DataFrame:
+    """Write into the table why objects are not used; gives those that are."""
+    table[schema.REJECT_REASON] = ""
+    if len(table):
+        table[schema.REJECT_REASON] = quality.rejections(table, config.channels.nucleus, config.quality)
+    is_usable = table[schema.REJECT_REASON] == ""
+    return table[is_usable]
 
 
 def _not_in(set_aside, files) -> list[FieldFile]:
