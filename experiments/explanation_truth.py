@@ -188,7 +188,7 @@ def _by_relevance(name, cells, maps) -> dict:
 def alarms(run: trained_run.Run) -> dict:
     """Shares of the difference between classes that go with surroundings and with the field's brightness."""
     checked = shortcut_check.ask_for_shortcuts(run, ASKED)
-    surroundings = checked["surroundings"]["carried"]
+    surroundings = checked["surroundings"]["transferred_share"]
     return files.to_json({"surroundings": surroundings, "brightness": checked["brightness"]})
 
 
