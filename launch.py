@@ -15,7 +15,7 @@
 
 A config field is changed on the command line by its path, e.g. --config.train.steps=200. The config file is a Python
 file and is run: name only files that you trust. Exit codes: 0 done, 1 our bug, 2 usage or config, 3 input data refused,
-4 some inputs set aside, 5 checkpoint or data set refused, 6 non-finite loss, 7 resources, 75 stopped and saved,
+4 some inputs excluded, 5 checkpoint or data set refused, 6 non-finite loss, 7 resources, 75 stopped and saved,
 130 stopped by Ctrl-C.
 """
 

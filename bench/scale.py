@@ -32,7 +32,7 @@ from data_prep.sources.simulated import NAME_PATTERN
 
 ROOT = pathlib.Path(__file__).parents[1]
 SIMULATE = ("--config.field_size_px=1344", "--config.cells_per_field=315,345")
-USED_PER_FIELD = 290  # cells that are not set aside, about
+USED_PER_FIELD = 290  # cells that are not excluded, about
 LINES = 3  # of simulated cells, with as many fields each
 MOST_FIELDS = 384  # of a line that have names
 ORIENTATIONS = 8  # of a picture: four quarter turns, each also mirrored

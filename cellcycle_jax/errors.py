@@ -45,7 +45,7 @@ class ResourceMissing(UserError):
     exit_code = 7
 
 
-# `prepare` finished, but set some unreadable files aside (listed in provenance.json).
+# `prepare` finished, but excluded some unreadable files (listed in provenance.json).
 EXIT_QUARANTINED = 4
 # Training was told to stop, saved its state, and continues when the same command is run again.
 EXIT_PREEMPTED = 75

@@ -12,14 +12,14 @@ def say(text: str) -> None:
     print(text, flush=True)
 
 
-def say_what_was_set_aside(command: str, listed: str) -> None:
+def say_what_was_excluded(command: str, listed: str) -> None:
     """Say on standard error that some files were left out.
 
     Args:
         command: its name.
         listed: the file that lists them.
     """
-    print(f"{command}: some files were set aside; see 'quarantined' in {listed}", file=sys.stderr)
+    print(f"{command}: some files were excluded; see 'quarantined' in {listed}", file=sys.stderr)
 
 
 def as_typed(*words) -> str:

@@ -10,14 +10,14 @@ from cellcycle_jax.prediction import field_alarms, prediction_summary
 from cellcycle_jax.prediction.predict import predict_cells
 from cellcycle_jax.prediction.predictor import Predictor, load_predictor
 from commands.folders import beside_launch, existing_folder, new_folder
-from commands.messages import say, say_what_was_set_aside
+from commands.messages import say, say_what_was_excluded
 from configs import base
 from data_prep import new_fields
 from data_prep.pictures import overlay
 
 
 def run_command(arguments) -> int:
-    """Apply a trained run to new fields; returns EXIT_QUARANTINED where files were set aside, else 0."""
+    """Apply a trained run to new fields; returns EXIT_QUARANTINED where files were excluded, else 0."""
     runtime.prepare()
     mesh.require_device()
     code = predict_fields(
@@ -31,7 +31,7 @@ def run_command(arguments) -> int:
     )
     say(f"wrote {arguments.out}/cells.parquet, cells.csv, overlays, predict.json")
     if code:
-        say_what_was_set_aside("predict", f"{arguments.out}/predict.json")
+        say_what_was_excluded("predict", f"{arguments.out}/predict.json")
     return code
 
 

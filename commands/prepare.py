@@ -1,12 +1,12 @@
 """`launch.py prepare`: a folder of fields becomes a data set."""
 
 from commands.folders import new_folder
-from commands.messages import say, say_what_was_set_aside
+from commands.messages import say, say_what_was_excluded
 from data_prep.prepare import prepare
 
 
 def run_command(arguments) -> int:
-    """Find, measure, label, split and pack the cells; returns EXIT_QUARANTINED where files were set aside, else 0."""
+    """Find, measure, label, split and pack the cells; returns EXIT_QUARANTINED where files were excluded, else 0."""
     code = prepare(
         arguments.config,
         arguments.fields,
@@ -18,5 +18,5 @@ def run_command(arguments) -> int:
     )
     say(f"wrote {arguments.out}/cells.parquet, tfds, qc, provenance.json")
     if code:
-        say_what_was_set_aside("prepare", f"{arguments.out}/provenance.json")
+        say_what_was_excluded("prepare", f"{arguments.out}/provenance.json")
     return code

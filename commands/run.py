@@ -70,7 +70,7 @@ def run_whole_way(fields, preparation, prepared_by, training, training_file, out
         step: does one command, a list of words, and returns its exit code.
 
     Returns:
-        The exit code: 0, that of the first command that failed, or 4 where files were set aside.
+        The exit code: 0, that of the first command that failed, or 4 where files were excluded.
 
     Raises:
         UsageError: a training config that cannot be, or that does not fit the preparation; the folder holds the work of

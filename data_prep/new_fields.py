@@ -83,7 +83,7 @@ def _take_over(config, values):
 
 
 def extract(config, fields_dir, out, channels) -> all_fields.ProcessedFields:
-    """Cells of new fields: table, work folder with crops, files set aside.
+    """Cells of new fields: table, work folder with crops, files excluded.
 
     Args:
         config: from `reading_config`.

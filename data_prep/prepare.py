@@ -34,12 +34,12 @@ def prepare(config, fields_dir, out_dir, labels_csv=None, overwrite=False, stric
         out_dir: receives cells.parquet, tfds/, qc/ and provenance.json.
         labels_csv: qc/labels.csv of an earlier run with a human's corrections, or None.
         overwrite: replace a finished data set.
-        strict: refuse everything when one file is refused, instead of setting it aside.
+        strict: refuse everything when one file is refused, instead of excluding it.
         keep: keep what was found, measured and cut in each field, so that another call with other labels, another split
             or other quality bounds need not do it again.
 
     Returns:
-        0, or 4 when files were set aside (listed in provenance.json under "quarantined").
+        0, or 4 when files were excluded (listed in provenance.json under "quarantined").
 
     Raises:
         UsageError: a config value out of range; `out_dir` holds a data set, or a human's corrections, already, or
@@ -110,12 +110,12 @@ def _say_counts(table, processed, notes):
     n_fields = len(processed.fields())
     sentence = f"{len(table)} objects in {n_fields} fields, {is_used.sum()} used ({_listed(labels)})"
     if len(reasons):
-        sentence += f"; set aside: {_listed(reasons)}"
+        sentence += f"; excluded: {_listed(reasons)}"
     print(sentence)
     if processed.quarantined:
         first_reason = next(iter(processed.quarantined.values()))
         print(
-            f"{len(processed.quarantined)} of {len(processed.found)} fields set aside; the first: {first_reason}",
+            f"{len(processed.quarantined)} of {len(processed.found)} fields excluded; the first: {first_reason}",
             file=sys.stderr,
         )
 

@@ -145,7 +145,7 @@ def cell_tables(cells: pd.DataFrame, quarantined: int) -> dict:
         "fields": cells[schema.FIELD].nunique(),
         "used": len(used),
         "labelled": int((label != ABSTAINED).sum()),
-        "aside": quarantined,
+        "excluded": quarantined,
         "classes": _crosstab(label, used[schema.SPLIT], "Class"),
         "lines": _crosstab(lines, used[schema.SPLIT], "Cell line"),
         "rejected": rejected,

@@ -7,7 +7,7 @@ al., Cell 124, 1283, 2006). One 512 x 512 8-bit file per channel: NAME_D03f00d0.
 the cell body. The pixel size is not stated. About 20 of 303 nuclei are positive.
 
 Another question than G1/S or G2. With one field it can only be split by blocks of it, so scores say nothing about
-other fields; with more, use --config.split.by=field. Condensed nuclei are what is asked for, so they are not set aside,
+other fields; with more, use --config.split.by=field. Condensed nuclei are what is asked for, so they are not excluded,
 though their DNA reaches the end of the 8 bits.
 """
 

@@ -1,6 +1,6 @@
 """What the four sets of Nagao et al. 2020 have in common; nagao2020_golgi.py, _eb1.py, _rpe1.py and _cilia.py use it.
 
-Crops were sorted by hand, so none is set aside for its looks. Fields are unknown: every cell is a group of its own, the
+Crops were sorted by hand, so none is excluded for its looks. Fields are unknown: every cell is a group of its own, the
 test cells are the archive's, and intensities are relative to the whole set.
 """
 

@@ -70,7 +70,7 @@ def measured_um_per_px(field_files, preprocessing) -> float:
             field = preprocessing.read(file)
             labels = preprocessing.labels(file, field, preprocessing.corrected(field))
         except InputRefused:
-            continue  # is set aside when its turn comes
+            continue  # is excluded when its turn comes
         if labels.any():
             diameters.append(typical_diameter(labels))
     if not diameters:

@@ -1,4 +1,4 @@
-"""What became of each field: how many objects were found in it and used, or why it was set aside."""
+"""What became of each field: how many objects were found in it and used, or why it was excluded."""
 
 import sys
 
@@ -11,17 +11,17 @@ NAME = "fields.csv"
 
 
 def count(table: pd.DataFrame, field_files, quarantined: dict[str, str]) -> pd.DataFrame:
-    """One row per field, in the order of `field_files`, those without an object and those that were set aside too.
+    """One row per field, in the order of `field_files`, those without an object and those that were excluded too.
 
     Args:
         table: all objects, with Metadata_Field, Metadata_RejectReason and _bit_depth.
         field_files: of all fields.
-        quarantined: {field_id: why it was set aside}.
+        quarantined: {field_id: why it was excluded}.
 
     Returns:
         Metadata_Field, Metadata_Plate, Metadata_Well, Metadata_CellLine; n_objects and n_used, missing where the field
-        was set aside; bit_depth, missing where no object was found; most_rejected, the most frequent reason why objects
-        are not used, and set_aside_because, both "" where there is none.
+        was excluded; bit_depth, missing where no object was found; most_rejected, the most frequent reason why objects
+        are not used, and excluded_because, both "" where there is none.
     """
     is_used = table[schema.REJECT_REASON] == ""
     objects = table.groupby(schema.FIELD).size()
@@ -42,7 +42,7 @@ def count(table: pd.DataFrame, field_files, quarantined: dict[str, str]) -> pd.D
             "n_used": used.get(name, 0) if was_read else None,
             "bit_depth": bit_depth.get(name),
             "most_rejected": most_rejected.get(name, ""),
-            "set_aside_because": quarantined.get(name, ""),
+            "excluded_because": quarantined.get(name, ""),
         })
     counts = pd.DataFrame(rows)
     return counts.astype({"n_objects": "Int64", "n_used": "Int64", "bit_depth": "Int64"})

@@ -33,7 +33,7 @@ class ProcessedFields:
     table: pd.DataFrame  # one row per object, with Metadata_RejectReason and Metadata_Reference_<channel>
     preprocessing: Preprocessing
     found: list[FieldFile]
-    quarantined: dict[str, str]  # field_id -> why the field was set aside, its file first
+    quarantined: dict[str, str]  # field_id -> why the field was excluded, its file first
     light_not_estimated: list[str]  # plates whose uneven light was to be removed and was not
     notes: list[str]  # sizes in the config that do not fit what was found
 
@@ -71,7 +71,7 @@ def process_fields(
         out: folder in which the work folder `.work-<hash>` is made; the caller removes it. Both folders are made
             absolute, since a worker may run in another one.
         needed: channels that the fields must have, beside those that the config names.
-        strict: refuse everything when one file is refused, instead of setting it aside.
+        strict: refuse everything when one file is refused, instead of excluding it.
         only_needed: take the nuclear channel, those `needed`, and of the config's stains those that are there; leave
             out all others. Fields without any usable nucleus are then no error but a table that says so.
         before_reading: function of (config, list of fields, their folder) that refuses what it must before any field
@@ -121,9 +121,9 @@ def _reject(table, config) -> pd.DataFrame:
     return table[is_usable]
 
 
-def _not_in(set_aside, files) -> list[FieldFile]:
-    """The files whose fields are not among the names of those set aside."""
-    return [file for file in files if file.field_id not in set_aside]
+def _not_in(excluded, files) -> list[FieldFile]:
+    """The files whose fields are not among the names of those excluded."""
+    return [file for file in files if file.field_id not in excluded]
 
 
 def _no_nucleus(config, fields_dir, n_fields) -> InputRefused:
@@ -144,7 +144,7 @@ def _no_usable_nucleus(config, table) -> InputRefused:
     sections = "the quality section of the config"
     if config.labels_folder:
         sections += ", and whether label images are masks or number their nuclei"
-    return InputRefused(f"no usable nucleus: all {len(table)} objects were set aside ({reasons}); see {sections}")
+    return InputRefused(f"no usable nucleus: all {len(table)} objects were excluded ({reasons}); see {sections}")
 
 
 def spread(field_files: list[FieldFile], most: int) -> list[FieldFile]:
@@ -237,7 +237,7 @@ def _plates_without_light(table, method):
 
 
 def _extract_all(field_files, preprocessing) -> dict[str, str]:
-    """Treat all fields that are not finished; {field_id: reason} of those that were set aside."""
+    """Treat all fields that are not finished; {field_id: reason} of those that were excluded."""
     quarantined = {}
     config = preprocessing.config
     unfinished = [file for file in field_files if not work_folder.is_kept(preprocessing.crops, file.field_id)]
@@ -255,7 +255,7 @@ def _extract_all(field_files, preprocessing) -> dict[str, str]:
 
 
 def _extract(file, preprocessing) -> str:
-    """Treat one field and keep its rows; why it was set aside, "" where it was not."""
+    """Treat one field and keep its rows; why it was excluded, "" where it was not."""
     try:
         rows = extract_field(file, preprocessing)
     except InputRefused as error:
@@ -268,7 +268,7 @@ def _add_references(table, usable, channels, config):
     """The table with Metadata_Reference_<channel>; a field without usable cells takes its plate's median.
 
     Args:
-        table: all objects; usable: those that are not set aside. Without any there are no references.
+        table: all objects; usable: those that are not excluded. Without any there are no references.
         channels: of all fields; config: of preparation.
     """
     if usable.empty:

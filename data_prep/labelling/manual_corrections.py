@@ -56,8 +56,8 @@ def read_corrections(path, classes) -> dict[str, str]:
     """What the column Corrected_Label of a CSV says.
 
     Args:
-        path: the edited labels.csv, as `reading.tables.read` takes it. "none" takes a label away, "reject" sets the
-            cell aside.
+        path: the edited labels.csv, as `reading.tables.read` takes it. "none" takes a label away, "reject" excludes
+            the cell.
         classes: allowed names.
 
     Returns:

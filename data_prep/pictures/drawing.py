@@ -137,7 +137,7 @@ def outlines(field: SegmentedField, rows, title, path) -> None:
     counts = np.bincount(kind[1:], minlength=4)
     axes.legend(
         colour_key((USED, UNLABELLED, REJECTED), 3),
-        [f"used ({counts[1]})", f"used, no label ({counts[3]})", f"set aside ({counts[2]})"],
+        [f"used ({counts[1]})", f"used, no label ({counts[3]})", f"excluded ({counts[2]})"],
         ncols=3,
         fontsize=10,
         loc="upper center",

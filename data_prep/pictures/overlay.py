@@ -14,7 +14,7 @@ from data_prep.reading import label_numbers
 from data_prep.workers import parallel
 
 UNSURE = "#FFFFFF"
-SET_ASIDE = "#F0E442"
+EXCLUDED = "#F0E442"
 WIDTH_IN = 9.0
 DPI = 120
 
@@ -73,8 +73,8 @@ def overlay(field: drawing.SegmentedField, rows, classes, title, warning, path) 
         path: PNG to write.
     """
     height, width = field.labels.shape
-    colours = [*drawing.class_colours(len(classes)), UNSURE, SET_ASIDE]
-    kind_names = [*classes, "no decision", "set aside"]
+    colours = [*drawing.class_colours(len(classes)), UNSURE, EXCLUDED]
+    kind_names = [*classes, "no decision", "excluded"]
     labels, numbers = label_numbers.small(field.labels)
     kind = np.zeros(len(numbers), int)  # 0 nothing, then as in `colours`
     number = rows[schema.CELL_ID].astype(str).str.rsplit(":", n=1).str[1].astype(field.labels.dtype)

@@ -3,13 +3,13 @@
 import re
 import shutil
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pyarrow.parquet
 import pytest
 import tensorflow_datasets as tfds
 import tifffile
+from matplotlib.figure import Figure
 
 from cellcycle_jax import crop_file, files, schema
 from cellcycle_jax.errors import EXIT_QUARANTINED, InputRefused, UsageError
@@ -18,7 +18,6 @@ from configs.data import simulated
 from data_prep.fields_to_cells import all_fields, one_field
 from data_prep.fields_to_cells.preprocessing import Preprocessing
 from data_prep.intensity import illumination
-from data_prep.pictures import drawing
 from data_prep.prepare import prepare, warn_of_one_hump
 from data_prep.sources import source_of
 
@@ -43,7 +42,7 @@ def small_config():
 @pytest.fixture
 def unrendered(monkeypatch):
     """Pictures, which take half of the time of `prepare`, are not saved; for tests that say nothing of them."""
-    monkeypatch.setattr(drawing, "save", lambda figure, path, dpi: plt.close(figure))
+    monkeypatch.setattr(Figure, "savefig", lambda *_, **__: None)
 
 
 def test_nearly_every_whole_cell_is_found_once(cells, truth):

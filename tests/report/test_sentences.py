@@ -79,7 +79,7 @@ def test_groups_are_named_where_they_are_not_the_fields():
 
 def test_cells_are_counted_by_class_line_and_split():
     found = sentences.cell_tables(table(), quarantined=2)
-    assert [found[name] for name in ("objects", "fields", "used", "labelled", "aside")] == [4, 2, 3, 2, 2]
+    assert [found[name] for name in ("objects", "fields", "used", "labelled", "excluded")] == [4, 2, 3, 2, 2]
     assert found["classes"]["columns"] == ["Class", "train", "test", "all"]
     assert found["classes"]["rows"] == [("G1/S", 0, 1, 1), ("G2", 1, 0, 1), (sentences.ABSTAINED, 1, 0, 1)]
     assert found["lines"]["rows"] == [("HeLa", 2, 0, 2), ("not named", 0, 1, 1)]

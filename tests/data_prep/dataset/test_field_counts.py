@@ -28,7 +28,7 @@ def test_every_field_has_a_row_also_without_objects_and_set_aside(tmp_path):
     assert read["n_objects"].tolist() == ["5", "0", "1", ""] and read["n_used"].tolist() == ["2", "0", "0", ""]
     assert read["most_rejected"].tolist() == ["border", "", "border", ""]
     assert read["bit_depth"].tolist() == ["16", "", "8", ""]
-    assert read["set_aside_because"].tolist() == ["", "", "", "d.tif: cut short"]
+    assert read["excluded_because"].tolist() == ["", "", "", "d.tif: cut short"]
 
 
 def test_fields_without_a_used_cell_are_told_and_those_set_aside_are_not_among_them(tmp_path, capsys):
