@@ -1,8 +1,8 @@
-"""Ctrl-C: what is running ends at once, unless it says that it has something to save first.
+"""Ctrl-C ends the process at once, except inside of `deferred`, where the first one waits until state is saved.
 
-A signal that Python turns into an exception waits until the code that is running comes back to Python, which a
-compilation does not for seconds; and an import or a library may swallow it. So a thread of its own hears of it. Ending
-at once is safe: whatever is written is whole or absent, and a lock of a process that is gone is taken over.
+A KeyboardInterrupt of Python waits until the code that is running comes back to Python, which a compilation does not
+for seconds; and an import or a library may swallow it. So a thread of its own reads the signals. Ending at once is
+safe: files are written completely or not at all, and a lock of a process that is gone is taken over.
 """
 
 import contextlib
@@ -12,7 +12,7 @@ import sys
 import threading
 
 EXIT_INTERRUPTED = 130
-_state = {"command": "", "held": False, "heard": False}
+_state = {"command": "", "deferred": False, "pending": False}
 
 
 def end_at_once(command: str) -> None:
@@ -24,26 +24,26 @@ def end_at_once(command: str) -> None:
     _state["command"] = command
     readable, writable = os.pipe()
     os.set_blocking(writable, False)
-    signal.signal(signal.SIGINT, lambda *_: None)  # what follows is up to the thread
+    signal.signal(signal.SIGINT, lambda *_: None)  # the thread does the rest
     signal.set_wakeup_fd(writable, warn_on_full_buffer=False)
     threading.Thread(target=_listen, args=(readable,), name="Ctrl-C", daemon=True).start()
 
 
 def finish() -> None:
-    """From now on Ctrl-C changes nothing: all is written, and the process is about to end with the code that it has.
+    """Ignore Ctrl-C from now on: all is written, and the process is about to end with its exit code.
 
-    Python gives a signal back its first meaning while it takes itself down, which JAX makes a second long: Ctrl-C would
-    then kill a command that is done, without a word.
+    While Python shuts down, which takes a second with JAX, it has the default handler of the signal again, and Ctrl-C
+    would kill a command that is done, without a message.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _listen(readable):
-    while heard := os.read(readable, 1):
-        if heard[0] != signal.SIGINT:
+    while signal_number := os.read(readable, 1):
+        if signal_number[0] != signal.SIGINT:
             continue
-        if _state["held"] and not _state["heard"]:
-            _state["heard"] = True
+        if _state["deferred"] and not _state["pending"]:
+            _state["pending"] = True
         else:
             _end()
 
@@ -59,20 +59,20 @@ def _end():
 
 
 @contextlib.contextmanager
-def held():
-    """While this holds, the first Ctrl-C is only noted, for `heard`; a second one ends the process all the same."""
-    _state.update(held=True, heard=False)
+def deferred():
+    """Defer the first Ctrl-C: the block has to look at `ctrl_c_is_pending`. A second one ends the process at once."""
+    _state.update(deferred=True, pending=False)
     try:
         yield
     finally:
-        _state.update(held=False, heard=False)
+        _state.update(deferred=False, pending=False)
 
 
-def heard() -> bool:
-    """Whether Ctrl-C was pressed while held."""
-    return _state["heard"]
+def ctrl_c_is_pending() -> bool:
+    """Whether Ctrl-C was pressed inside of `deferred`."""
+    return _state["pending"]
 
 
-def listens() -> bool:
+def is_listening() -> bool:
     """Whether `end_at_once` was called, so that no KeyboardInterrupt will be raised."""
     return bool(_state["command"])

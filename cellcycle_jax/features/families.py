@@ -1,4 +1,4 @@
-"""Families: which measurements say the same kind of thing of a cell, in plain words, and where in a crop it is read.
+"""Families of measurements by type, such as "size of the nucleus", and the regions in which each can be seen.
 
 A family follows from the name of a column alone, so that a new measurement has one without new code. What measurements
 share by chance of the data, a rank correlation near 1, is in `ranking`.
@@ -14,9 +14,10 @@ _NUCLEUS = "nucleus"
 _ORGANELLE = "organelle"
 _ORGANELLE_OUTLINE = "organelle outline"
 _BODY = "cell body"
+# The regions have the names of `explain.regions.localisation.COMPARTMENTS`.
 _OWNERS = {"Nuclei": "the nucleus", "Cells": "the cell"}
 _SIZES = re.compile(r"Area|Perimeter|Length|Diameter|Radius|Volume")
-_WORDS = {"Intensity": "brightness of", "Texture": "texture of", "Distance": "spread of", "Number": "counts in"}
+_WORDS = {"Intensity": "brightness of", "Texture": "texture of", "Distance": "distances in", "Number": "counts in"}
 _STAIN_OBJECTS = {  # of `schema.STAIN_OBJECTS` -> family
     "AreaShape_ObjectArea": "amount of {}",
     "Intensity_ObjectIntensity": "amount of {}",
@@ -34,8 +35,9 @@ class Family:
 
     Attributes:
         name: in plain words, such as "size of the nucleus".
-        channel: the channel that it is read in; None: every channel, as an outline shows in each, be it as a hole.
-        regions: of `explain.regions.localisation` on which it is read; empty where the name of the column says none.
+        channel: the channel that it is measured in; None: none, as the outline of a nucleus is visible in every
+            channel, if only as a gap in the stain.
+        regions: of `localisation.COMPARTMENTS` in which it can be seen; empty where the column's name says none.
     """
 
     name: str
@@ -43,7 +45,7 @@ class Family:
     regions: tuple[str, ...]
 
     def is_read_at(self, channel: str | None, region: str) -> bool:
-        """Whether it is read in `channel` (None or "": of a map that does not tell channels apart) at `region`."""
+        """Whether it can be seen in `region` of `channel`; None or "" is a map with one value for all channels."""
         return region in self.regions and (not channel or self.channel in (None, channel))
 
 
@@ -54,8 +56,8 @@ def family(column: str, channels, stains=()) -> Family:
         column: named OWNER_KIND_WHAT or OWNER_KIND_WHAT_CHANNEL, with OWNER Nuclei or Cells, and KIND AreaShape,
             Intensity, Texture, Distance or Number.
         channels: all channels that the table has measurements of.
-        stains: channels whose objects were looked for. The first is the "organelle" of the compartments; without any,
-            objects are read in the cell body.
+        stains: channels whose objects were looked for. The first is the "organelle" of the compartments; objects of
+            the others may lie in the cell body, the organelle or its outline.
 
     Returns:
         Its family. A column named otherwise is a family of its own, which says so and has no region.

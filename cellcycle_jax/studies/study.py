@@ -17,7 +17,7 @@ LONGEST = 80  # characters of a run's name; of a longer one the rest becomes a h
 
 @dataclasses.dataclass(frozen=True)
 class Data:
-    """What a study can choose from: what the data set holds, or the part of it that the config names."""
+    """Channels and cell lines that a study may use: those of the data set, or those of them that the config names."""
 
     channels: tuple[str, ...]  # that may be shown to a model
     cell_lines: tuple[str, ...]
@@ -25,7 +25,7 @@ class Data:
 
 @dataclasses.dataclass(frozen=True)
 class Table:
-    """How the result of a study is read. Runs that differ in nothing but their seed are one row."""
+    """How the result of a study is shown. Runs that differ only in their seed are averaged in one row."""
 
     rows: str  # what a row is, in words
     columns: str = "scores"  # 'scores', beside the baselines; 'cell lines': a column for each line that is tested on
@@ -121,7 +121,7 @@ def value_text(value, between: str) -> str:
 def _folder_names(chosen, data) -> list[str]:
     """A folder name for each run of a study.
 
-    Those that would be equal, also to a disk blind to case, and long ones end in a hash of their config.
+    Equal names (upper and lower case count as equal, as on some disks) and long ones end in a hash of their config.
     """
     names = []
     count = collections.Counter()

@@ -20,7 +20,8 @@ SLURM_TASK = "SLURM_ARRAY_TASK_ID"
 class Interruptible:
     """Turns the first SIGTERM, and the first Ctrl-C once there is something to save, into `asked`.
 
-    A second one ends the process at once, and so does Ctrl-C before `progressed` was called.
+    A second one ends the process at once, and so does Ctrl-C before `progressed` was called. One that came too late to
+    stop the training, which is done, ends the process when the block does, so that what would follow does not begin.
     """
 
     def __enter__(self):
@@ -39,22 +40,27 @@ class Interruptible:
     @property
     def by_ctrl_c(self) -> bool:
         """Whether it was Ctrl-C that asked."""
-        return interruption.heard()
+        return interruption.ctrl_c_is_pending()
 
     def progressed(self) -> None:
         """There is something to save: from now on the first Ctrl-C is noted instead of obeyed."""
-        if interruption.listens() and self._previous is not None:
+        if interruption.is_listening() and self._previous is not None:
             self._held.close()
-            self._held.enter_context(interruption.held())
+            self._held.enter_context(interruption.deferred())
 
     def _ask(self, *_):
         self._terminated = True
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
-    def __exit__(self, *_):
+    def __exit__(self, error, *_):
+        by_ctrl_c = self.by_ctrl_c
         self._held.close()
         if self._previous is not None:
             signal.signal(signal.SIGTERM, self._previous)
+        if error is None and by_ctrl_c:
+            raise KeyboardInterrupt
+        if error is None and self._terminated:
+            os.kill(os.getpid(), signal.SIGTERM)
 
 
 def ask_for_requeue() -> None:

@@ -7,9 +7,9 @@ field. Where cells.csv lies beside (experiment, phase, montage, tile_row, tile_c
 cell; else those that are not flat do. The pixel size is not stated.
 
 There are no fields: BLOCK neighbouring columns of a montage, which were acquired one after the other, stand for one.
-Each tile's own background is taken off bright and dark field, since it drifts between acquisitions; nothing else is
-scaled, as a block holds one phase only and its statistics would tell which. The outline of a cell is found in the
-bright field alone, so that it owes nothing to the DNA stain, by which the phases were sorted.
+The background of each tile is shifted to one level in bright and dark field, since it drifts between acquisitions.
+Intensities are not normalised within a block: it holds one phase only, so that would leak the label. The outline of a
+cell is found in the bright field alone, so that it does not depend on the DNA stain, by which the phases were sorted.
 """
 
 import functools
@@ -28,11 +28,11 @@ BLOCK = 2  # columns of a montage that stand for one field
 FILES = {"BF": "Ch3", "DF": "Ch6", "DNA": "Ch4"}  # channel -> beginning of its file's name
 LISTED = "cells.csv"
 LEVEL = 1000  # where the background of bright and dark field is put
-RIM = 1  # px around a field, so that no cell touches its edge
-STANDS_OUT = 3.0  # a cell's pixels differ from the background by this many standard deviations of its noise
+PADDING = 1  # px around a field, so that no cell touches its edge
+LEAST_CONTRAST = 3.0  # of a cell's pixels, in standard deviations of the background's noise
 NOTES = (
-    "In dark field (DF) pixels lie far below the background just where DNA is bright: a share of the DNA signal has "
-    "been taken off it, so DF is not free of the label. In bright field (BF) no such trace was found.",
+    "In dark field (DF) pixels lie far below the background exactly where DNA is bright, as after over-compensated "
+    "crosstalk, so DF depends on the label. In bright field (BF) no such crosstalk was found.",
     "One phase is one montage of one acquisition: what differs between montages cannot be distinguished from the "
     "phase; see the scores of a network that sees the tiles' outer ring only.",
 )
@@ -91,9 +91,9 @@ def read(file: FieldFile, config) -> Field:
     """One block: bright field, dark field, DNA; u16 [30 * 40 + 2, BLOCK * 40 + 2, 3]."""
     bright, dark, dna = [_block(path, file.part).astype(np.float32) for path in file.paths]
     padded = [
-        np.pad(_on_level(bright), RIM, constant_values=LEVEL),
-        np.pad(_on_level(dark), RIM, constant_values=LEVEL),
-        np.pad(dna, RIM, constant_values=np.median(dna)),
+        np.pad(_on_level(bright), PADDING, constant_values=LEVEL),
+        np.pad(_on_level(dark), PADDING, constant_values=LEVEL),
+        np.pad(dna, PADDING, constant_values=np.median(dna)),
     ]
     image = np.clip(np.round(np.stack(padded, axis=-1)), 0, 65535).astype(np.uint16)
     return field_of(file, image, file.channels, None)
@@ -108,31 +108,34 @@ def labels(file: FieldFile, config) -> np.ndarray:
     numbered = outlines(tiles) * number[:, None, None]
     rows = bright.shape[0] // TILE
     block = numbered.reshape(rows, -1, TILE, TILE).swapaxes(1, 2).reshape(rows * TILE, -1)
-    return np.pad(block, RIM).astype(np.int32)
+    return np.pad(block, PADDING).astype(np.int32)
 
 
 def objects(file: FieldFile, labels, config) -> pd.DataFrame:
     """Every cell, its crop centred on its tile, so that a crop of 40 px is the tile."""
-    columns = (labels.shape[1] - 2 * RIM) // TILE
+    columns = (labels.shape[1] - 2 * PADDING) // TILE
     number = np.unique(labels)[1:]
     row, column = np.divmod(number - 1, columns)
-    centre = float(RIM + TILE // 2)
+    centre = float(PADDING + TILE // 2)
     return pd.DataFrame({"crop_y": row * TILE + centre, "crop_x": column * TILE + centre}, index=number)
 
 
 def outlines(tiles: np.ndarray) -> np.ndarray:
     """Masks bool [N, 40, 40] of the cell in each bright-field tile f32 [N, 40, 40].
 
-    A cell is darker and brighter than what surrounds it: the blurred squared difference from the tile's own background
-    exceeds STANDS_OUT times the noise of the montage. Closed, filled, opened, the largest object nearest to the middle,
-    grown by 1 px.
+    A cell has pixels that are darker and others that are brighter than the background: the local root mean square of
+    the difference from the tile's background exceeds LEAST_CONTRAST times the noise, which is the median absolute
+    deviation in the outer 2 px of all tiles but flat ones, the padding at the end of a montage. Then closing, filling
+    of holes, opening; the object of `_middle_objects`, grown by 1 px.
     """
     ring = tiles[:, _RING]
     background = np.median(ring, axis=1)
-    noise = 1.4826 * np.median(np.abs(ring - background[:, None]))
+    deviation = np.abs(ring - background[:, None])
+    is_flat = np.ptp(tiles, axis=(1, 2)) == 0
+    noise = 1.4826 * np.median(deviation[~is_flat]) if not is_flat.all() else 0.0
     squared = (tiles - background[:, None, None]) ** 2
     difference = np.sqrt(ndimage.gaussian_filter(squared, (0, 1, 1), mode="nearest"))
-    mask = np.pad(difference > STANDS_OUT * noise, ((0, 0), (3, 3), (3, 3)))
+    mask = np.pad(difference > LEAST_CONTRAST * noise, ((0, 0), (3, 3), (3, 3)))
     mask = ndimage.binary_closing(mask, _IN_TILE, iterations=2)[:, 3:-3, 3:-3]
     mask = ndimage.binary_fill_holes(mask, _IN_TILE)
     mask = ndimage.binary_opening(mask, _IN_TILE, iterations=3)
@@ -195,4 +198,4 @@ def _listed(file):
 
 @functools.lru_cache(maxsize=2)
 def _cells(path):
-    return pd.read_csv(path)
+    return pd.read_csv(path, dtype=dict.fromkeys(("experiment", "phase", "montage"), str))

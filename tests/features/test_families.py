@@ -66,7 +66,7 @@ def test_families_in_words_with_their_regions(column, name, channel, regions):
     ("Cells_AreaShape_Area", "size of the cell", None),
     ("Cells_Number_Vesicles_Golgi", "counts in the cell in Golgi", "Golgi"),
     ("Cells_AreaShape_Solidity_Golgi", "shape of the cell in Golgi", "Golgi"),
-    ("Cells_Distance_ToEdge_EB1", "spread of the cell in EB1", "EB1"),
+    ("Cells_Distance_ToEdge_EB1", "distances in the cell in EB1", "EB1"),
 ])
 def test_a_new_measurement_has_a_family_by_its_name(column, name, channel):
     found = family(column, CHANNELS, STAINS)

@@ -1,10 +1,10 @@
-"""From a map to measurements: what could be read where the network looks, and whether to know where is worth anything.
+"""Select measurements by the regions that an attribution map highlights, and test whether the map improves the choice.
 
-The weights of a map hold no label. That a measurement follows the network's logit is seen on training cells, and there
-the logit follows the labels that the network learnt. `compare` then asks what a biologist would: is the best pair among
-the measurements that the map points at, five at most, better than that of the same choice without the map, than that
-among as many that separate the training cells best one by one, or among as many taken by chance? Only the first of
-these says anything of the map: the others differ from it in that the choice knows the network's logit as well.
+Region weights are computed without labels. The correlation of a measurement with the logit is computed on training
+cells, whose labels the network was fitted to, so it carries label information. `compare` scores the best pair of the
+map's shortlist beside three controls: the same selection with equal weights for all regions, the measurements with the
+highest AUROC on training cells, and random measurements. Only the first control isolates the map: the other two do not
+use the logit either.
 """
 
 import functools
@@ -22,10 +22,10 @@ from cellcycle_jax.scoring import metrics
 from cellcycle_jax.scoring.intervals import Interval, Resampling
 
 MOST = 5  # measurements of a shortlist
-LEAST = 0.1  # semipartial rank correlation with the logit from which a measurement is listed
-DRAWS = 50  # shortlists by chance
+LEAST_CORRELATION = 0.1  # semipartial rank correlation with the logit from which a measurement is listed
+DRAWS = 50  # random shortlists
 CHANCE = 0.5  # balanced accuracy of two classes
-RIVALS = {  # shortlist -> what the map's is compared with, in words
+CONTROLS = {  # shortlist -> what the map's is compared with, in words
     "without_map": "the same choice without the map",
     "univariate": "the best single measurements",
     "random": "randomly chosen families",
@@ -39,13 +39,13 @@ NAMED = ("map", "without_map", "univariate")  # the shortlists before those by c
 
 
 def shortlist(weights: dict, families: dict[str, Family], values: pd.DataFrame, logit, most: int = MOST) -> list[str]:
-    """The measurements that could be what the network reads, best first, one of each family.
+    """The measurements that could be what the network uses, best first, one of each family, by greedy selection.
 
-    They are taken one by one. A measurement counts by the largest weight among the regions where its family is read,
-    times how well it follows the network's logit beyond those taken before: the semipartial rank correlation, which of
-    the first is |Spearman|. So what only goes along with the size of the nucleus is not listed beside it. Taking the
-    largest weight, not the sum, gives a family nothing for being read in many regions. A measurement that those taken
-    before give away (multiple rank correlation of `ranking.DUPLICATE` or more) is not taken.
+    The score of a measurement is the largest region weight of its family times the absolute semipartial rank
+    correlation with the network's logit, given the measurements that are selected already; of the first it is
+    |Spearman|. So what only correlates with the size of the nucleus is not listed beside it. The largest weight, not
+    the sum, gives families that are visible in many regions no advantage. A measurement whose multiple rank correlation
+    with the selected ones is `ranking.DUPLICATE` or more is skipped.
 
     Args:
         weights: (channel, region) -> weight of the map there, 0 or more; channel None or "" where the map does
@@ -57,7 +57,7 @@ def shortlist(weights: dict, families: dict[str, Family], values: pd.DataFrame, 
         most: how many.
 
     Returns:
-        Up to `most` columns: only those that have a weight and follow the logit by at least `LEAST`.
+        Up to `most` columns: only those that have a weight and follow the logit by at least `LEAST_CORRELATION`.
     """
     weight = {}
     for column in values.columns:
@@ -78,7 +78,7 @@ def shortlist(weights: dict, families: dict[str, Family], values: pd.DataFrame, 
         correlation = np.where(new, np.abs(logit @ beyond) / np.where(new, length, 1), 0).round(9)  # ties stay ties
         scores = {}
         for i, column in enumerate(columns):
-            if correlation[i] >= LEAST and families[column].name not in taken_families:
+            if correlation[i] >= LEAST_CORRELATION and families[column].name not in taken_families:
                 scores[i] = weight[column] * correlation[i]
         if not scores:
             break
@@ -117,8 +117,8 @@ def compare(
 ) -> dict:
     """The best pair of the map's shortlist beside those of other shortlists: without the map, univariate, by chance.
 
-    Every shortlist has as many measurements as the map's, of as many families, or fewer where there are not as many
-    families that do not repeat each other. Its pair is the one whose line has the highest balanced accuracy on held-out
+    All shortlists are cut to the length of the map's; a control is shorter where too few families do not repeat each
+    other. The pair of a shortlist is the one whose line has the highest balanced accuracy on held-out
     groups of training cells. The pair, its line and all shortlists are thus chosen without validation labels, by which
     they are scored. A missing measurement is taken as the training median there, so that every pair is scored on the
     same cells.
@@ -140,9 +140,9 @@ def compare(
         the verdict is None.
     """
     by_map = by_map[:MOST]
-    lists = [by_map, without_map[:MOST]]
+    lists = [by_map, without_map[: len(by_map)]]
     if len(by_map) > 1:
-        lists += _rivals(families, train, len(by_map), resampling.seed)
+        lists += _controls(families, train, len(by_map), resampling.seed)
     if min(map(len, lists)) < 2:
         keys = (*NAMED, "random", "differences", "other_lines")
         which = "The map points at" if len(by_map) < 2 else "There are"
@@ -162,8 +162,8 @@ def compare(
     return {**scores, "other_lines": of_others, "verdict": verdict(scores, resampling.level)}
 
 
-def _rivals(families, train: ProjectedCells, most: int, seed: int) -> list[list[str]]:
-    """The shortlist by training AUROC, then `DRAWS` shortlists by chance: of random families a random measurement."""
+def _controls(families, train: ProjectedCells, most: int, seed: int) -> list[list[str]]:
+    """The shortlist by training AUROC, then `DRAWS` random ones: a random measurement of each random family."""
     names = {}
     auroc = {}
     for column in train.linear.columns:
@@ -209,7 +209,7 @@ def _best_pairs(lists: list[list[str]], train: ProjectedCells) -> list[tuple[str
 
 
 def _filled(cells: ProjectedCells, train: ProjectedCells, pair) -> np.ndarray:
-    """Coordinates f64 [N, 2] of all `cells`; a missing one is the training median."""
+    """Values f64 [N, 2] of two measurements on their scale (linear or log), missing ones as the training median."""
     columns = list(pair)
     return cells.linear[columns].fillna(train.linear[columns].median()).to_numpy()
 
@@ -217,7 +217,7 @@ def _filled(cells: ProjectedCells, train: ProjectedCells, pair) -> np.ndarray:
 def _scores(pairs, lines: dict, train: ProjectedCells, cells: ProjectedCells, resampling: Resampling) -> dict:
     """Balanced accuracy of the pairs (those of `NAMED`, then those by chance), all on the same resamples.
 
-    The draws count as a fixed set: the interval of their mean is that of the cells alone.
+    The random shortlists stay the same over resamples: the interval of their mean covers the sampling of cells only.
     """
     right = np.empty((len(cells.positive), len(pairs)))
     for i, pair in enumerate(pairs):
@@ -228,7 +228,7 @@ def _scores(pairs, lines: dict, train: ProjectedCells, cells: ProjectedCells, re
         accuracy = (_recall(right, cells.positive, weights) + _recall(right, ~cells.positive, weights)) / 2
         scores = {name: accuracy[:, i] for i, name in enumerate(NAMED)}
         scores["random"] = accuracy[:, len(NAMED) :].mean(1)
-        for name in RIVALS:
+        for name in CONTROLS:
             scores[_difference(name)] = scores["map"] - scores[name]
         return scores
 
@@ -241,7 +241,7 @@ def _scores(pairs, lines: dict, train: ProjectedCells, cells: ProjectedCells, re
         "highest": float(accuracy.max()),
         "draws": len(accuracy),
     }
-    scores["differences"] = {_difference(name): scores.pop(_difference(name)) for name in RIVALS}
+    scores["differences"] = {_difference(name): scores.pop(_difference(name)) for name in CONTROLS}
     return scores
 
 
@@ -271,9 +271,9 @@ def verdict(scores: dict, interval_level: float) -> str:
         if own["pair"] == scores[name]["pair"]:
             sentences.append(same_pair)
         else:
-            sentences.append(_words(gaps[_difference(name)], RIVALS[name], interval_level))
+            sentences.append(_words(gaps[_difference(name)], CONTROLS[name], interval_level))
     gap = gaps["map - random"]
-    sentences.append(_words(gap, RIVALS["random"], interval_level))
+    sentences.append(_words(gap, CONTROLS["random"], interval_level))
     if gap.low > 0:
         sentences.append("That lead says nothing about the map: any choice that follows the network's output has it.")
     if not Interval.of(own).low > CHANCE:

@@ -40,6 +40,22 @@ def test_of_two_objects_the_one_in_the_middle_is_the_cell_and_neighbouring_tiles
     assert (masks[1] != alone).mean() < 0.01  # only the noise level is shared
 
 
+def test_the_padding_at_the_end_of_a_montage_does_not_count_as_background():
+    rng = np.random.default_rng(4)
+    tiles = np.stack([tile(rng, 10, 700) for _ in range(6)]).astype(np.float32)
+    padded = np.concatenate([tiles, np.zeros((30, TILE, TILE), np.float32)])
+    masks = jurkat_ifc.outlines(padded)
+    np.testing.assert_array_equal(masks[:6], jurkat_ifc.outlines(tiles))
+    assert not masks[6:].any()
+    assert not jurkat_ifc.outlines(padded[6:]).any()
+
+
+def test_montages_may_have_numbers_for_names(tmp_path):
+    path = tmp_path / "cells.csv"
+    path.write_text("experiment,phase,montage,tile_row,tile_col\n01,G1,1,0,3\n")
+    assert jurkat_ifc._cells(path).iloc[0].tolist() == ["01", "G1", "1", 0, 3]
+
+
 @pytest.fixture
 def montages(tmp_path):
     """Two phases of 6 columns in one experiment; the third tile of the second column of G1 is empty."""

@@ -145,6 +145,13 @@ def test_a_map_is_held_against_the_same_choice_without_it():
     assert "points worse than the same choice without the map (95 % interval" in harms["verdict"]
 
 
+def test_no_control_chooses_from_more_measurements_than_the_map():
+    train, validation, known = place(noisy_cells(), [DNA, GOLGI, *NOISE])
+    found = compare(NOISE[:2], known, train, validation, without_map=[*NOISE[:3], DNA, GOLGI])
+    assert found["without_map"]["shortlist"] == NOISE[:2]
+    assert len(found["univariate"]["shortlist"]) == 2
+
+
 def test_a_map_can_name_what_no_single_measurement_shows():
     rng = np.random.default_rng(3)
     cells = noisy_cells()
