@@ -108,7 +108,7 @@ def test_overlay_outlines_each_object_in_the_colour_of_its_class(tmp_path, numbe
     import matplotlib.image
 
     drawn = matplotlib.image.imread(tmp_path / "f.png")[..., :3]
-    for colour, corner in (("#0072B2", 20), ("#D55E00", 80), (overlay.SET_ASIDE, 140)):
+    for colour, corner in (("#0072B2", 20), ("#D55E00", 80), (overlay.EXCLUDED, 140)):
         wanted = np.array([int(colour[i:i + 2], 16) for i in (1, 3, 5)]) / 255
         y, x = np.nonzero(np.abs(drawn - wanted).max(axis=-1) < 0.02)
         above = y < 0.93 * drawn.shape[0]  # the legend lies below the picture
