@@ -73,7 +73,7 @@ def test_scores_equal_what_scikit_learn_says_of_the_predictions(opened):
     table = pd.read_parquet(opened / "predictions.parquet")
     found = files.read_json(opened / "evaluation.json")
     assert np.allclose(table["prob_G1/S"] + table["prob_G2"], 1)
-    assert np.allclose(table["calibrated"], table[["calibrated_G1/S", "calibrated_G2"]].max(axis=1))
+    assert np.allclose(table["confidence"], table[["calibrated_G1/S", "calibrated_G2"]].max(axis=1))
     for column, part in (("label", found), (schema.TRUE_PHASE, found["truth"])):
         known = table[table[column].isin(["G1/S", "G2"])]
         assert part["n_cells"] == len(known)

@@ -120,7 +120,7 @@ def run_folder(tmp_path):
                                          "evaluate.bootstraps": 50, "evaluate.interval_level": 0.9})
     files.write_json(tmp_path / "run" / "evaluation_validation.json", {"step": 60})
     write_record(tmp_path, training)
-    sure = sureness(split(cells, "validation")).rename("calibrated").rename_axis(schema.CELL_ID).reset_index()
+    sure = sureness(split(cells, "validation")).rename("confidence").rename_axis(schema.CELL_ID).reset_index()
     files.write_table(sure, tmp_path / "run" / "predictions_validation.parquet")
     return tmp_path / "run"
 
@@ -167,13 +167,13 @@ def test_predictions_that_evaluate_did_not_write_are_refused(run_folder):
     files.write_json(scores, files.read_json(scores) | {"predictions_sha256": files.sha256(path)})
     discover.run_discover(run_folder)
     table = pd.read_parquet(path)
-    files.write_table(table.assign(calibrated=table["calibrated"][::-1].to_numpy()), path)
+    files.write_table(table.assign(confidence=table["confidence"][::-1].to_numpy()), path)
     with pytest.raises(StoredStateRefused, match="predictions_validation.parquet: not what evaluate wrote"):
         discover.run_discover(run_folder)
 
 
 def test_predictions_of_other_cells_are_refused(run_folder):
-    other = pd.DataFrame({schema.CELL_ID: ["x"], "calibrated": [0.9]})
+    other = pd.DataFrame({schema.CELL_ID: ["x"], "confidence": [0.9]})
     files.write_table(other, run_folder / "predictions_validation.parquet")
     with pytest.raises(StoredStateRefused, match="evaluate again"):
         discover.run_discover(run_folder)

@@ -110,7 +110,7 @@ def test_the_brightness_that_made_the_labels_is_no_hint(tmp_path, monkeypatch):
 
 
 def test_other_cell_lines_are_scored_where_they_hold_both_classes(tmp_path, monkeypatch):
-    monkeypatch.setattr(shortlist, "LEAST", 0.0)  # the network follows the DNA alone, and a pair takes two
+    monkeypatch.setattr(shortlist, "LEAST_CORRELATION", 0.0)  # the network follows the DNA alone, and a pair takes two
     cells = planted.make_cells(900, lines=("HeLa", "RPE1"))
     network = measured(tmp_path, monkeypatch, cells, ("HeLa",))
     found = map_shortlist.compare_with_others(looking(network, monkeypatch, "DNA"))
