@@ -3,6 +3,7 @@
 Your own module has to be installed, or to lie in a folder of the variable PYTHONPATH.
 """
 
+import contextlib
 import importlib
 import pathlib
 import sys
@@ -63,15 +64,31 @@ def call(name: str, registered: Mapping, field: str, *arguments):
         UsageError: as of `find`; or a function outside the repository raised something.
     """
     function = find(name, registered, field)
-    try:
+    with named_failures(name, field):
         return function(*arguments)
+
+
+@contextlib.contextmanager
+def named_failures(name: str, field: str, what: str = "failed"):
+    """Say in one line what something outside the repository raised; errors of the repository's own parts stay bugs.
+
+    Args:
+        name: as of `find`.
+        field: as of `find`.
+        what: it did, for the error.
+
+    Raises:
+        UsageError: the block raised something that is not meant for the user.
+    """
+    try:
+        yield
     except UserError:
         raise
     except Exception as error:
-        if name in registered:
+        if not is_own(name):
             raise
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
-        raise UsageError(f"config.{field}: {name} failed ({reason}); --debug shows where") from error
+        raise UsageError(f"config.{field}: {name} {what} ({reason}); --debug shows where") from error
 
 
 def code_of(path: str) -> bytes:

@@ -107,6 +107,8 @@ def config_of_today(fields: dict) -> dict:
     """Config fields {path.to.field: value} under the names that they and their values have today."""
     renamed = {}
     for name, value in fields.items():
+        if name == "channels.marker" and isinstance(value, str):
+            value = [value] if value else []  # it was one text, "" for none
         name = CONFIG_FIELDS.get(name, name)
         renamed[name] = value_of_today(name, value)
     return source_of_today(renamed)

@@ -174,10 +174,7 @@ def read(stored, kind: Kind, where: str) -> dict:
     """
     if not isinstance(stored, dict):
         raise StoredStateRefused(f"{where}: is {type(stored).__name__} where a config belongs; the file is damaged")
-    values = flat(stored)
-    if "channels.marker" in values:
-        values["channels.marker"] = _as_list(values["channels.marker"])
-    values = old_names.config_of_today(values)
+    values = old_names.config_of_today(flat(stored))
     unknown = sorted(values.keys() - kind.fields.keys())
     if unknown:
         raise StoredStateRefused(
@@ -193,13 +190,6 @@ def read(stored, kind: Kind, where: str) -> dict:
             raise StoredStateRefused(f"{where}: {name} is {value!r}; allowed: {_words(allowed)}; the file is damaged")
         _put(result, name.split("."), value)
     return result
-
-
-def _as_list(value):
-    """What was one text as a list: none of it for ""."""
-    if isinstance(value, str):
-        return [value] if value else []
-    return value
 
 
 def _is_a(value, allowed) -> bool:

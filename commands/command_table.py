@@ -147,7 +147,7 @@ SWEEP = Command(
 )
 
 WHOLE_WAY = Command(
-    help="All of it for your own fields: prepare, train, evaluate, explain, discover, report; goes on where it "
+    help="All of it for your own fields: prepare, train, evaluate, explain, discover, report; resumes where it "
     "stopped.",
     config=base.preparation,
     flags={

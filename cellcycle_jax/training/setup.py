@@ -85,29 +85,14 @@ def refuse_unusable_model(configs: dict, crops) -> None:
     """
     for config in configs.values():
         model = trained_run.model_of(config, crops.classes)
-        is_own = extensions.is_own(config.model.name)
-        if config.explain.tap == "last" and not is_own:
+        if config.explain.tap == "last" and not extensions.is_own(config.model.name):
             continue
         channels = crop_arrays.channel_indices(crops, config.data.channels)
         shape = (*crops.image.shape[1:3], len(channels))
-        taps = _taps_of_own(config, model, shape) if is_own else _taps(model, shape)
+        with extensions.named_failures(config.model.name, "model.name", f"cannot be applied to crops of shape {shape}"):
+            variables = jax.eval_shape(functools.partial(state.init_variables, model, 0, shape))
+            taps = activations.tap_names(Network(model, variables), shape)
         activations.resolve_tap(taps, config.explain.tap)
-
-
-def _taps(model, shape):
-    variables = jax.eval_shape(functools.partial(state.init_variables, model, 0, shape))
-    return activations.tap_names(Network(model, variables), shape)
-
-
-def _taps_of_own(config, model, shape):
-    try:
-        return _taps(model, shape)
-    except Exception as error:  # whatever stands in a module of the user's own
-        reason = f"{type(error).__name__}: {error}".splitlines()[0]
-        raise UsageError(
-            f"config.model.name: {config.model.name} cannot be applied to crops of shape {shape} ({reason}); "
-            "--debug shows where"
-        ) from error
 
 
 def assemble(members, splits, placement: str) -> TrainingSetup:

@@ -191,8 +191,7 @@ def judge_surroundings(results: dict, about: dict) -> Judgement:
     )
     limit = about["limits"]["surroundings"]
     alarm = shortcuts.is_shortcut(Interval.of(share), limit)
-    passed = _is_not_read(share, limit, about)
-    return Judgement(passed, sentence + _why_unknown(passed, share, about), alarm)
+    return _judgement(share, limit, about, sentence, alarm)
 
 
 def judge_brightness(results: dict, about: dict) -> Judgement:
@@ -215,8 +214,7 @@ def judge_brightness(results: dict, about: dict) -> Judgement:
     if is_shortcut and one_class is None:
         sentence += f" No field holds two labelled cells, {DOUBT}"
     alarm = is_shortcut and one_class is False
-    passed = _is_not_read(share, limit, about)
-    return Judgement(passed, sentence + _why_unknown(passed, share, about), alarm)
+    return _judgement(share, limit, about, sentence, alarm)
 
 
 def judge_batch(results: dict, about: dict) -> Judgement:
@@ -256,11 +254,12 @@ def _goes_with(what, share, about) -> str:
     return f"{words[0].upper()}{words[1:]} of {difference} moves with {what} to another cell."
 
 
-def _why_unknown(passed: bool | None, share, about) -> str:
-    """Why a share passes no judgement, where that is because the groups are too few."""
+def _judgement(share, limit, about, sentence, alarm) -> Judgement:
+    """The judgement of a share; where its groups are too few for one, the sentence says so."""
+    passed = _is_not_read(share, limit, about)
     if passed is None and Interval.of(share).is_known and about["n_groups"] < intervals.LEAST_GROUPS:
-        return f" {about['n_groups']} groups are too few to be certain (it takes {intervals.LEAST_GROUPS})."
-    return ""
+        sentence += f" {about['n_groups']} groups are too few to be certain (it takes {intervals.LEAST_GROUPS})."
+    return Judgement(passed, sentence, alarm)
 
 
 def _is_not_read(share, limit, about) -> bool | None:
