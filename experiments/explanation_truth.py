@@ -7,7 +7,7 @@ Simulated cells carry the phase in one cue only; beside it, in copies of the sam
 gives the class away (planted.py). Every network is explained and its explanation compared with the truth. The first
 command trains networks on single channels: a channel of which they tell the phase is right, and no other. It came
 before the second. What is finished is read back when a command is run again; --part=0/2 and --part=1/2 share the work
-between two processes. README.md holds question, command, cost and result.
+between two processes. explanation_tables.py counts; README.md holds question, command, cost and result.
 """
 
 import argparse
@@ -18,15 +18,13 @@ import pathlib
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 from tqdm import tqdm
 
 from cellcycle_jax import files, schema
-from cellcycle_jax.dataset import cell_table as tables
-from cellcycle_jax.dataset import crop_arrays
+from cellcycle_jax.dataset import cell_table, crop_arrays
 from cellcycle_jax.devices import runtime
 from cellcycle_jax.explain.attribution import methods
-from cellcycle_jax.explain.checks import channel_importance, shortcut_check, shortcuts
+from cellcycle_jax.explain.checks import channel_importance, shortcut_check
 from cellcycle_jax.explain.checks.check import Evidence
 from cellcycle_jax.explain.measurements import map_shortlist
 from cellcycle_jax.explain.regions import class_difference, localisation
@@ -34,24 +32,21 @@ from cellcycle_jax.explain.regions.explained_cells import DEFAULT_METHOD, Explai
 from cellcycle_jax.features import families, feature_axes, ranking
 from cellcycle_jax.runs import trained_run
 from cellcycle_jax.scoring import metrics
-from cellcycle_jax.scoring.intervals import Interval, Resampling
+from cellcycle_jax.scoring.intervals import Resampling
 from cellcycle_jax.training import loop
 from configs import base
 from experiments import planted
+from experiments.explanation_tables import RANKED, WHERE, results, truth_table
 
 STEPS = 250
 BATCH = 64
 SETS = 8  # data sets of each cue
 SEEDS = 5  # networks of each data set
 SINGLE = 4  # data sets of each cue of the first command
-RANKED = 4  # data sets of each cue in which all methods explain the first network
 EXPLAINED = 100  # cells of each class that are explained
 ASKED = 200  # cells of each class in which shortcuts are looked for
-DEFAULT = DEFAULT_METHOD
 RESAMPLING = Resampling(resamples=1, level=0.95, seed=0)  # discover is asked for its order only
 FIRST_SEED = 100  # data sets 0 to 99 are for trying things out
-WHERE = ("channel", "region", "region over its area")
-SHARES = ("surroundings", "brightness")  # of the difference between classes, that give an alarm
 
 
 def training(seed: int, channels_shown=()):
@@ -114,7 +109,7 @@ def single_channels(out, cue: str, number: int) -> dict:
 def explained(cells: ExplainedCells, every_method: bool) -> dict:
     """For each method which channel and region come first."""
     shapley = {"channel": _first_by_shapley(cells)}
-    firsts = {DEFAULT: _firsts(cells.class_differences, True), "shapley": shapley}
+    firsts = {DEFAULT_METHOD: _firsts(cells.class_differences, True), "shapley": shapley}
     if not every_method:
         return firsts
     size = cells.images.shape[1]
@@ -123,7 +118,7 @@ def explained(cells: ExplainedCells, every_method: bool) -> dict:
     for name, method in methods.METHODS.items():
         maps = cells.maps(name, 1)
         full = methods.resized(maps, size)
-        if name != DEFAULT:
+        if name != DEFAULT_METHOD:
             firsts[name] = _firsts(_difference(cells, full), method.by_channel)
         firsts[f"{name}, by relevance"] = _by_relevance(name, cells, maps)
         if method.by_channel:  # as coarse as the maps of an activation
@@ -192,25 +187,10 @@ def alarms(run: trained_run.Run) -> dict:
     return files.to_json({"surroundings": surroundings, "brightness": checked["brightness"]})
 
 
-def raised(row, names=SHARES) -> bool:
-    """Whether any of these shares gives an alarm; one that is not known does not."""
-    limits = base.training().explain.limits
-    for name in names:
-        share = Interval.of(row["alarms"][name])
-        if shortcuts.is_shortcut(share, limits[name]):
-            return True
-    return False
-
-
-def known(row) -> bool:
-    """Whether there was a difference between the classes of which a share could be given."""
-    return all(row["alarms"][name]["value"] is not None for name in SHARES)
-
-
 def discovered(data_dir) -> str:
     """The family of the measurement that `discover` ranks first."""
-    cells = tables.unlocked(tables.load_cells(data_dir))
-    names = tables.measurements(cells, planted.CHANNELS, ("CENPF",))
+    cells = cell_table.unlocked(cell_table.load_cells(data_dir))
+    names = cell_table.measurements(cells, planted.CHANNELS, ("CENPF",))
     train = cells[cells[schema.SPLIT] == "train"]
     validation = cells[cells[schema.SPLIT] == "validation"]
     axes = feature_axes.learn_axes(train[train[schema.LABEL].isin(planted.CLASSES)], names, {})
@@ -218,10 +198,10 @@ def discovered(data_dir) -> str:
     validation = feature_axes.place(validation, axes, planted.CLASSES, "validation")
     ranked = ranking.rank_features(train, validation, axes, planted.CLASSES, RESAMPLING)
     best = ranked["feature"].iloc[0]
-    return families.family(best, tables.measured_channels(cells.columns), planted.CHANNELS[1:]).name
+    return families.family(best, cell_table.measured_channels(cells.columns), planted.CHANNELS[1:]).name
 
 
-def hinted(cells: ExplainedCells) -> str:
+def first_of_shortlist(cells: ExplainedCells) -> str:
     """The family that the map's shortlist names first; '' where the shortlist is empty."""
     shortlist = map_shortlist.map_shortlist(cells)
     if not shortlist.measurements:
@@ -245,7 +225,7 @@ def one_set(out, cue: str, number: int) -> list[dict]:
             "auroc_validation": auroc(run),
             "explained": explained(cells, every_method=name == "seed0" and number < RANKED),
             "discover": best,
-            "shortlist": hinted(cells),
+            "shortlist": first_of_shortlist(cells),
             "alarms": alarms(run),
         })
     if cue == "none":
@@ -257,154 +237,6 @@ def one_set(out, cue: str, number: int) -> list[dict]:
         row = {"cue": cue, "set": number, "network": name, "shortcut": shortcut}
         rows.append(row | {"alarms": alarms(run)})
     return rows
-
-
-def wilson(right: int, of: int) -> tuple[float, float]:
-    """95 % interval of a share (Wilson 1927, doi 10.1080/01621459.1927.10502953)."""
-    return tuple(stats.binomtest(right, of).proportion_ci(0.95, method="wilson"))
-
-
-def share(values) -> str:
-    """A share in words, with its Wilson interval."""
-    values = np.array(list(values), bool)
-    n_right = int(values.sum())
-    low, high = wilson(n_right, len(values))
-    return f"{n_right} of {len(values)}: {np.mean(values):.1%} ({low:.1%} to {high:.1%})"
-
-
-def markdown(head, rows) -> str:
-    """A Markdown table."""
-    lines = []
-    for row in (head, ["---"] * len(head), *rows):
-        cells = " | ".join(map(str, row))
-        lines.append(f"| {cells} |")
-    return "\n".join(lines)
-
-
-def truth_table(found: dict) -> str:
-    """Mean AUROC of networks that see one channel, lowest to highest.
-
-    Args:
-        found: cue -> for each data set, what `single_channels` returned.
-    """
-    rows = []
-    for cue, data_sets in found.items():
-        row = {"cue": cue}
-        aurocs = pd.DataFrame(data_sets)
-        for channel in planted.CHANNELS:
-            scores = aurocs[channel].to_list()
-            row[f"{channel} alone"] = f"{np.mean(scores):.2f} ({min(scores):.2f} to {max(scores):.2f})"
-        row["right channels"] = ", ".join(planted.CUES[cue].channels) or "none"
-        rows.append(row)
-    table = pd.DataFrame(rows)
-    return markdown(table.columns, table.to_numpy())
-
-
-def results(rows: list[dict]) -> str:
-    """All tables of the second command, from what `one_set` returned of all data sets."""
-    networks = pd.DataFrame([_judged(row) for row in rows])
-    has_shortcut = networks["shortcut"] != ""
-    has_cue = networks["cue"] != "none"
-    clean = networks[has_cue & ~has_shortcut]
-    without_cue = networks[~has_cue]
-    with_shortcut = networks[has_shortcut]
-    return "\n\n".join([
-        markdown(("", "networks"), _overall(clean, without_cue, with_shortcut)),
-        _by_cue(clean),
-        _by_shortcut(with_shortcut),
-        _by_method(rows),
-    ])
-
-
-def _is_clean(row) -> bool:
-    """Whether cells carry the phase in a cue, and no shortcut beside it."""
-    return row["cue"] != "none" and not row["shortcut"]
-
-
-def _judged(row) -> dict:
-    """Whether a network gives alarms; of one with a cue and without a shortcut, also what is explained right."""
-    judged = {"cue": row["cue"], "network": row["network"], "shortcut": row["shortcut"]}
-    judged["known"] = known(row)
-    judged["caught"] = raised(row)
-    judged["by surroundings"] = raised(row, ["surroundings"])
-    judged["by brightness"] = raised(row, ["brightness"])
-    if not _is_clean(row):
-        return judged
-    cue = planted.CUES[row["cue"]]
-    return judged | {
-        "AUROC": row["auroc_validation"],
-        "has one channel": len(cue.channels) == 1,
-        "right channel": _right(row, DEFAULT, "channel"),
-        "right channel by Shapley": _right(row, "shapley", "channel"),
-        "right region": _right(row, DEFAULT, "region"),
-        "right family in discover": row["discover"] in cue.families,
-        "right family in the shortlist": row["shortlist"] in cue.families,
-    }
-
-
-def _overall(clean, without_cue, with_shortcut) -> list:
-    """What is counted over all networks of a kind."""
-    of_one_channel = clean[clean["has one channel"].astype(bool)]
-    first_networks = clean[clean["network"] == "seed0"]
-    return [
-        ("right channel first", share(clean["right channel"])),
-        ("right channel first, cues of one channel", share(of_one_channel["right channel"])),
-        ("right channel first, by Shapley values", share(clean["right channel by Shapley"])),
-        ("right region first", share(clean["right region"])),
-        ("planted family first in discover (data sets)", share(first_networks["right family in discover"])),
-        ("planted family first in the map's shortlist", share(clean["right family in the shortlist"])),
-        ("shortcut caught", share(with_shortcut["caught"])),
-        ("false alarms, networks with a cue", share(clean["caught"][clean["known"]])),
-        ("false alarms, networks without any cue", share(without_cue["caught"][without_cue["known"]])),
-        ("without any cue, and without a difference to share out", share(~without_cue["known"])),
-    ]
-
-
-def _by_cue(clean) -> str:
-    columns = ["right channel", "right region", "right family in the shortlist"]
-    rows = []
-    for cue in planted.CUES:
-        networks = clean[clean["cue"] == cue]
-        if len(networks):
-            mean_auroc = np.mean(networks["AUROC"].to_list())
-            rows.append((cue, f"{mean_auroc:.2f}", *networks[columns].apply(share)))
-    return markdown(("cue", "AUROC", *columns), rows)
-
-
-def _by_shortcut(with_shortcut) -> str:
-    columns = ["caught", "by surroundings", "by brightness"]
-    rows = []
-    for shortcut in planted.SHORTCUTS:
-        networks = with_shortcut[with_shortcut["shortcut"] == shortcut]
-        if len(networks):
-            rows.append((shortcut, *networks[columns].apply(share)))
-    return markdown(("shortcut", *columns), rows)
-
-
-def _right(row, method, what) -> bool:
-    truth = planted.CUES[row["cue"]]
-    right = truth.channels if what == "channel" else truth.regions
-    return row["explained"][method][what] in right
-
-
-def _by_method(rows) -> str:
-    """The methods, the most often right first, over the networks that all methods explained."""
-    clean = filter(_is_clean, rows)
-    compared = [row for row in clean if row["network"] == "seed0" and row["set"] < RANKED]
-    table = []
-    for method, first in compared[0]["explained"].items():
-        cells = {"method": method}
-        shares_right = []
-        for what in WHERE:
-            if what in first:
-                is_right = [_right(row, method, what) for row in compared]
-                cells[what] = share(is_right)
-                shares_right.append(np.mean(is_right))
-        table.append(cells | {"mean": np.mean(shares_right)})
-    table = pd.DataFrame(table).fillna("")
-    ranked = table.sort_values("mean", ascending=False, kind="stable")
-    columns = ["method", *WHERE]
-    return markdown(columns, ranked[columns].to_numpy())
 
 
 def main():

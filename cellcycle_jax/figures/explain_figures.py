@@ -120,7 +120,7 @@ def curves(found: dict, head: str) -> Figure:
             ax.grid()
     axes[0, 0].legend(fontsize=8)
     figure.supxlabel("Pixels deleted or inserted, %", fontsize=10)
-    figure.supylabel("Probability of the called class", fontsize=10)
+    figure.supylabel("Probability of the predicted class", fontsize=10)
     return figure
 
 

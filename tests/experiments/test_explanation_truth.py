@@ -1,13 +1,17 @@
 import dataclasses
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from cellcycle_jax import files
 from cellcycle_jax.dataset import crop_arrays
 from cellcycle_jax.explain.attribution import methods
+from cellcycle_jax.explain.regions.explained_cells import DEFAULT_METHOD
 from cellcycle_jax.features.families import families
 from cellcycle_jax.schema import Compartment as C
 from cellcycle_jax.training import loop
+from experiments import explanation_tables as tables
 from experiments import explanation_truth as study
 from experiments import planted
 from tests import tiny
@@ -22,21 +26,21 @@ PIXELS = 30
     (0, 10, 0.0, 0.2775), (10, 10, 0.7225, 1.0),  # z^2 / (10 + z^2)
 ])
 def test_wilson_interval(right, of, low, high):
-    assert study.wilson(right, of) == pytest.approx((low, high), abs=6e-5)
-    mirrored = study.wilson(of - right, of)
+    assert tables.wilson(right, of) == pytest.approx((low, high), abs=6e-5)
+    mirrored = tables.wilson(of - right, of)
     assert mirrored == pytest.approx((1 - high, 1 - low), abs=6e-5)
 
 
 def test_a_share_is_said_with_its_interval():
-    assert study.share([True] * 3 + [False]) == "3 of 4: 75.0% (30.1% to 95.4%)"
-    assert study.share(np.zeros(10, bool)) == "0 of 10: 0.0% (0.0% to 27.8%)"
-    assert study.share(v for v in [True] * 10) == "10 of 10: 100.0% (72.2% to 100.0%)"
+    assert tables.share([True] * 3 + [False]) == "3 of 4: 75.0% (30.1% to 95.4%)"
+    assert tables.share(np.zeros(10, bool)) == "0 of 10: 0.0% (0.0% to 27.8%)"
+    assert tables.share(v for v in [True] * 10) == "10 of 10: 100.0% (72.2% to 100.0%)"
 
 
 def test_the_truth_table_says_what_single_channels_tell():
     found = {"Golgi area": [{"DNA": 0.5, "Golgi": 0.9, "EB1": 0.42}, {"DNA": 0.54, "Golgi": 0.8, "EB1": 0.5}],
              "none": [{"DNA": 0.5, "Golgi": 0.5, "EB1": 0.5}]}
-    lines = study.truth_table(found).splitlines()
+    lines = tables.truth_table(found).splitlines()
     assert lines[0] == "| cue | DNA alone | Golgi alone | EB1 alone | right channels |"
     assert lines[2] == ("| Golgi area | 0.52 (0.50 to 0.54) | 0.85 (0.80 to 0.90) | 0.46 (0.42 to 0.50) | Golgi |")
     assert lines[3].endswith("| none |") and len(lines) == 4
@@ -55,7 +59,7 @@ def row(cue, network="seed0", shortcut="", caught=False, channel="DNA", region="
            "alarms": shares(0.3) if caught else shares()}
     if shortcut:
         return one
-    told = {study.DEFAULT: {"channel": channel, "region": region, "region over its area": over_area},
+    told = {DEFAULT_METHOD: {"channel": channel, "region": region, "region over its area": over_area},
             "shapley": {"channel": shapley}}
     if network == "seed0":
         told["grad_cam"] = {"region": cam, "region over its area": cam}
@@ -73,7 +77,7 @@ def test_the_results_count_networks_of_each_kind():
         row("plus-end density", shortcut="neighbour's nucleus", caught=True),
         row("none", caught=True), row("none", "seed1"), row("none", "seed2"), row("none", "seed3"),
     ]
-    first, by_cue, by_shortcut, by_method = study.results(rows).split("\n\n")
+    first, by_cue, by_shortcut, by_method = tables.results(rows).split("\n\n")
     told = dict(line.strip("| ").split(" | ") for line in first.splitlines()[2:])
     assert {name: value.split(":")[0] for name, value in told.items()} == {
         "right channel first": "3 of 4", "right channel first, cues of one channel": "2 of 3",
@@ -81,29 +85,29 @@ def test_the_results_count_networks_of_each_kind():
         "right region first": "4 of 4", "planted family first in discover (data sets)": "1 of 3",
         "planted family first in the map's shortlist": "1 of 4", "shortcut caught": "2 of 3",
         "false alarms, networks with a cue": "1 of 4", "false alarms, networks without any cue": "1 of 4",
-        "without any cue, and without a difference to share out": "0 of 4"}
+        "without any cue, and without a difference to divide": "0 of 4"}
     assert "| DNA brightness | 0.88 | 1 of 2: " in by_cue and "| plus-end density | 0.88 | 1 of 1: " in by_cue
     assert len(by_cue.splitlines()) == 5
     assert "| corner stamp | 1 of 2: " in by_shortcut and "| neighbour's nucleus | 1 of 1: " in by_shortcut
     lines = [[part.split(":")[0].strip() for part in line.strip("|").split("|")] for line in by_method.splitlines()[2:]]
-    assert lines == [["grad_cam", "", "3 of 3", "3 of 3"], [study.DEFAULT, "3 of 3", "3 of 3", "2 of 3"],
+    assert lines == [["grad_cam", "", "3 of 3", "3 of 3"], [DEFAULT_METHOD, "3 of 3", "3 of 3", "2 of 3"],
                      ["shapley", "2 of 3", "", ""]]
 
 
 def test_an_alarm_is_a_share_above_its_own_limit_and_an_unknown_share_is_none():
     told = [{"alarms": one} for one in (shares(0.3), shares(0.0, 0.3), shares(0.0, 0.29), shares(None, 0.4), shares())]
-    assert [study.raised(one) for one in told] == [True, True, False, True, False]
-    assert [study.raised(one, ["brightness"]) for one in told] == [False, True, False, True, False]
-    assert [study.known(one) for one in told] == [True, True, True, False, True]
+    assert [tables.raised(one) for one in told] == [True, True, False, True, False]
+    assert [tables.raised(one, ["brightness"]) for one in told] == [False, True, False, True, False]
+    assert [tables.known(one) for one in told] == [True, True, True, False, True]
 
 
 def test_networks_without_a_share_are_no_evidence_against_false_alarms():
     none = [row("none", f"seed{i}") | {"alarms": shares(None, None)} for i in range(3)]
     rows = [row("DNA brightness"), row("DNA brightness", shortcut="corner stamp") | {"alarms": shares(None, None)},
             row("none", caught=True), *none]
-    first, _, by_shortcut, _ = study.results(rows).split("\n\n")
+    first, _, by_shortcut, _ = tables.results(rows).split("\n\n")
     assert "| false alarms, networks without any cue | 1 of 1: " in first
-    assert "| without any cue, and without a difference to share out | 3 of 4: " in first
+    assert "| without any cue, and without a difference to divide | 3 of 4: " in first
     assert "| shortcut caught | 0 of 1: " in first and "| corner stamp | 0 of 1: " in by_shortcut
 
 
@@ -113,11 +117,11 @@ def test_networks_without_a_share_are_no_evidence_against_false_alarms():
     ("plus-end density", "cell body", "region", True), ("plus-end density", "background", "region", False),
 ])
 def test_what_is_right_follows_from_the_cue(cue, said, what, right):
-    assert study._right({"cue": cue, "explained": {"m": {what: said}}}, "m", what) is right
+    assert tables._right({"cue": cue, "explained": {"m": {what: said}}}, "m", what) is right
 
 
 def told(*rows):
-    return study.pd.DataFrame(rows, columns=["channel", "compartment", "share", "area_share"])
+    return pd.DataFrame(rows, columns=["channel", "compartment", "share", "area_share"])
 
 
 def test_parts_of_a_thing_count_together():
@@ -248,7 +252,7 @@ def test_a_set_is_made_trained_and_explained_once(tmp_path, monkeypatch):
     preparation, training = planted.preparation, study.training
     monkeypatch.setattr(planted, "preparation", lambda seed: _with_more_kept(preparation(seed)))
     monkeypatch.setattr(study, "training", lambda seed: _shallow(training(seed)))
-    monkeypatch.setattr(methods, "METHODS", {n: methods.METHODS[n] for n in (study.DEFAULT, "grad_cam")})
+    monkeypatch.setattr(methods, "METHODS", {n: methods.METHODS[n] for n in (DEFAULT_METHOD, "grad_cam")})
     clean, short = rows = study.one_set(tmp_path, "DNA brightness", 0)
     assert [one["shortcut"] for one in rows] == ["", "field brightness"]
     assert {one["cue"] for one in rows} == {"DNA brightness"} and {one["network"] for one in rows} == {"seed0"}
@@ -260,15 +264,15 @@ def test_a_set_is_made_trained_and_explained_once(tmp_path, monkeypatch):
         assert one.get("channel", "DNA") in (*planted.CHANNELS, "") and one.get("region", "nucleus") in places
     assert clean["discover"] in planted.CUES["DNA brightness"].families  # a measurement needs no training
     for one in rows:
-        assert set(one["alarms"]) == set(study.SHARES) and study.known(one)
-    study.files.write_json(tmp_path / "rows.json", {"found": rows})
+        assert set(one["alarms"]) == set(tables.SHARES) and tables.known(one)
+    files.write_json(tmp_path / "rows.json", {"found": rows})
     monkeypatch.setattr(loop, "train_cohort", _fail)
     monkeypatch.setattr(planted.simulate, "simulate", _fail)
     monkeypatch.setattr(planted.tfds_builder, "write", _fail)
-    monkeypatch.setattr(methods, "METHODS", {study.DEFAULT: methods.METHODS[study.DEFAULT]})
+    monkeypatch.setattr(methods, "METHODS", {DEFAULT_METHOD: methods.METHODS[DEFAULT_METHOD]})
     again = study.one_set(tmp_path, "DNA brightness", 0)
-    assert again[1] == short and again[0]["explained"][study.DEFAULT] == told[study.DEFAULT]
-    assert study.results(study.files.read_json(tmp_path / "rows.json")["found"] + [row("none")])
+    assert again[1] == short and again[0]["explained"][DEFAULT_METHOD] == told[DEFAULT_METHOD]
+    assert tables.results(files.read_json(tmp_path / "rows.json")["found"] + [row("none")])
 
 
 def _with_more_kept(config):
