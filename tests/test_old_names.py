@@ -2,13 +2,15 @@
 
 import pathlib
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from cellcycle_jax import files, old_names, schema, stored_config
 from cellcycle_jax.dataset import cell_table, crop_arrays, tfds_reader
+from cellcycle_jax.errors import StoredStateRefused
 from cellcycle_jax.report import page
-from cellcycle_jax.runs import passport_file
+from cellcycle_jax.runs import checkpoint, passport_file
 from configs import base
 from configs.load import fields, load, load_study
 from tests import tiny
@@ -171,3 +173,18 @@ def test_stored_results_of_a_run_are_read_under_the_names_of_today(tmp_path):
     assert page._json(tmp_path / "pair.json") == {"interval_level": 0.9}
     pd.DataFrame({"feature": ["Golgi_Number_Dots"], "rank": [1]}).to_csv(tmp_path / "ranking.csv", index=False)
     assert page._csv(tmp_path / "ranking.csv", None)["feature"].tolist() == ["Cells_Number_Spots_Golgi"]
+
+
+def test_a_stored_checkpoint_is_read_under_the_names_of_today(tmp_path):
+    best = {"w": np.zeros(2, np.float32)}
+    checkpoint.save(tmp_path, 3, best, best, {"step": 3}, {"members": {"a": {"scale": "own_max", "mask": "none"}}})
+    today = {"members": {"a": {"scale": "nucleus_max", "mask": "none"}}}
+    assert checkpoint.restore(tmp_path, 3, best, best, today)[2] == {"step": 3}
+    with pytest.raises(StoredStateRefused, match="members.a.scale is stored as 'nucleus_max'"):
+        checkpoint.restore(tmp_path, 3, best, best, {"members": {"a": {"scale": "spread", "mask": "none"}}})
+
+
+def test_the_one_marker_of_before_is_a_list_today():
+    assert old_names.config_of_today({"channels.marker": "CENPF"}) == {"channels.markers": ["CENPF"]}
+    assert old_names.config_of_today({"channels.marker": ""}) == {"channels.markers": []}
+    assert old_names.config_of_today({"channels.markers": "CENPF"}) == {"channels.markers": "CENPF"}
