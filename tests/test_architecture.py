@@ -126,7 +126,8 @@ def test_an_import_written_in_a_text_or_a_string_names_something_that_is_there()
     written = set()
     for folder in folders:
         for path in sorted((ROOT / folder).rglob("*.*")):
-            if path.suffix in (".py", ".md", ".sh"):
+            installed = ".venv" in path.parts  # bench/peers has an environment of its own
+            if path.suffix in (".py", ".md", ".sh") and not installed:
                 written |= set(IMPORT.findall(path.read_text()))
     assert written
     for module, names in sorted(written):

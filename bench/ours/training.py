@@ -81,7 +81,7 @@ def _assembled(setup, layout):
     optimizer = functools.partial(optimizers.make_optimizer, "rmsprop", "constant", 1)
     changes = functools.partial(augment.augment, channels=tuple(range(network.channels)), stored=network.channels,
                                 **(AUGMENTED if setup.augmented else UNCHANGED))
-    step = train_step.make_train_step(model, optimizer, inputs_of(network), changes)
+    step = train_step.make_train_step(model, optimizer, inputs_of(network), changes, layout)
     program = compiled_steps.make_train_program(step, layout, streamed=not setup.resident)
     create = state.make_create(model, optimizer(setup.learning_rate, 0.0),
                                (network.size, network.size, network.channels))

@@ -28,6 +28,11 @@ class Layout:
         return self.models > 1 and not self.by_host
 
     @property
+    def devices_of_a_batch(self) -> int:
+        """Devices that a batch is divided over."""
+        return 1 if self.vectorised else self.mesh.size
+
+    @property
     def per_model(self) -> NamedSharding:
         """Sharding of per-model arrays [R, ...]."""
         return sharded(self.mesh) if self.vectorised else replicated(self.mesh)

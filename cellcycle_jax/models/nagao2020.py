@@ -1,5 +1,7 @@
 """The convolutional network of Nagao et al. 2020 (doi 10.1091/mbc.E20-03-0187)."""
 
+from typing import ClassVar
+
 import flax.linen as nn
 import jax.numpy as jnp
 
@@ -22,6 +24,8 @@ class NagaoCNN(nn.Module):
         dtype: 'float32', 'bfloat16' or 'float64', what the network computes in. Parameters and the last layer are
             float32, or float64 with 'float64'.
     """
+
+    independent_cells: ClassVar[bool] = True  # no cell of a batch has to do with another
 
     classes: int
     filters: int

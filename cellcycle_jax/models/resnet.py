@@ -1,11 +1,12 @@
 """A small residual network that keeps absolute brightness: DNA content is what tells G1 from G2."""
 
 import math
+from typing import ClassVar
 
 import flax.linen as nn
 import jax.numpy as jnp
 
-from cellcycle_jax.models.cpu.convolution import in_flax
+from cellcycle_jax.models.cpu.convolve import in_flax
 from cellcycle_jax.models.pooling import mean_pool2, space_to_depth2
 
 SMALLEST_MAP = 8  # px; maps of this size are not halved again, so that a Grad-CAM map keeps its detail
@@ -69,6 +70,8 @@ class ResNet(nn.Module):
         dtype: 'float32', 'bfloat16' or 'float64', what the network computes in. Parameters, sums over a map and the
             last layer are float32, or float64 with 'float64'.
     """
+
+    independent_cells: ClassVar[bool] = True  # no cell of a batch has to do with another
 
     classes: int
     filters: int

@@ -127,7 +127,7 @@ def assemble(members, splits, placement: str) -> TrainingSetup:
     augmentation = functools.partial(
         augment.augment, channels=positions, stored=len(train.channels), **config.augment.to_dict()
     )
-    step = train_step.make_train_step(model, optimizer, inputs, augmentation)
+    step = train_step.make_train_step(model, optimizer, inputs, augmentation, layout)
     is_resident = placement == "device"
     return TrainingSetup(
         layout=layout,

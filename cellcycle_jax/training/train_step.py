@@ -7,9 +7,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jax.experimental.layout import Layout, with_layout_constraint
+from jax.experimental.layout import Layout as MemoryLayout
+from jax.experimental.layout import with_layout_constraint
+from jax.sharding import PartitionSpec
 
 from cellcycle_jax.dataset.model_input import model_images
+from cellcycle_jax.devices.mesh import AXIS
+from cellcycle_jax.devices.model_sharding import Layout
 
 SUMS = ("loss", "correct", "count")  # of each step, over the cells that count
 
@@ -73,7 +77,7 @@ def weighted_loss(logits, label, valid, weights):
     return jnp.sum(jnp.where(valid > 0, losses * weights[label], 0.0))
 
 
-def make_train_step(model, optimizer, inputs, augmentation):
+def make_train_step(model, optimizer, inputs, augmentation, layout: Layout):
     """One step of one model, to be put into a program by `compiled_steps.make_train_program`.
 
     Args:
@@ -82,37 +86,28 @@ def make_train_step(model, optimizer, inputs, augmentation):
         inputs: `(image, image_scale, compartments, intensity_stats) -> f32 [B, S, S, K]`: `model_inputs` with choices
             made.
         augmentation: `(key, f32 [B, S, S, K]) -> f32 [B, S, S, K]`: `augment.augment` with choices made.
+        layout: of the models on the devices.
 
     Returns:
         `(traits, state, cells, valid f32 [B]) -> (state, sums)`, where cells are B rows of `crop_arrays.arrays_of` and
         sums holds loss, correct and count over the valid cells.
     """
-    own_dropout = getattr(model, "dropout", None)  # None of a class that has no such field
-
-    def objective(params, batch_stats, image, cells, valid, traits, key):
-        with nn.intercept_methods(_dropping(own_dropout, traits.dropout)):
-            (logits, _), changed = model.apply(
-                {"params": params, "batch_stats": batch_stats},
-                image,
-                train=True,
-                rngs={"dropout": key},
-                mutable=["batch_stats"],
-            )
-        loss = weighted_loss(logits, cells["label"], valid, traits.class_weights)
-        correct = jnp.sum(valid * (logits.argmax(-1) == cells["label"]))
-        sums = {"loss": loss, "correct": correct, "count": valid.sum()}
-        return loss / jnp.maximum(valid.sum(), 1.0), (sums, changed.get("batch_stats", {}))
+    devices = layout.devices_of_a_batch
+    by_device = devices > 1 and getattr(model, "independent_cells", False)
+    gradient_of = _gradient_of(model, parts=devices if by_device else 1)
+    if by_device:
+        gradient_of = _added_over_devices(gradient_of, layout.mesh)
 
     def step(traits, state, cells, valid):
         key = jax.random.fold_in(jax.random.wrap_key_data(traits.key), state.step)
         key_augment, key_dropout = jax.random.split(key)
         image = augmentation(key_augment, model_images(inputs, cells))
         image = jnp.where(traits.channel_mask, image, 0.0)
-        image = jax.lax.platform_dependent(image, cpu=_row_major, default=lambda image: image)
-        gradient_of = jax.grad(objective, has_aux=True)
-        gradients, (sums, batch_stats) = gradient_of(
-            state.params, state.batch_stats, image, cells, valid, traits, key_dropout
+        gradients, sums, batch_stats = gradient_of(
+            state.params, state.batch_stats, image, cells["label"], valid, traits, key_dropout
         )
+        count = jnp.maximum(sums["count"], 1.0)
+        gradients = jax.tree.map(lambda gradient: gradient / count, gradients)
         update = optimizer(traits.learning_rate, traits.weight_decay).update
         updates, opt_state = update(gradients, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)
@@ -124,8 +119,61 @@ def make_train_step(model, optimizer, inputs, augmentation):
     return step
 
 
-def _dropping(own: float | None, rate):
-    """Dropout layers of rate `own` drop the share `rate`, a number inside the program, instead; of None none do."""
+def _gradient_of(model, parts: int):
+    """The gradient of the summed loss of a batch, or of one of its `parts`, with respect to the parameters.
+
+    Returns:
+        `(params, batch_stats, image, label, valid, traits, key) -> (gradients, sums, batch_stats)`.
+    """
+    own_dropout = getattr(model, "dropout", None)  # None of a class that has no such field
+
+    def objective(params, batch_stats, image, label, valid, traits, key):
+        with nn.intercept_methods(_dropping(own_dropout, traits.dropout, parts)):
+            (logits, _), changed = model.apply(
+                {"params": params, "batch_stats": batch_stats},
+                image,
+                train=True,
+                rngs={"dropout": key},
+                mutable=["batch_stats"],
+            )
+        loss = weighted_loss(logits, label, valid, traits.class_weights)
+        correct = jnp.sum(valid * (logits.argmax(-1) == label))
+        sums = {"loss": loss, "correct": correct, "count": valid.sum()}
+        return loss, (sums, changed.get("batch_stats", {}))
+
+    def gradient_of(params, batch_stats, image, label, valid, traits, key):
+        image = jax.lax.platform_dependent(image, cpu=_row_major, default=lambda image: image)
+        gradients, (sums, new_stats) = jax.grad(objective, has_aux=True)(
+            params, batch_stats, image, label, valid, traits, key
+        )
+        return gradients, sums, new_stats
+
+    return gradient_of
+
+
+def _added_over_devices(gradient_of, devices):
+    """`gradient_of` of a batch that is divided over devices: each takes that of its part, and they are added up once.
+
+    Left to the compiler, every layer that it cannot divide has the devices wait for each other. Only for models in
+    which no cell of a batch has to do with another.
+    """
+
+    def of_part(*arguments):
+        gradients, sums, batch_stats = gradient_of(*arguments)
+        gradients, sums = jax.lax.psum((gradients, sums), AXIS)
+        return gradients, sums, batch_stats
+
+    whole = PartitionSpec()
+    divided = PartitionSpec(AXIS)
+    in_specs = (whole, whole, divided, divided, divided, whole, whole)
+    return jax.shard_map(of_part, mesh=devices, in_specs=in_specs, out_specs=whole, check_vma=False)
+
+
+def _dropping(own: float | None, rate, parts: int):
+    """Dropout layers of rate `own` drop the share `rate`, a number inside the program, instead; of None none do.
+
+    In one of several `parts` of a batch they drop what they would drop of this part in the whole batch.
+    """
 
     def call(layer_call, arguments, options, context):
         layer = context.module
@@ -134,10 +182,19 @@ def _dropping(own: float | None, rate):
             return layer_call(*arguments, **options)
         x = arguments[0]
         shape = [1 if axis in layer.broadcast_dims else size for axis, size in enumerate(x.shape)]
-        stays = jax.random.bernoulli(layer.make_rng(layer.rng_collection), 1 - rate, shape)
+        stays = _draw_of_part(layer.make_rng(layer.rng_collection), 1 - rate, shape, parts)
         return jnp.where(stays, (x / (1 - rate)).astype(x.dtype), 0)
 
     return call
+
+
+def _draw_of_part(key, probability, shape, parts):
+    """Draws bool of this shape: of one part of a batch, those that a draw for the whole batch has there."""
+    if parts == 1 or shape[0] == 1:
+        return jax.random.bernoulli(key, probability, shape)
+    whole_batch = jax.random.bernoulli(key, probability, (parts * shape[0], *shape[1:]))
+    first = jax.lax.axis_index(AXIS) * shape[0]
+    return jax.lax.dynamic_slice_in_dim(whole_batch, first, shape[0])
 
 
 def _is_deterministic(layer, arguments, options):
@@ -152,4 +209,4 @@ def _row_major(image):
     On a CPU the order that the first convolution's gradient wants would spread back into the look-ups of the
     augmentation, which then take 20 ms more for 64 crops of 64 px.
     """
-    return with_layout_constraint(image, Layout(major_to_minor=(0, 1, 2, 3)))
+    return with_layout_constraint(image, MemoryLayout(major_to_minor=(0, 1, 2, 3)))

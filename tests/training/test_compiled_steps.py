@@ -22,7 +22,8 @@ def step_of(name="nagao2020", augmentation=True, dropout=0.3):
     optimizer = functools.partial(optimizers.make_optimizer, "adamw", "constant", 100)
     inputs = functools.partial(model_input.model_inputs, channels=(0, 1), mask="none", scale="reference")
     change = functools.partial(augment.augment, channels=(0, 1), stored=3, **AUGMENT)
-    step = train_step.make_train_step(model, optimizer, inputs, change if augmentation else lambda key, image: image)
+    unchanged = lambda key, image: image  # noqa: E731
+    step = train_step.make_train_step(model, optimizer, inputs, change if augmentation else unchanged, layout(1))
     return model, inputs, step, state.make_create(model, optimizer(1.0, 0.0), (16, 16, 2))
 
 

@@ -1,26 +1,25 @@
 """Convolution 3 x 3 with relu and max-pooling, as one operation that a CPU can train through quickly.
 
-XLA's own weight gradient of a convolution is 5 to 9 times slower on a CPU than matrix products over patches, and its
-convolutions write every pixel although three of four are thrown away by the pooling. Here few images at a time, so that
-what is between input and output stays in the cache, become products of matrices whose rows are the pooling windows
-(`models.cpu.winograd`), so the pooling is a maximum of four arrays.
-
-Which of the four won is all that is kept for the gradient, one byte per window.
+A convolution writes every pixel although three of four are thrown away by the pooling. Here a few images at a time are
+convolved, pooled and given up, so that what is between input and output stays in the cache. Which of the four outputs
+of a window won is all that is kept for the gradient, one byte per window.
 """
-
-import functools
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from cellcycle_jax.models.cpu import winograd
+from cellcycle_jax.models.cpu.convolve import (
+    by_neighbours,
+    convolve,
+    input_gradient,
+    kernel_gradient,
+    kernel_gradient_by_patches,
+)
 
-WINDOWS = 2048  # pooling windows at a time
-FEWEST_CHANNELS = 8  # of the input, for Winograd; below it the products would be too small, and patches are taken
+OUTPUTS = 2**18  # values of the convolution at a time: 1 MiB, about half of what a core's own cache holds
 DEAD = 4  # "winner" of a window whose four outputs relu makes zero
-LAYOUT = ("NHWC", "HWIO", "NHWC")  # axes of images, kernels and outputs
 
 
 class Convolution(nn.Module):
@@ -44,56 +43,6 @@ class Convolution(nn.Module):
         return kernel.astype(self.dtype), bias.astype(self.dtype)
 
 
-@jax.custom_vjp
-def convolve(x, kernel):
-    """Convolution that keeps height and width, as XLA does it; trained through as quickly inside a loop as outside.
-
-    XLA brings a convolution whose axes are in an order of their own, as that of a weight gradient, into the order that
-    its fast CPU code takes, but not in the body of a `while`: there a step of the residual network (64 px, 16 filters,
-    batch 32) took 26 times as long. So on a CPU the gradients bring their axes into this order by themselves.
-
-    Args:
-        x: f32 [B, h, w, C].
-        kernel: f32 [k, k, C, D], k odd.
-
-    Returns:
-        f32 [B, h, w, D].
-    """
-    return jax.lax.conv_general_dilated(x, kernel, (1, 1), "SAME", dimension_numbers=LAYOUT)
-
-
-def _convolve_forward(x, kernel):
-    return convolve(x, kernel), (x, kernel)
-
-
-def _convolve_backward(residuals, dy):
-    def ordered(x, kernel, dy):
-        k = kernel.shape[0] // 2
-        dkernel = jax.lax.conv_general_dilated(
-            x.transpose(3, 1, 2, 0),
-            dy.transpose(1, 2, 0, 3),
-            window_strides=(1, 1),
-            padding=((k, k), (k, k)),
-            dimension_numbers=LAYOUT,
-        )
-        turned = kernel[::-1, ::-1].swapaxes(2, 3)
-        return convolve(dy, turned), dkernel.transpose(1, 2, 0, 3)
-
-    def by_xla(x, kernel, dy):
-        _, backward = jax.vjp(convolve.__wrapped__, x, kernel)
-        return backward(dy)
-
-    return jax.lax.platform_dependent(*residuals, dy, cpu=ordered, default=by_xla)
-
-
-convolve.defvjp(_convolve_forward, _convolve_backward)
-
-
-def in_flax(x, kernel, *_, **__):
-    """`convolve` as `nn.Conv` calls it, for its `conv_general_dilated`; stride 1 and padding 'SAME' only."""
-    return convolve(x, kernel)
-
-
 def conv_relu(x, kernel, bias):
     """relu(convolve(x, kernel) + bias): f32 [B, h, w, C], [3, 3, C, D], [D] -> f32 [B, h, w, D]."""
     return jax.nn.relu(convolve(x, kernel) + bias)
@@ -101,7 +50,7 @@ def conv_relu(x, kernel, bias):
 
 @jax.custom_vjp
 def conv_relu_pool(x, kernel, bias):
-    """`conv_relu` and max-pooling; by pooling windows, a few images at a time, on a CPU, and as XLA does it elsewhere.
+    """`conv_relu` and max-pooling; a few images at a time on a CPU, and as XLA does it elsewhere.
 
     Of outputs of a window that are equal the first gets the whole gradient.
 
@@ -118,88 +67,69 @@ def conv_relu_pool(x, kernel, bias):
 
 
 def _forward(x, kernel, bias):
-    y, winner = jax.lax.platform_dependent(x, kernel, bias, cpu=by_windows, default=by_xla)
+    y, winner = jax.lax.platform_dependent(x, kernel, bias, cpu=by_groups, default=at_once)
     return y, (x, kernel, winner)
 
 
 def _backward(residuals, dy):
-    return jax.lax.platform_dependent(*residuals, dy, cpu=gradients_by_windows, default=gradients_by_xla)
+    return jax.lax.platform_dependent(*residuals, dy, cpu=gradients_by_groups, default=gradients_at_once)
 
 
 conv_relu_pool.defvjp(_forward, _backward)
 
 
-def by_xla(x, kernel, bias):
+def at_once(x, kernel, bias):
     """What `conv_relu_pool` gives, and u8 [B, h // 2, w // 2, D], which output of each window won, or `DEAD`."""
-    z = convolve(x, kernel)
-    h = z.shape[1] // 2 * 2
-    w = z.shape[2] // 2 * 2
-    four_outputs = (
-        z[:, 0:h:2, 0:w:2],
-        z[:, 0:h:2, 1:w:2],
-        z[:, 1:h:2, 0:w:2],
-        z[:, 1:h:2, 1:w:2],
-    )
-    return _largest(four_outputs, bias)
+    return _pooled(convolve(x, kernel), bias)
 
 
-def gradients_by_xla(x, kernel, winner, dy):
+def gradients_at_once(x, kernel, winner, dy):
     """Gradients with respect to x, kernel and bias.
 
     Args:
         x: f32 [B, h, w, C].
         kernel: f32 [3, 3, C, D].
-        winner: u8 [B, h // 2, w // 2, D], from `by_xla` or `by_windows`.
+        winner: u8 [B, h // 2, w // 2, D], from `at_once` or `by_groups`.
         dy: f32 [B, h // 2, w // 2, D], gradient with respect to the output.
 
     Returns:
         Arrays of the shapes of x, kernel and bias.
     """
-    dz = _output_gradients(winner, dy)
-    b, h, w, d = dy.shape
-    top = jnp.stack(dz[:2], 3)
-    bottom = jnp.stack(dz[2:], 3)
-    dz = jnp.stack([top, bottom], 2).reshape(b, 2 * h, 2 * w, d)
-    dz = jnp.pad(dz, ((0, 0), (0, x.shape[1] - 2 * h), (0, x.shape[2] - 2 * w), (0, 0)))
+    dz = _output_gradient(winner, dy, x.shape)
     _, backward = jax.vjp(convolve, x, kernel)
     return *backward(dz), _bias_gradient(winner, dy)
 
 
-def by_windows(x, kernel, bias):
-    """As `by_xla`, a few images at a time."""
+def by_groups(x, kernel, bias):
+    """As `at_once`, a few images at a time."""
     wide = jnp.promote_types(x.dtype, "float32")
-    few = kernel.shape[2] < FEWEST_CHANNELS
-    outputs = winograd.direct_outputs if few else winograd.outputs
 
-    def pooled(x):
-        four_outputs = outputs(x.astype(wide), kernel.astype(wide))
-        return _largest(four_outputs, bias)
+    def pooled(group):
+        z = by_neighbours(group.astype(wide), kernel.astype(wide))
+        return _pooled(z, bias)
 
-    groups = jax.lax.map(jax.vmap(pooled), _grouped(x))
+    groups = jax.lax.map(jax.vmap(pooled), _grouped(x, kernel.shape[3]))
     return _joined(groups, len(x))
 
 
-def gradients_by_windows(x, kernel, winner, dy):
-    """As `gradients_by_xla`, a few images at a time."""
+def gradients_by_groups(x, kernel, winner, dy):
+    """As `gradients_at_once`, a few images at a time."""
     wide = jnp.promote_types(x.dtype, "float32")
-    few = kernel.shape[2] < FEWEST_CHANNELS
-    kernel_gradient = winograd.direct_kernel_gradient if few else winograd.kernel_gradient
+    groups = _grouped((x, winner, dy), kernel.shape[3])
+    devices = groups[0].shape[1]
+    kernel_gradient_of = kernel_gradient if devices == 1 else kernel_gradient_by_patches
 
     def gradients(group):
         x, winner, dy = group
-        x = x.astype(wide)
         dy = dy.astype(wide)
-        dz = _output_gradients(winner, dy)
-        m = jax.lax.optimization_barrier(winograd.products_gradient(dz))
-        dx = winograd.input_gradient(m, kernel.astype(wide), x.shape).astype(kernel.dtype)
-        return (kernel_gradient(x, dz, m), _bias_gradient(winner, dy)), dx
+        dz = _output_gradient(winner, dy, x.shape)
+        dx = input_gradient(kernel.astype(wide), dz).astype(kernel.dtype)
+        return (kernel_gradient_of(x.astype(wide), dz, size=3), _bias_gradient(winner, dy)), dx
 
     def add(total, group):
         new, dx = jax.vmap(gradients)(group)
         return jax.tree.map(jnp.add, total, new), dx
 
-    groups = _grouped((x, winner, dy))
-    devices = groups[0].shape[1]
     zeros = (
         jnp.zeros((devices, *kernel.shape), wide),
         jnp.zeros((devices, dy.shape[-1]), wide),
@@ -210,27 +140,42 @@ def gradients_by_windows(x, kernel, winner, dy):
     return _joined(dx, len(x)), dkernel, dbias
 
 
-def _largest(z, bias):
-    """Of the four outputs of each window, arrays [..., D], the largest after bias and relu, and which it is."""
-    top = functools.reduce(jnp.maximum, z)
-    winner = jnp.where(z[2] == top, 2, 3)
-    winner = jnp.where(z[1] == top, 1, winner)
-    winner = jnp.where(z[0] == top, 0, winner)
+def _pooled(z, bias):
+    """The largest output of each window after bias and relu, [B, h // 2, w // 2, D], and which of the four it is."""
+    batch, height, width, filters = z.shape
+    h = height // 2
+    w = width // 2
+    windows = z[:, : 2 * h, : 2 * w].reshape(batch, h, 2, w, 2, filters)
+    first, second, third, fourth = (windows[:, :, i, :, j] for i in range(2) for j in range(2))
+    top = jnp.maximum(jnp.maximum(first, second), jnp.maximum(third, fourth))
+    winner = jnp.where(third == top, 2, 3)
+    winner = jnp.where(second == top, 1, winner)
+    winner = jnp.where(first == top, 0, winner)
     y = top + bias
     winner = jnp.where(y > 0, winner, DEAD)
     return jax.nn.relu(y).astype(bias.dtype), winner.astype(jnp.uint8)
 
 
-def _output_gradients(winner, dy):
-    """Gradient with respect to each of the four outputs of a window: all of `dy` where it won, else zero."""
-    return [jnp.where(winner == i, dy, 0) for i in range(4)]
+def _output_gradient(winner, dy, image_shape):
+    """Gradient with respect to the convolution's output, [B, H, W, D]: in each window all of `dy` where it won.
+
+    Args:
+        winner: u8 [B, h, w, D].
+        dy: f32 [B, h, w, D].
+        image_shape: (B, H, W, C), H one of 2 h and 2 h + 1, and W alike.
+    """
+    batch, h, w, filters = dy.shape
+    place = jnp.arange(4, dtype=winner.dtype).reshape(2, 1, 2, 1)
+    won = winner[:, :, None, :, None] == place
+    dz = jnp.where(won, dy[:, :, None, :, None], 0).reshape(batch, 2 * h, 2 * w, filters)
+    return jnp.pad(dz, ((0, 0), (0, image_shape[1] - 2 * h), (0, image_shape[2] - 2 * w), (0, 0)))
 
 
 def _bias_gradient(winner, dy):
     return jnp.where(winner < DEAD, dy, 0).sum((0, 1, 2))
 
 
-def _grouped(tree):
+def _grouped(tree, filters: int):
     """Arrays [B, ...] as [G, n, s, ...]: on each of n devices s images at a time, filled up with zeros.
 
     The images of a device stay together: a loop over groups of neighbours would take each from one device, and all
@@ -242,7 +187,7 @@ def _grouped(tree):
     if jax.sharding.get_abstract_mesh().manual_axes or shape[0] % devices:
         devices = 1
     own = shape[0] // devices
-    size = _group_size((own, *shape[1:]))
+    size = group_size(own, shape[1] * shape[2] * filters)
 
     def grouped(x):
         x = x.reshape(devices, own, *x.shape[1:])
@@ -265,10 +210,14 @@ def _joined(tree, n):
     return jax.tree.map(joined, tree)
 
 
-def _group_size(shape):
-    """Images at a time: about `WINDOWS` windows, and as few images as can be added to fill up the last group."""
-    images, height, width = shape[:3]
-    most = max(1, min(images, 4 * WINDOWS // (height * width)))
+def group_size(images: int, outputs: int) -> int:
+    """Images at a time: about `OUTPUTS` outputs, and as few images as can be added to fill up the last group.
+
+    Args:
+        images: of a device.
+        outputs: values of the convolution of one image.
+    """
+    most = max(1, min(images, OUTPUTS // outputs))
     sizes = np.arange(most, most // 2, -1)
     added = -images % sizes
     return int(sizes[added.argmin()])

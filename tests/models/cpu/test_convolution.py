@@ -1,3 +1,5 @@
+import functools
+
 import jax
 import jax.numpy as jnp
 import pytest
@@ -5,10 +7,10 @@ from jax.sharding import PartitionSpec
 
 from cellcycle_jax.devices import mesh
 from cellcycle_jax.models.cpu import convolution
-from cellcycle_jax.models.cpu.convolution import _group_size, _grouped, conv_relu, conv_relu_pool, convolve
+from cellcycle_jax.models.cpu.convolution import OUTPUTS, _grouped, conv_relu, conv_relu_pool, group_size
 from cellcycle_jax.models.pooling import max_pool2
 
-WAYS = ("windows", "xla")  # of `conv_relu_pool`: on a CPU, and elsewhere
+WAYS = ("groups", "at once")  # of `conv_relu_pool`: on a CPU, and elsewhere
 
 
 def plain(x, kernel, bias):
@@ -18,9 +20,9 @@ def plain(x, kernel, bias):
 @pytest.fixture(params=WAYS)
 def way(request, monkeypatch):
     """Both ways of `conv_relu_pool`, one after the other, on this CPU."""
-    if request.param == "xla":
-        monkeypatch.setattr(convolution, "by_windows", convolution.by_xla)
-        monkeypatch.setattr(convolution, "gradients_by_windows", convolution.gradients_by_xla)
+    if request.param == "at once":
+        monkeypatch.setattr(convolution, "by_groups", convolution.at_once)
+        monkeypatch.setattr(convolution, "gradients_by_groups", convolution.gradients_at_once)
     jax.clear_caches()  # of programs made the other way
     yield request.param
     jax.clear_caches()
@@ -55,8 +57,8 @@ def test_values_and_gradients_are_the_plain_ones(way, shape, filters, dtype, tol
 @pytest.mark.parametrize("images", [22, 23])
 def test_many_images_in_several_groups(images):
     """On two devices; an odd number of images is not divided."""
-    made = layer((images, 33, 34, 8), 3)
-    assert jax.device_count() == 2 and 1 < _group_size((11, *made[0].shape[1:])) < 11
+    made = layer((images, 66, 68, 8), 12)
+    assert jax.device_count() == 2 and 1 < group_size(11, 66 * 68 * 12) < 11
     assert_equal(value_and_gradients(conv_relu_pool, made), value_and_gradients(plain, made), 1e-5)
 
 
@@ -74,16 +76,18 @@ def test_images_of_a_device_stay_there():
 
 def test_inside_shard_map_a_group_is_of_the_one_device():
     """Of 14 local images 7 at a time, as outside; 14 at a time if each half of them were taken for a device's."""
-    x = jnp.zeros((28, 33, 34, 8))
-    assert _group_size((14, *x.shape[1:])) == 7
-    assert jax.eval_shape(_grouped, x).shape == (2, 2, 7, 33, 34, 8)
-    inside = jax.shard_map(_grouped, mesh=mesh.make_mesh(), in_specs=PartitionSpec(mesh.AXIS),
-                           out_specs=PartitionSpec(None, mesh.AXIS))
-    assert jax.eval_shape(inside, x).shape == (2, 2, 7, 33, 34, 8)
+    x = jnp.zeros((28, 66, 68, 8))
+    grouped = functools.partial(_grouped, filters=6)
+    assert group_size(14, 66 * 68 * 6) == 7
+    assert jax.eval_shape(grouped, x).shape == (2, 2, 7, 66, 68, 8)
+    inside = jax.shard_map(
+        grouped, mesh=mesh.make_mesh(), in_specs=PartitionSpec(mesh.AXIS), out_specs=PartitionSpec(None, mesh.AXIS)
+    )
+    assert jax.eval_shape(inside, x).shape == (2, 2, 7, 66, 68, 8)
 
 
 def test_inside_shard_map_values_and_gradients_are_the_plain_ones():
-    made = layer((28, 33, 34, 8), 3)
+    made = layer((28, 66, 68, 8), 6)
 
     def one_device(*layer):
         value, gradients = jax.value_and_grad(lambda *a: jnp.sum(jnp.sin(conv_relu_pool(*a))), (0, 1, 2))(*layer)
@@ -96,12 +100,12 @@ def test_inside_shard_map_values_and_gradients_are_the_plain_ones():
     assert_equal((value, (dx, *gradients)), value_and_gradients(plain, made), 1e-5)
 
 
-@pytest.mark.parametrize("platform, windows", [("cpu", True), ("cuda", False), ("tpu", False)])
-def test_a_cpu_takes_windows_and_others_do_not(platform, windows):
+@pytest.mark.parametrize("platform, in_groups", [("cpu", True), ("cuda", False), ("tpu", False)])
+def test_a_cpu_takes_groups_of_images_and_others_do_not(platform, in_groups):
     made = layer((2, 6, 6, 8), 3)
     gradients = jax.jit(jax.grad(lambda *layer: conv_relu_pool(*layer).sum(), (0, 1, 2)))
     text = jax.export.export(gradients, platforms=(platform,))(*made).mlir_module()
-    assert ("dot_general" in text, "stablehlo.convolution" in text) == (windows, not windows)
+    assert ("stablehlo.while" in text) == in_groups
 
 
 def test_a_window_that_relu_makes_zero_has_no_gradient(way):
@@ -131,19 +135,12 @@ def test_bfloat16_is_computed_wide():
     assert all(g.dtype == jnp.bfloat16 for g in value_and_gradients(conv_relu_pool, made)[1])
 
 
-@pytest.mark.parametrize("size", [1, 3])
-def test_the_plain_convolution_has_xlas_gradients(size):
-    x, kernel, _ = layer((3, 9, 6, 4), 5)
-    kernel = kernel[:size, :size]
-    dims = ("NHWC", "HWIO", "NHWC")
-    xla = lambda x, k: jax.lax.conv_general_dilated(x, k, (1, 1), "SAME", dimension_numbers=dims)  # noqa: E731
-    y, pull = jax.vjp(convolve, x, kernel)
-    wanted, pull_wanted = jax.vjp(xla, x, kernel)
-    assert_equal((y, pull(jnp.cos(y))), (wanted, pull_wanted(jnp.cos(y))), 1e-5)
-
-
-@pytest.mark.parametrize("shape, size", [((89, 135, 135, 2), 1), ((89, 67, 67, 28), 1), ((89, 33, 33, 56), 6),
-                                         ((2, 33, 33, 56), 2)])
-def test_groups_are_small_and_waste_few_images(shape, size):
-    """Of the up to 7 images of 33 px whose windows fit, 6 at a time leave one place empty, 7 leave two."""
-    assert _group_size(shape) == size
+@pytest.mark.parametrize("images, side, filters, size", [
+    (89, 135, 28, 1),  # one image is more than the cache takes
+    (89, 33, 112, 2),
+    (2, 33, 56, 2),  # all there are
+    (12, 64, 8, 6),  # 8 would fit, and leave four places of the second group empty; 6 leave none
+])
+def test_groups_are_small_and_waste_few_images(images, side, filters, size):
+    assert group_size(images, side * side * filters) == size
+    assert size * side * side * filters <= OUTPUTS or size == 1
