@@ -59,7 +59,7 @@ INTENSITIES = {"intensity_mean": "MeanIntensity", "intensity_max": "MaxIntensity
 STAGES = ("read", "corrected", "labels", "cell_bodies", "field_background", "stain_mask", "measure_cells", "_rows",
           "_write_crops")
 DIFFERENCE = Measure("largest relative difference", larger_is_better=False, form=".1g")
-CROPS = Measure("crops", form="d")
+CROPS = Measure("crops", form=".0f")
 AGREEMENT = Measure("IoU of its mask with Otsu's of all pixels after the same blur", larger_is_better=True, form=".4f")
 SPENT = Measure("ms (under a profiler)", "ms", larger_is_better=False, exact=False)
 SHARE = Measure("share", form=".0%", exact=False)

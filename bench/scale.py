@@ -39,8 +39,8 @@ MOST_FIELDS = 384  # of a line that have names
 ORIENTATIONS = 8  # of a picture: four quarter turns, each also mirrored
 GIB = 2**30
 LOOK_S = 0.1  # s between two looks
-USED = Measure("cells used", form=",d")
-FIELDS = Measure("fields", form=",d")
+USED = Measure("cells used", form=",.0f")
+FIELDS = Measure("fields", form=",.0f")
 SECONDS = Measure("s", "s", larger_is_better=False, exact=False, form=",.0f")
 MEMORY = Measure("most memory, GiB", "GiB", larger_is_better=False, exact=False, form=".2f")
 

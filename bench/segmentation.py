@@ -41,8 +41,8 @@ from data_prep.simulation.simulate import simulate
 LEVELS = np.arange(0.5, 0.91, 0.05)
 KINDS = ("merged", "split", "missed", "spurious")
 F1_OF_LEVEL = [Measure(f"{level:.2f}", larger_is_better=True, form=".3f") for level in LEVELS]
-COUNTS = [Measure(name, form="d") for name in ("images", "true", "found")]
-FAILURES = [Measure(kind, larger_is_better=False, form="d") for kind in KINDS]
+COUNTS = [Measure(name, form=".0f") for name in ("images", "true", "found")]
+FAILURES = [Measure(kind, larger_is_better=False, form=".0f") for kind in KINDS]
 SPENT = Measure("ms an image", "ms", larger_is_better=False, exact=False, form=".0f")
 TRUE_COLOUR, FOUND_COLOUR = "#0072B2", "#E69F00"
 TILE_PX = 96

@@ -31,7 +31,7 @@ SCRIPTS = {
     "steps": ("tests.endurance", 20000),
 }
 UNSEEDED = ("steps",)
-HARM = Measure("failures", larger_is_better=False, form="d")
+HARM = Measure("failures", larger_is_better=False, form=".0f")
 HOW_OFTEN = "how often"
 DRAWN_FROM = "drawn from"
 

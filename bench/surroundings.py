@@ -1,5 +1,6 @@
 """Where a benchmark ran: commit, machine and GPUs."""
 
+import functools
 import os
 import pathlib
 import platform
@@ -36,6 +37,7 @@ def in_words(versions: dict[str, str], timed: str) -> str:
     return ", ".join([cores, *accelerators(), timed]) + f"; {libraries}"
 
 
+@functools.cache
 def accelerators() -> list[str]:
     """Names of the machine's NVIDIA GPUs, without loading a library that would take their memory."""
     return _output(["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"])
