@@ -120,7 +120,7 @@ def run_all(parts, given, found) -> None:
             found.leave_out(part, part.title, f"needs about {part.needs_s:.0f} s, and {max(left, 0):.0f} s were left")
             continue
         say(f"[{left:.0f} s left] {number} of {len(parts)}: {part.title}")
-        messages, failure = measure(part, limit=left)
+        messages, failure = measure(part, part.limit(left))
         found.take(part, messages, failure)
         save(found, given)
         if given.size == "full" and found.platform == "cpu":

@@ -6,6 +6,7 @@ import os
 from bench import gpu_sections
 from bench.workers import OURS, TERSE
 
+PATIENCE = 4  # times as long as a part needs
 DEFAULT_SECONDS = 540  # of ten minutes; the rest is for starting and writing
 FORMS = ("alone", "grouped", "patches")
 MEMBERS = {"full": "8,35", "small": "2,3"}
@@ -28,7 +29,7 @@ class Part:
         title: for people.
         python: that runs it.
         command: script below bench/, then its arguments.
-        needs_s: about how long it takes; it is not begun with less.
+        needs_s: about how long it takes; it is not begun with less, and ended after `PATIENCE` times as much.
         environments: variables to add; the next ones are tried where XLA does not know a flag of the ones before.
     """
 
@@ -39,6 +40,10 @@ class Part:
     command: tuple
     needs_s: float
     environments: tuple = ({},)
+
+    def limit(self, left: float) -> float:
+        """Seconds that it may take of those that are left: one part that hangs must not take the time of all."""
+        return min(left, PATIENCE * self.needs_s) if self.needs_s else left
 
     @property
     def is_peer(self) -> bool:
@@ -56,7 +61,7 @@ def parts_of(size, networks, torch: str, programs: str, kept: str) -> list[Part]
         programs: an empty folder, for the compiled programs that the two processes of a resumed training share.
         kept: folder in which all other processes keep compiled programs.
     """
-    making = _Making(size, torch, {**TERSE, **_memory(), **_kept(kept)})
+    making = _Making(size, torch, {**TERSE, **_one_gpu(), **_kept(kept)})
     of_cohorts = [name for name in FIRST_OF_COHORTS if name in networks]
     parts = [making.rates()]
     if of_cohorts:
@@ -80,6 +85,8 @@ def parts_of(size, networks, torch: str, programs: str, kept: str) -> list[Part]
         for name, batch in OTHER_BATCHES.items():
             if name in networks:
                 parts += making.training(name, batch)
+        for name in of_cohorts[:1]:
+            parts += making.cohorts(name, needs_s=40, dtype="bfloat16")
     return parts
 
 
@@ -100,11 +107,12 @@ class _Making:
     def rates(self):
         return self._part("rates", gpu_sections.RATES, "products of matrices, JAX", "ours/gpu/rates.py", (), 15)
 
-    def cohorts(self, network, needs_s):
+    def cohorts(self, network, needs_s, dtype="float32"):
         parts = []
         for form in FORMS:
-            title = f"cohorts of {network!r}, {gpu_sections.FORMS[form]}"
-            arguments = ("--network", self._name(network), "--form", form, "--members", MEMBERS[self.size])
+            title = f"cohorts of {network!r} in {dtype}, {gpu_sections.FORMS[form]}"
+            arguments = ("--network", self._name(network), "--form", form, "--members", MEMBERS[self.size],
+                         "--dtype", dtype)
             parts.append(self._part("cohorts", gpu_sections.COHORTS, title, "ours/gpu/cohort.py", arguments, needs_s))
         return parts
 
@@ -166,7 +174,10 @@ def _kept(folder):
     }
 
 
-def _memory():
-    """One process at a time has the GPU, so it may take nearly all of its memory, unless the user says otherwise."""
-    name = "XLA_PYTHON_CLIENT_MEM_FRACTION"
-    return {} if name in os.environ else {name: "0.9"}
+def _one_gpu():
+    """Variables for one GPU, the first, and nearly all of its memory, unless the user says otherwise.
+
+    One process at a time has it, and libraries want some memory besides that of JAX.
+    """
+    wanted = {"CUDA_VISIBLE_DEVICES": "0", "XLA_PYTHON_CLIENT_MEM_FRACTION": "0.85"}
+    return {name: value for name, value in wanted.items() if name not in os.environ}

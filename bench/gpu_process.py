@@ -63,7 +63,7 @@ def _run(command, environment, limit):
         _end(process)
     reader.join(LAST_OUTPUT_S)
     if code is None:
-        return list(messages), f"ended after {limit:.0f} s, when the time was over; what it had measured is kept"
+        return list(messages), f"ended after {limit:.0f} s, its longest time; what it had measured is kept"
     if code:
         return list(messages), f"exit code {code}: {_reason(others)}"
     return list(messages), ""

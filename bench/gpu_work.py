@@ -10,6 +10,8 @@ from bench.protocol import say
 
 EMPTY_LAYER = "a program that computes nothing"  # among the layers
 SIZES = ("full", "small")
+CHECKED = 256  # rows of the product from which it is seen whether factors are rounded to TF32
+TF32_ERROR = 1e-5  # relative; TF32 keeps 10 bits of a factor, an error of some 1e-4; float32 stays below 1e-6
 
 
 @dataclasses.dataclass(frozen=True)

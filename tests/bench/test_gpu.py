@@ -108,10 +108,17 @@ def test_the_full_size_stops_at_once_where_jax_finds_only_a_cpu(tmp_path, given)
         gpu.run_all([part(tmp_path, f"print('BENCH {about}')")], given, gpu.Found())
 
 
+def test_a_part_that_hangs_does_not_take_the_time_of_all(tmp_path):
+    patient = part(tmp_path, "", needs_s=10.0)
+    assert (patient.limit(500.0), patient.limit(30.0)) == (40.0, 30.0)
+    assert part(tmp_path, "").limit(500.0) == 500.0
+
+
 def test_cohorts_come_before_everything_that_they_do_not_need():
     parts = parts_of("full", ["paper", "resnet", "small"], "torch", "programs", "kept")
     assert [part.name for part in parts[:4]] == ["rates", "cohorts", "cohorts", "cohorts"]
-    assert parts[1].command[1:] == ("--network", "small", "--form", "alone", "--members", "8,35", "--size", "full")
+    assert parts[1].command[1:] == ("--network", "small", "--form", "alone", "--members", "8,35",
+                                    "--dtype", "float32", "--size", "full")
     assert {part.name for part in parts} == {"rates", "cohorts", "training", "resume", "attribution", "layers"}
     assert all((gpu_process.FOLDER / part.command[0]).is_file() for part in parts)
 

@@ -47,7 +47,7 @@ def main():
     """Both methods."""
     given = worker_parser(__doc__).parse_args()
     effort = EFFORTS[given.size]
-    say_who()
+    say_who(given.size)
     shape = network_of(given.network)
     image_shape = (shape.size, shape.size, shape.channels)
     model = build(given.network)

@@ -55,7 +55,7 @@ def main():
     parser.add_argument("--members", type=numbers, default=[8, 35])
     parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
     given = parser.parse_args()
-    say_who()
+    say_who(given.size)
     for members in [1] if given.form == "alone" else sorted(given.members):
         attempt(f"{members} models, {given.form}", lambda members=members: rate(given, members))
 

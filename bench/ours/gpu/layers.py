@@ -101,7 +101,7 @@ def time_of_nothing(given) -> dict:
 def main():
     """All layers."""
     given = worker_parser(__doc__).parse_args()
-    say_who()
+    say_who(given.size)
     attempt(EMPTY_LAYER, lambda: time_of_nothing(given))
     for layer in flops.shapes(network_of(given.network)):
         function = convolve if layer.kernel else dense

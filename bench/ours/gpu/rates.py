@@ -13,7 +13,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[3]))
 import jax
 import numpy as np
 
-from bench.gpu_work import EFFORTS, attempt, worker_parser
+from bench.gpu_work import CHECKED, EFFORTS, TF32_ERROR, attempt, worker_parser
 from bench.ours.gpu.on_device import say_who
 from bench.timed import rates_of
 
@@ -23,8 +23,6 @@ PRECISIONS = {
     "float32": ("float32", None),
     "float32, highest precision": ("float32", "highest"),
 }
-CHECKED = 256  # rows of the product that is checked
-TF32_ERROR = 1e-5  # TF32 keeps 10 bits of a factor, an error of some 1e-4; float32 stays below 1e-6
 
 
 def product_in(precision):
@@ -64,7 +62,7 @@ def rate(name, effort) -> dict:
 def main():
     """All precisions."""
     given = worker_parser(__doc__).parse_args()
-    say_who()
+    say_who(given.size)
     for name in PRECISIONS:
         attempt(f"matrices in {name}", lambda name=name: rate(name, EFFORTS[given.size]))
 

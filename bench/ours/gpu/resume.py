@@ -89,7 +89,7 @@ def main():
     if given.folder:
         go_on(given, effort)
         return
-    say_who()
+    say_who(given.size)
     straight = new_training(given)
     straight.run(effort.resumed_steps)
     wanted = jax.device_get(jax.tree.leaves(straight.state))

@@ -42,7 +42,7 @@ def main():
     parser = worker_parser(__doc__)
     parser.add_argument("--batch", type=int, help="crops in a step; by default those of the network")
     given = parser.parse_args()
-    say_who()
+    say_who(given.size)
     for dtype in DTYPES:
         attempt(f"training in {dtype}", lambda dtype=dtype: rate(given, dtype))
 

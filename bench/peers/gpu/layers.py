@@ -11,7 +11,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[3]))
 import torch
 
 from bench import flops
-from bench.gpu_work import EFFORTS, EMPTY_LAYER, attempt, worker_parser
+from bench.gpu_work import CHECKED, EFFORTS, EMPTY_LAYER, TF32_ERROR, attempt, worker_parser
 from bench.peers.gpu.on_device import say_who
 from bench.peers.torch_networks import chosen_device, finish
 from bench.protocol import network_of
@@ -41,10 +41,19 @@ def matmul_rate(name, effort, device) -> dict:
         finish(device)
 
     gflop = 2e-9 * effort.matrix**3
-    tf32 = device.type == "cuda" and dtype == torch.float32 and torch.backends.cuda.matmul.allow_tf32
+    tf32 = dtype == torch.float32 and rounds_to_tf32(device)
     values = [gflop * products for products in rates_of(work, effort.rounds, effort.seconds)]
-    return {"kind": "rate", "library": "PyTorch", "precision": name, "size": effort.matrix, "tf32": bool(tf32),
+    return {"kind": "rate", "library": "PyTorch", "precision": name, "size": effort.matrix, "tf32": tf32,
             "values": values}
+
+
+def rounds_to_tf32(device) -> bool:
+    """Whether a product of float32 matrices is only as exact as one of factors rounded to TF32."""
+    left, right = torch.randn(2, CHECKED, CHECKED)
+    exact = left.double() @ right.double()
+    found = (left.to(device) @ right.to(device)).cpu().double()
+    error = (found - exact).square().mean().sqrt() / exact.square().mean().sqrt()
+    return bool(error > TF32_ERROR)
 
 
 def convolution(layer, batch, device):
