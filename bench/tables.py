@@ -90,22 +90,25 @@ class Measure:
         unit: of its values; '' for a plain number.
         larger_is_better: None where neither is: a number that only describes.
         exact: whether the same program gives the same value again, as a score or a count; else it is measured.
-        form: how it is written in Markdown.
+        form: how it is written in Markdown, a format of Python; '' for that of `shown`.
     """
 
     name: str
     unit: str = ""
     larger_is_better: bool | None = None
     exact: bool = True
-    form: str = ".3g"
+    form: str = ""
 
-    def shown(self, value) -> str:
+    def written(self, value) -> str:
         """A value, or the median of several and their range."""
         values = np.atleast_1d(value)
-        median = format(np.median(values), self.form)
+        median = self._one(np.median(values))
         if len(values) == 1:
             return median
-        return f"{median} ({min(values):{self.form}} to {max(values):{self.form}})"
+        return f"{median} ({self._one(min(values))} to {self._one(max(values))})"
+
+    def _one(self, value):
+        return format(value, self.form) if self.form else shown(value)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -136,7 +139,7 @@ class Grid:
             line = list(names)
             for measure in self.measures:
                 value = values.get(measure.name)
-                line.append("" if value is None else measure.shown(value))
+                line.append("" if value is None else measure.written(value))
             lines.append(line + [texts.get(names, "") for texts in self.texts.values()])
         return "\n\n".join(part for part in (self.title, self.note, markdown_table(head, lines)) if part)
 

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from bench import gpu, gpu_process
+from bench import gpu, gpu_process, results
 from bench.gpu_parts import Part, parts_of
 from bench.gpu_process import measure
 from bench.results import load
@@ -87,8 +87,11 @@ def test_a_part_for_which_no_time_is_left_is_left_out_and_the_others_go_on(tmp_p
     assert reasons["sorting"] == "exit code 1: no paper"
 
 
-def test_each_part_is_saved_when_it_is_done(tmp_path, given):
+def test_each_part_is_saved_when_it_is_done(tmp_path, given, monkeypatch):
     """The second part looks at the file."""
+    monkeypatch.setattr(results, "RESULTS", tmp_path / "RESULTS.md")
+    monkeypatch.setattr(results, "RECORDED", tmp_path / "results")
+    given.record = True
     rate = ('{"kind": "rate", "library": "JAX", "precision": "bfloat16", "size": 64, "tf32": false, "values": [1, 2]}')
     about = '{"kind": "about", "platform": "gpu", "device": "A card", "versions": {"JAX": "1"}}'
     first = part(tmp_path, f"print('BENCH {about}'); print('BENCH {rate}')")
@@ -98,7 +101,9 @@ def test_each_part_is_saved_when_it_is_done(tmp_path, given):
     gpu.run_all([first, second], given, found)
     assert not found.failures
     assert load(given.json)["tables"][0]["ways"][0]["values"] == [1, 2]
-    assert "| JAX, bfloat16 | A card | 1.5 |" in given.json.with_suffix(".md").read_text()
+    for path in (given.json.with_suffix(".md"), tmp_path / "RESULTS.md"):
+        assert "## On a GPU: products of matrices" in path.read_text()
+        assert "| JAX, bfloat16 | A card | 1.5 |" in path.read_text()
 
 
 def test_the_full_size_stops_at_once_where_jax_finds_only_a_cpu(tmp_path, given):
@@ -142,15 +147,30 @@ def test_the_messages_need_the_standard_library_only():
         assert named <= sys.stdlib_module_names | {"bench"}
 
 
+def without_packages(tmp_path):
+    """Variables of a process in which the packages of `BLOCKING` are not there."""
+    blocked = tmp_path / "blocked"
+    blocked.mkdir(parents=True)
+    (blocked / "sitecustomize.py").write_text(BLOCKING)
+    return os.environ | {"PYTHONPATH": os.pathsep.join([str(blocked), str(ROOT)]), "JAX_PLATFORMS": "cpu",
+                         "PEERS_PYTHON": "no/such/python"}
+
+
+def test_our_workers_start_without_the_packages_that_a_bare_machine_lacks(tmp_path):
+    workers = sorted((ROOT / "bench" / "ours" / "gpu").glob("*.py"))
+    program = "\n".join(f"import bench.ours.gpu.{path.stem}" for path in workers)
+    done = subprocess.run([sys.executable, "-c", program], env=without_packages(tmp_path), capture_output=True,
+                          text=True)
+    assert len(workers) == 7 and done.returncode == 0, done.stderr
+    done = subprocess.run([sys.executable, "-c", "import grain"], env=without_packages(tmp_path / "again"),
+                          capture_output=True, text=True)
+    assert "No module named 'grain'" in done.stderr
+
+
 def typed(tmp_path, *arguments):
     """The script, without the packages that a bare machine lacks."""
-    blocked = tmp_path / "blocked"
-    blocked.mkdir()
-    (blocked / "sitecustomize.py").write_text(BLOCKING)
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(blocked), str(ROOT)]), "JAX_PLATFORMS": "cpu",
-                                "PEERS_PYTHON": "no/such/python"}
     command = [sys.executable, "bench/gpu.py", "--size", "small", "--json", str(tmp_path / "gpu.json"), *arguments]
-    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    return subprocess.run(command, cwd=ROOT, env=without_packages(tmp_path), capture_output=True, text=True)
 
 
 @pytest.mark.slow

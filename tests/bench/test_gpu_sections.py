@@ -105,7 +105,7 @@ def test_layers_stand_beside_those_of_the_peer():
     """1 GFLOP in 1000 us is 1 TFLOP/s; the peer takes twice as long."""
     text = markdown(layer("JAX", 0.5, name=EMPTY_LAYER, direction="", gflop=0.0), layer("JAX", 900, 1000, 1100),
                     layer("PyTorch", 2000))
-    assert "| conv1 | forward | 1e+03 (900 to 1.1e+03) | 2e+03 | 2.00 | 1 |" in text
+    assert "| conv1 | forward | 1,000 (900 to 1,100) | 2,000 | 2.00 | 1 |" in text
     assert f"| {EMPTY_LAYER} |  | 0.5 |  |  |  |" in text
 
 
