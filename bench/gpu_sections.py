@@ -174,15 +174,14 @@ def _winner(forms) -> str:
 
 
 def _numbers(network, dtype, members, forms):
-    alone = np.median(forms["alone"]["values"])
+    alone = forms["alone"]["values"]
     texts = []
     for form in ("grouped", "patches"):
         values = forms[form]["values"]
-        times = np.median(values) / alone
-        texts.append(f"{FORMS[form]} see {shown(np.median(values))} ({shown_range(values)}) models x crops/s, "
-                     f"{times:.2f} x")
-    return (f"{members} models of {network!r} in {dtype} as {' and as '.join(texts)} what they see one after another "
-            f"(wanted: {COHORT_TARGET} x)")
+        times = np.median(values) / np.median(alone)
+        texts.append(f"{shown(np.median(values))} ({shown_range(values)}) as {FORMS[form]}, which is {times:.2f} x")
+    return (f"{members} models of {network!r} in {dtype} see {shown(np.median(alone))} ({shown_range(alone)}) models x "
+            f"crops/s one after another, {' and '.join(texts)} (wanted: {COHORT_TARGET} x)")
 
 
 def _resuming(measurements):
