@@ -15,7 +15,7 @@ def script_parser(docstring: str, rounds: int | None = 5) -> argparse.ArgumentPa
         action="store_true",
         help="put the tables into bench/RESULTS.md and their values into bench/results/NAME.json",
     )
-    parser.add_argument("--json", type=_file, metavar="FILE", help="write the values there, as well or instead")
+    parser.add_argument("--json", type=_file, metavar="FILE.json", help="write the values there, as well or instead")
     return parser
 
 
@@ -64,6 +64,6 @@ def _count(text):
 
 def _file(text):
     path = pathlib.Path(text)
-    if path.is_dir() or not path.absolute().parent.is_dir():
-        raise argparse.ArgumentTypeError(f"found {text}; allowed is a file in a folder that is there")
+    if path.suffix != ".json" or not path.absolute().parent.is_dir():
+        raise argparse.ArgumentTypeError(f"found {text}; allowed is NAME.json in a folder that is there")
     return path

@@ -86,6 +86,14 @@ def say(text) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
+def is_installed(name: str) -> bool:
+    """Whether a package could be imported; it is not."""
+    try:
+        return importlib.util.find_spec(name) is not None
+    except ImportError:
+        return False
+
+
 def python_with_torch() -> str:
     """A Python that has PyTorch: that of the peers, or this one; '' where neither has it."""
     program = "import importlib.util, sys; sys.exit(importlib.util.find_spec('torch') is None)"
@@ -146,12 +154,12 @@ def parse():
 def main() -> int:
     """Measure, print, and say what decides about cohorts."""
     given = parse()
-    missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
+    missing = [name for name in NEEDED if not is_installed(name)]
     if missing:
         print(f"bench/gpu.py: {', '.join(missing)} not installed; allowed is a Python with jax[cuda12], flax and optax",
               file=sys.stderr)
         return 1
-    absent = [name for name in NOT_NEEDED if importlib.util.find_spec(name) is None]
+    absent = [name for name in NOT_NEEDED if not is_installed(name)]
     if absent:
         say(f"not installed, and not needed here: {', '.join(absent)}")
     torch = python_with_torch()

@@ -49,7 +49,8 @@ def _run(command, environment, limit):
     def read():
         for line in process.stdout:
             if line.startswith(MARK):
-                messages.append(json.loads(line.removeprefix(MARK)))
+                with contextlib.suppress(ValueError):  # half a line of a process that was ended
+                    messages.append(json.loads(line.removeprefix(MARK)))
             elif line.strip():
                 others.append(line.strip())
 

@@ -51,8 +51,8 @@ def test_the_verdict_names_its_numbers():
     found = verdict([ALONE, cohort("grouped", 35, 20, 22, 24), cohort("patches", 35, 50, 55, 60)])
     assert found == (
         "Cohorts should change to batched matrix products: 35 models of 'small' in float32 see 11 (10 to 12) models x "
-        "crops/s one after another, 22 (20 to 24) as grouped convolutions, which is 2.00 x and 55 (50 to 60) as batched "
-        "matrix products, which is 5.00 x (wanted: 5 x)."
+        "crops/s one after another, 22 (20 to 24) as grouped convolutions, which is 2.00 x and 55 (50 to 60) as "
+        "batched matrix products, which is 5.00 x (wanted: 5 x)."
     )
 
 

@@ -110,7 +110,7 @@ def test_a_file_that_lacks_something_is_refused_and_what_is_named(tmp_path, chan
         load(path)
 
 
-@pytest.mark.parametrize("line", ["--rounds 0", "--json no/such/folder/x.json", "--json ."])
+@pytest.mark.parametrize("line", ["--rounds 0", "--json no/such/folder/x.json", "--json x.md"])
 def test_a_command_line_that_could_not_be_followed_is_refused_before_anything_is_measured(line, capsys):
     with pytest.raises(SystemExit):
         script_parser("Paper.").parse_args(line.split())
