@@ -68,7 +68,7 @@ def test_with_pooling_value_and_gradients_are_the_same():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["tiny-small", "tiny-resnet"])
-def test_a_cohort_learns_the_same_and_its_program_holds_no_convolution(name):
+def test_a_cohort_of_products_of_patches_learns_the_same(name):
     def losses(members):
         return Training(Setup(name, 4, members=members, by_host=False)).run(3)
 
