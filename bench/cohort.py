@@ -1,11 +1,11 @@
 """How much faster several models are trained as one program than one after another.
 
-    python bench/cohort.py [--networks small,resnet] [--members 7] [--rounds 5] [--seconds 2] [--record]
+    python bench/cohort.py [--networks small,resnet] [--members 7] [--rounds 5] [--seconds 2] [--record] [--json FILE]
 
 An item is a crop seen by a model. Models one after another see as many crops a second as one model alone does, which is
 what is timed for them; starting each is not counted. As one program the host starts step by step and model by model, or
 all models run side by side with their steps in a loop inside the program (`model_sharding.choose_layout`). On a GPU 35
-models join 7. `--record` puts the tables into bench/RESULTS.md.
+models join 7. bench/README.md says where results go.
 """
 
 import pathlib
@@ -13,8 +13,11 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
 
+from bench.command_line import listed, numbers, script_parser
 from bench.protocol import NETWORKS
-from bench.turns import arguments, listed, numbers, on_gpu, publish, speeds
+from bench.results import Section, publish
+from bench.surroundings import on_gpu
+from bench.tables import of_workers
 from bench.workers import OURS, TUNED, Way, compare
 
 
@@ -32,18 +35,20 @@ def ways_of(name, members):
 def main():
     """Measure and publish."""
     gpu = on_gpu()
-    parser = arguments(__doc__)
+    parser = script_parser(__doc__)
     parser.add_argument("--networks", type=listed(NETWORKS), default=["small", "resnet"])
     parser.add_argument("--members", type=numbers, default=[7, 35] if gpu else [7])
     parser.add_argument("--seconds", type=float, default=2.0, help="that a way takes in a round")
-    given, versions, body = parser.parse_args(), {}, ""
+    given = parser.parse_args()
+    versions = {}
+    parts = []
     for name in given.networks:
         for members in given.members:
             results = compare(ways_of(name, members), given.rounds, given.seconds)
-            body += (f"{members} models of the network {name!r}, batches of {NETWORKS[name].batch}\n\n"
-                     + speeds(results, "models x crops"))
+            title = f"{members} models of the network {name!r}, batches of {NETWORKS[name].batch}"
+            parts.append(of_workers(title, "models x crops/s", results))
             versions |= results.versions()
-    publish("Cohorts on a GPU" if gpu else "Cohorts", versions, body, given.record)
+    publish(given, Section("Cohorts on a GPU" if gpu else "Cohorts", parts, versions))
 
 
 if __name__ == "__main__":

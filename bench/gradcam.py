@@ -1,11 +1,11 @@
 """How many crops a second get a Grad-CAM map of each class, beside pytorch-grad-cam.
 
     python bench/gradcam.py [--networks paper,resnet] [--batch 128] [--ways ours,tuned] [--rounds 5] [--seconds 2]
-        [--record]
+        [--record] [--json FILE]
 
 From crops float32 in host memory to maps of both classes there, 0 to 1 and at the size of the crop, a batch at a time,
 with the same weights and crops. The table says how far the maps of pytorch-grad-cam are from ours at most. Peers that
-are not installed are left out, and the table says so; `--record` puts the tables into bench/RESULTS.md.
+are not installed are left out, and the table says so; bench/README.md says where results go.
 """
 
 import pathlib
@@ -14,8 +14,11 @@ import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
 
+from bench.command_line import listed, script_parser
 from bench.protocol import NETWORKS
-from bench.turns import arguments, listed, on_gpu, publish, speeds
+from bench.results import Section, publish
+from bench.surroundings import on_gpu
+from bench.tables import of_workers
 from bench.workers import OURS, PEERS, TUNED, Way, Worker, compare
 
 STOCK = "pytorch-grad-cam"
@@ -48,23 +51,30 @@ def results_of(name, batch, chosen, rounds, seconds):
 def table_of(name, batch, results):
     """The table of a network, and how far the maps are apart."""
     differences = {way: f"{told['difference']:.0e}" for way, told in results.told.items() if told}
-    return (f"Network {name!r}, batches of {batch}, maps of both classes\n\n"
-            + speeds(results, "crops", STOCK, {"largest difference from our maps (0 to 1)": differences}))
+    return of_workers(
+        f"Network {name!r}, batches of {batch}, maps of both classes",
+        "crops/s",
+        results,
+        reference=STOCK,
+        columns={"largest difference from our maps (0 to 1)": differences},
+    )
 
 
 def main():
     """Measure and publish."""
-    parser = arguments(__doc__)
+    parser = script_parser(__doc__)
     parser.add_argument("--networks", type=listed(NETWORKS), default=["paper", "resnet"])
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--ways", type=listed(ways_of("paper", 0, "")), help="by default all")
     parser.add_argument("--seconds", type=float, default=2.0, help="that a way takes in a round")
-    given, versions, body = parser.parse_args(), {}, ""
+    given = parser.parse_args()
+    versions = {}
+    parts = []
     for name in given.networks:
         results = results_of(name, given.batch, given.ways, given.rounds, given.seconds)
-        body += table_of(name, given.batch, results)
+        parts.append(table_of(name, given.batch, results))
         versions |= results.versions()
-    publish("Grad-CAM on a GPU" if on_gpu() else "Grad-CAM", versions, body, given.record)
+    publish(given, Section("Grad-CAM on a GPU" if on_gpu() else "Grad-CAM", parts, versions))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """How fast fields become measurements and crops, beside what one would write with scikit-image or OpenCV.
 
-    python bench/prepare.py [--rounds 5] [--fields 3] [--nuclei DIR] [--record]
+    python bench/prepare.py [--rounds 5] [--fields 3] [--nuclei DIR] [--record] [--json FILE]
 
 a) measurements against `regionprops_table` with the same properties: values, then time;
 b) 2048 x 2048 x 3 fields to crops against a plain script of full-resolution steps: masks, then time;
@@ -8,11 +8,9 @@ c) `extract_field` on simulated fields, stage by stage.
 
 All that is compared runs in one process with one thread, in turns; times are the process' CPU time, which other
 programs on the machine disturb least; a ratio is the median over the rounds of one round's ratio. `--nuclei` names a
-folder with images/*.tif and masks/*.png (BBBC039) for a) on real nuclei; `--record` puts the tables into
-bench/RESULTS.md.
+folder with images/*.tif and masks/*.png (BBBC039) for a) on real nuclei; bench/README.md says where results go.
 """
 
-import argparse
 import cProfile
 import os
 import pathlib
@@ -30,7 +28,10 @@ import skimage
 from scipy import ndimage
 from skimage import filters, io, measure
 
-from bench.turns import in_turns, machine, record, table, times
+from bench.command_line import script_parser
+from bench.results import CPU_TIME, Section, publish
+from bench.tables import Grid, Measure, Table
+from bench.turns import in_turns
 from configs import base
 from configs.data import simulated
 from data_prep.cells import crop
@@ -57,6 +58,17 @@ SHAPES = {"area": "Area", "perimeter": "Perimeter", "eccentricity": "Eccentricit
 INTENSITIES = {"intensity_mean": "MeanIntensity", "intensity_max": "MaxIntensity", "intensity_std": "StdIntensity"}
 STAGES = ("read", "corrected", "labels", "cell_bodies", "field_background", "stain_mask", "measure_cells", "_rows",
           "_write_crops")
+DIFFERENCE = Measure("largest relative difference", larger_is_better=False, form=".1g")
+CROPS = Measure("crops", form=".0f")
+AGREEMENT = Measure("IoU of its mask with Otsu's of all pixels after the same blur", larger_is_better=True, form=".4f")
+SPENT = Measure("ms (under a profiler)", "ms", larger_is_better=False, exact=False)
+SHARE = Measure("share", form=".0%", exact=False)
+
+
+def times(title, seconds, count, unit, note=""):
+    """The table of what `in_turns` returned for `count` things; the others are held against the first way."""
+    milliseconds = {way: [1e3 * s / count for s in of_rounds] for way, of_rounds in seconds.items()}
+    return Table(title, f"ms per {unit}", milliseconds, larger_is_better=False, note=note)
 
 
 def synthetic_field(seed):
@@ -91,7 +103,7 @@ def our_table(image, labels):
 
 
 def measurements(fields, title, rounds):
-    """Part a)."""
+    """Part a): how far values are from the library's, and how long both take."""
     worst = {}
     for image, labels in fields:
         theirs, ours = library_table(image, labels), our_table(image, labels)
@@ -103,9 +115,12 @@ def measurements(fields, title, rounds):
             worst[name] = max(worst.get(name, 0), float(np.max(np.abs(a - b) / np.maximum(np.abs(a), 1e-12))))
     n = sum(len(np.unique(labels)) - 1 for _, labels in fields)
     seconds = in_turns({"regionprops_table": library_table, "ours": our_table}, fields, rounds)
-    return (f"Measurements, {title}: {n} nuclei in {len(fields)} fields\n\n"
-            + table(("property", "largest relative difference"), [(k, f"{v:.1g}") for k, v in worst.items()])
-            + times(seconds, n, "nucleus"))
+    rows = {(name,): {DIFFERENCE.name: difference} for name, difference in worst.items()}
+    note = f"{n} nuclei in {len(fields)} fields."
+    return [
+        Grid(f"Measurements, {title}: values", ("property",), (DIFFERENCE,), rows, note=note),
+        times(f"Measurements, {title}: times", seconds, n, "nucleus"),
+    ]
 
 
 def whole(middles):
@@ -168,7 +183,7 @@ def overlap(one, other):
 
 
 def crops(images, rounds):
-    """Part b)."""
+    """Part b): how many crops, how true the masks, and how long each way takes."""
     name = f"full-resolution script ({'OpenCV' if cv2 else 'SciPy in the place of OpenCV'})"
     ways = {name: full_resolution_script} | {f"ours, {m}": our_crops(m) for m in segment.SEGMENTERS}
     if "otsu" in segment.SEGMENTERS:
@@ -177,18 +192,20 @@ def crops(images, rounds):
     given = [(np.ascontiguousarray(np.moveaxis(image, -1, 0)), image) for image in images]
     smooth = [ndimage.gaussian_filter(planes[0].astype(np.float32), 11) for planes, _ in given]
     masks = [plane > filters.threshold_otsu(plane) for plane in smooth]
-    rows = []
+    rows = {}
     for label, way in ways.items():
         found = [way(*field) for field in given]
         agreed = np.mean([overlap(mine, mask) for (_, mine), mask in zip(found, masks, strict=True)])
-        rows.append((label, sum(len(pictures) for pictures, _ in found), f"{agreed:.4f}"))
-    head = ("way", "crops", "IoU of its mask with Otsu's of all pixels after the same blur")
-    return (f"Fields to crops of {CROP} px, {len(images)} fields of {SIZE} x {SIZE} x 3\n\n" + table(head, rows)
-            + times(in_turns(ways, given, rounds), len(images), "field"))
+        rows[label,] = {CROPS.name: sum(len(pictures) for pictures, _ in found), AGREEMENT.name: agreed}
+    title = f"Fields to crops of {CROP} px, {len(images)} fields of {SIZE} x {SIZE} x 3"
+    return [
+        Grid(f"{title}: crops", ("way",), (CROPS, AGREEMENT), rows),
+        times(f"{title}: times", in_turns(ways, given, rounds), len(images), "field"),
+    ]
 
 
 def stages(n, rounds):
-    """Part c)."""
+    """Part c): how long a field takes, and which share each stage of it."""
     with tempfile.TemporaryDirectory() as folder:
         folder, made = pathlib.Path(folder), base.simulation()
         made.lines, made.fields_per_line, made.workers = ("HeLa",), n, 1
@@ -205,38 +222,38 @@ def stages(n, rounds):
                    if "data_prep" in where[0] and where[2] in (*STAGES, "extract_field"))
     spent = {name: seconds for seconds, name in calls}  # of functions of one name the outermost
     total = spent.pop("extract_field")
-    rows = [(s.strip("_"), f"{1e3 * spent[s] / n:.3g}", f"{spent[s] / total:.0%}") for s in STAGES if s in spent]
-    return (f"`extract_field`, {n} simulated fields of {made.field_size_px} x {made.field_size_px} x 4, one process: "
-            f"{1e3 * np.median(seconds) / n:.0f} ms per field\n\n"
-            + table(("stage", "ms (under a profiler)", "share"), rows))
+    rows = {}
+    for stage in STAGES:
+        if stage in spent:
+            name = stage.strip("_")
+            rows[name,] = {SPENT.name: 1e3 * spent[stage] / n, SHARE.name: spent[stage] / total}
+    title = f"`extract_field`, {n} simulated fields of {made.field_size_px} x {made.field_size_px} x 4, one process"
+    return [
+        times(title, {"all stages": seconds}, n, "field"),
+        Grid(f"{title}: its stages", ("stage",), (SPENT, SHARE), rows),
+    ]
 
 
 def main():
     """All three parts."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser = script_parser(__doc__)
     parser.add_argument("--fields", type=int, default=3)
     parser.add_argument("--nuclei", type=pathlib.Path)
-    parser.add_argument("--record", action="store_true")
     given = parser.parse_args()
     fields = [synthetic_field(seed) for seed in range(given.fields)]
     versions = {"NumPy": np.__version__, "SciPy": scipy.__version__, "scikit-image": skimage.__version__}
     if cv2:
         versions["OpenCV"] = cv2.__version__
-    command = f"python bench/prepare.py --rounds {given.rounds} --fields {given.fields}"
-    command += " --nuclei DIR" if given.nuclei else ""
-    text = f"## Measurements, crops and whole fields\n\n`{command}` on {machine(versions)}.\n\n"
+    parts = []
     if given.nuclei:
         masks = sorted((given.nuclei / "masks").glob("*.png"))[:4 * given.fields]
         real = [(io.imread(given.nuclei / "images" / f"{path.stem}.tif")[..., None],
                  measure.label(io.imread(path)[..., 0], connectivity=1)) for path in masks]
-        text += measurements(real, "real nuclei (BBBC039, 520 x 696 x 1)", given.rounds)
-    text += measurements(fields, f"synthetic fields of {SIZE} x {SIZE} x 3", given.rounds)
-    text += crops([image for image, _ in fields], given.rounds)
-    text += stages(2 * given.fields, given.rounds)
-    print(text)
-    if given.record:
-        record(text, pathlib.Path(__file__).with_name("RESULTS.md"))
+        parts += measurements(real, "real nuclei (BBBC039, 520 x 696 x 1)", given.rounds)
+    parts += measurements(fields, f"synthetic fields of {SIZE} x {SIZE} x 3", given.rounds)
+    parts += crops([image for image, _ in fields], given.rounds)
+    parts += stages(2 * given.fields, given.rounds)
+    publish(given, Section("Measurements, crops and whole fields", parts, versions, CPU_TIME))
 
 
 if __name__ == "__main__":

@@ -13,7 +13,9 @@ import sys
 import time
 
 MARK = "BENCH "  # begins the lines of the protocol; what libraries print beside them is passed over
-CLASSES, DROPOUT, LEARNING_RATE = 2, 0.3, 1e-3
+CLASSES = 2
+DROPOUT = 0.3
+LEARNING_RATE = 1e-3
 SMALLEST_MAP = 8  # px; a residual network halves its map down to this size
 EPSILON = 1e-6  # of GroupNorm, as in Flax
 
@@ -35,6 +37,15 @@ NETWORKS = {
     "resnet": Network("resnet", size=64, channels=3, filters=16, depth=2, batch=32),
     "small": Network("nagao2020", size=48, channels=3, filters=8, depth=2, batch=64),
 }
+
+
+# The same so small that a test runs them on a CPU.
+TINY = {f"tiny-{name}": dataclasses.replace(network, size=16, filters=4, batch=4) for name, network in NETWORKS.items()}
+
+
+def network_of(name: str) -> Network:
+    """A network by its name in NETWORKS or TINY."""
+    return (NETWORKS | TINY)[name]
 
 
 def group_size(channels: int) -> int:
@@ -78,16 +89,17 @@ def serve(work, items: float, tell=dict, **info) -> None:
         tell: called when the rounds are over; what the script may want to know then, JSON values by name.
         **info: JSON values; `versions` {library: version} and `device` are named in the tables.
     """
-    _say({"items": items, **info})
+    say({"items": items, **info})
     for line in sys.stdin:
         units = json.loads(line)["units"]
         if not units:
-            _say({"told": tell()})
+            say({"told": tell()})
             continue
         start = time.perf_counter()
         work(units)
-        _say({"seconds": time.perf_counter() - start})
+        say({"seconds": time.perf_counter() - start})
 
 
-def _say(message):
+def say(message: dict) -> None:
+    """One message of JSON values to whoever started this process."""
     print("\n" + MARK + json.dumps(message), flush=True)  # on a line of its own, whatever was printed before

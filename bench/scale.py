@@ -1,6 +1,6 @@
 """How long each command takes on tens to hundreds of thousands of cells, and how much memory.
 
-    python bench/scale.py --out=DIR [--cells 30000,100000,300000] [--steps 600] [--record]
+    python bench/scale.py --out=DIR [--cells 30000,100000,300000] [--steps 600] [--record] [--json FILE]
 
 Simulated fields of 1344 x 1344 px with some 330 cells each go from TIFFs to a report by the commands that a user types.
 Memory is the highest that a command and its workers held together (proportional set size, looked at ten times a
@@ -10,7 +10,6 @@ mirrored, which costs every command as much as fields of their own, and says not
 some 5 GB of disk. To try a limit, start this in a container that has one: the table names it.
 """
 
-import argparse
 import pathlib
 import shutil
 import subprocess
@@ -24,7 +23,9 @@ import numpy as np
 import psutil
 import tifffile
 
-from bench.turns import numbers, publish, table
+from bench.command_line import numbers, script_parser
+from bench.results import Section, publish
+from bench.tables import Grid, Measure, Text
 from cellcycle_jax import files, machine
 from configs import base
 from data_prep.simulation.simulate import CHANNELS, field_names, write_ome
@@ -38,25 +39,30 @@ MOST_FIELDS = 384  # of a line that have names
 ORIENTATIONS = 8  # of a picture: four quarter turns, each also mirrored
 GIB = 2**30
 LOOK_S = 0.1  # s between two looks
+USED = Measure("cells used", form=",.0f")
+FIELDS = Measure("fields", form=",.0f")
+SECONDS = Measure("s", "s", larger_is_better=False, exact=False, form=",.0f")
+MEMORY = Measure("most memory, GiB", "GiB", larger_is_better=False, exact=False, form=".2f")
 
 
 def main() -> int:
     """Go the whole way for each number of cells, and publish the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = script_parser(__doc__, rounds=None)
     parser.add_argument("--out", type=pathlib.Path, required=True, help="folder with room")
     parser.add_argument("--cells", type=numbers, default=[30_000, 100_000, 300_000])
     parser.add_argument("--steps", type=int, default=600, help="of training")
-    parser.add_argument("--record", action="store_true", help="put the table into bench/RESULTS.md")
     given = parser.parse_args()
     fields = given.out / "fields"
     made_in = _make_fields(fields, max(given.cells))
-    rows = [row for cells in sorted(given.cells) for row in _whole_way(given.out, fields, cells, given.steps)]
+    rows = {}
+    for cells in sorted(given.cells):
+        rows |= _whole_way(given.out, fields, cells, given.steps)
     limit = machine.free_memory() / GIB
-    body = f"At the end {limit:.1f} GiB of memory were free to this process.\n\n"
+    text = f"At the end {limit:.1f} GiB of memory were free to this process."
     if made_in:
-        body = f"The fields were made in {made_in:,.0f} s. {body}"
-    body += table(("cells used", "fields", "command", "s", "most memory, GiB"), rows)
-    publish("Scale", {"JAX": jax.__version__}, body, given.record)
+        text = f"The fields were made in {made_in:,.0f} s. {text}"
+    grid = Grid("From fields to a report", ("about", "command"), (USED, FIELDS, SECONDS, MEMORY), rows)
+    publish(given, Section("Scale", [Text(text), grid], {"JAX": jax.__version__}))
     return 0
 
 
@@ -103,7 +109,7 @@ def _turn(path, folder) -> None:
 
 
 def _whole_way(out, fields, cells, steps):
-    """Rows of the table for one number of cells; data set and run are removed before and kept after."""
+    """Rows of the grid for one number of cells; data set and run are removed before and kept after."""
     count = -(-cells // USED_PER_FIELD)
     data, run = out / f"data_{cells}", out / f"run_{cells}"
     for folder in (data, run):
@@ -119,12 +125,13 @@ def _whole_way(out, fields, cells, steps):
         "discover": [f"--workdir={run}"],
         "report": [f"--workdir={run}"],
     }
-    rows = []
+    rows = {}
     for name, words in commands.items():
         seconds, held = _watched(name, *words)
         used = files.read_json(data / "provenance.json")["n_used"]
-        rows.append((f"{used:,}", f"{count:,}", name, f"{seconds:,.0f}", f"{held / GIB:.2f}"))
-        print(*rows[-1], flush=True)
+        measured = {SECONDS.name: seconds, MEMORY.name: held / GIB}
+        rows[f"{cells:,} cells", name] = {USED.name: used, FIELDS.name: count} | measured
+        print(f"{used:,} cells, {name}: {seconds:,.0f} s, {held / GIB:.2f} GiB", flush=True)
     return rows
 
 

@@ -1,15 +1,15 @@
 """How well nuclei are found, one setting for all data sets, beside Otsu's threshold and a plain watershed.
 
     python bench/segmentation.py [--data DIR] [--out runs/bench/segmentation] [--every 1] [--fields 4] [--record]
+        [--json FILE]
 
 Scores are pooled over all images: F1 = 2 TP / (2 TP + FP + FN), a true and a found nucleus being a pair where their
 overlap is more than the given share of their union. Intervals of 95 % come from resampling images (wells for BBBC039).
 DIR holds bbbc039_u2os_hoechst/images and masks, dsb2018_fluorescence/images and labels.
 A data set whose folder is not there is left out, and the script says so. The worst failures are drawn into
-OUT/failures.png; `--record` puts the tables into bench/RESULTS.md.
+OUT/failures.png; bench/README.md says where results go.
 """
 
-import argparse
 import os
 import pathlib
 import sys
@@ -31,13 +31,19 @@ from PIL import Image
 from scipy import ndimage
 from skimage import feature, filters, io, measure, segmentation
 
-from bench.turns import machine, record, table
+from bench.command_line import script_parser
+from bench.results import CPU_TIME, Section, publish
+from bench.tables import Grid, Measure
 from configs import base
 from data_prep.segmentation.segment import segment_nuclei
 from data_prep.simulation.simulate import simulate
 
 LEVELS = np.arange(0.5, 0.91, 0.05)
 KINDS = ("merged", "split", "missed", "spurious")
+F1_OF_LEVEL = [Measure(f"{level:.2f}", larger_is_better=True, form=".3f") for level in LEVELS]
+COUNTS = [Measure(name, form=".0f") for name in ("images", "true", "found")]
+FAILURES = [Measure(kind, larger_is_better=False, form=".0f") for kind in KINDS]
+SPENT = Measure("ms an image", "ms", larger_is_better=False, exact=False, form=".0f")
 TRUE_COLOUR, FOUND_COLOUR = "#0072B2", "#E69F00"
 TILE_PX = 96
 
@@ -179,42 +185,49 @@ def interval(units, rng, resamples=2000):
 
 
 def tables(counts, seconds, images):
-    """The scores as Markdown."""
-    rng, sets = np.random.default_rng(0), list(images)
+    """The scores, and what went wrong."""
+    rng = np.random.default_rng(0)
+    sets = list(images)
     groups = {name: [name] for name in sets} | {"all": sets}
-    scores, wrong = [], []
+    scores = {}
+    intervals = {}
+    wrong = {}
     for group, members in groups.items():
         for way in WAYS:
             units = {unit: row for name in members for unit, row in counts[name, way].items()}
-            total, (low, high) = sum(units.values()), interval(units, rng)
+            total = sum(units.values())
+            low, high = interval(units, rng)
+            intervals[group, way] = f"{low:.3f} to {high:.3f}"
             number = sum(images[name] for name in members)
-            ms = 1e3 * sum(seconds[name, way] for name in members) / number
-            scores.append((group, way, *(f"{value:.3f}" for value in f1(total)), f"{low:.3f} to {high:.3f}"))
-            wrong.append((group, way, number, total[9], total[10], *total[11:], f"{ms:.0f}"))
-    return (table(("data", "way", *(f"{level:.2f}" for level in LEVELS), "95 % at 0.50"), scores)
-            + table(("data", "way", "images", "true", "found", *KINDS, "ms an image"), wrong))
+            spent = {SPENT.name: 1e3 * sum(seconds[name, way] for name in members) / number}
+            counted = [number, *total[9:]]
+            scores[group, way] = _by_name(F1_OF_LEVEL, f1(total))
+            wrong[group, way] = _by_name([*COUNTS, *FAILURES], counted) | spent
+    heads = ("data", "way")
+    return [
+        Grid("F1 by the least overlap (IoU)", heads, tuple(F1_OF_LEVEL), scores, {"95 % at 0.50": intervals}),
+        Grid("What went wrong", heads, (*COUNTS, *FAILURES, SPENT), wrong),
+    ]
+
+
+def _by_name(measures, values):
+    return {measure.name: value for measure, value in zip(measures, values, strict=True)}
 
 
 def main():
     """Score, print, draw; record where that is asked for."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = script_parser(__doc__, rounds=None)
     parser.add_argument("--data", type=pathlib.Path, default=pathlib.Path("data"))
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("runs/bench/segmentation"))
     parser.add_argument("--every", type=int, default=1, help="use each n-th real image only")
     parser.add_argument("--fields", type=int, default=4, help="simulated fields of each line")
-    parser.add_argument("--record", action="store_true", help="put the tables into bench/RESULTS.md")
     given = parser.parse_args()
     for name in ("bbbc039_u2os_hoechst", "dsb2018_fluorescence"):
         if not (given.data / name).is_dir():
             print(f"{given.data / name}: not there, left out")
     counts, seconds, images, tiles = score(given.data, given.every, given.fields)
     versions = {"NumPy": np.__version__, "SciPy": scipy.__version__, "scikit-image": skimage.__version__}
-    text = (f"## Segmentation\n\n`python bench/segmentation.py --every {given.every} --fields {given.fields}` on "
-            f"{machine(versions)}.\nF1 by the least overlap (IoU), then what went wrong.\n\n"
-            + tables(counts, seconds, images))
-    print(text)
-    if given.record:
-        record(text, pathlib.Path(__file__).with_name("RESULTS.md"))
+    publish(given, Section("Segmentation", tables(counts, seconds, images), versions, CPU_TIME))
     gallery(tiles, given.out / "failures.png")
     print(f"failures: {given.out / 'failures.png'}")
 

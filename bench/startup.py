@@ -1,11 +1,11 @@
 """How long it takes from starting a process until the first training step is done.
 
-    python bench/startup.py [--rounds 5] [--record]
+    python bench/startup.py [--rounds 5] [--record] [--json FILE]
 
 Paper's network, batch 8. Whole processes, one after another, in turns. Cold: the folder of compiled programs is empty;
 warm: the second start. Keras and PyTorch are given arrays in memory, as is ours; the last two rows read a data set from
 disk and change crops at random, as `launch.py train` does. Peers that are not installed are left out, and the table
-says so; `--record` puts the tables into bench/RESULTS.md.
+says so; bench/README.md says where results go.
 """
 
 import pathlib
@@ -14,11 +14,11 @@ import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
 
-import numpy as np
-
+from bench.command_line import script_parser
 from bench.made_data import write_made
 from bench.protocol import NETWORKS
-from bench.turns import arguments, missing, publish, table
+from bench.results import Section, publish
+from bench.tables import Table
 from bench.workers import OURS, PEERS, Way, Worker, WorkerFailed
 
 OWN = "ours, warm"  # what the others are compared with
@@ -26,8 +26,9 @@ OWN = "ours, warm"  # what the others are compared with
 
 def ways(folder, data, number):
     """The ways of one round; the cold ones get a cache of their own, which the warm ones then find."""
-    script, cache = "ours/startup.py", "CELLCYCLE_JAX_CACHE"
-    plain, as_used = (script,), (script, "--data", data)
+    cache = "CELLCYCLE_JAX_CACHE"
+    plain = ("ours/startup.py",)
+    as_used = (*plain, "--data", data)
     return (
         Way("Keras, model.fit", PEERS, ("peers/startup_keras.py",)),
         Way("PyTorch", PEERS, ("peers/startup_torch.py",)),
@@ -40,7 +41,9 @@ def ways(folder, data, number):
 
 def measure(rounds):
     """Seconds {way: [rounds]}, what each worker said {way: dict}, and what was left out {way: reason}."""
-    seconds, info, left_out = {}, {}, {}
+    seconds = {}
+    info = {}
+    left_out = {}
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
         write_made(folder / "data", NETWORKS["paper"], {"train": 16, "validation": 8, "test": 8})
@@ -60,21 +63,33 @@ def measure(rounds):
     return {name: s for name, s in seconds.items() if name not in left_out}, info, left_out
 
 
-def rows(seconds, info):
-    """Rows of the table."""
-    for name, each in seconds.items():
-        ratio = np.array(each) / seconds[OWN] if OWN in seconds else np.array([np.nan])
-        yield (name, info[name]["device"], f"{np.median(each):.2f}", f"{min(each):.2f} to {max(each):.2f}",
-               f"{np.median(ratio):.2f}", {True: "yes", False: "no"}[info[name]["tensorflow"]])
+def table_of(seconds, info, left_out):
+    """The table of what `measure` returned."""
+    devices = {}
+    imported = {}
+    for name in seconds:
+        devices[name] = info[name]["device"]
+        imported[name] = "yes" if info[name]["tensorflow"] else "no"
+    return Table(
+        "From the start of a process to the end of the first step",
+        "s",
+        seconds,
+        larger_is_better=False,
+        reference=OWN,
+        devices=devices,
+        columns={"TensorFlow imported": imported},
+        left_out=left_out,
+    )
 
 
 def main():
     """Measure and publish."""
-    given = arguments(__doc__).parse_args()
+    given = script_parser(__doc__).parse_args()
     seconds, info, left_out = measure(given.rounds)
-    head = ("way", "on", "s to the first step", "over the rounds", f"times {OWN}", "TensorFlow imported")
-    versions = {name: version for said in info.values() for name, version in said["versions"].items()}
-    publish("Start to first step", versions, table(head, rows(seconds, info)) + missing(left_out), given.record)
+    versions = {}
+    for said in info.values():
+        versions |= said["versions"]
+    publish(given, Section("Start to first step", [table_of(seconds, info, left_out)], versions))
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ import time
 import numpy as np
 
 from bench.protocol import MARK
+from bench.timed import units_for
 
 FOLDER = pathlib.Path(__file__).parent
 OURS = sys.executable
@@ -144,7 +145,7 @@ def compare(ways, rounds: int, seconds: float = 2.0) -> Results:
             with _leaving_out(way.name, results, workers):
                 workers[way.name] = Worker(way)
                 print(f"{way.name}: ready after {workers[way.name].ready_s:.1f} s", file=sys.stderr, flush=True)
-                units[way.name] = _units(workers[way.name], seconds)
+                units[way.name] = units_for(workers[way.name].run, seconds)
         for number in range(rounds + 1):  # the first is a warm-up
             for name, worker in list(workers.items()):
                 with _leaving_out(name, results, workers):
@@ -160,18 +161,6 @@ def compare(ways, rounds: int, seconds: float = 2.0) -> Results:
         for worker in workers.values():
             worker.close()
     return results
-
-
-def _units(worker, seconds):
-    """Units that take a worker about so long. The first are no measure: some are slow only at the start of a call."""
-    units = 1
-    for _ in range(5):
-        elapsed = max(worker.run(units), 1e-6)
-        wanted = max(1, round(units * seconds / elapsed))
-        if elapsed > seconds / 2:
-            return wanted
-        units = min(100 * units, wanted)
-    return units
 
 
 @contextlib.contextmanager

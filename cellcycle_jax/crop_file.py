@@ -8,7 +8,6 @@ import dataclasses
 import pathlib
 import zipfile
 
-import imagecodecs
 import numpy as np
 
 from cellcycle_jax import files
@@ -67,6 +66,8 @@ class FieldCrops:
         side = self.cell_shape[0]
         image = np.empty((len(numbers), *self.cell_shape), np.uint16)
         compartments = np.empty((len(numbers), side, side), np.uint8)
+        import imagecodecs  # like writing, needed only where such files are; all others of this room come without
+
         try:
             with open(self.path, "rb") as file:
                 for row, number in enumerate(numbers):
@@ -93,6 +94,8 @@ def write(folder, field_id: str, cell_id, image, compartments, shared: Shared) -
         compartments: u8 [n, S, S].
         shared: of all cells.
     """
+    import imagecodecs
+
     folder = pathlib.Path(folder)
     ends = [0]
     with files.atomic_path(folder / f"{field_id}.crops") as temporary, open(temporary, "wb") as file:

@@ -6,7 +6,7 @@ import flax
 import jax
 import numpy as np
 
-from bench.protocol import CLASSES, DROPOUT, NETWORKS
+from bench.protocol import CLASSES, DROPOUT, network_of
 from cellcycle_jax import models, schema
 from cellcycle_jax.dataset import crop_arrays, model_input
 
@@ -15,7 +15,7 @@ BRIGHTEST = 65535
 
 def build(name: str, dtype="float32"):
     """The network called `name`, computing in `dtype`, without parameters."""
-    network = NETWORKS[name]
+    network = network_of(name)
     return models.build(network.architecture, CLASSES, network.filters, network.depth, DROPOUT, dtype)
 
 
@@ -42,8 +42,9 @@ def inputs_of(network):
 
 def densities(name: str, dtype: str, variables) -> dict[str, float]:
     """Share of each tap that is not zero. Steps that skip dead activations are the faster the fewer are alive."""
-    crops = crop_arrays.arrays_of(made_crops(NETWORKS[name], 16))
-    image = model_input.model_images(inputs_of(NETWORKS[name]), crops)
+    network = network_of(name)
+    crops = crop_arrays.arrays_of(made_crops(network, 16))
+    image = model_input.model_images(inputs_of(network), crops)
     _, taps = jax.jit(functools.partial(build(name, dtype).apply, train=False))(variables, image)
     return {tap: float((np.asarray(activation, np.float32) != 0).mean()) for tap, activation in taps.items()}
 

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 
 from bench.ours.networks import build, inputs_of, made_crops
-from bench.protocol import CLASSES, DROPOUT, LEARNING_RATE, NETWORKS
+from bench.protocol import CLASSES, DROPOUT, LEARNING_RATE, network_of
 from cellcycle_jax.devices import mesh, model_sharding
 from cellcycle_jax.runs import state
 from cellcycle_jax.training import augment, batches, compiled_steps, optimizers, train_step
@@ -21,7 +21,7 @@ CELLS = 512  # made up, where no others are given
 class Setup:
     """What is trained, and how."""
 
-    name: str  # a key of `NETWORKS`
+    name: str  # as of `protocol.network_of`
     batch: int  # crops in a step
     augmented: bool = False  # whether crops are changed at random
     learning_rate: float = LEARNING_RATE  # 0: the weights stay as they were drawn
@@ -45,9 +45,10 @@ class Training:
             setup: what is trained.
             crops: `crop_arrays.Crops` that batches are drawn from; by default made up.
         """
-        self._setup, self._done = setup, 0
+        self._setup = setup
+        self._done = 0
         self._layout = layout = model_sharding.choose_layout(setup.members, mesh.make_mesh(), setup.by_host)
-        self._crops = made_crops(NETWORKS[setup.name], CELLS) if crops is None else crops
+        self._crops = made_crops(network_of(setup.name), CELLS) if crops is None else crops
         rows = np.arange(len(self._crops), dtype=np.int32)
         self._orders = [batches.Order(seed, rows) for seed in range(layout.models)]
         self._program, self._traits, self.state = _assembled(setup, layout)
@@ -55,9 +56,16 @@ class Training:
         self._valid = mesh.put_global((np.arange(size) < setup.batch).astype(np.float32), layout.per_cell())
         self._resident = setup.resident and batches.DeviceBatches(self._crops, self._orders, setup.batch, layout)
 
+    def go_on_from(self, stored, done: int) -> None:
+        """Continue where another training stood after `done` steps; `stored` is its state, in host memory."""
+        self.state = mesh.put_global(stored, self._layout.per_model)
+        self._done = done
+
     def run(self, number: int) -> np.ndarray:
         """Do so many steps and wait for the devices; the mean loss of each step, f32 [setup.members, number]."""
-        models, found, end = self._layout.models, [], self._done + number
+        models = self._layout.models
+        found = []
+        end = self._done + number
         cells = self._resident or batches.StreamedBatches(
             self._crops, self._orders[0], self._setup.batch, self._layout, self._done, end
         )
@@ -70,14 +78,19 @@ class Training:
             found.append((sums, count))
         cells.close()
         jax.block_until_ready(self.state)
-        asked = self._setup.members  # the other models only fill the devices up
-        return np.concatenate([np.asarray(sums["loss"])[:asked, :count] / np.asarray(sums["count"])[:asked, :count]
-                               for sums, count in found], axis=1)
+        return np.concatenate([self._losses(sums, count) for sums, count in found], axis=1)
+
+    def _losses(self, sums, count):
+        """Mean losses of the first `count` steps of a dispatch; models that only fill the devices up are left out."""
+        asked = self._setup.members
+        total = np.asarray(sums["loss"])[:asked, :count]
+        return total / np.asarray(sums["count"])[:asked, :count]
 
 
 def _assembled(setup, layout):
     """The program, the traits of all models, and their state before the first step."""
-    network, model = NETWORKS[setup.name], build(setup.name, setup.dtype)
+    network = network_of(setup.name)
+    model = build(setup.name, setup.dtype)
     optimizer = functools.partial(optimizers.make_optimizer, "rmsprop", "constant", 1)
     changes = functools.partial(augment.augment, channels=tuple(range(network.channels)), stored=network.channels,
                                 **(AUGMENTED if setup.augmented else UNCHANGED))

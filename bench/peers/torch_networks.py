@@ -3,12 +3,12 @@
 import torch
 from torch import nn
 
-from bench.protocol import CLASSES, DROPOUT, EPSILON, NETWORKS, SMALLEST_MAP, group_size
+from bench.protocol import CLASSES, DROPOUT, EPSILON, SMALLEST_MAP, group_size, network_of
 
 
 def build(name: str) -> nn.Module:
     """The network called `name`: f32 [B, K, S, S] -> logits [B, P]."""
-    network = NETWORKS[name]
+    network = network_of(name)
     return {"nagao2020": plain, "resnet": residual}[network.architecture](network)
 
 

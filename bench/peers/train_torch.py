@@ -14,13 +14,19 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[2]))
 import torch
 
 from bench.peers.torch_networks import about, build, chosen_device, finish
-from bench.protocol import CLASSES, LEARNING_RATE, NETWORKS, serve, worker_parser
+from bench.protocol import CLASSES, LEARNING_RATE, NETWORKS, network_of, serve, worker_parser
 
 
 def trainer(given, batch):
-    """A function that does so many steps on one random batch, the module, and its device."""
+    """A function that does so many steps on one random batch, the module, and its device.
+
+    Args:
+        given: model, device, lr, and whether channels_last, bf16 and compile (a mode, or None).
+        batch: crops in a step.
+    """
     torch.manual_seed(0)
-    network, device = NETWORKS[given.model], chosen_device(given.device)
+    network = network_of(given.model)
+    device = chosen_device(given.device)
     layout = torch.channels_last if given.channels_last else torch.contiguous_format
     module = build(given.model).to(device, memory_format=layout)
     image = torch.rand(batch, network.channels, network.size, network.size).to(device, memory_format=layout)

@@ -4,7 +4,6 @@ import dataclasses
 from typing import Any
 
 import numpy as np
-import tqdm
 
 from cellcycle_jax.errors import StoredStateRefused
 
@@ -92,13 +91,20 @@ def read_pixels(pixels: StoredPixels) -> dict[str, np.ndarray]:
     for name in PIXELS:
         feature = stored.pixels[name]
         arrays[name] = aligned_zeros((n, *feature.shape), feature.np_dtype)
-    for start in tqdm.tqdm(range(0, n, CHUNK), "read pixels", unit_scale=CHUNK, disable=n < SLOW):
+    for start in _chunks(n, "read pixels"):
         rows = pixels.rows[start : start + CHUNK].tolist()
         examples = readable(pixels.folder, pixels.split, lambda rows=rows: stored.read(rows, stored.pixels))
         for row, example in enumerate(examples, start):
             for name in PIXELS:
                 arrays[name][row] = example[name]
     return arrays
+
+
+def _chunks(n: int, title: str):
+    """Numbers of the first cell of each chunk of n cells; a bar shows how far they are where that takes long."""
+    import tqdm  # comes with tensorflow-datasets, without which nothing is read here
+
+    return tqdm.tqdm(range(0, n, CHUNK), title, unit_scale=CHUNK, disable=n < SLOW)
 
 
 def aligned_zeros(shape, dtype) -> np.ndarray:
@@ -145,7 +151,7 @@ def read_split(folder, split: str) -> tuple[dict, dict]:
     for name, feature in records.rest.items():
         is_text = np.dtype(feature.np_dtype).kind in "OSU"
         columns[name] = np.zeros((n, *feature.shape), object if is_text else feature.np_dtype)
-    for start in tqdm.tqdm(range(0, n, CHUNK), f"read {split}", unit_scale=CHUNK, disable=n < SLOW):
+    for start in _chunks(n, f"read {split}"):
         rows = range(start, min(start + CHUNK, n))
         for row, example in zip(rows, records.read(rows, records.rest), strict=True):
             for name, value in example.items():

@@ -6,8 +6,8 @@ import sys
 import numpy as np
 import pytest
 
-from bench import workers
-from bench.turns import speeds
+from bench import timed, workers
+from bench.tables import of_workers
 from bench.workers import Results, Way, Worker, WorkerFailed, compare
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -56,7 +56,7 @@ def test_rates_are_items_per_second_and_ratios_are_taken_round_by_round(way):
 
 def test_units_are_chosen_so_that_a_share_takes_about_so_long(way):
     worker = Worker(way("paced", PACED, 0.01))
-    assert workers._units(worker, 2.0) == 200
+    assert timed.units_for(worker.run, 2.0) == 200
     worker.close()
 
 
@@ -64,7 +64,7 @@ def test_a_worker_that_dies_at_work_is_left_out_with_its_last_words_and_the_othe
     results = compare([way("dying", SERVING, 3), way("living", SERVING, 0)], rounds=2, seconds=0.0)
     assert results.left_out == {"dying": "out of paper; exit code 1"}
     assert list(results.rates) == list(results.info) == ["living"] and len(results.rates["living"]) == 2
-    assert "Left out: dying (out of paper; exit code 1)." in speeds(results, "sheets")
+    assert "Left out: dying (out of paper; exit code 1)." in of_workers("Sorting", "sheets/s", results).markdown()
 
 
 def test_a_worker_that_does_not_start_says_why(way):
