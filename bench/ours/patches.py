@@ -13,6 +13,7 @@ import jax.numpy as jnp
 
 from cellcycle_jax.models import nagao2020
 from cellcycle_jax.models.cpu import convolution
+from cellcycle_jax.models.cpu import convolve as cpu_convolve
 
 IMAGE_AND_PIXELS = (0, 1, 2)  # axes of an activation [B, h, w, C] that the weights share
 
@@ -39,7 +40,7 @@ def patches_of(x, size: int):
 
 @jax.custom_vjp
 def convolve(x, kernel):
-    """What `convolution.convolve` gives, as a product of patches with the kernel.
+    """What `models.cpu.convolve.convolve` gives, as a product of patches with the kernel.
 
     The gradient makes the patches again: kept, they would take k * k times the memory of the activation.
 
@@ -71,16 +72,16 @@ convolve.defvjp(_forward, _backward)
 @jax.custom_vjp
 def conv_relu_pool(x, kernel, bias):
     """`convolution.conv_relu_pool` as it is on a GPU, on every device."""
-    return convolution.by_xla(x, kernel, bias)[0]
+    return convolution.at_once(x, kernel, bias)[0]
 
 
 def _pool_forward(x, kernel, bias):
-    y, winner = convolution.by_xla(x, kernel, bias)
+    y, winner = convolution.at_once(x, kernel, bias)
     return y, (x, kernel, winner)
 
 
 def _pool_backward(residuals, dy):
-    return convolution.gradients_by_xla(*residuals, dy)
+    return convolution.gradients_at_once(*residuals, dy)
 
 
 conv_relu_pool.defvjp(_pool_forward, _pool_backward)
@@ -90,6 +91,7 @@ conv_relu_pool.defvjp(_pool_forward, _pool_backward)
 def in_place_of_convolutions():
     """Have our architectures compute with patches whatever is traced meanwhile."""
     with (
+        mock.patch.object(cpu_convolve, "convolve", convolve),
         mock.patch.object(convolution, "convolve", convolve),
         mock.patch.object(nagao2020, "conv_relu_pool", conv_relu_pool),
     ):

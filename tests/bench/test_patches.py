@@ -8,6 +8,7 @@ import pytest
 from bench.ours import patches
 from bench.ours.training import Setup, Training
 from cellcycle_jax.models.cpu import convolution
+from cellcycle_jax.models.cpu.convolve import convolve
 
 MODELS = 3
 
@@ -44,7 +45,7 @@ def test_a_patch_holds_the_neighbourhood_of_its_pixel_in_the_order_of_a_kernel()
 @pytest.mark.parametrize("kernel_size", [1, 3])
 def test_value_and_gradients_are_those_of_the_convolution(kernel_size):
     given = operands(kernel_size)
-    assert_close(value_and_gradients(patches.convolve)(*given), value_and_gradients(convolution.convolve)(*given))
+    assert_close(value_and_gradients(patches.convolve)(*given), value_and_gradients(convolve)(*given))
 
 
 def test_of_several_models_at_once_each_gets_its_own():
@@ -52,7 +53,7 @@ def test_of_several_models_at_once_each_gets_its_own():
     together = jax.vmap(value_and_gradients(patches.convolve))(*given)
     for number in range(MODELS):
         own = [array[number] for array in given]
-        assert_close([array[number] for array in together], value_and_gradients(convolution.convolve)(*own))
+        assert_close([array[number] for array in together], value_and_gradients(convolve)(*own))
 
 
 def test_with_pooling_value_and_gradients_are_the_same():

@@ -18,7 +18,7 @@ from bench.gpu_work import EFFORTS, EMPTY_LAYER, attempt, worker_parser
 from bench.ours.gpu.on_device import say_who
 from bench.protocol import network_of
 from bench.timed import rates_of
-from cellcycle_jax.models.cpu.convolution import convolve
+from cellcycle_jax.models.cpu.convolve import convolve
 
 DTYPE = "bfloat16"
 SHARE_OF_A_ROUND = 0.25  # there are many layers
