@@ -75,6 +75,18 @@ def test_pooling_of_a_known_map():
     assert space_to_depth2(x)[0, 0, 0].tolist() == [0, 1, 5, 6]
 
 
+def test_each_pixel_has_a_quarter_of_the_gradient_of_its_mean():
+    weights = jnp.array([[4.0, 8.0], [12.0, 16.0]])
+    gradient = jax.grad(lambda x: jnp.sum(mean_pool2(x)[0, ..., 0] * weights))(jnp.ones((1, 5, 5, 1)))
+    assert gradient[0, ..., 0].tolist() == [
+        [1, 1, 2, 2, 0],
+        [1, 1, 2, 2, 0],
+        [3, 3, 4, 4, 0],
+        [3, 3, 4, 4, 0],
+        [0, 0, 0, 0, 0],
+    ]
+
+
 @pytest.mark.parametrize("name", MODELS)
 def test_bfloat16_computes_the_same_roughly_and_keeps_float32_outside(name):
     model, variables, image = made(name)
