@@ -208,12 +208,15 @@ def batchwise(function, take, n: int, batch: int):
         Pytree of NumPy arrays [n, ...].
     """
     devices = make_mesh()
-
-    def result_of(rows):
+    results = []
+    under_way = None  # the devices work on it while the next batch is taken
+    for rows in filled_rows(n, padded_size(batch, devices)):
         cells = put_global(take(rows), sharded(devices))
-        return jax.device_get(function(cells))
-
-    results = [result_of(rows) for rows in filled_rows(n, padded_size(batch, devices))]
+        started = function(cells)
+        if under_way is not None:
+            results.append(jax.device_get(under_way))
+        under_way = started
+    results.append(jax.device_get(under_way))
     return jax.tree.map(lambda *parts: np.concatenate(parts)[:n], *results)
 
 

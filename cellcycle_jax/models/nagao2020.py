@@ -5,7 +5,13 @@ from typing import ClassVar
 import flax.linen as nn
 import jax.numpy as jnp
 
-from cellcycle_jax.models.cpu.convolution import Convolution, conv_relu, conv_relu_pool
+from cellcycle_jax.models.cpu.convolution import (
+    Convolution,
+    conv_relu,
+    conv_relu_pool,
+    conv_relu_pool_and_mean,
+)
+from cellcycle_jax.models.network import MEANS
 from cellcycle_jax.models.pooling import max_pool2
 
 
@@ -14,7 +20,7 @@ class NagaoCNN(nn.Module):
 
     The taps `conv1`, `conv2`, ... are the activations of the convolutions before pooling. One that is not perturbed, or
     by a number only, stands beside the way to the logits, so a compiled program that does not use it does not compute
-    it.
+    it. Where only the mean of a tap is asked for, it is taken while the tap is in the cache.
 
     Attributes:
         classes: number P of classes.
@@ -50,6 +56,12 @@ class NagaoCNN(nn.Module):
             kernel, bias = conv(x.shape[-1])
             taps[name] = self.perturb(name, conv_relu(x, kernel, bias))
             perturbed = jnp.ndim(self.get_variable("perturbations", name, 0)) > 0
-            x = max_pool2(taps[name]) if perturbed else conv_relu_pool(x, kernel, bias)
+            if perturbed:
+                x = max_pool2(taps[name])
+            elif self.is_mutable_collection(MEANS):
+                x, mean = conv_relu_pool_and_mean(x, kernel, bias)
+                self.sow(MEANS, name, mean)
+            else:
+                x = conv_relu_pool(x, kernel, bias)
         x = nn.relu(self.hidden(x.reshape(x.shape[0], -1)))
         return self.head(self.drop(x, deterministic=not train)), taps

@@ -5,6 +5,8 @@ from typing import Any
 import flax.linen as nn
 import flax.struct
 
+MEANS = "tap_means"  # collection of flax in which a model leaves means of its taps
+
 
 @flax.struct.dataclass
 class Network:
@@ -29,6 +31,18 @@ class Network:
         if perturbations is not None:
             variables = {**variables, "perturbations": perturbations}
         return self.model.apply(variables, image, train=False)
+
+    def embeddings(self, image):
+        """Logits f32 [B, P] of images f32 [B, S, S, K], and {tap: f32 [B, D]}, the mean of each tap over its positions.
+
+        A model may say the mean of a tap itself, where it has it without the tap: `self.sow(MEANS, tap, mean)`.
+        """
+        (logits, taps), told = self.model.apply(self.variables, image, train=False, mutable=[MEANS])
+        own_means = told.get(MEANS, {})
+        means = {}
+        for name, tap in taps.items():
+            means[name] = own_means[name][0] if name in own_means else tap.mean(axis=(1, 2))
+        return logits, means
 
     def logits(self, image):
         """Logits f32 [B, P] of images f32 [B, S, S, K]."""

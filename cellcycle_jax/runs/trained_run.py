@@ -119,10 +119,10 @@ def predict(network: Network, inputs, crops: crop_arrays.Crops, batch: int = BAT
 def _prediction(network, arrays, options, embeddings: bool):
     """What `predict` does for a batch; `options` are those of `model_input.model_inputs`, as (name, value) pairs."""
     inputs = functools.partial(model_input.model_inputs, **dict(options))
-    logits, taps = network(model_input.model_images(inputs, arrays))
-    if not embeddings:
-        return logits, {}
-    return logits, {name: tap.mean(axis=(1, 2)) for name, tap in taps.items()}
+    image = model_input.model_images(inputs, arrays)
+    if embeddings:
+        return network.embeddings(image)
+    return network.logits(image), {}
 
 
 def choose_precision(training) -> None:

@@ -116,3 +116,16 @@ def test_unused_taps_change_nothing():
     np.testing.assert_allclose(logits, explained[0], atol=1e-5)
     for name in taps:
         np.testing.assert_allclose(taps[name], explained[1][name], atol=1e-5)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_embeddings_are_the_means_of_the_taps(name):
+    """Also of a model that says them itself."""
+    model, variables, image = made(name)
+    network = Network(model, variables)
+    logits, taps = network(image)
+    same_logits, means = jax.jit(lambda network, image: network.embeddings(image))(network, image)
+    assert list(means) == list(taps)
+    np.testing.assert_allclose(same_logits, logits, rtol=1e-4, atol=1e-5)
+    for name, tap in taps.items():
+        np.testing.assert_allclose(means[name], tap.mean((1, 2)), rtol=1e-4, atol=1e-6)

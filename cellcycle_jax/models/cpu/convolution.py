@@ -102,13 +102,33 @@ def gradients_at_once(x, kernel, winner, dy):
 
 def by_groups(x, kernel, bias):
     """As `at_once`, a few images at a time."""
+    return _map_groups(lambda z: _pooled(z, bias), x, kernel)
+
+
+def conv_relu_pool_and_mean(x, kernel, bias):
+    """`conv_relu_pool`, and the mean of `conv_relu` over each image, f32 [B, D]; not to be trained through."""
+
+    def both(z):
+        activation = jax.nn.relu(z + bias)
+        mean = activation.mean((1, 2), dtype=jnp.promote_types(bias.dtype, "float32"))
+        return _pooled(z, bias)[0], mean
+
+    return jax.lax.platform_dependent(
+        x,
+        kernel,
+        cpu=lambda x, kernel: _map_groups(both, x, kernel),
+        default=lambda x, kernel: both(convolve(x, kernel)),
+    )
+
+
+def _map_groups(function, x, kernel):
+    """`function` of the convolution's output, a few images at a time: pytree of arrays [B, ...]."""
     wide = jnp.promote_types(x.dtype, "float32")
 
-    def pooled(group):
-        z = by_neighbours(group.astype(wide), kernel.astype(wide))
-        return _pooled(z, bias)
+    def of_group(group):
+        return function(by_neighbours(group.astype(wide), kernel.astype(wide)))
 
-    groups = jax.lax.map(jax.vmap(pooled), _grouped(x, kernel.shape[3]))
+    groups = jax.lax.map(jax.vmap(of_group), _grouped(x, kernel.shape[3]))
     return _joined(groups, len(x))
 
 

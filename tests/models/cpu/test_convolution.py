@@ -7,7 +7,14 @@ from jax.sharding import PartitionSpec
 
 from cellcycle_jax.devices import mesh
 from cellcycle_jax.models.cpu import convolution
-from cellcycle_jax.models.cpu.convolution import OUTPUTS, _grouped, conv_relu, conv_relu_pool, group_size
+from cellcycle_jax.models.cpu.convolution import (
+    OUTPUTS,
+    _grouped,
+    conv_relu,
+    conv_relu_pool,
+    conv_relu_pool_and_mean,
+    group_size,
+)
 from cellcycle_jax.models.pooling import max_pool2
 
 WAYS = ("groups", "at once")  # of `conv_relu_pool`: on a CPU, and elsewhere
@@ -144,3 +151,11 @@ def test_bfloat16_is_computed_wide():
 def test_groups_are_small_and_waste_few_images(images, side, filters, size):
     assert group_size(images, side * side * filters) == size
     assert size * side * side * filters <= OUTPUTS or size == 1
+
+
+@pytest.mark.parametrize("shape", [(3, 9, 10, 2), (22, 66, 68, 8)])
+def test_the_mean_is_that_of_the_activation_before_pooling(shape):
+    """Of all its pixels, an odd last row too, and of images in several groups."""
+    made = layer(shape, 12)
+    y, mean = jax.jit(conv_relu_pool_and_mean)(*made)
+    assert_equal((y, mean), (plain(*made), conv_relu(*made).mean((1, 2))), 1e-5)
