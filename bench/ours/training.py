@@ -95,7 +95,7 @@ def _assembled(setup, layout):
     changes = functools.partial(augment.augment, channels=tuple(range(network.channels)), stored=network.channels,
                                 **(AUGMENTED if setup.augmented else UNCHANGED))
     step = train_step.make_train_step(model, optimizer, inputs_of(network), changes, layout)
-    program = compiled_steps.make_train_program(step, layout, streamed=not setup.resident)
+    program = compiled_steps.make_train_program(step, layout, not setup.resident, loops_on_cpu=True)
     create = state.make_create(model, optimizer(setup.learning_rate, 0.0),
                                (network.size, network.size, network.channels))
     traits = state.stack([

@@ -15,7 +15,7 @@ class Layout:
     Attributes:
         mesh: the devices.
         models: their number R, a multiple of the number of devices where models are divided.
-        by_host: whether the host starts the steps and the models one by one.
+        by_host: whether the host starts the models one by one, and their steps where a loop would be slow.
     """
 
     mesh: Mesh
@@ -59,10 +59,10 @@ class Layout:
 def choose_layout(members: int, mesh, by_host: bool | None = None) -> Layout:
     """The layout of a cohort, filled up to a multiple of the number of devices where its models are divided.
 
-    On an accelerator models run side by side, and their steps in a loop inside the program. On a CPU the host starts
-    one step of one model after the other: inside a loop XLA leaves the gradients of flax's convolutions in an order of
-    axes for which its CPU code is 10 to 40 times slower (`models.cpu.convolution.convolve` avoids it, other
-    architectures need not know), and grouped convolutions, which models side by side become, are slow too.
+    On an accelerator models run side by side. On a CPU the host starts one model after the other: grouped convolutions,
+    which models side by side become, are slow there. So is the gradient of a convolution of flax in a compiled loop, 10
+    to 40 times: XLA leaves its axes in an order for which its CPU code is slow. So the host also starts each step,
+    unless the model says that its convolutions avoid this, as `models.cpu.convolve` does.
 
     Args:
         members: models of the cohort.

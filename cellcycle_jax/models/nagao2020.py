@@ -32,6 +32,7 @@ class NagaoCNN(nn.Module):
     """
 
     independent_cells: ClassVar[bool] = True  # no cell of a batch has to do with another
+    loops_on_cpu: ClassVar[bool] = True  # its convolutions are those of models.cpu
 
     classes: int
     filters: int

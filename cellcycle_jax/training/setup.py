@@ -137,7 +137,9 @@ def assemble(members, splits, placement: str) -> TrainingSetup:
         start=start,
         traits=layout.padded(state.stack(traits)),
         weights=weights,
-        program=compiled_steps.make_train_program(step, layout, streamed=not is_resident),
+        program=compiled_steps.make_train_program(
+            step, layout, streamed=not is_resident, loops_on_cpu=getattr(model, "loops_on_cpu", False)
+        ),
         predict=compiled_steps.make_predict_program(model, inputs, layout),
         resident=_resident(train, members, layout) if is_resident else None,
         crops=None if is_resident else train,

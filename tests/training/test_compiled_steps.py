@@ -1,4 +1,5 @@
 import functools
+import re
 
 import jax
 import numpy as np
@@ -7,6 +8,8 @@ import pytest
 from cellcycle_jax import models
 from cellcycle_jax.dataset import crop_arrays, model_input
 from cellcycle_jax.devices import mesh, model_sharding
+from cellcycle_jax.models.nagao2020 import NagaoCNN
+from cellcycle_jax.models.resnet import ResNet
 from cellcycle_jax.runs import state
 from cellcycle_jax.training import augment, batches, compiled_steps, optimizers, train_step
 from tests import tiny
@@ -16,24 +19,28 @@ SEEDS = (0, 1, 2)
 
 
 @functools.lru_cache
-def step_of(name="nagao2020", augmentation=True, dropout=0.3):
+def step_of(name="nagao2020", augmentation=True, dropout=0.3, devices=1):
     """A model, what it sees, the step of one model, and its start by seed."""
     model = models.build(name, 2, 4, 1, dropout)
+    return parts_of(model, augmentation, devices)
+
+
+def parts_of(model, augmentation=True, devices=1):
     optimizer = functools.partial(optimizers.make_optimizer, "adamw", "constant", 100)
     inputs = functools.partial(model_input.model_inputs, channels=(0, 1), mask="none", scale="reference")
     change = functools.partial(augment.augment, channels=(0, 1), stored=3, **AUGMENT)
     unchanged = lambda key, image: image  # noqa: E731
-    step = train_step.make_train_step(model, optimizer, inputs, change if augmentation else unchanged, layout(1))
+    step = train_step.make_train_step(model, optimizer, inputs, change if augmentation else unchanged, layout(1, devices=devices))
     return model, inputs, step, state.make_create(model, optimizer(1.0, 0.0), (16, 16, 2))
 
 
-def layout(members, by_host=None):
-    return model_sharding.choose_layout(members, mesh.make_mesh(jax.devices()[:1]), by_host)
+def layout(members, by_host=None, devices=1):
+    return model_sharding.choose_layout(members, mesh.make_mesh(jax.devices()[:devices]), by_host)
 
 
 @functools.lru_cache  # compiling takes most of the time of these tests
-def program_of(step, members, by_host=None):
-    return compiled_steps.make_train_program(step, layout(members, by_host))
+def program_of(step, members, by_host=None, loops_on_cpu=False):
+    return compiled_steps.make_train_program(step, layout(members, by_host), loops_on_cpu=loops_on_cpu)
 
 
 def traits(seed=0, dropout=0.3):
@@ -63,16 +70,51 @@ def run(program, parts, seeds, counts, arrays=None, batch=8, valid=None, dropout
     return jax.device_get(now), found
 
 
-@pytest.mark.parametrize("by_host", [True, False])
-def test_dispatches_of_any_length_give_the_same_bits(by_host):
+@pytest.mark.parametrize("by_host, loops_on_cpu", [(True, False), (True, True), (False, False)])
+def test_dispatches_of_any_length_give_the_same_bits(by_host, loops_on_cpu):
     parts = step_of("resnet")
-    program = program_of(parts[2], 1, by_host)
+    program = program_of(parts[2], 1, by_host, loops_on_cpu)
     for other in ([5, 1], [1, 1, 1, 1, 1, 1], [2, 4]):
         (whole, sums), (pieces, many) = run(program, parts, [0], [3, 3]), run(program, parts, [0], other)
         for a, b in zip(jax.tree.leaves(whole), jax.tree.leaves(pieces), strict=True):
             np.testing.assert_array_equal(a, b)
         losses, others = ([x for s in found for x in s["loss"][0].tolist() if x] for found in (sums, many))
         assert losses == others and len(losses) == 6
+
+
+class Together(ResNet):
+    """As ResNet, which does not say that the cells of a batch have nothing to do with each other."""
+
+    independent_cells = False
+
+
+@pytest.mark.parametrize("architecture", [NagaoCNN, ResNet, Together])
+@pytest.mark.parametrize("loops_on_cpu", [True, False])
+def test_two_devices_take_the_steps_of_one(architecture, loops_on_cpu):
+    """Augmentation and dropout draw for each cell what they draw on one device."""
+    model = architecture(classes=2, filters=4, depth=1, dropout=0.3)
+    alone = parts_of(model)
+    divided = parts_of(model, devices=2)
+    wanted, (sums,) = run(program_of(alone[2], 1), alone, [0], [3])
+    program = compiled_steps.make_train_program(divided[2], layout(1, devices=2), loops_on_cpu=loops_on_cpu)
+    found, (own_sums,) = run(program, divided, [0], [3])
+    np.testing.assert_allclose(own_sums["loss"], sums["loss"], rtol=1e-5)
+    assert own_sums["count"].tolist() == sums["count"].tolist()
+    for a, b in zip(jax.tree.leaves(found.params), jax.tree.leaves(wanted.params), strict=True):
+        np.testing.assert_allclose(a, b, atol=3e-4)
+
+
+@pytest.mark.parametrize("name", models.MODELS)
+def test_devices_wait_for_each_other_once_a_step(name):
+    """To add up the gradients; no device is sent what another has of a batch."""
+    _, _, step, create = step_of(name, devices=2)
+    chosen = layout(1, devices=2)
+    cells_of = lambda arrays, rows, i: {key: array[rows] for key, array in arrays.items()}  # noqa: E731
+    program = compiled_steps.loop_program(step, cells_of, chosen, mesh.replicated(chosen.mesh))
+    given = (state.stack([traits()]), state.stack([create(0)]), index_of([0], 0, 3), np.int32([3]))
+    text = program.lower(*given, crop_arrays.arrays_of(tiny.crops(16)), np.ones(8, np.float32)).compile().as_text()
+    met = re.findall(r" (all-[a-z-]+|collective-permute|reduce-scatter)\(", text)
+    assert met == ["all-reduce"]
 
 
 def test_what_fills_up_a_batch_does_not_count():
