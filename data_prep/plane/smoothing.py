@@ -1,4 +1,4 @@
-"""Gaussian means as products with a banded matrix: the values of `scipy.ndimage.gaussian_filter`, several times as fast.
+"""Gaussian means as products with a banded matrix: the values of `ndimage.gaussian_filter`, several times as fast.
 
 A filter along one axis is a product with a matrix that has the weights along its diagonal. Its band is narrow, so the
 lines are treated a few at a time, each time with those around them that the weights reach.

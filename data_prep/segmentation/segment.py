@@ -112,7 +112,7 @@ def watershed(image: np.ndarray, diameter_px: float) -> np.ndarray:
     labels = joined(parts, signal, coarse_diameter)
     labels = numbered(labels, _least_area(coarse_diameter))
     labels, height = fitted(labels, signal, coarse_diameter)
-    return outlined(numbered(labels), height, step, image.shape)
+    return outlined(labels, height, step, image.shape)
 
 
 def otsu(image: np.ndarray, diameter_px: float) -> np.ndarray:
@@ -257,7 +257,8 @@ def fitted(
         diameter_px: typical nuclear diameter.
 
     Returns:
-        labels i32 [H, W] with the new outlines; height f32 [H, W], signal above the level of the outline.
+        labels i32 [H, W] with the new outlines, numbered 1..n without a gap; height f32 [H, W], signal above the level
+        of the outline, or far below it where no object is near.
     """
     near = nearest_objects(labels, 1 + 2.5 * REACH * diameter_px)
     was_inside = near.squared_px == 0
@@ -274,15 +275,15 @@ def fitted(
     core = surrounded(labels > 0, max(1, round(REACH * diameter_px)))
     belongs = may_belong & ((above > 0) | core.ravel()[near.pixels]) & ~is_faint[near.label]
     new_labels = np.zeros(labels.shape, np.int32)
-    new_labels.ravel()[near.pixels[belongs]] = near.label[belongs]
+    new_labels.ravel()[near.pixels[belongs]] = numbered(near.label[belongs])
     height = np.full(labels.shape, -highest, np.float32)
     height.ravel()[near.pixels] = _signed(above, belongs, 0.01 * highest)
     return new_labels, height
 
 
 def numbered(labels: np.ndarray, least_area: float = 1) -> np.ndarray:
-    """The objects of at least so many px, numbered 1..n without a gap; i32 [H, W]."""
-    is_large = np.bincount(labels.ravel()) >= least_area
+    """The objects of at least so many px, numbered 1..n without a gap; i32 of the shape of `labels`."""
+    is_large = np.bincount(labels.ravel(), minlength=1) >= least_area
     is_large[0] = False
     numbers = np.cumsum(is_large) * is_large
     return numbers.astype(np.int32)[labels]
