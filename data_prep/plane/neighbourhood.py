@@ -18,6 +18,22 @@ def surrounded(mask: np.ndarray, reach: int) -> np.ndarray:
     return ~highest_nearby(~mask, reach)
 
 
+def inner_edge(labels: np.ndarray) -> np.ndarray:
+    """The outermost pixels of each object: beside, above or below them lies another value; bool [H, W].
+
+    Args:
+        labels: integers [H, W], 0 is background. What lies beyond the border is no other value.
+    """
+    differs = np.zeros(labels.shape, bool)
+    rows_differ = labels[1:] != labels[:-1]
+    differs[1:] = rows_differ
+    differs[:-1] |= rows_differ
+    columns_differ = labels[:, 1:] != labels[:, :-1]
+    differs[:, 1:] |= columns_differ
+    differs[:, :-1] |= columns_differ
+    return differs & (labels != 0)
+
+
 def opened(mask: np.ndarray, radius: int) -> np.ndarray:
     """The mask without what is narrower than a disc of this radius, px; bool [H, W]. Nothing lies beyond the border."""
     steps = np.argwhere(morphology.disk(radius))

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 from scipy import ndimage
-from skimage import morphology
+from skimage import morphology, segmentation
 
-from data_prep.plane.neighbourhood import highest_nearby, opened, surrounded
+from data_prep.plane.neighbourhood import highest_nearby, inner_edge, opened, surrounded
 
 MASK = np.random.default_rng(0).random((40, 57)) < 0.8
 
@@ -32,6 +32,13 @@ def test_surrounded_pixels_lie_that_far_inside():
 
 def test_the_border_takes_nothing_from_what_is_surrounded():
     assert surrounded(np.ones((6, 7), bool), 2).all()
+
+
+def test_the_inner_edge_is_the_librarys():
+    labels = np.random.default_rng(0).integers(0, 3, (12, 15)).repeat(4, axis=0).repeat(5, axis=1)
+    expected = segmentation.find_boundaries(labels, mode="inner")
+    assert expected.any() and not expected[labels == 0].any()
+    np.testing.assert_array_equal(inner_edge(labels), expected)
 
 
 @pytest.mark.parametrize("radius", [1, 2, 3])
