@@ -11,6 +11,7 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+
 from cellcycle_jax import schema
 from cellcycle_jax.palette import BLUE, GREEN, ORANGE, PINK, RED, SKY
 from cellcycle_jax.schema import Working
