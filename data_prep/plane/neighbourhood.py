@@ -51,7 +51,7 @@ def opened(mask: np.ndarray, radius: int) -> np.ndarray:
 
 def _highest_along_rows(image, reach):
     """Highest of each pixel and those up to `reach` rows above and below."""
-    highest = image.copy()
+    highest = image.copy(order="K")  # a transposed image is treated along its memory too
     for step in range(1, min(reach, len(image) - 1) + 1):
         np.maximum(highest[step:], image[:-step], out=highest[step:])
         np.maximum(highest[:-step], image[step:], out=highest[:-step])

@@ -5,6 +5,8 @@ data set: one setting serves all microscopes. Nuclei are found on a grid on whic
 more pixels say no more about where they are; only their outlines are drawn at full resolution.
 """
 
+import math
+
 import numpy as np
 from skimage import measure, segmentation
 
@@ -197,7 +199,7 @@ def foreground(image: np.ndarray, diameter_px: float) -> tuple[np.ndarray, np.nd
     level_nearby = gaussian_mean(weight * level, sigma, truncate=3)
     prior = 0.1 * weight_nearby[level > of_field].mean()
     threshold = (level_nearby + prior * of_field) / (weight_nearby + prior)
-    lowest = of_field + np.log(LOWEST)
+    lowest = of_field + math.log(LOWEST)
     height = level - np.maximum(threshold + MARGIN, lowest)
     mask = opened(height > 0, max(1, round(0.05 * diameter_px)))
     mask = _without_holes(mask, 0.1 * diameter_px**2)
