@@ -55,8 +55,8 @@ SHAPES = {"area": "Area", "perimeter": "Perimeter", "eccentricity": "Eccentricit
           "extent": "Extent", "axis_major_length": "MajorAxisLength", "axis_minor_length": "MinorAxisLength",
           "equivalent_diameter_area": "EquivalentDiameter"}
 INTENSITIES = {"intensity_mean": "MeanIntensity", "intensity_max": "MaxIntensity", "intensity_std": "StdIntensity"}
-STAGES = ("read", "corrected", "segment_nuclei", "cell_bodies", "field_background", "stain_mask", "measure_cells", "_rows",
-          "_write_crops")
+STAGES = ("read", "corrected", "segment_nuclei", "cell_bodies", "field_background", "stain_mask", "measure_cells",
+          "_rows", "_write_crops")
 
 
 def synthetic_field(seed):
