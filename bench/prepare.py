@@ -56,8 +56,8 @@ SHAPES = {"area": "Area", "perimeter": "Perimeter", "eccentricity": "Eccentricit
           "extent": "Extent", "axis_major_length": "MajorAxisLength", "axis_minor_length": "MinorAxisLength",
           "equivalent_diameter_area": "EquivalentDiameter"}
 INTENSITIES = {"intensity_mean": "MeanIntensity", "intensity_max": "MaxIntensity", "intensity_std": "StdIntensity"}
-STAGES = ("read", "corrected", "labels", "cell_bodies", "field_background", "stain_mask", "measure_cells", "_rows",
-          "_write_crops")
+STAGES = ("read", "corrected", "segment_nuclei", "cell_bodies", "field_background", "stain_mask", "measure_cells",
+          "_rows", "_write_crops")
 DIFFERENCE = Measure("largest relative difference", larger_is_better=False, form=".1g")
 CROPS = Measure("crops", form=".0f")
 AGREEMENT = Measure("IoU of its mask with Otsu's of all pixels after the same blur", larger_is_better=True, form=".4f")

@@ -21,7 +21,7 @@ ROOMS = {
     ),
     "data_prep": (
         "", "pictures", "fields_to_cells", "labelling", "dataset", "cells", "sources", "simulation", "reading",
-        "segmentation", "measurement", "intensity", "workers",
+        "segmentation", "measurement", "intensity", "plane", "workers",
     ),
 }
 

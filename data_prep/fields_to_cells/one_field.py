@@ -8,7 +8,7 @@ import pandas as pd
 from cellcycle_jax import crop_file, schema
 from cellcycle_jax.schema import Compartment, Working
 from data_prep.cells import crop, quality, sizes
-from data_prep.fields_to_cells import work_folder
+from data_prep.fields_to_cells import label_store, work_folder
 from data_prep.fields_to_cells.preprocessing import Preprocessing
 from data_prep.intensity import scaling
 from data_prep.measurement import measure
@@ -16,6 +16,7 @@ from data_prep.measurement.columns import Columns, beside, refuse_twice
 from data_prep.measurement.measure import LabelledField
 from data_prep.measurement.regions import Regions
 from data_prep.measurement.shape import boxes, centres
+from data_prep.plane.threshold import median
 from data_prep.reading.field import Field, FieldFile
 from data_prep.sources import source_of
 
@@ -39,7 +40,7 @@ class _Segmented:
 
 
 def extract_field(file: FieldFile, preprocessing: Preprocessing) -> pd.DataFrame:
-    """Segment and measure one field; write its crops to `preprocessing.crops`.
+    """Segment and measure one field; write its crops and labels to `preprocessing.crops`.
 
     Returns:
         One row per object, with Metadata_ and measurement columns, Truth_cell_label where the source knows it, and
@@ -53,6 +54,7 @@ def extract_field(file: FieldFile, preprocessing: Preprocessing) -> pd.DataFrame
     field = preprocessing.read(file)
     image = preprocessing.corrected(field)
     labels, numbers = preprocessing.numbered(file, field, image)
+    label_store.write(preprocessing.crops, field.field_id, labels, numbers)
     regions = Regions.of(labels)
     scale = sizes.scale_of(field.pixel_um, config.crop)
     bodies = measure.cell_bodies(labels, scale.reach_px)
@@ -168,9 +170,9 @@ def _write_crops(preprocessing, segmented, rows, crop_px):
     )
     image_scale, lowest = _storage(field.image.dtype, image)
     grey = np.clip(np.round((pixels - lowest) / image_scale), 0, 65535).astype(np.uint16)
-    median, spread = _median_and_spread(image)
+    middle, spread = _median_and_spread(image)
     # Moved with the pixels: only differences between them count.
-    stats = np.stack([segmented.background - lowest, median - lowest, spread]).astype(np.float32)
+    stats = np.stack([segmented.background - lowest, middle - lowest, spread]).astype(np.float32)
     um_per_px = field.pixel_um or np.nan
     if field.pixel_um is not None and preprocessing.config.crop.um_per_px > 0:
         um_per_px = preprocessing.config.crop.um_per_px
@@ -191,9 +193,9 @@ def _median_and_spread(image):
     spreads = []
     for plane in np.moveaxis(image, -1, 0):
         values = np.ascontiguousarray(plane).ravel()
-        median = np.median(values)
-        medians.append(median)
-        spreads.append(np.median(np.abs(values - median)))
+        plane_median = median(values)
+        medians.append(plane_median)
+        spreads.append(median(np.abs(values - plane_median)))
     return np.array(medians), np.array(spreads) * 1.4826
 
 

@@ -1,4 +1,4 @@
-"""The folder in which finished fields wait for the others: OUT/.work-<hash>, a table of rows and the crops of each.
+"""The folder in which finished fields wait for the others: OUT/.work-<hash>; of each a table of rows, crops and labels.
 
 FIELD.json is written last and holds the hashes of the files of a field: what is damaged is not finished. The folder's
 name is a hash of what finding, measuring and cutting read, and of nothing else. So other labels, another split or
@@ -21,7 +21,7 @@ from data_prep.sources import is_own
 
 CODE = pathlib.Path(__file__).parents[1]
 PREFIX = ".work-"
-ENDINGS = (".parquet", ".npz", ".crops")  # of the files of a field
+ENDINGS = (".parquet", ".npz", ".crops", ".labels")  # of the files of a field
 # Fields and sections of the config that decide what is found, measured and cut in a field; all others come after.
 READ = (
     "source",

@@ -8,6 +8,7 @@ import pandas as pd
 
 from cellcycle_jax import schema
 from cellcycle_jax.schema import Working
+from data_prep.plane.threshold import median
 
 MIN_CELLS_FOR_PEAK = 10  # fewer nuclei give no trustworthy G1 peak
 # Where the mean is a smaller share of the root mean square in three of four cells, nothing is stained.
@@ -25,7 +26,7 @@ def field_background(image: np.ndarray, bodies: np.ndarray) -> np.ndarray:
     if len(outside) < 0.01 * bodies.size:
         return np.percentile(image, 5, axis=(0, 1)).astype(np.float32)
     planes = np.moveaxis(image, -1, 0)
-    medians = [np.median(plane.ravel()[outside]) for plane in planes]
+    medians = [median(plane.ravel()[outside]) for plane in planes]
     return np.array(medians, np.float32)
 
 

@@ -15,6 +15,8 @@ from data_prep.measurement.columns import Columns
 from data_prep.measurement.regions import Regions
 from data_prep.measurement.shape import centres, shape
 from data_prep.measurement.texture import edge, texture
+from data_prep.plane.smoothing import gaussian_mean
+from data_prep.plane.threshold import median
 
 OWN_FIELD = "measurements"  # of the config
 
@@ -52,8 +54,8 @@ def stain_mask(channel: np.ndarray, bodies: np.ndarray, diameter_px: float) -> n
         bodies: i32 [H, W], 0 outside cells.
         diameter_px: typical nuclear diameter.
     """
-    fine = ndimage.gaussian_filter(channel, 0.03 * diameter_px)
-    contrast = fine - ndimage.gaussian_filter(channel, 0.25 * diameter_px)
+    fine = gaussian_mean(channel, 0.03 * diameter_px)
+    contrast = fine - gaussian_mean(channel, 0.25 * diameter_px)
     inside = contrast[bodies > 0]
     if inside.size == 0 or np.ptp(inside) == 0:
         return np.zeros(channel.shape, bool)
@@ -73,13 +75,13 @@ def stain_peaks(channel: np.ndarray, bodies: np.ndarray, diameter_px: float) -> 
         bodies: i32 [H, W], 0 outside cells.
         diameter_px: typical nuclear diameter.
     """
-    fine = ndimage.gaussian_filter(channel, 0.022 * diameter_px)
-    contrast = fine - ndimage.gaussian_filter(channel, 0.047 * diameter_px)
+    fine = gaussian_mean(channel, 0.022 * diameter_px)
+    contrast = fine - gaussian_mean(channel, 0.047 * diameter_px)
     inside = contrast[bodies > 0]
     if inside.size == 0:
         return np.zeros(channel.shape, bool)
-    deviation = np.abs(inside - np.median(inside))
-    noise = 1.4826 * np.median(deviation)
+    deviation = np.abs(inside - median(inside))
+    noise = 1.4826 * median(deviation)
     candidates = np.flatnonzero((contrast > 2.5 * noise) & (bodies > 0))
     peaks = np.zeros(channel.shape, bool)
     peaks.ravel()[_summits(contrast, candidates)] = True

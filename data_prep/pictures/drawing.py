@@ -11,11 +11,11 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from skimage import segmentation
 
 from cellcycle_jax import schema
 from cellcycle_jax.palette import BLUE, GREEN, ORANGE, PINK, RED, SKY
 from cellcycle_jax.schema import Working
+from data_prep.plane.neighbourhood import inner_edge
 
 USED = SKY
 REJECTED = ORANGE
@@ -62,10 +62,10 @@ def outlined(image, labels, kind, colours, thickness: int = 1) -> np.ndarray:
         rgb f64 [H, W, 3] in 0..1.
     """
     rgb = grey(image)
-    edge = segmentation.find_boundaries(labels, mode="inner")
+    edge = inner_edge(labels)
     for _ in range(thickness - 1):
         inside = np.where(edge, 0, labels)
-        edge |= segmentation.find_boundaries(inside, mode="inner")
+        edge |= inner_edge(inside)
     kind_at_edge = np.where(edge, kind[labels], 0)
     for value, colour in enumerate(colours, start=1):
         rgb[kind_at_edge == value] = matplotlib.colors.to_rgb(colour)

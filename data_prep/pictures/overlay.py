@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from tqdm import tqdm
 
 from cellcycle_jax import schema
+from data_prep.fields_to_cells import label_store
 from data_prep.pictures import drawing
 from data_prep.reading import label_numbers
 from data_prep.workers import parallel
@@ -24,7 +25,8 @@ def draw_all(cells, processed, classes, alarms, folder) -> None:
 
     Args:
         cells: all objects with Metadata_CellID, _Field, _Reject, _CentreY, _CentreX and decision, "" where abstained.
-        gathered: `data_prep.fields_to_cells.all_fields.ProcessedFields` of the same fields.
+        processed: `data_prep.fields_to_cells.all_fields.ProcessedFields` of the same fields, its work folder still
+            there.
         classes: names, in order.
         alarms: what is unlike training about a field: field_id, sentence, note (True: no alarm, only not known).
         folder: receives the images; it is made.
@@ -55,7 +57,7 @@ def _draw(job, shared):
     preprocessing, classes, folder = shared
     field = preprocessing.read(file)
     image = preprocessing.corrected(field)
-    labels, numbers = preprocessing.numbered(file, field, image)
+    labels, numbers = label_store.read(preprocessing.crops, file.field_id)
     nucleus = preprocessing.config.channels.nucleus
     plane = image[..., preprocessing.channels.index(nucleus)]
     segmented = drawing.SegmentedField(plane, numbers[labels], field.pixel_um)

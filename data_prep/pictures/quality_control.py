@@ -8,6 +8,7 @@ import numpy as np
 
 from cellcycle_jax import crop_file, files, schema
 from cellcycle_jax.schema import Working
+from data_prep.fields_to_cells import label_store
 from data_prep.labelling import manual_corrections
 from data_prep.pictures import drawing
 
@@ -58,7 +59,7 @@ def _file_names(names, unnamed):
 
 
 def _outlines(table, plate_files, preprocessing, path):
-    """The field of median crowding of a plate, segmented again for the figure."""
+    """The field of median crowding of a plate, and what was found in it."""
     counts = table[schema.FIELD].value_counts()
 
     def object_count(file):
@@ -70,7 +71,7 @@ def _outlines(table, plate_files, preprocessing, path):
     file = crowded[len(crowded) // 2]
     field = preprocessing.read(file)
     image = preprocessing.corrected(field)
-    labels = preprocessing.labels(file, field, image)
+    labels, _ = label_store.read(preprocessing.crops, file.field_id)
     nucleus = preprocessing.config.channels.nucleus
     plane = image[..., preprocessing.channels.index(nucleus)]
     rows = table[table[schema.FIELD] == file.field_id]

@@ -5,12 +5,17 @@ data set: one setting serves all microscopes. Nuclei are found on a grid on whic
 more pixels say no more about where they are; only their outlines are drawn at full resolution.
 """
 
+import math
+
 import numpy as np
-from scipy import ndimage
-from skimage import filters, measure, morphology, segmentation
+from skimage import measure, segmentation
 
 from cellcycle_jax import extensions
 from cellcycle_jax.errors import UsageError
+from data_prep.plane.distance import depth, nearest_objects
+from data_prep.plane.neighbourhood import highest_nearby, opened, surrounded
+from data_prep.plane.smoothing import gaussian_mean
+from data_prep.plane.threshold import otsu_threshold, quantile
 from data_prep.segmentation.joining import joined, moments, stretch
 from data_prep.segmentation.working_grid import block_means, outlined
 
@@ -109,8 +114,7 @@ def watershed(image: np.ndarray, diameter_px: float) -> np.ndarray:
     labels = joined(parts, signal, coarse_diameter)
     labels = numbered(labels, _least_area(coarse_diameter))
     labels, height = fitted(labels, signal, coarse_diameter)
-    labels = outlined(numbered(labels), height, step, image.shape)
-    return numbered(labels)
+    return outlined(labels, height, step, image.shape)
 
 
 def otsu(image: np.ndarray, diameter_px: float) -> np.ndarray:
@@ -127,21 +131,10 @@ def otsu(image: np.ndarray, diameter_px: float) -> np.ndarray:
         labels i32 [H, W].
     """
     step = max(1, int(diameter_px / WORKING_DIAMETER_PX))
-    sigma = 0.2 * diameter_px / step
-    # The filter is fast along lines as they lie in memory, so each direction has its own copy.
-    by_column = block_means(image, step).T.copy()
-    by_column = ndimage.gaussian_filter1d(by_column, sigma, truncate=3)
-    smooth = by_column.T.copy()
-    smooth = ndimage.gaussian_filter1d(smooth, sigma, truncate=3)
-    low = smooth.min()
-    span = np.ptp(smooth)
-    if span <= 1e-6 * max(abs(low), 1):
+    smooth = gaussian_mean(block_means(image, step), 0.2 * diameter_px / step, truncate=3)
+    if np.ptp(smooth) <= 1e-6 * max(abs(smooth.min()), 1):
         return np.zeros(image.shape, np.int32)
-    bins = ((smooth - low) * (255.9 / span)).astype(np.uint8)
-    counts = np.bincount(bins.ravel(), minlength=256)
-    middles = low + span / 255.9 * (np.arange(256) + 0.5)
-    threshold = filters.threshold_otsu(hist=(counts, middles))
-    height = smooth - threshold
+    height = smooth - otsu_threshold(smooth)
     objects = measure.label(height > 0)
     labels = numbered(objects, _least_area(diameter_px / step))
     return outlined(labels, height, step, image.shape)
@@ -187,9 +180,9 @@ def foreground(image: np.ndarray, diameter_px: float) -> tuple[np.ndarray, np.nd
         signal f32 [H, W] above the field's darkest parts; height f32 [H, W], ln above the threshold, positive inside.
     """
     blur = max(0.05 * diameter_px, 0.5)
-    smooth = ndimage.gaussian_filter(image, blur)
-    signal = np.maximum(smooth - np.percentile(smooth, 1), 0)
-    typical_step = np.median(np.abs(np.diff(image, axis=1)))
+    smooth = gaussian_mean(image, blur)
+    signal = np.maximum(smooth - quantile(smooth, 0.01), 0)
+    typical_step = quantile(np.abs(np.diff(image, axis=1)), 0.5)
     noise = 0.35 / blur * typical_step + 1e-6  # what the blur leaves of it
     clear = signal[signal > LEAST_SIGNAL * noise]
     if len(clear) < 0.4 * diameter_px**2:
@@ -198,20 +191,18 @@ def foreground(image: np.ndarray, diameter_px: float) -> tuple[np.ndarray, np.nd
     signal = np.minimum(signal, brightest)
     clear = np.minimum(clear, brightest)
     level = np.log(signal + DARK * (clear @ clear) / clear.sum())
-    of_field = filters.threshold_otsu(level)
+    of_field = otsu_threshold(level)
     down, right = np.gradient(level)
     weight = down * down + right * right
     sigma = 0.4 * diameter_px
-    weight_nearby = _nearby(weight, sigma)
-    level_nearby = _nearby(weight * level, sigma)
+    weight_nearby = gaussian_mean(weight, sigma, truncate=3)
+    level_nearby = gaussian_mean(weight * level, sigma, truncate=3)
     prior = 0.1 * weight_nearby[level > of_field].mean()
     threshold = (level_nearby + prior * of_field) / (weight_nearby + prior)
-    lowest = of_field + np.log(LOWEST)
+    lowest = of_field + math.log(LOWEST)
     height = level - np.maximum(threshold + MARGIN, lowest)
-    smallest_detail = morphology.disk(max(1, round(0.05 * diameter_px)))
-    mask = ndimage.binary_opening(height > 0, smallest_detail)
-    holes = measure.label(~mask, connectivity=1)
-    mask = numbered(holes, 0.1 * diameter_px**2) == 0  # smaller holes are filled
+    mask = opened(height > 0, max(1, round(0.05 * diameter_px)))
+    mask = _without_holes(mask, 0.1 * diameter_px**2)
     return signal, _signed(height, mask, 0.02)
 
 
@@ -223,8 +214,8 @@ def without_glare(clear: np.ndarray) -> float:
     was, as the pixels of such objects are few; mitotic and polyploid cells do not raise the mean so far.
     """
     level = np.log(clear)
-    brighter_class = clear[level >= filters.threshold_otsu(level)]
-    upper = float(np.percentile(brighter_class, 75))
+    brighter_class = clear[level >= otsu_threshold(level)]
+    upper = quantile(brighter_class, 0.75)
     typical_bright = (clear @ clear) / clear.sum()
     share_of_glare = (clear > GLARE * upper).mean()
     if typical_bright > OUTWEIGHED * upper and share_of_glare < RARE:
@@ -245,14 +236,13 @@ def cut(signal: np.ndarray, mask: np.ndarray, diameter_px: float) -> np.ndarray:
     """
     inside = mask.astype(np.float32)
     sigma = 0.5 * diameter_px
-    signal_nearby = _nearby(signal * inside, sigma)
-    brightness = signal * _nearby(inside, sigma) / np.maximum(signal_nearby, 1e-6)
-    brightness = ndimage.gaussian_filter(brightness, 0.08 * diameter_px)
-    distance = ndimage.distance_transform_edt(mask).astype(np.float32)
-    distance = ndimage.gaussian_filter(distance, 0.04 * diameter_px)
+    mask_nearby = gaussian_mean(inside, sigma, truncate=3)
+    signal_nearby = gaussian_mean(signal * inside, sigma, truncate=3)
+    brightness = signal * mask_nearby / np.maximum(signal_nearby, 1e-6)
+    brightness = gaussian_mean(brightness, 0.08 * diameter_px)
+    distance = gaussian_mean(depth(mask), 0.04 * diameter_px)
     relief = 2 / diameter_px * distance + 2 * brightness
-    width = 2 * max(1, round(0.1 * diameter_px)) + 1
-    peaks = mask & (relief == ndimage.maximum_filter(relief, width))
+    peaks = mask & (relief == highest_nearby(relief, max(1, round(0.1 * diameter_px))))
     return segmentation.watershed(-relief, measure.label(peaks), mask=mask)
 
 
@@ -269,37 +259,44 @@ def fitted(
         diameter_px: typical nuclear diameter.
 
     Returns:
-        labels i32 [H, W] with the new outlines; height f32 [H, W], signal above the level of the outline.
+        labels i32 [H, W] with the new outlines, numbered 1..n without a gap; height f32 [H, W], signal above the level
+        of the outline, or far below it where no object is near.
     """
-    near = segmentation.expand_labels(labels, max(1, REACH * diameter_px))
-    owner = segmentation.expand_labels(labels, 1 + 2.5 * REACH * diameter_px)
+    near = nearest_objects(labels, 1 + 2.5 * REACH * diameter_px)
+    was_inside = near.squared_px == 0
+    may_belong = near.squared_px <= max(1, REACH * diameter_px) ** 2
+    brightness = signal.ravel()[near.pixels]
     n = labels.max() + 1
-    around = np.where(near > 0, 0, owner)
-    inside = _means(labels, signal, n)
-    ground = _means(around, signal, n)
+    inside = _means(near.label[was_inside], brightness[was_inside], n)
+    ground = _means(near.label[~may_belong], brightness[~may_belong], n)
     highest = signal.max()
     dark = 0.05 * highest
     is_faint = inside + dark < LEAST_CONTRAST * (ground + dark)
     level = ground + EDGE * (inside - ground)
-    level[is_faint] = highest
-    height = signal - level[owner]
-    core_width = 2 * max(1, round(REACH * diameter_px)) + 1
-    core = ndimage.minimum_filter(labels, core_width) > 0
-    mask = (near > 0) & ((height > 0) | core) & ~is_faint[owner]
-    return np.where(mask, near, 0), _signed(height, mask, 0.01 * highest)
+    above = brightness - level[near.label]
+    core = surrounded(labels > 0, max(1, round(REACH * diameter_px)))
+    belongs = may_belong & ((above > 0) | core.ravel()[near.pixels]) & ~is_faint[near.label]
+    new_labels = np.zeros(labels.shape, np.int32)
+    new_labels.ravel()[near.pixels[belongs]] = numbered(near.label[belongs])
+    height = np.full(labels.shape, -highest, np.float32)
+    height.ravel()[near.pixels] = _signed(above, belongs, 0.01 * highest)
+    return new_labels, height
 
 
 def numbered(labels: np.ndarray, least_area: float = 1) -> np.ndarray:
-    """The objects of at least so many px, numbered 1..n without a gap; i32 [H, W]."""
-    is_large = np.bincount(labels.ravel()) >= least_area
+    """The objects of at least so many px, numbered 1..n without a gap; i32 of the shape of `labels`."""
+    is_large = np.bincount(labels.ravel(), minlength=1) >= least_area
     is_large[0] = False
     numbers = np.cumsum(is_large) * is_large
     return numbers.astype(np.int32)[labels]
 
 
-def _nearby(image, sigma):
-    """Gaussian mean around each pixel, cut off at three sigma."""
-    return ndimage.gaussian_filter(image, sigma, truncate=3)
+def _without_holes(mask, least_area):
+    """The mask with its holes of fewer px filled, bool [H, W]."""
+    holes = measure.label(~mask, connectivity=1)
+    is_filled = np.bincount(holes.ravel()) < least_area
+    is_filled[0] = True  # the mask itself
+    return is_filled[holes]
 
 
 def _signed(height, mask, least):
@@ -315,9 +312,9 @@ def _least_area(diameter_px) -> float:
 
 
 def _means(labels, signal, n):
-    """Mean signal of the labels 0..n-1, f64 [n]; 0 for one without pixels."""
-    total = np.bincount(labels.ravel(), signal.ravel(), n)
-    area = np.bincount(labels.ravel(), minlength=n)
+    """Mean of `signal` [P] over the pixels of each of the labels 0..n-1, f64 [n]; 0 for one without pixels."""
+    total = np.bincount(labels, signal, n)
+    area = np.bincount(labels, minlength=n)
     return total / np.maximum(area, 1)
 
 

@@ -37,11 +37,12 @@ def outlined(labels: np.ndarray, height: np.ndarray, step: int, shape: tuple[int
         shape: (H, W) of the field, of which `labels` may have up to a block more.
 
     Returns:
-        i32 [H, W].
+        i32 [H, W], numbered 1..n without a gap in the order of `labels`: an object may be too small to cover a pixel.
     """
     if step == 1:
         return labels
     full = np.zeros(shape, np.int32)
+    drawn = 0
     for label, (rows, columns) in enumerate(ndimage.find_objects(labels), 1):
         top = max(rows.start - 1, 0)
         left = max(columns.start - 1, 0)
@@ -57,7 +58,10 @@ def outlined(labels: np.ndarray, height: np.ndarray, step: int, shape: tuple[int
             inside &= finer_y @ own @ finer_x.T > 0
         finer = full[top * step :, left * step :]
         finer = finer[: inside.shape[0], : inside.shape[1]]
-        finer[inside[: finer.shape[0], : finer.shape[1]]] = label
+        inside = inside[: finer.shape[0], : finer.shape[1]]
+        if inside.any():
+            drawn += 1
+            finer[inside] = drawn
     return full
 
 

@@ -10,6 +10,7 @@ from cellcycle_jax.errors import InputRefused, UsageError
 from configs import base
 from data_prep import new_fields
 from data_prep.pictures import drawing, overlay
+from data_prep.segmentation import segment
 
 
 @pytest.fixture(scope="module")
@@ -115,6 +116,26 @@ def test_overlay_outlines_each_object_in_the_colour_of_its_class(tmp_path, numbe
         assert above.sum() > 300
         scale = drawn.shape[1] / 200
         assert x[above].min() == pytest.approx(corner * scale, abs=0.05 * drawn.shape[1])
+
+
+def test_an_overlay_shows_what_was_found_and_no_field_is_segmented_again(trained, dna_only, tmp_path, monkeypatch):
+    segmented = []
+
+    def counted(*arguments):
+        segmented.append(find(*arguments))
+        return segmented[-1]
+
+    find = segment.segment_nuclei
+    monkeypatch.setattr(segment, "segment_nuclei", counted)
+    config = reading(trained, channel_names=("DNA", "Golgi"), pixel_um=0.5, max_fields=2)
+    processed = new_fields.extract(config, dna_only, tmp_path, ("DNA", "Golgi"))
+    assert len(segmented) == 2
+    drawn = []
+    monkeypatch.setattr(overlay, "overlay", lambda field, *_: drawn.append(field.labels))
+    overlay.draw_all(processed.table.assign(decision=""), processed, ("G1", "G2"), [], tmp_path / "overlays")
+    assert len(segmented) == 2
+    for labels, found in zip(drawn, segmented, strict=True):
+        np.testing.assert_array_equal(labels, found)
 
 
 def test_what_a_config_file_sets_in_vain_is_said(trained, capsys):

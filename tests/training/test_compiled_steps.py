@@ -105,8 +105,8 @@ def test_two_devices_take_the_steps_of_one(architecture, loops_on_cpu):
 
 
 @pytest.mark.parametrize("name", models.MODELS)
-def test_devices_wait_for_each_other_once_a_step(name):
-    """To add up the gradients; no device is sent what another has of a batch."""
+def test_devices_meet_to_add_up_the_gradients_only(name):
+    """And to count the cells; no device is sent what another has of a batch."""
     _, _, step, create = step_of(name, devices=2)
     chosen = layout(1, devices=2)
     cells_of = lambda arrays, rows, i: {key: array[rows] for key, array in arrays.items()}  # noqa: E731
@@ -114,7 +114,7 @@ def test_devices_wait_for_each_other_once_a_step(name):
     given = (state.stack([traits()]), state.stack([create(0)]), index_of([0], 0, 3), np.int32([3]))
     text = program.lower(*given, crop_arrays.arrays_of(tiny.crops(16)), np.ones(8, np.float32)).compile().as_text()
     met = re.findall(r" (all-[a-z-]+|collective-permute|reduce-scatter)\(", text)
-    assert met == ["all-reduce"]
+    assert set(met) == {"all-reduce"} and len(met) <= 2
 
 
 def test_what_fills_up_a_batch_does_not_count():

@@ -10,7 +10,7 @@ import pytest
 
 from cellcycle_jax import crop_file, schema
 from configs import base
-from data_prep.fields_to_cells import work_folder
+from data_prep.fields_to_cells import label_store, work_folder
 from data_prep.reading.field import FieldFile
 
 CHANNELS = ("DNA", "Golgi", "CENPF")
@@ -114,11 +114,12 @@ def test_rows_come_back_in_order_with_what_is_known_now(tmp_path):
     assert work_folder.read(tmp_path, files[2:]).empty
 
 
-@pytest.mark.parametrize("ending", [".parquet", ".npz", ".crops", ".json"])
+@pytest.mark.parametrize("ending", [".parquet", ".npz", ".crops", ".labels", ".json"])
 def test_a_field_of_which_a_byte_has_changed_is_not_finished(tmp_path, ending):
     shared = crop_file.Shared(np.ones(2, np.float32), 1, np.zeros((3, 2), np.float32), 0.5)
     pixels = np.random.default_rng(0).integers(0, 999, (2, 8, 8, 2), np.uint16)
     crop_file.write(tmp_path, "f1", ["f1:0", "f1:1"], pixels, np.zeros((2, 8, 8), np.uint8), shared)
+    label_store.write(tmp_path, "f1", np.eye(8, dtype=np.int32), np.arange(2))
     work_folder.keep(tmp_path, "f1", rows("f1", 2))
     assert work_folder.is_kept(tmp_path, "f1")
     path = tmp_path / f"f1{ending}"

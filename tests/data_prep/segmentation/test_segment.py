@@ -214,6 +214,25 @@ def test_an_object_that_others_leave_no_ground_is_kept():
     assert found.shape == height.shape == (40, 40) and set(np.unique(found)) <= {0, 1, 2}
 
 
+def test_an_outline_lies_between_the_ground_and_the_brightness_of_the_object_itself():
+    labels, signal = np.zeros((60, 80), np.int32), np.zeros((60, 80), np.float32)
+    labels[:, 20:50] = 1
+    for width, brightness in ((4, 40), (3, 50), (2, 60), (1, 80), (0, 100)):  # falls by steps to both sides
+        signal[:, 20 - width : 50 + width] = brightness
+    found, height = segment.fitted(labels, signal, 40)  # may move by 4 px
+    assert np.flatnonzero(found[30]).tolist() == list(range(17, 53))  # 50 is above EDGE of 100, 40 is not
+    assert height[30, 52] == pytest.approx(50 - 45) and height[30, 53] == pytest.approx(40 - 45)
+    assert height[0, 0] < 0
+
+
+def test_objects_that_do_not_stand_out_of_their_ground_go_and_the_others_close_the_gap():
+    labels, signal = np.zeros((60, 120), np.int32), np.full((60, 120), 50, np.float32)
+    labels[20:40, 10:30], labels[20:40, 50:70], labels[20:40, 90:110] = 1, 2, 3
+    signal[labels == 1], signal[labels == 2], signal[labels == 3] = 200, 60, 300
+    found, _ = segment.fitted(labels, signal, 20)
+    np.testing.assert_array_equal(found, np.select([labels == 1, labels == 3], [1, 2], 0))
+
+
 def test_an_inverted_picture_is_segmented_without_an_error():
     rng = np.random.default_rng(0)
     y, x = np.mgrid[:200, :200]

@@ -56,6 +56,13 @@ def test_what_is_not_labelled_is_not_drawn():
     assert full[80, 40] == 1 and not full[:, 80:].any()
 
 
+def test_numbers_have_no_gap_where_an_object_covers_no_pixel():
+    labels, height = drawn((80, 40, 25), (80, 110, 25), (20, 80, 10))
+    height[labels == 2] = -1  # nothing of it is above its outline
+    full = outlined(labels, height, 4, (160, 160))
+    assert full[80, 40] == 1 and not full[80, 110] and full[20, 80] == 2 and full.max() == 2
+
+
 def test_the_field_may_end_within_a_block():
     labels, height = drawn((80, 150, 25), (158, 30, 25))
     whole = outlined(labels, height, 4, (160, 160))

@@ -1,0 +1,1 @@
+"""Arithmetic on one plane of pixels: means around each, neighbours, distances, thresholds."""
