@@ -5,6 +5,6 @@ from configs import base
 
 def get_config():
     c = base.training()
-    c.train.steps = 1200
-    c.train.eval_every = 75
+    c.train.steps = 3000
+    c.train.eval_every = 150
     return c

@@ -30,7 +30,8 @@ def parts_of(model, augmentation=True, devices=1):
     inputs = functools.partial(model_input.model_inputs, channels=(0, 1), mask="none", scale="reference")
     change = functools.partial(augment.augment, channels=(0, 1), stored=3, **AUGMENT)
     unchanged = lambda key, image: image  # noqa: E731
-    step = train_step.make_train_step(model, optimizer, inputs, change if augmentation else unchanged, layout(1, devices=devices))
+    augmented = change if augmentation else unchanged
+    step = train_step.make_train_step(model, optimizer, inputs, augmented, layout(1, devices=devices))
     return model, inputs, step, state.make_create(model, optimizer(1.0, 0.0), (16, 16, 2))
 
 
