@@ -32,7 +32,8 @@ class Run(StoredRun):
 
     def images(self, crops: crop_arrays.Crops) -> np.ndarray:
         """What the model sees of `crops`, f32 [N, S, S, K]."""
-        return np.asarray(model_input.model_images(self.inputs(crops), crop_arrays.arrays_of(crops)))
+        options = _options(self.inputs(crops))
+        return _batchwise(functools.partial(_seen, options=options), crops, BATCH)
 
     def predict_logits(self, crops: crop_arrays.Crops, batch: int = BATCH) -> np.ndarray:
         """Logits of `crops`, f32 [N, P], `batch` cells on the device at a time."""
@@ -71,7 +72,9 @@ def load_run(workdir, finished: bool = False) -> Run:
         raise StoredStateRefused(f"{workdir}: training stands at step {step} of {config.train.steps}; run `launch.py "
                                  "train` to its end first")
     fields = {field.name: getattr(stored, field.name) for field in dataclasses.fields(stored)}
-    return Run(**fields, network=Network(model, state.member(best, 0)), step=own["best_step"])
+    # On the devices once, and not with each batch that is predicted.
+    variables = mesh.put_global(state.member(best, 0), mesh.replicated(mesh.make_mesh()))
+    return Run(**fields, network=Network(model, variables), step=own["best_step"])
 
 
 def last_step(workdir) -> tuple[int, str]:
@@ -101,8 +104,17 @@ def predict(network: Network, inputs, crops: crop_arrays.Crops, batch: int = BAT
     Returns:
         logits f32 [N, P] and embeddings {tap: f32 [N, D]}: each tap, mean over its positions; {} if not wanted.
     """
-    options = tuple(sorted(inputs.keywords.items()))
-    step = functools.partial(_prediction, network, options=options, embeddings=embeddings)
+    step = functools.partial(_prediction, network, options=_options(inputs), embeddings=embeddings)
+    return _batchwise(step, crops, batch)
+
+
+def _options(inputs) -> tuple:
+    """The choices of `inputs_of` as (name, value) pairs, which JAX can tell programs by."""
+    return tuple(sorted(inputs.keywords.items()))
+
+
+def _batchwise(step, crops, batch: int):
+    """What `step` gives for the arrays of all crops, `batch` at a time; arrays without rows where there is no crop."""
     if len(crops):
         def batch_of(rows):
             return crop_arrays.arrays_of(crop_arrays.take(crops, rows))
@@ -118,11 +130,17 @@ def predict(network: Network, inputs, crops: crop_arrays.Crops, batch: int = BAT
 @functools.partial(jax.jit, static_argnames=("options", "embeddings"))
 def _prediction(network, arrays, options, embeddings: bool):
     """What `predict` does for a batch; `options` are those of `model_input.model_inputs`, as (name, value) pairs."""
-    inputs = functools.partial(model_input.model_inputs, **dict(options))
-    logits, taps = network(model_input.model_images(inputs, arrays))
+    logits, taps = network(_seen(arrays, options))
     if not embeddings:
         return logits, {}
     return logits, {name: tap.mean(axis=(1, 2)) for name, tap in taps.items()}
+
+
+@functools.partial(jax.jit, static_argnames="options")
+def _seen(arrays, options):
+    """What a model sees of a batch, f32 [B, S, S, K]; `options` as of `_prediction`."""
+    inputs = functools.partial(model_input.model_inputs, **dict(options))
+    return model_input.model_images(inputs, arrays)
 
 
 def choose_precision(training) -> None:
