@@ -13,6 +13,7 @@ from cellcycle_jax.devices import mesh
 from cellcycle_jax.errors import StoredStateRefused
 from cellcycle_jax.models.network import Network
 from cellcycle_jax.runs import checkpoint, checkpoint_manifest, run_record, state
+from cellcycle_jax.runs.open_data import OpenData
 from cellcycle_jax.runs.stored_run import StoredRun, of_record
 
 BATCH = 64  # cells on the device at a time
@@ -44,19 +45,20 @@ class Run(StoredRun):
         return predict(self.network, self.inputs(crops), crops, batch)
 
 
-def load_run(workdir, finished: bool = False) -> Run:
+def load_run(workdir, finished: bool = False, data: OpenData | None = None) -> Run:
     """The run in `workdir`, with the weights that were best on the validation split.
 
     Args:
         workdir: the run folder.
         finished: whether training must be at its end: all steps done, or stopped early.
+        data: the data set of the run, if it is open; None: opened where the run says that it is.
 
     Raises:
         StoredStateRefused: no run, no finished checkpoint, one that is damaged or of another model, a data set that is
             gone or has been prepared anew, or training that is not at its end though it must be.
     """
     record = run_record.read(workdir)
-    stored = of_record(workdir, record)
+    stored = of_record(workdir, record, data)
     config = stored.config
     folder = stored.workdir / "checkpoints"
     step = checkpoint.verified_step(folder)

@@ -16,7 +16,6 @@ import functools
 import numpy as np
 import pandas as pd
 from sklearn.ensemble import HistGradientBoostingRegressor
-from sklearn.linear_model import RidgeCV
 from threadpoolctl import threadpool_limits
 
 from cellcycle_jax import schema
@@ -161,7 +160,26 @@ def held_out(fit, values: np.ndarray, target: np.ndarray, groups) -> np.ndarray:
 
 
 def _ridge(values, target, groups):
-    return RidgeCV(_PENALTIES, cv=folds(groups)).fit(values, target).predict
+    """Ridge regression; of the penalties the one of the highest R2, mean over held-out groups within these cells."""
+    scores = []
+    for rows, others in folds(groups):
+        predicted = _ridge_of_each(values[rows], target[rows], _PENALTIES)(values[others])
+        residual = ((target[others, None] - predicted) ** 2).sum(0)
+        spread = ((target[others] - target[others].mean()) ** 2).sum()
+        scores.append(1 - residual / spread if spread > 0 else np.where(residual > 0, 0.0, 1.0))
+    best = int(np.mean(scores, axis=0).argmax())
+    predict = _ridge_of_each(values, target, _PENALTIES[[best]])
+    return lambda others: predict(others)[:, 0]
+
+
+def _ridge_of_each(values, target, penalties):
+    """Ridge regressions that differ in their penalty, from one decomposition: predictions [K, number of penalties]."""
+    mean = values.mean(0)
+    level = target.mean()
+    left, size, right = np.linalg.svd(values - mean, full_matrices=False)
+    along = left.T @ (target - level)
+    coefficients = right.T @ ((size * along)[:, None] / (size[:, None] ** 2 + penalties))
+    return lambda others: (others - mean) @ coefficients + level
 
 
 def _boosting(seed: int, values, target, groups):
