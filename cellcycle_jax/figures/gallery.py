@@ -91,7 +91,7 @@ def gallery(cells: list[Cell], channels: list[str], classes: list[str], title: s
     step = side + max(1, round(GAP * side))  # from one image to the next
     rows = [_panels(cell, white) for cell in cells]
     mosaic = _mosaic(rows, step)
-    ax.imshow(mosaic, vmin=0, vmax=1)
+    ax.imshow(mosaic)
     ax.set_axis_off()
     for r, cell in enumerate(cells):
         top = r * step
@@ -132,14 +132,14 @@ def _panels(cell: Cell, white: np.ndarray) -> list[np.ndarray]:
 
 
 def _mosaic(rows: list[list[np.ndarray]], step: int) -> np.ndarray:
-    """Images f32 [S, S, 3] of some rows as one picture f32 [H, W, 3], on white, `step` px from one to the next."""
+    """Images f32 [S, S, 3] of some rows as one picture u8 [H, W, 3], on white, `step` px from one to the next."""
     side = rows[0][0].shape[0]
     height = step * (len(rows) - 1) + side
     width = step * (len(rows[0]) - 1) + side
-    mosaic = np.ones((height, width, 3), np.float32)
+    mosaic = np.full((height, width, 3), 255, np.uint8)
     for r, images in enumerate(rows):
         for c, image in enumerate(images):
-            mosaic[r * step :, c * step :][:side, :side] = image
+            mosaic[r * step :, c * step :][:side, :side] = np.round(255 * image)
     return mosaic
 
 
