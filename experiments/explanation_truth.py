@@ -31,6 +31,7 @@ from cellcycle_jax.explain.regions import class_difference, localisation
 from cellcycle_jax.explain.regions.explained_cells import DEFAULT_METHOD, ExplainedCells, sample_per_class
 from cellcycle_jax.features import families, feature_axes, ranking
 from cellcycle_jax.runs import trained_run
+from cellcycle_jax.runs.open_data import OpenData
 from cellcycle_jax.scoring import metrics
 from cellcycle_jax.scoring.intervals import Resampling
 from cellcycle_jax.training import loop
@@ -66,23 +67,23 @@ def training(seed: int, channels_shown=()):
     return c
 
 
-def trained(data_dir, out, configs: dict) -> dict[str, trained_run.Run]:
+def trained(data: OpenData, out, configs: dict) -> dict[str, trained_run.Run]:
     """Networks trained as one program, by name; those that are finished are read back."""
     folders = {name: out / name for name in configs}
     finished = [name for name in configs if (folders[name] / "config.json").is_file()]
     if len(finished) < len(configs):
-        loop.train_cohort(configs, data_dir, out / "cohort", folders)
+        loop.train_cohort(configs, data, out / "cohort", folders)
     networks = {}
     for name, folder in folders.items():
-        networks[name] = trained_run.load_run(folder)
+        networks[name] = trained_run.load_run(folder, data=data)
     return networks
 
 
 def explained_cells(run: trained_run.Run) -> ExplainedCells:
     """Up to EXPLAINED labelled validation cells of each class, as `launch.py explain` takes them."""
-    crops = crop_arrays.in_memory(crop_arrays.load_crops(run.data_dir, "validation"))
+    crops = run.data.crops("validation")
     rows = sample_per_class(crops.label, len(crops.classes), EXPLAINED, np.random.default_rng(0))
-    crops = crop_arrays.take(crops, rows)
+    crops = crop_arrays.in_memory(crop_arrays.take(crops, rows))
     images = run.images(crops)
     logits = methods.logits_of(run.network, images)
     return ExplainedCells(run, crops, images, logits)
@@ -90,7 +91,7 @@ def explained_cells(run: trained_run.Run) -> ExplainedCells:
 
 def auroc(run: trained_run.Run) -> float:
     """Area under the ROC curve on labelled validation cells."""
-    crops = crop_arrays.load_crops(run.data_dir, "validation")
+    crops = run.data.crops("validation")
     crops = crop_arrays.take(crops, crops.label >= 0)
     margins = methods.margins(run.predict_logits(crops))
     return float(metrics.binary_auroc(crops.label == 1, margins[:, 1])[0])
@@ -98,10 +99,10 @@ def auroc(run: trained_run.Run) -> float:
 
 def single_channels(out, cue: str, number: int) -> dict:
     """AUROC of networks that see one channel each."""
-    data_dir = planted.make_data(out / "set", cue, FIRST_SEED + number)
+    data = OpenData(planted.make_data(out / "set", cue, FIRST_SEED + number))
     configs = {channel: training(0, (channel,)) for channel in planted.CHANNELS}
     scores = {}
-    for channel, run in trained(data_dir, out / "single", configs).items():
+    for channel, run in trained(data, out / "single", configs).items():
         scores[channel] = auroc(run)
     return scores
 
@@ -187,9 +188,9 @@ def alarms(run: trained_run.Run) -> dict:
     return files.to_json({"surroundings": surroundings, "brightness": checked["brightness"]})
 
 
-def discovered(data_dir) -> str:
+def discovered(data: OpenData) -> str:
     """The family of the measurement that `discover` ranks first."""
-    cells = cell_table.unlocked(cell_table.load_cells(data_dir))
+    cells = data.cells
     names = cell_table.measurements(cells, planted.CHANNELS, ("CENPF",))
     train = cells[cells[schema.SPLIT] == "train"]
     validation = cells[cells[schema.SPLIT] == "validation"]
@@ -211,11 +212,11 @@ def first_of_shortlist(cells: ExplainedCells) -> str:
 
 def one_set(out, cue: str, number: int) -> list[dict]:
     """All networks of a data set and of its copy with a shortcut: what each one's explanation says."""
-    data_dir = planted.make_data(out / "set", cue, FIRST_SEED + number)
+    data = OpenData(planted.make_data(out / "set", cue, FIRST_SEED + number))
     configs = {f"seed{seed}": training(seed) for seed in range(SEEDS)}
-    best = discovered(data_dir)
+    best = discovered(data)
     rows = []
-    for name, run in trained(data_dir, out / "clean", configs).items():
+    for name, run in trained(data, out / "clean", configs).items():
         cells = explained_cells(run)
         rows.append({
             "cue": cue,
@@ -232,8 +233,8 @@ def one_set(out, cue: str, number: int) -> list[dict]:
         return rows
     turn = number + list(planted.CUES).index(cue)
     shortcut = list(planted.SHORTCUTS)[turn % len(planted.SHORTCUTS)]
-    data_dir = planted.plant(data_dir, out / "planted", shortcut, FIRST_SEED + number)
-    for name, run in trained(data_dir, out / "shortcut", configs).items():
+    data = OpenData(planted.plant(data.folder, out / "planted", shortcut, FIRST_SEED + number))
+    for name, run in trained(data, out / "shortcut", configs).items():
         row = {"cue": cue, "set": number, "network": name, "shortcut": shortcut}
         rows.append(row | {"alarms": alarms(run)})
     return rows

@@ -14,6 +14,11 @@ import pandas as pd
 
 import launch
 from cellcycle_jax import files, schema
+from cellcycle_jax.devices import runtime
+from cellcycle_jax.runs.open_data import OpenData
+from cellcycle_jax.studies import one_network
+from configs import base
+from configs.load import load
 
 # Name, data set, channels, mask.
 ROWS = (
@@ -27,30 +32,28 @@ ROWS = (
 BASELINES = ("nuclear_area", "all_features")
 
 
-def run(name, data_set, channels, mask, seed, fields, out) -> dict:
-    """One row on one split: AUROC of the network and of the baselines on the test blocks."""
+def prepared(data_set, seed, fields, out) -> OpenData:
+    """A data set with one of the random splits, made unless it is there."""
     data = out / f"{data_set}_{seed}"
     if not (data / "provenance.json").exists():
-        _do(
+        code = launch.main([
             "prepare",
             f"--config=configs/data/{data_set}.py",
             f"--fields={fields}",
             f"--out={data}",
             f"--config.split.seed={seed}",
-        )
+        ])
+        if code:
+            raise SystemExit(code)
+    return OpenData(data)
+
+
+def run(name, data_set, channels, mask, seed, data, out) -> dict:
+    """One row on one split: AUROC of the network and of the baselines on the test blocks."""
     workdir = out / f"{data_set}_{seed}_{channels.replace(',', '')}_{mask}"
-    if not (workdir / "evaluation_test.json").exists():
-        _do(
-            "train",
-            "--config=configs/jurkat_ifc.py",
-            f"--data={data}",
-            f"--workdir={workdir}",
-            f"--config.data.channels={channels}",
-            f"--config.data.mask={mask}",
-            f"--config.seed={seed}",
-        )
-        _do("evaluate", f"--workdir={workdir}", "--final")
-    evaluation = files.read_json(workdir / "evaluation_test.json")
+    changes = (f"--config.data.channels={channels}", f"--config.data.mask={mask}", f"--config.seed={seed}")
+    config = load("configs/jurkat_ifc.py", changes, base.training)
+    evaluation = one_network.finish(config, data, workdir, final=True, explain=False).evaluation
     scores = {"row": name, "seed": seed}
     scores["network"] = evaluation["model"]["auroc"]["value"]
     scores["cells"] = evaluation["n_cells"]
@@ -67,12 +70,6 @@ def _other_acquisition(workdir, data_set):
     cells = cells[cells[schema.FIELD_LABEL] == "G1"]
     called = (cells["predicted"] == "G2").groupby(cells[schema.PLATE]).mean()
     return {"called G2, own G1": called["Experiment_1"], "called G2, other G1": called["Experiment_2"]}
-
-
-def _do(*arguments):
-    code = launch.main(list(arguments))
-    if code:
-        raise SystemExit(code)
 
 
 def table(found: pd.DataFrame) -> str:
@@ -100,11 +97,16 @@ def main():
     parser.add_argument("--out", required=True, help="folder to write")
     parser.add_argument("--splits", type=int, default=5, help="number of random splits (default 5)")
     arguments = parser.parse_args()
+    runtime.prepare()
     out = pathlib.Path(arguments.out)
+    data = {}
     rows = []
     for row in ROWS:
+        data_set = row[1]
         for seed in range(arguments.splits):
-            rows.append(run(*row, seed, arguments.fields, out))
+            if (data_set, seed) not in data:
+                data[data_set, seed] = prepared(data_set, seed, arguments.fields, out)
+            rows.append(run(*row, seed, data[data_set, seed], out))
     scores = pd.DataFrame(rows)
     files.write_csv(scores, out / "scores.csv")
     cells = int(np.median(scores["cells"]))

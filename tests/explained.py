@@ -7,6 +7,7 @@ from cellcycle_jax import schema
 from cellcycle_jax.dataset import crop_arrays
 from cellcycle_jax.models.network import Network
 from cellcycle_jax.runs import trained_run
+from cellcycle_jax.runs.open_data import OpenData
 from configs.base import training
 
 SIDE = 32
@@ -45,7 +46,7 @@ def make_crops(n=24, labelled=True):
     )
 
 
-def make_run(folder, seen=("DNA", "Golgi")):
+def make_run(folder, seen=("DNA", "Golgi"), data=None):
     """A run with a network whose answer is known."""
     model = Brightness()
     kernel = np.array([[4.0, -4.0], [-12.0, 12.0]], np.float32)
@@ -57,7 +58,7 @@ def make_run(folder, seen=("DNA", "Golgi")):
         workdir=folder,
         config=config,
         run_id="a1b2c3",
-        data_dir=folder,
+        data=OpenData(folder),
         channels=seen,
         classes=("G1/S", "G2"),
         markers=("CENPF",),

@@ -9,6 +9,7 @@ from cellcycle_jax.explain.attribution import methods
 from cellcycle_jax.explain.regions.explained_cells import ExplainedCells
 from cellcycle_jax.models.network import Network
 from cellcycle_jax.runs import trained_run
+from cellcycle_jax.runs.open_data import OpenData
 from cellcycle_jax.schema import Compartment
 from configs.base import training
 
@@ -45,7 +46,7 @@ def make_run(where, channel=1, channels=2, classes=2, folder="", **of_data):
         workdir=folder,
         config=config,
         run_id="a1b2c3",
-        data_dir=folder,
+        data=OpenData(folder),
         channels=names,
         classes=tuple(f"class{p}" for p in range(classes)),
         markers=(),

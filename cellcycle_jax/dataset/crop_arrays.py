@@ -356,6 +356,16 @@ def in_memory(crops: Crops) -> Crops:
     return dataclasses.replace(crops, **tfds_reader.read_pixels(crops.image))
 
 
+def keeping_pixels(crops: Crops) -> Crops:
+    """The crops of a split, whose pixels stay in memory once they are read; as they are where all are in memory."""
+    if not isinstance(crops.image, tfds_reader.StoredPixels):
+        return crops
+    kept = tfds_reader.room_to_keep(crops.image)
+    image = dataclasses.replace(crops.image, kept=kept)
+    compartments = dataclasses.replace(crops.compartments, kept=kept)
+    return dataclasses.replace(crops, image=image, compartments=compartments)
+
+
 def arrays_of(crops: Crops) -> dict[str, np.ndarray]:
     """The arrays that a training or prediction step reads, by name (`ARRAYS`); pixels on disk are read."""
     crops = in_memory(crops)

@@ -38,6 +38,19 @@ class Records:
 
 
 @dataclasses.dataclass(frozen=True)
+class KeptPixels:
+    """Pixels of a split in memory, of each cell from when it was first asked for.
+
+    Attributes:
+        arrays: a name of PIXELS -> array [N, ...] of all cells; memory is taken as it is filled.
+        is_read: bool [N], which cells are there.
+    """
+
+    arrays: dict[str, np.ndarray]
+    is_read: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
 class StoredPixels:
     """Pixels of some cells that stay on disk: indexed by rows like an array, read when made into one.
 
@@ -49,6 +62,7 @@ class StoredPixels:
         rows: i64 [N], numbers of the records.
         cell_shape: of the pixels of one cell.
         dtype: of the pixels.
+        kept: where those are kept that were read; None: nowhere.
     """
 
     records: Records
@@ -58,6 +72,7 @@ class StoredPixels:
     rows: np.ndarray
     cell_shape: tuple[int, ...]
     dtype: np.dtype
+    kept: KeptPixels | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -79,18 +94,50 @@ class StoredPixels:
         return read_pixels(self)[self.name].astype(dtype or self.dtype, copy=False)
 
 
-def read_pixels(pixels: StoredPixels) -> dict[str, np.ndarray]:
-    """All PIXELS of these cells, from one reading of their records.
+def room_to_keep(pixels: StoredPixels) -> KeptPixels:
+    """Room for the pixels of a whole split, none of which is read yet."""
+    n = len(pixels.records)
+    return KeptPixels(_arrays_for(pixels.records, n), np.zeros(n, bool))
 
-    Raises:
-        StoredStateRefused: a record is damaged.
-    """
-    stored = pixels.records
-    n = len(pixels.rows)
+
+def _arrays_for(stored: Records, n: int) -> dict[str, np.ndarray]:
+    """Zeros in the place of the PIXELS of n cells."""
     arrays = {}
     for name in PIXELS:
         feature = stored.pixels[name]
         arrays[name] = aligned_zeros((n, *feature.shape), feature.np_dtype)
+    return arrays
+
+
+def read_pixels(pixels: StoredPixels) -> dict[str, np.ndarray]:
+    """All PIXELS of these cells, from one reading of those of their records that are not kept from an earlier one.
+
+    Nobody may write to them: of a whole split they are what is kept.
+
+    Raises:
+        StoredStateRefused: a record is damaged.
+    """
+    kept = pixels.kept
+    if kept is None:
+        return _decoded(pixels)
+    missing = np.unique(pixels.rows[~kept.is_read[pixels.rows]])
+    if len(missing):
+        for name, array in _decoded(dataclasses.replace(pixels, rows=missing)).items():
+            kept.arrays[name][missing] = array
+        kept.is_read[missing] = True
+    if np.array_equal(pixels.rows, np.arange(len(kept.is_read))):
+        return kept.arrays
+    arrays = _arrays_for(pixels.records, len(pixels.rows))
+    for name, array in arrays.items():
+        np.take(kept.arrays[name], pixels.rows, axis=0, out=array, mode="clip")  # any other mode makes a copy first
+    return arrays
+
+
+def _decoded(pixels: StoredPixels) -> dict[str, np.ndarray]:
+    """All PIXELS of these cells, from disk."""
+    stored = pixels.records
+    n = len(pixels.rows)
+    arrays = _arrays_for(stored, n)
     for start in _chunks(n, "read pixels"):
         rows = pixels.rows[start : start + CHUNK].tolist()
         examples = readable(pixels.folder, pixels.split, lambda rows=rows: stored.read(rows, stored.pixels))

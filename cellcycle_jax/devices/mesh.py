@@ -197,9 +197,11 @@ def filled_rows(n: int, size: int):
 def batchwise(function, take, n: int, batch: int):
     """What a compiled function gives for n cells, some at a time, divided over the devices.
 
+    While the devices work on a batch, the next one is taken.
+
     Args:
         function: pytree of arrays [B, ...] -> pytree of arrays [B, ...].
-        take: rows i32 [B] -> what `function` takes.
+        take: rows, i32 [B] or a slice of B, -> what `function` takes.
         n: cells, at least 1.
         batch: cells at a time, rounded up to a multiple of the number of devices; the last batch is filled up, so that
             only one program is compiled.
@@ -208,16 +210,28 @@ def batchwise(function, take, n: int, batch: int):
         Pytree of NumPy arrays [n, ...].
     """
     devices = make_mesh()
+    size = padded_size(batch, devices)
     results = []
-    under_way = None  # the devices work on it while the next batch is taken
-    for rows in filled_rows(n, padded_size(batch, devices)):
-        cells = put_global(take(rows), sharded(devices))
-        started = function(cells)
+    under_way = None
+    for start, rows in zip(range(0, n, size), filled_rows(n, size), strict=True):
+        is_full = start + size <= n
+        cells = take(slice(start, start + size) if is_full else rows)  # of a slice NumPy makes no copy
+        following = function(put_global(cells, sharded(devices)))
         if under_way is not None:
             results.append(jax.device_get(under_way))
-        under_way = started
+        under_way = following
     results.append(jax.device_get(under_way))
     return jax.tree.map(lambda *parts: np.concatenate(parts)[:n], *results)
+
+
+def on_each_device(function):
+    """`function` of arrays [B, ...] that gives arrays [B, ...], for the share of each device by itself; inside jit.
+
+    Left to the compiler, a loop over cells would be gone through by every device for all of them, or with a word to all
+    others in each of its rounds.
+    """
+    shares = PartitionSpec(AXIS)
+    return jax.shard_map(function, mesh=make_mesh(), in_specs=shares, out_specs=shares, check_vma=False)
 
 
 def first_process() -> bool:

@@ -172,7 +172,8 @@ def _grouped_score(rows: pd.DataFrame, label: np.ndarray, features, boosting: bo
     def predict(train, held_out):
         return _fit(rows.iloc[train], label[train], features, boosting).predict(rows.iloc[held_out])
 
-    return crossvalidation.balanced_accuracy(predict, label, rows[schema.GROUP].to_numpy(), label.max() + 1)
+    divisions = crossvalidation.folds(rows[schema.GROUP].to_numpy())
+    return crossvalidation.balanced_accuracy(predict, label, divisions, label.max() + 1)
 
 
 def fit_oracle(train_rows: pd.DataFrame, classes) -> Classifier | None:

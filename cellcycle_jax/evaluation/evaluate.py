@@ -16,28 +16,34 @@ from cellcycle_jax.dataset.model_input import OUTLINED
 from cellcycle_jax.evaluation import baselines
 from cellcycle_jax.prediction import predict, predictor
 from cellcycle_jax.runs import metric_log
+from cellcycle_jax.runs.open_data import OpenData
 from cellcycle_jax.runs.trained_run import load_run
 from cellcycle_jax.scoring import calibration, intervals, metrics
 
 RESAMPLING_SEED = 0
 
 
-def evaluate(workdir, final: bool = False) -> None:
+def evaluate(workdir, final: bool = False, data: OpenData | None = None) -> None:
     """Score the run on its validation split, or with `final` on the locked test split.
 
     Writes RUN/predictions.parquet and RUN/evaluation.json, and the same under the split's name
     (predictions_<split>.parquet, evaluation_<split>.json). docs/data.md lists what is in them. On validation it also
     writes RUN/predictor, which judges new fields.
 
+    Args:
+        workdir: the run folder.
+        final: whether to open the test split.
+        data: as of `trained_run.load_run`.
+
     Raises:
         StoredStateRefused: the run or its data set is missing, damaged, or they do not belong together.
     """
     workdir = pathlib.Path(workdir)
-    run = load_run(workdir, finished=final)
+    run = load_run(workdir, finished=final, data=data)
     resampling = intervals.Resampling.of_config(run.config.evaluate, RESAMPLING_SEED)
     cells = run.data.cells
     if final:
-        cells = cell_table.unlocked(cell_table.load_cells(run.data_dir), final)
+        cells = cell_table.unlocked(run.data.all_cells, final)
         log_opening(workdir, run.step)
     split = "test" if final else "validation"
     crops = predictor.crops_of(run, "validation")
@@ -49,7 +55,7 @@ def evaluate(workdir, final: bool = False) -> None:
         logits = run.predict_logits(crops)
     rows = cell_table.rows_by_id(cells, crops.cell_id)
     predictions = prediction_table(rows, logits, run.classes, temperature)
-    scores = score(rows, crops.label, logits, temperature, fitted_baselines(cells, run, crops), run, resampling)
+    scores = score(rows, crops.label, logits, temperature, fitted_baselines(run), run, resampling)
     result = {
         "split": split,
         "group_by": crops.group_by,
@@ -98,20 +104,29 @@ def prediction_table(rows, logits, classes, temperature) -> pd.DataFrame:
     return pd.concat([table, prob, confidence, calibrated], axis=1)
 
 
-def fitted_baselines(cells, run, crops):
+def fitted_baselines(run):
     """The baselines, and on simulated fields the oracle, fitted on the training split's cells of the run's lines."""
-    return fit_simple(cells, run, crops), baselines.fit_oracle(_train_rows(cells, run), run.classes)
+    def fit_oracle():
+        return baselines.fit_oracle(_train_rows(run), run.classes)
+
+    return fit_simple(run), run.data.made_once(("oracle", tuple(run.config.data.cell_lines)), fit_oracle)
 
 
-def fit_simple(cells, run, crops):
-    """The baselines alone."""
-    train = _train_rows(cells, run)
-    labelled = train[train[schema.LABEL] != ""]
-    masked = run.config.data.mask in OUTLINED
-    return baselines.fit_baselines(labelled, run.channels, crops.nucleus, run.classes, crops.markers, masked)
+def fit_simple(run):
+    """The baselines alone; networks that see the same channels of the same lines share them."""
+    shape_shown = run.config.data.mask in OUTLINED
+
+    def fit():
+        train = _train_rows(run)
+        labelled = train[train[schema.LABEL] != ""]
+        nucleus = run.data.crops("train").nucleus
+        return baselines.fit_baselines(labelled, run.channels, nucleus, run.classes, run.markers, shape_shown)
+
+    return run.data.made_once(("baselines", run.channels, tuple(run.config.data.cell_lines), shape_shown), fit)
 
 
-def _train_rows(cells, run):
+def _train_rows(run):
+    cells = run.data.cells
     train = cells[cells[schema.SPLIT] == "train"]
     lines = list(run.config.data.cell_lines)
     if lines:

@@ -25,12 +25,13 @@ from cellcycle_jax.figures import explain_figures, style
 from cellcycle_jax.prediction import predictor
 from cellcycle_jax.runs import passport_file
 from cellcycle_jax.runs.config_checks import check_config
+from cellcycle_jax.runs.open_data import OpenData
 from cellcycle_jax.runs.trained_run import load_run
 
 STAGES = ("maps", *(question.key for question in QUESTIONS), "measurements")
 
 
-def run_explain(workdir, tap: str = "", others=(), changes=None) -> pathlib.Path:
+def run_explain(workdir, tap: str = "", others=(), changes=None, data: OpenData | None = None) -> pathlib.Path:
     """Explain labelled validation cells of a run; writes RUN/explain/ and figures to RUN/figures/.
 
     Args:
@@ -38,6 +39,7 @@ def run_explain(workdir, tap: str = "", others=(), changes=None) -> pathlib.Path
         tap: activation that Grad-CAM reads; "": the one of the run's config.
         others: run folders with which maps are compared: they differ from this one in seed or permuted labels only.
         changes: {field: value} of the section `explain` of the run's config, for this call, such as the limits.
+        data: as of `trained_run.load_run`.
 
     Returns:
         The folder RUN/explain.
@@ -52,8 +54,8 @@ def run_explain(workdir, tap: str = "", others=(), changes=None) -> pathlib.Path
     bar = tqdm(STAGES, desc="explain", unit="part")
     stages = iter(bar)
     _next(bar, stages)
-    cells = _cells(_changed(load_run(workdir), changes or {}), tap)
-    others = [_comparable(load_run(other), cells.run, other) for other in others]
+    cells = _cells(_changed(load_run(workdir, data=data), changes or {}), tap)
+    others = [_comparable(load_run(other, data=data), cells.run, other) for other in others]
     summary = _relevance(folder, cells)
     evidence = Evidence(cells, others)
     results = {"region_shares": cells.class_differences}
@@ -108,7 +110,7 @@ def _next(bar, stages):
 def _cells(run, tap) -> ExplainedCells:
     """The cells to explain, and the run with its tap resolved."""
     config = run.config
-    crops = run.data.crops_of_lines("validation")
+    crops = run.crops_of_lines("validation")
     rng = np.random.default_rng(config.seed)
     rows = sample_per_class(crops.label, len(crops.classes), config.explain.cells_per_class, rng)
     if not len(rows):

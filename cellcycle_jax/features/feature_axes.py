@@ -9,11 +9,11 @@ import dataclasses
 
 import numpy as np
 import pandas as pd
-from sklearn.linear_model import LogisticRegression
 
 from cellcycle_jax import schema
 from cellcycle_jax.dataset import cell_table
 from cellcycle_jax.errors import InputRefused
+from cellcycle_jax.features import logistic
 
 _PRESENT = 0.8  # share of training cells that must have a measurement
 
@@ -72,11 +72,9 @@ class DecisionLine:
         mean = points.mean(0)
         spread = points.std(0)
         spread = np.where(spread > 0, spread, 1.0)
-        model = LogisticRegression(class_weight="balanced", solver="newton-cholesky")
-        model.fit((points - mean) / spread, positive)
-        coefficients = model.coef_[0] / spread
-        intercept = float(model.intercept_[0] - coefficients @ mean)
-        return cls(coefficients, intercept, spread)
+        coefficients, intercept = logistic.fit_balanced((points - mean) / spread, positive)
+        coefficients = coefficients / spread
+        return cls(coefficients, float(intercept - coefficients @ mean), spread)
 
     def decision(self, points) -> np.ndarray:
         """Log odds f64 [N] of the positive class."""

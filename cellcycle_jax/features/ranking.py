@@ -167,13 +167,15 @@ def assign_families(features, alike: pd.DataFrame, names: dict[str, str]) -> dic
     """
     family_of = {}
     leaders = []
-    for feature in features:
-        repeated = next((leader for leader in leaders if alike.loc[feature, leader] >= DUPLICATE), None)
-        if repeated is None:
-            leaders.append(feature)
-            family_of[feature] = names[feature]
+    positions = alike.columns.get_indexer(features)
+    is_repeat = alike.to_numpy() >= DUPLICATE
+    for feature, position in zip(features, positions, strict=True):
+        repeated = np.flatnonzero(is_repeat[position, leaders])
+        if len(repeated):
+            family_of[feature] = family_of[alike.columns[leaders[repeated[0]]]]
         else:
-            family_of[feature] = family_of[repeated]
+            leaders.append(position)
+            family_of[feature] = names[feature]
     return family_of
 
 
@@ -206,19 +208,19 @@ def pick_candidates(features: list[str], alike: pd.DataFrame, number: int) -> li
     return chosen + repeats[: max(0, number - len(chosen))]
 
 
-def held_out_accuracy(points, positive, groups) -> float:
+def held_out_accuracy(points, positive, divisions) -> float:
     """Balanced accuracy of lines fitted without the group they are scored on; NaN where no fold has both classes.
 
     Args:
         points: f64 [N, 2], finite.
         positive: bool [N].
-        groups: [N].
+        divisions: as `crossvalidation.folds` divides the groups of the N cells.
     """
     def predict(fit, held_out):
         line = DecisionLine.fit(points[fit], positive[fit])
         return _one_hot(line.decision(points[held_out]))
 
-    return crossvalidation.balanced_accuracy(predict, positive.astype(int), groups, 2)
+    return crossvalidation.balanced_accuracy(predict, positive.astype(int), divisions, 2)
 
 
 def rank_pairs(
@@ -234,6 +236,7 @@ def rank_pairs(
         if one_sided(positive) or one_sided(held_out_positive):
             continue
         line = DecisionLine.fit(points, positive)
+        divisions = crossvalidation.folds(train.groups[has_both])
         scores = score(line.decision(held_out), held_out_positive, validation.groups[is_held_out], resampling)
         spearman = alike.loc[x, y]
         rows.append({
@@ -243,7 +246,7 @@ def rank_pairs(
             "name_y": schema.readable(y),
             "abs_spearman": spearman,
             "near_duplicate": bool(spearman >= DUPLICATE),
-            "train_held_out_balanced_accuracy": held_out_accuracy(points, positive, train.groups[has_both]),
+            "train_held_out_balanced_accuracy": held_out_accuracy(points, positive, divisions),
             **_score_columns(scores, "auroc_"),
             "coefficient_x": line.coefficients[0],
             "coefficient_y": line.coefficients[1],

@@ -14,6 +14,7 @@ CHANNEL_COLOURS = to_rgba_array((SKY, ORANGE, GREEN, PINK, RED))[:, :3]  # on bl
 HEAT = matplotlib.colormaps["inferno"]
 BAR_UM = 10.0
 BAR_PX = 20.0
+GAP = 0.04  # between the images of a gallery, share of their side
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,6 +65,8 @@ def scale_bar(um_per_px: float) -> tuple[float, str]:
 def gallery(cells: list[Cell], channels: list[str], classes: list[str], title: str) -> Figure:
     """Rows of cells; columns: composite, every channel, heat for every class.
 
+    All images are one picture in one pair of axes: dozens of axes take matplotlib seconds.
+
     Heat is relative to the highest value of any class in the cell, so that a class for which nothing speaks stays dark.
 
     Args:
@@ -83,23 +86,23 @@ def gallery(cells: list[Cell], channels: list[str], classes: list[str], title: s
     height = 1.15 + 1.38 * len(cells)
     figure = Figure(figsize=(width, height))
     figure.text(0.1 / width, 1 - 0.12 / height, title, ha="left", va="top", fontsize=11)
-    spacing = {
-        "wspace": 0.04,
-        "hspace": 0.04,
-        "left": 1.7 / width,
-        "right": 1 - 0.05 / width,
-        "top": 1 - 0.8 / height,
-        "bottom": 0.3 / height,
-    }
-    grid = figure.subplots(len(cells), len(heads), squeeze=False, gridspec_kw=spacing)
-    for row, cell in zip(grid, cells, strict=True):
-        for ax, image in zip(row, _panels(cell, white), strict=True):
-            _show(ax, image, cell.um_per_px, labelled=ax is row[0])
-        for ax in row[-len(classes) :]:
-            _outline(ax, cell.nucleus)
-        _caption(row[0], cell)
-    for ax, head in zip(grid[0], heads, strict=True):
-        ax.set_title(head, fontsize=10, loc="center", pad=5)
+    ax = figure.add_axes((1.7 / width, 0.3 / height, 1 - 1.75 / width, 1 - 1.1 / height))
+    side = images.shape[1]
+    step = side + max(1, round(GAP * side))  # from one image to the next
+    rows = [_panels(cell, white) for cell in cells]
+    mosaic = _mosaic(rows, step)
+    ax.imshow(mosaic)
+    ax.set_axis_off()
+    for r, cell in enumerate(cells):
+        top = r * step
+        for column in range(len(heads)):
+            _scale_bar(ax, cell.um_per_px, side, column * step, top, labelled=column == 0)
+        for column in range(len(heads) - len(classes), len(heads)):
+            _outline(ax, cell.nucleus, column * step, top)
+        _caption(ax, cell, -0.07 * side, top + side / 2)
+    for column, head in enumerate(heads):
+        ax.text(column * step + side / 2, -0.06 * side, head, fontsize=10, ha="center", va="bottom")
+    ax.set(xlim=(-0.5, mosaic.shape[1] - 0.5), ylim=(mosaic.shape[0] - 0.5, -0.5))
     figure.text(
         0.5,
         0.08 / height,
@@ -128,27 +131,43 @@ def _panels(cell: Cell, white: np.ndarray) -> list[np.ndarray]:
     return panels
 
 
-def _show(ax, image: np.ndarray, um_per_px: float, labelled: bool) -> None:
+def _mosaic(rows: list[list[np.ndarray]], step: int) -> np.ndarray:
+    """Images f32 [S, S, 3] of some rows as one picture u8 [H, W, 3], on white, `step` px from one to the next."""
+    side = rows[0][0].shape[0]
+    height = step * (len(rows) - 1) + side
+    width = step * (len(rows[0]) - 1) + side
+    mosaic = np.full((height, width, 3), 255, np.uint8)
+    for r, images in enumerate(rows):
+        for c, image in enumerate(images):
+            mosaic[r * step :, c * step :][:side, :side] = np.round(255 * image)
+    return mosaic
+
+
+def _show(ax, image: np.ndarray, um_per_px: float) -> None:
     """An image without axes, its scale bar in the lower left corner."""
     ax.imshow(image, vmin=0, vmax=1)
     ax.set_axis_off()
-    length, label = scale_bar(um_per_px)
     side = image.shape[0]
-    x = 0.05 * side
-    y = 0.94 * side
-    ax.plot([x, x + length], [y, y], color="white", lw=2, solid_capstyle="butt")
-    if labelled:
-        ax.text(x, y - 0.035 * side, label, color="white", fontsize=9, va="bottom")
+    _scale_bar(ax, um_per_px, side, 0, 0, labelled=True)
     ax.set(xlim=(-0.5, side - 0.5), ylim=(side - 0.5, -0.5))
 
 
-def _caption(ax, cell: Cell) -> None:
-    """The caption of a row at the left of its first image, red where the prediction is wrong."""
+def _scale_bar(ax, um_per_px: float, side: int, left: float, top: float, labelled: bool) -> None:
+    """A scale bar in the lower left corner of an image of `side` px whose upper left corner lies at (left, top)."""
+    length, label = scale_bar(um_per_px)
+    x = left + 0.05 * side
+    y = top + 0.94 * side
+    ax.plot([x, x + length], [y, y], color="white", lw=2, solid_capstyle="butt")
+    if labelled:
+        ax.text(x, y - 0.035 * side, label, color="white", fontsize=9, va="bottom")
+
+
+def _caption(ax, cell: Cell, x: float, y: float) -> None:
+    """The caption of a row, which ends at (x, y), red where the prediction is wrong."""
     ax.text(
-        -0.07,
-        0.5,
+        x,
+        y,
         cell.caption,
-        transform=ax.transAxes,
         ha="right",
         va="center",
         fontsize=9.5,
@@ -157,9 +176,11 @@ def _caption(ax, cell: Cell) -> None:
     )
 
 
-def _outline(ax, nucleus: np.ndarray) -> None:
+def _outline(ax, nucleus: np.ndarray, left: float, top: float) -> None:
     if nucleus.any() and not nucleus.all():
-        ax.contour(nucleus.astype(float), [0.5], colors="white", linewidths=0.7, alpha=0.85)
+        x = left + np.arange(nucleus.shape[1])
+        y = top + np.arange(nucleus.shape[0])
+        ax.contour(x, y, nucleus.astype(float), [0.5], colors="white", linewidths=0.7, alpha=0.85)
 
 
 @matplotlib.rc_context(STYLE)
@@ -180,7 +201,7 @@ def mean_maps(images: np.ndarray, maps: np.ndarray, counts: list[int], classes: 
     for p, name in enumerate(classes):
         left = axes[2 * p]
         right = axes[2 * p + 1]
-        _show(left, composite(images[p], white), um_per_px, labelled=True)
+        _show(left, composite(images[p], white), um_per_px)
         left.set_title(f"{name}: mean cell, n = {counts[p]}", fontsize=10)
         heat = right.imshow(maps[p], cmap=HEAT, vmin=0, vmax=highest)
         right.set_axis_off()

@@ -64,7 +64,8 @@ METRICS = {
 def png(figure: Figure, dpi: int = 170) -> bytes:
     """The figure as a PNG file, without anything in it that changes from one run to the next."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
+    quickly = {"compress_level": 3}  # a third of the time of the usual 6, for a tenth more bytes
+    figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None}, pil_kwargs=quickly)
     return buffer.getvalue()
 
 

@@ -110,8 +110,7 @@ def crops_of(trained: trained_run.Run, split: str, final: bool = False) -> crop_
         trained: the run.
         split, final: as of `crop_arrays.load_crops`.
     """
-    crops = crop_arrays.load_crops(trained.data_dir, split, final, pixels=False)
-    return memory.read_if_they_fit(crop_arrays.take_lines(crops, trained.config.data.cell_lines))
+    return memory.read_if_they_fit(trained.crops_of_lines(split, final))
 
 
 def export_predictor(trained: trained_run.Run, crops: crop_arrays.Crops, predicted, scores: dict) -> pathlib.Path:

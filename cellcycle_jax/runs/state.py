@@ -1,5 +1,6 @@
 """What training changes, and what may differ between models that are trained as one program, as pytrees."""
 
+import functools
 from typing import Any
 
 import flax.struct
@@ -89,8 +90,9 @@ def init_variables(model, seed: int, image_shape) -> dict:
     return {"params": variables["params"], "batch_stats": variables.get("batch_stats", {})}
 
 
+@functools.lru_cache(maxsize=32)
 def make_create(model, optimizer, image_shape):
-    """A compiled function `seed -> TrainState` before the first step.
+    """A compiled function `seed -> TrainState` before the first step; of equal arguments the same one.
 
     Args:
         model: Flax module, `(image, train) -> (logits, taps)`.

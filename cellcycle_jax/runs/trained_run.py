@@ -13,6 +13,7 @@ from cellcycle_jax.devices import mesh
 from cellcycle_jax.errors import StoredStateRefused
 from cellcycle_jax.models.network import Network
 from cellcycle_jax.runs import checkpoint, checkpoint_manifest, run_record, state
+from cellcycle_jax.runs.open_data import OpenData
 from cellcycle_jax.runs.stored_run import StoredRun, of_record
 
 BATCH = 64  # cells on the device at a time
@@ -32,7 +33,8 @@ class Run(StoredRun):
 
     def images(self, crops: crop_arrays.Crops) -> np.ndarray:
         """What the model sees of `crops`, f32 [N, S, S, K]."""
-        return np.asarray(model_input.model_images(self.inputs(crops), crop_arrays.arrays_of(crops)))
+        options = _options(self.inputs(crops))
+        return _batchwise(functools.partial(_seen, options=options), crops, BATCH)
 
     def predict_logits(self, crops: crop_arrays.Crops, batch: int = BATCH) -> np.ndarray:
         """Logits of `crops`, f32 [N, P], `batch` cells on the device at a time."""
@@ -43,19 +45,20 @@ class Run(StoredRun):
         return predict(self.network, self.inputs(crops), crops, batch)
 
 
-def load_run(workdir, finished: bool = False) -> Run:
+def load_run(workdir, finished: bool = False, data: OpenData | None = None) -> Run:
     """The run in `workdir`, with the weights that were best on the validation split.
 
     Args:
         workdir: the run folder.
         finished: whether training must be at its end: all steps done, or stopped early.
+        data: the data set of the run, if it is open; None: opened where the run says that it is.
 
     Raises:
         StoredStateRefused: no run, no finished checkpoint, one that is damaged or of another model, a data set that is
             gone or has been prepared anew, or training that is not at its end though it must be.
     """
     record = run_record.read(workdir)
-    stored = of_record(workdir, record)
+    stored = of_record(workdir, record, data)
     config = stored.config
     folder = stored.workdir / "checkpoints"
     step = checkpoint.verified_step(folder)
@@ -71,7 +74,9 @@ def load_run(workdir, finished: bool = False) -> Run:
         raise StoredStateRefused(f"{workdir}: training stands at step {step} of {config.train.steps}; run `launch.py "
                                  "train` to its end first")
     fields = {field.name: getattr(stored, field.name) for field in dataclasses.fields(stored)}
-    return Run(**fields, network=Network(model, state.member(best, 0)), step=own["best_step"])
+    # On the devices once, and not with each batch that is predicted.
+    variables = mesh.put_global(state.member(best, 0), mesh.replicated(mesh.make_mesh()))
+    return Run(**fields, network=Network(model, variables), step=own["best_step"])
 
 
 def last_step(workdir) -> tuple[int, str]:
@@ -101,8 +106,17 @@ def predict(network: Network, inputs, crops: crop_arrays.Crops, batch: int = BAT
     Returns:
         logits f32 [N, P] and embeddings {tap: f32 [N, D]}: each tap, mean over its positions; {} if not wanted.
     """
-    options = tuple(sorted(inputs.keywords.items()))
-    step = functools.partial(_prediction, network, options=options, embeddings=embeddings)
+    step = functools.partial(_prediction, network, options=_options(inputs), embeddings=embeddings)
+    return _batchwise(step, crops, batch)
+
+
+def _options(inputs) -> tuple:
+    """The choices of `inputs_of` as (name, value) pairs, which JAX can tell programs by."""
+    return tuple(sorted(inputs.keywords.items()))
+
+
+def _batchwise(step, crops, batch: int):
+    """What `step` gives for the arrays of all crops, `batch` at a time; arrays without rows where there is no crop."""
     if len(crops):
         def batch_of(rows):
             return crop_arrays.arrays_of(crop_arrays.take(crops, rows))
@@ -118,11 +132,17 @@ def predict(network: Network, inputs, crops: crop_arrays.Crops, batch: int = BAT
 @functools.partial(jax.jit, static_argnames=("options", "embeddings"))
 def _prediction(network, arrays, options, embeddings: bool):
     """What `predict` does for a batch; `options` are those of `model_input.model_inputs`, as (name, value) pairs."""
-    inputs = functools.partial(model_input.model_inputs, **dict(options))
-    image = model_input.model_images(inputs, arrays)
+    image = _seen(arrays, options)
     if embeddings:
         return network.embeddings(image)
     return network.logits(image), {}
+
+
+@functools.partial(jax.jit, static_argnames="options")
+def _seen(arrays, options):
+    """What a model sees of a batch, f32 [B, S, S, K]; `options` as of `_prediction`."""
+    inputs = functools.partial(model_input.model_inputs, **dict(options))
+    return model_input.model_images(inputs, arrays)
 
 
 def choose_precision(training) -> None:

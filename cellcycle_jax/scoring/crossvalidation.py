@@ -16,20 +16,20 @@ def folds(groups) -> list[tuple[np.ndarray, np.ndarray]]:
     return list(GroupKFold(number).split(groups, groups=groups))
 
 
-def balanced_accuracy(predict, label, groups, classes: int) -> float:
-    """Balanced accuracy over held-out groups, in at most five folds.
+def balanced_accuracy(predict, label, divisions, classes: int) -> float:
+    """Balanced accuracy over held-out groups.
 
     Args:
         predict: (rows to fit i64 [M], rows to predict i64 [K]) -> probabilities f64 [K, P].
         label: i64 [N], 0..P-1.
-        groups: [N], the group of each row; a group is held out as a whole.
+        divisions: rows to fit and rows held out, as `folds` divides the N rows.
         classes: P.
 
     Returns:
         The score of the rows predicted; NaN where no fold leaves every class to fit.
     """
     prob = np.full((len(label), classes), np.nan)
-    for fit, held_out in folds(groups):
+    for fit, held_out in divisions:
         if len(np.unique(label[fit])) == classes:
             prob[held_out] = predict(fit, held_out)
     predicted = np.isfinite(prob).all(1)

@@ -120,7 +120,7 @@ def _train_cohort(plan, folder, names, states):
     for name in names:
         targets[name] = plan.folder(name) if name in unfinished else folder / "runs" / name
     with _timed(plan, names):
-        diverged = loop.train_cohort(configs, plan.data_dir, folder, targets)
+        diverged = loop.train_cohort(configs, plan.opened, folder, targets)
     for name in diverged.keys() & set(unfinished):
         _keep_divergence(plan, name, diverged[name])
     for finished in ("checkpoints", "runs"):
@@ -145,7 +145,7 @@ def _train_one(plan, member):
 def _train_alone(plan, member):
     try:
         with _timed(plan, [member.name]):
-            loop.train(member.config, plan.data_dir, plan.folder(member.name))
+            loop.train(member.config, plan.opened, plan.folder(member.name))
     except NonFiniteLoss as error:
         _keep_divergence(plan, member.name, error.step)
         raise

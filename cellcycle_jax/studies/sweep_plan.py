@@ -11,6 +11,7 @@ from cellcycle_jax.dataset import crop_arrays, model_input
 from cellcycle_jax.errors import StoredStateRefused, UsageError
 from cellcycle_jax.runs import checkpoint, run_record, trained_run
 from cellcycle_jax.runs.config_checks import check_config
+from cellcycle_jax.runs.open_data import OpenData
 from cellcycle_jax.studies import study
 from cellcycle_jax.training import cohort
 
@@ -29,8 +30,13 @@ class Plan:
     records: dict[str, dict]  # name -> what goes to its config.json
     keys: dict[str, tuple]  # name -> equal for runs that may be one program
     data: study.Data
-    data_dir: pathlib.Path
+    opened: OpenData
     workdir: pathlib.Path
+
+    @property
+    def data_dir(self) -> pathlib.Path:
+        """The folder of the data set."""
+        return self.opened.folder
 
     def folder(self, name: str) -> pathlib.Path:
         """The run folder of a member."""
@@ -45,8 +51,9 @@ class Plan:
 def make_plan(chosen: study.Study, data_dir, workdir) -> Plan:
     """The runs of a study on a data set, all checked before any is trained; raises as `run_sweep`."""
     check_config(chosen.config)
-    crops = crop_arrays.load_crops(data_dir, "train", pixels=False)
-    validation = crop_arrays.load_crops(data_dir, "validation", pixels=False)
+    opened = OpenData(data_dir)
+    crops = opened.crops("train")
+    validation = opened.crops("validation")
     data = _choices(crops, chosen.config.data)
     members = study.members(chosen, data)
     records = {}
@@ -68,7 +75,7 @@ def make_plan(chosen: study.Study, data_dir, workdir) -> Plan:
         for split in (crops, validation):
             labelled = split.label != schema.NO_LABEL
             model_input.require_compartments(split.compartments_present[labelled], mask, scale)
-    return Plan(chosen, members, records, keys, data, pathlib.Path(data_dir), pathlib.Path(workdir))
+    return Plan(chosen, members, records, keys, data, opened, pathlib.Path(workdir))
 
 
 def _choices(crops, config):

@@ -117,12 +117,14 @@ def predict(plan, trained, split: str):
         InputRefused: the split holds no labelled cell of the lines.
         StoredStateRefused: a run or the data set is damaged.
     """
-    runs = {member.name: load_run(plan.folder(member.name), finished=True) for member in trained}
+    runs = {}
+    for member in trained:
+        runs[member.name] = load_run(plan.folder(member.name), finished=True, data=plan.opened)
     is_final = split == "test"
     if is_final:
         for name, run in runs.items():
             evaluate.log_opening(plan.folder(name), run.step)
-    crops = crop_arrays.load_crops(plan.data_dir, split, is_final, pixels=False)
+    crops = plan.opened.crops(split, is_final)
     labelled = (crops.label != schema.NO_LABEL) & np.isin(crops.cell_line, plan.data.cell_lines)
     if not labelled.any():
         lines = ", ".join(plan.data.cell_lines)
@@ -135,8 +137,8 @@ def predict(plan, trained, split: str):
     last_row = plan.members[-1].row
     last_run = runs[rows[last_row][0] if last_row in rows else trained[-1].name]
     if plan.study.table.columns == "scores":
-        cells = cell_table.unlocked(cell_table.load_cells(plan.data_dir), is_final)
-        baselines = evaluate.fit_simple(cells, last_run, crops)
+        cells = cell_table.unlocked(plan.opened.all_cells, is_final)
+        baselines = evaluate.fit_simple(last_run)
         for name, prob in baselines.predict(cell_table.rows_by_id(cells, crops.cell_id)).items():
             probs[name] = prob
             rows[name] = [name]

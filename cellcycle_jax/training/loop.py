@@ -19,18 +19,19 @@ from cellcycle_jax.devices import mesh
 from cellcycle_jax.errors import EXIT_PREEMPTED, NonFiniteLoss, ResourceMissing, UsageError
 from cellcycle_jax.runs import checkpoint, metric_log, run_record, state, trained_run
 from cellcycle_jax.runs.config_checks import check_config
+from cellcycle_jax.runs.open_data import opened
 from cellcycle_jax.runs.wandb_log import Wandb
 from cellcycle_jax.training import cohort, early_stopping, preemption, setup
 
 DISPATCH_SECONDS = 1.0  # how long the devices work before the loop looks up, e.g. for a signal
 
 
-def train(config, data_dir, workdir) -> None:
+def train(config, data, workdir) -> None:
     """Train as `config` says and leave RUN/config.json, env.json, metrics.jsonl and checkpoints/ in `workdir`.
 
     Args:
         config: `configs.base.training()`, changed or not.
-        data_dir: folder that `prepare` wrote.
+        data: folder that `prepare` wrote, or `OpenData` of it.
         workdir: run folder; one that holds a run with the same config is continued. On the same number of CPU devices
             it ends with the same bits as if uninterrupted (tested). On GPUs that is untested and needs XLA's
             deterministic flags (docs/training.md). Elsewhere the two may differ by rounding.
@@ -43,15 +44,15 @@ def train(config, data_dir, workdir) -> None:
         ResourceMissing: the device has not enough memory.
         SystemExit: with code 75 after SIGTERM and 130 after Ctrl-C, the state saved.
     """
-    _train({"": config}, data_dir, pathlib.Path(workdir), {})
+    _train({"": config}, opened(data), pathlib.Path(workdir), {})
 
 
-def train_cohort(configs: dict, data_dir, workdir, folders: dict) -> dict[str, int]:
+def train_cohort(configs: dict, data, workdir, folders: dict) -> dict[str, int]:
     """Train several configs as one program, and leave a run folder for each, as `train` would but for rounding.
 
     Args:
         configs: name -> training config; they differ in `cohort.FREE` only.
-        data_dir: folder that `prepare` wrote.
+        data: folder that `prepare` wrote, or `OpenData` of it.
         workdir: folder of the cohort, from which it continues after an interruption, as `train` does.
         folders: name -> run folder to write.
 
@@ -69,10 +70,10 @@ def train_cohort(configs: dict, data_dir, workdir, folders: dict) -> dict[str, i
     if len(keys) > 1:
         raise UsageError(f"configs of one cohort may differ in {', '.join(cohort.FREE)} only")
     ordered = dict(sorted(configs.items()))  # as the models lie in checkpoints, however the caller lists them
-    return _train(ordered, data_dir, pathlib.Path(workdir), folders)
+    return _train(ordered, opened(data), pathlib.Path(workdir), folders)
 
 
-def _train(configs, data_dir, workdir, folders):
+def _train(configs, data, workdir, folders):
     for config in configs.values():
         check_config(config)
     shared = next(iter(configs.values()))
@@ -81,7 +82,7 @@ def _train(configs, data_dir, workdir, folders):
     lock = locks.lock(workdir / ".lock") if is_first else contextlib.nullcontext()
     with lock:
         try:
-            parts, records, record = _prepare(configs, data_dir, workdir, alone=not folders)
+            parts, records, record = _prepare(configs, data, workdir, alone=not folders)
             wandb = Wandb(shared.train.wandb if is_first else "off", record, workdir)
             try:
                 now, best, reached = _run(parts, workdir, record, wandb)
@@ -98,13 +99,13 @@ def _train(configs, data_dir, workdir, folders):
     return diverged
 
 
-def _prepare(configs, data_dir, workdir, alone):
+def _prepare(configs, data, workdir, alone):
     """What the loop runs, the record of each run, and that of the folder, which it claims."""
     shared = next(iter(configs.values()))
-    placement, splits = setup.load(shared, data_dir, len(configs))
+    placement, splits = setup.load(shared, data, len(configs))
     setup.refuse_unusable_model(configs, splits[0])
     members = [cohort.make_member(name, config, *splits) for name, config in configs.items()]
-    records = [run_record.describe(member.config, data_dir, splits[0]) for member in members]
+    records = [run_record.describe(member.config, data.folder, splits[0]) for member in members]
     record = records[0]
     if not alone:
         record = run_record.describe_cohort(dict(zip(configs, records, strict=True)))

@@ -7,14 +7,16 @@ import jax
 import numpy as np
 
 from cellcycle_jax import extensions
-from cellcycle_jax.dataset import crop_arrays
-from cellcycle_jax.dataset.model_input import require_compartments
+from cellcycle_jax.dataset import crop_arrays, model_input
 from cellcycle_jax.devices import memory, mesh, model_sharding
 from cellcycle_jax.errors import UsageError
 from cellcycle_jax.explain.attribution import activations
 from cellcycle_jax.models.network import Network
 from cellcycle_jax.runs import state, trained_run
+from cellcycle_jax.runs.open_data import OpenData
 from cellcycle_jax.training import augment, batches, cohort, compiled_steps, optimizers, train_step
+
+PROGRAMS = 32  # kept in this process for further runs
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,12 +44,12 @@ class TrainingSetup:
         return jax.tree.map(lambda a: a[: len(self.members)], jax.device_get(tree))
 
 
-def load(config, data_dir, models: int):
+def load(config, data: OpenData, models: int):
     """What is known of the cells; their pixels are still on disk.
 
     Args:
         config: training config.
-        data_dir: folder that `prepare` wrote.
+        data: the data set.
         models: number of models that are trained as one program.
 
     Returns:
@@ -59,8 +61,7 @@ def load(config, data_dir, models: int):
     """
     splits = []
     for split in ("train", "validation"):
-        crops = crop_arrays.load_crops(data_dir, split, pixels=False)
-        splits.append(crop_arrays.with_labels(crops, config.data.labels))
+        splits.append(crop_arrays.with_labels(data.crops(split), config.data.labels))
     needed = splits[0].pixel_bytes + splits[1].pixel_bytes
     placement = memory.place(config.data.placement, needed)
     if models > 1 and placement != "device":
@@ -68,7 +69,7 @@ def load(config, data_dir, models: int):
                          f"({needed / 2**30:.1f} GiB); train them one by one (sweep --index)")
     for crops in splits:
         present = crops.compartments_present[crops.label >= 0]
-        require_compartments(present, config.data.mask, config.data.scale)
+        model_input.require_compartments(present, config.data.mask, config.data.scale)
     return placement, splits
 
 
@@ -113,22 +114,18 @@ def assemble(members, splits, placement: str) -> TrainingSetup:
     channels = cohort.all_channels(members, train.channels)
     positions = crop_arrays.channel_indices(train, channels)
     model = trained_run.model_of(config, train.classes)
-    inputs = trained_run.inputs_of(config, positions)
-    optimizer = functools.partial(
-        optimizers.make_optimizer, config.optimizer.name, config.optimizer.schedule, config.train.steps
-    )
-    start, shapes = cohort.make_start(model, optimizer(1.0, 0.0), members, channels, train.image.shape[1])
+    optimizer = (config.optimizer.name, config.optimizer.schedule, config.train.steps)
+    start, shapes = cohort.make_start(model, _any_optimizer(*optimizer), members, channels, train.image.shape[1])
     weights = []
     traits = []
     for member in members:
         labels = train.label[member.train]
         weights.append(train_step.class_weights(labels, len(train.classes), config.train.balance_classes))
         traits.append(_traits(member, channels, weights[-1]))
-    augmentation = functools.partial(
-        augment.augment, channels=positions, stored=len(train.channels), **config.augment.to_dict()
-    )
-    step = train_step.make_train_step(model, optimizer, inputs, augmentation, layout)
+    augmentation = {"channels": positions, "stored": len(train.channels), **config.augment.to_dict()}
     is_resident = placement == "device"
+    seen = (positions, config.data.mask, config.data.scale)
+    program, predict = _programs(model, optimizer, seen, tuple(augmentation.items()), layout, not is_resident)
     return TrainingSetup(
         layout=layout,
         members=members,
@@ -137,15 +134,45 @@ def assemble(members, splits, placement: str) -> TrainingSetup:
         start=start,
         traits=layout.padded(state.stack(traits)),
         weights=weights,
-        program=compiled_steps.make_train_program(
-            step, layout, streamed=not is_resident, loops_on_cpu=getattr(model, "loops_on_cpu", False)
-        ),
-        predict=compiled_steps.make_predict_program(model, inputs, layout),
+        program=program,
+        predict=predict,
         resident=_resident(train, members, layout) if is_resident else None,
         crops=None if is_resident else train,
         scored=batches.EvaluationCells(validation, config.train.batch_size, layout, is_resident),
         labels=validation.label,
     )
+
+
+@functools.lru_cache(maxsize=PROGRAMS)
+def _any_optimizer(name: str, schedule: str, steps: int):
+    """An optimiser whose state is that of all others which differ in learning rate and weight decay only."""
+    return optimizers.make_optimizer(name, schedule, steps, 1.0, 0.0)
+
+
+@functools.lru_cache(maxsize=PROGRAMS)
+def _programs(model, optimizer, seen, augmentation, layout, streamed: bool):
+    """The compiled programs of training and of prediction: the next run of such models takes them as they are.
+
+    Args:
+        model: Flax module, `(image, train) -> (logits, taps)`.
+        optimizer: name, schedule and steps of `optimizers.make_optimizer`.
+        seen: positions of the channels, mask and scale of `model_input.model_inputs`.
+        augmentation: options of `augment.augment`, as (name, value) pairs.
+        layout: of the models.
+        streamed: as of `compiled_steps.make_train_program`.
+    """
+    channels, mask, scale = seen
+    inputs = functools.partial(model_input.model_inputs, channels=channels, mask=mask, scale=scale)
+    step = train_step.make_train_step(
+        model,
+        functools.partial(optimizers.make_optimizer, *optimizer),
+        inputs,
+        functools.partial(augment.augment, **dict(augmentation)),
+        layout,
+    )
+    loops_on_cpu = getattr(model, "loops_on_cpu", False)
+    train = compiled_steps.make_train_program(step, layout, streamed, loops_on_cpu)
+    return train, compiled_steps.make_predict_program(model, inputs, layout)
 
 
 def _resident(crops, members, layout):

@@ -20,7 +20,7 @@ def explained(tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(command, "load_run", make_run)
-        patch.setattr(crop_arrays, "load_crops", lambda folder, split, pixels: make_crops())
+        patch.setattr(crop_arrays, "load_crops", lambda folder, split, final, pixels: make_crops())
         assert command.run_explain(folder) == folder / "explain"
     return folder
 
@@ -90,7 +90,7 @@ def test_where_holds_all_of_the_difference(explained):
 def test_same_run_gives_the_same_files_and_nothing_of_an_earlier_one_stays(explained, monkeypatch):
     first = stored(explained)
     monkeypatch.setattr(command, "load_run", make_run)
-    monkeypatch.setattr(crop_arrays, "load_crops", lambda folder, split, pixels: make_crops())
+    monkeypatch.setattr(crop_arrays, "load_crops", lambda folder, split, final, pixels: make_crops())
     for name in ("explain/residuals.csv", "figures/residuals.png", "figures/gradcam_other.png"):
         files.write_text(explained / name, "of an earlier call")
     command.run_explain(explained)
@@ -134,7 +134,7 @@ def test_only_the_cells_that_are_explained_are_held_in_memory(tmp_path, monkeypa
     monkeypatch.setattr(tfds_reader, "read_pixels", lambda pixels: counted.append(len(pixels)) or read(pixels))
     for whole in (False, True):
         if whole:
-            monkeypatch.setattr(crop_arrays, "load_crops", lambda folder, split, pixels: load(folder, split))
+            monkeypatch.setattr(crop_arrays, "load_crops", lambda folder, split, final, pixels: load(folder, split))
         command.run_explain(tmp_path)
         made.append(stored(tmp_path))
         if not whole:  # maps; training and validation cells asked for shortcuts; their fields
@@ -162,7 +162,7 @@ def test_cells_of_which_nothing_is_known_are_explained_as_far_as_can_be(tmp_path
     crops = dataclasses.replace(crops, **same, stains=(), label=np.ones(len(crops), np.int32),
                                 compartments_present=np.zeros(len(crops), np.uint8))
     monkeypatch.setattr(command, "load_run", make_run)
-    monkeypatch.setattr(crop_arrays, "load_crops", lambda folder, split, pixels: crops)
+    monkeypatch.setattr(crop_arrays, "load_crops", lambda folder, split, final, pixels: crops)
     passport = files.read_json(command.run_explain(tmp_path) / "passport.json")
     assert passport["status"] == "caution" and passport["regions"] == []
     said = {check["name"]: check["passed"] for check in passport["checks"]}
@@ -174,6 +174,6 @@ def test_cells_of_which_nothing_is_known_are_explained_as_far_as_can_be(tmp_path
 
 def test_without_labels_there_is_nothing_to_explain(tmp_path, monkeypatch):
     monkeypatch.setattr(command, "load_run", make_run)
-    monkeypatch.setattr(crop_arrays, "load_crops", lambda folder, split, pixels: make_crops(labelled=False))
+    monkeypatch.setattr(crop_arrays, "load_crops", lambda folder, split, final, pixels: make_crops(labelled=False))
     with pytest.raises(InputRefused, match="no labelled cell"):
         command.run_explain(tmp_path)

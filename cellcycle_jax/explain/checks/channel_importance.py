@@ -90,7 +90,7 @@ def alone(fields) -> int:
     return int((cells == 1).sum())
 
 
-def subset_logits(network, images, fields, repeats: int, seed: int, batch: int = BATCH) -> np.ndarray:
+def subset_logits(network, images, fields, plain, repeats: int, seed: int, batch: int = BATCH) -> np.ndarray:
     """Logits with each subset of the channels shown, the others taken from another cell of the same field.
 
     Within a repeat every subset takes its missing channels from the same other cell.
@@ -99,6 +99,7 @@ def subset_logits(network, images, fields, repeats: int, seed: int, batch: int =
         network: of P classes.
         images: f32 [N, S, S, K].
         fields: [N], field of each cell.
+        plain: f32 [N, P], the logits of the images.
         repeats: number R of independent shuffles.
         seed: of the shuffles.
         batch: cells at a time.
@@ -115,7 +116,6 @@ def subset_logits(network, images, fields, repeats: int, seed: int, batch: int =
         raise UsageError(f"{channels} channels have {2**channels:,} subsets; Shapley values are computed for at most "
                          f"{MOST} channels. Show the network fewer (data.channels), or train a cohort over "
                          "combinations of channels (launch.py sweep)")
-    plain = logits_of(network, images, batch)
     shown = _members(channels)[:-1]
     incomplete = _logits_of_mixed(network, images, shown, images, _shuffles(fields, repeats, seed), batch)
     return np.concatenate([incomplete, np.broadcast_to(plain, (1, *incomplete.shape[1:]))])
@@ -166,12 +166,13 @@ def _margins_of(logits, class_index) -> np.ndarray:
     return np.take_along_axis(margins(logits), index, -1)[..., 0]
 
 
-def occlusion_by_mean(network, images, label) -> dict[str, np.ndarray]:
+def occlusion_by_mean(network, images, plain, label) -> dict[str, np.ndarray]:
     """What is lost when one channel is replaced by its mean image over the cells.
 
     Args:
         network: of P classes.
         images: f32 [N, S, S, K].
+        plain: f32 [N, P], the logits of the images.
         label: i [N], index of the true class.
 
     Returns:
@@ -180,14 +181,15 @@ def occlusion_by_mean(network, images, label) -> dict[str, np.ndarray]:
     """
     mean = np.asarray(images).mean(0, dtype=np.float64).astype(np.float32)
     means = np.broadcast_to(mean, images.shape)
-    return _lost(network, images, means, np.arange(len(images))[None], label)
+    without = _logits_of_mixed(network, images, _all_but_one(images), means, np.arange(len(images))[None], BATCH)
+    return _lost(plain, without, label)
 
 
-def occlusion_by_shuffle(network, images, fields, label, repeats: int, seed: int) -> dict[str, np.ndarray]:
+def occlusion_by_shuffle(network, images, fields, plain, label, repeats: int, seed: int) -> dict[str, np.ndarray]:
     """What is lost when one channel is another cell's of the same field; mean over repeats.
 
     Args:
-        network, images, label: as of `occlusion_by_mean`.
+        network, images, plain, label: as of `occlusion_by_mean`.
         fields: [N], field of each cell.
         repeats: number of independent shuffles.
         seed: of the shuffles.
@@ -198,7 +200,16 @@ def occlusion_by_shuffle(network, images, fields, label, repeats: int, seed: int
     Raises:
         InputRefused: there is only one cell.
     """
-    return _lost(network, images, images, _shuffles(fields, repeats, seed), label)
+    without = _logits_of_mixed(network, images, _all_but_one(images), images, _shuffles(fields, repeats, seed), BATCH)
+    return _lost(plain, without, label)
+
+
+def occlusion_in_subsets(logits, label) -> dict[str, np.ndarray]:
+    """What `occlusion_by_shuffle` finds with the same repeats and seed, in logits that `subset_logits` returned."""
+    complete = len(logits) - 1
+    channels = complete.bit_length()
+    without = np.stack([logits[complete - 2**k] for k in range(channels)])
+    return _lost(logits[-1, 0], without, label)
 
 
 def ask(evidence: Evidence) -> dict:
@@ -214,17 +225,17 @@ def ask(evidence: Evidence) -> dict:
     cells = evidence.cells
     crops = cells.crops
     run = cells.run
-    shapley_values, why_no_shapley = result_or_reason(_shapley_of, cells)
-    by_shuffle, why_no_shuffle = result_or_reason(
-        occlusion_by_shuffle,
-        run.network,
-        cells.images,
-        crops.field_id,
-        crops.label,
-        REPEATS,
-        run.config.seed,
-    )
-    by_mean = occlusion_by_mean(run.network, cells.images, crops.label)
+    shuffled = (run.network, cells.images, crops.field_id, cells.logits)
+    seed = run.config.seed
+    logits, why_no_shapley = result_or_reason(subset_logits, *shuffled, REPEATS, seed)
+    shapley_values = None
+    why_no_shuffle = ""
+    if logits is None:  # of too many channels; that of each alone can still be shown
+        by_shuffle, why_no_shuffle = result_or_reason(occlusion_by_shuffle, *shuffled, crops.label, REPEATS, seed)
+    else:
+        shapley_values, why_no_shapley = result_or_reason(_shapley_of, cells, logits)
+        by_shuffle = occlusion_in_subsets(logits, crops.label)
+    by_mean = occlusion_by_mean(run.network, cells.images, cells.logits, crops.label)
     reasons = dict.fromkeys((why_no_shapley, why_no_shuffle))  # both may have the same one
     return {
         "channels": list(run.channels),
@@ -236,11 +247,8 @@ def ask(evidence: Evidence) -> dict:
     }
 
 
-def _shapley_of(cells) -> dict:
-    run = cells.run
-    crops = cells.crops
-    logits = subset_logits(run.network, cells.images, crops.field_id, REPEATS, run.config.seed)
-    scores = channel_shapley(logits, crops.label, cells.groups, cells.resampling)
+def _shapley_of(cells, logits) -> dict:
+    scores = channel_shapley(logits, cells.crops.label, cells.groups, cells.resampling)
     without = scores["auroc"]["none"]
     complete = scores["auroc"]["all"]
     if without - CHANCE > MOST_LEFT * (complete - CHANCE) > 0:
@@ -321,11 +329,13 @@ def _shares(value) -> np.ndarray:
     return value / total if total > 1e-9 else np.full(len(value), np.nan)
 
 
-def _lost(network, images, stand_ins, other, label) -> dict[str, np.ndarray]:
-    """What is lost with each channel, which stands in from another cell; arguments as of `_logits_of_mixed`."""
-    all_but_one = ~np.eye(images.shape[-1], dtype=bool)
-    without = _logits_of_mixed(network, images, all_but_one, stand_ins, other, BATCH)
-    plain = logits_of(network, images)
+def _all_but_one(images) -> np.ndarray:
+    """The subsets of the channels that lack one, in the order of the channels, bool [K, K]."""
+    return ~np.eye(images.shape[-1], dtype=bool)
+
+
+def _lost(plain, without, label) -> dict[str, np.ndarray]:
+    """What is lost with each channel; of logits f32 [N, P] with all, and [K, R, N, P] without each."""
     predicted = plain.argmax(-1)
     margin = _margins_of(plain, predicted) - _margins_of(without, predicted).mean(1)
     return {"margin": margin.T, "auroc": _auroc(plain[None, None], label) - _auroc(without, label)}

@@ -16,6 +16,7 @@ What stands where a pixel was taken away decides much, so there are four choices
 """
 
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -52,14 +53,89 @@ class Predictions:
     class_index: np.ndarray
 
     def probability(self, images) -> np.ndarray:
-        """Softmax probability of the class of each cell, without temperature, seen as `images` [N, S, S, K]: f64 [N].
+        """Softmax probability of the class of each cell, without temperature, seen in T ways.
 
         A margin over its value in the intact crop would be of no size where a network is undecided.
+
+        Args:
+            images: f32 [T, N, S, S, K].
+
+        Returns:
+            f64 [T, N].
         """
-        logits = methods.logits_of(self.network, images.astype(np.float32))
+        logits = methods.logits_of(self.network, images.reshape(-1, *images.shape[2:]))
         prob = np.asarray(jax.nn.softmax(logits), np.float64)
-        index = np.asarray(self.class_index)[:, None]
-        return np.take_along_axis(prob, index, axis=1)[:, 0]
+        index = np.tile(self.class_index, len(images))[:, None]
+        return np.take_along_axis(prob, index, axis=1).reshape(images.shape[:2])
+
+    @functools.cached_property
+    def intact(self) -> np.ndarray:
+        """The probability of each cell as it is, f64 [N]."""
+        return self.probability(self.images[None])[0]
+
+
+@dataclasses.dataclass(frozen=True)
+class Removal:
+    """One way to take pixels away; what all curves have in common is computed once.
+
+    Attributes:
+        predictions: of N cells.
+        fill: of FILLS, what stands where a pixel is missing.
+        seed: of the noise of "road".
+    """
+
+    predictions: Predictions
+    fill: str
+    seed: int
+
+    @functools.cached_property
+    def _replacement(self) -> np.ndarray:
+        """What stands in each place once its pixel is gone; of "road" the noise that is added there."""
+        images = self.predictions.images
+        return road_noise(images, self.seed) if self.fill == "road" else filled(images, self.fill)
+
+    @functools.cached_property
+    def emptied(self) -> np.ndarray:
+        """The probability of each cell that has lost every pixel, f64 [N]."""
+        everything = np.ones(self.predictions.images.shape, bool)
+        return self.predictions.probability(self.without(everything)[None])[0]
+
+    def without(self, removed) -> np.ndarray:
+        """The cells without their pixels `removed`, bool [N, S, S, C]: f32 [N, S, S, K]."""
+        images = self.predictions.images
+        removed = np.broadcast_to(removed, images.shape)
+        if self.fill == "road":
+            return imputed(images, removed, self._replacement)
+        return np.where(removed, self._replacement, images)
+
+    def curves(self, rank, measure: str, fractions=FRACTIONS) -> np.ndarray:
+        """Probability of a class while the crop loses its most relevant pixels, or gets them back.
+
+        Args:
+            rank: i32 [N, S, S, C], place of each pixel in the order, 0 first; see `ranked`.
+            measure: of MEASURES.
+            fractions: shares of the crop that are deleted, or inserted.
+
+        Returns:
+            f64 [N, F].
+        """
+        probabilities = np.empty((len(fractions), len(rank)))
+        partial_steps = []
+        partial_images = []
+        for step, fraction in enumerate(fractions):
+            removed = rank < round(fraction * rank[0].size)
+            if measure == "insertion":
+                removed = ~removed
+            if removed.all():
+                probabilities[step] = self.emptied
+            elif not removed.any():
+                probabilities[step] = self.predictions.intact
+            else:
+                partial_steps.append(step)
+                partial_images.append(self.without(removed))
+        if partial_steps:
+            probabilities[partial_steps] = self.predictions.probability(np.stack(partial_images))
+        return probabilities.T
 
 
 def faithfulness(predictions: Predictions, maps, groups, resampling: Resampling, *, fills=FILLS,
@@ -91,11 +167,12 @@ def faithfulness(predictions: Predictions, maps, groups, resampling: Resampling,
     rows = []
     points = []
     for fill in fills:
+        removal = Removal(predictions, fill, resampling.seed)
         for measure in MEASURES:
             test = {"fill": fill, "measure": measure}
             areas = {}
             for order, rank in ranks.items():
-                of_cells = curves(predictions, rank, fill, measure, fractions, resampling.seed)
+                of_cells = removal.curves(rank, measure, fractions)
                 areas[order] = np.trapezoid(of_cells, fractions, axis=1)
                 for fraction, probability in zip(fractions, of_cells.mean(0).tolist(), strict=True):
                     points.append({**test, "order": order, "fraction": fraction, "probability": probability})
@@ -105,33 +182,6 @@ def faithfulness(predictions: Predictions, maps, groups, resampling: Resampling,
             means = {"area": float(area.mean()), "control": float(control.mean())}
             rows.append({**test, **resampling.mean(gain, groups).as_json(), **means})
     return rows, points
-
-
-def curves(predictions: Predictions, rank, fill: str, measure: str, fractions=FRACTIONS, seed: int = 0) -> np.ndarray:
-    """Probability of a class while the crop loses its most relevant pixels, or gets them back.
-
-    Args:
-        predictions: of N cells.
-        rank: i32 [N, S, S, C], place of each pixel in the order, 0 first; see `ranked`.
-        fill: of FILLS, what stands where a pixel is missing.
-        measure: of MEASURES.
-        fractions: shares of the crop that are deleted, or inserted.
-        seed: of the noise of "road".
-
-    Returns:
-        f64 [N, F].
-    """
-    images = predictions.images
-    replacement = None if fill == "road" else filled(images, fill)
-    probabilities = []
-    for fraction in fractions:
-        removed = rank < round(fraction * rank[0].size)
-        if measure == "insertion":
-            removed = ~removed
-        removed = np.broadcast_to(removed, images.shape)
-        remaining = imputed(images, removed, seed) if fill == "road" else np.where(removed, replacement, images)
-        probabilities.append(predictions.probability(remaining))
-    return np.stack(probabilities, axis=1)
 
 
 def ranked(maps, ties) -> np.ndarray:
@@ -197,32 +247,45 @@ def filled(images, fill: str) -> np.ndarray:
     return ndimage.gaussian_filter(images, (0, sigma, sigma, 0), mode="nearest")
 
 
-def imputed(images, removed, seed: int) -> np.ndarray:
+def road_noise(images, seed: int) -> np.ndarray:
+    """The noise on interpolated pixels: ROAD_NOISE of each channel's standard deviation in the crop, f64 [N, S, S, K].
+
+    Args:
+        images: f32 [N, S, S, K].
+        seed: of the noise.
+    """
+    spread = ROAD_NOISE * images.std((1, 2), keepdims=True)
+    return np.random.default_rng(seed).normal(size=images.shape) * spread
+
+
+def imputed(images, removed, noise) -> np.ndarray:
     """Crops whose removed pixels are interpolated from their neighbours, with a little noise (Rong et al. 2022, 3.3).
 
     Each removed pixel is the weighted mean of its neighbours in the crop, 1/6 for the four direct ones and 1/12 for the
     diagonal ones, and all of them hold at once: a linear system for each cell and channel. Simplified: it is solved by
-    conjugate gradients to a relative residual of ROAD_TOLERANCE, and the noise is ROAD_NOISE of the channel's standard
-    deviation in the crop. With nothing left to interpolate from, what is removed is 0, the background.
+    conjugate gradients to a relative residual of ROAD_TOLERANCE. With nothing left to interpolate from, what is removed
+    is 0, the background.
 
     Args:
         images: f32 [N, S, S, K].
         removed: bool [N, S, S, K].
-        seed: of the noise.
+        noise: f64 [N, S, S, K], as `road_noise` draws it.
 
     Returns:
         f32 [N, S, S, K].
     """
     interpolated = mesh.batchwise(_interpolated, lambda rows: (images[rows], removed[rows]), len(images), methods.BATCH)
-    spread = ROAD_NOISE * images.std((1, 2), keepdims=True)
-    noise = np.random.default_rng(seed).normal(size=images.shape) * spread
     return np.where(removed, interpolated + noise, images).astype(np.float32)
 
 
 @jax.jit
 def _interpolated(batch):
     """Solve the systems of images f32 [B, S, S, K] where removed bool [B, S, S, K] says so; 0 elsewhere."""
-    images, removed = batch
+    return mesh.on_each_device(_solved)(*batch)
+
+
+def _solved(images, removed):
+    """`_interpolated` one system after the other: each takes as few rounds as it needs, and stays in the cache."""
     size, side, _, channels = images.shape
     weights = _neighbours(jnp.ones((side, side), images.dtype))  # less than 1 at the edge of the crop
 
@@ -230,14 +293,16 @@ def _interpolated(batch):
         """[B, S, S, K] as [B K, S, S]."""
         return jnp.moveaxis(x, -1, 1).reshape(-1, side, side)
 
-    def solve(image, gone):
+    def solve(system):
+        image, gone = system
+
         def left(x):  # each equation times the sum of its weights, which makes the matrix symmetric and positive
             return jnp.where(gone, weights * x - _neighbours(x), 0)
 
         right = jnp.where(gone, _neighbours(jnp.where(gone, 0, image)), 0)
         return jax.scipy.sparse.linalg.cg(left, right, tol=ROAD_TOLERANCE, maxiter=4 * image.size)[0]
 
-    solved = jax.vmap(solve)(one_by_one(images), one_by_one(removed))
+    solved = jax.lax.map(solve, (one_by_one(images), one_by_one(removed)))
     return jnp.moveaxis(solved.reshape(size, channels, side, side), 1, -1)
 
 
@@ -256,7 +321,7 @@ def ask(evidence: Evidence) -> dict:
     predictions = Predictions(cells.run.network, cells.images, predicted)
     results = {}
     for name in (DEFAULT_METHOD, COARSE_METHOD):
-        maps = cells.maps(name, predicted)
+        maps = cells.maps_of_predicted(name)
         rows, points = faithfulness(predictions, maps, cells.groups, cells.resampling)
         results[name] = {"rows": rows, "points": points}
     return results

@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from cellcycle_jax.devices import mesh
 from cellcycle_jax.explain.checks.check import Check, Evidence, Judgement, Question
 from cellcycle_jax.explain.checks.map_similarity import (
     TRIVIAL,
@@ -70,7 +71,8 @@ def randomised_cascade(network: Network, image_shape, seed: int) -> Iterator[tup
     Yields:
         Name of the layer that was drawn last, and the network; after the last one nothing learnt is left.
     """
-    fresh = _draw(network.model, seed, tuple(image_shape))
+    on_all_devices = mesh.replicated(mesh.make_mesh())  # as those of a trained one, so that one program serves
+    fresh = mesh.put_global(_draw(network.model, seed, tuple(image_shape)), on_all_devices)
     variables = {kind: dict(network.variables.get(kind, {})) for kind in fresh}
     for name in reversed(layer_order(network, image_shape)):
         for kind, layers in variables.items():
@@ -79,13 +81,13 @@ def randomised_cascade(network: Network, image_shape, seed: int) -> Iterator[tup
         yield name, network.replace(variables=variables)
 
 
-def weight_randomisation(maps_of: Callable, network, image_shape, groups,
+def weight_randomisation(maps, maps_of: Callable, network, image_shape, groups,
                          resampling: Resampling, threshold: float, draws: int = 2) -> dict:
     """How alike the maps of the trained network are to those after each layer has been drawn anew, and a verdict.
 
     Args:
-        maps_of: network -> maps f32 [N, h, w, C] of the same cells and classes, as a rule `methods.attribute` with
-            all else fixed.
+        maps: f32 [N, h, w, C], of the trained network.
+        maps_of: network -> maps of the same cells and classes, as a rule `methods.attribute` with all else fixed.
         network: the trained one.
         image_shape: (S, S, K).
         groups: [N], the unit of the intervals.
@@ -99,16 +101,15 @@ def weight_randomisation(maps_of: Callable, network, image_shape, groups,
         drawn anew, "floor": the same between random networks, "threshold", and "passes": whether "high" lies below the
         threshold (of too few groups for an interval: "value").
     """
-    trained = maps_of(network)
     stages = {}  # layer -> similarities to the trained network's maps, one a draw
     random_maps = []
     # Numbers that nobody trains with, as a small seed may be that of the training.
     seeds = np.random.default_rng(resampling.seed).integers(2**16, 2**31, draws)
     for seed in seeds.tolist():
         for layer, changed in randomised_cascade(network, image_shape, seed):
-            maps = maps_of(changed)
-            stages.setdefault(layer, []).append(map_similarity(trained, maps))
-        random_maps.append(maps)
+            changed_maps = maps_of(changed)
+            stages.setdefault(layer, []).append(map_similarity(maps, changed_maps))
+        random_maps.append(changed_maps)
     last_layer = list(stages)[-1]
     stages[FLOOR] = pairwise(random_maps)
     rows = []
@@ -158,9 +159,9 @@ def _ask_of_method(evidence, name) -> dict:
     def maps_of(network):
         return cells.maps(name, predicted, network)
 
-    network = cells.run.network
-    weights = weight_randomisation(maps_of, network, cells.images.shape[1:], groups, resampling, threshold)
-    maps = maps_of(network)
+    maps = cells.maps_of_predicted(name)
+    image_shape = cells.images.shape[1:]
+    weights = weight_randomisation(maps, maps_of, cells.run.network, image_shape, groups, resampling, threshold)
     trivial = {}
     for trivial_name, trivial_map in TRIVIAL.items():
         trivial[trivial_name] = similarity(maps, trivial_map(cells.images), groups, resampling)

@@ -55,7 +55,7 @@ def ask_for_shortcuts(run: trained_run.Run, per_class: int = PER_CLASS) -> dict:
     """
     interval_level = run.config.explain.limits.shortcut_interval_level
     resampling = dataclasses.replace(resampling_of(run), level=interval_level)
-    splits = [run.data.crops_of_lines("train"), run.data.crops_of_lines("validation")]
+    splits = [run.crops_of_lines("train"), run.crops_of_lines("validation")]
     crops, validation = _sample(splits, per_class // 2, np.random.default_rng(run.config.seed))
     cells = _as_seen(run, crops, validation)
     intact = methods.logits_of(run.network, cells.images)

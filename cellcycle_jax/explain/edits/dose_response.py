@@ -8,7 +8,6 @@ alike, such as a softer image, then drops out of the slope.
 import collections
 import dataclasses
 import functools
-import math
 
 import numpy as np
 from scipy.special import softmax
@@ -128,6 +127,10 @@ def _respond(network, edit, cells, unedited, doses, class_index) -> _Response:
     """Edit all cells that lack nothing, at every dose; those that the edit hardly moves are left out after all."""
     lacking = np.array([edit.lacking(cell) for cell in cells.single], str)
     rows = np.flatnonzero(lacking == "")
+    before = []
+    for row in rows:
+        cell = cells.single[row]
+        before.append(edit.measure(cell, cell.image, cell.compartments))
     realised = np.full((len(doses), len(rows)), np.nan)
     change = {name: np.zeros(realised.shape) for name in unedited}
     for d, dose in enumerate(doses):
@@ -137,7 +140,8 @@ def _respond(network, edit, cells, unedited, doses, class_index) -> _Response:
             edited = edit.apply(cell, dose)
             if edited is not None:
                 images[i] = edited[0]
-                realised[d, i] = _realised(edit, cell, *edited)
+            if edited is not None and before[i] > 0:
+                realised[d, i] = edit.measure(cell, *edited) / before[i] - 1
         if len(rows):
             for name, output in _outputs(network, images, class_index).items():
                 change[name][d] = output - unedited[name][rows]
@@ -147,13 +151,6 @@ def _respond(network, edit, cells, unedited, doses, class_index) -> _Response:
         change[name] = change[name][:, moved]
     reasons = [*lacking[lacking != ""].tolist(), *unmoved[~moved].tolist()]
     return _Response(rows[moved], realised[:, moved], change, dict(collections.Counter(reasons)))
-
-
-def _realised(edit, cell, image, compartments) -> float:
-    before = edit.measure(cell, cell.image, cell.compartments)
-    if before <= 0:
-        return math.nan
-    return edit.measure(cell, image, compartments) / before - 1
 
 
 def _why_unmoved(realised, doses) -> np.ndarray:

@@ -18,7 +18,7 @@ from threadpoolctl import threadpool_limits
 from cellcycle_jax.features import ranking
 from cellcycle_jax.features.families import Family
 from cellcycle_jax.features.feature_axes import DecisionLine, ProjectedCells, one_sided
-from cellcycle_jax.scoring import metrics
+from cellcycle_jax.scoring import crossvalidation, metrics
 from cellcycle_jax.scoring.intervals import Interval, Resampling
 
 MOST = 5  # measurements of a shortlist
@@ -149,16 +149,18 @@ def compare(
         words = f"{which} fewer than two families of measurements, so there is no pair to compare."
         return {**dict.fromkeys(keys), "verdict": words}
     with threadpool_limits(1):  # hundreds of tiny fits: threads would only wait on each other
-        pairs = _best_pairs(lists, train)
+        columns = sorted(set(itertools.chain.from_iterable(lists)))
+        values = _filled(train, train, columns)
+        pairs = _best_pairs(lists, values, train)
         lines = {}
         for pair in set(pairs):
-            lines[pair] = DecisionLine.fit(_filled(train, train, pair), train.positive)
-    scores = _scores(pairs, lines, train, validation, resampling)
+            lines[pair] = DecisionLine.fit(_points(values, pair), train.positive)
+    scores = _scores(pairs, lines, _filled(validation, train, columns), validation, resampling)
     for i, name in enumerate(NAMED):
         scores[name] = {**scores[name].as_json(), "shortlist": list(lists[i]), "pair": list(pairs[i])}
     of_others = None
     if others is not None:
-        of_others = _scores(pairs, lines, train, others, resampling)
+        of_others = _scores(pairs, lines, _filled(others, train, columns), others, resampling)
     return {**scores, "other_lines": of_others, "verdict": verdict(scores, resampling.level)}
 
 
@@ -193,12 +195,13 @@ def _auroc(values, positive) -> float:
     return max(auroc, 1 - auroc)
 
 
-def _best_pairs(lists: list[list[str]], train: ProjectedCells) -> list[tuple[str, str]]:
-    """The pair of each list whose line is best on held-out groups of training cells."""
+def _best_pairs(lists: list[list[str]], values: dict, train: ProjectedCells) -> list[tuple[str, str]]:
+    """The pair of each list whose line is best on held-out groups of training cells; `values` as of `_filled`."""
+    divisions = crossvalidation.folds(train.groups)
 
     @functools.cache  # many lists hold the same pair
     def accuracy(pair):
-        value = ranking.held_out_accuracy(_filled(train, train, pair), train.positive, train.groups)
+        value = ranking.held_out_accuracy(_points(values, pair), train.positive, divisions)
         return value if np.isfinite(value) else 0.0
 
     best = []
@@ -208,20 +211,25 @@ def _best_pairs(lists: list[list[str]], train: ProjectedCells) -> list[tuple[str
     return best
 
 
-def _filled(cells: ProjectedCells, train: ProjectedCells, pair) -> np.ndarray:
-    """Values f64 [N, 2] of two measurements on their scale (linear or log), missing ones as the training median."""
-    columns = list(pair)
-    return cells.linear[columns].fillna(train.linear[columns].median()).to_numpy()
+def _filled(cells: ProjectedCells, train: ProjectedCells, columns) -> dict[str, np.ndarray]:
+    """Measurements f64 [N] on their scale (linear or log), by name, missing ones as the training median."""
+    filled = cells.linear[columns].fillna(train.linear[columns].median())
+    return {column: filled[column].to_numpy() for column in columns}
 
 
-def _scores(pairs, lines: dict, train: ProjectedCells, cells: ProjectedCells, resampling: Resampling) -> dict:
+def _points(values: dict, pair) -> np.ndarray:
+    """Two of the measurements that `_filled` returned, f64 [N, 2]."""
+    return np.column_stack([values[column] for column in pair])
+
+
+def _scores(pairs, lines: dict, values: dict, cells: ProjectedCells, resampling: Resampling) -> dict:
     """Balanced accuracy of the pairs (those of `NAMED`, then those by chance), all on the same resamples.
 
     The random shortlists stay the same over resamples: the interval of their mean covers the sampling of cells only.
     """
     right = np.empty((len(cells.positive), len(pairs)))
     for i, pair in enumerate(pairs):
-        called = lines[pair].decision(_filled(cells, train, pair)) > 0
+        called = lines[pair].decision(_points(values, pair)) > 0
         right[:, i] = called == cells.positive
 
     def score(weights):

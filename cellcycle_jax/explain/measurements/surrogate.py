@@ -16,7 +16,6 @@ import functools
 import numpy as np
 import pandas as pd
 from sklearn.ensemble import HistGradientBoostingRegressor
-from sklearn.linear_model import RidgeCV
 from threadpoolctl import threadpool_limits
 
 from cellcycle_jax import schema
@@ -30,6 +29,7 @@ from cellcycle_jax.scoring.intervals import Resampling
 
 MOST_CELLS = 3000  # validation cells whose logits are explained
 GROWTH = 0.02  # least R2 that a family must add
+SAME = 1e-20  # share of a column's sum of squares that is rounding beside the columns that it follows from
 _TAILS = (1, 99)  # percentiles that the logit is held to
 _PENALTIES = np.logspace(-1, 4, 11)  # of the ridge, chosen by grouped cross-validation within the cells to fit
 
@@ -141,23 +141,45 @@ def folds(groups) -> list[tuple[np.ndarray, np.ndarray]]:
 
 
 def held_out(fit, values: np.ndarray, target: np.ndarray, groups) -> np.ndarray:
-    """What a model says of cells of groups that it was not fitted to, f64 [N].
+    """What a model says of cells of groups that it was not fitted to, f64 [N], or [N, ...] of one that says more.
 
     Args:
-        fit: (values [M, F], target [M], groups [M]) -> a function of values [K, F] that predicts [K].
+        fit: (values [M, F], target [M], groups [M]) -> a function of values [K, F] that predicts [K, ...].
         values: f64 [N, F].
         target: f64 [N].
         groups: [N].
     """
-    predicted = np.zeros(len(target))
+    predicted = None
     for rows, others in folds(groups):
         predict = fit(values[rows], target[rows], groups[rows])
-        predicted[others] = predict(values[others])
+        of_others = predict(values[others])
+        if predicted is None:
+            predicted = np.zeros((len(target), *of_others.shape[1:]))
+        predicted[others] = of_others
     return predicted
 
 
 def _ridge(values, target, groups):
-    return RidgeCV(_PENALTIES, cv=folds(groups)).fit(values, target).predict
+    """Ridge regression; of the penalties the one of the highest R2, mean over held-out groups within these cells."""
+    scores = []
+    for rows, others in folds(groups):
+        predicted = _ridge_of_each(values[rows], target[rows], _PENALTIES)(values[others])
+        residual = ((target[others, None] - predicted) ** 2).sum(0)
+        spread = ((target[others] - target[others].mean()) ** 2).sum()
+        scores.append(1 - residual / spread if spread > 0 else np.where(residual > 0, 0.0, 1.0))
+    best = int(np.mean(scores, axis=0).argmax())
+    predict = _ridge_of_each(values, target, _PENALTIES[[best]])
+    return lambda others: predict(others)[:, 0]
+
+
+def _ridge_of_each(values, target, penalties):
+    """Ridge regressions that differ in their penalty, from one decomposition: predictions [K, number of penalties]."""
+    mean = values.mean(0)
+    level = target.mean()
+    left, size, right = np.linalg.svd(values - mean, full_matrices=False)
+    along = left.T @ (target - level)
+    coefficients = right.T @ ((size * along)[:, None] / (size[:, None] ** 2 + penalties))
+    return lambda others: (others - mean) @ coefficients + level
 
 
 def _boosting(seed: int, values, target, groups):
@@ -178,6 +200,27 @@ def _least_squares(values, target, groups):
 
     def predict(values):
         return _with_constant(values) @ coefficients
+
+    return predict
+
+
+def _least_squares_of_each(n_shared: int, values, target, groups):
+    """The rules of `_least_squares` of the first `n_shared` columns and one of the others each: predictions [K, C].
+
+    What the shared columns say is taken off the target and off each other column; one number is left to fit of each.
+    """
+    shared = _with_constant(values[:, :n_shared])
+    each = values[:, n_shared:]
+    of_target = np.linalg.lstsq(shared, target, rcond=None)[0]
+    of_each = np.linalg.lstsq(shared, each, rcond=None)[0]
+    beyond = each - shared @ of_each
+    length = (beyond**2).sum(0)
+    adds = length > SAME * (each**2).sum(0)
+    slope = np.where(adds, beyond.T @ (target - shared @ of_target) / np.where(adds, length, 1.0), 0.0)
+
+    def predict(values):
+        shared = _with_constant(values[:, :n_shared])
+        return (shared @ of_target)[:, None] + (values[:, n_shared:] - shared @ of_each) * slope
 
     return predict
 
@@ -268,10 +311,9 @@ def _choose(values, target, groups, chosen, free, repeats) -> int:
     Where others repeat it and do as well but for half of GROWTH, the first of the table stands for them: which of them
     is best is chance, and a table begins with the plainest, the size of the nucleus.
     """
-    left = {}
-    for c in free:
-        predicted = held_out(_least_squares, values[:, [*chosen, c]], target, groups)
-        left[c] = ((target - predicted) ** 2).sum()
-    best = min(left, key=left.get)
+    predicted = held_out(functools.partial(_least_squares_of_each, len(chosen)), values[:, [*chosen, *free]], target,
+                         groups)
+    left = ((target[:, None] - predicted) ** 2).sum(0)
+    best = int(left.argmin())
     enough = left[best] + GROWTH / 2 * (target**2).sum()
-    return next(c for c in free if repeats[c, best] and left[c] <= enough)
+    return next(c for c, of_c in zip(free, left, strict=True) if repeats[c, free[best]] and of_c <= enough)

@@ -99,6 +99,16 @@ class ExplainedCells:
             tables.append(table[list(class_difference.COLUMNS)])
         return pd.concat(tables, ignore_index=True)
 
+    @functools.cached_property
+    def _of_predicted(self) -> dict[str, np.ndarray]:
+        return {}  # what `maps_of_predicted` returned, by method
+
+    def maps_of_predicted(self, name: str) -> np.ndarray:
+        """The `maps` of a method for the class that the network gives each cell; made once, for all checks."""
+        if name not in self._of_predicted:
+            self._of_predicted[name] = self.maps(name, self.logits.argmax(1))
+        return self._of_predicted[name]
+
     def maps(self, name: str, class_index, network: Network | None = None) -> np.ndarray:
         """Attribution f32 [N, h, w, C] of the margin of a class: its logit minus the mean of the others.
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from cellcycle_jax.errors import InputRefused, UsageError
+from cellcycle_jax.explain.attribution.methods import logits_of
 from cellcycle_jax.explain.checks import channel_importance
 from cellcycle_jax.explain.checks.check import Evidence
 from cellcycle_jax.models.network import Network
@@ -57,8 +58,22 @@ def study(weight, cells=240, per_field=12, noise=0.3, seed=0):
     return pictures(means), label, np.arange(cells) // per_field
 
 
+def subset_logits(network, images, groups, *rest, **options):
+    plain = logits_of(network, images)
+    return channel_importance.subset_logits(network, images, groups, plain, *rest, **options)
+
+
+def occlusion_by_mean(network, images, label):
+    return channel_importance.occlusion_by_mean(network, images, logits_of(network, images), label)
+
+
+def occlusion_by_shuffle(network, images, groups, *rest, **options):
+    plain = logits_of(network, images)
+    return channel_importance.occlusion_by_shuffle(network, images, groups, plain, *rest, **options)
+
+
 def scored(images, label, groups, weight, repeats=3):
-    logits = channel_importance.subset_logits(Network(OfMeans(weight), {}), images, groups, repeats, seed=0)
+    logits = subset_logits(Network(OfMeans(weight), {}), images, groups, repeats, seed=0)
     return channel_importance.channel_shapley(logits, label, groups, Resampling(200, 0.95, 0))
 
 
@@ -105,7 +120,7 @@ def test_all_channels_are_the_plain_logits_and_none_are_those_of_another_cell():
     images, _, groups = study((1.0, 0.5, 0.2), cells=12, per_field=6)
     model = OfMeans((1.0, -2.0, 3.0), 0.7)
     plain = np.asarray(model.apply({}, images, False)[0])
-    logits = channel_importance.subset_logits(Network(model, {}), images, groups, repeats=2, seed=3, batch=5)
+    logits = subset_logits(Network(model, {}), images, groups, repeats=2, seed=3, batch=5)
     assert logits.shape == (8, 2, 12, 2) and logits.dtype == np.float32
     np.testing.assert_allclose(logits[-1], [plain, plain], rtol=1e-5)
     for field in (slice(0, 6), slice(6, 12)):
@@ -118,7 +133,7 @@ def test_all_channels_are_the_plain_logits_and_none_are_those_of_another_cell():
 def test_a_subset_shows_its_channels_and_the_other_cells_channels():
     means = np.array([[1.0, 10, 100], [2, 20, 200]])  # digits say which channel is whose
     network = Network(OfMeans((1.0, 1.0, 1.0)), {})
-    logits = channel_importance.subset_logits(network, pictures(means), ["f", "f"], 1, seed=0)
+    logits = subset_logits(network, pictures(means), ["f", "f"], 1, seed=0)
     np.testing.assert_allclose(logits[:, 0, 0, 1], [222, 221, 212, 211, 122, 121, 112, 111], rtol=1e-4)
 
 
@@ -127,7 +142,7 @@ def test_an_interaction_is_shared_by_hand():
     a, b, c, m0, m1 = 2.0, 1.0, 4.0, 0.5, 0.75
     images = np.ones((2, SIDE, SIDE, 3), np.float32) * np.float32([[m0, m1, 9], [0, 0, 0]])[:, None, None]
     network = Network(OfMeans((a, b, 0.0), c), {})
-    logits = channel_importance.subset_logits(network, images, ["f", "f"], repeats=2, seed=0)
+    logits = subset_logits(network, images, ["f", "f"], repeats=2, seed=0)
     found = channel_importance.shapley((logits[..., 1] - logits[..., 0]).mean(1))[:, 0]
     by_hand = [a * m0 + c * m0 * m1 / 2, b * m1 + c * m0 * m1 / 2, 0]
     np.testing.assert_allclose(found, by_hand, atol=1e-5)
@@ -154,7 +169,7 @@ def test_the_score_is_shared_out_completely_and_lies_within_its_interval():
 def test_intervals_resample_fields():
     """Twelve equal copies of one cell of each class make no field surer than one cell would."""
     images, label, _ = study((0.4, 0.4), cells=40, noise=0.6)
-    logits = channel_importance.subset_logits(Network(OfMeans((1.0, 1.0)), {}), images, np.arange(40) // 10, 1, seed=0)
+    logits = subset_logits(Network(OfMeans((1.0, 1.0)), {}), images, np.arange(40) // 10, 1, seed=0)
     copies = [np.repeat(logits, 12, axis=2), np.repeat(label, 12)]
     once, copied = (channel_importance.channel_shapley(*of, group, Resampling(300, 0.95, 0))["auroc"] for of, group in
                     (((logits, label), np.arange(40)), (copies, np.repeat(np.arange(40), 12))))
@@ -184,19 +199,19 @@ def test_no_channel_above_zero_has_no_shares():
 def test_nine_channels_are_refused():
     images = np.zeros((4, SIDE, SIDE, 9), np.float32)
     with pytest.raises(UsageError, match="512 subsets.*cohort over combinations of channels"):
-        channel_importance.subset_logits(Network(OfMeans((1.0,) * 9), {}), images, list("aaaa"), 1, 0)
+        subset_logits(Network(OfMeans((1.0,) * 9), {}), images, list("aaaa"), 1, 0)
 
 
 def test_occlusion_by_the_mean_takes_off_what_the_channel_adds():
     means = np.array([[3.0, 1.0], [2.0, 0.5], [-1.0, -0.5], [-4.0, -3.0]])
     network = Network(OfMeans((2.0, 1.0)), {})
-    found = channel_importance.occlusion_by_mean(network, pictures(means), np.array([1, 1, 0, 0]))
+    found = occlusion_by_mean(network, pictures(means), np.array([1, 1, 0, 0]))
     sign = np.array([1, 1, -1, -1])[:, None]  # the margin of class 0 is that of class 1 with the sign turned
     np.testing.assert_allclose(found["margin"], sign * np.array([2.0, 1.0]) * (means - means.mean(0)), atol=1e-5)
     # Each channel alone still orders the classes; with a model of one channel nothing is left of the order.
     np.testing.assert_allclose(found["auroc"], [0, 0], atol=1e-9)
     flat = np.broadcast_to(means[:, None, None], (4, SIDE, SIDE, 2)).astype(np.float32)
-    one = channel_importance.occlusion_by_mean(Network(OfMeans((2.0, 0.0)), {}), flat, np.array([1, 1, 0, 0]))
+    one = occlusion_by_mean(Network(OfMeans((2.0, 0.0)), {}), flat, np.array([1, 1, 0, 0]))
     np.testing.assert_allclose(one["auroc"], [0.5, 0])
     assert one["margin"][:, 1].tolist() == [0] * 4
 
@@ -204,20 +219,23 @@ def test_occlusion_by_the_mean_takes_off_what_the_channel_adds():
 def test_occlusion_by_shuffling_is_the_last_step_of_the_game():
     images, label, groups = study((0.5, 0.3), cells=40, per_field=10)
     model = OfMeans((1.0, 1.0), 0.5)
-    logits = channel_importance.subset_logits(Network(model, {}), images, groups, repeats=2, seed=5)
-    found = channel_importance.occlusion_by_shuffle(Network(model, {}), images, groups, label, repeats=2, seed=5)
+    logits = subset_logits(Network(model, {}), images, groups, repeats=2, seed=5)
+    found = occlusion_by_shuffle(Network(model, {}), images, groups, label, repeats=2, seed=5)
     called = logits[-1, 0].argmax(1)
     for k in (0, 1):
         fall = (2 * called - 1) * np.diff(logits[3] - logits[3 ^ 1 << k], axis=-1)[..., 0]
         np.testing.assert_allclose(found["margin"][:, k], fall.mean(0), atol=1e-5)
     assert (found["auroc"] > 0).all()
+    of_game = channel_importance.occlusion_in_subsets(logits, label)
+    for name, values in found.items():
+        np.testing.assert_allclose(of_game[name], values, atol=1e-6)
 
 
 def test_occlusion_serves_more_channels_than_the_game():
     images = pictures(np.tile([[1.0] + [0.5] * 8, [-1.0] + [0.5] * 8], (6, 1)))
     label = np.array([1, 0] * 6)
     network = Network(OfMeans((1.0,) + (0.0,) * 8), {})
-    found = channel_importance.occlusion_by_shuffle(network, images, ["f"] * 12, label, 4, 0)
+    found = occlusion_by_shuffle(network, images, ["f"] * 12, label, 4, 0)
     assert found["auroc"].shape == (9,) and found["auroc"][0] > 0.3 and (found["auroc"][1:] == 0).all()
 
 

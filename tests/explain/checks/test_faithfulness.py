@@ -75,8 +75,21 @@ def test_each_cell_has_the_curve_of_its_own_class():
     rank = f.ranked(np.repeat(square()[None], 2, 0), np.zeros((2, SIDE, SIDE, 1)))
     variables, images = {"params": {"weight": jnp.asarray(square()) / 8}}, np.ones((2, SIDE, SIDE, 1), np.float32)
     predictions = f.Predictions(Network(Sum(), variables), images, np.array([0, 1]))
-    found = f.curves(predictions, rank, "zero", "deletion", FRACTIONS)
+    found = f.Removal(predictions, "zero", 0).curves(rank, "deletion", FRACTIONS)
     np.testing.assert_allclose(found, [expit(8 * BEST), expit(-8 * BEST)], atol=1e-6)
+
+
+def test_what_maps_have_in_common_is_predicted_once(monkeypatch):
+    seen = []
+
+    def counted(network, images):
+        seen.append(len(images))
+        return np.zeros((len(images), 2), np.float32)
+
+    monkeypatch.setattr(f.methods, "logits_of", counted)
+    scored(square(), np.repeat(square()[None], 6, 0), fills=("zero", "mean"))
+    # Six cells: as they are; of each fill without any pixel, and of two measures and two orders the five steps between.
+    assert sum(seen) == 6 * (1 + 2 * (1 + 2 * 2 * 5))
 
 
 def test_a_random_map_is_as_faithful_as_its_control():
@@ -127,7 +140,7 @@ def test_a_crop_that_the_fill_does_not_change_keeps_its_curve(fill, monkeypatch)
     rank = f.ranked(f.coarse_noise(maps.shape, SIDE, np.random.default_rng(0)), np.zeros((4, SIDE, SIDE, 1)))
     variables, images = {"params": {"weight": jnp.asarray(square()) / 32}}, np.ones((4, SIDE, SIDE, 1), np.float32)
     predictions = f.Predictions(Network(Sum(), variables), images, np.zeros(4, int))
-    found = f.curves(predictions, rank, fill, "deletion", fractions)
+    found = f.Removal(predictions, fill, 0).curves(rank, "deletion", fractions)
     np.testing.assert_allclose(found, expit(2), atol=1e-5)
 
 
@@ -147,8 +160,7 @@ def ramp():
     return np.stack([2 * y + 3 * x, 5 - y], axis=-1)[None]
 
 
-def test_road_continues_a_ramp(monkeypatch):
-    monkeypatch.setattr(f, "ROAD_NOISE", 0)
+def test_road_continues_a_ramp():
     removed = np.zeros((1, SIDE, SIDE, 2), bool)
     removed[0, 2:9, 3:12, 0] = removed[0, 12, 12, 1] = True
     np.testing.assert_allclose(f.imputed(ramp(), removed, 0), ramp(), atol=0.01)
@@ -158,13 +170,13 @@ def test_road_noise_is_a_share_of_the_spread_of_each_channel():
     removed = np.zeros((200, SIDE, SIDE, 2), bool)
     removed[:, 2:9, 3:12] = True
     images = np.repeat(ramp(), 200, 0)
-    error = (f.imputed(images, removed, 0) - images)[:, 2:9, 3:12]
+    noise = f.road_noise(images, 0)
+    error = (f.imputed(images, removed, noise) - images)[:, 2:9, 3:12]
     np.testing.assert_allclose(error.std((0, 1, 2)), f.ROAD_NOISE * ramp()[0].std((0, 1)), rtol=0.1)
-    assert not np.array_equal(f.imputed(images, removed, 0), f.imputed(images, removed, 1))
+    assert not np.array_equal(noise, f.road_noise(images, 1))
 
 
-def test_road_solves_its_equations_at_the_edge_too(monkeypatch):
-    monkeypatch.setattr(f, "ROAD_NOISE", 0)
+def test_road_solves_its_equations_at_the_edge_too():
     rng = np.random.default_rng(0)
     images, removed = rng.uniform(size=(2, 8, 8, 3)).astype(np.float32), rng.random((2, 8, 8, 3)) < 0.8
     found = f.imputed(images, removed, 0)

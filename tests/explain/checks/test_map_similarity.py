@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from skimage.metrics import structural_similarity
 
 from cellcycle_jax.explain.attribution import methods
 from cellcycle_jax.explain.checks import map_similarity
@@ -89,3 +90,15 @@ def test_intensity_and_centre():
     np.testing.assert_allclose(middle, middle[:, ::-1, ::-1])
     assert middle[0, 7, 5, 0] / middle[0, 7, 7, 0] == pytest.approx(np.exp(-(2.5**2 - 0.5**2) / 2 / 2**2))
     assert set(map_similarity.TRIVIAL) == {"edges", "intensity", "centre"}
+
+
+@pytest.mark.parametrize("size", [4, 8, 16])
+def test_structural_similarity_is_that_of_scikit_image(size):
+    maps = noise(0, size)
+    other = maps + 0.5 * noise(1, size)
+    found = map_similarity.map_similarity(maps, other)["ssim"]
+    scaled = [map_similarity.without_rounding(m) * map_similarity.TIE / 2 + 0.5 for m in (maps, other)]
+    window = min(7, size - 1 + size % 2)
+    for n in range(len(maps)):
+        wanted = structural_similarity(scaled[0][n], scaled[1][n], win_size=window, data_range=1, channel_axis=-1)
+        assert found[n] == pytest.approx(wanted, rel=1e-9)

@@ -107,8 +107,9 @@ def images():
 
 def test_a_map_that_asks_no_network_fails(images):
     model = models.build("nagao2020", 2, 2, 1, 0.3)
+    edges = map_similarity.edges(images)
     found = randomisation.weight_randomisation(
-        lambda network: map_similarity.edges(images), trained(model), SHAPE, GROUPS, INTERVALS, 0.5
+        edges, lambda network: edges, trained(model), SHAPE, GROUPS, INTERVALS, 0.5
     )
     layers = list(dict.fromkeys(row["layer"] for row in found["rows"]))
     assert layers == ["head", "hidden", "convs_1", "convs_0", randomisation.FLOOR]
@@ -124,7 +125,9 @@ def test_gradient_times_input_of_a_linear_model_passes(images):
     def maps_of(network):
         return methods.attribute("gradient_x_input", network, images, index, "image")
 
-    found = randomisation.weight_randomisation(maps_of, Network(Linear(), variables), SHAPE, GROUPS, INTERVALS, 0.5)
+    network = Network(Linear(), variables)
+    maps = maps_of(network)
+    found = randomisation.weight_randomisation(maps, maps_of, network, SHAPE, GROUPS, INTERVALS, 0.5)
     assert found["passes"]
     assert found["strength"].high < 0.2
     assert found["floor"].value < 0.2
@@ -141,7 +144,7 @@ def test_the_verdict_is_about_the_last_stage_and_the_floor_about_random_networks
     def maps_of(changed):
         return noise(0) if np.array_equal(changed.variables["params"]["convs_0"]["bias"], first) else noise(1)
 
-    found = randomisation.weight_randomisation(maps_of, network, SHAPE, GROUPS, INTERVALS, 0.5, draws=3)
+    found = randomisation.weight_randomisation(noise(0), maps_of, network, SHAPE, GROUPS, INTERVALS, 0.5, draws=3)
     strength = {row["layer"]: row["value"] for row in found["rows"] if row["measure"] == "strength"}
     assert [strength[layer] for layer in ("head", "hidden", "convs_1")] == pytest.approx([1, 1, 1])
     assert found["strength"].value == strength["convs_0"] < 0.1

@@ -18,7 +18,7 @@ def asked(network, monkeypatch, where=CORNER, n=96, **of_crops):
     """What `ask_for_shortcuts` finds in cells of both splits that are told by their Golgi at `where`."""
     label = np.arange(n) % 2
     crops = make_crops(label, pictures(label, where), **of_crops)
-    monkeypatch.setattr(crop_arrays, "load_crops", lambda folder, split, pixels: crops)
+    monkeypatch.setattr(crop_arrays, "load_crops", lambda folder, split, final, pixels: crops)
     return shortcut_check.ask_for_shortcuts(network)
 
 
@@ -63,9 +63,11 @@ def loaded(crops, monkeypatch):
     half = np.arange(len(crops)) // 8 % 2
     fields = np.char.add(crops.field_id, np.array(["t", "v"])[half])
     crops = dataclasses.replace(crops, field_id=fields, group_id=fields)
-    monkeypatch.setattr(
-        crop_arrays, "load_crops", lambda folder, split, pixels: crop_arrays.take(crops, half == (split != "train"))
-    )
+
+    def load(folder, split, final, pixels):
+        return crop_arrays.take(crops, half == (split != "train"))
+
+    monkeypatch.setattr(crop_arrays, "load_crops", load)
 
 
 def test_the_brightness_of_a_field_is_that_of_all_its_cells_and_few_are_in_memory(monkeypatch):
@@ -95,7 +97,7 @@ def test_cells_of_validation_are_told_from_those_of_training(monkeypatch):
     label = np.arange(192) % 2
     parts = {split: make_crops(label, pictures(times * label, CORNER)) for split, times in (("train", 3),
                                                                                             ("validation", 1))}
-    monkeypatch.setattr(crop_arrays, "load_crops", lambda folder, split, pixels: parts[split])
+    monkeypatch.setattr(crop_arrays, "load_crops", lambda folder, split, final, pixels: parts[split])
     found = shortcut_check.ask_for_shortcuts(make_run(CORNER))["surroundings"]
     # both splits' corners over validation cells' own
     assert found["transferred_share"]["value"] == pytest.approx(2, abs=0.3)
@@ -104,7 +106,7 @@ def test_cells_of_validation_are_told_from_those_of_training(monkeypatch):
 def test_groups_are_resampled_and_fields_have_their_brightness(monkeypatch):
     label = np.arange(96) % 2
     crops = make_crops(label, pictures(label, CORNER))
-    monkeypatch.setattr(crop_arrays, "load_crops", lambda folder, split, pixels: crops)
+    monkeypatch.setattr(crop_arrays, "load_crops", lambda folder, split, final, pixels: crops)
     crops = dataclasses.replace(crops, group_id=np.full(96, "one"))
     found = shortcut_check.ask_for_shortcuts(make_run(CORNER))
     assert np.isnan(found["surroundings"]["transferred_share"]["low"]) and found["n_groups"] == 1
@@ -121,7 +123,7 @@ def test_a_batch_is_asked_for_where_it_holds_several_groups(monkeypatch):
     crops = make_crops(label, pictures(label, CORNER))
     of_class = np.array([f"group{p}{i % 3}" for i, p in enumerate(label)])
     crops = dataclasses.replace(crops, group_id=of_class, well=of_class, plate=np.array(["P1", "P2"])[label])
-    monkeypatch.setattr(crop_arrays, "load_crops", lambda folder, split, pixels: crops)
+    monkeypatch.setattr(crop_arrays, "load_crops", lambda folder, split, final, pixels: crops)
     found = shortcut_check.ask_for_shortcuts(make_run(CORNER, mask="cell"))["batch"]
     assert found["cell line"] is None  # one only
     assert found["plate"].value == 1  # every group of a plate is of its class
@@ -135,7 +137,7 @@ def test_wells_of_one_name_on_two_plates_are_two_wells(monkeypatch):
     crops = dataclasses.replace(
         crops, plate=np.array(["P1", "P2"])[plate], well=np.array(["A1", "A2"])[(label + plate) % 2],
         group_id=np.array([f"group{k}" for k in 4 * (np.arange(96) // 12) + 2 * label + plate]))
-    monkeypatch.setattr(crop_arrays, "load_crops", lambda folder, split, pixels: crops)
+    monkeypatch.setattr(crop_arrays, "load_crops", lambda folder, split, final, pixels: crops)
     found = shortcut_check.ask_for_shortcuts(make_run(CORNER, mask="cell"))["batch"]
     assert found["well"].value == 1 and found["plate"].value < 0.6
 

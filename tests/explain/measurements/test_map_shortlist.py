@@ -12,6 +12,7 @@ from cellcycle_jax.errors import result_or_reason
 from cellcycle_jax.explain.measurements import map_shortlist, shortlist, surrogate
 from cellcycle_jax.explain.regions import localisation
 from cellcycle_jax.explain.regions.explained_cells import ExplainedCells, MapSums
+from cellcycle_jax.runs.open_data import OpenData
 from tests import planted, tiny
 from tests.weighed_network import NUCLEUS, SIDE, UPPER, make_cells, make_crops, make_run
 
@@ -42,7 +43,7 @@ def measured(folder, monkeypatch, cells, cell_lines=(), circular=""):
     crops = dataclasses.replace(crops, cell_id=cells[schema.CELL_ID].to_numpy(str), classes=planted.CLASSES,
                                 stains=("Golgi",))
 
-    def load(data_dir, split, pixels):
+    def load(data_dir, split, final, pixels):
         # In another order than the table's, and without one cell.
         return crop_arrays.take(crops, np.flatnonzero(cells[schema.SPLIT] == split)[:0:-1])
 
@@ -145,6 +146,6 @@ def test_validation_cells_of_one_group_and_absent_tables_are_reasons(tmp_path, m
     found, why = result_or_reason(surrogate.explain_run, network)
     assert found is None and "two groups" in why
     (tmp_path / "cells.parquet").unlink()
-    network = dataclasses.replace(network)  # the same run opened again, of which nothing is read yet
+    network = dataclasses.replace(network, data=OpenData(tmp_path))  # opened again: nothing is read yet
     found, why = result_or_reason(map_shortlist.compare_with_others, looking(network, monkeypatch, "DNA"))
     assert found is None and "cells.parquet: no such file" in why

@@ -3,6 +3,7 @@ import dataclasses
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.linear_model import RidgeCV
 
 from cellcycle_jax import schema
 from cellcycle_jax.errors import InputRefused
@@ -197,3 +198,25 @@ def test_r2_by_hand():
     target, predicted = np.array([0.0, 1.0, 2.0, 9.0]), np.array([0.0, 1.0, 1.0, 0.0])
     weights = np.array([[1.0, 1, 1, 0], [2, 0, 0, 0]])  # total sum of squares 2, residual 1; one cell does not vary
     np.testing.assert_allclose(surrogate.r2(target, predicted, weights), [0.5, np.nan])
+
+
+def test_many_rules_that_share_columns_are_fitted_as_one_by_one():
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(60, 6))
+    values[:, 4] = 2 * values[:, 0] - values[:, 1]  # adds nothing to the shared columns
+    values[:, 5] = 3.0  # nor does a constant
+    target = values @ [1, 2, 0.5, 0, 0, 0] + rng.normal(size=60)
+    predicted = surrogate._least_squares_of_each(2, values, target, None)(values)
+    for column in range(2, 6):
+        alone = surrogate._least_squares(values[:, [0, 1, column]], target, None)(values[:, [0, 1, column]])
+        np.testing.assert_allclose(predicted[:, column - 2], alone, atol=1e-9)
+
+
+def test_the_ridge_is_that_of_scikit_learn():
+    rng = np.random.default_rng(1)
+    values = rng.normal(size=(80, 5))
+    values[:, 4] = values[:, 0]
+    target = values @ [1, 0.5, 0, 0, 0] + rng.normal(size=80)
+    groups = np.repeat(np.arange(8), 10).astype(str)
+    wanted = RidgeCV(surrogate._PENALTIES, cv=surrogate.folds(groups)).fit(values, target)
+    np.testing.assert_allclose(surrogate._ridge(values, target, groups)(values), wanted.predict(values), atol=1e-9)
