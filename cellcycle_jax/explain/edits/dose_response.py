@@ -132,19 +132,19 @@ def _respond(network, edit, cells, unedited, doses, class_index) -> _Response:
         cell = cells.single[row]
         before.append(edit.measure(cell, cell.image, cell.compartments))
     realised = np.full((len(doses), len(rows)), np.nan)
-    change = {name: np.zeros(realised.shape) for name in unedited}
+    images = np.tile(cells.images[rows], (len(doses), 1, 1, 1))  # dose by dose
     for d, dose in enumerate(doses):
-        images = cells.images[rows]
         for i, row in enumerate(rows):
             cell = cells.single[row]
             edited = edit.apply(cell, dose)
             if edited is not None:
-                images[i] = edited[0]
+                images[d * len(rows) + i] = edited[0]
             if edited is not None and before[i] > 0:
                 realised[d, i] = edit.measure(cell, *edited) / before[i] - 1
-        if len(rows):
-            for name, output in _outputs(network, images, class_index).items():
-                change[name][d] = output - unedited[name][rows]
+    change = {name: np.zeros(realised.shape) for name in unedited}
+    if len(rows):
+        for name, output in _outputs(network, images, class_index).items():
+            change[name] = output.reshape(realised.shape) - unedited[name][rows]
     unmoved = _why_unmoved(realised, np.asarray(doses))
     moved = unmoved == ""
     for name in change:
