@@ -7,7 +7,9 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
+from threadpoolctl import threadpool_info
 
 from cellcycle_jax.errors import ResourceMissing
 from data_prep.workers import parallel
@@ -23,6 +25,11 @@ def is_deaf(thing, shared):
     """Whether Ctrl-C has been kept from this process since before its own program began."""
     mask = next(line for line in pathlib.Path("/proc/self/status").read_text().splitlines() if "SigBlk" in line)
     return bool(int(mask.split()[1], 16) >> (signal.SIGINT - 1) & 1)
+
+
+def most_threads(thing, shared):
+    """Threads of the libraries that multiply matrices for NumPy."""
+    return max(library["num_threads"] for library in threadpool_info())
 
 
 def ended(thing, shared):
@@ -47,6 +54,13 @@ def breaks_beside_one_that_waits(thing, shared):
 @pytest.mark.parametrize("workers", [1, 2])
 def test_each_thing_comes_back_once_with_its_result(workers):
     assert sorted(parallel.each(squared, range(5), 10, workers)) == [(n, n**2 + 10) for n in range(5)]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_thing_is_worked_on_by_one_core(workers):
+    """Threads of several processes that share the cores would wait for each other."""
+    assert len(np.ones((2, 2)) @ np.ones((2, 2))) == 2  # NumPy's library is there
+    assert [threads for _, threads in parallel.each(most_threads, range(2), None, workers)] == [1, 1]
 
 
 def test_no_things_need_no_process():
