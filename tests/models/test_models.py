@@ -6,7 +6,7 @@ import pytest
 from cellcycle_jax.explain.attribution.activations import tap_names
 from cellcycle_jax.models import MODELS, build
 from cellcycle_jax.models.network import Network
-from cellcycle_jax.models.pooling import max_pool2, mean_pool2, space_to_depth2
+from cellcycle_jax.models.pooling import _mean_by_reduction, max_pool2, mean_pool2, space_to_depth2
 from cellcycle_jax.runs.state import init_variables
 
 
@@ -73,6 +73,14 @@ def test_pooling_of_a_known_map():
     assert max_pool2(x)[0, ..., 0].tolist() == [[6, 8], [16, 18]]
     assert mean_pool2(x)[0, ..., 0].tolist() == [[3, 5], [13, 15]]
     assert space_to_depth2(x)[0, 0, 0].tolist() == [0, 1, 5, 6]
+
+
+def test_means_are_the_same_on_a_cpu_and_elsewhere():
+    """Of a map with several channels and an odd last row and column."""
+    x = jax.random.normal(jax.random.key(0), (2, 7, 9, 5))
+    wanted = np.asarray(x)[:, :6, :8].reshape(2, 3, 2, 4, 2, 5).mean((2, 4))
+    np.testing.assert_allclose(mean_pool2(x), wanted, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(_mean_by_reduction(x), wanted, rtol=1e-5, atol=1e-6)
 
 
 def test_each_pixel_has_a_quarter_of_the_gradient_of_its_mean():
