@@ -3,9 +3,9 @@
     python bench/cohort.py [--networks small,resnet] [--members 7] [--rounds 5] [--seconds 2] [--record] [--json FILE]
 
 An item is a crop seen by a model. Models one after another see as many crops a second as one model alone does, which is
-what is timed for them; starting each is not counted. As one program the host starts step by step and model by model, or
-all models run side by side with their steps in a loop inside the program (`model_sharding.choose_layout`). On a GPU 35
-models join 7. bench/README.md says where results go.
+what is timed for them; starting each is not counted. As one program the host starts model by model, or all models run
+side by side; their steps are in a loop inside the program (`model_sharding.choose_layout`). On a GPU 35 models join 7.
+bench/README.md says where results go.
 """
 
 import pathlib
@@ -27,7 +27,7 @@ def ways_of(name, members):
     together = (*command, "--members", members)
     return [
         Way("one after another", OURS, command, TUNED),
-        Way("one program, started by the host", OURS, (*together, "--by-host", "yes"), TUNED),
+        Way("one program, model by model", OURS, (*together, "--by-host", "yes"), TUNED),
         Way("one program, side by side", OURS, (*together, "--by-host", "no"), TUNED),
     ]
 
