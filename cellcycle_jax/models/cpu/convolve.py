@@ -86,15 +86,12 @@ def _strided(x, kernel, neighbours):
     """A kernel that is wider by `neighbours` - 1, moved on by `neighbours`: its outputs are those of so many pixels."""
     batch, height, width, _ = x.shape
     size, _, channels, filters = kernel.shape
-    moved = []
-    for output in range(neighbours):
-        columns_after = neighbours - 1 - output
-        moved.append(jnp.pad(kernel, ((0, 0), (output, columns_after), (0, 0), (0, 0))))
-    wide = jnp.stack(moved, 3).reshape(size, size + neighbours - 1, channels, neighbours * filters)
+    columns = size + neighbours - 1
+    wide = _side_by_side(kernel, neighbours, first=0, columns=columns)
     margin = size // 2
     y = jax.lax.conv_general_dilated(
         x,
-        wide,
+        wide.reshape(size, columns, channels, neighbours * filters),
         window_strides=(1, neighbours),
         padding=((margin, margin), (margin, margin)),
         dimension_numbers=LAYOUT,
@@ -109,14 +106,30 @@ def _gathered(x, kernel, neighbours):
     """
     batch, height, width, channels = x.shape
     filters = kernel.shape[3]
-    moved = []
-    for output in range(neighbours):
-        first_pixel = neighbours + output - 1  # of the three blocks' pixels the first that this output depends on
-        columns_after = 3 * neighbours - first_pixel - 3
-        moved.append(jnp.pad(kernel, ((0, 0), (first_pixel, columns_after), (0, 0), (0, 0))))
-    of_blocks = jnp.stack(moved, 3).reshape(3, 3, neighbours * channels, neighbours * filters)
+    of_blocks = _side_by_side(kernel, neighbours, first=neighbours - 1, columns=3 * neighbours)
+    of_blocks = of_blocks.reshape(3, 3, neighbours * channels, neighbours * filters)
     blocks = x.reshape(batch, height, width // neighbours, neighbours * channels)
     return by_xla(blocks, of_blocks).reshape(batch, height, width, filters)
+
+
+def _side_by_side(kernel, neighbours, first, columns):
+    """The kernel for each of `neighbours` outputs of a row, among the columns of pixels that all of them depend on.
+
+    Args:
+        kernel: f32 [k, k, C, D].
+        first: column of pixels that the kernel of the first output begins at.
+        columns: of pixels.
+
+    Returns:
+        f32 [k, columns, C, neighbours, D].
+    """
+    size = kernel.shape[1]
+    moved = []
+    for output in range(neighbours):
+        before = first + output
+        after = columns - before - size
+        moved.append(jnp.pad(kernel, ((0, 0), (before, after), (0, 0), (0, 0))))
+    return jnp.stack(moved, 3)
 
 
 def _gradients_in_order(x, kernel, dy):
