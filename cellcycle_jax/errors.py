@@ -38,6 +38,10 @@ class NonFiniteLoss(UserError):
         super().__init__(message)
         self.step = step
 
+    def __reduce__(self):
+        """Both arguments go along when a worker process sends it."""
+        return type(self), (str(self), self.step)
+
 
 class ResourceMissing(UserError):
     """Disk, memory or a required accelerator is not there."""

@@ -108,13 +108,23 @@ def _is_stale(path) -> bool:
         return False
     if int(pid) == os.getpid():
         return True  # of an earlier process with this number; a restarted container gives the same ones
+    return _has_ended(int(pid))
+
+
+def _has_ended(pid) -> bool:
+    """Whether a process of this host has ended; it may still have its number, if nobody has asked how it ended."""
     try:
-        os.kill(int(pid), 0)
+        os.kill(pid, 0)
     except ProcessLookupError:
         return True
     except (PermissionError, OverflowError):
         return False
-    return False
+    try:
+        status = pathlib.Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:  # no Linux, or it has just gone: then the next look says so
+        return False
+    after_name = status.rpartition(")")[2]
+    return after_name.split()[0] == "Z"
 
 
 def _is_old(path) -> bool:

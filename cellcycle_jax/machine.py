@@ -7,16 +7,29 @@ CGROUPS = pathlib.Path("/sys/fs/cgroup")
 PROC = pathlib.Path("/proc")
 MIB = 2**20
 
+_share = {"cores": float("inf")}  # of this process, where several of one command share the machine
+
 
 def cores() -> int:
     """Cores (hardware threads) that this process may use.
 
-    A scheduler may have bound it to some of them, and a container may have a quota of processor time (cgroup v1, v2).
+    A scheduler may have bound it to some of them, a container may have a quota of processor time (cgroup v1, v2), and
+    the command that this process works for may have others beside it.
     """
     bound = os.cpu_count() or 1
     if hasattr(os, "sched_getaffinity"):
         bound = len(os.sched_getaffinity(0))
-    return max(1, round(min(bound, _quota())))
+    return max(1, round(min(bound, _quota(), _share["cores"])))
+
+
+def limit_cores(count: int) -> None:
+    """From now on `cores` gives this process no more than so many."""
+    _share["cores"] = count
+
+
+def is_shared() -> bool:
+    """Whether `limit_cores` was called."""
+    return _share["cores"] < float("inf")
 
 
 def _quota() -> float:

@@ -134,7 +134,7 @@ PREDICT = Command(
 )
 
 SWEEP = Command(
-    help="Train all runs of a study and show its table; those that may be one program train as one.",
+    help="Train all runs of a study and show its table.",
     flags={
         "config": Flag(None, "Python file with get_config() and sweep(), e.g. experiments/channels.py"),
         "data": Flag(None, "folder that prepare wrote"),
@@ -142,6 +142,11 @@ SWEEP = Command(
         "list": Flag(False, "show the runs and how far they are; train nothing"),
         "index": Flag("all", "train this one run alone, by its number in --list, and score nothing"),
         "final": Flag(False, "score on the locked test split, and log in each run that it was opened"),
+        "workers": Flag(
+            0,
+            "processes that train runs side by side on a CPU; 0: one for each core. With 1, and on an accelerator, "
+            "runs that may be one program are one",
+        ),
         "require_accelerator": REQUIRE_ACCELERATOR,
     },
 )

@@ -6,7 +6,7 @@ from commands.folders import existing_folder
 
 
 def run_command(arguments) -> None:
-    """Train all runs, or one, or list them; those that may be one program train as one."""
+    """Train all runs, or one, or list them."""
     runtime.prepare()
     mesh.start(arguments.require_accelerator)
     run_sweep(
@@ -16,4 +16,5 @@ def run_command(arguments) -> None:
         arguments.list,
         arguments.index,
         arguments.final,
+        arguments.workers,
     )

@@ -6,13 +6,15 @@
 Simulated cells carry the phase in one cue only; beside it, in copies of the same cells, a shortcut is planted that
 gives the class away (planted.py). Every network is explained and its explanation compared with the truth. The first
 command trains networks on single channels: a channel of which they tell the phase is right, and no other. It came
-before the second. What is finished is read back when a command is run again; --part=0/2 and --part=1/2 share the work
-between two processes. explanation_tables.py counts; README.md holds question, command, cost and result.
+before the second. What is finished is read back when a command is run again. explanation_tables.py counts; README.md
+holds question, command, cost and result.
 """
 
 import argparse
 import collections
+import contextlib
 import dataclasses
+import io
 import itertools
 import pathlib
 
@@ -34,6 +36,7 @@ from cellcycle_jax.runs import trained_run
 from cellcycle_jax.runs.open_data import OpenData
 from cellcycle_jax.scoring import metrics
 from cellcycle_jax.scoring.intervals import Resampling
+from cellcycle_jax.studies import side_by_side
 from cellcycle_jax.training import loop
 from configs import base
 from experiments import planted
@@ -47,6 +50,7 @@ SINGLE = 4  # data sets of each cue of the first command
 EXPLAINED = 100  # cells of each class that are explained
 ASKED = 200  # cells of each class in which shortcuts are looked for
 RESAMPLING = Resampling(resamples=1, level=0.95, seed=0)  # discover is asked for its order only
+CROP_BYTES = 2**26  # of a data set and its copy, no less
 FIRST_SEED = 100  # data sets 0 to 99 are for trying things out
 
 
@@ -240,16 +244,23 @@ def one_set(out, cue: str, number: int) -> list[dict]:
     return rows
 
 
+def _find(thing, work):
+    """Do the work on a data set, and keep what was found."""
+    cue, number, path = thing
+    with contextlib.redirect_stdout(io.StringIO()):
+        found = work(path.parent, cue, number)
+    files.write_json(path, {"found": found})
+
+
 def main():
     """Make, train, explain and compare; finished data sets are read back."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", required=True, help="folder to write")
     parser.add_argument("--stage", choices=("table", "score"), default="score")
     parser.add_argument("--sets", type=int, default=SETS, help=f"data sets of each cue (default {SETS})")
-    parser.add_argument("--part", default="0/1", help="which share of the data sets, e.g. 0/2")
+    parser.add_argument("--workers", type=int, default=0, help="processes at once (default: one for each core)")
     given = parser.parse_args()
     runtime.prepare()
-    part, parts = map(int, given.part.split("/"))
     out = pathlib.Path(given.out)
     is_table = given.stage == "table"
     name = "single" if is_table else "result"
@@ -257,14 +268,11 @@ def main():
     for number, cue in itertools.product(range(SINGLE if is_table else given.sets), planted.CUES):
         paths[cue, number] = out / f"{cue.replace(' ', '_')}_{number}" / f"{name}.json"
     work = single_channels if is_table else one_set
-    for cue, number in tqdm(list(paths)[part::parts], desc="data sets", unit="set"):
-        path = paths[cue, number]
-        if not path.is_file():
-            files.write_json(path, {"found": work(path.parent, cue, number)})
-    missing = [path for path in paths.values() if not path.is_file()]
+    missing = [(cue, number, path) for (cue, number), path in paths.items() if not path.is_file()]
     if missing:
-        print(f"{len(missing)} of {len(paths)} data sets are still to be done by other parts")
-        return
+        workers = side_by_side.choose_workers(given.workers, len(missing), CROP_BYTES)
+        done = side_by_side.each(_find, missing, work, workers)
+        list(tqdm(done, "data sets", len(paths), initial=len(paths) - len(missing), unit="set"))
     finished = collections.defaultdict(list)  # by cue
     for (cue, _), path in paths.items():
         finished[cue].append(files.read_json(path)["found"])

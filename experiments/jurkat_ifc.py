@@ -7,6 +7,7 @@ are opened once. About half an hour on 2 cores. README.md holds question, comman
 """
 
 import argparse
+import itertools
 import pathlib
 
 import numpy as np
@@ -15,8 +16,7 @@ import pandas as pd
 import launch
 from cellcycle_jax import files, schema
 from cellcycle_jax.devices import runtime
-from cellcycle_jax.runs.open_data import OpenData
-from cellcycle_jax.studies import one_network
+from cellcycle_jax.studies import one_network, side_by_side
 from configs import base
 from configs.load import load
 
@@ -30,10 +30,11 @@ ROWS = (
     ("control: G1 of two experiments, outer ring", "jurkat_ifc_control", "BF", "ring"),
 )
 BASELINES = ("nuclear_area", "all_features")
+CROP_BYTES = 2**28  # of a data set, no less
 
 
-def prepared(data_set, seed, fields, out) -> OpenData:
-    """A data set with one of the random splits, made unless it is there."""
+def prepared(data_set, seed, fields, out) -> pathlib.Path:
+    """The folder of a data set with one of the random splits, made unless it is there."""
     data = out / f"{data_set}_{seed}"
     if not (data / "provenance.json").exists():
         code = launch.main([
@@ -45,21 +46,30 @@ def prepared(data_set, seed, fields, out) -> OpenData:
         ])
         if code:
             raise SystemExit(code)
-    return OpenData(data)
+    return data
 
 
-def run(name, data_set, channels, mask, seed, data, out) -> dict:
-    """One row on one split: AUROC of the network and of the baselines on the test blocks."""
-    workdir = out / f"{data_set}_{seed}_{channels.replace(',', '')}_{mask}"
+def planned(data_set, channels, mask, seed, data, out) -> side_by_side.Planned:
+    """The network of a row on one split, scored on its test blocks."""
     changes = (f"--config.data.channels={channels}", f"--config.data.mask={mask}", f"--config.seed={seed}")
-    config = load("configs/jurkat_ifc.py", changes, base.training)
-    evaluation = one_network.finish(config, data, workdir, final=True, explain=False).evaluation
+    return side_by_side.Planned(
+        config=load("configs/jurkat_ifc.py", changes, base.training),
+        data_dir=data,
+        workdir=out / f"{data_set}_{seed}_{channels.replace(',', '')}_{mask}",
+        final=True,
+        explain=False,
+    )
+
+
+def scores_of(name, data_set, seed, network: one_network.FinishedNetwork) -> dict:
+    """One row on one split: AUROC of the network and of the baselines on the test blocks."""
+    evaluation = network.evaluation
     scores = {"row": name, "seed": seed}
     scores["network"] = evaluation["model"]["auroc"]["value"]
     scores["cells"] = evaluation["n_cells"]
     for baseline in BASELINES:
         scores[baseline] = evaluation["baselines"][baseline]["auroc"]["value"]
-    return scores | _other_acquisition(workdir, data_set)
+    return scores | _other_acquisition(network.workdir, data_set)
 
 
 def _other_acquisition(workdir, data_set):
@@ -76,7 +86,7 @@ def table(found: pd.DataFrame) -> str:
     """Mean over the splits, and lowest to highest, as a Markdown table.
 
     Args:
-        found: what `run` returned, a row each.
+        found: what `scores_of` returned, a row each.
     """
     scores = found.columns.drop(["row", "seed", "cells"])
     lines = ["| | " + " | ".join(scores) + " |", "|---" * (len(scores) + 1) + "|"]
@@ -96,17 +106,21 @@ def main():
     parser.add_argument("--fields", required=True, help="folder with the montages")
     parser.add_argument("--out", required=True, help="folder to write")
     parser.add_argument("--splits", type=int, default=5, help="number of random splits (default 5)")
+    parser.add_argument("--workers", type=int, default=0, help="processes at once (default: one for each core)")
     arguments = parser.parse_args()
     runtime.prepare()
     out = pathlib.Path(arguments.out)
-    data = {}
+    networks = {}
+    for seed, (name, data_set, channels, mask) in itertools.product(range(arguments.splits), ROWS):
+        data = prepared(data_set, seed, arguments.fields, out)
+        networks[name, seed] = planned(data_set, channels, mask, seed, data, out)
+    workers = side_by_side.choose_workers(arguments.workers, len(networks), CROP_BYTES)
+    finished = {}
+    for network, found in side_by_side.finish(list(networks.values()), workers):
+        finished[network.workdir] = found
     rows = []
-    for row in ROWS:
-        data_set = row[1]
-        for seed in range(arguments.splits):
-            if (data_set, seed) not in data:
-                data[data_set, seed] = prepared(data_set, seed, arguments.fields, out)
-            rows.append(run(*row, seed, data[data_set, seed], out))
+    for (name, data_set, _, _), seed in itertools.product(ROWS, range(arguments.splits)):
+        rows.append(scores_of(name, data_set, seed, finished[networks[name, seed].workdir]))
     scores = pd.DataFrame(rows)
     files.write_csv(scores, out / "scores.csv")
     cells = int(np.median(scores["cells"]))

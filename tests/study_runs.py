@@ -58,9 +58,9 @@ def write_data(folder):
 
 
 def command(capsys, *arguments):
-    """The exit code of `launch.py sweep`, and what it printed."""
+    """The exit code of `launch.py sweep` in this process, as on an accelerator, and what it printed."""
     try:
-        code = launch.main(["sweep", *map(str, arguments)])
+        code = launch.main(["sweep", "--workers=1", *map(str, arguments)])
     except SystemExit as stop:
         code = stop.code
     return code, capsys.readouterr()

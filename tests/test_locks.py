@@ -56,6 +56,18 @@ def stale(tmp_path):
     return tmp_path / ".lock"
 
 
+@pytest.mark.skipif(not pathlib.Path("/proc/self/stat").exists(), reason="reads /proc of Linux")
+def test_a_process_that_has_ended_but_nobody_asked_how_holds_no_lock(tmp_path):
+    """As those of a killed command in a container whose first process takes no care of orphans."""
+    ended = subprocess.Popen(["true"])
+    while " Z " not in pathlib.Path(f"/proc/{ended.pid}/stat").read_text():
+        time.sleep(0.01)
+    (tmp_path / ".lock").write_text(f"{socket.gethostname()} {ended.pid}\n")
+    with locks.lock(tmp_path / ".lock"):
+        assert f" {os.getpid()}\n" in (tmp_path / ".lock").read_text()
+    ended.wait()
+
+
 def test_the_slower_of_two_that_take_over_a_lock_leaves_that_of_the_faster(stale, monkeypatch):
     make = locks._make
     faster = []

@@ -16,6 +16,7 @@ CACHE_VARIABLE = "CELLCYCLE_JAX_CACHE"  # folder of compiled programs; unset: ~/
 
 MOST_CPU_DEVICES = 8  # more would leave each with too few crops of a batch
 DEVICE_COUNT_FLAG = "xla_force_host_platform_device_count"
+THREADS_VARIABLE = "PJRT_NPROC"  # threads that XLA has for all CPU devices of a process; by default one for each core
 
 # Number of each parameter in glibc's malloc.h, and its value.
 MALLOPT = {
@@ -27,9 +28,22 @@ MALLOPT = {
 
 def prepare() -> None:
     """Everything here; a command that computes calls it before it does."""
+    limit_threads()
     divide_cpu()
     keep_freed_memory()
     enable_compile_cache()
+
+
+def limit_threads() -> None:
+    """Have XLA start a thread for each core that this process may use, instead of each of the machine.
+
+    A process beside others of one command has its share whatever the environment says; else that has the last word.
+    """
+    cores = str(machine.cores())
+    if machine.is_shared():
+        os.environ[THREADS_VARIABLE] = cores
+    else:
+        os.environ.setdefault(THREADS_VARIABLE, cores)
 
 
 def divide_cpu(devices: int | None = None) -> None:

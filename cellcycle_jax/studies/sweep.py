@@ -1,4 +1,4 @@
-"""The runs of a study: trained as few programs as possible or one by one, then scored together.
+"""The runs of a study: trained side by side, or as few programs as possible, or one by one, then scored together.
 
 WORKDIR holds runs/NAME, a run folder each (of one that diverged: diverged.json), cohorts/, the programs of several runs
 that are under way, sweep.json, which study it is on which data, and metrics.jsonl, what was trained and for how long.
@@ -14,14 +14,22 @@ import jax
 from cellcycle_jax import files, locks, stored_config
 from cellcycle_jax.errors import NonFiniteLoss, StoredStateRefused, UsageError
 from cellcycle_jax.runs import metric_log, run_record
-from cellcycle_jax.studies import study, sweep_plan, sweep_scores
+from cellcycle_jax.studies import side_by_side, study, sweep_plan, sweep_scores
 from cellcycle_jax.studies.sweep_plan import DIVERGED, FINISHED, make_plan, state_of
 from cellcycle_jax.training import loop
 
 ALL = "all"  # --index: every run
 
 
-def run_sweep(chosen: study.Study, data_dir, workdir, show: bool = False, index: str = ALL, final: bool = False):
+def run_sweep(
+    chosen: study.Study,
+    data_dir,
+    workdir,
+    show: bool = False,
+    index: str = ALL,
+    final: bool = False,
+    workers: int = 0,
+) -> None:
     """Train the runs of a study that are not finished, then score all and write WORKDIR/table.md and what it rests on.
 
     Args:
@@ -31,6 +39,8 @@ def run_sweep(chosen: study.Study, data_dir, workdir, show: bool = False, index:
         show: print the runs and how far they are, and write nothing.
         index: 'all', or the number of the only run to train; then nothing is scored.
         final: score on the locked test split, and log in each run that it was opened.
+        workers: processes that train side by side on a CPU, as of `side_by_side.choose_workers`; with 1, and on an
+            accelerator, runs that may be one program are one.
 
     Raises:
         UsageError: a mistake in the study, no such run, or another process is at work in the folder.
@@ -46,15 +56,17 @@ def run_sweep(chosen: study.Study, data_dir, workdir, show: bool = False, index:
     if number is not None and final:
         raise UsageError("--final: scores are made of all runs together, so without --index")
     _require_same(plan)
+    crop_bytes = plan.opened.crops("train").pixel_bytes + plan.opened.crops("validation").pixel_bytes
+    workers = side_by_side.choose_workers(workers, len(plan.members), crop_bytes)
     if show:
-        print(sweep_plan.listing(plan))
+        print(sweep_plan.listing(plan, workers))
     elif number is not None:
         _claim(plan)
         _train_one(plan, plan.members[number])
     else:
         with locks.lock(plan.workdir / ".lock"):
             _claim(plan)
-            states = train_rest(plan)
+            states = train_rest(plan, workers)
             sweep_scores.score_sweep(plan, states, final)
 
 
@@ -92,7 +104,7 @@ def _require_same(plan):
         raise StoredStateRefused(f"{path}: holds another study ({', '.join(differences)}); use a new --workdir")
 
 
-def train_rest(plan) -> dict[str, tuple[str, int]]:
+def train_rest(plan, workers: int) -> dict[str, tuple[str, int]]:
     """Train what is neither finished nor diverged, and return how far each run is then; raises as `run_sweep`."""
     states = sweep_plan.states_of(plan)
     for name in sweep_plan.unfinished(states):
@@ -100,16 +112,41 @@ def train_rest(plan) -> dict[str, tuple[str, int]]:
         if holder:
             raise UsageError(f"{plan.folder(name)}: {holder} trains this run; wait for it, or remove its .lock "
                              "if it no longer runs")
-    programs = sweep_plan.programs(plan, states)
-    for number, (folder, names) in enumerate(programs, start=1):
-        plural = "s" if len(names) > 1 else ""
-        print(f"program {number} of {len(programs)}: {len(names)} run{plural}", flush=True)
+    programs = sweep_plan.programs(plan, states, joins=workers == 1)
+    alone = []
+    for folder, names in programs:
         if folder is None:
-            with contextlib.suppress(NonFiniteLoss):
-                _train_alone(plan, plan.by_name[names[0]])
+            alone += names
         else:
+            _say_program(len(names))
             _train_cohort(plan, folder, names, states)
+    if workers > 1 and alone:
+        _train_side_by_side(plan, alone, workers)
+    else:
+        for name in alone:
+            _say_program(1)
+            with contextlib.suppress(NonFiniteLoss):
+                _train_alone(plan, plan.by_name[name])
     return sweep_plan.states_of(plan)
+
+
+def _say_program(runs):
+    plural = "s" if runs > 1 else ""
+    print(f"one program: {runs} run{plural}", flush=True)
+
+
+def _train_side_by_side(plan, names, workers):
+    """Train some runs, each in a process that trains no other meanwhile."""
+    cores = side_by_side.cores_of_each(workers)
+    plural = "s" if cores > 1 else ""
+    print(f"{len(names)} of {len(plan.members)} runs to train, {workers} at a time on {cores} core{plural} each",
+          flush=True)
+    configs = {name: plan.by_name[name].config for name in names}
+    folders = {name: plan.folder(name) for name in names}
+    with _timed(plan, names):
+        for name, diverged_at in side_by_side.train(configs, plan.data_dir, folders, workers):
+            if diverged_at is not None:
+                _keep_divergence(plan, name, diverged_at)
 
 
 def _train_cohort(plan, folder, names, states):

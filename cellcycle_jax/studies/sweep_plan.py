@@ -168,11 +168,16 @@ def _begun_cohorts(plan):
     return begun
 
 
-def programs(plan: Plan, states: dict) -> list[tuple[pathlib.Path | None, list[str]]]:
+def programs(plan: Plan, states: dict, joins: bool = True) -> list[tuple[pathlib.Path | None, list[str]]]:
     """What is left to train: a cohort's folder and its names, or None and the name of a run that is trained alone.
 
     A cohort that was begun goes on as it is, though some of its runs may have been finished by --index since then. So
     does a run that was begun alone. All others form new cohorts, one for each set of configs that may be one program.
+
+    Args:
+        plan: of the study.
+        states: run -> `state_of` it.
+        joins: whether runs that were not begun form cohorts; else each is trained alone.
 
     Raises:
         UsageError: a program of several runs keeps its cells elsewhere than on the device.
@@ -186,7 +191,7 @@ def programs(plan: Plan, states: dict) -> list[tuple[pathlib.Path | None, list[s
             left = [name for name in left if name not in names]
     groups = {}
     for name in left:
-        alone = name if states[name][0] == BEGUN else None
+        alone = name if states[name][0] == BEGUN or not joins else None
         groups.setdefault((plan.keys[name], alone), []).append(name)
     for names in groups.values():
         folder = _new_cohort(plan, names) if len(names) > 1 else None
@@ -205,8 +210,13 @@ def _new_cohort(plan, names):
     return plan.workdir / "cohorts" / f"{len(names)}_runs_{digest[:8]}"
 
 
-def listing(plan: Plan) -> str:
-    """The numbered runs: name, what differs, how far they are; and as how many programs they are trained."""
+def listing(plan: Plan, workers: int) -> str:
+    """The numbered runs: name, what differs, how far they are; and how they are trained.
+
+    Args:
+        plan: of the study.
+        workers: processes that train side by side; 1: runs that may be one program are one.
+    """
     begun = set(itertools.chain.from_iterable(_begun_cohorts(plan).values()))
     width = len(max(plan.records, key=len))
     lines = [f"{'index':>5}  {'run':{width}}  {'state':22}  config"]
@@ -219,7 +229,14 @@ def listing(plan: Plan) -> str:
         for field, value in member.changes.items():
             changes.append(f"{field}={study.value_text(value, ',')}")
         lines.append(f"{number:5}  {member.name:{width}}  {progress:22}  {' '.join(changes)}")
+    lines.append(f"{len(plan.members)} runs, trained {_in_words(plan, workers)}")
+    return "\n".join(lines)
+
+
+def _in_words(plan, workers):
+    """How the runs are trained."""
+    if workers > 1:
+        return f"by {workers} processes, one after another in each"
     count = len(set(plan.keys.values()))
     plural = "s" if count > 1 else ""
-    lines.append(f"{len(plan.members)} runs, trained as {count} program{plural}")
-    return "\n".join(lines)
+    return f"as {count} program{plural}"

@@ -14,9 +14,8 @@ import numpy as np
 import tqdm
 
 from cellcycle_jax import files, locks, schema
-from cellcycle_jax.command_line import interruption
 from cellcycle_jax.devices import mesh
-from cellcycle_jax.errors import EXIT_PREEMPTED, NonFiniteLoss, ResourceMissing, UsageError
+from cellcycle_jax.errors import NonFiniteLoss, ResourceMissing, UsageError
 from cellcycle_jax.runs import checkpoint, metric_log, run_record, state, trained_run
 from cellcycle_jax.runs.config_checks import check_config
 from cellcycle_jax.runs.open_data import opened
@@ -26,7 +25,12 @@ from cellcycle_jax.training import cohort, early_stopping, preemption, setup
 DISPATCH_SECONDS = 1.0  # how long the devices work before the loop looks up, e.g. for a signal
 
 
-def train(config, data, workdir) -> None:
+def terminal_bar(total: int, done: int):
+    """A bar of `total` steps, of which some are done; it shows in the first process of a job."""
+    return tqdm.tqdm(total=total, initial=done, desc="train", unit="step", disable=not mesh.first_process())
+
+
+def train(config, data, workdir, make_bar=terminal_bar) -> None:
     """Train as `config` says and leave RUN/config.json, env.json, metrics.jsonl and checkpoints/ in `workdir`.
 
     Args:
@@ -35,6 +39,7 @@ def train(config, data, workdir) -> None:
         workdir: run folder; one that holds a run with the same config is continued. On the same number of CPU devices
             it ends with the same bits as if uninterrupted (tested). On GPUs that is untested and needs XLA's
             deterministic flags (docs/training.md). Elsewhere the two may differ by rounding.
+        make_bar: shows how far it is, as `terminal_bar` does.
 
     Raises:
         UsageError: a config value out of range, or another process trains in `workdir`.
@@ -44,7 +49,7 @@ def train(config, data, workdir) -> None:
         ResourceMissing: the device has not enough memory.
         SystemExit: with code 75 after SIGTERM and 130 after Ctrl-C, the state saved.
     """
-    _train({"": config}, opened(data), pathlib.Path(workdir), {})
+    _train({"": config}, opened(data), pathlib.Path(workdir), {}, make_bar)
 
 
 def train_cohort(configs: dict, data, workdir, folders: dict) -> dict[str, int]:
@@ -73,7 +78,7 @@ def train_cohort(configs: dict, data, workdir, folders: dict) -> dict[str, int]:
     return _train(ordered, opened(data), pathlib.Path(workdir), folders)
 
 
-def _train(configs, data, workdir, folders):
+def _train(configs, data, workdir, folders, make_bar=terminal_bar):
     for config in configs.values():
         check_config(config)
     shared = next(iter(configs.values()))
@@ -85,7 +90,7 @@ def _train(configs, data, workdir, folders):
             parts, records, record = _prepare(configs, data, workdir, alone=not folders)
             wandb = Wandb(shared.train.wandb if is_first else "off", record, workdir)
             try:
-                now, best, reached = _run(parts, workdir, record, wandb)
+                now, best, reached = _run(parts, workdir, record, wandb, make_bar)
             finally:
                 wandb.finish()
         except jax.errors.JaxRuntimeError as error:
@@ -155,7 +160,7 @@ def _say_what_is_learnt(records, splits):
     print(f"{classes}, from {channels}: {cells}", flush=True)
 
 
-def _run(parts, workdir, record, wandb):
+def _run(parts, workdir, record, wandb, make_bar):
     """Train until all steps are done or every member has stopped; the state and best weights in host memory."""
     now, best, reached = _resume(parts, workdir, record)
     config = parts.members[0].config.train
@@ -165,7 +170,7 @@ def _run(parts, workdir, record, wandb):
     cells, valid = setup.make_feed(parts, resumed_at)
     pace = _Pace(cells.most)
     began = time.monotonic()
-    with contextlib.closing(cells), preemption.Interruptible() as stop, _bar(config, resumed_at) as bar:
+    with contextlib.closing(cells), preemption.Interruptible() as stop, make_bar(config.steps, resumed_at) as bar:
         while not _ended(reached, config):
             done = reached["step"]
             count = pace.begin(_until_next(done, config))
@@ -193,18 +198,10 @@ def _run(parts, workdir, record, wandb):
     return jax.device_get(now), best, reached
 
 
-def _bar(config, done):
-    is_first = mesh.first_process()
-    return tqdm.tqdm(total=config.steps, initial=done, desc="train", unit="step", disable=not is_first)
-
-
 def _leave(done, by_ctrl_c):
     """End this process after `done` steps, whose state is saved."""
     logging.warning("stopped after step %d, state saved; run the same command again to continue", done)
-    if by_ctrl_c:
-        raise SystemExit(interruption.EXIT_INTERRUPTED)
-    preemption.ask_for_requeue()
-    raise SystemExit(EXIT_PREEMPTED)
+    preemption.leave(by_ctrl_c)
 
 
 def _until_next(done, config):

@@ -9,8 +9,10 @@ import signal
 import subprocess
 import threading
 
+from cellcycle_jax import processes
 from cellcycle_jax.command_line import interruption
 from cellcycle_jax.devices import mesh
+from cellcycle_jax.errors import EXIT_PREEMPTED
 
 SLURM_JOB = "SLURM_JOB_ID"
 SLURM_ARRAY = "SLURM_ARRAY_JOB_ID"
@@ -22,6 +24,7 @@ class Interruptible:
 
     A second one ends the process at once, and so does Ctrl-C before `progressed` was called. One that came too late to
     stop the training, which is done, ends the process when the block does, so that what would follow does not begin.
+    A worker process goes on saving after a second SIGTERM: a scheduler may tell it, and then its command tells it too.
     """
 
     def __enter__(self):
@@ -50,7 +53,8 @@ class Interruptible:
 
     def _ask(self, *_):
         self._terminated = True
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        if not processes.is_worker():
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
     def __exit__(self, error, *_):
         by_ctrl_c = self.by_ctrl_c
@@ -61,6 +65,18 @@ class Interruptible:
             raise KeyboardInterrupt
         if error is None and self._terminated:
             os.kill(os.getpid(), signal.SIGTERM)
+
+
+def leave(by_ctrl_c: bool) -> None:
+    """End this process, whose state is saved.
+
+    Raises:
+        SystemExit: with code 130 after Ctrl-C and else 75, the scheduler asked to run it again.
+    """
+    if by_ctrl_c:
+        raise SystemExit(interruption.EXIT_INTERRUPTED)
+    ask_for_requeue()
+    raise SystemExit(EXIT_PREEMPTED)
 
 
 def ask_for_requeue() -> None:

@@ -1,20 +1,11 @@
 """One task for each of many things, in parallel processes on this machine or on the workers of a Dask scheduler."""
 
-import concurrent.futures
-import contextlib
-import multiprocessing
-import os
-import signal
-import threading
-import time
-
 from threadpoolctl import threadpool_limits
 
-from cellcycle_jax import machine
+from cellcycle_jax import machine, processes
 from cellcycle_jax.errors import ResourceMissing
 
 DASK_TIMEOUT_S = 20
-ORPHANED_S = 1  # how often a worker looks whether the command that started it still runs
 
 
 def count(asked: int, things: int) -> int:
@@ -47,7 +38,7 @@ def each(task, things, shared, workers: int, scheduler: str = ""):
         for thing in things:
             yield thing, on_one_core(task, thing, shared)
     else:
-        yield from _by_pool(task, things, shared, workers)
+        yield from processes.each(task, things, shared, processes.Team(workers, flag="--config.workers=1"))
 
 
 def on_one_core(task, thing, shared):
@@ -58,63 +49,6 @@ def on_one_core(task, thing, shared):
     """
     with threadpool_limits(1):
         return task(thing, shared)
-
-
-def _by_pool(task, things, shared, workers):
-    context = multiprocessing.get_context("spawn")  # forking a process with threads can hang
-    pool = concurrent.futures.ProcessPoolExecutor(
-        workers, mp_context=context, initializer=_begin_worker, initargs=(os.getpid(),)
-    )
-    try:
-        with _ctrl_c_blocked():
-            jobs = {pool.submit(on_one_core, task, thing, shared): thing for thing in things}
-        for job in concurrent.futures.as_completed(jobs):
-            yield jobs.pop(job), job.result()
-    except concurrent.futures.process.BrokenProcessPool:
-        raise ResourceMissing(
-            "a worker process was ended from outside, most likely since memory ran out; run the same command again (it "
-            f"goes on from what is finished), with fewer processes than {workers}: --config.workers=1"
-        ) from None
-    except BaseException:
-        _end_workers(pool)
-        raise
-    pool.shutdown()
-
-
-@contextlib.contextmanager
-def _ctrl_c_blocked():
-    """Keep Ctrl-C from processes that are started in the block, from their first moment on.
-
-    A terminal signals them as well as the command, and one that is still importing would show a traceback. They
-    inherit what this thread blocks; other threads of the command receive the signal all the same, and this one does so
-    at the end of the block.
-    """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _begin_worker(parent: int) -> None:
-    """Make a worker end when the command that started it has ended, for whatever reason."""
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-
-
-def _end_with(parent):
-    while os.getppid() == parent:
-        time.sleep(ORPHANED_S)
-    os._exit(1)
-
-
-def _end_workers(pool):
-    """Stop the workers without waiting for their tasks: what they have not finished is done again anyway.
-
-    The pool's own thread is waited for. Otherwise it closes its pipe while the end of the program writes into it.
-    """
-    for process in multiprocessing.active_children():
-        process.terminate()
-    pool.shutdown(cancel_futures=True)
 
 
 def _by_dask(task, things, shared, address):

@@ -6,6 +6,7 @@ import sys
 import jax
 import pytest
 
+from cellcycle_jax import machine
 from cellcycle_jax.devices import runtime
 
 # Frees an array of 64 MiB and prints whether the process became smaller by it.
@@ -34,6 +35,22 @@ def test_freed_memory_is_kept(keep):
 def test_elsewhere_nothing_is_done(monkeypatch):
     monkeypatch.setattr(platform, "libc_ver", lambda: ("", ""))
     assert not runtime.keep_freed_memory()
+
+
+@pytest.mark.parametrize("given, share, threads", [(None, None, "6"), ("4", None, "4"), ("4", 2, "2")])
+def test_xla_has_a_thread_for_each_core_of_this_process(given, share, threads, monkeypatch):
+    """A worker's share counts, whatever it inherits from the command; else what the user says."""
+    monkeypatch.setattr(os, "cpu_count", lambda: 6)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(6), raising=False)
+    monkeypatch.setattr(machine, "_quota", lambda: float("inf"))
+    monkeypatch.setattr(machine, "_share", {"cores": float("inf")})
+    monkeypatch.delenv(runtime.THREADS_VARIABLE, raising=False)
+    if given:
+        monkeypatch.setenv(runtime.THREADS_VARIABLE, given)
+    if share:
+        machine.limit_cores(share)
+    runtime.limit_threads()
+    assert os.environ[runtime.THREADS_VARIABLE] == threads
 
 
 @pytest.mark.parametrize("folder, kept", [("programs", "programs"), ("", None)])

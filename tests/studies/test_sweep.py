@@ -25,7 +25,7 @@ from tests.study_runs import command, write_study
 def done(study_data, study_path, tmp_path_factory):
     """A study of six runs, trained as one program and scored on validation."""
     workdir = tmp_path_factory.mktemp("done")
-    sweep.run_sweep(load_study(study_path), study_data, workdir)
+    sweep.run_sweep(load_study(study_path), study_data, workdir, workers=1)
     return workdir
 
 
@@ -125,7 +125,8 @@ def interrupt(monkeypatch, at):
 @pytest.fixture(scope="module")
 def continued(study_data, study_path, tmp_path_factory):
     """The study of `done`, stopped at step 6, then one run trained by --index, then all the rest."""
-    workdir, flags = tmp_path_factory.mktemp("continued"), ["sweep", f"--config={study_path}", f"--data={study_data}"]
+    workdir = tmp_path_factory.mktemp("continued")
+    flags = ["sweep", f"--config={study_path}", f"--data={study_data}", "--workers=1"]
     with pytest.MonkeyPatch.context() as patch:
         interrupt(patch, at=6)
         with pytest.raises(SystemExit) as stop:
@@ -135,7 +136,7 @@ def continued(study_data, study_path, tmp_path_factory):
     assert checkpoint.newest_step(cohort / "checkpoints") == 7 and not list(workdir.glob("runs/*"))
     assert launch.main([*flags, f"--workdir={workdir}", "--index=2"]) == 0
     metric_log.append(workdir / "runs" / "Golgi_seed0", {"event": "mine", "step": 0})
-    listed = sweep_plan.listing(sweep_plan.make_plan(load_study(study_path), study_data, workdir))
+    listed = sweep_plan.listing(sweep_plan.make_plan(load_study(study_path), study_data, workdir), 1)
     assert launch.main([*flags, f"--workdir={workdir}"]) == 0
     return workdir, listed
 

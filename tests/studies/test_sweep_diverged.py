@@ -15,7 +15,8 @@ def diverged(study_data, tmp_path_factory):
     workdir = tmp_path_factory.mktemp("diverged")
     body = "return [{'optimizer.learning_rate': rate} for rate in (1e-3, 1e30)]"
     path = write_study(workdir, body, "rows='learning rate'")
-    assert launch.main(["sweep", f"--config={path}", f"--data={study_data}", f"--workdir={workdir}/sweep"]) == 0
+    flags = [f"--config={path}", f"--data={study_data}", f"--workdir={workdir}/sweep", "--workers=1"]
+    assert launch.main(["sweep", *flags]) == 0
     return path, workdir / "sweep"
 
 

@@ -38,7 +38,10 @@ def test_what_cannot_be_one_program_is_several(study_path, study_data, tmp_path)
              "filters=5_seed0": ("finished", 12)}
     assert [names for _, names in sweep_plan.programs(plan, begun)] == [
         ["filters=4_seed0"], ["filters=4_seed1"], ["filters=5_seed1"], ["depth=0"]]
-    assert sweep_plan.listing(plan).endswith("5 runs, trained as 3 programs")
+    assert sweep_plan.listing(plan, 1).endswith("5 runs, trained as 3 programs")
+    found = sweep_plan.programs(plan, dict.fromkeys(plan.records, ("not begun", 0)), joins=False)
+    assert found == [(None, [name]) for name in plan.records]
+    assert sweep_plan.listing(plan, 2).endswith("5 runs, trained by 2 processes, one after another in each")
 
 
 def test_channels_in_another_order_are_a_program_of_their_own(study_data, tmp_path):
@@ -53,7 +56,7 @@ def test_channels_in_another_order_are_a_program_of_their_own(study_data, tmp_pa
     shown = [cohort.all_channels([cohort.make_member(n, configs[n], *splits) for n in names], tiny.CHANNELS)
              for names in found]
     assert shown == [("Golgi", "DNA"), ("DNA", "Golgi")]
-    assert sweep_plan.listing(plan).endswith("6 runs, trained as 2 programs")
+    assert sweep_plan.listing(plan, 1).endswith("6 runs, trained as 2 programs")
 
 
 def test_what_a_late_program_cannot_do_is_refused_before_the_first(study_data, tmp_path, capsys, monkeypatch):
