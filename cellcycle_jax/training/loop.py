@@ -13,14 +13,14 @@ import jax
 import numpy as np
 import tqdm
 
-from cellcycle_jax import files, locks, schema
+from cellcycle_jax import files, locks
 from cellcycle_jax.devices import mesh
 from cellcycle_jax.errors import NonFiniteLoss, ResourceMissing, UsageError
-from cellcycle_jax.runs import checkpoint, metric_log, run_record, state, trained_run
+from cellcycle_jax.runs import checkpoint, metric_log, run_record, trained_run
 from cellcycle_jax.runs.config_checks import check_config
 from cellcycle_jax.runs.open_data import opened
 from cellcycle_jax.runs.wandb_log import Wandb
-from cellcycle_jax.training import cohort, early_stopping, preemption, setup
+from cellcycle_jax.training import cohort, early_stopping, first_words, member_runs, preemption, setup
 
 DISPATCH_SECONDS = 1.0  # how long the devices work before the loop looks up, e.g. for a signal
 
@@ -90,13 +90,14 @@ def _train(configs, data, workdir, folders, make_bar=terminal_bar):
             parts, records, record = _prepare(configs, data, workdir, alone=not folders)
             wandb = Wandb(shared.train.wandb if is_first else "off", record, workdir)
             try:
-                now, best, reached = _run(parts, workdir, record, wandb, make_bar)
+                trained = _run(parts, workdir, record, wandb, make_bar)
             finally:
                 wandb.finish()
         except jax.errors.JaxRuntimeError as error:
             raise _explained(error, shared, len(configs)) from error
         if folders:
-            _write_runs(parts, records, now, best, reached, workdir, folders)
+            member_runs.write_runs(parts, records, trained, workdir, folders)
+    _, _, reached = trained
     diverged = {}
     for member, progress in zip(parts.members, reached["members"], strict=True):
         if progress["stopped"] == early_stopping.DIVERGED:
@@ -120,8 +121,8 @@ def _prepare(configs, data, workdir, alone):
         run_record.write(workdir, record)
         environment = metric_log.environment()
         files.write_json(workdir / "env.json", environment)
-        _say(environment, members, placement)
-        _say_what_is_learnt(records, splits)
+        first_words.say_where(environment, members, placement)
+        first_words.say_what_is_learnt(records, splits)
     return setup.assemble(members, splits, placement), records, record
 
 
@@ -136,28 +137,6 @@ def _explained(error, config, models):
         advice = f"{models} models are one program; train them one by one (sweep --index)"
     return ResourceMissing(f"the device has not enough memory ({requested} asked for) with "
                            f"train.batch_size={config.train.batch_size}; {advice}")
-
-
-def _say(environment, members, placement):
-    devices = environment["devices"]
-    processes = environment["processes"]
-    where = f"{len(devices)} x {devices[0]} ({environment['platform']})"
-    if processes > 1:
-        where += f" of {processes} processes"
-    models = f"; {len(members)} models as one program" if len(members) > 1 else ""
-    print(f"training on {where}, cells on the {placement}{models}", flush=True)
-
-
-def _say_what_is_learnt(records, splits):
-    """Classes, channels and cells, as a reader of the terminal would check them."""
-    classes = " or ".join(records[0]["classes"])
-    choices = dict.fromkeys(", ".join(record["channels"]) for record in records)
-    channels = "; ".join(choices)
-    train, validation = splits
-    to_learn = np.count_nonzero(train.label != schema.NO_LABEL)
-    to_validate = np.count_nonzero(validation.label != schema.NO_LABEL)
-    cells = f"{to_learn:,} labelled cells to learn from, {to_validate:,} to validate"
-    print(f"{classes}, from {channels}: {cells}", flush=True)
 
 
 def _run(parts, workdir, record, wandb, make_bar):
@@ -341,45 +320,3 @@ def _log(workdir, wandb, bar, lines, began):
     for short, name in (("loss", "train_loss"), ("validation", "validation_loss")):
         means[short] = f"{np.mean([line[name] for line in lines]):.3f}"
     bar.set_postfix(means)
-
-
-def _write_runs(parts, records, now, best, reached, workdir, folders):
-    """A run folder for every member that has not diverged: what `train` would have left, but for rounding."""
-    environment = files.read_json(workdir / "env.json")
-    lines = metric_log.read(workdir)
-    for r, (member, record) in enumerate(zip(parts.members, records, strict=True)):
-        progress = reached["members"][r]
-        if progress["stopped"] == early_stopping.DIVERGED:
-            continue
-        folder = pathlib.Path(folders[member.name])
-        record = run_record.continued(folder, record)
-        run_record.write(folder, record)
-        files.write_json(folder / "env.json", environment)
-        metric_log.rewrite(folder, _lines_of(member.name, lines))
-        step = int(now.step[r])
-        checkpoint.save(
-            folder / "checkpoints",
-            step,
-            _alone(parts, r, now, parts.shapes[r]),
-            _alone(parts, r, best, parts.shapes[r].variables),
-            {"step": step, "members": [progress]},
-            run_record.checkpoint_metadata(record),
-        )
-
-
-def _lines_of(name, lines):
-    """The lines of metrics.jsonl about a member, as `train` would have written them."""
-    own_lines = []
-    for line in lines:
-        if line.get("member") == name:
-            own_line = dict(line)
-            del own_line["member"]
-            own_lines.append(own_line)
-    return own_lines
-
-
-def _alone(parts, r, tree, shapes):
-    """What belongs to member `r` in a tree of all members, as the tree of a cohort of one."""
-    own_channels = parts.members[r].channels_among(parts.channels)
-    own_tree = cohort.narrow(state.member(tree, r), shapes, own_channels, len(parts.channels))
-    return state.stack_one(own_tree)
