@@ -4,12 +4,10 @@
 
 Each round finishes that many networks, which differ in their seed: in one worker process on all cores, then side by
 side on a core each. Starting the processes and opening the data set count; compiled programs are kept from a round
-before the first. The data set is that of the demo, made once, which is not counted. bench/README.md says where results
-go.
+before the first. Data and network are those of experiments/explanation_truth.py: 20 simulated fields, which are made
+once and not counted, and a residual network of 8 filters. bench/README.md says where results go.
 """
 
-import contextlib
-import io
 import pathlib
 import sys
 import tempfile
@@ -20,40 +18,25 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
 import jax
 from tqdm import tqdm
 
-import launch
 from bench.command_line import script_parser
 from bench.results import Section, publish
 from bench.tables import Table
 from cellcycle_jax import machine
 from cellcycle_jax.devices import runtime
 from cellcycle_jax.studies import side_by_side
-from configs.demo import train
+from experiments import planted
+from experiments.explanation_truth import training
 
-
-def make_data(folder) -> pathlib.Path:
-    """Fields and data set of the demo."""
-    fields = f"--out={folder}/fields"
-    data = folder / "data"
-    steps = (
-        ["simulate", "--config=configs/demo/fields.py", fields],
-        ["prepare", "--config=configs/data/simulated.py", fields.replace("out", "fields", 1), f"--out={data}"],
-    )
-    for words in steps:
-        with contextlib.redirect_stdout(io.StringIO()):
-            code = launch.main(words, hint=False)
-        if code:
-            raise SystemExit(code)
-    return data
+CUE = "nuclear area"
 
 
 def planned(data, folder, steps: int, networks: int) -> list[side_by_side.Planned]:
-    """Networks of the demo that differ in their seed."""
+    """Networks that differ in their seed."""
     found = []
     for seed in range(networks):
-        config = train.get_config()
-        config.seed = seed
+        config = training(seed)
         config.train.steps = steps
-        config.train.patience = 0
+        config.train.checkpoint_every = steps
         found.append(side_by_side.Planned(config, data, folder / f"seed{seed}"))
     return found
 
@@ -77,13 +60,13 @@ def main():
     ways = {"one at a time, on all cores": 1, "side by side, one on each core": cores}
     values = {name: [] for name in ways}
     with tempfile.TemporaryDirectory() as folder:
-        data = make_data(pathlib.Path(folder))
+        data = planted.make_data(pathlib.Path(folder), CUE, seed=0)
         for number in tqdm(range(given.rounds + 1), desc="rounds"):
             for name, workers in ways.items():
                 seconds = seconds_for_each(data, given.steps, given.networks, workers)
                 if number:  # the first compiles
                     values[name].append(seconds)
-    title = f"{given.networks} networks of the demo, {given.steps} steps each, on {cores} cores"
+    title = f"{given.networks} small networks, {given.steps} steps each, on {cores} cores"
     table = Table(title, "s for each network", values, larger_is_better=False)
     publish(given, Section("A study", [table], {"jax": jax.__version__}))
 
