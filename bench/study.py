@@ -2,8 +2,8 @@
 
     python bench/study.py [--steps 400] [--networks 4] [--rounds 5] [--record] [--json FILE]
 
-Each round finishes that many networks, which differ in their seed: in one worker process on all cores, then side by
-side on a core each. Starting the processes and opening the data set count; compiled programs are kept from a round
+Each round finishes that many networks, which differ in their seed: in this process on all cores, then side by
+side on a core each. Starting processes and opening the data set count; compiled programs are kept from a round
 before the first. Data and network are those of experiments/explanation_truth.py: 20 simulated fields, which are made
 once and not counted, and a residual network of 8 filters. bench/README.md says where results go.
 """

@@ -110,11 +110,11 @@ def is_worker() -> bool:
 
 
 class _Worker:
-    """A process and what it is at."""
+    """A process and what it is at; its answers come by `connection`."""
 
     def __init__(self, task, shared, team):
         context = multiprocessing.get_context("spawn")  # forking a process with threads can hang
-        self._connection, other_end = context.Pipe()
+        self.connection, other_end = context.Pipe()
         self._team = team
         arguments = (other_end, os.getpid(), task, shared, team.cores, team.begin)
         self.process = context.Process(target=_serve, args=arguments)
@@ -124,22 +124,17 @@ class _Worker:
             self.process.start()
         other_end.close()
 
-    @property
-    def connection(self):
-        """Where its answers come from."""
-        return self._connection
-
     def begin(self, thing):
         """Give it a thing."""
         self._thing = thing
         self.is_busy = True
         with contextlib.suppress(BrokenPipeError):  # a worker that has died is noticed where its answer is read
-            self._connection.send(thing)
+            self.connection.send(thing)
 
     def answer(self, stopping):
         """(thing, result); None where it told of progress only, or was stopped. Raises as `each`."""
         try:
-            kind, value = self._connection.recv()
+            kind, value = self.connection.recv()
         except (EOFError, ConnectionResetError):
             self.is_busy = False
             self.process.join()
@@ -157,7 +152,7 @@ class _Worker:
 
     def close(self):
         """Let it end when it is done with what it is at."""
-        self._connection.close()
+        self.connection.close()
 
 
 def _that_answered(busy):

@@ -9,6 +9,7 @@ import dataclasses
 import functools
 import io
 import pathlib
+import signal
 import sys
 import threading
 
@@ -17,11 +18,12 @@ import tqdm
 
 from cellcycle_jax import machine, processes
 from cellcycle_jax.devices import memory, runtime
-from cellcycle_jax.errors import NonFiniteLoss, UsageError
+from cellcycle_jax.errors import EXIT_PREEMPTED, NonFiniteLoss, UsageError
 from cellcycle_jax.runs.open_data import OpenData
 from cellcycle_jax.studies import one_network
 from cellcycle_jax.training import loop, preemption
 
+TOLD_TO_STOP = (EXIT_PREEMPTED, 128 + signal.SIGTERM)  # exit codes of a worker
 OF_A_WORKER = 1.5 * 2**30  # bytes that a process which trains a small network holds at its peak, crops not counted
 
 
@@ -135,12 +137,16 @@ def each(task, things, shared, workers: int, progress=None):
 
     Args:
         task, things, shared: as of `processes.each`.
-        workers: processes at once.
-        progress: as of `processes.Team`.
+        workers: processes at once; 1: this one, which may have taken the memory of an accelerator.
+        progress: as of `processes.Team`; several workers report.
 
     Raises:
         As the task; SystemExit as `train`, where the task trains.
     """
+    if workers == 1:
+        for thing in things:
+            yield thing, task(thing, shared)
+        return
     left = len(things)
     with preemption.Interruptible() as stop:
         stop.progressed()  # each worker has a state of its own to save
@@ -149,8 +155,10 @@ def each(task, things, shared, workers: int, progress=None):
             for found in processes.each(task, things, shared, team):
                 left -= 1
                 yield found
-        except SystemExit:  # a scheduler told a worker before it told the command
-            preemption.leave(stop.by_ctrl_c)
+        except SystemExit as end:
+            if end.code not in TOLD_TO_STOP:
+                raise
+            preemption.leave(stop.by_ctrl_c)  # a scheduler told a worker before it told the command
         if left:
             preemption.leave(stop.by_ctrl_c)
 

@@ -70,6 +70,27 @@ def test_a_program_that_was_begun_goes_on_as_it_is(done, study_path, study_data,
     assert left == [begun, ["Golgi_seed1", "DNA+Golgi_seed0", "DNA+Golgi_seed1"]]
 
 
+def ends_with(code, shared):
+    """As a process that cannot begin."""
+    raise SystemExit(code)
+
+
+@pytest.mark.parametrize("code, of_command", [(1, 1), (75, EXIT_PREEMPTED), (143, EXIT_PREEMPTED)])
+def test_a_worker_that_ends_itself_is_no_interruption_unless_it_was_told(code, of_command):
+    with pytest.raises(SystemExit) as end:
+        list(side_by_side.each(ends_with, [code, code], None, 2))
+    assert end.value.code == of_command
+
+
+def process_number(thing, shared):
+    return os.getpid()
+
+
+def test_one_worker_is_this_process():
+    """On an accelerator it holds the memory that another process would need."""
+    assert list(side_by_side.each(process_number, [0, 1], None, 1)) == [(0, os.getpid()), (1, os.getpid())]
+
+
 def start(path, data, workdir):
     """The command, in a session of its own, with two workers."""
     words = ["sweep", f"--config={path}", f"--data={data}", f"--workdir={workdir}", "--workers=2"]
