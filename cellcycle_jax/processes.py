@@ -116,20 +116,23 @@ class _Worker:
         context = multiprocessing.get_context("spawn")  # forking a process with threads can hang
         self.connection, other_end = context.Pipe()
         self._team = team
-        arguments = (other_end, os.getpid(), task, shared, team.cores, team.begin)
-        self.process = context.Process(target=_serve, args=arguments)
+        self.process = context.Process(target=_serve, args=(other_end, os.getpid(), team.cores))
         self._thing = None
         self.is_busy = False
         with _ctrl_c_blocked():
             self.process.start()
         other_end.close()
+        self._send((task, shared, team.begin))  # with the start it would keep the command waiting while that imports
 
     def begin(self, thing):
         """Give it a thing."""
         self._thing = thing
         self.is_busy = True
+        self._send(thing)
+
+    def _send(self, what):
         with contextlib.suppress(BrokenPipeError):  # a worker that has died is noticed where its answer is read
-            self.connection.send(thing)
+            self.connection.send(what)
 
     def answer(self, stopping):
         """(thing, result); None where it told of progress only, or was stopped. Raises as `each`."""
@@ -175,7 +178,7 @@ def _end(workers):
 
 def _ended_from_outside(exit_code, team):
     """Why a worker is gone, as an error."""
-    if exit_code >= 0:  # it said itself that it ends, as training does after SIGTERM
+    if exit_code > 0:  # it said itself that it ends, as training does after SIGTERM
         return SystemExit(exit_code)
     if exit_code == -signal.SIGTERM:
         return SystemExit(128 + signal.SIGTERM)
@@ -200,16 +203,20 @@ def _ctrl_c_blocked():
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _serve(to_command, command, task, shared, cores, begin):
+def _serve(to_command, command, cores):
     """The life of a worker: one thing after another, until the command has no more or is gone."""
     global _to_command
     _to_command = to_command
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # threads of libraries may not have inherited that it is blocked
     threading.Thread(target=_end_with, args=(command,), daemon=True).start()
     machine.limit_cores(cores)
+    try:
+        task, shared, begin = to_command.recv()
+    except (EOFError, OSError):  # the command is gone, maybe in the middle of a message
+        return
     if begin is not None:
         begin()
-    with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
+    with contextlib.suppress(EOFError, OSError):  # it is done, or gone
         while True:
             thing = to_command.recv()
             to_command.send(_outcome(task, thing, shared))
