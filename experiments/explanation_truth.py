@@ -50,7 +50,6 @@ SINGLE = 4  # data sets of each cue of the first command
 EXPLAINED = 100  # cells of each class that are explained
 ASKED = 200  # cells of each class in which shortcuts are looked for
 RESAMPLING = Resampling(resamples=1, level=0.95, seed=0)  # discover is asked for its order only
-CROP_BYTES = 2**26  # of a data set and its copy, no less
 FIRST_SEED = 100  # data sets 0 to 99 are for trying things out
 
 
@@ -270,7 +269,7 @@ def main():
     work = single_channels if is_table else one_set
     missing = [(cue, number, path) for (cue, number), path in paths.items() if not path.is_file()]
     if missing:
-        workers = side_by_side.choose_workers(given.workers, len(missing), CROP_BYTES)
+        workers = side_by_side.choose_workers(given.workers, len(missing))
         done = side_by_side.each(_find, missing, work, workers)
         list(tqdm(done, "data sets", len(paths), initial=len(paths) - len(missing), unit="set"))
     finished = collections.defaultdict(list)  # by cue

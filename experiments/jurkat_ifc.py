@@ -30,7 +30,6 @@ ROWS = (
     ("control: G1 of two experiments, outer ring", "jurkat_ifc_control", "BF", "ring"),
 )
 BASELINES = ("nuclear_area", "all_features")
-CROP_BYTES = 2**28  # of a data set, no less
 
 
 def prepared(data_set, seed, fields, out) -> pathlib.Path:
@@ -114,7 +113,7 @@ def main():
     for seed, (name, data_set, channels, mask) in itertools.product(range(arguments.splits), ROWS):
         data = prepared(data_set, seed, arguments.fields, out)
         networks[name, seed] = planned(data_set, channels, mask, seed, data, out)
-    workers = side_by_side.choose_workers(arguments.workers, len(networks), CROP_BYTES)
+    workers = side_by_side.choose_workers(arguments.workers, len(networks))
     finished = {}
     for network, found in side_by_side.finish(list(networks.values()), workers):
         finished[network.workdir] = found

@@ -27,13 +27,13 @@ TOLD_TO_STOP = (EXIT_PREEMPTED, 128 + signal.SIGTERM)  # exit codes of a worker
 OF_A_WORKER = 1.5 * 2**30  # bytes that a process which trains a small network holds at its peak, crops not counted
 
 
-def choose_workers(asked: int, runs: int, crop_bytes: int) -> int:
+def choose_workers(asked: int, runs: int, crop_bytes: int = 0) -> int:
     """How many processes train the runs of a study.
 
     Args:
         asked: by the user; 0: as many as there are cores, runs, and room in memory, and 1 on an accelerator.
         runs: of the study.
-        crop_bytes: of the pixels that a run needs.
+        crop_bytes: of the pixels that a run needs; 0 where they are few beside `OF_A_WORKER`.
 
     Raises:
         UsageError: several on an accelerator, or a number below 0.
@@ -176,7 +176,7 @@ def _begin():
 
 
 @functools.lru_cache(maxsize=1)
-def opened_here(folder) -> OpenData:
+def _opened(folder) -> OpenData:
     """A data set that this process has opened, kept for its next task."""
     return OpenData(folder)
 
@@ -186,7 +186,7 @@ def _train_one(name, shared):
     data_dir, configs, folders = shared
     try:
         with contextlib.redirect_stdout(io.StringIO()):
-            loop.train(configs[name], opened_here(data_dir), folders[name], _ReportedBar)
+            loop.train(configs[name], _opened(data_dir), folders[name], _ReportedBar)
     except NonFiniteLoss as error:
         return error.step
     return None
@@ -195,7 +195,7 @@ def _train_one(name, shared):
 def _finish_one(number, networks):
     """Finish a network in this process."""
     planned = networks[number]
-    data = opened_here(planned.data_dir)
+    data = _opened(planned.data_dir)
     with contextlib.redirect_stdout(io.StringIO()):
         return one_network.finish(planned.config, data, planned.workdir, planned.final, planned.explain)
 

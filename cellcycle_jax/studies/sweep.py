@@ -56,18 +56,22 @@ def run_sweep(
     if number is not None and final:
         raise UsageError("--final: scores are made of all runs together, so without --index")
     _require_same(plan)
-    crop_bytes = plan.opened.crops("train").pixel_bytes + plan.opened.crops("validation").pixel_bytes
-    workers = side_by_side.choose_workers(workers, len(plan.members), crop_bytes)
     if show:
-        print(sweep_plan.listing(plan, workers))
+        print(sweep_plan.listing(plan, _choose_workers(plan, workers)))
     elif number is not None:
         _claim(plan)
         _train_one(plan, plan.members[number])
     else:
+        workers = _choose_workers(plan, workers)
         with locks.lock(plan.workdir / ".lock"):
             _claim(plan)
             states = train_rest(plan, workers)
             sweep_scores.score_sweep(plan, states, final)
+
+
+def _choose_workers(plan, asked):
+    crop_bytes = plan.opened.crops("train").pixel_bytes + plan.opened.crops("validation").pixel_bytes
+    return side_by_side.choose_workers(asked, len(plan.members), crop_bytes)
 
 
 def _number(index, count):
@@ -113,26 +117,21 @@ def train_rest(plan, workers: int) -> dict[str, tuple[str, int]]:
             raise UsageError(f"{plan.folder(name)}: {holder} trains this run; wait for it, or remove its .lock "
                              "if it no longer runs")
     programs = sweep_plan.programs(plan, states, joins=workers == 1)
-    alone = []
-    for folder, names in programs:
+    left = []  # to train side by side
+    if workers > 1:
+        left = [names[0] for folder, names in programs if folder is None]
+        programs = [(folder, names) for folder, names in programs if folder is not None]
+    for number, (folder, names) in enumerate(programs, start=1):
+        plural = "s" if len(names) > 1 else ""
+        print(f"program {number} of {len(programs)}: {len(names)} run{plural}", flush=True)
         if folder is None:
-            alone += names
-        else:
-            _say_program(len(names))
-            _train_cohort(plan, folder, names, states)
-    if workers > 1 and alone:
-        _train_side_by_side(plan, alone, workers)
-    else:
-        for name in alone:
-            _say_program(1)
             with contextlib.suppress(NonFiniteLoss):
-                _train_alone(plan, plan.by_name[name])
+                _train_alone(plan, plan.by_name[names[0]])
+        else:
+            _train_cohort(plan, folder, names, states)
+    if left:
+        _train_side_by_side(plan, left, workers)
     return sweep_plan.states_of(plan)
-
-
-def _say_program(runs):
-    plural = "s" if runs > 1 else ""
-    print(f"one program: {runs} run{plural}", flush=True)
 
 
 def _train_side_by_side(plan, names, workers):

@@ -88,7 +88,9 @@ def matrix(result: dict, metric: str) -> Figure:
     for y, x in np.ndindex(values.shape):
         scores[y, x] = Interval.of(result["results"][places[x]]["rows"][rows[y]][metric])
         values[y, x] = scores[y, x].value
-    what = f"{METRICS[metric]}, mean over seeds and {100 * result['interval_level']:g} % interval"
+    what = f"{METRICS[metric]}, mean over seeds"
+    if any(score.is_known for score in scores.values()):
+        what += f" and {100 * result['interval_level']:g} % interval"
     figure = titled(2.6 + 1.9 * len(places), 1.9 + 0.72 * len(rows), f"{what}\n{_title(result)}", 10.5)
     ax = figure.subplots()
     chance = chance_of(metric, result["classes"])

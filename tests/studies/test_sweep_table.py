@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import matplotlib.text
 import numpy as np
 
 from cellcycle_jax.dataset import crop_arrays
@@ -29,6 +30,18 @@ def test_a_matrix_says_which_line_was_trained_on():
     figure = sweep_figures.draw(result)["auroc"]
     said = [t.get_text() for t in figure.axes[0].texts]
     assert said[:2] == ["1.000\n1.000–1.000", "0.000\n0.000–0.000"] and len(figure.axes[0].patches) == 1
+
+
+def test_a_matrix_of_too_few_groups_promises_no_interval():
+    tested = planted_predictions({"HeLa": ["b"], "good": ["a"]})
+    few = np.isin(tested.crops.group_id, np.unique(tested.crops.group_id)[:5])
+    tested = dataclasses.replace(tested, crops=crop_arrays.take(tested.crops, np.flatnonzero(few)),
+                                 probs={name: prob[few] for name, prob in tested.probs.items()})
+    for cells, promised in ((tested, False), (planted_predictions({"HeLa": ["b"], "good": ["a"]}), True)):
+        result = result_of(cells, ("auroc",), columns="cell lines",
+                           trained_on={"HeLa": ["HeLa"], "good": ["HeLa", "RPE1"]})
+        said = " ".join(text.get_text() for text in sweep_figures.draw(result)["auroc"].findobj(matplotlib.text.Text))
+        assert ("95 % interval" in said) == promised
 
 
 def test_a_line_without_a_class_has_a_dash_and_is_named():
