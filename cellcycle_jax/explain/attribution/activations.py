@@ -5,6 +5,8 @@ of any registered model can be explained without splitting the model. Only what 
 backwards.
 """
 
+import functools
+
 import jax
 import jax.numpy as jnp
 
@@ -35,6 +37,14 @@ def tap_shapes(network: Network, image) -> dict:
         network: of P classes.
         image: f32 [B, S, S, K], or its shape and dtype.
     """
+    variables = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), network.variables)
+    leaves, tree = jax.tree.flatten(variables)
+    return dict(_tap_shapes(network.model, tree, tuple(leaves), tuple(image.shape), image.dtype))
+
+
+@functools.lru_cache(maxsize=64)  # of a model as deep as a residual network it takes as long as drawing a figure
+def _tap_shapes(model, tree, leaves, image_shape, image_dtype) -> tuple:
+    """`tap_shapes` of what a network is made of, as (name, shape) pairs."""
     names = []
 
     def record(network, image):
@@ -42,8 +52,9 @@ def tap_shapes(network: Network, image) -> dict:
         names.extend(taps)  # a returned dict comes back sorted
         return taps
 
-    shapes = jax.eval_shape(record, network, image)
-    return {name: shapes[name] for name in names}
+    network = Network(model, jax.tree.unflatten(tree, leaves))
+    shapes = jax.eval_shape(record, network, jax.ShapeDtypeStruct(image_shape, image_dtype))
+    return tuple((name, shapes[name]) for name in names)
 
 
 def tap_names(network: Network, image_shape) -> tuple[str, ...]:

@@ -96,7 +96,7 @@ def attribute(
     def batch_of(rows):
         return images[rows], index[rows]
 
-    return mesh.batchwise(maps_of, batch_of, len(images), _size(len(images), batch))
+    return mesh.batchwise(maps_of, batch_of, len(images), batch_size(len(images), batch))
 
 
 def class_maps(network: Network, images: np.ndarray, tap: str = "last", batch: int = BATCH, **options):
@@ -113,13 +113,33 @@ def class_maps(network: Network, images: np.ndarray, tap: str = "last", batch: i
         UsageError: no such tap.
     """
     step = functools.partial(_class_maps, network, tap=tap, options=tuple(sorted(options.items())))
-    return mesh.batchwise(step, images.__getitem__, len(images), _size(len(images), batch))
+    return mesh.batchwise(step, images.__getitem__, len(images), batch_size(len(images), batch))
 
 
 def logits_of(network: Network, images: np.ndarray, batch: int = BATCH) -> np.ndarray:
     """Logits f32 [N, P] of images f32 [N, S, S, K]; compiled once for each model and shape."""
-    step = functools.partial(_logits, network)
-    return mesh.batchwise(step, images.__getitem__, len(images), _size(len(images), batch))
+    return logits_of_made(network, images.__getitem__, len(images), batch)
+
+
+def logits_of_made(network: Network, make: Callable, n: int, batch: int = BATCH) -> np.ndarray:
+    """`logits_of` images that are made only now, the next batch while the devices work on the last.
+
+    Args:
+        network: of P classes.
+        make: slice of 0..n, no longer than a batch -> the images f32 [B, S, S, K] there; asked for in order, each once.
+        n: images, at least 1.
+        batch: images at a time.
+
+    Returns:
+        f32 [n, P].
+    """
+    def take(rows):
+        if isinstance(rows, slice):
+            return make(rows)
+        first = rows[0]  # the last batch, filled up with its last image
+        return make(slice(first, n))[rows - first]
+
+    return mesh.batchwise(functools.partial(_logits, network), take, n, batch_size(n, batch))
 
 
 def margins(logits) -> np.ndarray:
@@ -153,9 +173,9 @@ def at_resolution(maps, side: int):
     return resized(maps, side)  # averages over what a pixel of the grid covers where it is the coarser one
 
 
-def _size(n: int, batch: int) -> int:
-    """Images at a time: `batch`, or a few more than there are; a size for every number would be a program for each."""
-    return min(batch, -(-n // GROUP) * GROUP)
+def batch_size(n: int, most: int = BATCH) -> int:
+    """Images at a time: `most`, or a few more than there are; a size for every number would be a program for each."""
+    return min(most, -(-n // GROUP) * GROUP)
 
 
 # JAX compiles these once for each model, whose weights are arguments, and each choice of the static arguments.

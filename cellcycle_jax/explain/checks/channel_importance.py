@@ -15,9 +15,8 @@ import math
 import numpy as np
 from scipy.special import softmax
 
-from cellcycle_jax.devices import mesh
 from cellcycle_jax.errors import InputRefused, UsageError, result_or_reason
-from cellcycle_jax.explain.attribution.methods import BATCH, logits_of, margins
+from cellcycle_jax.explain.attribution.methods import BATCH, logits_of_made, margins
 from cellcycle_jax.explain.checks.check import Evidence, Question
 from cellcycle_jax.explain.checks.score import CHANCE
 from cellcycle_jax.scoring import metrics
@@ -291,7 +290,7 @@ def _shuffles(fields, repeats, seed) -> np.ndarray:
 def _logits_of_mixed(network, images, shown, stand_ins, other, batch) -> np.ndarray:
     """Logits of images in which what is not shown stands in from another cell.
 
-    No more images than one batch are made at a time, and all batches are of one size, so that one program serves.
+    No more images than two batches are held at a time.
 
     Args:
         network: of P classes.
@@ -305,12 +304,14 @@ def _logits_of_mixed(network, images, shown, stand_ins, other, batch) -> np.ndar
         f32 [M, R, N, P].
     """
     shape = (len(shown), *other.shape)
-    logits = []
-    for rows in mesh.filled_rows(math.prod(shape), batch):
-        subset, repeat, cell = np.unravel_index(rows, shape)
-        mixed = np.where(shown[subset][:, None, None], images[cell], stand_ins[other[repeat, cell]])
-        logits.append(logits_of(network, mixed, batch))
-    return np.concatenate(logits)[: math.prod(shape)].reshape(*shape, -1)
+    subsets, repeats, cells = np.indices(shape).reshape(len(shape), -1)
+
+    def mixed(part):
+        cell = cells[part]
+        stand_in = stand_ins[other[repeats[part], cell]]
+        return np.where(shown[subsets[part]][:, None, None], images[cell], stand_in)
+
+    return logits_of_made(network, mixed, len(cells), batch).reshape(*shape, -1)
 
 
 def _subset_scores(name, label, prob, weights) -> np.ndarray:

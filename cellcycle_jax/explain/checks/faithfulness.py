@@ -21,7 +21,7 @@ import functools
 import jax
 import jax.numpy as jnp
 import numpy as np
-from scipy import ndimage
+from scipy import ndimage, special
 
 from cellcycle_jax.devices import mesh
 from cellcycle_jax.explain.attribution import methods
@@ -64,7 +64,7 @@ class Predictions:
             f64 [T, N].
         """
         logits = methods.logits_of(self.network, images.reshape(-1, *images.shape[2:]))
-        prob = np.asarray(jax.nn.softmax(logits), np.float64)
+        prob = special.softmax(logits.astype(np.float64), axis=-1)
         index = np.tile(self.class_index, len(images))[:, None]
         return np.take_along_axis(prob, index, axis=1).reshape(images.shape[:2])
 
@@ -274,7 +274,11 @@ def imputed(images, removed, noise) -> np.ndarray:
     Returns:
         f32 [N, S, S, K].
     """
-    interpolated = mesh.batchwise(_interpolated, lambda rows: (images[rows], removed[rows]), len(images), methods.BATCH)
+    def take(rows):
+        return images[rows], removed[rows]
+
+    n = len(images)
+    interpolated = mesh.batchwise(_interpolated, take, n, methods.batch_size(n))
     return np.where(removed, interpolated + noise, images).astype(np.float32)
 
 

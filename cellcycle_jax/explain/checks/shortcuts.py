@@ -14,7 +14,7 @@ import pandas as pd
 from scipy import ndimage
 
 from cellcycle_jax import schema
-from cellcycle_jax.explain.attribution.methods import logits_of, margins
+from cellcycle_jax.explain.attribution.methods import logits_of_made, margins
 from cellcycle_jax.explain.checks.score import auroc_with_interval
 from cellcycle_jax.scoring import metrics
 from cellcycle_jax.scoring.intervals import Interval, Resampling
@@ -203,16 +203,17 @@ def with_brightness(cells: Cells, rows, donors, levels) -> np.ndarray:
     Returns:
         f32 [M, S, S, K].
     """
-    background = levels[rows, 0][:, None, None]
-    signal = levels[rows, 1][:, None, None]
-    new_background = levels[donors, 0][:, None, None]
-    new_signal = levels[donors, 1][:, None, None]
+    background = levels[rows, 0]
+    signal = levels[rows, 1]
+    new_background = levels[donors, 0]
+    new_signal = levels[donors, 1]
     usable = (signal > 0) & (new_signal > 0)
     gain = np.where(usable, new_signal / np.where(usable, signal, 1), 1)
-    images = cells.images[rows] - background
-    images *= gain
-    images += new_background
-    return images.astype(np.float32)
+    offset = new_background - gain * background
+    images = cells.images[rows]
+    images *= gain[:, None, None].astype(np.float32)
+    images += offset[:, None, None].astype(np.float32)
+    return images
 
 
 def donor_logits(network, cells: Cells, change, seed: int):
@@ -221,7 +222,7 @@ def donor_logits(network, cells: Cells, change, seed: int):
     Args:
         network: the network.
         cells: N of them.
-        change: `(rows, donors, rng) -> images` of the cells `rows`.
+        change: `(rows, donors, rng) -> images` f32 [M, S, S, K] of some cells, the rows i64 [M].
         seed: of the draw of donors.
 
     Returns:
@@ -233,9 +234,15 @@ def donor_logits(network, cells: Cells, change, seed: int):
     all_donors = []
     for _ in range(DONORS):
         donors = draw_donors(cells.groups, rng)
-        logits.append(logits_of(network, change(rows, donors, rng)))
+        changed = functools.partial(_changed, change, rows, donors, rng)
+        logits.append(logits_of_made(network, changed, len(rows)))
         all_donors.append(donors)
     return np.concatenate(logits), np.tile(rows, DONORS), np.concatenate(all_donors)
+
+
+def _changed(change, rows, donors, rng, part):
+    """What `change` gives for a part of the cells, a slice."""
+    return change(rows[part], donors[part], rng)
 
 
 def transferred_share(given, recipients, donors, intact, cells: Cells, resampling: Resampling) -> dict:

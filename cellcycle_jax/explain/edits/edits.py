@@ -113,15 +113,17 @@ def nuclear_area(cell: Cell, dose: float, channels=None):
     nucleus = cell.mask(Compartment.NUCLEUS)
     weight, at = local_zoom.zoom(nucleus, ~cell.body, np.sqrt(1 + dose))
     moved = weight > 0
+    moved_from = at[:, moved]
     for k in channels:
-        image[..., k][moved] = local_zoom.read(cell.image[..., k], at)[moved]
+        image[..., k][moved] = local_zoom.read(cell.image[..., k], moved_from)
     if cell.nucleus in channels:
         _keep_sum(image[..., cell.nucleus], cell.image[..., cell.nucleus], weight)
     zoomed = ndimage.map_coordinates(local_zoom.soft(nucleus), at, order=1, mode="nearest") > 0.5
     _set(compartments, Compartment.NUCLEUS, zoomed & cell.body)
     if cell.stain in channels and not _too_few_objects(cell):
         objects = cell.objects
-        ground = np.where(moved, local_zoom.read(objects.ground, at), objects.ground)
+        ground = objects.ground.copy()
+        ground[moved] = local_zoom.read(objects.ground, moved_from)
         way = stain_objects.held(objects, local_zoom.carried(objects.centre, at))
         pushed = stain_objects.placed(dataclasses.replace(objects, ground=ground), way=way)
         image[..., cell.stain], mask = pushed

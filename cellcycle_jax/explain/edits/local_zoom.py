@@ -46,7 +46,7 @@ def soft(mask: np.ndarray) -> np.ndarray:
 
 
 def read(channel: np.ndarray, at: np.ndarray) -> np.ndarray:
-    """A channel f [S, S] read at places f64 [2, S, S]; by splines of order 5, or the grain of the image would go.
+    """A channel f [S, S] read at places f64 [2, ...], px; by splines of order 5, or the grain of the image would go.
 
     What is read stays within the values around, so that hard edges get no rims.
     """

@@ -125,8 +125,7 @@ def placed(objects: StainObjects, zoom: float = 1.0, way: np.ndarray | None = No
         centre = objects.centre[i, :, None, None]
         at = centre + (grid - centre - way[i, :, None, None]) / zoom
         reached = ndimage.map_coordinates(own.astype(np.float64), at, order=1) > 0  # a spline never quite ends
-        excess = ndimage.map_coordinates(np.where(own, objects.excess, 0), at, order=3)
-        channel += np.where(reached, excess, 0)
+        channel[reached] += ndimage.map_coordinates(np.where(own, objects.excess, 0), at[:, reached], order=3)
     channel = np.where(objects.body, channel, objects.ground + objects.excess)
     return channel, (channel - objects.ground > objects.threshold) & objects.body
 

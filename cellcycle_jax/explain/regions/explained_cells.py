@@ -16,7 +16,8 @@ from cellcycle_jax.scoring.intervals import Resampling
 # experiments/README.md says why.
 DEFAULT_METHOD = "integrated_gradients"
 COARSE_METHOD = "grad_cam"
-STEPS = 64  # of integrated gradients; their baseline is the mean image of the explained cells
+# Of integrated gradients, from the mean image of the explained cells; see experiments/map_steps.py.
+STEPS = 32
 MOST_TESTED = 40  # cells of the slow checks
 
 

@@ -2,9 +2,9 @@
 
 import math
 
-import jax
 import numpy as np
 import pandas as pd
+from scipy import special
 
 from cellcycle_jax import schema
 from cellcycle_jax.explain.attribution import methods
@@ -25,7 +25,7 @@ def class_maps(network, images: np.ndarray, tap: str) -> tuple[np.ndarray, np.nd
         maps f32 [N, P, h, w] at the size of the tap, and prob f32 [N, P] without temperature scaling.
     """
     maps, logits = methods.class_maps(network, images, tap)
-    return np.maximum(maps, 0).astype(np.float32), np.asarray(jax.nn.softmax(logits), np.float32)
+    return np.maximum(maps, 0).astype(np.float32), special.softmax(logits, axis=-1)
 
 
 def relevance_table(crops, maps: np.ndarray, prob: np.ndarray) -> pd.DataFrame:

@@ -4,6 +4,7 @@ import flax.linen as nn
 import numpy as np
 import pytest
 
+from cellcycle_jax.explain.attribution.methods import logits_of
 from cellcycle_jax.explain.checks import shortcuts
 from cellcycle_jax.explain.checks.shortcuts import DONORS, Cells
 from cellcycle_jax.models.network import Network
@@ -71,14 +72,14 @@ def mixed(n=160, groups=16, classes=2, **options):
 
 
 def found_around(network, cells):
-    return shortcuts.surroundings(network, cells, shortcuts.logits_of(network, cells.images), RESAMPLING)
+    return shortcuts.surroundings(network, cells, logits_of(network, cells.images), RESAMPLING)
 
 
 def found_light(network, cells):
     """What is read in the brightness of fields, of which the cells themselves are all that is known."""
     ids = np.arange(len(cells.label)).astype(str)
     levels = shortcuts.field_levels(shortcuts.crop_levels(cells), ids, cells.fields, ids, cells.fields)
-    return shortcuts.brightness(network, cells, levels, shortcuts.logits_of(network, cells.images), RESAMPLING)
+    return shortcuts.brightness(network, cells, levels, logits_of(network, cells.images), RESAMPLING)
 
 
 @pytest.mark.parametrize("classes", [2, 3])
@@ -378,7 +379,7 @@ def test_few_asked_cells_of_a_field_do_not_hand_over_their_own_stain():
     pool = drawn(label, np.repeat(np.arange(60), 14), nucleus=1.0)
     cells, ids = pool.take(np.arange(840) % 14 < 2), np.arange(840).astype(str)
     asked, network = ids[np.arange(840) % 14 < 2], reading(NUCLEUS)
-    intact = shortcuts.logits_of(network, cells.images)
+    intact = logits_of(network, cells.images)
     levels = shortcuts.field_levels(shortcuts.crop_levels(pool), ids, pool.fields, asked, cells.fields)
     found = shortcuts.brightness(network, cells, levels, intact, RESAMPLING)
     assert abs(found["value"]) < 0.1 and found["low"] < 0 < found["high"]
