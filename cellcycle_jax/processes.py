@@ -15,7 +15,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
-from multiprocessing import connection
+from multiprocessing import connection, resource_tracker
 
 from threadpoolctl import threadpool_limits
 
@@ -119,6 +119,7 @@ class _Worker:
         self.process = context.Process(target=_serve, args=(other_end, os.getpid(), team.cores))
         self._thing = None
         self.is_busy = False
+        resource_tracker.ensure_running()  # the first start would do so, and unblock Ctrl-C on the way
         with _ctrl_c_blocked():
             self.process.start()
         other_end.close()

@@ -84,7 +84,7 @@ def _judged(code, running, said, took, prompt_s):
     """(how it ended, what is wrong with that or None)."""
     lines = [line for line in said.replace("\r", "\n").splitlines() if line.strip() and "%|" not in line]
     if "Traceback" in said:
-        return "traceback", f"a traceback, code {code}"
+        return "traceback", f"a traceback, code {code}: {said[said.index('Traceback') :]}"
     if code == 0:
         return "was done already", None
     if code != EXIT_INTERRUPTED:

@@ -231,6 +231,20 @@ def test_workers_never_hear_ctrl_c_and_the_command_still_does():
 
 
 @needs_proc
+def test_the_first_worker_of_a_command_does_not_hear_ctrl_c_either(tmp_path):
+    """Python starts a process of its own with the first worker, and unblocks Ctrl-C when it has."""
+    path = tmp_path / "command.py"
+    path.write_text(
+        "from cellcycle_jax import processes\n"
+        "from tests import test_processes as t\n"
+        "if __name__ == '__main__':\n"
+        "    print(list(processes.each(t.is_deaf, range(1), None, processes.Team(1))))\n"
+    )
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    assert subprocess.check_output([sys.executable, path], env=environment, text=True) == "[(0, True)]\n"
+
+
+@needs_proc
 def test_ctrl_c_of_a_terminal_ends_command_and_workers_with_one_traceback(tmp_path):
     """A terminal signals all processes of its group; only the command may answer."""
     command, workers = start(tmp_path)

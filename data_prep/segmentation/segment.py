@@ -40,6 +40,9 @@ RARE = 0.07
 # A field in which nothing rises so many times the noise holds no nuclei.
 LEAST_SIGNAL = 8
 
+# A blur in single precision is off by less than this share of the brightest pixel.
+ROUNDING = 32 * np.finfo(np.float32).eps
+
 # A nuclear pixel is by this much (natural log) brighter than the edges around it.
 MARGIN = 0.1
 
@@ -184,7 +187,8 @@ def foreground(image: np.ndarray, diameter_px: float) -> tuple[np.ndarray, np.nd
     signal = np.maximum(smooth - quantile(smooth, 0.01), 0)
     typical_step = quantile(np.abs(np.diff(image, axis=1)), 0.5)
     noise = 0.35 / blur * typical_step + 1e-6  # what the blur leaves of it
-    clear = signal[signal > LEAST_SIGNAL * noise]
+    rounding = ROUNDING * np.abs(image).max()  # in a flat image that is all there is
+    clear = signal[signal > max(LEAST_SIGNAL * noise, rounding)]
     if len(clear) < 0.4 * diameter_px**2:
         return signal, np.full(image.shape, -1, np.float32)
     brightest = without_glare(clear)

@@ -4,6 +4,7 @@ from scipy import ndimage
 from skimage.draw import disk, ellipse
 
 from bench import segmentation
+from data_prep.plane.smoothing import gaussian_mean
 from data_prep.segmentation import segment
 from data_prep.segmentation.segment import measure_diameter, segment_nuclei
 
@@ -156,9 +157,19 @@ def test_only_few_and_extreme_objects_are_clipped():
 
 def test_a_flat_field_or_only_noise_holds_nothing_whatever_the_method():
     rng = np.random.default_rng(1)
-    for image in (np.zeros((120, 150)), np.full((120, 150), 700.0), rng.normal(100, 5, (300, 300)),
-                  rng.poisson(40, (300, 300))):
+    for image in (np.zeros((120, 150)), rng.normal(100, 5, (300, 300)), rng.poisson(40, (300, 300))):
         assert segment_nuclei(image).max() == 0
+
+
+@pytest.mark.parametrize("value", [0.3, 1, 700, 4095, 65535, 3e6])
+@pytest.mark.parametrize("shape", [(120, 150), (301, 300)])
+def test_a_blur_rounds_a_flat_field_which_makes_no_nuclei(value, shape):
+    image = np.full(shape, value, np.float32)
+    blurred = gaussian_mean(image, 1.3) + value * 2e-7 * np.random.default_rng(0).normal(size=shape)
+    for flat in (image, blurred.astype(np.float32)):
+        signal, height = segment.foreground(flat, 24.0)
+        assert height.max() < 0
+        assert segment_nuclei(flat).max() == 0
 
 
 def test_eight_and_sixteen_bits_say_the_same():
