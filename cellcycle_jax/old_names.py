@@ -28,6 +28,9 @@ CONFIG_FIELDS = {
     "discover.candidates": "discover.n_candidates",
 }
 
+# Config fields that say nothing any more: intervals leave out one group at a time, and draw no resamples.
+RETIRED_FIELDS = ("evaluate.bootstraps",)
+
 # Config field of today -> {its value in 0.1: the same today}.
 CONFIG_VALUES = {
     "data.scale": {"own_max": "nucleus_max"},
@@ -107,6 +110,8 @@ def config_of_today(fields: dict) -> dict:
     """Config fields {path.to.field: value} under the names that they and their values have today."""
     renamed = {}
     for name, value in fields.items():
+        if name in RETIRED_FIELDS:
+            continue
         if name == "channels.marker" and isinstance(value, str):
             value = [value] if value else []  # it was one text, "" for none
         name = CONFIG_FIELDS.get(name, name)
@@ -135,6 +140,12 @@ def value_of_today(field: str, value):
 def keys_of_today(content: dict, renamed: dict) -> dict:
     """`content` with those of its keys that are in `renamed` under their names of today."""
     return {renamed.get(key, key): value for key, value in content.items()}
+
+
+@functools.cache
+def note_retired(name: str) -> None:
+    """Say once on the terminal that a field in a config or on the command line does nothing any more."""
+    print(f"note: config field {name} is not used any more, and changes nothing; leave it out", file=sys.stderr)
 
 
 @functools.cache

@@ -53,7 +53,6 @@ TRAINING = Kind(
         "train.balance_classes": bool,
         "train.checkpoint_every": int,
         "train.wandb": str,
-        "evaluate.bootstraps": int,
         "evaluate.interval_level": NUMBER,
         "predict.min_confidence": NUMBER,
         "predict.note": str,

@@ -162,7 +162,6 @@ def training() -> Config:
     c.train.wandb = "off"  # off, offline, online
 
     c.evaluate = Config()
-    c.evaluate.bootstraps = 2000  # resamples of the groups for each interval
     c.evaluate.interval_level = 0.95  # of the intervals
 
     c.predict = Config()

@@ -80,7 +80,7 @@ def _choose(path, sweep, config, given, data):
 
 def _changes_of_today(changes, known) -> dict:
     """Changes of a study under the names that fields and their values have today."""
-    renamed = {_name_of_today(name, known): value for name, value in changes.items()}
+    renamed = {_name_of_today(name, known): value for name, value in changes.items() if not _is_retired(name)}
     return {name: old_names.value_of_today(name, value) for name, value in renamed.items()}
 
 
@@ -113,8 +113,9 @@ def _load(path, overrides, kind):
     if kind is not None:
         _require_kind(path, known, kind)
     for argument in overrides:
-        name, value = _change(argument, known)
-        config.update_from_flattened_dict({name: value})
+        if not _is_retired(argument.removeprefix("--config.").partition("=")[0]):
+            name, value = _change(argument, known)
+            config.update_from_flattened_dict({name: value})
     _use_source_of_today(config)
     defaults = fields(kind()) if kind else known
     for name, value in fields(config).items():
@@ -142,6 +143,14 @@ def _change(argument, known):
     if name not in known:
         raise UsageError(f"--config.{name}: no such field{_nearest(name, known)}")
     return name, old_names.value_of_today(name, _value(name, text, known[name]))
+
+
+def _is_retired(name) -> bool:
+    """Whether a field does nothing any more, and then a note."""
+    retired = name in old_names.RETIRED_FIELDS
+    if retired:
+        old_names.note_retired(name)
+    return retired
 
 
 def _name_of_today(name, known) -> str:

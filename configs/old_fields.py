@@ -16,6 +16,7 @@ def _renamed_parts() -> dict[str, str]:
 
 
 _PARTS = _renamed_parts()
+_RETIRED = {field.rpartition(".")[2]: field for field in old_names.RETIRED_FIELDS}
 _VALUES = {field.rpartition(".")[2]: values for field, values in old_names.CONFIG_VALUES.items()}
 
 
@@ -27,7 +28,10 @@ class Config(ConfigDict):
         return super().__getitem__(self._of_today(key))
 
     def __setitem__(self, key, value):
-        """Set a field; a value with an old name gets that of today."""
+        """Set a field; a value with an old name gets that of today, and a field that does nothing any more is left."""
+        if key in _RETIRED and key not in self._fields:
+            old_names.note_retired(_RETIRED[key])
+            return
         if isinstance(value, str):
             value = _VALUES.get(key, {}).get(value, value)
         super().__setitem__(self._of_today(key), value)

@@ -49,7 +49,7 @@ SEEDS = 5  # networks of each data set
 SINGLE = 4  # data sets of each cue of the first command
 EXPLAINED = 100  # cells of each class that are explained
 ASKED = 200  # cells of each class in which shortcuts are looked for
-RESAMPLING = Resampling(resamples=1, level=0.95, seed=0)  # discover is asked for its order only
+RESAMPLING = Resampling(level=0.95)  # discover is asked for its order only
 FIRST_SEED = 100  # data sets 0 to 99 are for trying things out
 
 

@@ -6,7 +6,6 @@ The labelled validation cells of a run, as `launch.py explain` takes them. READM
 """
 
 import argparse
-import dataclasses
 import time
 
 import numpy as np
@@ -52,8 +51,7 @@ def shares_of(cells: ExplainedCells, maps: np.ndarray) -> np.ndarray:
     crops = cells.crops
     sums, areas = class_difference.contributions(maps, crops.compartments, crops.compartments_present)
     of_class = crops.label == len(crops.classes) - 1
-    without_intervals = dataclasses.replace(cells.resampling, resamples=0)
-    shares = class_difference.difference(sums, areas, of_class, cells.groups, without_intervals)["share"].to_numpy()
+    shares = class_difference.difference(sums, areas, of_class, cells.groups, cells.resampling)["share"].to_numpy()
     if not len(shares):
         raise InputRefused(f"{cells.run.workdir}: the network tells these cells no better than chance, so no region "
                            "has a share of what it tells; take another run")

@@ -53,7 +53,7 @@ def make_run(folder, seen=("DNA", "Golgi"), data=None):
     variables = {"params": {"Dense_0": {"kernel": kernel, "bias": np.zeros(2, np.float32)}}}
     config = training()
     config.data.mask = "none"  # the crops above know no cell body
-    config.explain.cells_per_class, config.evaluate.bootstraps = 10, 200
+    config.explain.cells_per_class = 10
     return trained_run.Run(
         workdir=folder,
         config=config,

@@ -12,7 +12,7 @@ SIMULATE = ("--config.lines=RPE1", "--config.fields_per_line=16", "--config.fiel
 PREPARE = ("--config=configs/data/simulated.py",)
 TRAIN = ("--config=configs/default.py", "--config.train.steps=40", "--config.train.eval_every=10",
          "--config.train.checkpoint_every=10", "--config.train.patience=0", "--config.model.filters=4",
-         "--config.model.depth=1", "--config.explain.cells_per_class=6", "--config.evaluate.bootstraps=200",
+         "--config.model.depth=1", "--config.explain.cells_per_class=6",
          "--config.discover.n_candidates=4")
 FLAGS = {"simulate": ("--out={fields}", *SIMULATE),
          "prepare": ("--fields={fields}", "--out={data}", *PREPARE),

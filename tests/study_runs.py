@@ -19,7 +19,7 @@ def get_config():
     c = base.training()
     c.update_from_flattened_dict({{"model.name": "nagao2020", "model.filters": 4, "model.depth": 1,
                                    "train.batch_size": 8, "train.steps": 12, "train.eval_every": 3,
-                                   "train.checkpoint_every": 4, "evaluate.bootstraps": 50}})
+                                   "train.checkpoint_every": 4}})
     return c
 
 

@@ -43,7 +43,7 @@ LEFT_OUT = {
 }
 # What `python` adds, by command.
 TRAINING = ["--config.train.steps=40", "--config.train.eval_every=20", "--config.model.filters=4",
-            "--config.explain.cells_per_class=6", "--config.evaluate.bootstraps=200",
+            "--config.explain.cells_per_class=6",
             "--config.discover.n_candidates=4"]
 SMALL_FIELDS = ["--config.field_size_px=256", "--config.cells_per_field=14,18"]
 QUICK = {"train": TRAINING, "sweep": TRAINING, "simulate": SMALL_FIELDS, "run": ["--training=quick.py"]}

@@ -23,7 +23,7 @@ BASELINES = {"nuclear_area", "integrated_dna", "area_and_dna", "all_features"}
 def run(prepared, tmp_path_factory):
     """A run trained for a few steps and evaluated on validation."""
     folder = tmp_path_factory.mktemp("run")
-    fields = {"train.steps": 60, "train.eval_every": 30, "train.batch_size": 32, "evaluate.bootstraps": 200,
+    fields = {"train.steps": 60, "train.eval_every": 30, "train.batch_size": 32, 
               "model.filters": 8, "explain.cells_per_class": 6, "discover.n_candidates": 4}
     overrides = [f"--config.{k}={v}" for k, v in fields.items()]
     train = ["train", "--config=configs/default.py", f"--data={prepared}", f"--workdir={folder}"]

@@ -39,7 +39,7 @@ def make_run(where, channel=1, channels=2, classes=2, folder="", **of_data):
     weights[where, channel] = np.arange(classes) / where.sum()
     variables = {"params": {"head": {"kernel": weights.reshape(-1, classes), "bias": np.zeros(classes, np.float32)}}}
     config = training()
-    config.data.mask, config.evaluate.bootstraps = "none", 100
+    config.data.mask = "none"
     config.data.update(of_data)
     names = CHANNELS[:channels] if channels < 4 else tuple(f"C{k}" for k in range(channels))
     return trained_run.Run(

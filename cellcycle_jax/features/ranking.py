@@ -18,6 +18,7 @@ from cellcycle_jax.features import families
 from cellcycle_jax.features.feature_axes import DecisionLine, FeatureAxis, ProjectedCells, best_cut, negative, one_sided
 from cellcycle_jax.scoring import crossvalidation, metrics
 from cellcycle_jax.scoring.intervals import Resampling
+from cellcycle_jax.scoring.jackknife import SHARE
 
 DUPLICATE = 0.9  # |Spearman| from which two measurements count as the same one measured twice
 
@@ -70,7 +71,11 @@ def score(decision, positive, groups, resampling) -> dict:
             "balanced_accuracy": metrics.balanced_accuracy(positive.astype(int), called, weights),
         }
 
-    return resampling.intervals(scores, groups)
+    least = {
+        "auroc": metrics.auroc_variance(positive, decision),
+        "balanced_accuracy": metrics.balanced_accuracy_variance(positive.astype(int), called),
+    }
+    return resampling.intervals(scores, groups, SHARE, positive, least)
 
 
 def _one_hot(decision):

@@ -12,8 +12,8 @@ from cellcycle_jax.prediction.verdict import INSIST, WITHHELD, Verdict
 from cellcycle_jax.runs import metric_log
 from cellcycle_jax.scoring import intervals
 from cellcycle_jax.scoring.intervals import Interval
+from cellcycle_jax.scoring.jackknife import SHARE
 
-MANY_FIELDS = 10  # from here on intervals resample fields; fewer fields would give too narrow ones
 SEED = 0  # of the resamples
 # Of each on the terminal.
 MOST_ALARMS = 4
@@ -86,9 +86,9 @@ def shares(rows: pd.DataFrame, classes, resampling: intervals.Resampling) -> dic
     `expected` is the mean calibrated probability over all cells that are like training (novelty of 1 or less), the
     uncertain ones included, so abstaining more often on one class does not bias it.
 
-    The interval resamples fields where there are MANY_FIELDS or more. With fewer it is Wilson's of a proportion (1927,
-    doi 10.1080/01621459.1927.10502953), which assumes independent cells and is too narrow for more than one field.
-    Neither accounts for wrong predictions, nor for abstaining more often on one class.
+    The interval leaves out one field at a time. With fewer than `intervals.LEAST_GROUPS` it is Wilson's of a proportion
+    (1927, doi 10.1080/01621459.1927.10502953), which assumes independent cells and is too narrow for more than one
+    field. Neither accounts for wrong predictions, nor for abstaining more often on one class.
     """
     decided = rows[rows["decision"] != ""]
     like_training = rows[rows["novelty"] <= 1]
@@ -107,9 +107,9 @@ def shares(rows: pd.DataFrame, classes, resampling: intervals.Resampling) -> dic
     field_index, fields = pd.factorize(decided[schema.FIELD])
     counts = np.zeros((len(fields), len(classes)))
     np.add.at(counts, (field_index, pd.Index(classes).get_indexer(decided["decision"])), 1)
-    if len(fields) < MANY_FIELDS:
+    if len(fields) < intervals.LEAST_GROUPS:
         return result | {"shares": _wilson(counts, classes, resampling.level), "interval": "wilson"}
-    return result | {"shares": _resampled(counts, fields, classes, resampling), "interval": "fields"}
+    return result | {"shares": _over_fields(counts, fields, classes, resampling), "interval": "fields"}
 
 
 def _wilson(counts, classes, level) -> dict:
@@ -123,13 +123,13 @@ def _wilson(counts, classes, level) -> dict:
     return of_class
 
 
-def _resampled(counts, fields, classes, resampling) -> dict:
-    """Shares with intervals from resampled fields; counts f64 [F, P]."""
+def _over_fields(counts, fields, classes, resampling) -> dict:
+    """Shares with intervals over fields; counts f64 [F, P]."""
     def score(weights):
         shares = (weights @ counts).T / (weights @ counts.sum(axis=1))
         return dict(zip(classes, shares, strict=True))
 
-    of_class = resampling.intervals(score, fields)
+    of_class = resampling.intervals(score, fields, SHARE)
     return {name: share.without_counts() for name, share in of_class.items()}
 
 

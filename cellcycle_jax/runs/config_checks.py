@@ -38,7 +38,6 @@ ALLOWED = (
     ("train.checkpoint_every", within(1, MANY)),
     ("train.patience", within(0, MANY)),
     ("train.wandb", one_of(wandb_log.MODES)),
-    ("evaluate.bootstraps", within(10, 1_000_000)),
     ("evaluate.interval_level", between(0, 1)),
     ("predict.min_confidence", within(0, 1)),
     ("explain.cells_per_class", within(1, 1_000_000)),

@@ -1,11 +1,6 @@
-"""Intervals of scores, from resampling whole groups of cells.
+"""Intervals of scores, from leaving out one group of cells at a time; `jackknife` says how.
 
-Cells of one field share staining, focus and density, so they are not independent: an interval that resamples cells is
-too narrow. Here the groups (`Metadata_Group`, the unit that splits never divide) are drawn with replacement and all
-cells of a group go with it (Davison and Hinkley 1997, section 3.8). Intervals are percentiles of the resampled scores.
-
-Such intervals are too narrow where groups are few: `experiments/coverage.py` measures how often they hold the truth.
-Below `LEAST_GROUPS` there is none.
+Groups (`Metadata_Group`) are the unit that splits never divide. With fewer than `LEAST_GROUPS` there is no interval.
 """
 
 import dataclasses
@@ -13,10 +8,21 @@ import math
 
 import numpy as np
 
-from cellcycle_jax.scoring import metrics
+from cellcycle_jax.scoring import jackknife, metrics
+from cellcycle_jax.scoring.jackknife import CORRELATION, LINEAR, SHARE, Scale
 
-LEAST_GROUPS = 6  # fewer groups say too little about how groups differ; there is no interval then
-MANY_GROUPS = 20  # with fewer an interval called 95 % holds the truth in less than about 92 of 100 cases (coverage.py)
+LEAST_GROUPS = 4  # fewer groups say too little about how groups differ; there is no interval then
+MOST_LEFT_OUT = 200  # more groups than this are left out several at a time
+# Scale of each score of `metrics.METRICS`; there is no interval of one that is not here. The calibration error is an
+# absolute value: chance moves it up and never down, so no interval from groups holds its truth.
+SCALES = {
+    "balanced_accuracy": SHARE,
+    "accuracy": SHARE,
+    "mcc": CORRELATION,
+    "auroc": SHARE,
+    "average_precision": SHARE,
+    "brier": Scale(low=0.0),
+}
 _CHUNK = 4_000_000  # weights held at once: 32 MB
 
 
@@ -25,8 +31,6 @@ def caveat(n_groups: int, where: str = "") -> str:
     if n_groups < LEAST_GROUPS:
         return (f"With {n_groups} groups{where} there is no interval (it takes {LEAST_GROUPS}), so nothing can be said "
                 "about how far these scores hold for other groups.")
-    if n_groups < MANY_GROUPS:
-        return f"With {n_groups} groups{where} the intervals are narrower than they should be."
     return ""
 
 
@@ -37,7 +41,7 @@ class Interval:
     Attributes:
         value: of all cells; NaN where it is not known.
         low, high: the bounds; NaN where there is no interval.
-        dropped: resamples without a score, because a class was absent; None where this was not counted.
+        dropped: groups without which there is no score, as a class is absent then; None where this was not counted.
         n_cells: cells in which the value was known; None where this was not counted.
     """
 
@@ -102,54 +106,122 @@ class Interval:
 
 @dataclasses.dataclass(frozen=True)
 class Resampling:
-    """Makes intervals, all in the same way.
+    """Makes intervals, all in the same way: from the scores without each group.
 
     Attributes:
-        resamples: of the groups for each interval; 0: no interval.
         level: of the intervals, 0..1.
-        seed: of the resamples; equal seeds and groups give equal resamples.
+        seed: of other draws that a check makes, and of which groups are left out together where they are many.
     """
 
-    resamples: int
     level: float
-    seed: int
+    seed: int = 0
 
     @classmethod
     def of_config(cls, evaluate, seed: int) -> "Resampling":
         """As the section `evaluate` of a training config says."""
-        return cls(evaluate.bootstraps, evaluate.interval_level, seed)
+        return cls(evaluate.interval_level, seed)
 
-    def intervals(self, score, groups, least_groups: int = LEAST_GROUPS) -> dict[str, Interval]:
+    def intervals(
+        self,
+        score,
+        groups,
+        scale: Scale | dict = LINEAR,
+        label=None,
+        least_variances: dict | None = None,
+    ) -> dict[str, Interval]:
         """Value and interval of everything that `score` returns.
 
         Args:
-            score: takes weights f [B, N] and returns {name: f [B]}, NaN where a resample cannot be scored.
+            score: takes weights f [B, N], 0 for a cell that is left out, and returns {name: f [B]}, NaN where that
+                cannot be scored.
             groups: [N], group of each cell.
-            least_groups: with fewer groups there is no interval, and its bounds are NaN.
+            scale: on which all scores are nearly normal, or {name: scale}; a name without one has no interval.
+            label: i [N], class of each cell, of a score that sets classes against each other: a class that is in few
+                groups only widens the interval; None: classes do not matter.
+            least_variances: {name: variance of the score, were all cells independent}.
 
         Returns:
-            {name: Interval}: the score of all cells, the bounds, and the number of resamples without a score (a
-            class was absent).
+            {name: Interval}: the score of all cells, the bounds (NaN where there are fewer than LEAST_GROUPS groups,
+            or a score is not known without some group), and the number of groups without which it is not known.
         """
-        groups = np.asarray(groups, dtype=str)
-        counts, member = cluster_bootstrap_counts(groups, self.resamples, self.seed)
-        value = score(np.ones((1, len(groups))))
-        step = max(1, _CHUNK // max(1, len(groups)))
-        parts = []
-        for start in range(0, self.resamples, step):
-            weights = counts[start : start + step].astype(np.float64)[:, member]
-            parts.append(score(weights))
+        member = self._left_out_together(groups)
+        values, without = self._scored(score, member)
+        if not len(member):
+            return {name: Interval(value, dropped=0) for name, value in values.items()}
+        strata = jackknife.Strata.of(member, label)
         result = {}
-        for name in value:
-            resampled = np.concatenate([part[name] for part in parts]) if parts else np.zeros(0)
+        for name, value in values.items():
+            own_scale = scale.get(name) if isinstance(scale, dict) else scale
             bounds = (math.nan, math.nan)
-            if counts.shape[1] >= least_groups:
-                bounds = interval(resampled, self.level)
-            dropped = int((~np.isfinite(resampled)).sum())
-            result[name] = Interval(float(value[name][0]), *bounds, dropped)
+            if own_scale is not None and len(without[name]) >= LEAST_GROUPS:
+                least = (least_variances or {}).get(name, 0.0)
+                bounds = jackknife.interval(value, without[name], strata, self.level, own_scale, least)
+            result[name] = Interval(value, *bounds, dropped=int((~np.isfinite(without[name])).sum()))
         return result
 
-    def mean(self, values, groups) -> Interval:
+    def ratios(self, parts, groups, label=None) -> dict[str, Interval]:
+        """Quotients whose denominator is known no better than their numerator, such as shares of a difference.
+
+        Args:
+            parts: takes weights f [B, N] and returns {name: (numerator f [B], denominator f [B])}, both means over the
+                cells, or differences of means: a sum is less with fewer cells.
+            groups, label: as of `intervals`.
+
+        Returns:
+            As `intervals`. The value is NaN where the denominator is not above 0, and so are the bounds where that is
+            not certain at the level of the interval.
+        """
+        member = self._left_out_together(groups)
+        if not len(member):
+            none = np.ones((1, 0))
+            return {name: Interval(math.nan, dropped=0) for name in parts(none)}
+
+        def flat(weights):
+            scores = {}
+            for name, (numerator, denominator) in parts(weights).items():
+                scores[name, "numerator"] = numerator
+                scores[name, "denominator"] = denominator
+            return scores
+
+        values, without = self._scored(flat, member)
+        strata = jackknife.Strata.of(member, label)
+        result = {}
+        for name in dict.fromkeys(name for name, _ in values):
+            both = [(name, "numerator"), (name, "denominator")]
+            numerator, denominator = (values[part] for part in both)
+            left = np.stack([without[part] for part in both], axis=1)
+            bounds = (math.nan, math.nan)
+            if len(left) >= LEAST_GROUPS:
+                bounds = jackknife.ratio_interval((numerator, denominator), left, strata, self.level)
+            value = float(metrics.divide(numerator, denominator))
+            dropped = int((~(np.isfinite(left).all(1) & (left[:, 1] > 0))).sum())
+            result[name] = Interval(value, *bounds, dropped=dropped)
+        return result
+
+    def _left_out_together(self, groups) -> np.ndarray:
+        """Which cells are left out together, i64 [N], 0..G-1: those of a group, or of several if groups are many."""
+        names, member = np.unique(np.asarray(groups, dtype=str), return_inverse=True)
+        if len(names) <= MOST_LEFT_OUT:
+            return member
+        block = np.random.default_rng(self.seed).permutation(len(names)) % MOST_LEFT_OUT
+        return block[member]
+
+    def _scored(self, score, member) -> tuple[dict, dict]:
+        """{name: score of all cells} and {name: f64 [G], score without each group}."""
+        values = {name: float(value[0]) for name, value in score(np.ones((1, len(member)))).items()}
+        n_groups = int(member.max()) + 1 if len(member) else 0
+        step = max(1, _CHUNK // max(1, len(member)))
+        parts = []
+        if n_groups >= LEAST_GROUPS:
+            for start in range(0, n_groups, step):
+                group = np.arange(start, min(start + step, n_groups))[:, None]
+                parts.append(score((group != member).astype(np.float64)))
+        without = {}
+        for name in values:
+            without[name] = np.concatenate([part[name] for part in parts]) if parts else np.zeros(0)
+        return values, without
+
+    def mean(self, values, groups, scale: Scale = LINEAR) -> Interval:
         """Mean of values f [N] over the cells where it is finite, which are counted; NaN of none."""
         known = np.isfinite(values)
         values = np.nan_to_num(values)
@@ -157,7 +229,7 @@ class Resampling:
         def score(weights):
             return {"mean": metrics.divide(weights @ values, weights @ known)}
 
-        mean = self.intervals(score, groups)["mean"]
+        mean = self.intervals(score, groups, scale)["mean"]
         return dataclasses.replace(mean, dropped=None, n_cells=int(known.sum()))
 
     def scores(
@@ -166,7 +238,6 @@ class Resampling:
         prob,
         groups,
         names=tuple(metrics.METRICS),
-        least_groups: int = LEAST_GROUPS,
     ) -> dict[str, Interval]:
         """Scores of one predictor.
 
@@ -175,10 +246,10 @@ class Resampling:
             prob: f [N, P].
             groups: [N], group of each cell.
             names: which scores of `metrics.METRICS`.
-            least_groups: as of `intervals`.
 
         Returns:
-            {metric: Interval}; a resample in which a class is absent is dropped and counted.
+            {metric: Interval}. Where all cells of a class are of one group there is none: without it the class is
+            absent.
         """
         prob = np.asarray(prob)
         complete = _complete(label, prob.shape[1])
@@ -187,10 +258,14 @@ class Resampling:
             usable = complete(weights)
             return {name: value * usable for name, value in metrics.scores(label, prob, weights, names).items()}
 
-        return self.intervals(score, groups, least_groups)
+        least = metrics.least_variances(label, prob)
+        return self.intervals(score, groups, SCALES, label, least)
 
     def differences(self, label, prob_a, prob_b, groups, names=tuple(metrics.METRICS)) -> dict[str, Interval]:
-        """Score of a minus score of b, paired: both are scored on the same resamples. As `scores`."""
+        """Score of a minus score of b, paired: both are scored without the same groups. As `scores`.
+
+        Predictors that differ nowhere, or by the same without any group, have no interval.
+        """
         prob_a = np.asarray(prob_a)
         prob_b = np.asarray(prob_b)
         complete = _complete(label, prob_a.shape[1])
@@ -201,10 +276,10 @@ class Resampling:
             b = metrics.scores(label, prob_b, weights, names)
             return {name: (a[name] - b[name]) * usable for name in names}
 
-        return self.intervals(score, groups)
+        return self.intervals(score, groups, {name: LINEAR for name in SCALES}, label)
 
     def mean_scores(self, label, probs: dict, rows: dict, groups, names=tuple(metrics.METRICS), reference=None) -> dict:
-        """Mean score of some predictors each, such as the seeds of one training, all on the same resamples.
+        """Mean score of some predictors each, such as the seeds of one training.
 
         Args:
             label: i [N], index of the true class.
@@ -212,7 +287,7 @@ class Resampling:
             rows: row -> names of the predictors over which the mean is taken.
             groups: [N], group of each cell.
             names: which scores of `metrics.METRICS`.
-            reference: the row that is taken off each other one, on the same resamples; None: no differences.
+            reference: the row that is taken off each other one; None: no differences.
 
         Returns:
             {("mean", row, metric) and ("difference", row, metric): as of `intervals`}.
@@ -233,7 +308,12 @@ class Resampling:
                         differences["difference", row, metric] = value - means["mean", reference, metric]
             return means | differences
 
-        return self.intervals(score, groups)
+        scale = {}
+        for metric in SCALES:
+            for row in rows:
+                scale["mean", row, metric] = SCALES[metric]
+                scale["difference", row, metric] = LINEAR
+        return self.intervals(score, groups, scale, label)
 
     def spearman(self, x, y, groups) -> Interval:
         """Rank correlation of x and y f [N], of cells where both are finite."""
@@ -241,38 +321,11 @@ class Resampling:
         y = np.asarray(y, np.float64)
         both = np.isfinite(x) & np.isfinite(y)
         if both.sum() < 2:
-            return Interval(math.nan, dropped=self.resamples)
+            return Interval(math.nan)
         x = x[both]
         y = y[both]
-        return self.intervals(lambda weights: {"rho": spearman(x, y, weights)}, np.asarray(groups)[both])["rho"]
-
-
-def cluster_bootstrap_counts(groups, bootstraps: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """How often each group is drawn in each resample.
-
-    Args:
-        groups: [N], group of each cell.
-        bootstraps: number of resamples B.
-        seed: of the draw; equal seeds and groups give equal resamples.
-
-    Returns:
-        counts i64 [B, G], each row summing to G, and member i64 [N], the column of each cell's group. The weight of
-        cell n in resample b is `counts[b, member[n]]`.
-    """
-    names, member = np.unique(np.asarray(groups, dtype=str), return_inverse=True)
-    groups_n = len(names)
-    rng = np.random.default_rng(seed)
-    return rng.multinomial(groups_n, np.full(groups_n, 1 / groups_n), size=bootstraps), member
-
-
-def interval(values, level: float) -> tuple[float, float]:
-    """Percentile interval of the finite `values`; (nan, nan) where there are none."""
-    values = np.asarray(values, np.float64)
-    values = values[np.isfinite(values)]
-    if not len(values):
-        return float("nan"), float("nan")
-    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
+        groups = np.asarray(groups)[both]
+        return self.intervals(lambda weights: {"rho": spearman(x, y, weights)}, groups, CORRELATION)["rho"]
 
 
 def _complete(label, classes: int):

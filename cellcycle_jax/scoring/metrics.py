@@ -65,6 +65,20 @@ def balanced_accuracy(label, prob, weights=None) -> np.ndarray:
     return recall[:, np.unique(label)].mean(1)
 
 
+def balanced_accuracy_variance(label, prob) -> float:
+    """Variance of the balanced accuracy, were all cells independent; arguments as `confusion`.
+
+    A class of few cells that are all right seems not to vary at all. Each recall is moved towards one half by two cells
+    (Agresti and Coull 1998, doi 10.1080/00031305.1998.10480550).
+    """
+    matrix = confusion(label, prob)[0]
+    present = np.unique(label)
+    cells = matrix.sum(1)[present]
+    right = matrix.diagonal()[present]
+    recall = (right + 1) / (cells + 2)
+    return float((recall * (1 - recall) / cells).sum() / len(cells) ** 2)
+
+
 def accuracy(label, prob, weights=None) -> np.ndarray:
     """Share of weight predicted right, f64 [B]; arguments as `confusion`."""
     matrix = confusion(label, prob, weights)
@@ -110,6 +124,28 @@ def binary_auroc(positive, score, weights=None) -> np.ndarray:
     weight = weights[:, positive]
     wins = np.einsum("bn,bn->b", weight, below[:, low] + below[:, high]) / 2
     return divide(wins, weight.sum(1) * below[:, -1])
+
+
+def auroc_variance(positive, score) -> float:
+    """Variance of `binary_auroc`, were all cells independent; 0 where a class has one cell or none.
+
+    DeLong, DeLong and Clarke-Pearson 1988 (doi 10.2307/2531595): how the share of the other class that a cell wins
+    against varies within each class.
+
+    Args:
+        positive: bool [N].
+        score: f [N].
+    """
+    positive = np.asarray(positive, bool)
+    score = np.asarray(score, np.float64)
+    variance = 0.0
+    for own in (positive, ~positive):
+        others = np.sort(score[~own])
+        if own.sum() < 2 or not len(others):
+            return 0.0
+        wins = np.searchsorted(others, score[own], "left") + np.searchsorted(others, score[own], "right")
+        variance += (wins / (2 * len(others))).var(ddof=1) / own.sum()
+    return float(variance)
 
 
 def binary_average_precision(positive, score, weights=None) -> np.ndarray:
@@ -178,6 +214,15 @@ def brier(label, prob, weights=None) -> np.ndarray:
     error = error[:, 1] if classes == 2 else error.sum(1)
     weights = _weights(weights, len(label))
     return divide(weights @ error, weights.sum(1))
+
+
+def least_variances(label, prob) -> dict[str, float]:
+    """Variance of some scores, were all cells independent, by name; see `confusion`. AUROC of two classes only."""
+    label, prob = _check(label, prob)
+    variances = {"balanced_accuracy": balanced_accuracy_variance(label, prob)}
+    if prob.shape[1] == 2:
+        variances["auroc"] = auroc_variance(label == 1, prob[:, 1])
+    return variances
 
 
 # Every score that is reported, by the name it has in evaluation.json.

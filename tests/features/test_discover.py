@@ -27,7 +27,7 @@ def run(out, cells, confidence=None):
         confidence=sureness(validation) if confidence is None else confidence,
         units=UNITS,
     )
-    return discover.discover(data, out, 4, Resampling(200, 0.95, 0))
+    return discover.discover(data, out, 4, Resampling(0.95, 0))
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +117,7 @@ def run_folder(tmp_path):
     tiny.write_provenance(tmp_path / "data")
     training = base.training()
     training.update_from_flattened_dict({"data.channels": ("DNA", "Golgi"), "discover.n_candidates": 3,
-                                         "evaluate.bootstraps": 50, "evaluate.interval_level": 0.9})
+                                         "evaluate.interval_level": 0.9})
     files.write_json(tmp_path / "run" / "evaluation_validation.json", {"step": 60})
     write_record(tmp_path, training)
     sure = sureness(split(cells, "validation")).rename("confidence").rename_axis(schema.CELL_ID).reset_index()

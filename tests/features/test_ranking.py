@@ -14,7 +14,7 @@ def rank(cells):
     train, validation = split(cells, "train"), split(cells, "validation")
     axes = feature_axes.learn_axes(train, cell_table.measurements(train, ("DNA", "Golgi"), "CENPF"), UNITS)
     placed = (feature_axes.place(rows, axes, CLASSES, rows[schema.SPLIT].iloc[0]) for rows in (train, validation))
-    return ranking.rank(*placed, axes, CLASSES, 4, Resampling(200, 0.95, 0))
+    return ranking.rank(*placed, axes, CLASSES, 4, Resampling(0.95, 0))
 
 
 @pytest.fixture(scope="module")

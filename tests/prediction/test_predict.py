@@ -136,7 +136,7 @@ def test_missing_and_damaged_crops_are_refused_by_name(known, new, tmp_path):
 
 
 def resampled(times):
-    return Resampling(times, 0.95, prediction_summary.SEED)
+    return Resampling(0.95, prediction_summary.SEED)
 
 
 def rows_of(decisions, fields):

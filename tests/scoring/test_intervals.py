@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from scipy import stats
+from scipy import special, stats
 
 from cellcycle_jax.scoring import intervals
 
@@ -14,38 +14,21 @@ def clustered(rng, groups=40, size=10, mean=0.8, spread=6.0):
     return label.ravel(), np.eye(2)[predicted.ravel()] * 0.6 + 0.2, np.repeat(np.arange(groups), size)
 
 
-def test_counts_draw_whole_groups():
-    counts, member = intervals.cluster_bootstrap_counts(["b", "a", "b", "c"], bootstraps=50, seed=3)
-    assert counts.shape == (50, 3)
-    assert (counts.sum(1) == 3).all()
-    assert member.tolist() == [1, 0, 1, 2]
-
-
-def test_resamples_follow_the_seed():
-    groups = np.arange(9)
-    first, again, other = (intervals.cluster_bootstrap_counts(groups, 5, seed)[0] for seed in (1, 1, 2))
-    assert (first == again).all() and (first != other).any()
-
-
-def test_interval_is_the_percentiles_of_the_finite_values():
-    assert intervals.interval(np.append(np.arange(101.0), np.nan), 0.9) == pytest.approx((5, 95))
-
-
 def test_intervals_of_clustered_cells_cover_the_truth():
     rng = np.random.default_rng(0)
     covered = 0
     for _ in range(200):
         label, prob, groups = clustered(rng)
-        found = intervals.Resampling(500, 0.95, 0).scores(label, prob, groups, ("accuracy",))["accuracy"]
+        found = intervals.Resampling(0.95, 0).scores(label, prob, groups, ("accuracy",))["accuracy"]
         covered += found.low <= 0.8 <= found.high
-    assert covered >= 0.88 * 200
+    assert covered >= 0.92 * 200
 
 
 def test_clustering_widens_the_interval():
     label, prob, groups = clustered(np.random.default_rng(1), spread=1.0)
     width = []
     for unit in (groups, np.arange(len(label))):
-        found = intervals.Resampling(1000, 0.95, 0).scores(label, prob, unit)["balanced_accuracy"]
+        found = intervals.Resampling(0.95, 0).scores(label, prob, unit)["balanced_accuracy"]
         width.append(found.high - found.low)
     assert width[0] > 1.5 * width[1]
 
@@ -54,41 +37,87 @@ def test_one_group_per_cell_is_the_binomial_interval():
     label = np.tile([0, 1], 300)
     right = np.arange(600) < 480
     prob = np.eye(2)[np.where(right, label, 1 - label)]
-    found = intervals.Resampling(4000, 0.95, 0).scores(label, prob, np.arange(600))["accuracy"]
-    half = 1.96 * np.sqrt(0.8 * 0.2 / 600)
+    found = intervals.Resampling(0.95).scores(label, prob, np.arange(600))["accuracy"]
+    half = 1.96 * np.sqrt(0.8 * 0.2 / 600) / (0.8 * 0.2)  # on the scale of log odds
     assert found.value == pytest.approx(0.8)
-    assert found.low == pytest.approx(0.8 - half, abs=0.1 * half)
-    assert found.high == pytest.approx(0.8 + half, abs=0.1 * half)
+    assert special.logit(found.low) == pytest.approx(special.logit(0.8) - half, abs=0.1 * half)
+    assert special.logit(found.high) == pytest.approx(special.logit(0.8) + half, abs=0.1 * half)
 
 
-def test_a_predictor_differs_from_itself_by_nothing():
+def test_a_predictor_differs_from_itself_by_nothing_and_no_interval_says_so():
     label, prob, groups = clustered(np.random.default_rng(2))
-    for name, found in intervals.Resampling(200, 0.95, 0).differences(label, prob, prob, groups).items():
-        assert (found.value, found.low, found.high) == (0, 0, 0), name
+    for name, found in intervals.Resampling(0.95).differences(label, prob, prob, groups).items():
+        assert found.value == 0 and np.isnan(found.low) and np.isnan(found.high), name
 
 
 def test_pairing_narrows_the_difference_of_like_predictors():
     rng = np.random.default_rng(3)
     label, prob, groups = clustered(rng)
     other = np.where((rng.random(len(label)) < 0.02)[:, None], prob[:, ::-1], prob)
-    paired = intervals.Resampling(500, 0.95, 0).differences(label, prob, other, groups)["accuracy"]
-    alone = intervals.Resampling(500, 0.95, 0).scores(label, prob, groups)["accuracy"]
+    paired = intervals.Resampling(0.95, 0).differences(label, prob, other, groups)["accuracy"]
+    alone = intervals.Resampling(0.95, 0).scores(label, prob, groups)["accuracy"]
     assert paired.high - paired.low < 0.5 * (alone.high - alone.low)
 
 
-def test_resamples_without_a_class_are_dropped_and_counted():
-    label = np.array([1, 0, 0, 0])
+def test_a_class_of_one_group_has_no_interval_and_the_group_is_counted():
+    label = np.repeat([1, 0, 0, 0, 0], 3)
     prob = np.eye(2)[label]
-    counts, _ = intervals.cluster_bootstrap_counts(np.arange(4), 500, 0)
-    absent = ((counts[:, 0] == 0) | (counts[:, 1:].sum(1) == 0)).sum()
-    found = intervals.Resampling(500, 0.95, 0).scores(label, prob, np.arange(4))
-    assert absent > 100
-    assert {score.dropped for score in found.values()} == {absent}
+    found = intervals.Resampling(0.95).scores(label, prob, np.repeat(np.arange(5), 3))
+    for name, score in found.items():
+        assert score.dropped == 1 and np.isnan(score.low) and np.isfinite(score.value), name
 
 
-def test_one_group_has_no_interval():
-    found = intervals.Resampling(10, 0.95, 0).scores([0, 1], np.eye(2), ["a", "a"])["accuracy"]
-    assert found.value == 1 and np.isnan(found.low) and np.isnan(found.high)
+@pytest.mark.parametrize("groups, known", [(1, False), (3, False), (4, True), (5, True)])
+def test_it_takes_four_groups(groups, known):
+    label, prob, member = clustered(np.random.default_rng(3), groups=groups)
+    found = intervals.Resampling(0.95).scores(label, prob, member, ("auroc", "balanced_accuracy"))
+    for score in found.values():
+        assert np.isfinite(score.value)
+        assert np.isfinite(score.low) == np.isfinite(score.high) == known
+
+
+def test_all_right_is_no_certainty():
+    """Perfect scores of 30 cells: a class of ten that are all right may have one in five that is not."""
+    label = np.tile([1, 0, 0], 10)
+    found = intervals.Resampling(0.95).scores(label, np.eye(2)[label], np.repeat(np.arange(5), 6))
+    for name in ("auroc", "balanced_accuracy", "accuracy", "average_precision", "mcc"):
+        assert found[name].value == found[name].high == 1 and found[name].low < 0.8, name
+
+
+def test_the_calibration_error_has_no_interval():
+    label, prob, groups = clustered(np.random.default_rng(4))
+    found = intervals.Resampling(0.95).scores(label, prob, groups, ("ece",))["ece"]
+    assert found.value > 0 and np.isnan(found.low)
+
+
+def test_hundreds_of_groups_are_left_out_several_at_a_time_and_say_the_same(monkeypatch):
+    label, prob, groups = clustered(np.random.default_rng(5), groups=600)
+    seen = []
+    counted = intervals.metrics.scores
+    monkeypatch.setattr(intervals.metrics, "scores", lambda *of: seen.append(len(of[2])) or counted(*of))
+    together = intervals.Resampling(0.95).scores(label, prob, groups, ("accuracy",))["accuracy"]
+    assert sum(seen) == 1 + intervals.MOST_LEFT_OUT
+    monkeypatch.setattr(intervals, "MOST_LEFT_OUT", 600)
+    alone = intervals.Resampling(0.95).scores(label, prob, groups, ("accuracy",))["accuracy"]
+    assert together.high - together.low == pytest.approx(alone.high - alone.low, rel=0.15)
+
+
+def test_a_share_whose_whole_may_be_nothing_has_no_interval():
+    rng = np.random.default_rng(7)
+    groups = np.repeat(np.arange(10), 20)
+    part, whole = rng.normal(0, 1, 200), rng.normal(0, 1, 200)
+
+    def found(level):
+        def parts(weights):
+            cells = weights.sum(1)
+            return {"share": (weights @ (part + level) / cells, weights @ (whole + 2 * level) / cells)}
+
+        return intervals.Resampling(0.95).ratios(parts, groups)["share"]
+
+    certain = found(3.0)
+    assert certain.low < 0.5 < certain.high and certain.high - certain.low < 0.2
+    vague = found(0.05)
+    assert np.isnan(vague.low) and np.isnan(vague.high)
 
 
 @pytest.mark.parametrize("levels", [0, 5])
@@ -105,23 +134,22 @@ def test_spearman_agrees_with_scipy_on_repeated_cells(levels):
 
 def test_spearman_of_a_rising_curve_is_one_and_skips_missing_values():
     x = np.append(np.linspace(0, 3, 30), np.nan)
-    found = intervals.Resampling(100, 0.95, 0).spearman(x, np.exp(x), np.arange(31))
-    assert (found.value, found.low, found.high) == pytest.approx((1, 1, 1))
+    found = intervals.Resampling(0.95, 0).spearman(x, np.exp(x), np.arange(31))
+    assert (found.value, found.high) == pytest.approx((1, 1)) and 0.5 < found.low < 0.95
 
 
 def test_mean_is_over_known_cells_and_its_interval_over_groups():
     values = np.array([1, 3, np.nan, *[2.0] * 4])
-    found = intervals.Resampling(300, 0.95, 0).mean(values, ["a", "a", "b", *"cdef"])
+    found = intervals.Resampling(0.95, 0).mean(values, ["a", "a", "b", *"cdef"])
     assert (found.value, found.n_cells) == (2, 6)
-    assert (found.low, found.high) == (2, 2)  # the two cells of group a come together, with the mean of all
-    assert np.isnan(intervals.Resampling(300, 0.95, 0).mean(np.full(2, np.nan), ["a", "b"]).value)
+    assert np.isnan(found.low)  # the two cells of group a come together, so no group differs from another
+    assert np.isnan(intervals.Resampling(0.95, 0).mean(np.full(2, np.nan), ["a", "b"]).value)
 
 
 def test_what_is_said_of_intervals_depends_on_how_many_groups_there_are():
-    none, narrow = intervals.caveat(5), intervals.caveat(6, " in a column")
-    assert "no interval" in none and "nothing can be said" in none
-    assert narrow == "With 6 groups in a column the intervals are narrower than they should be."
-    assert intervals.caveat(intervals.MANY_GROUPS - 1) and not intervals.caveat(intervals.MANY_GROUPS)
+    none = intervals.caveat(3, " in a column")
+    assert "With 3 groups in a column there is no interval" in none and "nothing can be said" in none
+    assert intervals.caveat(intervals.LEAST_GROUPS) == ""
 
 
 def test_an_interval_stands_in_percent():

@@ -40,7 +40,6 @@ def config(seed):
     c.train.steps = 6
     c.train.eval_every = 3
     c.explain.cells_per_class = 20
-    c.evaluate.bootstraps = 100
     return c
 
 

@@ -9,7 +9,7 @@ from tests.study_runs import planted_predictions
 
 
 def test_the_scores_of_planted_predictions_are_known():
-    resampling = intervals.Resampling(200, 0.95, evaluate.RESAMPLING_SEED)
+    resampling = intervals.Resampling(0.95, evaluate.RESAMPLING_SEED)
     tested = planted_predictions({"mixed": ["a", "b"], "good": ["a"]})
     found = sweep_scores.score(tested, {"a": ["a"], "b": ["b"]}, ("auroc", "balanced_accuracy"), resampling)
     assert list(found) == ["all lines", "HeLa", "RPE1"]
@@ -27,7 +27,7 @@ def test_means_and_differences_are_of_the_same_resamples():
     tested = planted_predictions({})
     label, groups = tested.crops.label, tested.crops.group_id
     rows = {"mixed": ["b", "c"], "good": ["a"]}
-    found = intervals.Resampling(60, 0.9, 3).mean_scores(label, tested.probs, rows, groups, ("auroc",), "good")
+    found = intervals.Resampling(0.9, 3).mean_scores(label, tested.probs, rows, groups, ("auroc",), "good")
     counts, member = intervals.cluster_bootstrap_counts(groups, 60, 3)
     drawn = [metrics.auroc(label, tested.probs[name], counts[:, member]) for name in "abc"]
     expected = intervals.interval((drawn[1] + drawn[2]) / 2 - drawn[0], 0.9)

@@ -14,7 +14,7 @@ from tests.study_runs import planted_predictions
 
 def result_of(tested, scores, **options):
     names = {row: of for row, of in tested.rows.items()}
-    found = sweep_scores.score(tested, {n: [n] for of in names.values() for n in of}, scores, Resampling(50, 0.95, 0))
+    found = sweep_scores.score(tested, {n: [n] for of in names.values() for n in of}, scores, Resampling(0.95, 0))
     return {"split": "validation", "rows": "trained on", "scores": scores, "reference": tested.reference,
             "interval_level": 0.95, "classes": tiny.CLASSES, "group_by": "field", "results": found, "members": names,
             "diverged": {}, "notes": ["a note"], "seconds": 7.0} | options

@@ -144,7 +144,7 @@ def channel_shapley(logits, label, groups, resampling: Resampling) -> dict[str, 
                 values[name, k] = value
         return values
 
-    intervals = resampling.intervals(score, groups)
+    intervals = resampling.intervals(score, groups, label=label)
     result = {}
     for name in SCORES:
         of_channels = [intervals[name, k] for k in range(channels)]

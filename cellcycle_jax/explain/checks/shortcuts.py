@@ -18,6 +18,7 @@ from cellcycle_jax.explain.attribution.methods import logits_of_made, margins
 from cellcycle_jax.explain.checks.score import auroc_with_interval
 from cellcycle_jax.scoring import metrics
 from cellcycle_jax.scoring.intervals import Interval, Resampling
+from cellcycle_jax.scoring.jackknife import SHARE
 
 DONORS = 8  # donors of each cell
 LEAST_CELLS = 3  # other cells of a field from which its brightness is known
@@ -280,13 +281,14 @@ def transferred_share(given, recipients, donors, intact, cells: Cells, resamplin
         cell_weights = weights[:, len(donors) :] * cells.validation
         moved = _difference(handed_over, is_class[donors], donor_weights)
         whole = _difference(intact_margins, is_class, cell_weights)
-        share = metrics.divide(moved, whole)
-        return {class_index: share[:, class_index] for class_index in compared_classes}
+        return {class_index: (moved[:, class_index], whole[:, class_index]) for class_index in compared_classes}
 
     if classes > 2:
         level = 1 - (1 - resampling.level) / classes
         resampling = dataclasses.replace(resampling, level=level)
-    shares = resampling.intervals(shares_of, np.concatenate([cells.groups[donors], cells.groups]))
+    groups = np.concatenate([cells.groups[donors], cells.groups])
+    label = np.concatenate([cells.label[donors], cells.label])
+    shares = resampling.ratios(shares_of, groups, label)
     for class_index, share in shares.items():
         if not np.isfinite(share.value):
             shares[class_index] = Interval(share.value, dropped=share.dropped)
@@ -356,7 +358,7 @@ def surroundings(network, cells: Cells, intact, resampling: Resampling) -> dict:
         "cell": auroc(given[of_validation], recipients[of_validation]),
         "around": auroc(given[donor_of_validation], donors[donor_of_validation]),
         "transferred_share": transferred_share(given, recipients, donors, intact, cells, resampling),
-        "changed": resampling.mean(changed[of_validation], cells.groups[recipients[of_validation]]),
+        "changed": resampling.mean(changed[of_validation], cells.groups[recipients[of_validation]], SHARE),
     }
 
 

@@ -64,9 +64,8 @@ def region_weights(cells: ExplainedCells) -> dict:
     """(channel, region) -> share, 0 or more, of what sets cells of the higher margin apart from those of the lower."""
     sums = cells.sums[len(cells.crops.classes) - 1]
     margin = methods.margins(cells.logits)[:, -1]
-    without_intervals = dataclasses.replace(cells.resampling, resamples=0)
     is_high = margin > np.median(margin)
-    table = class_difference.difference(sums.regions, sums.areas, is_high, cells.groups, without_intervals)
+    table = class_difference.difference(sums.regions, sums.areas, is_high, cells.groups, cells.resampling)
     weights = {}
     for row in table.to_dict("records"):
         channel = cells.run.channels[row["channel"]]

@@ -20,6 +20,7 @@ from cellcycle_jax.features.families import Family
 from cellcycle_jax.features.feature_axes import DecisionLine, ProjectedCells, one_sided
 from cellcycle_jax.scoring import crossvalidation, metrics
 from cellcycle_jax.scoring.intervals import Interval, Resampling
+from cellcycle_jax.scoring.jackknife import LINEAR, SHARE
 
 MOST = 5  # measurements of a shortlist
 LEAST_CORRELATION = 0.1  # semipartial rank correlation with the logit from which a measurement is listed
@@ -223,9 +224,9 @@ def _points(values: dict, pair) -> np.ndarray:
 
 
 def _scores(pairs, lines: dict, values: dict, cells: ProjectedCells, resampling: Resampling) -> dict:
-    """Balanced accuracy of the pairs (those of `NAMED`, then those by chance), all on the same resamples.
+    """Balanced accuracy of the pairs (those of `NAMED`, then those by chance), all without the same groups.
 
-    The random shortlists stay the same over resamples: the interval of their mean covers the sampling of cells only.
+    The random shortlists stay the same: the interval of their mean covers the sampling of cells only.
     """
     right = np.empty((len(cells.positive), len(pairs)))
     for i, pair in enumerate(pairs):
@@ -240,7 +241,9 @@ def _scores(pairs, lines: dict, values: dict, cells: ProjectedCells, resampling:
             scores[_difference(name)] = scores["map"] - scores[name]
         return scores
 
-    scores = resampling.intervals(score, cells.groups)
+    scale = {_difference(name): LINEAR for name in CONTROLS}
+    scale |= dict.fromkeys((*NAMED, "random"), SHARE)
+    scores = resampling.intervals(score, cells.groups, scale, cells.positive)
     by_chance = right[:, len(NAMED) :]
     accuracy = (by_chance[cells.positive].mean(0) + by_chance[~cells.positive].mean(0)) / 2
     scores["random"] = {

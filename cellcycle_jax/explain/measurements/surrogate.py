@@ -26,6 +26,7 @@ from cellcycle_jax.features import feature_axes, ranking
 from cellcycle_jax.runs import trained_run
 from cellcycle_jax.scoring import crossvalidation
 from cellcycle_jax.scoring.intervals import Resampling
+from cellcycle_jax.scoring.jackknife import BELOW_ONE, LINEAR
 
 MOST_CELLS = 3000  # validation cells whose logits are explained
 GROWTH = 0.02  # least R2 that a family must add
@@ -249,7 +250,8 @@ def _scorer(target, groups, resampling):
                 value = value - r2(target, others, weights)
             return {"r2": value}
 
-        return resampling.intervals(difference, groups)["r2"].without_counts()
+        scale = BELOW_ONE if others is None else LINEAR
+        return resampling.intervals(difference, groups, scale)["r2"].without_counts()
 
     return score
 

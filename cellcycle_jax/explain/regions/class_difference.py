@@ -60,7 +60,7 @@ def difference(sums, areas, of_class, groups, resampling: Resampling) -> pd.Data
         be negative), area_share (over C), ratio of the two, each with its interval, n_cells and n_groups. Empty where
         one class has no cell, or the whole difference is not above zero: a network whose margin is no higher for
         cells of the class than for the others does not tell them apart, and shares of its difference would change sign.
-        Resamples in which it is not above zero are left out.
+        There is no interval where it is not certain to be above zero.
     """
     has_regions = np.isfinite(areas).all(1)
     sums = sums[has_regions]
@@ -75,11 +75,11 @@ def difference(sums, areas, of_class, groups, resampling: Resampling) -> pd.Data
 
     def shares(weights):
         gap = _weighted_mean(flat, weights * inside) - _weighted_mean(flat, weights * ~inside)
-        total = gap.sum(1, keepdims=True)
-        return dict(enumerate(metrics.divide(gap, total).T))
+        total = gap.sum(1)
+        return {i: (of_region, total) for i, of_region in enumerate(gap.T)}
 
     rows = []
-    for i, share in resampling.intervals(shares, groups).items():
+    for i, share in resampling.ratios(shares, groups, inside).items():
         channel, region = divmod(i, regions)
         area = area_shares[i]
         if area > 0 and np.isfinite(share.value):

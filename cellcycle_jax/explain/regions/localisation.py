@@ -194,7 +194,7 @@ def summarise(table: pd.DataFrame, resampling: Resampling) -> pd.DataFrame:
     for names, cells in own.groupby(list(_OF_MAP), sort=False):
         if cells["area_share"].sum() <= 0:
             continue
-        ratios = resampling.intervals(_ratios(cells), cells["group"])
+        ratios = resampling.ratios(_ratios(cells), cells["group"])
         ratio = ratios["ratio"]
         hits = ratios["hit_ratio"]
         bounds = (ratio.value, ratio.low, ratio.high, hits.value, hits.low, hits.high)
@@ -203,14 +203,18 @@ def summarise(table: pd.DataFrame, resampling: Resampling) -> pd.DataFrame:
 
 
 def _ratios(cells: pd.DataFrame):
-    """A function of weights [B, N]: ratios of the weighted sums, NaN where a resample has none of the region."""
+    """A function of weights [B, N]: numerators and denominators of both ratios."""
     relevance = cells["relevance_share"].to_numpy(np.float64)
     hit = cells["hit"].to_numpy(np.float64)
     area = cells["area_share"].to_numpy(np.float64)
 
     def score(weights):
-        total = weights @ area
-        return {"ratio": metrics.divide(weights @ relevance, total), "hit_ratio": metrics.divide(weights @ hit, total)}
+        cells = weights.sum(1)
+        mean_area = weights @ area / cells
+        return {
+            "ratio": (weights @ relevance / cells, mean_area),
+            "hit_ratio": (weights @ hit / cells, mean_area),
+        }
 
     return score
 

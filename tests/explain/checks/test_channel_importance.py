@@ -74,7 +74,7 @@ def occlusion_by_shuffle(network, images, groups, *rest, **options):
 
 def scored(images, label, groups, weight, repeats=3):
     logits = subset_logits(Network(OfMeans(weight), {}), images, groups, repeats, seed=0)
-    return channel_importance.channel_shapley(logits, label, groups, Resampling(200, 0.95, 0))
+    return channel_importance.channel_shapley(logits, label, groups, Resampling(0.95, 0))
 
 
 def test_shapley_is_the_mean_over_all_orders():
@@ -171,7 +171,7 @@ def test_intervals_resample_fields():
     images, label, _ = study((0.4, 0.4), cells=40, noise=0.6)
     logits = subset_logits(Network(OfMeans((1.0, 1.0)), {}), images, np.arange(40) // 10, 1, seed=0)
     copies = [np.repeat(logits, 12, axis=2), np.repeat(label, 12)]
-    once, copied = (channel_importance.channel_shapley(*of, group, Resampling(300, 0.95, 0))["auroc"] for of, group in
+    once, copied = (channel_importance.channel_shapley(*of, group, Resampling(0.95, 0))["auroc"] for of, group in
                     (((logits, label), np.arange(40)), (copies, np.repeat(np.arange(40), 12))))
     np.testing.assert_allclose(once["low"], copied["low"], atol=1e-9)
     np.testing.assert_allclose(once["high"], copied["high"], atol=1e-9)
@@ -192,7 +192,7 @@ def test_a_channel_that_differs_only_between_fields_gets_no_credit():
 
 def test_no_channel_above_zero_has_no_shares():
     logits = np.zeros((4, 1, 6, 2), np.float32)
-    found = channel_importance.channel_shapley(logits, np.array([0, 1] * 3), list("aabbcc"), Resampling(50, 0.95, 0))
+    found = channel_importance.channel_shapley(logits, np.array([0, 1] * 3), list("aabbcc"), Resampling(0.95, 0))
     assert found["auroc"]["value"].tolist() == [0, 0] and np.isnan(found["auroc"]["share"]).all()
 
 

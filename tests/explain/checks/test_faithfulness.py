@@ -10,7 +10,7 @@ from cellcycle_jax.scoring.intervals import Resampling
 
 SIDE = 16
 FRACTIONS = (0.0, 0.125, 0.25, 0.5, 0.75, 0.875, 1.0)
-INTERVALS = Resampling(300, 0.95, 0)
+INTERVALS = Resampling(0.95, 0)
 
 
 class Sum(nn.Module):

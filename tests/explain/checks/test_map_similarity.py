@@ -8,7 +8,7 @@ from cellcycle_jax.explain.attribution import methods
 from cellcycle_jax.explain.checks import map_similarity
 from cellcycle_jax.scoring.intervals import Resampling
 
-INTERVALS = Resampling(300, 0.95, 0)
+INTERVALS = Resampling(0.95, 0)
 SHAPE = (16, 16, 2)
 GROUPS = [str(n // 4) for n in range(40)]
 

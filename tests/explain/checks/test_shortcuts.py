@@ -15,7 +15,7 @@ from configs.base import training
 
 SIDE, CHANNELS = 16, 2
 LIMITS = training().explain.limits
-RESAMPLING = Resampling(200, 0.99, 0)
+RESAMPLING = Resampling(0.99, 0)
 ROWS, COLUMNS = np.mgrid[:SIDE, :SIDE] - (SIDE - 1) / 2
 NUCLEUS = np.hypot(ROWS, COLUMNS) < 3
 CORNER = (ROWS < -6) & (COLUMNS < -6)  # 2 x 2 px that no cell reaches

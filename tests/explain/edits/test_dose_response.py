@@ -13,7 +13,7 @@ from cellcycle_jax.scoring.intervals import Interval, Resampling
 from tests.drawn import EVERY, PIECES, cell
 
 SIZE, NAMES = 48, ("nuclear_area", "dna_brightness", "stain_area", "stain_spread")
-OPTIONS = Resampling(50, 0.9, 0)
+OPTIONS = Resampling(0.9, 0)
 CHANNELS = ("DNA", "Golgi", "EB1")
 
 

@@ -9,7 +9,7 @@ from cellcycle_jax.scoring.intervals import Interval, Resampling
 from tests.planted import CLASSES, DNA, GOLGI, make_cells, split
 
 CHANNELS, STAINS = ("DNA", "Golgi", "EB1"), ("Golgi",)
-RESAMPLING = Resampling(200, 0.95, 0)
+RESAMPLING = Resampling(0.95, 0)
 STAIN = {("Golgi", "organelle"): 1.0}
 NOISE = ["Nuclei_AreaShape_Orientation", "Cells_Number_Objects_Golgi", "Cells_Number_Spots_Golgi",
          "Cells_Distance_Spread_Golgi", "Nuclei_Texture_Contrast_DNA", "Nuclei_Texture_Contrast_Golgi",

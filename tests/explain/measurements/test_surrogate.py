@@ -13,7 +13,7 @@ from cellcycle_jax.scoring.intervals import Resampling
 from tests.planted import DNA, GOLGI, make_cells, split
 
 CHANNELS, STAINS = ("DNA", "Golgi", "EB1"), ("Golgi",)
-RESAMPLING = Resampling(300, 0.95, 0)
+RESAMPLING = Resampling(0.95, 0)
 AREA, ORIENTATION, PIECES = schema.NUCLEAR_AREA, "Nuclei_AreaShape_Orientation", "Cells_Number_Objects_Golgi"
 MEASURED = (DNA, GOLGI, AREA, "Nuclei_AreaShape_Perimeter", ORIENTATION, PIECES)
 

@@ -10,7 +10,7 @@ from tests.networks import Weighed
 
 PLACES, SIDE = localisation.COMPARTMENTS, 16
 KNOWN = int(C.NUCLEUS | C.OTHER_NUCLEI | C.BODY)
-RESAMPLING = Resampling(300, 0.95, 0)
+RESAMPLING = Resampling(0.95, 0)
 AREAS = np.array([0.2, 0.1, 0.05, 0.05, 0.3, 0.0, 0.3])  # no other nuclei
 
 

@@ -228,8 +228,8 @@ def _table(relevance, area, groups, name="G2", place="nucleus", hit=0.0):
                          "hit": hit})
 
 
-def _summary(table, bootstraps=500):
-    return localisation.summarise(table, Resampling(bootstraps, 0.95, 0))
+def _summary(table):
+    return localisation.summarise(table, Resampling(0.95, 0))
 
 
 def test_ratio_is_of_sums_and_constant_ratios_have_no_width():
