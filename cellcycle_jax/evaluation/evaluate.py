@@ -156,6 +156,8 @@ def score(rows, label, logits, temperature, fitted, run, resampling) -> dict:
     result["model_calibrated"] = resampling.scores(
         label[labelled], calibrated[labelled], groups[labelled], ("ece", "brier")
     )
+    by_chance = calibration.calibration_error_by_chance(calibrated[labelled], resampling.level, resampling.seed)
+    result["calibration_error_by_chance"] = by_chance
     result["reliability"] = {
         "raw": calibration.reliability_curve(label[labelled], prob[labelled]),
         "calibrated": calibration.reliability_curve(label[labelled], calibrated[labelled]),
@@ -210,8 +212,8 @@ def compare(rows, known, label, prob, rivals, resampling) -> dict:
 
 def notes(run, crops, split) -> list[str]:
     """What these scores cannot show, in plain sentences for the report."""
-    resampled = f"Intervals resample whole groups ({crops.group_by}); one trained network, one seed."
-    return [resampled, *caveats(run, crops, split)]
+    between = f"Intervals are from how groups of cells differ ({crops.group_by}); one trained network, one seed."
+    return [between, *caveats(run, crops, split)]
 
 
 def caveats(run, crops, split) -> list[str]:

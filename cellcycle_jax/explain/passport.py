@@ -75,8 +75,8 @@ def named_regions(region_shares: pd.DataFrame, about: dict) -> list[str]:
     Of more than two classes, each of which differs from the rest in regions of its own, the best region of each.
     """
     large = region_shares["share"] >= about["limits"]["region_share"]
-    uncertain = region_shares["low"] <= 0  # cells of one group have no interval, which the words say
-    named = region_shares[large & ~uncertain].sort_values("share", ascending=False)
+    certain = region_shares["low"] > 0  # False where there is no interval
+    named = region_shares[large & certain].sort_values("share", ascending=False)
     named = named.drop_duplicates("class") if len(about["classes"]) > 2 else named.head(MOST_REGIONS)
     return [_region_in_words(row, about) for row in named.to_dict("records")]
 

@@ -151,7 +151,11 @@ def _evaluation(run: pathlib.Path, evaluation: dict) -> dict:
         "group_by": evaluation["group_by"],
         "percent": f"{100 * evaluation['interval_level']:g} %",
         "baseline_features": features,
-        "errors": {"before": error_before, "after": error_after},
+        "errors": {
+            "before": error_before,
+            "after": error_after,
+            "by_chance": evaluation.get("calibration_error_by_chance"),
+        },
         "confusion": _draw(run, f"confusion_{split}", confusion),
         "reliability": _draw(run, f"reliability_{split}", curve),
         "truth": _truth(run, evaluation),

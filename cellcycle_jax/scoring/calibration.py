@@ -6,7 +6,9 @@ from scipy.special import log_softmax, softmax
 
 from cellcycle_jax import schema
 from cellcycle_jax.scoring import metrics
+from cellcycle_jax.scoring.intervals import Interval
 
+DRAWS = 400  # of labels, for the calibration error by chance
 # Where every cell is right the likelihood rises without end as the temperature falls; these bounds end it.
 TEMPERATURES = (0.05, 20.0)
 
@@ -42,6 +44,33 @@ def fit_temperature(logits, label) -> float:
 def apply_temperature(logits, temperature: float) -> np.ndarray:
     """Calibrated probabilities f64 [N, P] of logits f [N, P]; the predicted class does not change."""
     return softmax(np.asarray(logits, np.float64) / temperature, axis=1)
+
+
+def calibration_error_by_chance(prob, level: float, seed: int = 0) -> Interval:
+    """What the calibration error would be, were these probabilities exactly right.
+
+    It is a mean of absolute values, so it is above 0 even then: the more so, the fewer cells there are. Labels are
+    drawn from the probabilities; cells count as independent, so of groups that differ it would be higher still.
+
+    Args:
+        prob: f [N, P].
+        level: share of draws within the bounds.
+        seed: of the draws.
+
+    Returns:
+        The mean over DRAWS draws of labels, and the bounds within which they lie. NaN without cells.
+    """
+    prob = np.asarray(prob, np.float64)
+    if not len(prob):
+        return Interval(np.nan)
+    rng = np.random.default_rng(seed)
+    cumulative = prob.cumsum(1)
+    errors = []
+    for _ in range(DRAWS):
+        drawn = (rng.random((len(prob), 1)) * cumulative[:, -1:] > cumulative).sum(1)
+        errors.append(metrics.ece(drawn, prob)[0])
+    low, high = np.quantile(errors, [(1 - level) / 2, (1 + level) / 2])
+    return Interval(float(np.mean(errors)), float(low), float(high))
 
 
 def reliability_curve(label, prob, bins: int = metrics.ECE_BINS) -> dict[str, np.ndarray]:

@@ -14,10 +14,10 @@ def run_on(data_dir):
 
 def test_groups_without_a_label_do_not_count_towards_an_interval(tmp_path):
     run = run_on(tiny.write_data(tmp_path))
-    seven_groups = tiny.crops(28, "validation", unlabelled=8)  # four cells each, two groups without any label
-    assert [said for said in evaluate.caveats(run, seven_groups, "validation") if said.startswith("With 5 groups")]
-    six = tiny.crops(28, "validation", unlabelled=4)
-    assert not [said for said in evaluate.caveats(run, six, "validation") if "there is no interval" in said]
+    five_groups = tiny.crops(20, "validation", unlabelled=8)  # four cells each, two groups without any label
+    assert [said for said in evaluate.caveats(run, five_groups, "validation") if said.startswith("With 3 groups")]
+    four = tiny.crops(20, "validation", unlabelled=4)
+    assert not [said for said in evaluate.caveats(run, four, "validation") if "there is no interval" in said]
 
 
 def test_the_terminal_says_what_the_scores_cannot_show(capsys):

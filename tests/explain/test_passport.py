@@ -207,15 +207,14 @@ def test_an_interval_that_reaches_beyond_the_limit_is_no_pass(name, path, limit)
 
 
 def test_an_interval_of_few_groups_does_not_tell_the_score_from_chance():
-    few, enough = (changed(("score",), score(0.93), n_groups=n) for n in (5, 6))
+    few, enough = (changed(("score",), score(0.93), n_groups=n) for n in (3, 4))
     assert check(few, SCORE)["passed"] is None and few["status"] == "caution"
-    assert check(few, SCORE)["sentence"].endswith("0.93 (0.92 to 0.94), of 5 groups, too few to distinguish it from "
-                                                  "chance "
-                                                  "(it takes 6).")
+    assert check(few, SCORE)["sentence"].endswith("0.93 (0.92 to 0.94), of 3 groups, too few to distinguish it from "
+                                                  "chance (it takes 4).")
     assert few["verdict"][4:] == [f"Not known: {name}. {check(few, name)['sentence']}"
                                   for name in (SCORE, SURROUNDINGS, BRIGHTNESS)]
     assert check(enough, SCORE)["passed"] is True and enough["status"] == "no_alarm"
-    assert changed(("score",), score(0.6, 0.49), n_groups=5)["status"] == "chance"
+    assert changed(("score",), score(0.6, 0.49), n_groups=3)["status"] == "chance"
 
 
 def asked(classes=("G1/S", "G2"), scored=True, **of_shortcuts):
@@ -292,7 +291,7 @@ def test_surroundings_that_count_against_the_class_are_read_too():
 @pytest.mark.parametrize(("name", "path"), [(SURROUNDINGS, ("shortcuts", "surroundings", "transferred_share")),
                                             (BRIGHTNESS, ("shortcuts", "brightness"))])
 def test_few_groups_raise_an_alarm_but_clear_nothing(name, path):
-    clear, caught = (changed(path, score(share), n_groups=5) for share in (0.02, 0.4))
+    clear, caught = (changed(path, score(share), n_groups=3) for share in (0.02, 0.4))
     assert check(clear, name)["passed"] is None and clear["status"] == "caution"
     assert check(caught, name)["passed"] is False and caught["status"] == "shortcut"
     unknown = changed(path, {"value": NAN, "low": -101.5, "high": 55.7, "class": 1})  # bounds of other resamples

@@ -6,7 +6,6 @@ networks may be alike among themselves (Binder et al. 2023, doi 10.1109/CVPR5272
 reported beside each verdict.
 """
 
-import math
 from collections.abc import Callable, Iterator
 
 import flax.linen as nn
@@ -99,7 +98,7 @@ def weight_randomisation(maps, maps_of: Callable, network, image_shape, groups,
         "rows", one dict a stage and measure, as `similarity` returns them and "layer", the one drawn last; the last
         stage, FLOOR, compares the random networks among themselves. "strength": value, low and high with all layers
         drawn anew, "floor": the same between random networks, "threshold", and "passes": whether "high" lies below the
-        threshold (of too few groups for an interval: "value").
+        threshold, None where it cannot be said, as `below` says.
     """
     stages = {}  # layer -> similarities to the trained network's maps, one a draw
     random_maps = []
@@ -140,8 +139,12 @@ def label_randomisation(maps, maps_permuted, groups, resampling: Resampling, thr
 
 
 def _verdict(strength: Interval, threshold: float) -> dict:
-    """A comparison with NaN, of maps that are all flat, is no pass."""
-    return {"threshold": threshold, "passes": bool(strength.upper_end < threshold)}
+    return {"threshold": threshold, "passes": below(strength, threshold)}
+
+
+def below(strength: Interval, limit: float) -> bool | None:
+    """Whether a similarity is surely less than allowed; None without an interval, as of few groups or flat maps."""
+    return bool(strength.high < limit) if strength.is_known else None
 
 
 def ask(evidence: Evidence) -> dict:
@@ -182,10 +185,7 @@ def _ask_of_method(evidence, name) -> dict:
 def judge_weights(results: dict, about: dict) -> Judgement:
     """Passed where maps of the network with its weights drawn anew are surely less alike than allowed."""
     weights = results[about["method"]]["weights"]
-    passed = None
-    if math.isfinite(weights["strength"].value):
-        passed = bool(weights["passes"])
-    return Judgement(passed, "Maps of the network with re-initialised weights have a rank correlation of "
+    return Judgement(weights["passes"], "Maps of the network with re-initialised weights have a rank correlation of "
                      f"{weights['strength'].text()} with its own; two random networks "
                      f"{weights['floor'].value:.2f}. Allowed: below {weights['threshold']:g}.")
 
@@ -197,21 +197,20 @@ def judge_labels(results: dict, about: dict) -> Judgement:
         return Judgement(None, "No run with permuted labels was given (train --config.data.labels=permuted, explain "
                          "--others=RUN).", asked=False)
     worst = max(comparisons, key=lambda comparison: np.nan_to_num(comparison["strength"].value, nan=np.inf))
-    passed = bool(worst["passes"]) if math.isfinite(worst["strength"].value) else None
-    return Judgement(passed, "Rank correlation with maps of a network that was trained on permuted "
+    return Judgement(worst["passes"], "Rank correlation with maps of a network that was trained on permuted "
                      f"labels: {worst['strength'].text()}. Allowed: below {worst['threshold']:g}.")
 
 
 def judge_trivial(results: dict, about: dict) -> Judgement:
     """Passed where the map is surely less than the limit alike to each map that needs no network."""
     limit = about["limits"]["trivial_correlation"]
-    passed = True
+    answers = []
     words = []
     for name, rows in results[about["method"]]["trivial"].items():
         strength = Interval.of(row_of(rows, "strength"))
-        if not strength.upper_end < limit:  # NaN, of maps that are all flat, is no pass either
-            passed = False
+        answers.append(below(strength, limit))
         words.append(f"{name} {strength.value:.2f}")
+    passed = False if False in answers else None if None in answers else True
     return Judgement(passed, f"Rank correlation with trivial maps: {', '.join(words)}. Allowed: below {limit:g}.")
 
 

@@ -247,6 +247,8 @@ def _goes_with(what, share, about) -> str:
     difference = "the difference between the classes"
     if len(about["classes"]) > 2:
         difference = f"the difference between {about['classes'][share['class']]} and the rest"
+    if share.get("unmoved"):
+        return f"No answer of the network changes with {what} of another cell."
     share = Interval.of(share)
     words = share.percent()
     if share.is_known and round(100 * share.value) < 0:
@@ -267,6 +269,8 @@ def _is_not_read(share, limit, about) -> bool | None:
 
     None where that is not certain: with too few groups, or where the interval reaches beyond the limit.
     """
+    if share.get("unmoved"):
+        return True
     share = Interval.of(share)
     if shortcuts.is_shortcut(share, limit):
         return False

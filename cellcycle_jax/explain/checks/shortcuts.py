@@ -21,6 +21,7 @@ from cellcycle_jax.scoring.intervals import Interval, Resampling
 from cellcycle_jax.scoring.jackknife import SHARE
 
 DONORS = 8  # donors of each cell
+ROUNDING = 1e-5  # of the largest margin; what moves less is the same answer
 LEAST_CELLS = 3  # other cells of a field from which its brightness is known
 CUT = 0.25  # of a field's cells, the darkest and the brightest that do not count
 PURE = 0.9  # share of cells in fields of one class from which fields count as holding one class each
@@ -261,11 +262,11 @@ def transferred_share(given, recipients, donors, intact, cells: Cells, resamplin
         resampling: how intervals are made.
 
     Returns:
-        {value, low, high, dropped, class}. Of two classes there is one share, that of the last. Of more each has its
-        own, with an interval of level 1 - (1 - level) / P, and the largest is returned with the index of its
+        {value, low, high, dropped, class, unmoved}. Of two classes there is one share, that of the last. Of more each
+        has its own, with an interval of level 1 - (1 - level) / P, and the largest is returned with the index of its
         class; if any lies above zero, the largest of those. A cell whose donors can be of one class only, since its
         group alone holds the other, shows nothing and is left out. NaN where that is every cell, or where validation
-        cells of the class have no larger margin than others.
+        cells of the class have no larger margin than others. `unmoved`: whether no answer changes at all.
     """
     intact_margins = margins(intact)
     classes = intact_margins.shape[1]
@@ -298,7 +299,8 @@ def transferred_share(given, recipients, donors, intact, cells: Cells, resamplin
         return share.low > 0, np.nan_to_num(share.value, nan=-np.inf)
 
     largest = max(shares, key=rank)
-    return {**shares[largest].as_json(), "class": largest}
+    unmoved = bool(np.abs(handed_over).max() <= ROUNDING * np.abs(intact_margins).max())
+    return {**shares[largest].as_json(), "class": largest, "unmoved": unmoved}
 
 
 def _has_choice(label, groups) -> np.ndarray:

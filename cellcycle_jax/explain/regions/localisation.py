@@ -236,15 +236,14 @@ def sentence(class_name: str, summary: pd.DataFrame, interval_level: float, stai
     rows = summary[summary["class"] == class_name]
     if rows.empty:
         return f"No explained cell was given {class_name}, so no region can be named for it."
-    lower = rows["low"].fillna(rows["ratio"])  # cells of few groups have no interval
-    above = rows[lower > 1]
+    if rows["low"].isna().all():
+        return f"For {class_name} there are too few groups of cells to say in which region its maps have more relevance."
+    above = rows[rows["low"] > 1]
     if above.empty:
         return f"For {class_name} no region of the map has more relevance than an uninformative map."
     best = above.loc[above["ratio"].idxmax()]
     region = region_in_words(best["compartment"], stain)
     interval = f"{100 * interval_level:g} % interval {best['low']:.1f} to {best['high']:.1f}"
-    if not np.isfinite(best["low"]):
-        interval = "too few groups for an interval"
     words = f"For {class_name} the relevance {region} is {best['ratio']:.1f} times that of an uninformative map"
     words += f" ({interval})."
     if best["compartment"] in BLANK[mask]:

@@ -118,7 +118,7 @@ def test_intervals_resample_groups(of_dna):
     images, bits, present, groups = population()
     alike = np.repeat(images[:1], 6, axis=0), np.repeat(bits[:1], 6, axis=0), present, groups
     slope = respond(Total(0), alike, ("dna_brightness",))["dna_brightness"]["slope"]
-    assert slope.low == pytest.approx(slope.value) == pytest.approx(slope.high)
+    assert np.isfinite(slope.value) and np.isnan(slope.low)  # no group differs from another
     one_group = images, bits, present, np.array(["a"] * 6)
     row = respond(Total(0), one_group, ("dna_brightness",))["dna_brightness"]
     assert np.isnan(row["slope"].low) and not row["certain"]  # one group tells no interval

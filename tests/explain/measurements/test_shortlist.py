@@ -124,7 +124,8 @@ def test_a_map_that_names_the_planted_pair_is_better_than_chance():
     assert gap.low > 0 and gap.value == pytest.approx(found["map"]["value"] - found["random"]["value"])
     # The two best single measurements are the planted ones, so there is nothing to gain.
     assert found["univariate"]["pair"] == found["map"]["pair"]
-    assert found["differences"]["map - univariate"] == Interval(0, 0, 0, dropped=0)
+    same = found["differences"]["map - univariate"]
+    assert same.value == 0 and np.isnan(same.low)
     assert "points better than randomly chosen families (95 % interval" in found["verdict"]
     assert "That lead says nothing about the map" in found["verdict"]
     assert "The best single measurements give the same pair, too." in found["verdict"]
@@ -183,7 +184,7 @@ def test_where_nothing_separates_the_verdict_says_so():
     train, validation, known = place(noisy_cells(seed=4), NOISE)
     found = compare(NOISE[4:9], known, train, validation)
     for gap in found["differences"].values():
-        assert gap.low <= 0 <= gap.high
+        assert gap.value == 0 or gap.low <= 0 <= gap.high
     assert "The best single measurements give the same pair, too." in found["verdict"]
     assert "cannot be distinguished from randomly chosen families" in found["verdict"]
     assert "That lead" not in found["verdict"]
@@ -228,7 +229,7 @@ def test_too_few_families_make_no_pair():
 
 def test_too_few_groups_have_no_interval_and_no_claim():
     train, validation, known = place(noisy_cells(), [DNA, GOLGI, *NOISE])
-    groups = validation.rows[schema.GROUP].astype("category").cat.codes % 5
+    groups = validation.rows[schema.GROUP].astype("category").cat.codes % 3
     few = feature_axes.ProjectedCells(validation.rows.assign(**{schema.GROUP: groups.astype(str)}), *(
         getattr(validation, name) for name in ("shown", "linear", "positive")))
     found = compare([DNA, NOISE[0]], known, train, few)
