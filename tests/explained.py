@@ -35,7 +35,7 @@ def make_crops(n=24, labelled=True):
     compartments[:, 12:20, 20:28] = int(schema.Compartment.ORGANELLE)
     stats = np.tile(np.array([100, 100, 5, 200], np.float32), (n, 3, 1))
     label = label if labelled else np.full(n, schema.NO_LABEL, np.int32)
-    text = {name: np.array([f"{name}{i % 6}" for i in range(n)]) for name in schema.EXAMPLE_TEXTS}
+    text = {name: np.array([f"{name}{i % 10}" for i in range(n)]) for name in schema.EXAMPLE_TEXTS}
     text["cell_id"] = np.array([f"cell{i}" for i in range(n)])
     known = int(schema.Compartment.NUCLEUS | schema.Compartment.ORGANELLE)
     return crop_arrays.Crops(

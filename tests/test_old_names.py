@@ -160,6 +160,22 @@ def test_a_study_with_old_names_is_followed(tmp_path):
     assert config.evaluate.interval_level == 0.9
 
 
+def test_a_field_that_does_nothing_any_more_is_noted_and_left_out(tmp_path, capsys):
+    path = tmp_path / "config.py"
+    path.write_text(
+        "from configs import base\n"
+        "def get_config():\n    c = base.training()\n    c.evaluate.bootstraps = 50\n    c.seed = 4\n    return c\n"
+    )
+    old_names.note_retired.cache_clear()
+    config = load(path, ["--config.evaluate.bootstraps=200", "--config.train.steps=7"], base.training)
+    assert (config.seed, config.train.steps) == (4, 7) and "evaluate.bootstraps" not in fields(config)
+    assert capsys.readouterr().err.count("evaluate.bootstraps is not used any more") == 1
+    stored = config.to_dict()
+    stored["evaluate"]["bootstraps"] = 2000
+    read = stored_config.read(files.to_json(stored), stored_config.TRAINING, "config.json")
+    assert read["evaluate"] == {"interval_level": 0.95}
+
+
 def test_a_stored_passport_is_read_under_the_names_of_today(tmp_path):
     passport = {"format": passport_file.FORMAT, "status": "chance", "verdict": ["x"], "confidence": 0.9, "where": [1],
                 "places": ["here"]}

@@ -72,11 +72,6 @@ class Interval:
         """Whether there is a value and an interval; cells of one group, or of one class, have none."""
         return math.isfinite(self.value) and math.isfinite(self.low)
 
-    @property
-    def upper_end(self) -> float:
-        """The upper bound, the value where there is no interval."""
-        return self.high if self.is_known else self.value
-
     def without_counts(self) -> "Interval":
         """The value and its bounds alone."""
         return Interval(self.value, self.low, self.high)

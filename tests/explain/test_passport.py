@@ -391,18 +391,18 @@ def test_cells_of_one_group_are_certain_of_nothing(bad):
         assert check(passport, name)["passed"] is None, name
     assert passport["status"] == "caution"
     assert passport["verdict"][4].startswith(f"Not known: {SCORE}. ") and "0.93 (no interval)" in passport["verdict"][4]
-    assert "in the nucleus, channel DNA: 62 % (no interval)" in passport["verdict"][1]
+    assert passport["regions"] == [] and passport["verdict"][1].startswith("No region accounts for 10%")
     assert "nan" not in " ".join([*passport["verdict"], *(one["sentence"] for one in passport["checks"])])
 
 
-def test_trivial_maps_of_one_group_are_judged_by_their_value():
-    for value, passed in ((0.49, True), (0.5, False), (NAN, False)):
-        rows = [{"measure": "strength", "value": value, "low": NAN, "high": NAN}]
+def test_trivial_maps_are_judged_by_the_upper_bound_and_not_without_one():
+    for value, high, passed in ((0.4, 0.49, True), (0.4, 0.5, False), (0.1, NAN, None), (NAN, NAN, None)):
+        rows = [{"measure": "strength", "value": value, "low": 0 if high == high else NAN, "high": high}]
         assert check(changed(("randomisation", METHOD, "trivial", "edges"), rows), TRIVIAL)["passed"] is passed
 
 
 def test_flat_maps_say_nothing_of_the_labels_wherever_they_stand_in_the_list():
-    flat = {"strength": Interval(NAN), "threshold": 0.5, "passes": False}
+    flat = {"strength": Interval(NAN), "threshold": 0.5, "passes": None}
     for comparisons in ([flat, permuted(0.2)], [permuted(0.2), flat]):
         assert check(changed(("randomisation", METHOD, "labels"), comparisons), LABELS)["passed"] is None
 

@@ -10,7 +10,9 @@ from cellcycle_jax.explain.attribution import methods
 from cellcycle_jax.explain.checks.faithfulness import TIE, without_rounding
 from cellcycle_jax.scoring import metrics
 from cellcycle_jax.scoring.intervals import Resampling
+from cellcycle_jax.scoring.jackknife import CORRELATION, SHARE
 
+SCALES = {"spearman": CORRELATION, "strength": SHARE, "ssim": CORRELATION}  # on which intervals are made
 SSIM_WINDOW = 7  # px, or the largest odd number that fits
 SSIM_CONSTANTS = (0.01**2, 0.03**2)  # Wang et al., for values from 0 to 1: against division by nothing
 
@@ -130,7 +132,7 @@ def rows_of(similarities: dict, groups, resampling: Resampling) -> list[dict]:
     """What `map_similarity` returned as the rows of `similarity`."""
     rows = []
     for measure, values in similarities.items():
-        mean = resampling.mean(values, groups)
+        mean = resampling.mean(values, groups, SCALES[measure])
         rows.append({"measure": measure, **mean.as_json()})
     return rows
 

@@ -247,13 +247,18 @@ def _goes_with(what, share, about) -> str:
     difference = "the difference between the classes"
     if len(about["classes"]) > 2:
         difference = f"the difference between {about['classes'][share['class']]} and the rest"
-    if share.get("unmoved"):
+    if _is_unmoved(share):
         return f"No answer of the network changes with {what} of another cell."
     share = Interval.of(share)
     words = share.percent()
     if share.is_known and round(100 * share.value) < 0:
         return f"Nothing of {difference} moves with {what} to another cell; it counts against (share {words})."
     return f"{words[0].upper()}{words[1:]} of {difference} moves with {what} to another cell."
+
+
+def _is_unmoved(share) -> bool:
+    """Whether no answer changed at all, so that the share is 0 without an interval."""
+    return not isinstance(share, Interval) and share.get("unmoved", False)
 
 
 def _judgement(share, limit, about, sentence, alarm) -> Judgement:
@@ -269,7 +274,7 @@ def _is_not_read(share, limit, about) -> bool | None:
 
     None where that is not certain: with too few groups, or where the interval reaches beyond the limit.
     """
-    if share.get("unmoved"):
+    if _is_unmoved(share):
         return True
     share = Interval.of(share)
     if shortcuts.is_shortcut(share, limit):

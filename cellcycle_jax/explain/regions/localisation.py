@@ -237,7 +237,7 @@ def sentence(class_name: str, summary: pd.DataFrame, interval_level: float, stai
     if rows.empty:
         return f"No explained cell was given {class_name}, so no region can be named for it."
     if rows["low"].isna().all():
-        return f"For {class_name} there are too few groups of cells to say in which region its maps have more relevance."
+        return f"For {class_name} there are too few groups of cells to say in which region a map has more relevance."
     above = rows[rows["low"] > 1]
     if above.empty:
         return f"For {class_name} no region of the map has more relevance than an uninformative map."

@@ -52,14 +52,14 @@ WORST = np.array([1, 1, 1, 1, 1, 0.5, 0])
 
 @pytest.mark.parametrize("sign, left, inserted", [(1, BEST, 1 - BEST), (-1, WORST, 1 - WORST)])
 def test_curves_and_areas_of_a_linear_model_are_known(sign, left, inserted):
-    rows, curves = scored(square(), np.repeat(sign * square()[None], 6, 0))
+    rows, curves = scored(square(), np.repeat(sign * square()[None], 12, 0))
     for measure, share in (("deletion", left), ("insertion", inserted)):
         np.testing.assert_allclose(curves["zero", measure, "map"], expit(8 * share), atol=1e-6)
         row = rows["zero", measure]
         assert row["area"] == pytest.approx(np.trapezoid(expit(8 * share), FRACTIONS), abs=1e-6)
         gain = row["area"] - row["control"]
         assert row["value"] == pytest.approx(gain if measure == "insertion" else -gain)
-        assert row["n_cells"] == 6
+        assert row["n_cells"] == 12
         assert (row["low"] > 0) if sign > 0 else (row["high"] < 0)
 
 

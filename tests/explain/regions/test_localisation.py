@@ -273,7 +273,7 @@ def test_methods_and_channels_are_summarised_apart():
 def test_map_on_the_edge_of_the_golgi_names_its_outline():
     groups = np.repeat(["f1", "f2", "f3", "f4", "f5", "f6"], 2)
     maps = np.tile(_near(GOLGI < 4, 1).astype(np.float32)[..., None], (12, 1, 1, 1))
-    maps += np.repeat(np.arange(6) / 1000, 2).reshape(-1, 1, 1, 1).astype(np.float32)  # fields differ a little
+    maps += np.repeat(np.arange(6) / 1e5, 2).reshape(-1, 1, 1, 1).astype(np.float32)  # fields differ a little
     found = localisation.localise(maps, np.stack([_crop()] * 12), np.full(12, EVERY))
     summary = _summary(localisation.tabulate(found, _cells(groups), "G2", "grad_cam"))
     best = summary.loc[summary["ratio"].idxmax()]
@@ -303,9 +303,9 @@ def test_sentence_without_a_place_above_chance():
     assert "no region can be named" in localisation.sentence("G1/S", summary, 0.95, "", "none")
 
 
-def test_sentence_of_one_group_has_no_interval():
-    summary = _summary(_table([0.2, 0.4], 0.1, ["a", "a"]))
-    assert "too few groups for an interval" in localisation.sentence("G2", summary, 0.95, "", "none")
+def test_without_intervals_no_region_is_named():
+    summary = _summary(_table([0.2, 0.4, 0.3], 0.1, ["a", "b", "c"]))
+    assert "too few groups of cells to say in which region" in localisation.sentence("G2", summary, 0.95, "", "none")
 
 
 @pytest.mark.parametrize(
