@@ -150,8 +150,8 @@ def notes(plan, tested, run) -> list[str]:
     table = plan.study.table
     crops = tested.crops
     sentences = [
-        "A score is the mean over the runs of a row, which differ in their seed. Its interval resamples whole "
-        f"groups ({crops.group_by}), jointly for all runs: what other such groups would change, not other "
+        "A score is the mean over the runs of a row, which differ in their seed. Its interval leaves out one "
+        f"group at a time ({crops.group_by}), jointly for all runs: what other such groups would change, not other "
         "training cells.",
         "Lowest to highest is over the seeds: other starting weights, another order of the same cells. "
         "Seeds are no biological replicates.",
