@@ -254,6 +254,11 @@ def _say(result):
     if "truth" in result:
         _say_scores(result["truth"], result, "the true phase")
     print()
+    for name, leads in result["differences"].items():
+        lead = leads["balanced_accuracy"]
+        if lead.low <= 0 <= lead.high:
+            print(f"- The lead over {name} in balanced accuracy cannot be told from none; one of "
+                  f"{lead.smallest_detectable:.3f} would be seen in four of five such experiments.")
     for note in result["notes"]:
         print(f"- {note}")
     print(flush=True)

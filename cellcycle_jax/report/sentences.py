@@ -95,7 +95,8 @@ def _comparison(difference: Interval) -> str:
         return "the network is better"
     if difference.high < 0:
         return "the network is worse"
-    return "the two cannot be distinguished"
+    seen = number(difference.smallest_detectable)
+    return f"the two cannot be distinguished (a difference of {seen} would be seen in four of five such experiments)"
 
 
 def outdated(result: dict | None, best_step: int | None, run_id: str | None) -> str | None:

@@ -152,6 +152,15 @@ def test_what_is_said_of_intervals_depends_on_how_many_groups_there_are():
     assert intervals.caveat(intervals.LEAST_GROUPS) == ""
 
 
+def test_the_smallest_detectable_difference_is_seen_in_four_of_five_experiments():
+    rng = np.random.default_rng(8)
+    groups = np.repeat(np.arange(30), 20)
+    resampling = intervals.Resampling(0.95)
+    size = np.median([resampling.mean(rng.normal(0, 1, 600), groups).smallest_detectable for _ in range(50)])
+    seen = [resampling.mean(rng.normal(size, 1, 600), groups).low > 0 for _ in range(400)]
+    assert np.mean(seen) == pytest.approx(0.8, abs=0.06)
+
+
 def test_an_interval_stands_in_percent():
     def score(value, low, high):
         return intervals.Interval(value, low, high)

@@ -302,4 +302,6 @@ def _words(gap: Interval, rival: str, interval_level: float) -> str:
         return f"It is {points:.1f} points better than {rival} {spread}."
     if gap.high < 0:
         return f"It is {-points:.1f} points worse than {rival} {spread}."
-    return f"It cannot be distinguished from {rival} {spread}."
+    seen = 100 * gap.smallest_detectable
+    return (f"It cannot be distinguished from {rival} {spread}; {seen:.1f} points would be seen in four of five such "
+            "experiments.")
