@@ -59,8 +59,8 @@ def test_an_interval_stands_in_brackets_unless_there_is_none():
 @pytest.mark.parametrize(
     ("gap", "verdict"),
     [(score(0.1, 0.05, 0.2), "the network is better"), (score(-0.1, -0.2, -0.05), "the network is worse"),
-     (score(0.1, -0.1, 0.2), "the two cannot be distinguished (a difference of 0.214 would be seen in four of five such "
-                              "experiments)")],
+     (score(0.1, -0.1, 0.2), "the two cannot be distinguished (a difference of 0.215 would be seen in four of five "
+                             "such experiments)")],
 )
 def test_the_verdict_is_what_the_interval_of_the_difference_allows(gap, verdict):
     sentence = sentences.summary(evaluation(gap), None, None)[0]
