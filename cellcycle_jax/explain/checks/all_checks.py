@@ -15,6 +15,7 @@ from cellcycle_jax.explain.checks import (
 CHECKS = (
     score.CHECK,
     shortcut_check.SURROUNDINGS,
+    shortcut_check.OUTLINE,
     shortcut_check.BRIGHTNESS,
     shortcut_check.BATCHES,
     faithfulness.CHECK,

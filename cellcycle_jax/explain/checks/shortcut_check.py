@@ -1,7 +1,7 @@
-"""Three checks for shortcuts: does the network read the surroundings, the brightness of the field, or the batch?
+"""Four checks for shortcuts: does the network read surroundings, outline, brightness of the field, or batch?
 
 One question serves them: which cells are tested, where their fields are read, and when a test cannot be made. What is
-done to the cells stands in `shortcuts`.
+done to the cells stands in `shortcuts` and `outlines`.
 """
 
 import dataclasses
@@ -11,8 +11,9 @@ import pandas as pd
 
 from cellcycle_jax import schema
 from cellcycle_jax.dataset import crop_arrays
+from cellcycle_jax.dataset.model_input import OUTLINED
 from cellcycle_jax.explain.attribution import methods
-from cellcycle_jax.explain.checks import shortcuts
+from cellcycle_jax.explain.checks import outlines, shortcuts
 from cellcycle_jax.explain.checks.check import Check, Evidence, Judgement, Question
 from cellcycle_jax.explain.checks.score import CHANCE
 from cellcycle_jax.explain.regions.explained_cells import resampling_of, sample_per_class
@@ -26,10 +27,7 @@ BLOCK = 256  # cells in memory at a time where few numbers of many are wanted
 DOUBT = "so this may be illumination or the cells' own brightness."
 NOT_EXCHANGED = {  # by data.mask, why surroundings were not exchanged
     "none": "the body of the cell is not known",
-    "cell": (
-        "the mask blanks them, but its outline ends where a neighbour is nearer, which gives a hint of them and was "
-        "not tested"
-    ),
+    "cell": "the mask blanks them; what its outline shows of them is a check of its own",
     "nucleus": "the mask shows the network nothing of them",
 }
 
@@ -49,8 +47,8 @@ def ask_for_shortcuts(run: trained_run.Run, per_class: int = PER_CLASS) -> dict:
         per_class: most cells of each class, half of them of each split.
 
     Returns:
-        surroundings, brightness (each None where it cannot be tested) and brightness_why; batch, by plate, well and
-        cell line; one_class_fields, see `shortcuts`; scale, how the network is shown cells; n_cells, n_groups,
+        surroundings, outline, brightness (each None where it cannot be tested) and brightness_why; batch, by plate, well
+        and cell line; one_class_fields, see `shortcuts`; scale, how the network is shown cells; n_cells, n_groups,
         interval_level.
     """
     interval_level = run.config.explain.limits.shortcut_interval_level
@@ -62,9 +60,14 @@ def ask_for_shortcuts(run: trained_run.Run, per_class: int = PER_CLASS) -> dict:
     surroundings = None
     if _know_bodies(crops).all() and run.config.data.mask == "none":
         surroundings = shortcuts.surroundings(run.network, cells, intact, resampling)
+    outline = None
+    mask = run.config.data.mask
+    if mask in OUTLINED:
+        outline = outlines.outline(run.network, cells, mask, intact, resampling)
     brightness, brightness_why = _brightness(run, splits, crops, cells, intact, resampling)
     return {
         "surroundings": surroundings,
+        "outline": outline,
         "n_cells": len(crops),
         "n_groups": len(np.unique(crops.group_id)),
         "interval_level": interval_level,
@@ -180,7 +183,7 @@ def judge_surroundings(results: dict, about: dict) -> Judgement:
     if exchanged is None and mask == "ring":
         return Judgement(False, "The mask shows the network nothing but surroundings.", alarm=True, asked=False)
     if exchanged is None:
-        passed = True if mask == "nucleus" else None
+        passed = True if mask in OUTLINED else None
         return Judgement(passed, f"Surroundings were not exchanged: {NOT_EXCHANGED[mask]}.", asked=False)
     share = exchanged["transferred_share"]
     sentence = (
@@ -192,6 +195,27 @@ def judge_surroundings(results: dict, about: dict) -> Judgement:
     limit = about["limits"]["surroundings"]
     alarm = shortcuts.is_shortcut(Interval.of(share), limit)
     return _judgement(share, limit, about, sentence, alarm)
+
+
+def judge_outline(results: dict, about: dict) -> Judgement:
+    """Passed where what goes with the outline to another cell is certainly a small share, or no outline is shown.
+
+    A share above the limit is no alarm: the size of the cell, which is biology, goes with the outline as its neighbours
+    do.
+    """
+    exchanged = results["outline"]
+    if exchanged is None:
+        return Judgement(True, "No mask shows the outline of the cell.", asked=False)
+    share = exchanged["transferred_share"]
+    sentence = (
+        f"{_goes_with('the outline of the mask', share, about)} Of the outline alone, without any picture, the network "
+        f"tells the classes with an area under the ROC curve of {exchanged['silhouette'].text()}."
+    )
+    judgement = _judgement(share, about["limits"]["surroundings"], about, sentence, alarm=False)
+    if judgement.passed is False:
+        words = "The outline shows the cell's size and how near its neighbours are: which of them counts is not known."
+        judgement = dataclasses.replace(judgement, sentence=f"{judgement.sentence} {words}")
+    return judgement
 
 
 def judge_brightness(results: dict, about: dict) -> Judgement:
@@ -289,5 +313,6 @@ def _is_not_read(share, limit, about) -> bool | None:
 
 QUESTION = Question("shortcuts", ask)
 SURROUNDINGS = Check("uses the cell, not its surroundings", QUESTION, judge_surroundings, needed=True)
+OUTLINE = Check("does not use the outline of the mask", QUESTION, judge_outline, needed=True)
 BRIGHTNESS = Check("does not use the brightness of the field", QUESTION, judge_brightness, needed=True)
 BATCHES = Check("the class does not follow the batch", QUESTION, judge_batch)

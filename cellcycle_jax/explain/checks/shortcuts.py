@@ -105,14 +105,14 @@ def with_surroundings(cells: Cells, rows, donors, rng) -> np.ndarray:
         f32 [M, S, S, K], background 0.
     """
     donor_images = cells.images[donors]
-    empty_pixels = _random_pixels(donor_images, cells.empty[donors], rng)
+    empty_pixels = random_pixels(donor_images, cells.empty[donors], rng)
     surroundings = np.where(cells.reach[donors][..., None], empty_pixels, donor_images)
     donor_neighbours = cells.having(BIT.OTHER_NUCLEI)[donors]
     of_cell = cells.having(BIT.NUCLEUS)[rows] | (cells.reach[rows] & ~donor_neighbours)
     return np.where(of_cell[..., None], cells.images[rows], surroundings).astype(np.float32)
 
 
-def _random_pixels(images, usable, rng) -> np.ndarray:
+def random_pixels(images, usable, rng) -> np.ndarray:
     """Each image f32 [M, S, S, K] made of its own usable pixels, bool [M, S, S], at random; zero where it has none."""
     shape = images.shape
     pixels = images.reshape(shape[0], -1, shape[-1])
