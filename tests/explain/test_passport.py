@@ -353,7 +353,7 @@ def test_without_any_check_but_the_score_the_verdict_is_caution():
 
 
 @pytest.mark.parametrize(("mask", "passed", "status"),
-                         [("cell", None, "caution"), ("nucleus", True, "no_alarm"), ("ring", False, "shortcut")])
+                         [("cell", True, "no_alarm"), ("nucleus", True, "no_alarm"), ("ring", False, "shortcut")])
 def test_a_mask_decides_about_surroundings_that_cannot_be_exchanged(mask, passed, status):
     passport = changed(("shortcuts", "surroundings"), None, mask=mask)
     assert check(passport, SURROUNDINGS)["passed"] is passed and passport["status"] == status

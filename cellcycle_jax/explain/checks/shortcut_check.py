@@ -47,7 +47,7 @@ def ask_for_shortcuts(run: trained_run.Run, per_class: int = PER_CLASS) -> dict:
         per_class: most cells of each class, half of them of each split.
 
     Returns:
-        surroundings, outline, brightness (each None where it cannot be tested) and brightness_why; batch, by plate, well
+        surroundings, outline, brightness (None where it cannot be tested) and brightness_why; batch, by plate, well
         and cell line; one_class_fields, see `shortcuts`; scale, how the network is shown cells; n_cells, n_groups,
         interval_level.
     """
