@@ -358,7 +358,7 @@ def test_a_mask_decides_about_surroundings_that_cannot_be_exchanged(mask, passed
     passport = changed(("shortcuts", "surroundings"), None, mask=mask)
     assert check(passport, SURROUNDINGS)["passed"] is passed and passport["status"] == status
     said = check(passport, SURROUNDINGS)["sentence"]
-    words = {"cell": "its outline ends where a neighbour is nearer", "nucleus": "nothing of them",
+    words = {"cell": "is a check of its own", "nucleus": "nothing of them",
              "ring": "nothing but surroundings"}
     assert words[mask] in said
 
