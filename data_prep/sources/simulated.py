@@ -19,7 +19,7 @@ def find_fields(root, config) -> list[FieldFile]:
     """The fields in `root`/fields; each line was grown on a plate of its own.
 
     Raises:
-        InputRefused: `root` is the folder fields itself, or as of `folder`.
+        InputRefused: `root` is the folder fields itself, the known answer is not beside the fields, or as of `folder`.
     """
     root = pathlib.Path(root)
     is_inside = root.name == "fields" and not (root / "fields").is_dir()
@@ -30,6 +30,12 @@ def find_fields(root, config) -> list[FieldFile]:
         )
     folder.set_unset(config, name_pattern=NAME_PATTERN)
     files = folder.find_fields(root / "fields", config)
+    for path in (root / "truth.parquet", *(labels_path(root, file) for file in files)):
+        if not path.is_file():
+            raise InputRefused(
+                f"{path}: no such file, where the known answer of simulated fields belongs; copy all that `simulate` "
+                "wrote, or prepare fields without a known answer with --config.source=folder"
+            )
     return [dataclasses.replace(file, plate=f"{file.cell_line}-P1") for file in files]
 
 
@@ -38,9 +44,14 @@ def truth(root) -> pd.DataFrame:
     return pd.read_parquet(pathlib.Path(root) / "truth.parquet")
 
 
+def labels_path(root, file: FieldFile) -> pathlib.Path:
+    """Where the nuclei of a field are, as they were drawn."""
+    return pathlib.Path(root) / "labels" / f"{file.field_id}.tif"
+
+
 def truth_labels(root, file: FieldFile) -> np.ndarray:
     """Nuclei as they were drawn, i32 [H, W]; values are `cell_label` of the truth."""
-    labels = tifffile.imread(pathlib.Path(root) / "labels" / f"{file.field_id}.tif")
+    labels = tifffile.imread(labels_path(root, file))
     if labels.ndim == 3:  # nuclei come first
         labels = labels[0]
     return np.asarray(labels, np.int32)

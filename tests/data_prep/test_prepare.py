@@ -364,3 +364,13 @@ def test_values_out_of_range_are_named_before_any_file_is_read(path, value, tmp_
     config.update_from_flattened_dict({path: value})
     with pytest.raises(UsageError, match=re.escape(f"config.{path}={value!r}; allowed: ")):
         prepare(config, tmp_path / "nowhere", tmp_path / "out")
+
+
+@pytest.mark.parametrize("missing", ["truth.parquet", "labels/HeLa_A01_s1.tif"])
+def test_simulated_fields_without_their_answer_are_refused(simulated_fields, tmp_path, missing):
+    folder = tmp_path / "fields"
+    shutil.copytree(simulated_fields, folder)
+    (folder / missing).unlink()
+    with pytest.raises(InputRefused, match=f"{missing}: no such file.*--config.source=folder") as caught:
+        prepare(small_config(), folder, tmp_path / "data")
+    assert "\n" not in str(caught.value)
