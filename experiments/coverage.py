@@ -176,6 +176,7 @@ def _auroc(value: float, draw=draw_mixed, name: str = "") -> Quantity:
 
 
 QUANTITIES = (
+    _auroc(0.5),
     _auroc(0.6),
     _auroc(0.8),
     _auroc(0.95),
