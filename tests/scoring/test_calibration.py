@@ -47,3 +47,21 @@ def test_the_curve_of_a_known_miscalibrated_predictor():
     np.testing.assert_allclose(curve["accuracy"][[6, 8]], [0.7, 0.6])
     assert np.isnan(curve["accuracy"][0])
     np.testing.assert_allclose(metrics.ece(label, prob), 0.15)
+
+
+def test_the_calibration_error_by_chance_of_one_bin_is_that_of_a_share():
+    """All cells say 0.7, so the error is how far the share that is right lies from 0.7: the mean of a half normal."""
+    found = calibration.calibration_error_by_chance(np.tile([0.3, 0.7], (500, 1)), 0.95)
+    deviation = np.sqrt(0.7 * 0.3 / 500)
+    assert found.value == pytest.approx(np.sqrt(2 / np.pi) * deviation, rel=0.1)
+    assert found.low < 0.1 * deviation and found.high == pytest.approx(2.24 * deviation, rel=0.15)
+
+
+def test_labels_drawn_from_the_probabilities_have_the_calibration_error_by_chance():
+    rng = np.random.default_rng(0)
+    prob = rng.dirichlet([1, 1, 1], 400)
+    by_chance = calibration.calibration_error_by_chance(prob, 0.95)
+    drawn = [metrics.ece((rng.random(400)[:, None] > prob.cumsum(1)).sum(1), prob)[0] for _ in range(200)]
+    assert by_chance.value == pytest.approx(np.mean(drawn), rel=0.08)
+    assert np.mean([by_chance.low <= error <= by_chance.high for error in drawn]) > 0.9
+    assert np.isnan(calibration.calibration_error_by_chance(prob[:0], 0.95).value)

@@ -103,3 +103,30 @@ def test_labels_and_probabilities_that_do_not_fit_are_refused():
         metrics.accuracy([-1, 0], np.ones((2, 2)) / 2)
     with pytest.raises(ValueError, match="finite"):
         metrics.accuracy([1, 0], np.full((2, 2), np.nan))
+
+
+@pytest.mark.parametrize("effect", [0.0, 1.5])
+def test_the_variance_of_independent_cells_is_how_their_scores_vary(effect):
+    rng = np.random.default_rng(1)
+    label = np.repeat([0, 1], [150, 60])
+    found = {"auroc": [], "balanced_accuracy": []}
+    said = {"auroc": [], "balanced_accuracy": []}
+    for _ in range(600):
+        score = effect * (label - 0.5) + rng.normal(size=210)
+        prob = np.stack([score < 0, score >= 0], axis=1).astype(float)
+        found["auroc"].append(metrics.binary_auroc(label == 1, score)[0])
+        found["balanced_accuracy"].append(metrics.balanced_accuracy(label, prob)[0])
+        said["auroc"].append(metrics.auroc_variance(label == 1, score))
+        said["balanced_accuracy"].append(metrics.balanced_accuracy_variance(label, prob))
+    for name, values in found.items():
+        assert np.mean(said[name]) == pytest.approx(np.var(values), rel=0.15), name
+
+
+def test_cells_that_are_all_right_may_still_vary():
+    label = np.repeat([0, 1], [8, 18])
+    right = [9 / 10 * 1 / 10 / 8, 19 / 20 * 1 / 20 / 18]
+    assert metrics.balanced_accuracy_variance(label, np.eye(2)[label]) == pytest.approx(sum(right) / 4)
+    assert metrics.auroc_variance(label == 1, label) == 0
+    assert metrics.auroc_variance(np.array([True, False]), np.array([1.0, 0.0])) == 0
+    assert set(metrics.least_variances(label, np.eye(2)[label])) == {"auroc", "balanced_accuracy"}
+    assert set(metrics.least_variances(label, np.eye(3)[label])) == {"balanced_accuracy"}
