@@ -63,8 +63,13 @@ def test_evaluation_keeps_its_promise(opened):
     assert found["split"] == "test" and found["classes"] == ["G1/S", "G2"]
     assert set(found["model"]) == METRICS and set(found["baselines"]) == BASELINES
     for scores in (found["model"], *found["baselines"].values(), found["truth"]["model"], found["truth"]["oracle"]):
-        for score in scores.values():
-            assert score["low"] <= score["value"] <= score["high"]
+        for name, score in scores.items():
+            if name == "ece":  # has no interval
+                assert score["low"] is None and score["value"] >= 0
+            else:
+                assert score["low"] <= score["value"] <= score["high"], name
+    by_chance = found["calibration_error_by_chance"]
+    assert 0 <= by_chance["low"] < by_chance["value"] < by_chance["high"]
     assert set(found["differences"]) == BASELINES
     assert files.read_json(opened / "evaluation_validation.json")["split"] == "validation"
 
