@@ -13,7 +13,6 @@ holds question, command, cost and result.
 import argparse
 import collections
 import contextlib
-import dataclasses
 import io
 import itertools
 import pathlib
@@ -140,11 +139,10 @@ def _first_by_shapley(cells) -> str:
 
 
 def _difference(cells, maps) -> pd.DataFrame:
-    """As `ExplainedCells.class_differences`, of any maps; without intervals."""
+    """As `ExplainedCells.class_differences`, of any maps."""
     crops = cells.crops
     sums = class_difference.contributions(np.asarray(maps), crops.compartments, crops.compartments_present)
-    without_intervals = dataclasses.replace(cells.resampling, resamples=0)
-    table = class_difference.difference(*sums, crops.label == 1, cells.groups, without_intervals)
+    table = class_difference.difference(*sums, crops.label == 1, cells.groups, cells.resampling)
     channels = np.array(cells.run.channels)
     return table.assign(channel=channels[table["channel"].to_numpy(int)])
 

@@ -54,7 +54,7 @@ def interrupts(
         end, harm = _judged(process.returncode, running, said, took, prompt_s)
         ends[end] += 1
         if harm:
-            failures.append(f"{command} after {pressed - began:.2f} s: {harm}")
+            failures.append(f"{command} after {pressed - began:.2f} s: {harm}\n{said}")
         elif end == "ended at once":
             slowest = max(slowest, took)
         failures += _goes_on(command, where) if process.returncode else []
@@ -84,7 +84,7 @@ def _judged(code, running, said, took, prompt_s):
     """(how it ended, what is wrong with that or None)."""
     lines = [line for line in said.replace("\r", "\n").splitlines() if line.strip() and "%|" not in line]
     if "Traceback" in said:
-        return "traceback", f"a traceback, code {code}: {said[said.index('Traceback') :]}"
+        return "traceback", f"a traceback, code {code}"
     if code == 0:
         return "was done already", None
     if code != EXIT_INTERRUPTED:
