@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from cellcycle_jax import machine, processes
 from cellcycle_jax.explain.measurements import surrogate
-from cellcycle_jax.scoring import intervals
+from cellcycle_jax.scoring import intervals, metrics
 from cellcycle_jax.scoring.jackknife import BELOW_ONE
 from experiments.explanation_tables import markdown
 
@@ -130,14 +130,14 @@ def _share(cells: Cells, resampling) -> intervals.Interval:
     """Share that one region has of the difference between the classes."""
     whole = log_odds(cells, 1.5)
     region = 0.3 * whole + 0.5 * cells.noise[:, 1]
-    signed = np.where(cells.label == 1, 1.0, -1.0)
+    both = np.stack([region, whole], axis=1)
+
+    def mean(weights):
+        return metrics.divide(weights @ both, weights.sum(1, keepdims=True))
 
     def parts(weights):
-        with np.errstate(invalid="ignore", divide="ignore"):
-            of_class = [weights * (cells.label == k) for k in (0, 1)]
-            means = [(signed * w / w.sum(1, keepdims=True)) for w in of_class]
-            gap = means[0] + means[1]
-        return {"share": (gap @ region, gap @ whole)}
+        gap = mean(weights * (cells.label == 1)) - mean(weights * (cells.label == 0))
+        return {"share": (gap[:, 0], gap[:, 1])}
 
     return resampling.ratios(parts, cells.group, cells.label)["share"]
 

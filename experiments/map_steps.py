@@ -12,27 +12,18 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from cellcycle_jax.dataset import crop_arrays
 from cellcycle_jax.devices import runtime
 from cellcycle_jax.errors import InputRefused
 from cellcycle_jax.explain.attribution import methods
+from cellcycle_jax.explain.command import cells_to_explain
 from cellcycle_jax.explain.regions import class_difference
-from cellcycle_jax.explain.regions.explained_cells import DEFAULT_METHOD, ExplainedCells, sample_per_class
+from cellcycle_jax.explain.regions.explained_cells import DEFAULT_METHOD, ExplainedCells
 from cellcycle_jax.runs import trained_run
 from experiments.explanation_tables import markdown
 
 STEPS = (8, 16, 32, 64, 128)
 REFERENCE_STEPS = 1024
 CELLS_PER_CLASS = 50
-
-
-def cells_of(run: trained_run.Run) -> ExplainedCells:
-    """Up to CELLS_PER_CLASS labelled validation cells of each class."""
-    crops = run.crops_of_lines("validation")
-    rows = sample_per_class(crops.label, len(crops.classes), CELLS_PER_CLASS, np.random.default_rng(run.config.seed))
-    crops = crop_arrays.in_memory(crop_arrays.take(crops, rows))
-    images = run.images(crops)
-    return ExplainedCells(run, crops, images, methods.logits_of(run.network, images))
 
 
 def maps_of(cells: ExplainedCells, steps: int) -> np.ndarray:
@@ -98,7 +89,9 @@ def main():
     parser.add_argument("run", help="run folder")
     given = parser.parse_args()
     runtime.prepare()
-    table = compared(cells_of(trained_run.load_run(given.run)))
+    run = trained_run.load_run(given.run)
+    run.config.explain.cells_per_class = CELLS_PER_CLASS
+    table = compared(cells_to_explain(run))
     print(markdown(table.columns, [[f"{number:.3g}" for number in row] for row in table.to_numpy()]))
 
 

@@ -54,7 +54,7 @@ def run_explain(workdir, tap: str = "", others=(), changes=None, data: OpenData 
     bar = tqdm(STAGES, desc="explain", unit="part")
     stages = iter(bar)
     _next(bar, stages)
-    cells = _cells(_changed(load_run(workdir, data=data), changes or {}), tap)
+    cells = cells_to_explain(_changed(load_run(workdir, data=data), changes or {}), tap)
     others = [_comparable(load_run(other, data=data), cells.run, other) for other in others]
     summary = _relevance(folder, cells)
     evidence = Evidence(cells, others)
@@ -107,7 +107,7 @@ def _next(bar, stages):
     bar.set_postfix_str(next(stages))
 
 
-def _cells(run, tap) -> ExplainedCells:
+def cells_to_explain(run, tap: str | None = None) -> ExplainedCells:
     """The cells to explain, and the run with its tap resolved."""
     config = run.config
     crops = run.crops_of_lines("validation")

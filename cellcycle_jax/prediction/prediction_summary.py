@@ -14,7 +14,7 @@ from cellcycle_jax.scoring import intervals
 from cellcycle_jax.scoring.intervals import Interval
 from cellcycle_jax.scoring.jackknife import SHARE
 
-SEED = 0  # of the resamples
+SEED = 0  # of which fields are left out together, where they are many
 # Of each on the terminal.
 MOST_ALARMS = 4
 MOST_LINES = 3

@@ -148,18 +148,18 @@ class Resampling:
             or a score is not known without some group), and the number of groups without which it is not known.
         """
         member = self._left_out_together(groups)
-        values, without = self._scored(score, member)
-        if not len(member):
-            return {name: Interval(value, dropped=0) for name, value in values.items()}
-        strata = jackknife.Strata.of(member, label)
+        strata = _strata(member, label)
+        least_variances = least_variances or {}
         result = {}
-        for name, value in values.items():
+        for name, scores in _scored(score, member).items():
             own_scale = scale.get(name) if isinstance(scale, dict) else scale
+            without = scores[1:]
             bounds = (math.nan, math.nan)
-            if own_scale is not None and len(without[name]) >= LEAST_GROUPS:
-                least = (least_variances or {}).get(name, 0.0)
-                bounds = jackknife.interval(value, without[name], strata, self.level, own_scale, least)
-            result[name] = Interval(value, *bounds, dropped=int((~np.isfinite(without[name])).sum()))
+            if strata is not None and own_scale is not None:
+                least = least_variances.get(name, 0.0)
+                bounds = jackknife.interval(scores[0], without, strata, self.level, own_scale, least)
+            dropped = np.count_nonzero(~np.isfinite(without))
+            result[name] = Interval(float(scores[0]), *bounds, dropped=dropped)
         return result
 
     def ratios(self, parts, groups, label=None) -> dict[str, Interval]:
@@ -174,31 +174,27 @@ class Resampling:
             As `intervals`. The value is NaN where the denominator is not above 0, and so are the bounds where that is
             not certain at the level of the interval.
         """
-        member = self._left_out_together(groups)
-        if not len(member):
-            none = np.ones((1, 0))
-            return {name: Interval(math.nan, dropped=0) for name in parts(none)}
-
-        def flat(weights):
+        def separate(weights):
             scores = {}
             for name, (numerator, denominator) in parts(weights).items():
-                scores[name, "numerator"] = numerator
-                scores[name, "denominator"] = denominator
+                scores["numerator", name] = numerator
+                scores["denominator", name] = denominator
             return scores
 
-        values, without = self._scored(flat, member)
-        strata = jackknife.Strata.of(member, label)
+        member = self._left_out_together(groups)
+        strata = _strata(member, label)
+        scored = _scored(separate, member)
         result = {}
-        for name in dict.fromkeys(name for name, _ in values):
-            both = [(name, "numerator"), (name, "denominator")]
-            numerator, denominator = (values[part] for part in both)
-            left = np.stack([without[part] for part in both], axis=1)
+        for part, name in scored:
+            if part == "denominator":
+                continue
+            both = np.stack([scored["numerator", name], scored["denominator", name]], axis=1)
+            without = both[1:]
             bounds = (math.nan, math.nan)
-            if len(left) >= LEAST_GROUPS:
-                bounds = jackknife.ratio_interval((numerator, denominator), left, strata, self.level)
-            value = float(metrics.divide(numerator, denominator))
-            dropped = int((~(np.isfinite(left).all(1) & (left[:, 1] > 0))).sum())
-            result[name] = Interval(value, *bounds, dropped=dropped)
+            if strata is not None:
+                bounds = jackknife.ratio_interval(both[0], without, strata, self.level)
+            is_known = np.isfinite(without).all(1) & (without[:, 1] > 0)
+            result[name] = Interval(float(metrics.divide(*both[0])), *bounds, dropped=np.count_nonzero(~is_known))
         return result
 
     def _left_out_together(self, groups) -> np.ndarray:
@@ -208,21 +204,6 @@ class Resampling:
             return member
         block = np.random.default_rng(self.seed).permutation(len(names)) % MOST_LEFT_OUT
         return block[member]
-
-    def _scored(self, score, member) -> tuple[dict, dict]:
-        """{name: score of all cells} and {name: f64 [G], score without each group}."""
-        values = {name: float(value[0]) for name, value in score(np.ones((1, len(member)))).items()}
-        n_groups = int(member.max()) + 1 if len(member) else 0
-        step = max(1, _CHUNK // max(1, len(member)))
-        parts = []
-        if n_groups >= LEAST_GROUPS:
-            for start in range(0, n_groups, step):
-                group = np.arange(start, min(start + step, n_groups))[:, None]
-                parts.append(score((group != member).astype(np.float64)))
-        without = {}
-        for name in values:
-            without[name] = np.concatenate([part[name] for part in parts]) if parts else np.zeros(0)
-        return values, without
 
     def mean(self, values, groups, scale: Scale = LINEAR) -> Interval:
         """Mean of values f [N] over the cells where it is finite, which are counted; NaN of none."""
@@ -235,13 +216,7 @@ class Resampling:
         mean = self.intervals(score, groups, scale)["mean"]
         return dataclasses.replace(mean, dropped=None, n_cells=int(known.sum()))
 
-    def scores(
-        self,
-        label,
-        prob,
-        groups,
-        names=tuple(metrics.METRICS),
-    ) -> dict[str, Interval]:
+    def scores(self, label, prob, groups, names=tuple(metrics.METRICS)) -> dict[str, Interval]:
         """Scores of one predictor.
 
         Args:
@@ -279,7 +254,7 @@ class Resampling:
             b = metrics.scores(label, prob_b, weights, names)
             return {name: (a[name] - b[name]) * usable for name in names}
 
-        return self.intervals(score, groups, {name: LINEAR for name in SCALES}, label)
+        return self.intervals(score, groups, dict.fromkeys(SCALES, LINEAR), label)
 
     def mean_scores(self, label, probs: dict, rows: dict, groups, names=tuple(metrics.METRICS), reference=None) -> dict:
         """Mean score of some predictors each, such as the seeds of one training.
@@ -329,6 +304,26 @@ class Resampling:
         y = y[both]
         groups = np.asarray(groups)[both]
         return self.intervals(lambda weights: {"rho": spearman(x, y, weights)}, groups, CORRELATION)["rho"]
+
+
+def _strata(member, label) -> jackknife.Strata | None:
+    """Of the groups, i64 [N] for each cell; None of fewer than LEAST_GROUPS."""
+    return jackknife.Strata.of(member, label) if len(np.unique(member)) >= LEAST_GROUPS else None
+
+
+def _scored(score, member) -> dict:
+    """{name: f64 [1 + G]}: the score of all cells, then without each group; [1] of fewer than LEAST_GROUPS groups."""
+    parts = [score(np.ones((1, len(member))))]
+    n_groups = len(np.unique(member))
+    if n_groups >= LEAST_GROUPS:
+        step = max(1, _CHUNK // len(member))
+        for start in range(0, n_groups, step):
+            group = np.arange(start, min(start + step, n_groups))[:, None]
+            parts.append(score((group != member).astype(np.float64)))
+    scores = {}
+    for name in parts[0]:
+        scores[name] = np.concatenate([part[name] for part in parts])
+    return scores
 
 
 def _complete(label, classes: int):

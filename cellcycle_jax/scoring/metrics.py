@@ -1,8 +1,8 @@
 """Scores of predictions, each for many weightings of the cells at once.
 
-A bootstrap that draws groups of cells is a matrix of counts: row b says how often each cell is in resample b. So every
-score here takes weights [B, N] and returns B numbers, and one call scores all resamples. Where a class that the score
-needs has no weight, the number is NaN.
+Leaving out groups of cells is a matrix of weights: row b is 0 for the cells that are left out. So every score here
+takes weights [B, N] and returns B numbers, and one call scores all rows. Where a class that the score needs has no
+weight, the number is NaN.
 """
 
 import numpy as np

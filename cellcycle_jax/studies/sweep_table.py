@@ -164,7 +164,7 @@ def notes(plan, tested, run) -> list[str]:
     if chances:
         sentences.append(f"Chance is {', '.join(chances)}.")
     if tested.reference:
-        sentences.append(f"Differences are paired, on the same resamples; {len(tested.rows) - 1} rows are "
+        sentences.append(f"Differences are paired: both without the same group; {len(tested.rows) - 1} rows are "
                          "compared and no interval is corrected for that.")
     if table.columns == "scores":
         sentences.append(f"Baselines know the measurements of {', '.join(run.channels)}; they have no seed.")

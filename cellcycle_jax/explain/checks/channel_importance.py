@@ -131,8 +131,9 @@ def channel_shapley(logits, label, groups, resampling: Resampling) -> dict[str, 
 
     Returns:
         Score of SCORES -> {"value", "low", "high", "share": f64 [K], "dropped": i64 [K], "all", "none": float}: the
-        Shapley values, their intervals, their shares of the sum of those above zero (NaN where none is), the resamples
-        in which a class was absent, and the score with all channels and without any, each the mean over the repeats.
+        Shapley values, their intervals, their shares of the sum of those above zero (NaN where none is), the groups
+        without which a class is absent, and the score with all channels and without any, each the mean over the
+        repeats.
     """
     prob = softmax(np.asarray(logits, np.float64), axis=-1)
     channels = len(prob).bit_length() - 1

@@ -11,6 +11,7 @@ import numpy as np
 
 from cellcycle_jax import schema
 from cellcycle_jax.dataset.model_input import MASKS
+from cellcycle_jax.explain.attribution.methods import logits_of
 from cellcycle_jax.explain.checks import shortcuts
 from cellcycle_jax.explain.checks.score import auroc_with_interval
 from cellcycle_jax.scoring.intervals import Resampling
@@ -34,9 +35,7 @@ def outline(network, cells: shortcuts.Cells, mask: str, intact, resampling: Resa
     change = functools.partial(with_outlines, cells, mask)
     given, recipients, donors = shortcuts.donor_logits(network, cells, change, resampling.seed)
     validation = cells.take(cells.validation)
-    of_silhouettes = shortcuts.logits_of_made(
-        network, functools.partial(_silhouettes, validation, mask), len(validation.label)
-    )
+    of_silhouettes = logits_of(network, silhouettes(validation, mask))
     return {
         "transferred_share": shortcuts.transferred_share(given, recipients, donors, intact, cells, resampling),
         "silhouette": auroc_with_interval(of_silhouettes, validation.label, validation.groups, resampling),
@@ -59,19 +58,18 @@ def with_outlines(cells: shortcuts.Cells, mask: str, rows, donors, rng) -> np.nd
     Returns:
         f32 [M, S, S, K], 0 outside of the donor's outline.
     """
-    shown = cells.having(MASKS[mask])
-    own = shown[rows]
+    own = cells.having(MASKS[mask], rows)
     fill = own
     if mask == "cell":
-        cytoplasm = own & ~cells.having(schema.Compartment.NUCLEUS)[rows]
+        cytoplasm = own & ~cells.having(schema.Compartment.NUCLEUS, rows)
         fill = np.where(cytoplasm.any(axis=(1, 2), keepdims=True), cytoplasm, own)
     images = cells.images[rows]
     filled = np.where(own[..., None], images, shortcuts.random_pixels(images, fill, rng))
-    return np.where(shown[donors][..., None], filled, 0).astype(np.float32)
+    return np.where(cells.having(MASKS[mask], donors)[..., None], filled, 0).astype(np.float32)
 
 
-def _silhouettes(cells, mask, part):
-    """Outlines of a part of the cells, a slice, each filled with what all cells have on average within theirs."""
-    shown = cells.having(MASKS[mask])
-    mean = (cells.images * shown[..., None]).sum((0, 1, 2)) / max(shown.sum(), 1)
-    return np.where(shown[part][..., None], mean, 0).astype(np.float32)
+def silhouettes(cells: shortcuts.Cells, mask: str) -> np.ndarray:
+    """Outlines of the cells, f32 [N, S, S, K], each filled with what all cells have on average within theirs."""
+    shown = cells.having(MASKS[mask])[..., None]
+    mean = (cells.images * shown).sum((0, 1, 2)) / max(shown.sum(), 1)
+    return np.where(shown, mean, 0).astype(np.float32)

@@ -210,7 +210,11 @@ def judge_trivial(results: dict, about: dict) -> Judgement:
         strength = Interval.of(row_of(rows, "strength"))
         answers.append(below(strength, limit))
         words.append(f"{name} {strength.value:.2f}")
-    passed = False if False in answers else None if None in answers else True
+    passed = True
+    if False in answers:
+        passed = False
+    elif None in answers:
+        passed = None
     return Judgement(passed, f"Rank correlation with trivial maps: {', '.join(words)}. Allowed: below {limit:g}.")
 
 

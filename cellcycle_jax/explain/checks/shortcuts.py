@@ -45,9 +45,9 @@ class Cells:
         taken = {field.name: getattr(self, field.name)[rows] for field in dataclasses.fields(self)}
         return Cells(**taken)
 
-    def having(self, bits) -> np.ndarray:
-        """Where any of some bits is set, bool [N, S, S]."""
-        return (self.compartments & int(bits)) > 0
+    def having(self, bits, rows=slice(None)) -> np.ndarray:
+        """Where any of some bits is set, bool [M, S, S] of the cells `rows` (indices, a mask or a slice)."""
+        return (self.compartments[rows] & int(bits)) > 0
 
     @functools.cached_property
     def reach(self) -> np.ndarray:
@@ -107,8 +107,8 @@ def with_surroundings(cells: Cells, rows, donors, rng) -> np.ndarray:
     donor_images = cells.images[donors]
     empty_pixels = random_pixels(donor_images, cells.empty[donors], rng)
     surroundings = np.where(cells.reach[donors][..., None], empty_pixels, donor_images)
-    donor_neighbours = cells.having(BIT.OTHER_NUCLEI)[donors]
-    of_cell = cells.having(BIT.NUCLEUS)[rows] | (cells.reach[rows] & ~donor_neighbours)
+    donor_neighbours = cells.having(BIT.OTHER_NUCLEI, donors)
+    of_cell = cells.having(BIT.NUCLEUS, rows) | (cells.reach[rows] & ~donor_neighbours)
     return np.where(of_cell[..., None], cells.images[rows], surroundings).astype(np.float32)
 
 

@@ -136,7 +136,7 @@ def compare(
     Returns:
         map, without_map, univariate: {shortlist, pair, value, low, high}, the balanced accuracy of the pair. random:
         {value, low, high} of the mean over the draws, {lowest, highest, draws}. differences: {"map - without_map",
-        "map - univariate", "map - random"}, each {value, low, high}, on the same resamples. verdict: sentences.
+        "map - univariate", "map - random"}, each {value, low, high}, paired. verdict: sentences.
         other_lines: scores and differences on `others`, or None. Where a shortlist has fewer than two families all but
         the verdict is None.
     """

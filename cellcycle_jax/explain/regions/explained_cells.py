@@ -47,7 +47,7 @@ class ExplainedCells:
 
     @property
     def resampling(self) -> Resampling:
-        """How intervals are resampled: number of resamples, level and seed."""
+        """How intervals are made."""
         return resampling_of(self.run)
 
     @property
