@@ -156,7 +156,8 @@ def training() -> Config:
     c.train.batch_size = 32  # cells per step, over all devices
     c.train.steps = 2000  # most steps
     c.train.eval_every = 100  # steps between scores on the validation split
-    c.train.patience = 8  # scores without a better validation loss before stopping; 0: never stop early
+    c.train.kept_weights = "last"  # 'last': those after the last step, which no cell of validation chose; 'best': those of the lowest validation loss, which makes scores on validation too good
+    c.train.patience = 0  # with 'best': scores without a better validation loss before stopping; 0: never stop early
     c.train.balance_classes = True  # weigh classes by their inverse frequency in the training split
     c.train.checkpoint_every = 300  # steps between checkpoints to resume from
     c.train.wandb = "off"  # off, offline, online

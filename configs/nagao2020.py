@@ -20,5 +20,6 @@ def get_config():
     c.augment.shift = 0.1
     c.augment.intensity = 0.0
     c.train.batch_size = 89
+    c.train.kept_weights = "best"
     c.train.patience = 5
     return c

@@ -49,11 +49,12 @@ def without(config, name):
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """A run of three steps on the tiny data."""
+    """A run of three steps on the tiny data, whose fields that came later do what was done before them."""
     folder = tmp_path_factory.mktemp("stored")
     tiny.write_data(folder / "data")
     config = base.training()
-    config.update_from_flattened_dict({"model.filters": 4, "model.depth": 1, "train.batch_size": 8, "train.steps": 3})
+    config.update_from_flattened_dict({"model.filters": 4, "model.depth": 1, "train.batch_size": 8, "train.steps": 3,
+                                       "train.kept_weights": "best"})
     loop.train(config, folder / "data", folder / "run")
     return folder / "run"
 
@@ -220,7 +221,8 @@ def test_a_run_that_an_earlier_version_began_goes_on(copied):
     old = without(without(longer, "data.labels"), "model.dtype")
     run_id = store_training(copied, old)
     config = base.training()
-    config.update_from_flattened_dict({"model.filters": 4, "model.depth": 1, "train.batch_size": 8, "train.steps": 6})
+    config.update_from_flattened_dict({"model.filters": 4, "model.depth": 1, "train.batch_size": 8, "train.steps": 6,
+                                       "train.kept_weights": "best"})
     loop.train(config, copied.parent / "data", copied)
     stored = files.read_json(copied / "config.json")
     assert stored["run_id"] == run_id and stored["training"] == old

@@ -244,8 +244,17 @@ def caveats(run, crops, split) -> list[str]:
     if made["config"]["source"] == "simulated":
         limits.append("The cells are simulated: scores show that the tools work, nothing about biology.")
     if split == "validation":
-        limits.append("Validation chose the weights and the temperature, so its scores are a little too good.")
+        limits.append(_chosen_by_validation(run.config.train.kept_weights))
     return limits
+
+
+def _chosen_by_validation(kept_weights: str) -> str:
+    """What was chosen by the cells that are scored, in a sentence."""
+    if kept_weights == "best":
+        return ("Validation chose the weights and the temperature, so its scores are too good; those of "
+                "train.kept_weights=last are chosen by no cell.")
+    return ("Validation chose the temperature, so its calibrated scores are a little too good; the weights are those "
+            "after the last step, which no cell of validation chose.")
 
 
 def _say(result):

@@ -165,6 +165,7 @@ def _about(cells, summary) -> dict:
         "group_by": summary["group_by"],
         "channels": list(run.channels),
         "mask": run.config.data.mask,
+        "kept_weights": run.config.train.kept_weights,
         "method": DEFAULT_METHOD,
         "limits": run.config.explain.limits.to_dict(),
         "step": run.step,

@@ -103,18 +103,26 @@ def logged(log: pd.DataFrame, name: str) -> pd.Series:
     return log.reindex(columns=["step", name]).dropna().set_index("step")[name]
 
 
-def best_step(log: pd.DataFrame) -> int | None:
-    """The step with the lowest validation loss of metrics.jsonl, or None where no loss was logged."""
-    losses = logged(log, "validation_loss")
-    return None if losses.empty else int(losses.idxmin())
-
-
-@matplotlib.rc_context(STYLE)
-def learning_curves(log: pd.DataFrame, title: str) -> Figure:
-    """Loss and accuracy over the steps of training, with the best step marked.
+def kept_step(log: pd.DataFrame, kept_weights: str) -> int | None:
+    """The step whose weights training kept, or None where no loss was logged.
 
     Args:
         log: rows of metrics.jsonl.
+        kept_weights: "last", or "best" for those of the lowest validation loss.
+    """
+    losses = logged(log, "validation_loss")
+    if losses.empty:
+        return None
+    return int(losses.index[-1] if kept_weights == "last" else losses.idxmin())
+
+
+@matplotlib.rc_context(STYLE)
+def learning_curves(log: pd.DataFrame, kept_weights: str, title: str) -> Figure:
+    """Loss and accuracy over the steps of training; where the weights are those of the lowest loss, it is marked.
+
+    Args:
+        log: rows of metrics.jsonl.
+        kept_weights: as of `kept_step`.
         title: what was trained on how many cells.
     """
     figure = titled(9.6, 3.7, title)
@@ -123,14 +131,14 @@ def learning_curves(log: pd.DataFrame, title: str) -> Figure:
         "train": {"color": SKY, "label": "Train"},
         "validation": {"color": RED, "label": "Validation", "marker": "o"},
     }
-    best = best_step(log)
+    lowest = kept_step(log, kept_weights) if kept_weights == "best" else None
     for ax, field in zip(axes, ("loss", "accuracy"), strict=True):
         for split, look in looks.items():
             scores = logged(log, f"{split}_{field}")
             if len(scores):
                 ax.plot(scores.index, scores, ms=3.5, lw=1.6, **look)
-        if best is not None:
-            ax.axvline(best, color=GREY, lw=1, ls=(0, (4, 3)), label=f"Lowest validation loss, step {best}")
+        if lowest is not None:
+            ax.axvline(lowest, color=GREY, lw=1, ls=(0, (4, 3)), label=f"Lowest validation loss, step {lowest}")
         ax.set_xlabel("Training step")
         ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
         ax.grid(axis="y")

@@ -79,6 +79,7 @@ def gather(run: pathlib.Path) -> dict:
     ranking = _csv(run / "features" / "ranking.csv", hashes.get("ranking.csv"))
     pairs = _csv(run / "features" / "pairs.csv", hashes.get("pairs.csv"))
     passport = read_passport(run)
+    kept_weights = record["training"]["train"]["kept_weights"]
     results = {"scores": evaluations, "where": [explain], "features": [pair]}
     return {
         "workdir": str(run),
@@ -94,9 +95,10 @@ def gather(run: pathlib.Path) -> dict:
         "data": tables,
         "simulated": _simulated(cells),
         "quality": _quality(data / "qc"),
-        "learning": _learning(run, log, cells),
+        "kept_weights": kept_weights,
+        "learning": _learning(run, log, kept_weights, cells),
         "evaluations": [_evaluation(run, evaluation) for evaluation in evaluations],
-        "outdated": _outdated(results, style.best_step(log), record.get("run_id")),
+        "outdated": _outdated(results, style.kept_step(log, kept_weights), record.get("run_id")),
         "explain": _explain(run, explain),
         "passport": _passport(run, passport),
         "mean_map": _embed(run / "figures" / "gradcam_mean.png"),
@@ -251,23 +253,23 @@ def _quality(folder: pathlib.Path) -> dict:
     return quality
 
 
-def _outdated(sections: dict, best_step: int | None, run_id: str | None) -> dict:
-    """Section -> sentences about those of its results that are not of the run's best weights."""
+def _outdated(sections: dict, kept_step: int | None, run_id: str | None) -> dict:
+    """Section -> sentences about those of its results that are not of the run's kept weights."""
     outdated = {}
     for section, results in sections.items():
         outdated[section] = []
         for result in results:
-            sentence = sentences.outdated(result, best_step, run_id)
+            sentence = sentences.outdated(result, kept_step, run_id)
             if sentence:
                 outdated[section].append(sentence)
     return outdated
 
 
-def _learning(run: pathlib.Path, log: pd.DataFrame, cells: pd.DataFrame | None) -> str | None:
-    if style.best_step(log) is None:
+def _learning(run: pathlib.Path, log: pd.DataFrame, kept_weights: str, cells: pd.DataFrame | None) -> str | None:
+    if style.kept_step(log, kept_weights) is None:
         return None
     title = "Training" if cells is None else sentences.training_title(cells)
-    return _draw(run, "learning_curves", style.learning_curves(log, title))
+    return _draw(run, "learning_curves", style.learning_curves(log, kept_weights, title))
 
 
 def _provenance(run: pathlib.Path, record: dict, events: list[dict], provenance: dict) -> dict:

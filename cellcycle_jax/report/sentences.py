@@ -99,12 +99,12 @@ def _comparison(difference: Interval) -> str:
     return f"the two cannot be distinguished (a difference of {seen} would be seen in four of five such experiments)"
 
 
-def outdated(result: dict | None, best_step: int | None, run_id: str | None) -> str | None:
-    """A warning that a result is of another run or of other weights than its best; None where it is not, or unknown.
+def outdated(result: dict | None, kept_step: int | None, run_id: str | None) -> str | None:
+    """A warning that a result is of another run or of other weights than it kept; None where it is not, or unknown.
 
     Args:
         result: an evaluation, explain/summary.json or features/pair.json; None where there is none.
-        best_step: of the run, None where no score was logged.
+        kept_step: of the run, None where no score was logged.
         run_id: of the run.
     """
     if result is None:
@@ -113,10 +113,10 @@ def outdated(result: dict | None, best_step: int | None, run_id: str | None) -> 
     if result.get("run_id", run_id) != run_id:
         return f"{caution}: this was made in another run ({result['run_id']})."
     step = result.get("step")
-    if step is None or best_step is None or step == best_step:
+    if step is None or kept_step is None or step == kept_step:
         return None
-    return (f"{caution}: this is of the weights after step {step}, but the best weights of the run are "
-            f"those after step {best_step}.")
+    return (f"{caution}: this is of the weights after step {step}, but the weights that the run kept "
+            f"are those after step {kept_step}.")
 
 
 def counts(evaluation: dict) -> str:

@@ -1,4 +1,4 @@
-"""Checkpoints of a run: what to continue from and the best weights so far, in one step folder, checked by SHA-256.
+"""Checkpoints of a run: what to continue from and the weights that are kept, in one step folder, checked by SHA-256.
 
 The only file that touches orbax. Orbax makes a step appear whole or not at all, but restores flipped bytes silently, so
 a manifest (checkpoint_manifest.py) is written after it. A step without one was never finished; a step that differs from
@@ -33,7 +33,7 @@ def save(folder, step: int, state, best, progress: dict, facts: dict | None = No
         folder: RUN/checkpoints.
         step: steps done.
         state: pytree of arrays to continue from, numpy or jax, on any devices of any processes.
-        best: pytree of the best weights so far, likewise.
+        best: pytree of the kept weights, likewise.
         progress: JSON-able facts of the loop.
         facts: JSON-able, what the arrays mean (classes, channels, ...); `restore` compares them.
 
@@ -110,7 +110,7 @@ def restore(folder, step: int, state, best, facts: dict | None = None):
         folder: RUN/checkpoints.
         step: as given by `newest_step` or `verified_step`.
         state: pytree with the shapes and dtypes to restore, of arrays or jax.ShapeDtypeStruct; None to leave it out.
-        best: the same for the best weights.
+        best: the same for the kept weights.
         facts: as given to `save`; None to take what is there.
 
     Returns:

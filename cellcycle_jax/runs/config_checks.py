@@ -7,12 +7,14 @@ from cellcycle_jax.allowed_values import between, from_to_below, one_of, one_of_
 from cellcycle_jax.dataset import crop_arrays
 from cellcycle_jax.dataset.model_input import MASKS, SCALES
 from cellcycle_jax.devices import memory
+from cellcycle_jax.errors import UsageError
 from cellcycle_jax.runs import wandb_log
 
 MANY = 10**9
 DTYPES = ("float32", "bfloat16", "float64")
 OPTIMIZERS = ("adamw", "rmsprop", "sgd")
 SCHEDULES = ("cosine", "constant")
+KEPT_WEIGHTS = ("last", "best")
 
 ALLOWED = (
     ("model.name", one_of_or_own(models.MODELS)),
@@ -36,6 +38,7 @@ ALLOWED = (
     ("train.steps", within(1, MANY)),
     ("train.eval_every", within(1, MANY)),
     ("train.checkpoint_every", within(1, MANY)),
+    ("train.kept_weights", one_of(KEPT_WEIGHTS)),
     ("train.patience", within(0, MANY)),
     ("train.wandb", one_of(wandb_log.MODES)),
     ("evaluate.interval_level", between(0, 1)),
@@ -63,3 +66,7 @@ def check_config(config) -> None:
         UsageError: names the field, its value and what is allowed.
     """
     allowed_values.refuse_values(config, ALLOWED)
+    if config.train.patience and config.train.kept_weights != "best":
+        raise UsageError(f"config.train.patience={config.train.patience} stops training by scores on validation cells, "
+                         "and config.train.kept_weights='last' keeps weights that no such score chose; allowed is "
+                         "patience 0, or config.train.kept_weights=best with it")

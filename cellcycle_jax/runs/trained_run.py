@@ -23,8 +23,8 @@ BATCH = 64  # cells on the device at a time
 class Run(StoredRun):
     """A trained model and what it was trained on."""
 
-    network: Network  # with the best weights by validation loss
-    step: int  # steps after which they were best
+    network: Network  # with the weights that training kept
+    step: int  # steps after which training kept them
 
     def inputs(self, crops: crop_arrays.Crops):
         """`model_input.model_inputs` with this run's choices made, for crops of any data set that has its channels."""
@@ -46,7 +46,7 @@ class Run(StoredRun):
 
 
 def load_run(workdir, finished: bool = False, data: OpenData | None = None) -> Run:
-    """The run in `workdir`, with the weights that were best on the validation split.
+    """The run in `workdir`, with the weights that training kept.
 
     Args:
         workdir: the run folder.

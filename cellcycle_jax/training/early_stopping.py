@@ -1,4 +1,7 @@
-"""How far a model in training is: sums since its last score, its best score, and whether it has stopped. JSON-able."""
+"""How far a model in training is: sums since its last score, whose weights are kept, and whether it has stopped.
+
+It is a dict that JSON can hold.
+"""
 
 import math
 
@@ -14,7 +17,10 @@ DIVERGED = "diverged"
 
 
 def fresh() -> dict:
-    """Of a model before its first step."""
+    """Of a model before its first step.
+
+    best_loss and best_step are those of the kept weights: the lowest so far, or the newest, as the config says.
+    """
     return {"sums": dict.fromkeys(SUMS, 0.0), "best_loss": None, "best_step": 0, "bad": 0, "stopped": ""}
 
 
@@ -36,18 +42,19 @@ def diverged(old: dict, step: int) -> dict:
     return {**old, "stopped": DIVERGED, "diverged_step": step}
 
 
-def scored(old: dict, step: int, scores: dict, patience: int) -> tuple[dict, dict]:
+def scored(old: dict, step: int, scores: dict, kept_weights: str, patience: int) -> tuple[dict, dict]:
     """After a score on the validation cells.
 
     Args:
         old: before it.
         step: steps done.
         scores: of `validation_scores`.
+        kept_weights: "last", those of the newest score, or "best", those of the lowest loss.
         patience: scores without a better loss before stopping; 0: never.
 
     Returns:
-        The progress, whose sums begin anew, and the record for metrics.jsonl. best_step is `step` where this score is
-        the best so far.
+        The progress, whose sums begin anew, and the record for metrics.jsonl. best_step is the step whose
+        weights are kept.
     """
     sums = old["sums"]
     record = {
@@ -60,7 +67,8 @@ def scored(old: dict, step: int, scores: dict, patience: int) -> tuple[dict, dic
     loss = scores["validation_loss"]
     if not math.isfinite(loss):
         return diverged(new, step), record
-    if old["best_loss"] is None or loss < old["best_loss"]:
+    is_lowest = old["best_loss"] is None or loss < old["best_loss"]
+    if is_lowest or kept_weights == "last":
         return {**new, "best_loss": loss, "best_step": step, "bad": 0}, record
     new["bad"] += 1
     new["stopped"] = EARLY if patience and new["bad"] >= patience else ""

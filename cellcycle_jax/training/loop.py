@@ -140,8 +140,8 @@ def _explained(error, config, models):
 
 
 def _run(parts, workdir, record, wandb, make_bar):
-    """Train until all steps are done or every member has stopped; the state and best weights in host memory."""
-    now, best, reached = _resume(parts, workdir, record)
+    """Train until all steps are done or every member has stopped; the state and kept weights in host memory."""
+    now, kept, reached = _resume(parts, workdir, record)
     config = parts.members[0].config.train
     is_first = mesh.first_process()
     folder = workdir / "checkpoints"
@@ -163,18 +163,18 @@ def _run(parts, workdir, record, wandb, make_bar):
             done += count
             reached = _collect(parts, reached, sums, done)
             if done % config.eval_every == 0 or done == config.steps:
-                best, reached, lines = _score(parts, now, best, reached, config.patience)
+                kept, reached, lines = _score(parts, now, kept, reached, config)
                 if is_first:
                     _log(workdir, wandb, bar, lines, began)
             ended = _ended(reached, config)
             if done % config.checkpoint_every == 0 or must_stop or ended:
                 members_now = parts.of_members(now)
-                checkpoint.save(folder, done, members_now, best, reached, run_record.checkpoint_metadata(record))
+                checkpoint.save(folder, done, members_now, kept, reached, run_record.checkpoint_metadata(record))
             bar.update(count)
             if must_stop and not ended:
                 bar.close()
                 _leave(done, by_ctrl_c)
-    return jax.device_get(now), best, reached
+    return jax.device_get(now), kept, reached
 
 
 def _leave(done, by_ctrl_c):
@@ -232,17 +232,17 @@ class _Pace:
 
 
 def _resume(parts, workdir, record):
-    """The state to go on from, the best weights so far in host memory, and how far each member is."""
+    """The state to go on from, the kept weights in host memory, and how far each member is."""
     folder = workdir / "checkpoints"
     step = checkpoint.newest_step(folder)
     if mesh.first_process():
         metric_log.rewind(workdir, step or 0)
     now = parts.start
-    best = jax.tree.map(np.array, parts.start.variables)
+    kept = jax.tree.map(np.array, parts.start.variables)
     reached = {"step": 0, "members": [early_stopping.fresh()] * len(parts.members)}
     if step is not None:
-        now, best, reached = checkpoint.restore(folder, step, now, best, run_record.checkpoint_metadata(record))
-    return parts.layout.padded(now), best, reached
+        now, kept, reached = checkpoint.restore(folder, step, now, kept, run_record.checkpoint_metadata(record))
+    return parts.layout.padded(now), kept, reached
 
 
 def _collect(parts, reached, sums, done):
@@ -267,40 +267,40 @@ def _report_divergence(parts, member, what, step):
     logging.warning("%s: %s; this model stops, the others continue", member.name, what)
 
 
-def _score(parts, now, best, reached, patience):
-    """Score every member that still trains, and keep its weights where they are the best so far."""
+def _score(parts, now, kept, reached, config):
+    """Score every member that still trains, and keep its weights where `train.kept_weights` says so."""
     logits = parts.scored.logits(parts.predict, now.variables, parts.traits.channel_mask)
     step = reached["step"]
     members = []
     lines = []
-    better = []
+    new_weights = []
     for r, (member, progress) in enumerate(zip(parts.members, reached["members"], strict=True)):
         if not progress["stopped"]:
             rows = member.validation
             scores = early_stopping.validation_scores(logits[r][rows], parts.labels[rows], parts.weights[r])
-            progress, record = early_stopping.scored(progress, step, scores, patience)
+            progress, record = early_stopping.scored(progress, step, scores, config.kept_weights, config.patience)
             if progress["stopped"] == early_stopping.DIVERGED:
                 _report_divergence(parts, member, f"the validation loss after step {step} is not finite", step)
             else:
                 named = {"member": member.name} if member.name else {}
                 lines.append({"step": step, **named, **record})
                 if progress["best_step"] == step:
-                    better.append(r)
+                    new_weights.append(r)
         members.append(progress)
-    return _replaced(best, now.variables, better), {**reached, "members": members}, lines
+    return _replaced(kept, now.variables, new_weights), {**reached, "members": members}, lines
 
 
-def _replaced(best, variables, better):
-    """`best` with the weights of the models `better` taken from `variables`, in memory of its own."""
-    if not better:
-        return best
+def _replaced(kept, variables, members):
+    """`kept` with the weights of some members, by position, taken from `variables`, in memory of its own."""
+    if not members:
+        return kept
 
-    def replace_better(old, new):
+    def replace(old, new):
         replaced = np.array(old)
-        replaced[better] = np.asarray(new)[better]
+        replaced[members] = np.asarray(new)[members]
         return replaced
 
-    return jax.tree.map(replace_better, best, variables)
+    return jax.tree.map(replace, kept, variables)
 
 
 def _log(workdir, wandb, bar, lines, began):

@@ -13,11 +13,11 @@ def write_runs(parts, records, trained, workdir, folders: dict) -> None:
     Args:
         parts: `setup.TrainingSetup` of the cohort.
         records: of each member, what goes to its config.json.
-        trained: state after the last step, best weights and progress, as the loop ends with.
+        trained: state after the last step, kept weights and progress, as the loop ends with.
         workdir: folder of the cohort.
         folders: name -> run folder to write.
     """
-    now, best, reached = trained
+    now, kept, reached = trained
     environment = files.read_json(workdir / "env.json")
     lines = metric_log.read(workdir)
     for r, (member, record) in enumerate(zip(parts.members, records, strict=True)):
@@ -34,7 +34,7 @@ def write_runs(parts, records, trained, workdir, folders: dict) -> None:
             folder / "checkpoints",
             step,
             _alone(parts, r, now, parts.shapes[r]),
-            _alone(parts, r, best, parts.shapes[r].variables),
+            _alone(parts, r, kept, parts.shapes[r].variables),
             {"step": step, "members": [progress]},
             run_record.checkpoint_metadata(record),
         )

@@ -96,7 +96,7 @@ def passing():
         "shortlist_why": "",
     }
     about = {"classes": ["G1/S", "G2"], "channels": ["DNA", "Golgi"], "stain": "Golgi", "mask": "none",
-             "interval_level": 0.95, "method": METHOD, "limits": DEFAULT_LIMITS,
+             "kept_weights": "last", "interval_level": 0.95, "method": METHOD, "limits": DEFAULT_LIMITS,
              "n_cells": 1300, "n_groups": 12, "group_by": "field", "step": 60,
              "run_id": "a1b2c3"}
     return found, about
@@ -405,6 +405,14 @@ def test_flat_maps_say_nothing_of_the_labels_wherever_they_stand_in_the_list():
     flat = {"strength": Interval(NAN), "threshold": 0.5, "passes": None}
     for comparisons in ([flat, permuted(0.2)], [permuted(0.2), flat]):
         assert check(changed(("randomisation", METHOD, "labels"), comparisons), LABELS)["passed"] is None
+
+
+def test_a_score_of_cells_that_chose_the_weights_proves_nothing():
+    found, about = passing()
+    passport = make_passport(found, {**about, "kept_weights": "best"})
+    entry = check(passport, SCORE)
+    assert entry["passed"] is None and "these cells chose the weights" in entry["sentence"]
+    assert passport["status"] == "caution"
 
 
 def test_a_score_of_one_class_is_not_called_chance():

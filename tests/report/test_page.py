@@ -22,7 +22,7 @@ from tests import tiny
 
 CLASSES = ["G1/S", "G2"]
 RUN_ID = tiny.run_record_of("", classes=CLASSES)["run_id"]
-BEST_STEP = 600  # lowest validation loss of `_log`
+KEPT_STEP = 1000  # the last of `_log`
 
 
 def _score(value, width=0.03):
@@ -47,7 +47,7 @@ def make_evaluation(split, shift=0.0):
     raw["accuracy"][0], raw["count"][0] = None, 0
     columns = ["Nuclei_AreaShape_Area", "Nuclei_Intensity_IntegratedIntensity_DNA"]
     return {
-        "split": split, "step": BEST_STEP, "classes": CLASSES,
+        "split": split, "step": KEPT_STEP, "classes": CLASSES,
         "n_cells": 812, "n_fields": 18, "n_groups": 18, "group_by": "field",
         "interval_level": 0.95, "temperature": 1.37, "model": _scores(0.9317 + shift), "baselines": baselines,
         "differences": differences, "confusion": [[421, 29], [27, 335]],
@@ -131,7 +131,7 @@ def make_run(root, test=False, line=None):
         _picture(data / "qc" / f"{name}.png", name)
     files.write_json(run / "config.json", tiny.run_record_of(data, classes=CLASSES))
     files.write_json(run / "env.json", {"python": "3.12.1", "packages": {"jax": "0.10.2"}})
-    event = {"event": "final_opened", "step": BEST_STEP, "time": "2031-05-04T10:00:00Z"}
+    event = {"event": "final_opened", "step": KEPT_STEP, "time": "2031-05-04T10:00:00Z"}
     opened = [event] if test else []
     files.write_text(run / "metrics.jsonl", "\n".join(map(json.dumps, _log(rng) + opened)) + '\n{"event": "tra')
     for split in ["validation"] + ["test"] * test:
@@ -150,7 +150,7 @@ def _explained(run):
         c: f"For {c} the relevance at the Golgi is 2.3 times that of an uninformative map."
         for c in CLASSES
     }
-    size = {"step": BEST_STEP, "run_id": RUN_ID, "n_cells": 312, "n_groups": 18, "group_by": "field",
+    size = {"step": KEPT_STEP, "run_id": RUN_ID, "n_cells": 312, "n_groups": 18, "group_by": "field",
             "interval_level": 0.95, "classes": CLASSES}
     notes = ["One pixel of the map covers 4 by 4 pixels of the crop."]
     summary = {**size, "stain": "Golgi", "rows": rows, "sentences": words, "notes": notes}
@@ -196,7 +196,7 @@ def _discovered(run):
                           **bounds, "abs_spearman": 0.21, "n_validation": 812})
     files.write_csv(pairs, run / "features" / "pairs.csv")
     _picture(run / "features" / "pair.png", "pair")
-    files.write_json(run / "features" / "pair.json", {"step": BEST_STEP, "run_id": RUN_ID})
+    files.write_json(run / "features" / "pair.json", {"step": KEPT_STEP, "run_id": RUN_ID})
 
 
 def _sources(text):
@@ -363,7 +363,8 @@ def test_results_of_other_weights_are_marked_in_their_section(written, tmp_path)
     parts = {name: text.split(f'<section id="{name}">')[1].split("</section>")[0]
              for name in ("summary", "scores", "passport", "where", "features")}
     assert "Caution, validation split: this is of the weights after step 75, but" in parts["scores"]
-    assert f"weights after step 100, but the best weights of the run are those after step {BEST_STEP}" in parts["where"]
+    kept = f"the weights that the run kept are those after step {KEPT_STEP}"
+    assert f"weights after step 100, but {kept}" in parts["where"]
     assert "weights after step 100" in parts["passport"]
     assert "this was made in another run (other)" in parts["features"]
     assert text.count("Caution") == 4
@@ -410,11 +411,12 @@ def test_a_curve_holds_the_steps_at_which_its_score_was_logged():
     assert style.logged(log, "train_accuracy").empty
 
 
-def test_best_step_has_the_lowest_validation_loss():
+def test_the_kept_step_is_the_last_or_has_the_lowest_validation_loss():
     losses = {10: 0.5, 20: 0.3, 30: 0.4, 40: None}
     log = pd.DataFrame({"step": losses.keys(), "validation_loss": losses.values()})
-    assert style.best_step(log) == 20
-    assert style.best_step(pd.DataFrame([])) is None
+    assert style.kept_step(log, "best") == 20
+    assert style.kept_step(log, "last") == 30
+    assert style.kept_step(pd.DataFrame([]), "last") is None
 
 
 def test_scale_bar_is_ten_um_where_the_pixel_size_is_known():

@@ -44,7 +44,7 @@ def test_a_score_has_three_decimals_or_is_a_dash(value, shown):
 
 def test_a_result_of_other_weights_is_named_and_one_of_unknown_weights_is_not():
     assert sentences.outdated({"step": 30}, 60, "a") == (
-        "Caution: this is of the weights after step 30, but the best weights of the run are those after step 60.")
+        "Caution: this is of the weights after step 30, but the weights that the run kept are those after step 60.")
     assert sentences.outdated({"step": 60, "run_id": "b"}, 60, "a") == "Caution: this was made in another run (b)."
     for made, best in (({"step": 60, "run_id": "a"}, 60), ({"step": 60}, None), ({}, 60), (None, 60)):
         assert sentences.outdated(made, best, "a") is None

@@ -19,6 +19,7 @@ COMPILED = "/jax/core/compile/backend_compile_duration"  # by what JAX names eac
 @pytest.fixture
 def compiled():
     """How many programs JAX compiled, or took from the folder of compiled programs, since the last `clear`."""
+    jax.clear_caches()  # another test of this process may have trained a network of these shapes
     programs = collections.Counter()
     active = [True]
 

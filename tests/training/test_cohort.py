@@ -159,8 +159,8 @@ def assert_equal(one, other):
 @pytest.mark.slow
 def test_each_member_stops_early_when_it_would_alone(folder, tmp_path):
     members = {"steady": {}, "wild": {"optimizer.learning_rate": 0.5}}
-    diverged, folders = train_all(members, folder, tmp_path, **{"train.patience": 2, "train.eval_every": 3,
-                                                                "train.steps": 40})
+    diverged, folders = train_all(members, folder, tmp_path, **{"train.kept_weights": "best", "train.patience": 2,
+                                                                "train.eval_every": 3, "train.steps": 40})
     last = {name: checkpoint.newest_step(path / "checkpoints") for name, path in folders.items()}
     assert diverged == {} and last["wild"] < last["steady"] <= 40
     for name in members:

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from cellcycle_jax import schema
 from cellcycle_jax.dataset import crop_arrays
 from cellcycle_jax.errors import (
     EXIT_PREEMPTED,
@@ -18,7 +19,7 @@ from cellcycle_jax.errors import (
 from cellcycle_jax.evaluation import evaluate
 from cellcycle_jax.features import discover
 from cellcycle_jax.runs import checkpoint, metric_log, trained_run
-from cellcycle_jax.training import batches, loop, train_step
+from cellcycle_jax.training import batches, early_stopping, loop, train_step
 from configs import base
 from tests import tiny
 
@@ -42,6 +43,10 @@ def config(**changes):
                                   "train.batch_size": 8, "train.steps": 12, "train.eval_every": 3,
                                   "train.checkpoint_every": 4} | changes)
     return c
+
+
+def labelled(crops):
+    return crop_arrays.take(crops, np.flatnonzero(crops.label != schema.NO_LABEL))
 
 
 def scores(workdir):
@@ -115,9 +120,30 @@ def test_another_config_in_the_same_folder_is_refused(straight, folder):
 
 
 def test_training_stops_when_the_validation_loss_no_longer_falls(folder, tmp_path):
-    loop.train(config(**{"train.patience": 1, "train.steps": 60, "optimizer.learning_rate": 0.5}), folder, tmp_path)
+    changes = {"train.kept_weights": "best", "train.patience": 1, "train.steps": 60, "optimizer.learning_rate": 0.5}
+    loop.train(config(**changes), folder, tmp_path)
     last = metric_log.read(tmp_path)[-1]["step"]
     assert last < 60 and checkpoint.newest_step(tmp_path / "checkpoints") == last
+
+
+@pytest.mark.parametrize("kept_weights", ["last", "best"])
+def test_the_kept_weights_are_those_of_the_last_step_or_of_the_lowest_loss(kept_weights, folder, tmp_path):
+    changes = {"train.kept_weights": kept_weights, "train.steps": 30, "optimizer.learning_rate": 0.5}
+    loop.train(config(**changes), folder, tmp_path)
+    losses = {line["step"]: line["validation_loss"] for line in metric_log.read(tmp_path)}
+    lowest = min(losses, key=losses.get)
+    assert lowest < 30  # else the two would be the same
+    run = trained_run.load_run(tmp_path)
+    assert run.step == {"last": 30, "best": lowest}[kept_weights]
+    train, crops = [labelled(run.crops_of_lines(split)) for split in ("train", "validation")]
+    weights = train_step.class_weights(train.label, 2, balance=True)
+    found = early_stopping.validation_scores(run.predict_logits(crops), crops.label, weights)
+    assert found["validation_loss"] == pytest.approx(losses[run.step], rel=1e-4)
+
+
+def test_patience_is_refused_where_no_score_chooses_the_weights(folder, tmp_path):
+    with pytest.raises(UsageError, match="train.patience=3 stops .*; allowed is patience 0, or"):
+        loop.train(config(**{"train.patience": 3}), folder, tmp_path)
 
 
 def test_a_loss_that_is_not_finite_names_its_step(folder, tmp_path):

@@ -23,7 +23,11 @@ def ask(evidence: Evidence) -> Interval:
 
 
 def judge(score: Interval, about: dict) -> Judgement:
-    """Passed where the interval lies above chance, of at least `intervals.LEAST_GROUPS` groups."""
+    """Passed where the interval lies above chance, of at least `intervals.LEAST_GROUPS` groups.
+
+    Not passed, nor failed, where the same cells chose the weights: the best of many networks that know nothing is above
+    chance for certain far more often than one.
+    """
     passed = None
     if not score.is_known:
         tail = (": whether it is above chance cannot be said, since that takes cells of two classes and "
@@ -34,6 +38,9 @@ def judge(score: Interval, about: dict) -> Judgement:
     elif about["n_groups"] < intervals.LEAST_GROUPS:
         tail = (f", of {about['n_groups']} groups, too few to distinguish it from chance (it takes "
                 f"{intervals.LEAST_GROUPS}).")
+    elif about["kept_weights"] == "best":
+        tail = (": but these cells chose the weights, which makes it too high; train with train.kept_weights=last, and "
+                "nothing is chosen.")
     else:
         passed = True
         tail = "."
