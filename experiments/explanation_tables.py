@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from cellcycle_jax.explain.checks import shortcuts
+from cellcycle_jax.explain.checks import class_shares
 from cellcycle_jax.explain.regions.explained_cells import DEFAULT_METHOD
 from cellcycle_jax.scoring.intervals import Interval
 from configs import base
@@ -20,7 +20,7 @@ def raised(row, names=SHARES) -> bool:
     limits = base.training().explain.limits
     for name in names:
         share = Interval.of(row["alarms"][name])
-        if shortcuts.is_shortcut(share, limits[name]):
+        if class_shares.is_certain(share, limits[name]):
             return True
     return False
 

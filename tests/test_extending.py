@@ -160,11 +160,12 @@ def test_a_check_is_asked_and_judged(monkeypatch):
     label = np.arange(24) % 2
     about = {"mask": "none"}
     alike, unlike = (np.ones((16, 16), bool), weighed_network.UPPER)
-    for where, passed in ((alike, True), (unlike, False)):  # a network that reads the whole image, and its upper half
+    # A network that reads the whole image, and one that reads its upper half.
+    for where, expected in ((alike, "passed"), (unlike, "failed")):
         cells = weighed_network.make_cells(weighed_network.make_run(where), label, where)
         answer = Evidence(cells).results(turning.QUESTION)
         judgement = turning.judge(answer, about)
-        assert judgement.passed is passed and "rank correlation" in judgement.sentence
+        assert judgement.answer == expected and "rank correlation" in judgement.sentence
 
 
 def test_a_source_knows_labels_and_tracks(tmp_path, monkeypatch):

@@ -1,22 +1,22 @@
 """The saliency passport: which checks an explanation passed, where the network looks, and a verdict in plain words."""
 
-import pandas as pd
 
 from cellcycle_jax.explain.checks import score, shortcut_check
 from cellcycle_jax.explain.checks.all_checks import CHECKS
-from cellcycle_jax.explain.checks.check import Check, Judgement
+from cellcycle_jax.explain.checks.check import Answer, Check, Judgement
 from cellcycle_jax.explain.measurements import surrogate
 from cellcycle_jax.explain.regions import localisation
 from cellcycle_jax.runs import passport_file
 from cellcycle_jax.scoring.intervals import Interval
 
 MOST_REGIONS = 3  # named in the verdict
+LEAST_AUROC = 0.6  # lower bound of the area under the ROC curve from which regions are named
 FIRST_SENTENCES = {  # of the verdict, by status
     "chance": "There is nothing to explain: the network's score cannot be distinguished from chance.",
     "shortcut": (
         "Do not trust what this network learnt: it can predict the class from something that is not the cell."
     ),
-    "caution": "With caution: no shortcut is certain, but not all checks could be made or were passed.",
+    "caution": "With caution: no shortcut is certain, but",
     "no_alarm": (
         "No check raised an alarm. That does not show that the network uses biology: shortcuts that no "
         "check looks for pass as well (docs/explaining.md lists those that are known)."
@@ -36,7 +36,8 @@ def make_passport(results: dict, about: dict, checks: tuple[Check, ...] = CHECKS
 
     Returns:
         format; status ('no_alarm', 'caution', 'shortcut' or 'chance'); verdict (sentences); checks (one dict each:
-        name, passed or None where it could not be made, sentence); region_shares (rows); and everything of `about`.
+        name, answer, sentence, alarm, remedy, see `check.Judgement`); region_shares (rows); regions, in words; and
+        everything of `about`.
     """
     judgements = {check.name: check.judge(results[check.question.key], about) for check in checks}
     status = _status(checks, judgements, results["channel_importance"]["why"])
@@ -47,38 +48,56 @@ def make_passport(results: dict, about: dict, checks: tuple[Check, ...] = CHECKS
         "verdict": _verdict(status, checks, judgements, results, about),
         "checks": [_to_json(name, judgement) for name, judgement in judgements.items()],
         "region_shares": results["region_shares"].to_dict("records"),
-        "regions": named_regions(results["region_shares"], about),
+        "regions": named_regions(results, about),
     }
 
 
 def _to_json(name: str, judgement: Judgement) -> dict:
-    return {"name": name, "passed": judgement.passed, "sentence": judgement.sentence, "alarm": judgement.alarm}
+    return {
+        "name": name,
+        "answer": str(judgement.answer),
+        "sentence": judgement.sentence,
+        "alarm": judgement.alarm,
+        "remedy": judgement.remedy,
+    }
 
 
 def _status(checks, judgements: dict[str, Judgement], why_no_channels: str) -> str:
-    if judgements[score.CHECK.name].passed is False:
+    if judgements[score.CHECK.name].answer is Answer.FAILED:
         return "chance"
     if any(judgement.alarm for judgement in judgements.values()):
         return "shortcut"
-    if why_no_channels:
+    if why_no_channels or _costing_trust(checks, judgements):
         return "caution"
-    for check in checks:
-        passed = judgements[check.name].passed
-        if passed is False or (check.needed and passed is None):
-            return "caution"
     return "no_alarm"
 
 
-def named_regions(region_shares: pd.DataFrame, about: dict) -> list[str]:
+def _costing_trust(checks, judgements: dict[str, Judgement]) -> list[Check]:
+    """Checks that failed, and needed ones whose answer is not known, in this order."""
+    failed = [check for check in checks if judgements[check.name].answer is Answer.FAILED]
+    unknown = [check for check in checks if check.needed and judgements[check.name].answer is Answer.UNKNOWN]
+    return failed + unknown
+
+
+def named_regions(results: dict, about: dict) -> list[str]:
     """The regions that are named, best first, each with its channel, share and what it would have by chance.
 
-    Of more than two classes, each of which differs from the rest in regions of its own, the best region of each.
+    Of more than two classes, each of which differs from the rest in regions of its own, the best region of each. None
+    where the score is hardly above chance: shares of a difference that is hardly there say nothing.
     """
+    region_shares = results["region_shares"]
+    if not _tells_enough(results["score"]):
+        return []
     large = region_shares["share"] >= about["limits"]["region_share"]
     certain = region_shares["low"] > 0  # False where there is no interval
     named = region_shares[large & certain].sort_values("share", ascending=False)
     named = named.drop_duplicates("class") if len(about["classes"]) > 2 else named.head(MOST_REGIONS)
     return [_region_in_words(row, about) for row in named.to_dict("records")]
+
+
+def _tells_enough(auroc: Interval) -> bool:
+    """Whether the network tells the classes well enough for regions to be named; True of a score without interval."""
+    return not auroc.is_known or auroc.low >= LEAST_AUROC
 
 
 def _region_in_words(row: dict, about: dict) -> str:
@@ -100,41 +119,52 @@ def _verdict(status, checks, judgements, results, about) -> list[str]:
     first = FIRST_SENTENCES[status]
     if status == "chance":
         return [first]
-    surroundings = judgements[shortcut_check.SURROUNDINGS.name]
-    if surroundings.passed and surroundings.asked:
-        first = f"{first} {surroundings.sentence}"  # what of the score the cell alone brings
-    last = _failed(checks, judgements)
+    costing_trust = _costing_trust(checks, judgements)
     why_no_channels = results["channel_importance"]["why"]
+    if status == "caution":
+        first = f"{first} {_reasons(costing_trust, judgements, why_no_channels)}"
+    surroundings = judgements[shortcut_check.SURROUNDINGS.name]
+    if surroundings.answer is Answer.PASSED:
+        first = f"{first} {surroundings.sentence}"  # what of the score the cell alone brings
+    last = [_in_words(check, judgements[check.name]) for check in costing_trust]
     if why_no_channels:
         last.append(f"What each channel adds to the score was not worked out ({why_no_channels}).")
     return [
         first,
-        _where_it_looks(results["region_shares"], about),
+        _where_it_looks(results, about),
         _measurements(results, about),
         _shortlist(results),
         *last,
     ]
 
 
-def _failed(checks, judgements: dict[str, Judgement]) -> list[str]:
-    """Sentences on checks that were not passed, and after them on needed ones of which nothing is known."""
-    not_passed = []
-    unknown = []
-    for check in checks:
-        judgement = judgements[check.name]
-        if judgement.passed is False:
-            not_passed.append(f"Not passed: {check.name}. {judgement.sentence}")
-        if judgement.passed is None and check.needed:
-            start = "Not known" if judgement.asked else "Not asked"
-            unknown.append(f"{start}: {check.name}. {judgement.sentence}")
-    return not_passed + unknown
+def _reasons(costing_trust, judgements, why_no_channels: str) -> str:
+    """What costs the trust, as the end of a sentence: the one reason, or how many there are."""
+    number = len(costing_trust) + bool(why_no_channels)
+    if number > 1:
+        return f"{number} checks were not passed, which are named below with what would settle each."
+    if not costing_trust:
+        return "what each channel adds to the score is not known."
+    [check] = costing_trust
+    if judgements[check.name].answer is Answer.FAILED:
+        return f'one check failed: "{check.name}".'
+    return f'one thing is not known: "{check.name}".'
 
 
-def _where_it_looks(region_shares: pd.DataFrame, about: dict) -> str:
-    if region_shares.empty:
+def _in_words(check: Check, judgement: Judgement) -> str:
+    """What a check found that costs the trust, and which data would settle it."""
+    start = "Not passed" if judgement.answer is Answer.FAILED else "Not known"
+    return " ".join(filter(None, [f"{start}: {check.name}.", judgement.sentence, judgement.remedy]))
+
+
+def _where_it_looks(results: dict, about: dict) -> str:
+    if results["region_shares"].empty:
         return ("Which regions it uses cannot be said: the outline of the nucleus is not known, all explained cells "
                 "are of one class, or on average the network scores cells of the class no higher than the others.")
-    named = named_regions(region_shares, about)
+    if not _tells_enough(results["score"]):
+        return ("No region is named: the network tells the classes too badly for that (the area under the ROC curve "
+                f"is not certain to be {LEAST_AUROC:g} or more).")
+    named = named_regions(results, about)
     if not named:
         least = about["limits"]["region_share"]
         return f"No region accounts for {least:.0%} of the difference between the classes with an interval above zero."

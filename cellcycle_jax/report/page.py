@@ -226,7 +226,8 @@ def _passport(run: pathlib.Path, passport: dict | None) -> dict | None:
         return None
     rows = []
     for check in passport["checks"]:
-        rows.append((check["name"], sentences.PASSED[check["passed"]], check["sentence"]))
+        sentence = " ".join(filter(None, [check["sentence"], check["remedy"]]))
+        rows.append((check["name"], sentences.ANSWERS[check["answer"]], sentence))
     section = {"verdict": passport["verdict"], "rows": rows}
     for name in PICTURES:
         old_name = old_names.EXPLAIN_FIGURES.get(name, name)

@@ -11,7 +11,8 @@ from cellcycle_jax.scoring.intervals import Interval
 MINUS = "\N{MINUS SIGN}"
 ABSTAINED = "no label (abstained)"
 MAIN_SCORE = "balanced_accuracy"  # the score by which the network and the baselines are compared
-PASSED = {True: "yes", False: "no", None: "not tested"}  # a check of the passport
+# Answers of the passport's checks.
+ANSWERS = {"passed": "passed", "failed": "failed", "unknown": "not known", "impossible": "cannot arise"}
 
 
 def number(value) -> str:

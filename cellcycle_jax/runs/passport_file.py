@@ -7,7 +7,7 @@ from cellcycle_jax.errors import StoredStateRefused
 
 PATH = "explain/passport.json"  # in a run folder
 PICTURES = ("region_shares", "edits", "faithfulness", "residuals")  # in RUN/figures, shown beside it
-FORMAT = 2  # of passport.json; the first had the status "trusted", which its checks did not earn
+FORMAT = 3  # of passport.json; the first two have checks which planted shortcuts passed
 EARLIER = ("With caution: an earlier version of this program made this passport, and planted shortcuts passed its "
            "checks; run `launch.py explain` again.")
 
@@ -20,7 +20,7 @@ def write_passport(workdir, passport: dict) -> None:
 def read_passport(workdir) -> dict | None:
     """The passport in a run folder, None where there is none.
 
-    Of an earlier format only its alarms are believed: what it called "trusted" is read as caution.
+    Of an earlier format only alarms are believed: what it called "trusted" or "no_alarm" is read as caution.
 
     Raises:
         StoredStateRefused: the file is damaged.
@@ -30,9 +30,22 @@ def read_passport(workdir) -> dict | None:
         return None
     try:
         passport = old_names.keys_of_today(files.read_json(path), old_names.PASSPORT_KEYS)
-        if passport.get("format") != FORMAT and passport["status"] in ("trusted", "caution"):
-            passport |= {"status": "caution", "verdict": [EARLIER, *passport["verdict"][1:]]}
+        if passport.get("format") != FORMAT:
+            passport = _of_earlier_format(passport)
     except (ValueError, KeyError, TypeError) as error:
         raise StoredStateRefused(f"{path}: damaged ({type(error).__name__}: {error}); run `launch.py explain` "
                                  "again") from None
     return passport
+
+
+def _of_earlier_format(passport: dict) -> dict:
+    """A passport of an earlier format in that of today."""
+    answers = {True: "passed", False: "failed", None: "unknown"}
+    checks = []
+    for check in passport["checks"]:
+        of_today = {name: value for name, value in check.items() if name != "passed"}
+        checks.append({"remedy": "", **of_today, "answer": answers[check["passed"]]})
+    passport = passport | {"checks": checks}
+    if passport["status"] in ("chance", "shortcut"):
+        return passport
+    return passport | {"status": "caution", "verdict": [EARLIER, *passport["verdict"][1:]]}

@@ -98,13 +98,14 @@ class Interval:
             return f"{self.value:{form}} (no interval)"
         return f"{self.value:{form}} ({self.low:{form}} to {self.high:{form}})"
 
-    def percent(self) -> str:
+    def percent(self, digits: int = 0) -> str:
         """A share with its interval: 72 % (64 to 81)."""
         if not math.isfinite(self.value):
             return "an unknown share"
+        value, low, high = [f"{100 * number:z.{digits}f}" for number in (self.value, self.low, self.high)]
         if not self.is_known:
-            return f"{100 * self.value:z.0f} % (no interval)"
-        return f"{100 * self.value:z.0f} % ({100 * self.low:z.0f} to {100 * self.high:z.0f})"
+            return f"{value} % (no interval)"
+        return f"{value} % ({low} to {high})"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -18,6 +18,7 @@ import numpy as np
 from scipy import special, stats
 
 _NOTHING = (math.nan, math.nan)
+REACH = 4.0  # see `interval`
 _ROUNDING = 1e-9  # of a score; less than this is no difference between two of them
 
 
@@ -133,7 +134,8 @@ def interval(
         without: f64 [G], without each of them.
         strata: of the groups.
         level: of the interval, 0..1.
-        scale: on which the score is nearly normal.
+        scale: on which the score is nearly normal. Near a bound, where it has no end, the interval reaches no farther
+            than `REACH` times as far as it would without.
         least_variance: of the score, were all cells independent: it varies by no less.
 
     Returns:
@@ -147,15 +149,23 @@ def interval(
     if np.ptp(without) <= _ROUNDING * max(1.0, abs(score)):
         return _unvaried(score, strata, level, scale)
     n_groups = len(without)
+    least = stats.norm.ppf((1 + level) / 2) * math.sqrt(least_variance)
     moved = scale.forward(score) - scale.forward(scale.held(without, score, n_groups))
-    centre, variances = _pooled(moved[:, None], strata)
-    half = _quantile(variances[:, 0, 0], strata, level) * math.sqrt(variances.sum())
-    if least_variance > 0:
-        half = max(half, stats.norm.ppf((1 + level) / 2) * math.sqrt(least_variance) * scale.steepness(score))
-    centre = scale.forward(score) + centre[0]
-    low = float(scale.backward(centre - half))
-    high = float(scale.backward(centre + half))
+    correction, half = _half_width(moved, strata, level)
+    half = max(half, least * scale.steepness(score))
+    centre = scale.forward(score) + correction
+    _, unscaled_half = _half_width(score - without, strata, level)
+    reach = REACH * max(unscaled_half, least)
+    low = max(float(scale.backward(centre - half)), score - reach)
+    high = min(float(scale.backward(centre + half)), score + reach)
     return min(low, score), max(high, score)
+
+
+def _half_width(moved, strata: Strata, level: float) -> tuple[float, float]:
+    """The correction of bias and half of the width that `moved` f64 [G] gives, as of `_pooled`."""
+    correction, variances = _pooled(moved[:, None], strata)
+    half = _quantile(variances[:, 0, 0], strata, level) * math.sqrt(variances.sum())
+    return float(correction[0]), half
 
 
 def ratio_interval(parts, without, strata: Strata, level: float) -> tuple[float, float]:

@@ -175,8 +175,12 @@ def _galleries():
 
 def _passport(run):
     """As `explain` leaves it: a check of each outcome."""
-    checks = [{"name": name, "passed": passed, "sentence": f"{name}: {number} of 8.", "alarm": False}
-              for name, passed, number in (("faithful", True, 7), ("depends on weights", False, 3), ("seeds", None, 0))]
+    checks = []
+    answers = [("faithful", "passed", 7), ("depends on weights", "failed", 3), ("seeds", "unknown", 0)]
+    for name, answer, number in answers:
+        remedy = "Another seed would tell." if answer == "unknown" else ""
+        sentence = f"{name}: {number} of 8."
+        checks.append({"name": name, "answer": answer, "sentence": sentence, "alarm": False, "remedy": remedy})
     verdict = ["With caution: a check was not passed.", "What tells G1/S from G2 apart is read at the Golgi.",
                "Its output follows amount of Golgi.", "The map points at: nothing.", "Not passed: depends on weights."]
     passport = {"format": FORMAT, "status": "caution", "verdict": verdict, "checks": checks}
@@ -243,14 +247,17 @@ def test_the_passport_is_shown_with_its_verdict_checks_and_pictures(written):
     at = [shown.index(sentence) for sentence in passport["verdict"]]
     assert at == sorted(at)
     rows = re.findall(r"<tr><th[^>]*>([^<]*)</th><td[^>]*>([^<]*)</td><td[^>]*>([^<]*)</td></tr>", shown)
-    assert rows == [("faithful", "yes", "faithful: 7 of 8."), ("depends on weights", "no",
-                    "depends on weights: 3 of 8."), ("seeds", "not tested", "seeds: 0 of 8.")]
+    assert rows == [
+        ("faithful", "passed", "faithful: 7 of 8."),
+        ("depends on weights", "failed", "depends on weights: 3 of 8."),
+        ("seeds", "not known", "seeds: 0 of 8. Another seed would tell."),
+    ]
     pictures = [base64.b64decode(s.split(",")[1]) for s in _sources(shown)]
     assert pictures == [(run / "figures" / f"{n}.png").read_bytes() for n in ("edits", "faithfulness", "residuals")]
     assert _sources(section(text, "where"))[0].endswith(
         base64.b64encode((run / "figures" / "region_shares.png").read_bytes()).decode())
     for check in passport["checks"]:  # in full: numbers of other tables stay on one line, which a sentence would leave
-        assert f'<td class="text">{check["sentence"]}</td>' in shown
+        assert f'<td class="text">{check["sentence"]}' in shown
     assert " ".join(passport["verdict"][:3]) in section(text, "summary")
 
 

@@ -4,12 +4,15 @@ To add a check, write its file beside these, import it here and add it to CHECKS
 """
 
 from cellcycle_jax.explain.checks import (
+    bleed_through,
     channel_importance,
     edit_response,
     faithfulness,
+    nuisances,
     randomisation,
     score,
     shortcut_check,
+    within_fields,
 )
 
 CHECKS = (
@@ -17,7 +20,10 @@ CHECKS = (
     shortcut_check.SURROUNDINGS,
     shortcut_check.OUTLINE,
     shortcut_check.BRIGHTNESS,
-    shortcut_check.BATCHES,
+    within_fields.CHECK,
+    nuisances.POSITION,
+    nuisances.CROWDING,
+    bleed_through.CHECK,
     faithfulness.CHECK,
     randomisation.WEIGHTS,
     randomisation.LABELS,

@@ -5,10 +5,29 @@ them. Several checks may judge the results of one question, which is asked once.
 """
 
 import dataclasses
+import enum
+import functools
 from collections.abc import Callable
 
+from cellcycle_jax.explain.checks import compared_cells
 from cellcycle_jax.explain.regions.explained_cells import ExplainedCells
 from cellcycle_jax.runs import trained_run
+
+
+class Answer(enum.StrEnum):
+    """What a check answers."""
+
+    PASSED = "passed"  # by evidence: what is bad is certainly less than its limit
+    FAILED = "failed"
+    UNKNOWN = "unknown"  # too few cells to tell, or something is missing that it takes to ask
+    IMPOSSIBLE = "impossible"  # what is asked about cannot arise in these data
+
+    @classmethod
+    def of(cls, passed: bool | None) -> "Answer":
+        """PASSED of True, FAILED of False, UNKNOWN of None."""
+        if passed is None:
+            return cls.UNKNOWN
+        return cls.PASSED if passed else cls.FAILED
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,16 +48,16 @@ class Judgement:
     """What the results say of an explanation.
 
     Attributes:
-        passed: None where it cannot be said.
+        answer: of the four.
         sentence: why, for a reader.
         alarm: whether it is certain that the network can predict the class from something that is not the cell.
-        asked: whether the question could be asked at all.
+        remedy: of what is not known, a sentence: which data would tell; "" where none can be named.
     """
 
-    passed: bool | None
+    answer: Answer
     sentence: str
     alarm: bool = False
-    asked: bool = True
+    remedy: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,7 +68,7 @@ class Check:
         name: what is true of an explanation that passes.
         question: whose results are judged.
         judge: (results, what `passport.make_passport` calls about) -> `Judgement`.
-        needed: whether the verdict is "caution" unless this check is passed.
+        needed: whether the verdict is "caution" where the answer is not known.
     """
 
     name: str
@@ -66,6 +85,11 @@ class Evidence:
         self.cells = cells
         self.others = tuple(others)
         self._results = {}
+
+    @functools.cached_property
+    def compared(self) -> compared_cells.ComparedCells:
+        """Labelled validation cells with the network's margins, more of them than are explained."""
+        return compared_cells.compare(self.cells.run)
 
     def results(self, question: Question) -> dict:
         """The results of a question, which is asked when they are wanted for the first time."""

@@ -5,7 +5,7 @@ import math
 import pandas as pd
 
 from cellcycle_jax.explain.checks import channel_importance
-from cellcycle_jax.explain.checks.check import Check, Evidence, Judgement, Question
+from cellcycle_jax.explain.checks.check import Answer, Check, Evidence, Judgement, Question
 from cellcycle_jax.explain.edits import dose_response, edits
 from cellcycle_jax.explain.regions import class_difference
 
@@ -82,7 +82,7 @@ def judge(results: dict, about: dict) -> Judgement:
     if slopes:
         sentence += f" Change of the margin of {results['class']} per +10 %: {'; '.join(slopes)}."
         sentence += f" Required: {least:g} or more, up or down, and an interval without 0."
-    return Judgement(passed, sentence)
+    return Judgement(Answer.of(passed), sentence)
 
 
 QUESTION = Question("edits", ask)

@@ -25,7 +25,7 @@ from scipy import ndimage, special
 
 from cellcycle_jax.devices import mesh
 from cellcycle_jax.explain.attribution import methods
-from cellcycle_jax.explain.checks.check import Check, Evidence, Judgement, Question
+from cellcycle_jax.explain.checks.check import Answer, Check, Evidence, Judgement, Question
 from cellcycle_jax.explain.regions.explained_cells import COARSE_METHOD, DEFAULT_METHOD
 from cellcycle_jax.models.network import Network
 from cellcycle_jax.scoring.intervals import Interval, Resampling
@@ -351,7 +351,7 @@ def judge(results: dict, about: dict) -> Judgement:
     if about["mask"] != "none":
         sentence += (" Moved elsewhere it lies partly where the mask shows nothing, so this says that the map is on "
                      "what is shown, not where on it.")
-    return Judgement(passed, sentence)
+    return Judgement(Answer.of(passed), sentence)
 
 
 QUESTION = Question("faithfulness", ask)

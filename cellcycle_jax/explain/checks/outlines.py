@@ -16,6 +16,8 @@ from cellcycle_jax.explain.checks import shortcuts
 from cellcycle_jax.explain.checks.score import auroc_with_interval
 from cellcycle_jax.scoring.intervals import Resampling
 
+NEAREST = 16  # cells of which a donor of the same size is drawn
+
 
 def outline(network, cells: shortcuts.Cells, mask: str, intact, resampling: Resampling) -> dict:
     """What the network reads in the outline of the mask.
@@ -29,17 +31,48 @@ def outline(network, cells: shortcuts.Cells, mask: str, intact, resampling: Resa
 
     Returns:
         transferred_share: of the difference between the classes, what goes with the outline to another cell, see
-        `shortcuts.transferred_share`; silhouette: area under the ROC curve of validation cells of which nothing but the
-        outline is shown, filled with the mean of all cells, an interval.
+        `shortcuts.transferred_share`; of_same_size: the same between cells whose nuclei are as large, None where the
+        mask shows the nucleus alone, whose outline no neighbour cuts; silhouette: area under the ROC curve of
+        validation cells of which nothing but the outline is shown, filled with the mean of all cells, an interval.
     """
     change = functools.partial(with_outlines, cells, mask)
     given, recipients, donors = shortcuts.donor_logits(network, cells, change, resampling.seed)
+    of_same_size = None
+    if mask == "cell":
+        draw = functools.partial(draw_of_same_size, cells.having(schema.Compartment.NUCLEUS).sum((1, 2)))
+        same_size = shortcuts.donor_logits(network, cells, change, resampling.seed, draw)
+        of_same_size = shortcuts.transferred_share(*same_size, intact, cells, resampling)
     validation = cells.take(cells.validation)
     of_silhouettes = logits_of(network, silhouettes(validation, mask))
     return {
         "transferred_share": shortcuts.transferred_share(given, recipients, donors, intact, cells, resampling),
+        "of_same_size": of_same_size,
         "silhouette": auroc_with_interval(of_silhouettes, validation.label, validation.groups, resampling),
     }
+
+
+def draw_of_same_size(area, groups, rng) -> np.ndarray:
+    """For each cell another one whose nucleus is about as large, of another group where there are several.
+
+    The donor is one of the `NEAREST` cells of other groups that are nearest to it in area.
+
+    Args:
+        area: [N], of the nucleus of each cell, px.
+        groups: text [N], group of each cell.
+        rng: NumPy generator of the draw.
+
+    Returns:
+        i64 [N], index of the donor of each cell.
+    """
+    groups = np.asarray(groups)
+    n = len(groups)
+    must_differ = groups if len(np.unique(groups)) > 1 else np.arange(n)
+    distance = np.abs(np.subtract.outer(np.asarray(area, float), np.asarray(area, float)))
+    distance += 1e-6 * rng.random((n, n))  # equal areas in any order
+    distance[must_differ[:, None] == must_differ] = np.inf
+    nearest = np.argsort(distance, axis=1)[:, :NEAREST]
+    donors = nearest[np.arange(n), rng.integers(0, nearest.shape[1], n)]
+    return np.where(np.isfinite(distance[np.arange(n), donors]), donors, nearest[:, 0])
 
 
 def with_outlines(cells: shortcuts.Cells, mask: str, rows, donors, rng) -> np.ndarray:

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from cellcycle_jax.devices import mesh
-from cellcycle_jax.explain.checks.check import Check, Evidence, Judgement, Question
+from cellcycle_jax.explain.checks.check import Answer, Check, Evidence, Judgement, Question
 from cellcycle_jax.explain.checks.map_similarity import (
     TRIVIAL,
     map_similarity,
@@ -185,19 +185,20 @@ def _ask_of_method(evidence, name) -> dict:
 def judge_weights(results: dict, about: dict) -> Judgement:
     """Passed where maps of the network with its weights drawn anew are surely less alike than allowed."""
     weights = results[about["method"]]["weights"]
-    return Judgement(weights["passes"], "Maps of the network with re-initialised weights have a rank correlation of "
-                     f"{weights['strength'].text()} with its own; two random networks "
-                     f"{weights['floor'].value:.2f}. Allowed: below {weights['threshold']:g}.")
+    sentence = (f"Maps of the network with re-initialised weights have a rank correlation of "
+                f"{weights['strength'].text()} with its own; two random networks {weights['floor'].value:.2f}. "
+                f"Allowed: below {weights['threshold']:g}.")
+    return Judgement(Answer.of(weights["passes"]), sentence)
 
 
 def judge_labels(results: dict, about: dict) -> Judgement:
     """Passed where maps of a network trained on permuted labels are surely less alike than allowed."""
     comparisons = results[about["method"]]["labels"]
     if comparisons is None:
-        return Judgement(None, "No run with permuted labels was given (train --config.data.labels=permuted, explain "
-                         "--others=RUN).", asked=False)
+        return Judgement(Answer.UNKNOWN, "No run with permuted labels was given (train --config.data.labels=permuted, "
+                         "explain --others=RUN).")
     worst = max(comparisons, key=lambda comparison: np.nan_to_num(comparison["strength"].value, nan=np.inf))
-    return Judgement(worst["passes"], "Rank correlation with maps of a network that was trained on permuted "
+    return Judgement(Answer.of(worst["passes"]), "Rank correlation with maps of a network that was trained on permuted "
                      f"labels: {worst['strength'].text()}. Allowed: below {worst['threshold']:g}.")
 
 
@@ -215,17 +216,18 @@ def judge_trivial(results: dict, about: dict) -> Judgement:
         passed = False
     elif None in answers:
         passed = None
-    return Judgement(passed, f"Rank correlation with trivial maps: {', '.join(words)}. Allowed: below {limit:g}.")
+    sentence = f"Rank correlation with trivial maps: {', '.join(words)}. Allowed: below {limit:g}."
+    return Judgement(Answer.of(passed), sentence)
 
 
 def judge_seeds(results: dict, about: dict) -> Judgement:
     """Passed where maps of networks of other seeds are certainly alike."""
     rows = results[about["method"]]["seeds"]
     if rows is None:
-        return Judgement(None, "No run of another seed was given (explain --others=RUN).", asked=False)
+        return Judgement(Answer.UNKNOWN, "No run of another seed was given (explain --others=RUN).")
     correlation = Interval.of(row_of(rows, "spearman"))
     passed = correlation.low > 0 if correlation.is_known else None
-    return Judgement(passed, f"Rank correlation between networks: {correlation.text()}.")
+    return Judgement(Answer.of(passed), f"Rank correlation between networks: {correlation.text()}.")
 
 
 QUESTION = Question("randomisation", ask)

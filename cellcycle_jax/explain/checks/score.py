@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import special
 
-from cellcycle_jax.explain.checks.check import Check, Evidence, Judgement, Question
+from cellcycle_jax.explain.checks.check import Answer, Check, Evidence, Judgement, Question
 from cellcycle_jax.scoring import intervals
 from cellcycle_jax.scoring.intervals import Interval, Resampling
 
@@ -28,24 +28,25 @@ def judge(score: Interval, about: dict) -> Judgement:
     Not passed, nor failed, where the same cells chose the weights: the best of many networks that know nothing is above
     chance for certain far more often than one.
     """
-    passed = None
+    answer = Answer.UNKNOWN
+    remedy = f"Validation cells of two classes and at least {intervals.LEAST_GROUPS} groups would tell."
     if not score.is_known:
         tail = (": whether it is above chance cannot be said, since that takes cells of two classes and "
                 f"{intervals.LEAST_GROUPS} groups.")
     elif score.low <= CHANCE:
-        passed = False
+        answer = Answer.FAILED
         tail = ", not distinguishable from chance: there is nothing to explain."
     elif about["n_groups"] < intervals.LEAST_GROUPS:
         tail = (f", of {about['n_groups']} groups, too few to distinguish it from chance (it takes "
                 f"{intervals.LEAST_GROUPS}).")
     elif about["kept_weights"] == "best":
-        tail = (": but these cells chose the weights, which makes it too high; train with train.kept_weights=last, and "
-                "nothing is chosen.")
+        tail = (": but these cells chose the weights, which makes it too high.")
+        remedy = "Train with train.kept_weights=last, and no cell chooses."
     else:
-        passed = True
+        answer = Answer.PASSED
         tail = "."
-    return Judgement(passed, f"On {about['n_cells']:,} validation cells the area under the ROC curve is "
-                     f"{score.text()}{tail}")
+    sentence = f"On {about['n_cells']:,} validation cells the area under the ROC curve is {score.text()}{tail}"
+    return Judgement(answer, sentence, remedy=remedy if answer is Answer.UNKNOWN else "")
 
 
 QUESTION = Question("score", ask)

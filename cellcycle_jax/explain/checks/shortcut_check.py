@@ -1,10 +1,8 @@
-"""Four checks for shortcuts: does the network read surroundings, outline, brightness of the field, or batch?
+"""Three checks for shortcuts: does the network read surroundings, outline of the mask, or brightness of the field?
 
 One question serves them: which cells are tested, where their fields are read, and when a test cannot be made. What is
 done to the cells stands in `shortcuts` and `outlines`.
 """
-
-import dataclasses
 
 import numpy as np
 import pandas as pd
@@ -13,12 +11,10 @@ from cellcycle_jax import schema
 from cellcycle_jax.dataset import crop_arrays
 from cellcycle_jax.dataset.model_input import OUTLINED
 from cellcycle_jax.explain.attribution import methods
-from cellcycle_jax.explain.checks import outlines, shortcuts
-from cellcycle_jax.explain.checks.check import Check, Evidence, Judgement, Question
-from cellcycle_jax.explain.checks.score import CHANCE
-from cellcycle_jax.explain.regions.explained_cells import resampling_of, sample_per_class
+from cellcycle_jax.explain.checks import class_shares, outlines, shortcuts
+from cellcycle_jax.explain.checks.check import Answer, Check, Evidence, Judgement, Question
+from cellcycle_jax.explain.regions.explained_cells import sample_per_class, shortcut_resampling
 from cellcycle_jax.runs import trained_run
-from cellcycle_jax.scoring import intervals
 from cellcycle_jax.scoring.intervals import Interval
 
 PER_CLASS = 500  # cells of each class, of training and validation, that are tested for shortcuts
@@ -38,7 +34,7 @@ def ask(evidence: Evidence) -> dict:
 
 
 def ask_for_shortcuts(run: trained_run.Run, per_class: int = PER_CLASS) -> dict:
-    """What the network reads in surroundings, in the brightness of the field and in the batch; see `shortcuts`.
+    """What the network reads in surroundings, in the outline and in the brightness of the field; see `shortcuts`.
 
     Cells of training and validation are tested, since a donor's class is unknown to the network in both.
 
@@ -47,12 +43,10 @@ def ask_for_shortcuts(run: trained_run.Run, per_class: int = PER_CLASS) -> dict:
         per_class: most cells of each class, half of them of each split.
 
     Returns:
-        surroundings, outline, brightness (None where it cannot be tested) and brightness_why; batch, by plate, well
-        and cell line; one_class_fields, see `shortcuts`; scale, how the network is shown cells; n_cells, n_groups,
-        interval_level.
+        surroundings, outline, brightness (None where it cannot be tested) and brightness_why; one_class_fields, see
+        `shortcuts`; scale, how the network is shown cells; n_cells, n_groups, interval_level.
     """
-    interval_level = run.config.explain.limits.shortcut_interval_level
-    resampling = dataclasses.replace(resampling_of(run), level=interval_level)
+    resampling = shortcut_resampling(run)
     splits = [run.crops_of_lines("train"), run.crops_of_lines("validation")]
     crops, validation = _sample(splits, per_class // 2, np.random.default_rng(run.config.seed))
     cells = _as_seen(run, crops, validation)
@@ -70,12 +64,11 @@ def ask_for_shortcuts(run: trained_run.Run, per_class: int = PER_CLASS) -> dict:
         "outline": outline,
         "n_cells": len(crops),
         "n_groups": len(np.unique(crops.group_id)),
-        "interval_level": interval_level,
+        "interval_level": resampling.level,
         "scale": run.config.data.scale,
         "brightness": brightness,
         "brightness_why": brightness_why,
         "one_class_fields": _one_class_fields(splits, cells.fields),
-        "batch": _batches(crops, resampling),
     }
 
 
@@ -161,30 +154,20 @@ def _one_class_fields(splits, fields):
     return shortcuts.one_class_fields(label[labelled], field_of_cell[labelled])
 
 
-def _batches(crops, resampling) -> dict:
-    """How well each kind of batch predicts the class; None where no batch holds two groups, so that none can.
-
-    The class of a cell is predicted from the other groups of its batch, and a batch of one group has none.
-    """
-    well_of_plate = np.char.add(np.char.add(crops.plate, "/"), crops.well)
-    scores = {}
-    for name, batches in {"plate": crops.plate, "well": well_of_plate, "cell line": crops.cell_line}.items():
-        groups_of_batch = pd.Series(crops.group_id).groupby(batches).nunique()
-        scores[name] = None
-        if groups_of_batch.max() > 1:
-            scores[name] = shortcuts.batch(crops.label, batches, crops.group_id, resampling)
-    return scores
-
-
 def judge_surroundings(results: dict, about: dict) -> Judgement:
-    """Passed where what goes with the surroundings to another cell is certainly a small share, or nothing is shown."""
+    """Passed where what goes with the surroundings to another cell is certainly a small share."""
     exchanged = results["surroundings"]
     mask = about["mask"]
     if exchanged is None and mask == "ring":
-        return Judgement(False, "The mask shows the network nothing but surroundings.", alarm=True, asked=False)
+        return Judgement(Answer.FAILED, "The mask shows the network nothing but surroundings.", alarm=True)
+    if exchanged is None and mask in OUTLINED:
+        return Judgement(Answer.IMPOSSIBLE, f"Surroundings were not exchanged: {NOT_EXCHANGED[mask]}.")
     if exchanged is None:
-        passed = True if mask in OUTLINED else None
-        return Judgement(passed, f"Surroundings were not exchanged: {NOT_EXCHANGED[mask]}.", asked=False)
+        return Judgement(
+            Answer.UNKNOWN,
+            f"Surroundings were not exchanged: {NOT_EXCHANGED[mask]}.",
+            remedy="Fields in which nuclei and bodies are found would tell.",
+        )
     share = exchanged["transferred_share"]
     sentence = (
         f"{_goes_with('the surroundings', share, about)} Area under the ROC curve of validation cells: "
@@ -193,91 +176,75 @@ def judge_surroundings(results: dict, about: dict) -> Judgement:
         f"{100 * exchanged['changed'].value:.0f} % of their calls change."
     )
     limit = about["limits"]["surroundings"]
-    alarm = shortcuts.is_shortcut(Interval.of(share), limit)
+    alarm = class_shares.is_certain(Interval.of(share), limit)
     return _judgement(share, limit, about, sentence, alarm)
 
 
 def judge_outline(results: dict, about: dict) -> Judgement:
-    """Passed where what goes with the outline to another cell is certainly a small share, or no outline is shown.
+    """Passed where what goes with the outline to another cell is certainly a small share.
 
-    A share above the limit is no alarm: the size of the cell, which is biology, goes with the outline as its neighbours
-    do.
+    A share above the limit alone is no alarm: the size of the cell, which is biology, goes with the outline as its
+    neighbours do. It is one where as much goes with the outline of cells whose nuclei are as large.
     """
     exchanged = results["outline"]
     if exchanged is None:
-        return Judgement(True, "No mask shows the outline of the cell.", asked=False)
+        return Judgement(Answer.IMPOSSIBLE, "No mask shows the outline of the cell.")
+    limit = about["limits"]["surroundings"]
     share = exchanged["transferred_share"]
     sentence = (
         f"{_goes_with('the outline of the mask', share, about)} Of the outline alone, without any picture, the network "
         f"tells the classes with an area under the ROC curve of {exchanged['silhouette'].text()}."
     )
-    judgement = _judgement(share, about["limits"]["surroundings"], about, sentence, alarm=False)
-    if judgement.passed is False:
-        words = "The outline shows the cell's size and how near its neighbours are: which of them counts is not known."
-        judgement = dataclasses.replace(judgement, sentence=f"{judgement.sentence} {words}")
-    return judgement
+    is_read = class_shares.is_certain(Interval.of(share), limit)
+    of_same_size = exchanged["of_same_size"]
+    alarm = False
+    if is_read and of_same_size is not None:
+        alarm = class_shares.is_certain(Interval.of(of_same_size), limit)
+        words = Interval.of(of_same_size).percent()
+        sentence += f" Between cells whose nuclei are as large it is {words}"
+        sentence += ": the network reads how near the neighbours are." if alarm else "."
+    if is_read and not alarm:
+        sentence += " The outline shows the cell's size, which may be biology, and how near its neighbours are."
+    return _judgement(share, limit, about, sentence, alarm)
 
 
 def judge_brightness(results: dict, about: dict) -> Judgement:
     """Passed where what goes with the brightness of the field to another cell is certainly a small share."""
     share = results["brightness"]
+    if share is None and results["scale"] == "nucleus_max":
+        return Judgement(
+            Answer.IMPOSSIBLE,
+            "Each cell is shown relative to its own brightest pixel, which hides how bright its field is; whether the "
+            "noise of the field is read is part of another check, of cells of one field.",
+        )
     if share is None:
-        sentence = f"Brightness was not exchanged: {results['brightness_why']}."
-        if results["scale"] == "nucleus_max":
-            sentence = (
-                "Each cell is shown relative to its own brightest pixel, which hides how bright its "
-                "field is; the noise of the image, which shows it too, was not tested."
-            )
-        return Judgement(None, sentence, asked=False)
+        return Judgement(
+            Answer.UNKNOWN,
+            f"Brightness was not exchanged: {results['brightness_why']}.",
+            remedy="Several fields, each with more cells of both classes, would tell.",
+        )
     limit = about["limits"]["brightness"]
-    is_shortcut = shortcuts.is_shortcut(Interval.of(share), limit)
+    is_read = class_shares.is_certain(Interval.of(share), limit)
     one_class = results["one_class_fields"]
     sentence = _goes_with("the brightness of the field", share, about)
-    if is_shortcut and one_class:
+    if is_read and one_class:
         sentence += f" Nearly every field holds cells of one class, {DOUBT}"
-    if is_shortcut and one_class is None:
+    if is_read and one_class is None:
         sentence += f" No field holds two labelled cells, {DOUBT}"
-    alarm = is_shortcut and one_class is False
+    alarm = is_read and one_class is False
     return _judgement(share, limit, about, sentence, alarm)
-
-
-def judge_batch(results: dict, about: dict) -> Judgement:
-    """Passed where neither plate, well nor cell line predicts the class without any image."""
-    limit = about["limits"]["batch_auroc"]
-    scores = {name: score for name, score in results["batch"].items() if score is not None}
-    if not scores:
-        return Judgement(None, "All cells are of one plate, well and cell line, or each of these is one group only: "
-                         "whether it holds for another cannot be said.", asked=False)
-
-    def predicts_class(name):
-        return scores[name].value >= limit and scores[name].low > CHANCE
-
-    worst = max(scores, key=lambda name: (predicts_class(name), scores[name].value))
-    score = scores[worst]
-    alarm = predicts_class(worst)
-    tail = "."
-    if alarm:
-        tail = ": what the network learnt may be the batch."
-    elif score.value <= CHANCE:
-        tail = ", no better than chance."
-    passed = not alarm if score.is_known else None
-    sentence = (f"The {worst} alone, without any image, predicts the class with an area under the ROC curve of "
-                f"{score.text()}{tail}")
-    return Judgement(passed, sentence, alarm)
 
 
 def _goes_with(what, share, about) -> str:
     """How much of the difference goes with `what` to another cell; of more than two classes of the largest share."""
-    difference = "the difference between the classes"
-    if len(about["classes"]) > 2:
-        difference = f"the difference between {about['classes'][share['class']]} and the rest"
     if _is_unmoved(share):
         return f"No answer of the network changes with {what} of another cell."
-    share = Interval.of(share)
-    words = share.percent()
-    if share.is_known and round(100 * share.value) < 0:
-        return f"Nothing of {difference} moves with {what} to another cell; it counts against (share {words})."
-    return f"{words[0].upper()}{words[1:]} of {difference} moves with {what} to another cell."
+    interval = Interval.of(share)
+    if interval.is_known and round(100 * interval.value) < 0:
+        difference = class_shares.difference_in_words(share, about)
+        return (f"Nothing of {difference} moves with {what} to another cell; it counts against (share "
+                f"{interval.percent()}).")
+    return f"{class_shares.in_words(share, about)} moves with {what} to another cell."
 
 
 def _is_unmoved(share) -> bool:
@@ -286,33 +253,16 @@ def _is_unmoved(share) -> bool:
 
 
 def _judgement(share, limit, about, sentence, alarm) -> Judgement:
-    """The judgement of a share; where its groups are too few for one, the sentence says so."""
-    passed = _is_not_read(share, limit, about)
-    if passed is None and Interval.of(share).is_known and about["n_groups"] < intervals.LEAST_GROUPS:
-        sentence += f" {about['n_groups']} groups are too few to be certain (it takes {intervals.LEAST_GROUPS})."
-    return Judgement(passed, sentence, alarm)
-
-
-def _is_not_read(share, limit, about) -> bool | None:
-    """Whether a property is not read: True only where the whole interval lies on the good side of the limit.
-
-    None where that is not certain: with too few groups, or where the interval reaches beyond the limit.
-    """
+    """The judgement of a share, which is certainly small where nothing moves at all."""
     if _is_unmoved(share):
-        return True
-    share = Interval.of(share)
-    if shortcuts.is_shortcut(share, limit):
-        return False
-    if not share.is_known or about["n_groups"] < intervals.LEAST_GROUPS:
-        return None
-    if share.value <= -limit and share.high < 0:
-        return False
-    surely_small = -limit < share.low and share.high < limit
-    return True if surely_small else None
+        return Judgement(Answer.PASSED, sentence)
+    interval = Interval.of(share)
+    answer = class_shares.answer_of(interval, limit, about["n_groups"])
+    remedy = class_shares.remedy_of(interval, limit, about) if answer is Answer.UNKNOWN else ""
+    return Judgement(answer, sentence, alarm, remedy)
 
 
 QUESTION = Question("shortcuts", ask)
 SURROUNDINGS = Check("uses the cell, not its surroundings", QUESTION, judge_surroundings, needed=True)
 OUTLINE = Check("does not use the outline of the mask", QUESTION, judge_outline, needed=True)
 BRIGHTNESS = Check("does not use the brightness of the field", QUESTION, judge_brightness, needed=True)
-BATCHES = Check("the class does not follow the batch", QUESTION, judge_batch)

@@ -15,6 +15,7 @@ from scipy import ndimage
 
 from cellcycle_jax import schema
 from cellcycle_jax.explain.attribution.methods import logits_of_made, margins
+from cellcycle_jax.explain.checks import class_shares
 from cellcycle_jax.explain.checks.score import auroc_with_interval
 from cellcycle_jax.scoring import metrics
 from cellcycle_jax.scoring.intervals import Interval, Resampling
@@ -218,7 +219,7 @@ def with_brightness(cells: Cells, rows, donors, levels) -> np.ndarray:
     return images
 
 
-def donor_logits(network, cells: Cells, change, seed: int):
+def donor_logits(network, cells: Cells, change, seed: int, draw=draw_donors):
     """Logits of cells that were given something of donors.
 
     Args:
@@ -226,6 +227,7 @@ def donor_logits(network, cells: Cells, change, seed: int):
         cells: N of them.
         change: `(rows, donors, rng) -> images` f32 [M, S, S, K] of some cells, the rows i64 [M].
         seed: of the draw of donors.
+        draw: `(groups, rng) -> donors` i64 [N].
 
     Returns:
         logits f32 [DONORS N, P], and the recipient and the donor of each, i64 [DONORS N].
@@ -235,7 +237,7 @@ def donor_logits(network, cells: Cells, change, seed: int):
     logits = []
     all_donors = []
     for _ in range(DONORS):
-        donors = draw_donors(cells.groups, rng)
+        donors = draw(cells.groups, rng)
         changed = functools.partial(_changed, change, rows, donors, rng)
         logits.append(logits_of_made(network, changed, len(rows)))
         all_donors.append(donors)
@@ -250,10 +252,9 @@ def _changed(change, rows, donors, rng, part):
 def transferred_share(given, recipients, donors, intact, cells: Cells, resampling: Resampling) -> dict:
     """Share of the difference between classes that goes with a property to another cell.
 
-    The difference of a class is its margin (logit less the mean of the others') in cells of the class less that in
-    other cells. That of what was handed over is taken by the donors' labels, and the cell's mean over its other donors
-    is taken off before; it is divided by that of intact validation cells by their own labels, since a network may know
-    its training cells by heart.
+    That of what was handed over is taken by the donors' labels, and the cell's mean over its other donors is taken off
+    before; it is divided by that of intact validation cells by their own labels, since a network may know its training
+    cells by heart.
 
     Args:
         given, recipients, donors: as `donor_logits` returns them.
@@ -262,11 +263,10 @@ def transferred_share(given, recipients, donors, intact, cells: Cells, resamplin
         resampling: how intervals are made.
 
     Returns:
-        {value, low, high, dropped, class, unmoved}. Of two classes there is one share, that of the last. Of more each
-        has its own, with an interval of level 1 - (1 - level) / P, and the largest is returned with the index of its
-        class; if any lies above zero, the largest of those. A cell whose donors can be of one class only, since its
-        group alone holds the other, shows nothing and is left out. NaN where that is every cell, or where validation
-        cells of the class have no larger margin than others. `unmoved`: whether no answer changes at all.
+        {value, low, high, dropped, class, unmoved}, the first five as of `class_shares.largest_share`. A cell whose
+        donors can be of one class only, since its group alone holds the other, shows nothing and is left out. NaN where
+        that is every cell, or where validation cells of the class have no larger margin than others. `unmoved`: whether
+        no answer changes at all.
     """
     intact_margins = margins(intact)
     classes = intact_margins.shape[1]
@@ -275,32 +275,19 @@ def transferred_share(given, recipients, donors, intact, cells: Cells, resamplin
     handed_over *= DONORS / (DONORS - 1)  # the mean held the donor itself; this makes it that over the other donors
     is_class = np.eye(classes)[cells.label]
     comparable = _has_choice(cells.label, cells.groups)[recipients]
-    compared_classes = range(classes) if classes > 2 else [classes - 1]
 
-    def shares_of(weights):
+    def parts_of(weights):
         donor_weights = weights[:, : len(donors)] * comparable
         cell_weights = weights[:, len(donors) :] * cells.validation
-        moved = _difference(handed_over, is_class[donors], donor_weights)
-        whole = _difference(intact_margins, is_class, cell_weights)
-        return {class_index: (moved[:, class_index], whole[:, class_index]) for class_index in compared_classes}
+        moved = class_shares.differences(handed_over, is_class[donors], donor_weights)
+        whole = class_shares.differences(intact_margins, is_class, cell_weights)
+        return moved, whole
 
-    if classes > 2:
-        level = 1 - (1 - resampling.level) / classes
-        resampling = dataclasses.replace(resampling, level=level)
     groups = np.concatenate([cells.groups[donors], cells.groups])
     label = np.concatenate([cells.label[donors], cells.label])
-    shares = resampling.ratios(shares_of, groups, label)
-    for class_index, share in shares.items():
-        if not np.isfinite(share.value):
-            shares[class_index] = Interval(share.value, dropped=share.dropped)
-
-    def rank(class_index):
-        share = shares[class_index]
-        return share.low > 0, np.nan_to_num(share.value, nan=-np.inf)
-
-    largest = max(shares, key=rank)
+    share = class_shares.largest_share(parts_of, groups, label, classes, resampling)
     unmoved = bool(np.abs(handed_over).max() <= ROUNDING * np.abs(intact_margins).max())
-    return {**shares[largest].as_json(), "class": largest, "unmoved": unmoved}
+    return {**share, "unmoved": unmoved}
 
 
 def _has_choice(label, groups) -> np.ndarray:
@@ -312,22 +299,6 @@ def _has_choice(label, groups) -> np.ndarray:
     for i in range(len(names)):
         has_choice[i] = len(np.unique(label[member != i])) > 1
     return has_choice[member]
-
-
-def _difference(margin, is_class, weights):
-    """Mean margin of each class inside less outside the class, f64 [B, P].
-
-    Args:
-        margin: f64 [N, P].
-        is_class: f64 [N, P], 1 in the class of each cell, else 0.
-        weights: f64 [B, N].
-    """
-    return _weighted_mean(margin, is_class, weights) - _weighted_mean(margin, 1 - is_class, weights)
-
-
-def _weighted_mean(margin, members, weights):
-    """Mean over members f64 [N, P], f64 [B, P]; NaN where they have no weight."""
-    return metrics.divide(weights @ (margin * members), weights @ members)
 
 
 def surroundings(network, cells: Cells, intact, resampling: Resampling) -> dict:
@@ -400,8 +371,3 @@ def batch(label, batches, groups, resampling: Resampling) -> Interval | None:
             known = is_class[others] if others.any() else is_class
             prob[inside & (groups == group)] = known.mean(0)
     return resampling.scores(label, prob, groups, ("auroc",))["auroc"]
-
-
-def is_shortcut(share: Interval, limit: float) -> bool:
-    """Whether the share of the difference that goes with a property is an alarm: at the limit and certainly above 0."""
-    return share.value >= limit and share.low > 0

@@ -143,3 +143,9 @@ def sample_per_class(label: np.ndarray, classes: int, most: int, rng) -> np.ndar
 def resampling_of(run: trained_run.Run) -> Resampling:
     """How intervals are resampled according to the config of a run."""
     return Resampling.of_config(run.config.evaluate, run.config.seed)
+
+
+def shortcut_resampling(run: trained_run.Run) -> Resampling:
+    """The same at the level of the checks for shortcuts, which is higher since several of them can raise an alarm."""
+    level = run.config.explain.limits.shortcut_interval_level
+    return dataclasses.replace(resampling_of(run), level=level)

@@ -14,7 +14,8 @@ from tests.explain.checks.test_shortcuts import COLUMNS, NUCLEUS, RESAMPLING, RO
 
 DISTANCE = np.hypot(ROWS, COLUMNS)
 BAND = (DISTANCE >= 4) & (DISTANCE < 5)  # within the large bodies, without the small ones
-ABOUT = {"classes": ["a", "b"], "mask": "cell", "n_groups": 16, "limits": training().explain.limits.to_dict()}
+ABOUT = {"classes": ["a", "b"], "mask": "cell", "n_groups": 16, "group_by": "field",
+         "limits": training().explain.limits.to_dict()}
 
 
 def cells_of_two_sizes(tells: float, nucleus: float = 0.0):
@@ -83,25 +84,49 @@ def test_a_cell_within_the_outline_of_another_shows_nothing_but_its_own_pixels(m
         assert (made[shown[donors] & ~shown] < 1000).all()
 
 
-def judged(share, **of_share):
-    outline = {"transferred_share": {**share.as_json(), "class": 1, **of_share}, "silhouette": Interval(0.7, 0.6, 0.8)}
+def judged(share, of_same_size=None, **of_share):
+    outline = {"transferred_share": {**share.as_json(), "class": 1, **of_share}, "silhouette": Interval(0.7, 0.6, 0.8),
+               "of_same_size": of_same_size and {**of_same_size.as_json(), "class": 1}}
     return shortcut_check.judge_outline({"outline": outline}, ABOUT)
 
 
 @pytest.mark.parametrize(
-    ("share", "passed"),
-    [(Interval(0.02, 0.01, 0.04), True), (Interval(0.3, 0.2, 0.4), False), (Interval(0.05, -0.1, 0.2), None),
-     (Interval(0.02), None), (Interval(-0.3, -0.4, -0.2), False)],
+    ("share", "answer"),
+    [(Interval(0.02, 0.01, 0.04), "passed"), (Interval(0.3, 0.2, 0.4), "failed"),
+     (Interval(0.05, -0.1, 0.2), "unknown"), (Interval(0.02), "unknown"), (Interval(-0.3, -0.4, -0.2), "failed")],
 )
-def test_it_is_passed_by_evidence_only_and_never_an_alarm(share, passed):
+def test_it_is_passed_by_evidence_only(share, answer):
     judgement = judged(share)
-    assert judgement.passed is passed and judgement.alarm is False
-    assert ("which of them counts is not known" in judgement.sentence) == (passed is False)
+    assert judgement.answer == answer and judgement.alarm is False
+    assert ("which may be biology" in judgement.sentence) == (share.low > 0.1)
+    assert bool(judgement.remedy) == (answer == "unknown")
     assert "area under the ROC curve of 0.70 (0.60 to 0.80)" in judgement.sentence
 
 
 def test_no_answer_that_changes_is_evidence_and_no_outline_cannot_be_read():
     moved = judged(Interval(0.0), unmoved=True)
-    assert moved.passed is True and moved.sentence.startswith("No answer of the network changes with the outline")
+    assert moved.answer == "passed" and moved.sentence.startswith("No answer of the network changes with the outline")
     unmasked = shortcut_check.judge_outline({"outline": None}, ABOUT)
-    assert unmasked.passed is True and unmasked.asked is False
+    assert unmasked.answer == "impossible"
+
+
+def test_it_is_an_alarm_where_the_outline_of_a_cell_of_the_same_size_is_read_too():
+    read = Interval(0.5, 0.4, 0.6)
+    neighbours = judged(read, Interval(0.4, 0.3, 0.5))
+    assert neighbours.alarm and neighbours.answer == "failed" and "how near the neighbours are" in neighbours.sentence
+    for size in (Interval(0.02, -0.01, 0.05), Interval(0.3, -0.1, 0.7), Interval(0.3)):
+        judgement = judged(read, size)
+        assert judgement.answer == "failed" and not judgement.alarm and "may be biology" in judgement.sentence
+    assert not judged(Interval(0.05, 0.0, 0.09), Interval(0.4, 0.3, 0.5)).alarm  # of a share that is small
+
+
+def test_donors_of_the_same_size_are_near_in_size_and_of_another_group():
+    rng = np.random.default_rng(0)
+    area = rng.permutation(np.repeat(np.arange(100), 2))
+    groups = np.array([f"field{i % 7}" for i in range(200)])
+    donors = np.array([outlines.draw_of_same_size(area, groups, rng) for _ in range(200)])
+    assert (groups[donors] != groups).all()
+    assert np.abs(area[donors] - area).max() < outlines.NEAREST  # of the 16 nearest of other groups
+    assert all(len(set(of_cell)) > 4 for of_cell in donors.T)  # and not always the same
+    alone = outlines.draw_of_same_size(area, ["one"] * 200, rng)
+    assert (alone != np.arange(200)).all()

@@ -7,7 +7,7 @@ import pytest
 
 from cellcycle_jax import schema
 from cellcycle_jax.dataset import crop_arrays
-from cellcycle_jax.explain.checks import shortcut_check, shortcuts
+from cellcycle_jax.explain.checks import class_shares, shortcut_check, shortcuts
 from cellcycle_jax.schema import Compartment
 from cellcycle_jax.scoring.intervals import Interval
 from tests import tiny
@@ -25,8 +25,8 @@ def asked(network, monkeypatch, where=CORNER, n=96, **of_crops):
 def test_surroundings_that_tell_the_class_are_found_and_those_that_do_not_are_not(monkeypatch):
     of_both = [asked(make_run(where), monkeypatch, where)["surroundings"] for where in (CORNER, NUCLEUS)]
     bad, good = (found["transferred_share"] for found in of_both)
-    assert bad["value"] == pytest.approx(1, abs=0.15) and shortcuts.is_shortcut(Interval.of(bad), 0.1)
-    assert good["value"] == pytest.approx(0, abs=0.02) and not shortcuts.is_shortcut(Interval.of(good), 0.1)
+    assert bad["value"] == pytest.approx(1, abs=0.15) and class_shares.is_certain(Interval.of(bad), 0.1)
+    assert good["value"] == pytest.approx(0, abs=0.02) and not class_shares.is_certain(Interval.of(good), 0.1)
 
 
 def test_what_cannot_be_asked_is_none(monkeypatch):
@@ -118,30 +118,6 @@ def test_no_more_cells_are_asked_than_are_wanted(monkeypatch):
     assert shortcut_check.ask_for_shortcuts(make_run(CORNER, mask="cell"), 20)["n_cells"] == 40  # of two classes
 
 
-def test_a_batch_is_asked_for_where_it_holds_several_groups(monkeypatch):
-    label = np.arange(96) % 2
-    crops = make_crops(label, pictures(label, CORNER))
-    of_class = np.array([f"group{p}{i % 3}" for i, p in enumerate(label)])
-    crops = dataclasses.replace(crops, group_id=of_class, well=of_class, plate=np.array(["P1", "P2"])[label])
-    monkeypatch.setattr(crop_arrays, "load_crops", lambda folder, split, final, pixels: crops)
-    found = shortcut_check.ask_for_shortcuts(make_run(CORNER, mask="cell"))["batch"]
-    assert found["cell line"] is None  # one only
-    assert found["plate"].value == 1  # every group of a plate is of its class
-    assert found["well"] is None  # each is a group of its own, so nothing is known of it
-
-
-def test_wells_of_one_name_on_two_plates_are_two_wells(monkeypatch):
-    """The class goes with well A1 on one plate and with A2 on the other."""
-    label, plate = np.arange(96) % 2, np.arange(96) // 2 % 2
-    crops = make_crops(label, pictures(label, CORNER))
-    crops = dataclasses.replace(
-        crops, plate=np.array(["P1", "P2"])[plate], well=np.array(["A1", "A2"])[(label + plate) % 2],
-        group_id=np.array([f"group{k}" for k in 4 * (np.arange(96) // 12) + 2 * label + plate]))
-    monkeypatch.setattr(crop_arrays, "load_crops", lambda folder, split, final, pixels: crops)
-    found = shortcut_check.ask_for_shortcuts(make_run(CORNER, mask="cell"))["batch"]
-    assert found["well"].value == 1 and found["plate"].value < 0.6
-
-
 def test_tiny_data_set_has_crops_that_can_be_asked(tmp_path):
     tiny.write_data(tmp_path, train=24, validation=16, size=SIDE)
     network = dataclasses.replace(make_run(NUCLEUS, channel=0, folder=tmp_path), classes=tiny.CLASSES)
@@ -149,4 +125,3 @@ def test_tiny_data_set_has_crops_that_can_be_asked(tmp_path):
     assert found["n_cells"] == 40 and found["n_groups"] == 10
     assert found["surroundings"]["intact"].value == 1
     assert found["surroundings"]["transferred_share"]["value"] == pytest.approx(0, abs=0.1)
-    assert found["batch"]["plate"] is None and found["batch"]["cell line"].value == pytest.approx(0.5)

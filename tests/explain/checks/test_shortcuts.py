@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from cellcycle_jax.explain.attribution.methods import logits_of
-from cellcycle_jax.explain.checks import shortcuts
+from cellcycle_jax.explain.checks import class_shares, shortcuts
 from cellcycle_jax.explain.checks.shortcuts import DONORS, Cells
 from cellcycle_jax.models.network import Network
 from cellcycle_jax.schema import Compartment as C
@@ -92,7 +92,7 @@ def test_a_network_that_reads_surroundings_alone(classes):
         assert found["intact"].value > 0.99 and found["around"].value > 0.99
         assert found["changed"].value == pytest.approx(0.5, abs=0.05)
     assert found["cell"].value == pytest.approx(0.5, abs=0.05)
-    assert shortcuts.is_shortcut(Interval.of(found["transferred_share"]), LIMITS["surroundings"])
+    assert class_shares.is_certain(Interval.of(found["transferred_share"]), LIMITS["surroundings"])
 
 
 @pytest.mark.parametrize("classes", [2, 3])
@@ -214,7 +214,7 @@ def test_nothing_is_shared_out_where_validation_cells_do_not_differ_the_right_wa
         whole = np.where(cells.validation, size, 5)[:, None] * np.eye(2)[cells.label]
         found = shortcuts.transferred_share(np.eye(2)[cells.label[donors]], own, donors, whole, cells, RESAMPLING)
         assert np.isnan([found[name] for name in ("value", "low", "high")]).all()
-        assert not shortcuts.is_shortcut(Interval.of(found), LIMITS["surroundings"])
+        assert not class_shares.is_certain(Interval.of(found), LIMITS["surroundings"])
 
 
 def test_a_share_that_is_not_known_has_no_interval_either():
@@ -406,7 +406,7 @@ def test_a_network_that_reads_how_bright_a_field_is(gain, dark):
     whole = np.ones((SIDE, SIDE), bool)
     found = found_light(reading(NUCLEUS if gain[1] > 1 else whole), cells)
     assert found["value"] == pytest.approx(1, abs=0.1) and found["low"] > 0.7
-    assert shortcuts.is_shortcut(Interval.of(found), LIMITS["brightness"])
+    assert class_shares.is_certain(Interval.of(found), LIMITS["brightness"])
 
 
 def test_a_network_that_reads_nuclei_in_fields_of_one_brightness():
@@ -421,7 +421,7 @@ def test_a_network_that_reads_nuclei_in_fields_of_one_brightness():
     ("surroundings", np.nan, np.nan, False), ("surroundings", 0.2, np.nan, False),
 ])
 def test_a_share_counts_from_its_threshold_and_only_above_zero(name, value, low, expected):
-    assert shortcuts.is_shortcut(Interval(value, low), LIMITS[name]) is expected
+    assert class_shares.is_certain(Interval(value, low), LIMITS[name]) is expected
 
 
 def test_networks_without_a_shortcut_are_seldom_caught():
@@ -434,8 +434,8 @@ def test_networks_without_a_shortcut_are_seldom_caught():
         cells = drawn(rng.integers(0, 2, 96), np.arange(96) % 16, nucleus=0.2, field=0.1, noise=0.3, seed=seed)
         network = Network(Linear(), variables_of(rng.normal(size=(SIDE, SIDE, CHANNELS, 2))))
         around, light = found_around(network, cells)["transferred_share"], found_light(network, cells)
-        by_surroundings = shortcuts.is_shortcut(Interval.of(around), LIMITS["surroundings"])
-        caught.append(by_surroundings or shortcuts.is_shortcut(Interval.of(light), LIMITS["brightness"]))
+        by_surroundings = class_shares.is_certain(Interval.of(around), LIMITS["surroundings"])
+        caught.append(by_surroundings or class_shares.is_certain(Interval.of(light), LIMITS["brightness"]))
     assert sum(caught) <= 5
 
 
