@@ -1,0 +1,174 @@
+"""The zoo of confounds: what is planted, and how what was found is judged again."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from experiments import confounds, trust_zoo
+from experiments.confounds import CLEAN, CONFOUNDS, MARKER, Field
+
+SIDE = 200
+WEIGHTS = "the map depends on the trained weights"
+
+
+def make_field(order=0.75, seed=0):
+    """A field of 30 nuclei of noise, those of every third cell of G2 and bright in the marker."""
+    rng = np.random.default_rng(seed)
+    image = rng.normal(1000, 50, (4, SIDE, SIDE))
+    nuclei = np.zeros((SIDE, SIDE), int)
+    rows = []
+    for number in range(30):
+        y, x = 15 + 33 * (number // 6) + rng.integers(0, 6), 15 + 33 * (number % 6) + rng.integers(0, 6)
+        nuclei[y - 5 : y + 6, x - 5 : x + 6] = number + 1
+        is_second = number % 3 == 0
+        image[:3, y - 5 : y + 6, x - 5 : x + 6] += 500
+        image[MARKER, y - 5 : y + 6, x - 5 : x + 6] += 2000 if is_second else 200
+        rows.append({"cell_label": number + 1, "centre_y_px": y, "centre_x_px": x,
+                     "class_name": "G2" if is_second else "G1/S"})
+    return Field("HeLa_A01_s1", image, nuclei, pd.DataFrame(rows), order)
+
+
+def edited(kinds, kind, order=0.75):
+    field = make_field(order)
+    before = field.image.copy()
+    planted = kinds[kind]
+    classes = planted.edit(field, planted.strengths[-1], np.random.default_rng(1))
+    return field, before, classes
+
+
+UNCHANGED = {"crowding", "crowding, mostly", "contact inhibition", "all cues", "DNA", "size", "Golgi", "plus ends"}
+
+
+@pytest.mark.parametrize(("kinds", "kind"), [(kinds, kind) for kinds in (CONFOUNDS, CLEAN) for kind in kinds],
+                         ids=[*CONFOUNDS, *CLEAN])
+def test_a_field_is_edited_and_its_cells_get_labels_that_follow(kinds, kind):
+    field, before, classes = edited(kinds, kind)
+    assert np.isfinite(field.image).all()
+    assert np.array_equal(field.image, before) == (kind in UNCHANGED)
+    if kind != "marker that follows DNA":
+        np.testing.assert_array_equal(field.image[MARKER], before[MARKER])
+    if classes is None:
+        assert kind.startswith("leak") or kinds is CLEAN
+    else:
+        assert len(classes) == 30 and set(classes) <= {"a", "b", ""}
+    if kinds[kind].one_class_wells:
+        assert set(classes) == {"b"} and set(edited(kinds, kind, 0.25)[2]) == {"a"}
+    again = edited(kinds, kind)
+    np.testing.assert_array_equal(field.image, again[0].image)
+
+
+def test_a_confound_of_fields_touches_the_second_half_alone_and_mixes_the_classes():
+    for kind in ("gain of field", "noise of field", "focus of field", "one stain of field"):
+        first, before, classes_of_first = edited(CONFOUNDS, kind, 0.25)
+        np.testing.assert_array_equal(first.image, before)
+        _, _, classes_of_second = edited(CONFOUNDS, kind, 0.75)
+        assert (classes_of_first == "a").mean() > 0.6 and (classes_of_second == "b").mean() > 0.6
+
+
+def test_what_leaks_is_a_fraction_of_the_marker():
+    field, before, _ = edited(CONFOUNDS, "leak into Golgi")
+    leaked = field.image[confounds.GOLGI] - before[confounds.GOLGI]
+    expected = 0.08 * (before[MARKER] - np.percentile(before[MARKER], 5))
+    np.testing.assert_allclose(leaked, expected, atol=1e-9)
+
+
+def test_positions_and_neighbours_make_the_labels():
+    field, _, classes = edited(CONFOUNDS, "ramp")
+    np.testing.assert_array_equal(classes == "b", field.centres[:, 1] > SIDE / 2)
+    rise = field.image[0][:, -20:].mean() - make_field().image[0][:, -20:].mean()
+    assert rise == pytest.approx(0.3 * make_field().span(0), rel=0.1)
+    field, _, classes = edited(CONFOUNDS, "crowding")
+    distance = np.hypot(*(field.centres[:, None] - field.centres[None]).transpose(2, 0, 1))
+    number = (distance <= confounds.NEAR_PX).sum(1) - 1
+    assert set(number[classes == "b"]) <= set(range(2, 30)) and set(number[classes == ""]) <= {1}
+
+
+def test_contact_leaves_out_cells_of_the_second_class_where_it_is_full():
+    field, _, classes = edited(CLEAN, "contact inhibition")
+    truth = field.cells["class_name"].to_numpy()
+    np.testing.assert_array_equal(classes[truth == "G1/S"], "a")
+    assert 0 < (classes == "b").sum() < (truth == "G2").sum()
+
+
+def test_cases_have_names_of_their_own_and_a_part_of_them_is_of_all_sorts():
+    listed = trust_zoo.cases(2)
+    assert len({case.name for case in listed}) == len(listed) == 2 * len(trust_zoo.cases(1))
+    assert [case.seed for case in listed] == sorted(case.seed for case in listed)
+    first = listed[:40]
+    assert 4 <= sum(case.clean for case in first) <= 16 and len({case.kind for case in first}) > 20
+    tellable = [kind for kind, planted in CONFOUNDS.items() if planted.tellable]
+    assert len(tellable) >= 14
+    assert sum(not planted.tuned for planted in CONFOUNDS.values()) > len(CONFOUNDS) / 2
+
+
+def row(status="no_alarm", share=0.0, low=-0.02, high=0.02, score=0.9, **more):
+    """What is kept of a case, with a share of the brightness of the field."""
+    def interval(value, low, high):
+        return {"value": value, "low": low, "high": high, "dropped": 0}
+
+    def of_class(*bounds):
+        return interval(*bounds) | {"class": 1}
+
+    nothing = {"class_auroc": interval(0.5, 0.45, 0.55), "share": of_class(0.0, -0.02, 0.02),
+               "within_class": interval(0.0, -0.02, 0.02)}
+    limits = trust_zoo.base.training().explain.limits.to_dict()
+    return {
+        "case": {"kind": "gain of field", "clean": False, "strength": 0.3, "mask": "none", "seed": 0},
+        "status": status,
+        "answers": dict.fromkeys([*(check.name for check in trust_zoo.JUDGED), WEIGHTS], "passed"),
+        "alarms": [],
+        "why_no_channels": "",
+        "about": {"classes": ["a", "b"], "mask": "none", "kept_weights": "last", "limits": limits, "n_cells": 200,
+                  "n_groups": 14, "group_by": "field"},
+        "results": {
+            "score": interval(score, score - 0.05, 0.95),
+            "shortcuts": {
+                "surroundings": {name: interval(0.9, 0.8, 0.95) for name in ("intact", "cell", "around", "changed")}
+                | {"transferred_share": of_class(0.0, -0.02, 0.02) | {"unmoved": False}},
+                "outline": None,
+                "brightness": of_class(share, low, high) | {"unmoved": False},
+                "brightness_why": "",
+                "one_class_fields": False,
+                "scale": "reference",
+            },
+            "within_fields": {"between_fields": of_class(0.0, -0.02, 0.02), "n_fields": 14, "n_groups_of_both": 14,
+                              "one_class": [], "batch": {}},
+            "nuisances": {kind: {"result": nothing, "why": ""} for kind in ("position", "crowding")},
+            "bleed_through": {"markers": [], "fractions": [], "least": None, "most": None},
+        },
+    } | more
+
+
+@pytest.mark.parametrize(
+    ("changes", "status"),
+    [
+        ({}, "no_alarm"),
+        ({"share": 0.5, "low": 0.4, "high": 0.6}, "shortcut"),
+        ({"share": 0.2, "low": 0.0, "high": 0.4}, "caution"),
+        ({"score": 0.54}, "chance"),
+        ({"why_no_channels": "too many"}, "caution"),
+    ],
+)
+def test_what_is_stored_is_judged_by_the_checks_of_today(changes, status):
+    stored = json.loads(json.dumps(row(status="stale", **changes)))
+    assert trust_zoo.judged(stored)["status"] == status
+
+
+def test_an_answer_about_the_map_is_kept():
+    stored = row()
+    stored["answers"][WEIGHTS] = "failed"
+    found = trust_zoo.judged(stored)
+    assert found["status"] == "caution" and found["because"] == WEIGHTS
+
+
+def test_tables_count_networks_that_use_what_was_planted():
+    shortcut = row(share=0.5, low=0.4, high=0.6)
+    unused = row(score=0.54)
+    clean = row()
+    clean["case"] = clean["case"] | {"kind": "all cues", "clean": True}
+    refused = {"case": row()["case"], "refused": "InputRefused: x"}
+    text = trust_zoo.tables([shortcut, shortcut, unused, clean, refused])
+    assert "| gain of field | 2 | 0 | 0 |" in text and "| all cues | 0 | 0 | 1 |" in text
+    assert "Not learnt, so not counted: 1 (gain of field)." in text
