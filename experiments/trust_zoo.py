@@ -41,6 +41,7 @@ RAW = pathlib.Path(__file__).parent / "trust_zoo.jsonl"
 FIELDS = 48  # of a data set; 14 of them are of validation
 CELLS = (40, 60)  # of a field
 STEPS = 600
+INTERVAL = {field.name for field in dataclasses.fields(Interval)}
 STATUSES = ["shortcut", "caution", "no_alarm"]
 JUDGED = (
     score.CHECK,
@@ -228,7 +229,7 @@ def stored() -> dict[str, dict]:
 def with_intervals(value):
     """Results from a file, with the intervals that they had when they were judged."""
     if isinstance(value, dict):
-        if set(value) == {"value", "low", "high", "dropped"}:
+        if {"value", "low", "high"} <= set(value) <= INTERVAL:
             return Interval.of(value)
         return {name: with_intervals(item) for name, item in value.items()}
     if isinstance(value, list):

@@ -125,8 +125,11 @@ def row(status="no_alarm", share=0.0, low=-0.02, high=0.02, score=0.9, **more):
         "results": {
             "score": interval(score, score - 0.05, 0.95),
             "shortcuts": {
-                "surroundings": {name: interval(0.9, 0.8, 0.95) for name in ("intact", "cell", "around", "changed")}
-                | {"transferred_share": of_class(0.0, -0.02, 0.02) | {"unmoved": False}},
+                "surroundings": {
+                    **{name: interval(0.9, 0.8, 0.95) for name in ("intact", "cell", "around")},
+                    "changed": {"value": 0.1, "low": 0.05, "high": 0.2, "n_cells": 200},
+                    "transferred_share": of_class(0.0, -0.02, 0.02) | {"unmoved": False},
+                },
                 "outline": None,
                 "brightness": of_class(share, low, high) | {"unmoved": False},
                 "brightness_why": "",
