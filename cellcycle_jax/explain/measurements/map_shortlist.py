@@ -88,15 +88,11 @@ def compare_with_others(cells: ExplainedCells) -> dict:
         if not cell_table.is_intensity_of(name, circular):
             fair[name] = family
     train = chosen.train
-    by_map = chosen.measurements
-    if circular:
-        by_map = shortlist.shortlist(chosen.weights, fair, train.linear, chosen.margin)
-    # The control: the same choice, with nothing of the map in it.
-    equal_weights = dict.fromkeys(chosen.weights, 1.0)
-    without_map = shortlist.shortlist(equal_weights, fair, train.linear, chosen.margin)
+    lists = shortlist.Shortlists.choose(
+        chosen.weights, fair, train.linear, chosen.margin, train.positive, cells.resampling.seed
+    )
     compared = shortlist.compare(
-        by_map,
-        without_map,
+        lists,
         fair,
         train,
         chosen.validation,

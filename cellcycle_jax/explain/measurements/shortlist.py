@@ -2,11 +2,13 @@
 
 Region weights are computed without labels. The correlation of a measurement with the logit is computed on training
 cells, whose labels the network was fitted to, so it carries label information. `compare` scores the best pair of the
-map's shortlist beside three controls: the same selection with equal weights for all regions, the measurements with the
-highest AUROC on training cells, and random measurements. Only the first control isolates the map: the other two do not
-use the logit either.
+map's shortlist beside controls. Two differ from it in the map alone: the same selection with equal weights for all
+regions, and with the map's weights dealt out to other regions. One has neither map nor network: the same selection,
+with the labels of training cells in place of the logit. The measurements with the highest AUROC on training cells and
+random ones use neither map nor logit nor this selection.
 """
 
+import dataclasses
 import functools
 import itertools
 
@@ -25,18 +27,82 @@ from cellcycle_jax.scoring.jackknife import LINEAR, SHARE
 MOST = 5  # measurements of a shortlist
 LEAST_CORRELATION = 0.1  # semipartial rank correlation with the logit from which a measurement is listed
 DRAWS = 50  # random shortlists
+DEALS = 200  # shortlists of the map's weights dealt out to other regions
 CHANCE = 0.5  # balanced accuracy of two classes
 CONTROLS = {  # shortlist -> what the map's is compared with, in words
     "without_map": "the same choice without the map",
+    "without_network": "the same choice by the labels, without map or network",
     "univariate": "the best single measurements",
+    "dealt": "the same choice with the map's weights dealt out to other regions",
     "random": "randomly chosen families",
 }
 _SAME_PAIR = {
     "without_map": "Choosing without the map, with the same weight for every region, gives the same pair: the map "
     "adds nothing here.",
+    "without_network": "Choosing by the labels, without map or network, gives the same pair, too.",
     "univariate": "The best single measurements give the same pair, too.",
 }
-NAMED = ("map", "without_map", "univariate")  # the shortlists before those by chance, in order
+NAMED = ("map", "without_map", "without_network", "univariate")  # the shortlists before those by chance, in order
+
+
+@dataclasses.dataclass(frozen=True)
+class Shortlists:
+    """What is compared: each a list of measurements, best first, as `shortlist` returns it.
+
+    Attributes:
+        by_map: of the map's weights and the network's logit.
+        without_map: with the same weight for every region.
+        without_network: the same, with the label in place of the logit.
+        dealt: with the map's weights dealt out to other regions, `DEALS` times.
+    """
+
+    by_map: list[str]
+    without_map: list[str]
+    without_network: list[str]
+    dealt: list[list[str]]
+
+    @classmethod
+    def choose(cls, weights: dict, families: dict[str, Family], values: pd.DataFrame, logit, positive, seed: int):
+        """All of them, of the weights of a map.
+
+        Args:
+            weights, families, values, logit: as of `shortlist`.
+            positive: bool [N], label of the same cells.
+            seed: of the draw of other regions.
+        """
+        ranks = Ranks.of(values, families)
+        logit = np.asarray(logit, np.float64)
+        equal = dict.fromkeys(weights, 1.0)
+        rng = np.random.default_rng(seed)
+        dealt = []
+        for _ in range(DEALS):
+            of_others = dict(zip(weights, rng.permutation(list(weights.values())), strict=True))
+            dealt.append(_shortlist(of_others, families, ranks, logit))
+        return cls(
+            by_map=_shortlist(weights, families, ranks, logit),
+            without_map=_shortlist(equal, families, ranks, logit),
+            without_network=_shortlist(equal, families, ranks, np.asarray(positive, np.float64)),
+            dealt=dealt,
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Ranks:
+    """Ranks of measurements over N cells: columns F, and f64 [N, F] of mean 0 and length 1."""
+
+    columns: list[str]
+    values: np.ndarray
+
+    @classmethod
+    def of(cls, values: pd.DataFrame, families: dict[str, Family]) -> "Ranks":
+        """Of the measurements that have a family; missing ones count as the median."""
+        columns = [column for column in values.columns if column in families]
+        known = values[columns]
+        return cls(columns, _ranks(known.fillna(known.median()).to_numpy(np.float64)))
+
+    def take(self, columns: list[str]) -> "Ranks":
+        """Some of the columns."""
+        return Ranks(columns, self.values[:, [self.columns.index(column) for column in columns]])
 
 
 def shortlist(weights: dict, families: dict[str, Family], values: pd.DataFrame, logit, most: int = MOST) -> list[str]:
@@ -60,17 +126,21 @@ def shortlist(weights: dict, families: dict[str, Family], values: pd.DataFrame, 
     Returns:
         Up to `most` columns: only those that have a weight and follow the logit by at least `LEAST_CORRELATION`.
     """
+    return _shortlist(weights, families, Ranks.of(values, families), np.asarray(logit, np.float64), most)
+
+
+def _shortlist(weights, families, ranks: Ranks, logit, most: int = MOST) -> list[str]:
+    """See `shortlist`; the ranks are of all measurements that have a family."""
     weight = {}
-    for column in values.columns:
-        largest = _weight(families[column], weights) if column in families else 0.0
+    for column in ranks.columns:
+        largest = _weight(families[column], weights)
         if largest > 0:
             weight[column] = largest
     if not weight:
         return []
     columns = list(weight)
-    values = values[columns]
-    beyond = _ranks(values.fillna(values.median()).to_numpy(np.float64))
-    logit = _ranks(np.asarray(logit, np.float64)[:, None])[:, 0]
+    beyond = ranks.take(columns).values
+    logit = _ranks(logit[:, None])[:, 0]
     taken = []
     taken_families = set()
     while len(taken) < most:
@@ -108,15 +178,14 @@ def _weight(family: Family, weights: dict) -> float:
 
 
 def compare(
-    by_map: list[str],
-    without_map: list[str],
+    lists: Shortlists,
     families: dict[str, Family],
     train: ProjectedCells,
     validation: ProjectedCells,
     resampling: Resampling,
     others: ProjectedCells | None = None,
 ) -> dict:
-    """The best pair of the map's shortlist beside those of other shortlists: without the map, univariate, by chance.
+    """The best pair of the map's shortlist beside those of others: without the map or network, univariate, by chance.
 
     All shortlists are cut to the length of the map's; a control is shorter where too few families do not repeat each
     other. The pair of a shortlist is the one whose line has the highest balanced accuracy on held-out
@@ -125,8 +194,7 @@ def compare(
     same cells.
 
     Args:
-        by_map: as `shortlist` returns it.
-        without_map: as `shortlist` returns it with the same weight for every region.
+        lists: those of the map, without it, and without a network.
         families: measurement -> its family, of all measurements that may enter.
         train: labelled cells on which shortlists, pairs and lines are chosen.
         validation: labelled cells that are scored.
@@ -134,34 +202,38 @@ def compare(
         others: labelled cells of cell lines that training did not hold, scored as well; None: none.
 
     Returns:
-        map, without_map, univariate: {shortlist, pair, value, low, high}, the balanced accuracy of the pair. random:
-        {value, low, high} of the mean over the draws, {lowest, highest, draws}. differences: {"map - without_map",
-        "map - univariate", "map - random"}, each {value, low, high}, paired. verdict: sentences.
-        other_lines: scores and differences on `others`, or None. Where a shortlist has fewer than two families all but
-        the verdict is None.
+        map, without_map, without_network, univariate: {shortlist, pair, value, low, high}, the balanced accuracy of the
+        pair. dealt, random: {value, low, high} of the mean over the draws, {lowest, highest, draws, as_good}, the last
+        the share of draws that are as good as the map's or better. differences: {"map - " and one of `CONTROLS`}, each
+        {value, low, high}, paired. verdict: sentences. other_lines: scores and differences on `others`, or None. Where
+        a shortlist has fewer than two families all but the verdict is None.
     """
-    by_map = by_map[:MOST]
-    lists = [by_map, without_map[: len(by_map)]]
-    if len(by_map) > 1:
-        lists += _controls(families, train, len(by_map), resampling.seed)
-    if min(map(len, lists)) < 2:
-        keys = (*NAMED, "random", "differences", "other_lines")
+    by_map = lists.by_map[:MOST]
+    length = len(by_map)
+    compared = [by_map, lists.without_map[:length], lists.without_network[:length]]
+    dealt = [listed[:length] for listed in lists.dealt if len(listed) > 1]
+    if length > 1:
+        univariate, *by_chance = _controls(families, train, length, resampling.seed)
+        compared += [univariate, *dealt, *by_chance]
+    if not dealt or min(map(len, compared)) < 2:
+        keys = (*NAMED, "dealt", "random", "differences", "other_lines")
         which = "The map points at" if len(by_map) < 2 else "There are"
         words = f"{which} fewer than two families of measurements, so there is no pair to compare."
         return {**dict.fromkeys(keys), "verdict": words}
     with threadpool_limits(1):  # hundreds of tiny fits: threads would only wait on each other
-        columns = sorted(set(itertools.chain.from_iterable(lists)))
+        columns = sorted(set(itertools.chain.from_iterable(compared)))
         values = _filled(train, train, columns)
-        pairs = _best_pairs(lists, values, train)
+        pairs = _best_pairs(compared, values, train)
         lines = {}
         for pair in set(pairs):
             lines[pair] = DecisionLine.fit(_points(values, pair), train.positive)
-    scores = _scores(pairs, lines, _filled(validation, train, columns), validation, resampling)
+    filled = _filled(validation, train, columns)
+    scores = _scores(pairs, len(dealt), lines, filled, validation, resampling)
     for i, name in enumerate(NAMED):
-        scores[name] = {**scores[name].as_json(), "shortlist": list(lists[i]), "pair": list(pairs[i])}
+        scores[name] = {**scores[name].as_json(), "shortlist": list(compared[i]), "pair": list(pairs[i])}
     of_others = None
     if others is not None:
-        of_others = _scores(pairs, lines, _filled(others, train, columns), others, resampling)
+        of_others = _scores(pairs, len(dealt), lines, _filled(others, train, columns), others, resampling)
     return {**scores, "other_lines": of_others, "verdict": verdict(scores, resampling.level)}
 
 
@@ -223,11 +295,15 @@ def _points(values: dict, pair) -> np.ndarray:
     return np.column_stack([values[column] for column in pair])
 
 
-def _scores(pairs, lines: dict, values: dict, cells: ProjectedCells, resampling: Resampling) -> dict:
-    """Balanced accuracy of the pairs (those of `NAMED`, then those by chance), all without the same groups.
+def _scores(pairs, n_dealt: int, lines: dict, values: dict, cells: ProjectedCells, resampling: Resampling) -> dict:
+    """Balanced accuracy of the pairs (those of `NAMED`, of weights dealt out, by chance), all without the same groups.
 
-    The random shortlists stay the same: the interval of their mean covers the sampling of cells only.
+    The drawn shortlists stay the same: the interval of their mean covers the sampling of cells only.
     """
+    drawn = {
+        "dealt": slice(len(NAMED), len(NAMED) + n_dealt),
+        "random": slice(len(NAMED) + n_dealt, len(pairs)),
+    }
     right = np.empty((len(cells.positive), len(pairs)))
     for i, pair in enumerate(pairs):
         called = lines[pair].decision(_points(values, pair)) > 0
@@ -236,22 +312,25 @@ def _scores(pairs, lines: dict, values: dict, cells: ProjectedCells, resampling:
     def score(weights):
         accuracy = (_recall(right, cells.positive, weights) + _recall(right, ~cells.positive, weights)) / 2
         scores = {name: accuracy[:, i] for i, name in enumerate(NAMED)}
-        scores["random"] = accuracy[:, len(NAMED) :].mean(1)
+        for name, columns in drawn.items():
+            scores[name] = accuracy[:, columns].mean(1)
         for name in CONTROLS:
             scores[_difference(name)] = scores["map"] - scores[name]
         return scores
 
     scale = {_difference(name): LINEAR for name in CONTROLS}
-    scale |= dict.fromkeys((*NAMED, "random"), SHARE)
+    scale |= dict.fromkeys((*NAMED, *drawn), SHARE)
     scores = resampling.intervals(score, cells.groups, scale, cells.positive)
-    by_chance = right[:, len(NAMED) :]
-    accuracy = (by_chance[cells.positive].mean(0) + by_chance[~cells.positive].mean(0)) / 2
-    scores["random"] = {
-        **scores["random"].as_json(),
-        "lowest": float(accuracy.min()),
-        "highest": float(accuracy.max()),
-        "draws": len(accuracy),
-    }
+    accuracy = (right[cells.positive].mean(0) + right[~cells.positive].mean(0)) / 2
+    for name, columns in drawn.items():
+        of_draws = accuracy[columns]
+        scores[name] = {
+            **scores[name].as_json(),
+            "lowest": float(of_draws.min()),
+            "highest": float(of_draws.max()),
+            "draws": len(of_draws),
+            "as_good": float((of_draws >= accuracy[0]).mean()),
+        }
     scores["differences"] = {_difference(name): scores.pop(_difference(name)) for name in CONTROLS}
     return scores
 
@@ -283,13 +362,30 @@ def verdict(scores: dict, interval_level: float) -> str:
             sentences.append(same_pair)
         else:
             sentences.append(_words(gaps[_difference(name)], CONTROLS[name], interval_level))
+    dealt = scores["dealt"]
+    sentences.append(f"With the map's weights dealt out to other regions {100 * dealt['as_good']:.0f} % of "
+                     f"{dealt['draws']} choices are as good or better.")
     gap = gaps["map - random"]
     sentences.append(_words(gap, CONTROLS["random"], interval_level))
     if gap.low > 0:
         sentences.append("That lead says nothing about the map: any choice that follows the network's output has it.")
+    sentences.append(_what_adds(own, scores, gaps))
     if not Interval.of(own).low > CHANCE:
         sentences.append("That the pair separates the classes at all is not certain.")
     return " ".join(sentences)
+
+
+def _what_adds(own, scores, gaps) -> str:
+    """Whether the map, and the network, add anything over measurements and labels, in one plain sentence."""
+    map_adds = own["pair"] != scores["without_map"]["pair"] and gaps["map - without_map"].low > 0
+    network_adds = own["pair"] != scores["without_network"]["pair"] and gaps["map - without_network"].low > 0
+    if map_adds and network_adds:
+        return "In short: the map and the network both add to what labels and measurements alone find."
+    if map_adds:
+        return "In short: the map adds to this choice, but labels and measurements alone find as much."
+    if network_adds:
+        return "In short: the network adds to what labels and measurements alone find; its map does not."
+    return "In short: neither the map nor the network adds anything here; labels and measurements alone find as much."
 
 
 def _words(gap: Interval, rival: str, interval_level: float) -> str:

@@ -108,8 +108,9 @@ def test_a_map_without_channels_points_at_every_channel():
     assert found == [DNA, "Nuclei_Texture_Contrast_Golgi"]
 
 
-def compare(by_map, known, train, cells, without_map=None, **more):
-    return shortlist.compare(by_map, without_map or by_map, known, train, cells, RESAMPLING, **more)
+def compare(by_map, known, train, cells, without_map=None, without_network=None, dealt=None, **more):
+    lists = shortlist.Shortlists(by_map, without_map or by_map, without_network or by_map, dealt or [by_map])
+    return shortlist.compare(lists, known, train, cells, RESAMPLING, **more)
 
 
 def test_a_map_that_names_the_planted_pair_is_better_than_chance():
@@ -144,6 +145,45 @@ def test_a_map_is_held_against_the_same_choice_without_it():
     assert "points better than the same choice without the map (95 % interval" in helps["verdict"]
     harms = compare(noise, known, train, validation, without_map=planted)
     assert "points worse than the same choice without the map (95 % interval" in harms["verdict"]
+
+
+def test_what_adds_is_said_in_one_plain_sentence():
+    train, validation, known = place(noisy_cells(), [DNA, GOLGI, *NOISE])
+    planted, noise = [DNA, GOLGI, *NOISE[:3]], NOISE[:5]
+
+    def last_sentence(**controls):
+        return compare(planted, known, train, validation, **controls)["verdict"].split("In short: ")[1]
+
+    assert last_sentence().startswith("neither the map nor the network adds anything here")
+    assert last_sentence(without_map=noise).startswith("the map adds to this choice, but labels")
+    assert last_sentence(without_network=noise).startswith("the network adds to what labels and measurements alone")
+    assert last_sentence(without_map=noise, without_network=noise).startswith("the map and the network both add")
+
+
+def test_weights_that_are_dealt_out_say_how_often_chance_is_as_good():
+    train, validation, known = place(noisy_cells(), [DNA, GOLGI, *NOISE])
+    planted, noise = [DNA, GOLGI, *NOISE[:3]], NOISE[:5]
+    found = compare(planted, known, train, validation, dealt=[planted, noise, noise, noise])
+    assert found["dealt"]["draws"] == 4 and found["dealt"]["as_good"] == 0.25
+    assert "dealt out to other regions 25 % of 4 choices are as good or better." in found["verdict"]
+    assert found["differences"]["map - dealt"].value == pytest.approx(found["map"]["value"] - found["dealt"]["value"])
+    assert compare(planted, known, train, validation, dealt=[[], [DNA]])["map"] is None  # none of them has a pair
+
+
+def test_the_controls_differ_in_the_map_alone_or_have_no_network():
+    rng = np.random.default_rng(0)
+    golgi, dna, noise = rng.normal(size=(3, 600))
+    values = pd.DataFrame({DNA: dna, GOLGI: golgi, PIECES: noise})
+    known = families.families(values.columns, CHANNELS, STAINS)
+    weights = {("DNA", "nucleus"): 1.0, ("Golgi", "organelle"): 0.5}
+    logit = golgi + 0.6 * dna  # what the network follows most, and second
+    lists = shortlist.Shortlists.choose(weights, known, values, logit, dna + noise > 0, seed=0)
+    assert lists.by_map == shortlist.shortlist(weights, known, values, logit) == [DNA, GOLGI]
+    assert lists.without_map == [GOLGI, DNA]  # as the network follows them
+    assert set(lists.without_network) == {DNA, PIECES}  # as the labels do
+    assert len(lists.dealt) == shortlist.DEALS >= 200
+    starts = [listed[0] for listed in lists.dealt]
+    assert 0.35 < starts.count(DNA) / len(starts) < 0.65 and set(starts) == {DNA, GOLGI}
 
 
 def test_no_control_chooses_from_more_measurements_than_the_map():
@@ -203,7 +243,7 @@ def test_the_pair_is_chosen_without_validation_cells():
 def test_other_lines_are_scored_with_the_same_lines():
     train, validation, known = place(noisy_cells(), [DNA, GOLGI, *NOISE])
     found = compare([DNA, GOLGI], known, train, validation, others=validation)
-    for name in ("map", "without_map", "univariate", "random"):
+    for name in ("map", "without_map", "without_network", "univariate", "dealt", "random"):
         assert Interval.of(found["other_lines"][name]).value == found[name]["value"]
     assert found["other_lines"]["differences"] == found["differences"]
 
@@ -234,4 +274,5 @@ def test_too_few_groups_have_no_interval_and_no_claim():
         getattr(validation, name) for name in ("shown", "linear", "positive")))
     found = compare([DNA, NOISE[0]], known, train, few)
     assert found["verdict"].count("no interval, so nothing follows") == 2
+    assert "neither the map nor the network adds anything here" in found["verdict"]
     assert "points more" not in found["verdict"] and "points less" not in found["verdict"]
