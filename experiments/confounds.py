@@ -363,7 +363,7 @@ CONFOUNDS = {
     "haze about": Confound(haze_about, (0.3, 0.8), masks=("none",)),
     "leak into Golgi": Confound(_leak(GOLGI), (0.04, 0.08), tuned=True),
     "leak into EB1": Confound(_leak(EB1), (0.08,)),
-    "leak into DNA": Confound(_leak(DNA), (0.2,)),
+    "leak into DNA": Confound(_leak(DNA), (0.2,), tellable=False, tuned=True),  # both are in the nucleus
     "noise of cell": Confound(noise_of_cell, (0.1, 0.2), tellable=False),
     "focus of cell": Confound(focus_of_cell, (2.0,), tellable=False),
     "stamp": Confound(stamp, (1.5,), tellable=False),
