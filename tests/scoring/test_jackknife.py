@@ -121,3 +121,17 @@ def test_few_groups_count_where_they_hold_most_cells_of_a_class():
     strata = Strata.of(member, rare.astype(int))
     assert strata.of_group[1] == strata.of_group[2] != strata.of_group[0]
     assert sorted(strata.freedom)[0] == 1
+
+
+def test_near_a_bound_it_reaches_no_farther_than_some_times_as_far_as_on_no_scale():
+    """One group of 14 holds all errors: on log odds the score without it is infinitely better."""
+    without = np.full(14, 0.9995 - 0.0005 / 13)
+    without[0] = 1 - 1e-9
+    strata = equal(14)
+    low, high = jackknife.interval(0.9995, without, strata, 0.99, SHARE)
+    spread = np.sqrt(13 / 14 * ((without - without.mean()) ** 2).sum())  # of the score, by jackknife
+    assert low == pytest.approx(0.9995 - jackknife.REACH * stats.t.ppf(0.995, 13) * spread)
+    assert 0.99 < low < 0.9995 <= high < 1
+    far_from_it = 0.8 + 0.01 * np.sin(np.arange(14.0))
+    low, high = jackknife.interval(0.8, far_from_it, strata, 0.99, SHARE)
+    assert 0.8 - low < 2 * stats.t.ppf(0.995, 13) * np.sqrt(13 / 14 * ((far_from_it - far_from_it.mean()) ** 2).sum())
