@@ -138,7 +138,7 @@ def row(status="no_alarm", share=0.0, low=-0.02, high=0.02, score=0.9, **more):
             },
             "within_fields": {"between_fields": of_class(0.0, -0.02, 0.02), "n_fields": 14, "n_groups_of_both": 14,
                               "one_class": [], "batch": {}},
-            "nuisances": {kind: {"result": nothing, "why": ""} for kind in ("position", "crowding")},
+            "nuisances": {kind: {"result": nothing, "why": "", "can_arise": True} for kind in ("position", "crowding")},
             "bleed_through": {"markers": []},
         },
     } | more

@@ -87,11 +87,22 @@ KINDS = {
 
 
 def ask(evidence: Evidence) -> dict:
-    """What each of KINDS tells: {kind: {result, why}}; result is None where it cannot be known, and why says so."""
+    """What each of KINDS tells.
+
+    Returns:
+        {kind: {result, why, can_arise}}; result is None where it cannot be known, and why says so; can_arise is False
+        where each field holds one cell.
+    """
+    data = evidence.cells.run.data
+    cells, why_no_table = result_or_reason(lambda: data.cells)
+    if cells is None:
+        return dict.fromkeys(KINDS, {"result": None, "why": why_no_table, "can_arise": True})
+    if not cells[schema.FIELD].duplicated().any():
+        return dict.fromkeys(KINDS, {"result": None, "why": "each field holds one cell", "can_arise": False})
     found = {}
     for name, kind in KINDS.items():
         result, why = result_or_reason(_ask_of_kind, evidence, kind)
-        found[name] = {"result": result, "why": why}
+        found[name] = {"result": result, "why": why, "can_arise": True}
     return found
 
 
@@ -108,7 +119,8 @@ def _ask_of_kind(evidence: Evidence, kind: Kind) -> dict:
     """
     run = evidence.cells.run
     cells = run.data.cells
-    if cells[[schema.CENTRE_Y, schema.CENTRE_X]].isna().to_numpy().any():
+    columns = [schema.CENTRE_Y, schema.CENTRE_X]
+    if not set(columns) <= set(cells.columns) or cells[columns].isna().to_numpy().any():
         raise InputRefused("where in their fields cells lie is not known")
     values = pd.DataFrame(kind.of_cells(cells), index=cells[schema.CELL_ID])
     crops = evidence.compared.crops
@@ -181,6 +193,8 @@ def judge_kind(name: str, is_never_biology: bool, results: dict, about: dict) ->
     """
     words = KINDS[name].words
     result = results[name]["result"]
+    if not results[name]["can_arise"]:
+        return Judgement(Answer.IMPOSSIBLE, f"Nothing can be read from {words}: {results[name]['why']}.")
     if result is None:
         return Judgement(Answer.UNKNOWN, f"Whether it reads {words} was not asked: {results[name]['why']}.",
                          remedy="A table of cells with their positions would tell.")

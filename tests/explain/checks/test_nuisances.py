@@ -121,7 +121,7 @@ def test_position_is_relative_to_the_field_and_crowding_counts_cells():
 
 def result(auroc, share, within):
     row = {"class_auroc": auroc, "share": share.as_json() | {"class": 1}, "within_class": within}
-    return {name: {"result": row, "why": ""} for name in nuisances.KINDS}
+    return {name: {"result": row, "why": "", "can_arise": True} for name in nuisances.KINDS}
 
 
 NOT_READ = Interval(0.0, -0.02, 0.02)
@@ -152,7 +152,18 @@ def test_it_takes_both_to_fail_and_one_for_certain_to_pass(auroc, share, within,
     assert crowding.answer == answer and not crowding.alarm
 
 
+def asked_of_table(cells):
+    run = types.SimpleNamespace(data=types.SimpleNamespace(cells=cells))
+    return nuisances.ask(types.SimpleNamespace(cells=types.SimpleNamespace(run=run)))
+
+
 def test_cells_whose_places_are_not_known_cost_the_trust():
-    found = {"position": {"result": None, "why": "where in their fields cells lie is not known"}}
-    judgement = nuisances.judge_position(found, ABOUT)
-    assert judgement.answer == "unknown" and "cells lie is not known" in judgement.sentence and judgement.remedy
+    cells = table(np.random.default_rng(0), 3, 4)
+    for unknown in (cells.drop(columns=schema.CENTRE_Y), cells.assign(**{schema.CENTRE_X: np.nan})):
+        judgement = nuisances.judge_position(asked_of_table(unknown), ABOUT)
+        assert judgement.answer == "unknown" and "cells lie is not known" in judgement.sentence and judgement.remedy
+
+
+def test_pictures_of_one_cell_each_have_no_places():
+    judgement = nuisances.judge_crowding(asked_of_table(table(np.random.default_rng(0), 9, 1)), ABOUT)
+    assert judgement.answer == "impossible" and "each field holds one cell" in judgement.sentence
