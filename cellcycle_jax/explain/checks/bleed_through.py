@@ -14,6 +14,7 @@ found than leaks: of 8 % about 6, and hardly anything where the two channels hav
 """
 
 import dataclasses
+import functools
 
 import numpy as np
 import pandas as pd
@@ -25,7 +26,7 @@ from cellcycle_jax.explain.attribution.methods import margins
 from cellcycle_jax.explain.checks import class_shares
 from cellcycle_jax.explain.checks.check import Answer, Check, Evidence, Judgement, Question
 from cellcycle_jax.explain.checks.compared_cells import labelled_cells
-from cellcycle_jax.explain.regions.explained_cells import shortcut_resampling
+from cellcycle_jax.explain.regions.explained_cells import resampling_of, shortcut_resampling
 from cellcycle_jax.scoring import intervals, metrics
 from cellcycle_jax.scoring.intervals import Interval
 
@@ -54,25 +55,26 @@ def ask(evidence: Evidence) -> dict:
     result = {"markers": list(crops.markers), "fractions": [], **shares}
     if not crops.markers:
         return result
-    resampling = shortcut_resampling(run)
+    strict = shortcut_resampling(run)
     parts = (crops, labelled_cells(run, "train"))
-    amounts, patterns = (np.concatenate(of_parts) for of_parts in zip(*map(_measure, parts), strict=True))
+    amounts, areas, patterns = (np.concatenate(of_parts) for of_parts in zip(*map(_measure, parts), strict=True))
     groups = np.concatenate([part.group_id for part in parts])
     of_class_and_field = np.concatenate([np.char.add(part.field_id, part.label.astype(str)) for part in parts])
     leaks = {name: {} for name in shares}
     for marker in crops.markers:
         for channel in run.channels:
             pair = (crops.channels.index(marker), crops.channels.index(channel))
-            by_amount = fraction_by_amount(amounts, *pair, of_class_and_field, groups, resampling)
-            by_pattern = fraction_by_pattern(patterns, *pair, groups, resampling)
+            grown = functools.partial(fraction_by_amount, amounts, *pair, areas, of_class_and_field, groups)
+            by_amount = grown(strict)
+            by_pattern = fraction_by_pattern(patterns, *pair, groups, strict)
             row = {"marker": marker, "channel": channel, "by_amount": by_amount, "by_pattern": by_pattern}
             result["fractions"].append(row)
             leaks["surely_by_pattern"][pair] = by_pattern.low
             leaks["surely_by_amount"][pair] = by_amount.low
-            leaks["at_most"][pair] = by_amount.high
+            leaks["at_most"][pair] = grown(resampling_of(run)).high  # for an alarm it takes more than for a pass
     for name, of_pairs in leaks.items():
         known = {pair: max(0.0, np.nan_to_num(fraction)) for pair, fraction in of_pairs.items()}
-        result[name] = _gone(evidence.compared.margins, _margins_without(run, crops, known), crops, resampling)
+        result[name] = _gone(evidence.compared.margins, _margins_without(run, crops, known), crops, strict)
     return result
 
 
@@ -82,22 +84,29 @@ def _blocks(crops: crop_arrays.Crops):
         yield crop_arrays.in_memory(crop_arrays.take(crops, slice(start, start + BLOCK)))
 
 
-def _measure(crops: crop_arrays.Crops) -> tuple[np.ndarray, np.ndarray]:
-    """Mean signal of each channel over the nucleus, f64 [N, C], and `pattern_products`, of crops on disk."""
+def _measure(crops: crop_arrays.Crops) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What `nuclear_means` and `pattern_products` return, of crops on disk."""
     amounts = []
+    areas = []
     patterns = []
     for block in _blocks(crops):
-        amounts.append(nuclear_means(block))
+        of_block, areas_of_block = nuclear_means(block)
+        amounts.append(of_block)
+        areas.append(areas_of_block)
         patterns.append(pattern_products(block))
-    return np.concatenate(amounts), np.concatenate(patterns)
+    return np.concatenate(amounts), np.concatenate(areas), np.concatenate(patterns)
 
 
-def nuclear_means(crops: crop_arrays.Crops) -> np.ndarray:
-    """Mean signal of each channel over the nucleus, f64 [N, C], camera units; over the crop where none is known."""
+def nuclear_means(crops: crop_arrays.Crops) -> tuple[np.ndarray, np.ndarray]:
+    """Mean signal of each channel over the nucleus, f64 [N, C], camera units, and its area, i64 [N], px.
+
+    Of the whole crop where no nucleus is known.
+    """
     nucleus = crops.compartments & int(schema.Compartment.NUCLEUS) > 0
     nucleus |= ~nucleus.any(axis=(1, 2), keepdims=True)
     total = np.einsum("nijc,nij->nc", camera_units(crops), nucleus, dtype=np.float64)
-    return total / nucleus.sum((1, 2))[:, None]
+    areas = nucleus.sum((1, 2))
+    return total / areas[:, None], areas
 
 
 def pattern_products(crops: crop_arrays.Crops) -> np.ndarray:
@@ -136,12 +145,15 @@ def fine_patterns(images, own) -> np.ndarray:
     return np.where(own[..., None], fine - coarse, 0)
 
 
-def fraction_by_amount(amounts, marker: int, channel: int, strata, groups, resampling) -> Interval:
+def fraction_by_amount(amounts, marker: int, channel: int, areas, strata, groups, resampling) -> Interval:
     """Which fraction of a marker is in a channel, by how the channel grows with it within strata.
+
+    Among cells whose nuclei are as large: a large nucleus is paler in what it holds a fixed amount of.
 
     Args:
         amounts: f64 [N, C], as of `nuclear_means`.
         marker, channel: positions of the two.
+        areas: i [N], as of `nuclear_means`.
         strata: [N], the class and field of each cell.
         groups: text [N], what intervals leave out.
         resampling: how intervals are made.
@@ -149,15 +161,16 @@ def fraction_by_amount(amounts, marker: int, channel: int, strata, groups, resam
     Returns:
         The slope and its interval; NaN where too few cells differ from others of their stratum.
     """
-    table = pd.DataFrame({"marker": amounts[:, marker], "channel": amounts[:, channel]})
+    table = pd.DataFrame({"marker": amounts[:, marker], "channel": amounts[:, channel], "size": np.log(areas)})
     differing = table - table.groupby(strata).transform("mean")
-    of_marker = differing["marker"].to_numpy()
-    of_channel = differing["channel"].to_numpy()
+    of_marker, of_channel, of_size = differing.to_numpy().T
     if np.count_nonzero(of_marker) < LEAST_CLEAR:
         return Interval(np.nan)
 
     def slope(weights):
-        return {"slope": metrics.divide(weights @ (of_marker * of_channel), weights @ of_marker**2)}
+        if not np.ptp(areas):
+            return {"slope": metrics.divide(weights @ (of_marker * of_channel), weights @ of_marker**2)}
+        return {"slope": _first_coefficient(of_channel, of_marker, of_size, weights)}
 
     return resampling.intervals(slope, groups)["slope"]
 

@@ -56,8 +56,8 @@ def by_pattern(crops, channel):
 
 
 def by_amount(crops, channel):
-    amounts = bleed_through.nuclear_means(crops)
-    return bleed_through.fraction_by_amount(amounts, MARKER, channel, crops.label, crops.group_id, RESAMPLING)
+    amounts, areas = bleed_through.nuclear_means(crops)
+    return bleed_through.fraction_by_amount(amounts, MARKER, channel, areas, crops.label, crops.group_id, RESAMPLING)
 
 
 @pytest.mark.parametrize("leak", [0.08, 0.2])
@@ -78,7 +78,7 @@ def test_a_pattern_that_a_marker_truly_follows_is_no_leak(shared):
 
 def test_a_channel_that_grows_with_the_class_alone_does_not_grow_within_it():
     crops = marked(shared=0.0, n=3000)
-    grows = np.polyfit(*bleed_through.nuclear_means(crops)[:, [MARKER, DNA]].T, 1)[0]
+    grows = np.polyfit(*bleed_through.nuclear_means(crops)[0][:, [MARKER, DNA]].T, 1)[0]
     within = by_amount(crops, DNA)
     assert grows > 0.1 and within.low < 0 < within.high and within.high < 0.05
 
@@ -89,9 +89,19 @@ def test_too_few_cells_that_show_the_marker_say_nothing():
     rows = np.concatenate([dark, np.flatnonzero(crops.label == 1)[: bleed_through.LEAST_CLEAR // 2]])
     assert np.isnan(by_pattern(crop_arrays.take(crops, rows), GOLGI).value)
     alone = crop_arrays.take(crops, np.arange(30))
-    amounts = bleed_through.nuclear_means(alone)
     strata = np.arange(30)  # each cell is the only one of its class and field
-    assert np.isnan(bleed_through.fraction_by_amount(amounts, MARKER, GOLGI, strata, alone.group_id, RESAMPLING).value)
+    amounts, areas = bleed_through.nuclear_means(alone)
+    found = bleed_through.fraction_by_amount(amounts, MARKER, GOLGI, areas, strata, alone.group_id, RESAMPLING)
+    assert np.isnan(found.value)
+
+
+def test_a_large_nucleus_that_is_paler_in_all_is_no_leak():
+    rng = np.random.default_rng(0)
+    areas = rng.integers(80, 160, 4000)
+    amounts = 1e5 / areas[:, None] * rng.lognormal(0, 0.1, (4000, 3))
+    groups = np.repeat(np.arange(20), 200).astype(str)
+    found = bleed_through.fraction_by_amount(amounts, MARKER, DNA, areas, groups, groups, RESAMPLING)
+    assert abs(found.value) < 0.1  # on area alone both fall by half, which would be a slope of 0.7
 
 
 def test_what_leaked_is_taken_off():
