@@ -74,7 +74,8 @@ def ask(evidence: Evidence) -> dict:
             leaks["at_most"][pair] = grown(resampling_of(run)).high  # for an alarm it takes more than for a pass
     for name, of_pairs in leaks.items():
         known = {pair: max(0.0, np.nan_to_num(fraction)) for pair, fraction in of_pairs.items()}
-        result[name] = _gone(evidence.compared.margins, _margins_without(run, crops, known), crops, strict)
+        without = evidence.compared.held(_margins_without(run, crops, known))
+        result[name] = _gone(evidence.compared.margins, without, crops, strict)
     return result
 
 

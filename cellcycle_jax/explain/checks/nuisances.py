@@ -209,7 +209,7 @@ def judge_kind(name: str, is_never_biology: bool, results: dict, about: dict) ->
     of_share = class_shares.answer_of(share, limit, about["n_groups"])
     reads_within = class_shares.is_certain(within, limit)
     if follows_class(result, about["limits"]["batch_auroc"]) and (of_share is Answer.FAILED or reads_within):
-        return Judgement(Answer.FAILED, sentence, alarm=is_never_biology and reads_within)
+        return Judgement(Answer.FAILED, sentence, alarm=is_never_biology)
     if of_share is Answer.PASSED or (score.is_known and score.high < about["limits"]["batch_auroc"]):
         return Judgement(Answer.PASSED, sentence)
     return Judgement(Answer.UNKNOWN, sentence, remedy=_remedy(result, share, limit, about))

@@ -135,7 +135,7 @@ UNSURE = Interval(0.0, -0.3, 0.3)
         (Interval(0.5, 0.45, 0.55), UNSURE, UNSURE, "passed", False),
         (Interval(0.5, 0.45, 0.6), UNSURE, UNSURE, "unknown", False),  # it may tell the class, and may be read
         (Interval(0.9, 0.8, 0.95), NOT_READ, UNSURE, "passed", False),
-        (Interval(0.9, 0.8, 0.95), READ, UNSURE, "failed", False),
+        (Interval(0.9, 0.8, 0.95), READ, UNSURE, "failed", True),
         (Interval(0.9, 0.8, 0.95), UNSURE, READ, "failed", True),
         (Interval(0.6, 0.501, 0.7), READ, READ, "failed", True),
         (Interval(0.599, 0.501, 0.7), READ, READ, "unknown", False),
