@@ -25,9 +25,10 @@ import tifffile
 from tqdm import tqdm
 
 from cellcycle_jax import files, machine, processes
-from cellcycle_jax.explain import command
-from cellcycle_jax.explain.checks import bleed_through, nuisances, score, shortcut_check, within_fields
-from cellcycle_jax.explain.checks.check import Answer
+from cellcycle_jax.explain import command, passport
+from cellcycle_jax.explain.checks import score
+from cellcycle_jax.explain.checks.all_checks import CHECKS
+from cellcycle_jax.explain.checks.check import Answer, Judgement
 from cellcycle_jax.scoring.intervals import Interval
 from cellcycle_jax.training import loop
 from configs import base
@@ -43,16 +44,7 @@ CELLS = (40, 60)  # of a field
 STEPS = 600
 INTERVAL = {field.name for field in dataclasses.fields(Interval)}
 STATUSES = ["shortcut", "caution", "no_alarm"]
-JUDGED = (
-    score.CHECK,
-    shortcut_check.SURROUNDINGS,
-    shortcut_check.OUTLINE,
-    shortcut_check.BRIGHTNESS,
-    within_fields.CHECK,
-    nuisances.POSITION,
-    nuisances.CROWDING,
-    bleed_through.CHECK,
-)  # the others are of the map, and keep the answer that they had
+JUDGED = tuple(check for check in CHECKS if check.needed)  # the others are of the map, and keep their answers
 
 
 @dataclasses.dataclass(frozen=True)
@@ -240,19 +232,16 @@ def with_intervals(value):
 def judged(row: dict) -> dict:
     """A case with the verdict that the checks of today give it."""
     results = with_intervals(row["results"])
-    judgements = {check.name: check.judge(results[check.question.key], row["about"]) for check in JUDGED}
+    judgements = {}
+    for check in CHECKS:
+        if check in JUDGED:
+            judgements[check.name] = check.judge(results[check.question.key], row["about"])
+        elif check.name in row["answers"]:
+            judgements[check.name] = Judgement(Answer(row["answers"][check.name]), "")
+    checks = [check for check in CHECKS if check.name in judgements]
+    status = passport.status_of(checks, judgements, row["why_no_channels"])
     alarms = [name for name, judgement in judgements.items() if judgement.alarm]
-    answers = row["answers"] | {name: str(judgement.answer) for name, judgement in judgements.items()}
-    needed = {check.name for check in JUDGED}
-    costly = [name for name, answer in answers.items() if answer == Answer.FAILED]
-    costly += [name for name, answer in answers.items() if answer == Answer.UNKNOWN and name in needed]
-    status = "no_alarm"
-    if answers[score.CHECK.name] == Answer.FAILED:
-        status = "chance"
-    elif alarms:
-        status = "shortcut"
-    elif costly or row["why_no_channels"]:
-        status = "caution"
+    costly = [check.name for check in passport.costing_trust(checks, judgements)]
     auroc = results["score"]
     return {**row["case"], "status": status, "because": "; ".join(alarms or costly) or row["why_no_channels"],
             "auroc": auroc.value, "low": auroc.low, "used": auroc.is_known and auroc.low > score.CHANCE}

@@ -40,7 +40,7 @@ def make_passport(results: dict, about: dict, checks: tuple[Check, ...] = CHECKS
         everything of `about`.
     """
     judgements = {check.name: check.judge(results[check.question.key], about) for check in checks}
-    status = _status(checks, judgements, results["channel_importance"]["why"])
+    status = status_of(checks, judgements, results["channel_importance"]["why"])
     return {
         **about,
         "format": passport_file.FORMAT,
@@ -62,17 +62,24 @@ def _to_json(name: str, judgement: Judgement) -> dict:
     }
 
 
-def _status(checks, judgements: dict[str, Judgement], why_no_channels: str) -> str:
+def status_of(checks, judgements: dict[str, Judgement], why_no_channels: str) -> str:
+    """The status of a passport.
+
+    Args:
+        checks: those that count.
+        judgements: of each of them, by name.
+        why_no_channels: why it is not known what each channel adds, "" where it is known.
+    """
     if judgements[score.CHECK.name].answer is Answer.FAILED:
         return "chance"
     if any(judgement.alarm for judgement in judgements.values()):
         return "shortcut"
-    if why_no_channels or _costing_trust(checks, judgements):
+    if why_no_channels or costing_trust(checks, judgements):
         return "caution"
     return "no_alarm"
 
 
-def _costing_trust(checks, judgements: dict[str, Judgement]) -> list[Check]:
+def costing_trust(checks, judgements: dict[str, Judgement]) -> list[Check]:
     """Checks that failed, and needed ones whose answer is not known, in this order."""
     failed = [check for check in checks if judgements[check.name].answer is Answer.FAILED]
     unknown = [check for check in checks if check.needed and judgements[check.name].answer is Answer.UNKNOWN]
@@ -119,14 +126,14 @@ def _verdict(status, checks, judgements, results, about) -> list[str]:
     first = FIRST_SENTENCES[status]
     if status == "chance":
         return [first]
-    costing_trust = _costing_trust(checks, judgements)
+    costly = costing_trust(checks, judgements)
     why_no_channels = results["channel_importance"]["why"]
     if status == "caution":
-        first = f"{first} {_reasons(costing_trust, judgements, why_no_channels)}"
+        first = f"{first} {_reasons(costly, judgements, why_no_channels)}"
     surroundings = judgements[shortcut_check.SURROUNDINGS.name]
     if surroundings.answer is Answer.PASSED:
         first = f"{first} {surroundings.sentence}"  # what of the score the cell alone brings
-    last = [_in_words(check, judgements[check.name]) for check in costing_trust]
+    last = [_in_words(check, judgements[check.name]) for check in costly]
     if why_no_channels:
         last.append(f"What each channel adds to the score was not worked out ({why_no_channels}).")
     return [
@@ -138,14 +145,14 @@ def _verdict(status, checks, judgements, results, about) -> list[str]:
     ]
 
 
-def _reasons(costing_trust, judgements, why_no_channels: str) -> str:
+def _reasons(costly, judgements, why_no_channels: str) -> str:
     """What costs the trust, as the end of a sentence: the one reason, or how many there are."""
-    number = len(costing_trust) + bool(why_no_channels)
+    number = len(costly) + bool(why_no_channels)
     if number > 1:
         return f"{number} checks were not passed, which are named below with what would settle each."
-    if not costing_trust:
+    if not costly:
         return "what each channel adds to the score is not known."
-    [check] = costing_trust
+    [check] = costly
     if judgements[check.name].answer is Answer.FAILED:
         return f'one check failed: "{check.name}".'
     return f'one thing is not known: "{check.name}".'

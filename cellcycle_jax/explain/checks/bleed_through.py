@@ -72,10 +72,8 @@ def ask(evidence: Evidence) -> dict:
             leaks["surely_by_pattern"][pair] = by_pattern.low
             leaks["surely_by_amount"][pair] = by_amount.low
             leaks["at_most"][pair] = grown(resampling_of(run)).high  # for an alarm it takes more than for a pass
-    for name, of_pairs in leaks.items():
-        known = {pair: max(0.0, np.nan_to_num(fraction)) for pair, fraction in of_pairs.items()}
-        without = evidence.compared.held(_margins_without(run, crops, known))
-        result[name] = _gone(evidence.compared.margins, without, crops, strict)
+    for name, without in _margins_without(run, crops, leaks).items():
+        result[name] = _gone(evidence.compared.margins, evidence.compared.held(without), crops, strict)
     return result
 
 
@@ -116,10 +114,14 @@ def pattern_products(crops: crop_arrays.Crops) -> np.ndarray:
     return np.einsum("nijk,nijl->nkl", patterns, patterns) / patterns[0, ..., 0].size
 
 
-def _margins_without(run, crops, leaks) -> np.ndarray:
-    """Margins f64 [N, P] of crops without what leaked."""
-    of_blocks = [margins(run.predict_logits(without_leaks(block, leaks))) for block in _blocks(crops)]
-    return np.concatenate(of_blocks).astype(np.float64)
+def _margins_without(run, crops, leaks: dict[str, dict]) -> dict[str, np.ndarray]:
+    """Margins f64 [N, P] of crops without what leaked, by name; of fractions below 0, or NaN, nothing leaks."""
+    of_blocks = {name: [] for name in leaks}
+    for block in _blocks(crops):
+        for name, fractions in leaks.items():
+            known = {pair: max(0.0, np.nan_to_num(fraction)) for pair, fraction in fractions.items()}
+            of_blocks[name].append(margins(run.predict_logits(without_leaks(block, known))))
+    return {name: np.concatenate(blocks).astype(np.float64) for name, blocks in of_blocks.items()}
 
 
 def camera_units(crops: crop_arrays.Crops) -> np.ndarray:
@@ -197,7 +199,6 @@ def fraction_by_pattern(products, marker: int, channel: int, groups, resampling)
         return Interval(np.nan)
     root = np.sqrt(square[clear] - noise)
     ratio = product[clear] / root
-
     own = np.sqrt(own_square[clear])
 
     def fraction(weights):
@@ -268,7 +269,7 @@ def judge(results: dict, about: dict) -> Judgement:
     limit = about["limits"]["surroundings"]
     worst = max(results["fractions"], key=lambda row: Interval.of(row["by_amount"]).value)
     fraction = Interval.of(worst["by_amount"]).percent(digits=1)
-    sentence = (f"Within classes and fields {worst['channel']} grows with {worst['marker']} by {fraction} of it.")
+    sentence = f"Within classes and fields {worst['channel']} grows with {worst['marker']} by {fraction} of it."
     shows_in_amounts = class_shares.is_certain(Interval.of(results["surely_by_amount"]), limit)
     if shows_in_amounts:
         gone = class_shares.in_words(results["surely_by_amount"], about)

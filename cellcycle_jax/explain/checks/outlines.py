@@ -39,7 +39,9 @@ def outline(network, cells: shortcuts.Cells, mask: str, intact, resampling: Resa
     given, recipients, donors = shortcuts.donor_logits(network, cells, change, resampling.seed)
     of_same_size = None
     if mask == "cell":
-        draw = functools.partial(draw_of_same_size, cells.having(schema.Compartment.NUCLEUS).sum((1, 2)))
+        area = cells.having(schema.Compartment.NUCLEUS).sum((1, 2))
+        nearest = nearest_in_size(area, cells.groups, np.random.default_rng(resampling.seed))
+        draw = functools.partial(draw_of_same_size, nearest)
         same_size = shortcuts.donor_logits(network, cells, change, resampling.seed, draw)
         of_same_size = shortcuts.transferred_share(*same_size, intact, cells, resampling)
     validation = cells.take(cells.validation)
@@ -51,28 +53,29 @@ def outline(network, cells: shortcuts.Cells, mask: str, intact, resampling: Resa
     }
 
 
-def draw_of_same_size(area, groups, rng) -> np.ndarray:
-    """For each cell another one whose nucleus is about as large, of another group where there are several.
-
-    The donor is one of the `NEAREST` cells of other groups that are nearest to it in area.
+def nearest_in_size(area, groups, rng) -> np.ndarray:
+    """For each cell those of other groups whose nuclei are nearest to its own in area; see `shortcuts.kept_apart`.
 
     Args:
         area: [N], of the nucleus of each cell, px.
         groups: text [N], group of each cell.
-        rng: NumPy generator of the draw.
+        rng: NumPy generator, by which cells of the same area are in any order.
 
     Returns:
-        i64 [N], index of the donor of each cell.
+        i64 [N, up to NEAREST], indices of cells. Where fewer may be taken, the nearest stands for those that lack.
     """
-    groups = np.asarray(groups)
-    n = len(groups)
-    must_differ = groups if len(np.unique(groups)) > 1 else np.arange(n)
-    distance = np.abs(np.subtract.outer(np.asarray(area, float), np.asarray(area, float)))
-    distance += 1e-6 * rng.random((n, n))  # equal areas in any order
+    must_differ = shortcuts.kept_apart(groups)
+    area = np.asarray(area, float)
+    distance = np.abs(np.subtract.outer(area, area)) + 1e-6 * rng.random((len(area), len(area)))
     distance[must_differ[:, None] == must_differ] = np.inf
     nearest = np.argsort(distance, axis=1)[:, :NEAREST]
-    donors = nearest[np.arange(n), rng.integers(0, nearest.shape[1], n)]
-    return np.where(np.isfinite(distance[np.arange(n), donors]), donors, nearest[:, 0])
+    allowed = np.isfinite(np.take_along_axis(distance, nearest, axis=1))
+    return np.where(allowed, nearest, nearest[:, :1])
+
+
+def draw_of_same_size(nearest, groups, rng) -> np.ndarray:
+    """For each cell one of those that `nearest_in_size` returned, i64 [N]; the groups are in these already."""
+    return nearest[np.arange(len(nearest)), rng.integers(0, nearest.shape[1], len(nearest))]
 
 
 def with_outlines(cells: shortcuts.Cells, mask: str, rows, donors, rng) -> np.ndarray:

@@ -66,6 +66,12 @@ class Cells:
         return ~self.reach & ~self.having(BIT.OTHER_NUCLEI | BIT.DEBRIS)
 
 
+def kept_apart(groups) -> np.ndarray:
+    """What must differ between a cell and its donor, [N]: the group, or where there is one only the cell itself."""
+    groups = np.asarray(groups)
+    return groups if len(np.unique(groups)) > 1 else np.arange(len(groups))
+
+
 def draw_donors(groups, rng) -> np.ndarray:
     """For each cell another one of another group, or any other where there is one group only.
 
@@ -76,10 +82,8 @@ def draw_donors(groups, rng) -> np.ndarray:
     Returns:
         i64 [N], index of the donor of each cell.
     """
-    groups = np.asarray(groups)
-    n = len(groups)
-    several_groups = len(np.unique(groups)) > 1
-    must_differ = groups if several_groups else np.arange(n)
+    must_differ = kept_apart(groups)
+    n = len(must_differ)
     donors = rng.integers(0, n, n)
     for _ in range(1000):
         refused = must_differ[donors] == must_differ

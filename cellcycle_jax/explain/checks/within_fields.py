@@ -74,7 +74,7 @@ def judge(results: dict, about: dict) -> Judgement:
     """Passed where the share that lies between fields is certainly small; an alarm where it is most for certain."""
     if results["n_fields"] < 2:
         return Judgement(Answer.IMPOSSIBLE, "All cells are of one field, so that all share what its cells share.")
-    if results["one_class"] and "field" in results["one_class"]:
+    if "field" in results["one_class"]:
         places = results["one_class"]
         named = places[0] if len(places) == 1 else f"{', '.join(places[:-1])} and {places[-1]}"
         return Judgement(

@@ -124,9 +124,10 @@ def test_donors_of_the_same_size_are_near_in_size_and_of_another_group():
     rng = np.random.default_rng(0)
     area = rng.permutation(np.repeat(np.arange(100), 2))
     groups = np.array([f"field{i % 7}" for i in range(200)])
-    donors = np.array([outlines.draw_of_same_size(area, groups, rng) for _ in range(200)])
+    nearest = outlines.nearest_in_size(area, groups, rng)
+    donors = np.array([outlines.draw_of_same_size(nearest, groups, rng) for _ in range(200)])
     assert (groups[donors] != groups).all()
     assert np.abs(area[donors] - area).max() < outlines.NEAREST  # of the 16 nearest of other groups
     assert all(len(set(of_cell)) > 4 for of_cell in donors.T)  # and not always the same
-    alone = outlines.draw_of_same_size(area, ["one"] * 200, rng)
+    alone = outlines.draw_of_same_size(outlines.nearest_in_size(area, ["one"] * 200, rng), ["one"] * 200, rng)
     assert (alone != np.arange(200)).all()
