@@ -8,7 +8,7 @@ from cellcycle_jax import schema
 from cellcycle_jax.dataset import cell_table
 from cellcycle_jax.errors import result_or_reason
 from cellcycle_jax.explain.attribution import methods
-from cellcycle_jax.explain.measurements import measured_cells, shortlist
+from cellcycle_jax.explain.measurements import measured_cells, shortlist, shortlist_comparison
 from cellcycle_jax.explain.regions import class_difference
 from cellcycle_jax.explain.regions.explained_cells import ExplainedCells
 from cellcycle_jax.features import families, feature_axes
@@ -74,7 +74,7 @@ def region_weights(cells: ExplainedCells) -> dict:
 
 
 def compare_with_others(cells: ExplainedCells) -> dict:
-    """Whether the measurements that the map points at are worth more than others; see `shortlist.compare`.
+    """Whether the measurements that the map points at are worth more than others; see `shortlist_comparison.compare`.
 
     Intensities of which the labels were made (`circular`, their channel) are no part of that comparison.
 
@@ -91,7 +91,7 @@ def compare_with_others(cells: ExplainedCells) -> dict:
     lists = shortlist.Shortlists.choose(
         chosen.weights, fair, train.linear, chosen.margin, train.positive, cells.resampling.seed
     )
-    compared = shortlist.compare(
+    compared = shortlist_comparison.compare(
         lists,
         fair,
         train,

@@ -9,7 +9,7 @@ import pytest
 from cellcycle_jax import files, schema
 from cellcycle_jax.dataset import crop_arrays
 from cellcycle_jax.errors import result_or_reason
-from cellcycle_jax.explain.measurements import map_shortlist, shortlist, surrogate
+from cellcycle_jax.explain.measurements import map_shortlist, shortlist, shortlist_comparison, surrogate
 from cellcycle_jax.explain.regions import localisation
 from cellcycle_jax.explain.regions.explained_cells import ExplainedCells, MapSums
 from cellcycle_jax.runs.open_data import OpenData
@@ -102,7 +102,7 @@ def test_the_brightness_that_made_the_labels_is_no_hint(tmp_path, monkeypatch):
     assert (plain["circular"], circular["circular"]) == ("", "DNA")
     lists = {}
     monkeypatch.setattr(
-        shortlist, "compare", lambda listed, of, *rest: lists.update(by_map=listed.by_map, of=of) or {}
+        shortlist_comparison, "compare", lambda listed, of, *rest: lists.update(by_map=listed.by_map, of=of) or {}
     )
     for network, kept in ((measured(tmp_path, monkeypatch, cells, circular=c), c == "") for c in ("", "DNA")):
         map_shortlist.compare_with_others(looking(network, monkeypatch, "DNA"))

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from cellcycle_jax import schema
-from cellcycle_jax.explain.measurements import shortlist
+from cellcycle_jax.explain.measurements import shortlist, shortlist_comparison
 from cellcycle_jax.features import families, feature_axes
 from cellcycle_jax.scoring.intervals import Interval, Resampling
 from tests.planted import CLASSES, DNA, GOLGI, make_cells, split
@@ -110,7 +110,7 @@ def test_a_map_without_channels_points_at_every_channel():
 
 def compare(by_map, known, train, cells, without_map=None, without_network=None, dealt=None, **more):
     lists = shortlist.Shortlists(by_map, without_map or by_map, without_network or by_map, dealt or [by_map])
-    return shortlist.compare(lists, known, train, cells, RESAMPLING, **more)
+    return shortlist_comparison.compare(lists, known, train, cells, RESAMPLING, **more)
 
 
 def test_a_map_that_names_the_planted_pair_is_better_than_chance():
