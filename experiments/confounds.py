@@ -69,6 +69,7 @@ class Confound:
         one_class_wells: whether each field is a well of one class.
         masks: `data.mask` with which networks are trained.
         effects: effects of the phase, of clean fields; {} of fields without biology.
+        removable: whether it is in the picture, so that fields without it can be shown.
         tuned: whether the rules of the checks were chosen with it in sight.
     """
 
@@ -78,6 +79,7 @@ class Confound:
     one_class_wells: bool = False
     masks: tuple[str, ...] = ("cell", "none")
     effects: dict = dataclasses.field(default_factory=dict)
+    removable: bool = True
     tuned: bool = False
 
 
@@ -343,30 +345,57 @@ def contact_inhibition(field, strength, rng):
     return np.where(left_out, "", np.where(is_second, "b", np.where(is_first, "a", "")))
 
 
+def beside_biology(confound: Confound, strength: float) -> Confound:
+    """The same confound in fields with biology: cells keep a label where it agrees with their true class."""
+    def edit(field, strength, rng):
+        classes = confound.edit(field, strength, rng)
+        truth = field.cells["class_name"].map({"G1/S": "a", "G2": "b"}).to_numpy()
+        return np.where(classes == truth, classes, "")
+
+    edit.__doc__ = f"{confound.edit.__doc__} The classes differ in biology, too."
+    return dataclasses.replace(confound, edit=edit, strengths=(strength,), effects=ALL_CUES, tuned=False)
+
+
 ALL_CUES = {"dna_content": 1.0, "nuclear_area": 0.4, "golgi_area": 0.9, "golgi_scatter": 1.0, "plus_end_density": 0.8}
-CONFOUNDS = {
-    "gain of field": Confound(gain_of_field, (0.3, 0.8)),
-    "noise of field": Confound(noise_of_field, (0.06, 0.15), tuned=True),
+IN_FIELDS_WITHOUT_BIOLOGY = {
+    "gain of field": Confound(gain_of_field, (0.8,)),
+    "noise of field": Confound(noise_of_field, (0.15,), tuned=True),
     "focus of field": Confound(focus_of_field, (1.5, 3.0)),
     "one stain of field": Confound(one_stain_of_field, (0.8,)),
     "bleaching": Confound(bleaching, (0.6,)),
-    "noise of well": Confound(noise_of_well, (0.06, 0.15), tellable=False, one_class_wells=True, tuned=True),
+    "noise of well": Confound(noise_of_well, (0.15,), tellable=False, one_class_wells=True, tuned=True),
     "focus of well": Confound(focus_of_well, (2.0,), tellable=False, one_class_wells=True),
     "gain of well": Confound(gain_of_well, (0.5,), tellable=False, one_class_wells=True),
     "ramp": Confound(ramp, (0.1, 0.3), tuned=True),
     "ramp, mostly": Confound(ramp_mostly, (0.2,)),
     "ramp of one stain": Confound(ramp_of_one_stain, (0.3,)),
     "curved focus": Confound(curved_focus, (2.0, 4.0)),
-    "crowding": Confound(crowding, tuned=True),
-    "crowding, mostly": Confound(crowding_mostly),
+    "crowding": Confound(crowding, removable=False, tuned=True),
+    "crowding, mostly": Confound(crowding_mostly, removable=False),
     "speck beside": Confound(speck_beside, (0.5, 1.5), masks=("none",)),
     "haze about": Confound(haze_about, (0.3, 0.8), masks=("none",)),
     "leak into Golgi": Confound(_leak(GOLGI), (0.04, 0.08), tuned=True),
     "leak into EB1": Confound(_leak(EB1), (0.08,)),
     "leak into DNA": Confound(_leak(DNA), (0.2,), tellable=False, tuned=True),  # both are in the nucleus
-    "noise of cell": Confound(noise_of_cell, (0.1, 0.2), tellable=False),
-    "focus of cell": Confound(focus_of_cell, (2.0,), tellable=False),
+    "noise of cell": Confound(noise_of_cell, (0.2,), tellable=False, tuned=True),
+    "focus of cell": Confound(focus_of_cell, (2.0,), tellable=False, tuned=True),
     "stamp": Confound(stamp, (1.5,), tellable=False),
+}
+BESIDE_BIOLOGY = {  # strength
+    "gain of field": 0.8,
+    "focus of field": 3.0,
+    "one stain of field": 0.8,
+    "bleaching": 0.6,
+    "focus of well": 2.0,
+    "ramp, mostly": 0.3,
+    "curved focus": 4.0,
+    "speck beside": 1.5,
+    "haze about": 0.8,
+    "focus of cell": 2.0,
+}
+CONFOUNDS = IN_FIELDS_WITHOUT_BIOLOGY | {
+    f"{kind}, beside biology": beside_biology(IN_FIELDS_WITHOUT_BIOLOGY[kind], strength)
+    for kind, strength in BESIDE_BIOLOGY.items()
 }
 CLEAN = {
     "all cues": Confound(nothing, effects=ALL_CUES, tuned=True),

@@ -8,7 +8,9 @@ it as `launch.py explain` does, and appends what was found to experiments/trust_
 again, so it goes on after an interruption. The second judges these raw numbers again by the checks of today, in
 seconds, and prints the tables of README.md.
 
-In fields without any biology a network that is above chance for certain provably uses the confound.
+A network uses a confound where it is above chance for certain, and where its score on the same cells falls for certain
+in the fields as they were before the confound. What cannot be taken out of a picture, such as crowding, is planted in
+fields without any biology, where nothing else is above chance.
 """
 
 import argparse
@@ -21,171 +23,99 @@ import shutil
 
 import numpy as np
 import pandas as pd
-import tifffile
+from scipy import spatial, special
 from tqdm import tqdm
 
-from cellcycle_jax import files, machine, processes
+from cellcycle_jax import files, machine, processes, schema
+from cellcycle_jax.dataset import crop_arrays
 from cellcycle_jax.explain import command, passport
 from cellcycle_jax.explain.checks import score
 from cellcycle_jax.explain.checks.all_checks import CHECKS
 from cellcycle_jax.explain.checks.check import Answer, Judgement
+from cellcycle_jax.explain.regions.explained_cells import resampling_of
+from cellcycle_jax.runs import trained_run
+from cellcycle_jax.runs.open_data import OpenData
 from cellcycle_jax.scoring.intervals import Interval
 from cellcycle_jax.training import loop
-from configs import base
-from configs.data import simulated
 from data_prep import prepare
-from data_prep.simulation import simulate
-from experiments.confounds import CLASSES, CLEAN, CONFOUNDS, Field
+from experiments import planted_data
 from experiments.explanation_tables import markdown
+from experiments.planted_data import Case
 
 RAW = pathlib.Path(__file__).parent / "trust_zoo.jsonl"
-FIELDS = 48  # of a data set; 14 of them are of validation
-CELLS = (40, 60)  # of a field
-STEPS = 600
+NEAR_PX = 5.0  # between the centres of a cell before and after its field was edited
+AUROC = ("auroc",)
 INTERVAL = {field.name for field in dataclasses.fields(Interval)}
 STATUSES = ["shortcut", "caution", "no_alarm"]
 JUDGED = tuple(check for check in CHECKS if check.needed)  # the others are of the map, and keep their answers
 
 
-@dataclasses.dataclass(frozen=True)
-class Case:
-    """A data set and the network that is trained on it."""
+def score_without(run, data: OpenData, resampling) -> dict[str, Interval]:
+    """The score of the network on the same validation cells in the fields as they were before the confound.
 
-    kind: str
-    clean: bool
-    strength: float
-    mask: str
-    seed: int
-
-    @property
-    def name(self) -> str:
-        """Of its folder, and of its line."""
-        sort = "clean" if self.clean else "planted"
-        return f"{sort}_{self.kind}_{self.strength:g}_{self.mask}_{self.seed}".replace(" ", "-").replace(",", "")
-
-    @property
-    def planted(self):
-        """What is done to its fields."""
-        return (CLEAN if self.clean else CONFOUNDS)[self.kind]
-
-
-def cases(seeds: int) -> list[Case]:
-    """All data sets of so many seeds each; those of a seed in random order, so that a part of them is of all kinds."""
-    listed = []
-    for seed in range(seeds):
-        of_seed = []
-        for kinds, clean in ((CONFOUNDS, False), (CLEAN, True)):
-            for kind, planted in kinds.items():
-                for strength in planted.strengths:
-                    for mask in planted.masks:
-                        of_seed.append(Case(kind, clean, strength, mask, seed))
-        order = np.random.default_rng(seed).permutation(len(of_seed))
-        listed += [of_seed[number] for number in order]
-    return listed
-
-
-def fields_of(case: Case, out) -> pathlib.Path:
-    """The fields that a case edits: simulated once for all with the same effects and seed."""
-    effects = case.planted.effects
-    name = "_".join([f"{key}{value:g}" for key, value in effects.items()]) or "null"
-    folder = out / "bases" / f"{name}_{case.seed}"
-    if (folder / "simulation.json").is_file():
-        return folder
-    c = base.simulation()
-    c.seed = 1000 + case.seed
-    c.lines = ("HeLa",)
-    c.fields_per_line = FIELDS
-    c.cells_per_field = CELLS
-    c.workers = 1
-    for effect in c.effects:
-        if effect != "marker":
-            c.effects[effect] = effects.get(effect, 0.0)
-    simulate.simulate(c, folder)
-    return folder
-
-
-def plant(case: Case, source: pathlib.Path, folder: pathlib.Path) -> bool:
-    """Write edited copies of fields, and the labels that follow the edit.
+    Args:
+        run: the network.
+        data: crops of the unedited fields, whose cells are found by their places.
+        resampling: how intervals are made.
 
     Returns:
-        Whether there is a table of labels; else the marker labels the cells.
+        with_confound, without, fall: areas under the ROC curve of the cells that are in both, and their difference.
     """
-    rng = np.random.default_rng([7, case.seed])
-    truth = pd.read_parquet(source / "truth.parquet")
-    paths = sorted((source / "fields").glob("*.tif"))
-    orders = rng.permutation(len(paths)) / len(paths)
+    edited = run.crops_of_lines("validation")
+    edited = crop_arrays.take(edited, edited.label != schema.NO_LABEL)
+    unedited = data.crops("validation")
+    rows, same = same_cells(_places(edited, run.data), _places(unedited, data))
+    edited = crop_arrays.take(edited, rows)
+    unedited = crop_arrays.take(unedited, same)
+    before = special.softmax(run.predict_logits(unedited), axis=1)
+    after = special.softmax(run.predict_logits(edited), axis=1)
+    label = edited.label
+    groups = edited.group_id
+    return {
+        "with_confound": resampling.scores(label, after, groups, AUROC)["auroc"],
+        "without": resampling.scores(label, before, groups, AUROC)["auroc"],
+        "fall": resampling.differences(label, after, before, groups, AUROC)["auroc"],
+    }
+
+
+def _places(crops, data: OpenData) -> pd.DataFrame:
+    """Field and centre of each cell, px."""
+    cells = data.cells.set_index(schema.CELL_ID)
+    return cells.loc[crops.cell_id, [schema.FIELD, schema.CENTRE_Y, schema.CENTRE_X]].reset_index(drop=True)
+
+
+def same_cells(places, others) -> tuple[np.ndarray, np.ndarray]:
+    """Rows i64 [M] of cells and of the others that lie within NEAR_PX of them in the same field, each the nearest."""
+    centre = [schema.CENTRE_Y, schema.CENTRE_X]
     rows = []
-    (folder / "fields").mkdir(parents=True, exist_ok=True)
-    for number, (path, order) in enumerate(zip(paths, orders, strict=True)):
-        name = path.name.split(".")[0]
-        cells = truth[truth["field_id"] == name].reset_index(drop=True)
-        nuclei = np.squeeze(tifffile.imread(source / "labels" / f"{name}.tif"))
-        nuclei = nuclei[0] if nuclei.ndim == 3 else nuclei
-        field = Field(name, tifffile.imread(path).astype(np.float64), nuclei, cells, order)
-        classes = case.planted.edit(field, case.strength, rng)
-        if case.planted.one_class_wells:
-            field.name = f"HeLa_{'ABCD'[number // 12]}{number % 12 + 1:02d}_s1"
-        if classes is not None:
-            for (y, x), said in zip(field.centres, classes, strict=True):
-                rows.append({"Field": field.name, "Y": y, "X": x, "Said": said})
-        _write_field(field, path, folder / "fields" / f"{field.name}.ome.tif")
-    if rows:
-        pd.DataFrame(rows).to_csv(folder / "table.csv", index=False)
-    return bool(rows)
-
-
-def _write_field(field, source, path) -> None:
-    pixels = np.clip(np.round(field.image), 0, 65535).astype(np.uint16)
-    channels = {"Name": ["DNA", "Golgi", "EB1", "CENPF"]}
-    size = {"PhysicalSizeX": 0.5, "PhysicalSizeXUnit": "µm", "PhysicalSizeY": 0.5, "PhysicalSizeYUnit": "µm"}
-    metadata = {"axes": "CYX", "Channel": channels, **size}
-    tifffile.imwrite(path, pixels, ome=True, photometric="minisblack", metadata=metadata)
-
-
-def preparation(case: Case, table: str):
-    """From fields to crops of 40 px."""
-    c = simulated.get_config()
-    c.source = "folder"
-    c.name_pattern = r"(?P<line>HeLa)_(?P<well>[A-D]\d\d)_s(?P<site>\d+)"
-    c.crop.size_px = 40
-    c.crop.um_per_px = 0.8
-    c.split.fractions = (0.5, 0.3, 0.2)
-    c.split.seed = case.seed
-    c.workers = 1
-    if table:
-        c.labels.method = "column"
-        c.labels.table = table
-        c.labels.column = "Said"
-        c.labels.classes = CLASSES
-    if case.planted.one_class_wells:
-        c.split.by = "well"
-        c.reference.by = "plate"
-    return c
-
-
-def training(case: Case):
-    """A small residual network."""
-    c = base.training()
-    c.seed = case.seed
-    c.data.mask = case.mask
-    c.train.steps = STEPS
-    c.train.eval_every = STEPS // 2
-    c.train.checkpoint_every = STEPS
-    c.explain.cells_per_class = 100
-    return c
+    same = []
+    for field, of_field in others.groupby(schema.FIELD):
+        wanted = places[places[schema.FIELD] == field]
+        if wanted.empty:
+            continue
+        distance, nearest = spatial.cKDTree(of_field[centre]).query(wanted[centre])
+        near = distance <= NEAR_PX
+        rows.append(wanted.index[near])
+        same.append(of_field.index[nearest[near]])
+    return np.concatenate(rows), np.concatenate(same)
 
 
 def examine(case: Case, out) -> dict:
     """Make the data set of a case, train, explain, and return what is kept of it; its folder is removed."""
     folder = pathlib.Path(out) / case.name
     shutil.rmtree(folder, ignore_errors=True)
+    without = None
     said = io.StringIO()
     with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
-        has_table = plant(case, fields_of(case, pathlib.Path(out)), folder)
-        table = str(folder / "table.csv") if has_table else ""
-        prepare.prepare(preparation(case, table), folder / "fields", folder / "data")
-        loop.train(training(case), folder / "data", folder / "run")
+        table = planted_data.plant(case, planted_data.fields_of(case, pathlib.Path(out)), folder)
+        config = planted_data.preparation(case, table)
+        prepare.prepare(config, folder / "fields", folder / "data")
+        loop.train(planted_data.training(case), folder / "data", folder / "run")
         command.run_explain(folder / "run")
+        if not case.clean and case.planted.removable:
+            prepare.prepare(config, folder / "unedited", folder / "data_unedited")
+            run = trained_run.load_run(folder / "run")
+            without = score_without(run, OpenData(folder / "data_unedited"), resampling_of(run))
     found = files.read_json(folder / "run" / "explain" / "checks.json")
     made = files.read_json(folder / "run" / "explain" / "passport.json")
     keys = {check.question.key for check in JUDGED}
@@ -199,6 +129,7 @@ def examine(case: Case, out) -> dict:
         "about": {name: made[name] for name in ("classes", "mask", "kept_weights", "limits", "n_cells", "n_groups",
                                                 "group_by")},
         "results": {key: found[key] for key in keys},
+        "confound_removed": files.to_json(without),
     }
 
 
@@ -243,8 +174,16 @@ def judged(row: dict) -> dict:
     alarms = [name for name, judgement in judgements.items() if judgement.alarm]
     costly = [check.name for check in passport.costing_trust(checks, judgements)]
     auroc = results["score"]
-    return {**row["case"], "status": status, "because": "; ".join(alarms or costly) or row["why_no_channels"],
-            "auroc": auroc.value, "low": auroc.low, "used": auroc.is_known and auroc.low > score.CHANCE}
+    above_chance = auroc.is_known and auroc.low > score.CHANCE
+    removed = with_intervals(row["confound_removed"])
+    return {
+        **row["case"],
+        "status": status,
+        "because": "; ".join(alarms or costly) or row["why_no_channels"],
+        "auroc": auroc.value,
+        "without": removed["without"].value if removed else np.nan,
+        "used": above_chance and (removed is None or removed["fall"].low > 0),
+    }
 
 
 def tables(rows) -> str:
@@ -262,7 +201,8 @@ def tables(rows) -> str:
     unused = found[~found["clean"] & ~found["used"]]
     parts.append(f"Not learnt, so not counted: {len(unused)} ({', '.join(sorted(set(unused['kind'])))}).")
     reasons = found[found["used"] & (found["status"] != "shortcut")]
-    parts.append(reasons[["kind", "clean", "mask", "strength", "auroc", "status", "because"]].to_string(index=False))
+    columns = ["kind", "clean", "mask", "strength", "seed", "auroc", "without", "status", "because"]
+    parts.append(reasons[columns].to_string(index=False))
     return "\n\n".join(parts)
 
 
@@ -275,9 +215,9 @@ def main() -> None:
     chosen = parser.parse_args()
     if not chosen.judge:
         known = stored()
-        wanted = [case for case in cases(chosen.seeds) if case.name not in known]
+        wanted = [case for case in planted_data.cases(chosen.seeds) if case.name not in known]
         for case in tqdm(wanted, desc="simulated fields", unit="network"):
-            fields_of(case, pathlib.Path(chosen.out))
+            planted_data.fields_of(case, pathlib.Path(chosen.out))
         team = processes.Team(machine.cores())
         with RAW.open("a") as raw:
             for _, row in tqdm(processes.each(_examine, wanted, chosen.out, team), total=len(wanted), unit="network"):

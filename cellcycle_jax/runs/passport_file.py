@@ -7,7 +7,7 @@ from cellcycle_jax.errors import StoredStateRefused
 
 PATH = "explain/passport.json"  # in a run folder
 PICTURES = ("region_shares", "edits", "faithfulness", "residuals")  # in RUN/figures, shown beside it
-FORMAT = 3  # of passport.json; the first two have checks which planted shortcuts passed
+FORMAT = 4  # of passport.json; planted shortcuts passed the checks of the first three
 EARLIER = ("With caution: an earlier version of this program made this passport, and planted shortcuts passed its "
            "checks; run `launch.py explain` again.")
 
@@ -40,12 +40,16 @@ def read_passport(workdir) -> dict | None:
 
 def _of_earlier_format(passport: dict) -> dict:
     """A passport of an earlier format in that of today."""
-    answers = {True: "passed", False: "failed", None: "unknown"}
-    checks = []
-    for check in passport["checks"]:
-        of_today = {name: value for name, value in check.items() if name != "passed"}
-        checks.append({"remedy": "", **of_today, "answer": answers[check["passed"]]})
-    passport = passport | {"checks": checks}
+    passport = passport | {"checks": [_check_of_today(check) for check in passport["checks"]]}
     if passport["status"] in ("chance", "shortcut"):
         return passport
     return passport | {"status": "caution", "verdict": [EARLIER, *passport["verdict"][1:]]}
+
+
+def _check_of_today(check: dict) -> dict:
+    """A check of a passport of format 1 to 3: the first two said whether it was passed, the third has its answer."""
+    if "answer" in check:
+        return check
+    answers = {True: "passed", False: "failed", None: "unknown"}
+    of_today = {name: value for name, value in check.items() if name != "passed"}
+    return {"remedy": "", **of_today, "answer": answers[check["passed"]]}

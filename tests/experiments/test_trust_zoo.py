@@ -6,7 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from experiments import confounds, trust_zoo
+from cellcycle_jax import schema
+from configs.base import training
+from experiments import confounds, planted_data, trust_zoo
 from experiments.confounds import CLEAN, CONFOUNDS, MARKER, Field
 
 SIDE = 200
@@ -54,7 +56,7 @@ def test_a_field_is_edited_and_its_cells_get_labels_that_follow(kinds, kind):
     else:
         assert len(classes) == 30 and set(classes) <= {"a", "b", ""}
     if kinds[kind].one_class_wells:
-        assert set(classes) == {"b"} and set(edited(kinds, kind, 0.25)[2]) == {"a"}
+        assert set(classes) - {""} == {"b"} and set(edited(kinds, kind, 0.25)[2]) - {""} == {"a"}
     again = edited(kinds, kind)
     np.testing.assert_array_equal(field.image, again[0].image)
 
@@ -93,8 +95,8 @@ def test_contact_leaves_out_cells_of_the_second_class_where_it_is_full():
 
 
 def test_cases_have_names_of_their_own_and_a_part_of_them_is_of_all_sorts():
-    listed = trust_zoo.cases(2)
-    assert len({case.name for case in listed}) == len(listed) == 2 * len(trust_zoo.cases(1))
+    listed = planted_data.cases(2)
+    assert len({case.name for case in listed}) == len(listed) == 2 * len(planted_data.cases(1))
     assert [case.seed for case in listed] == sorted(case.seed for case in listed)
     first = listed[:40]
     assert 4 <= sum(case.clean for case in first) <= 16 and len({case.kind for case in first}) > 20
@@ -113,7 +115,7 @@ def row(status="no_alarm", share=0.0, low=-0.02, high=0.02, score=0.9, **more):
 
     nothing = {"class_auroc": interval(0.5, 0.45, 0.55), "share": of_class(0.0, -0.02, 0.02),
                "within_class": interval(0.0, -0.02, 0.02)}
-    limits = trust_zoo.base.training().explain.limits.to_dict()
+    limits = training().explain.limits.to_dict()
     return {
         "case": {"kind": "gain of field", "clean": False, "strength": 0.3, "mask": "none", "seed": 0},
         "status": status,
@@ -140,7 +142,9 @@ def row(status="no_alarm", share=0.0, low=-0.02, high=0.02, score=0.9, **more):
                               "one_class": [], "batch": {}},
             "nuisances": {kind: {"result": nothing, "why": "", "can_arise": True} for kind in ("position", "crowding")},
             "bleed_through": {"markers": []},
+            "picture_quality": nothing | {"channels": []},
         },
+        "confound_removed": None,
     } | more
 
 
@@ -157,6 +161,41 @@ def row(status="no_alarm", share=0.0, low=-0.02, high=0.02, score=0.9, **more):
 def test_what_is_stored_is_judged_by_the_checks_of_today(changes, status):
     stored = json.loads(json.dumps(row(status="stale", **changes)))
     assert trust_zoo.judged(stored)["status"] == status
+
+
+@pytest.mark.parametrize(
+    ("score", "fall", "used"),
+    [(0.9, (0.3, 0.2, 0.4), True), (0.9, (0.1, -0.01, 0.2), False), (0.54, (0.3, 0.2, 0.4), False), (0.9, None, True)],
+)
+def test_a_confound_is_used_where_the_score_falls_without_it(score, fall, used):
+    removed = None
+    if fall is not None:
+        bounds = [{"value": value, "low": value - 0.1, "high": value + 0.1} for value in (score, score - fall[0])]
+        removed = {"with_confound": bounds[0], "without": bounds[1],
+                   "fall": dict(zip(("value", "low", "high"), fall, strict=True))}
+    found = trust_zoo.judged(json.loads(json.dumps(row(score=score, confound_removed=removed))))
+    assert found["used"] is used
+    assert np.isnan(found["without"]) if removed is None else found["without"] == pytest.approx(score - fall[0])
+
+
+def test_cells_are_found_again_in_the_unedited_field_by_their_places():
+    def places(rows):
+        return pd.DataFrame(rows, columns=[schema.FIELD, schema.CENTRE_Y, schema.CENTRE_X])
+
+    wanted = places([("b", 10, 10), ("a", 50, 50), ("a", 10, 10), ("c", 1, 1)])
+    others = places([("a", 11, 12), ("a", 80, 80), ("b", 13, 14), ("a", 53, 55)])
+    rows, same = trust_zoo.same_cells(wanted, others)
+    assert dict(zip(rows, same, strict=True)) == {2: 0, 0: 2}  # (50, 50) is 5.8 px away, and of c there is no cell
+
+
+def test_beside_biology_cells_keep_a_label_that_agrees_with_their_truth():
+    field, before, classes = edited(CONFOUNDS, "one stain of field, beside biology")
+    alone, _, of_confound = edited(CONFOUNDS, "one stain of field")
+    np.testing.assert_array_equal(field.image, alone.image)
+    truth = np.where(field.cells["class_name"] == "G2", "b", "a")
+    np.testing.assert_array_equal(classes, np.where(of_confound == truth, truth, ""))
+    assert set(classes) == {"a", "b", ""}
+    assert CONFOUNDS["one stain of field, beside biology"].effects == confounds.ALL_CUES
 
 
 def test_an_answer_about_the_map_is_kept():

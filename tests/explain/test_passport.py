@@ -571,6 +571,9 @@ def test_a_passport_of_an_earlier_version_is_not_taken_for_one_of_today(tmp_path
     assert read["verdict"][0].startswith("With caution: an earlier version of this program made this passport")
     assert read["verdict"][1:] == ["It looks here."]
     assert {(entry["answer"], entry["remedy"]) for entry in read["checks"]} == {("passed", "")}
+    files.write_json(tmp_path / "explain" / "passport.json", make_passport(*passing()) | {"format": 3})
+    third = read_passport(tmp_path)
+    assert third["status"] == "caution" and third["checks"] == files.to_json(make_passport(*passing())["checks"])
     files.write_json(tmp_path / "explain" / "passport.json", make_passport(*passing()))
     assert read_passport(tmp_path)["status"] == "no_alarm"
     assert read_passport(tmp_path / "elsewhere") is None

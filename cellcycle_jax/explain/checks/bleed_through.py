@@ -23,7 +23,7 @@ from scipy import ndimage
 from cellcycle_jax import schema
 from cellcycle_jax.dataset import crop_arrays
 from cellcycle_jax.explain.attribution.methods import margins
-from cellcycle_jax.explain.checks import class_shares
+from cellcycle_jax.explain.checks import camera_pixels, class_shares
 from cellcycle_jax.explain.checks.check import Answer, Check, Evidence, Judgement, Question
 from cellcycle_jax.explain.checks.compared_cells import labelled_cells
 from cellcycle_jax.explain.regions.explained_cells import resampling_of, shortcut_resampling
@@ -35,9 +35,6 @@ COARSE_PX = 3.0  # sd of the Gaussian whose result is not fine pattern
 NOISE_QUANTILE = 0.05  # of the marker's mean squares, which is taken for that of noise alone
 CLEAR = 3  # times that noise: cells with less of the marker say nothing of it
 LEAST_CLEAR = 20  # cells with more, to say anything
-BLOCK = 256  # cells in memory at a time
-BACKGROUND = schema.INTENSITY_STATS.index("background")
-OWN = schema.Compartment.BODY | schema.Compartment.NUCLEUS
 
 
 def ask(evidence: Evidence) -> dict:
@@ -77,18 +74,12 @@ def ask(evidence: Evidence) -> dict:
     return result
 
 
-def _blocks(crops: crop_arrays.Crops):
-    """The crops some at a time, with pixels in memory."""
-    for start in range(0, len(crops), BLOCK):
-        yield crop_arrays.in_memory(crop_arrays.take(crops, slice(start, start + BLOCK)))
-
-
 def _measure(crops: crop_arrays.Crops) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """What `nuclear_means` and `pattern_products` return, of crops on disk."""
     amounts = []
     areas = []
     patterns = []
-    for block in _blocks(crops):
+    for block in camera_pixels.blocks(crops):
         of_block, areas_of_block = nuclear_means(block)
         amounts.append(of_block)
         areas.append(areas_of_block)
@@ -103,37 +94,25 @@ def nuclear_means(crops: crop_arrays.Crops) -> tuple[np.ndarray, np.ndarray]:
     """
     nucleus = crops.compartments & int(schema.Compartment.NUCLEUS) > 0
     nucleus |= ~nucleus.any(axis=(1, 2), keepdims=True)
-    total = np.einsum("nijc,nij->nc", camera_units(crops), nucleus, dtype=np.float64)
+    total = np.einsum("nijc,nij->nc", camera_pixels.camera_units(crops), nucleus, dtype=np.float64)
     areas = nucleus.sum((1, 2))
     return total / areas[:, None], areas
 
 
 def pattern_products(crops: crop_arrays.Crops) -> np.ndarray:
     """Mean product of the fine patterns of each two channels over the crop, f64 [N, C, C], camera units squared."""
-    patterns = fine_patterns(camera_units(crops), own_pixels(crops)).astype(np.float64)
+    patterns = fine_patterns(camera_pixels.camera_units(crops), camera_pixels.own_pixels(crops)).astype(np.float64)
     return np.einsum("nijk,nijl->nkl", patterns, patterns) / patterns[0, ..., 0].size
 
 
 def _margins_without(run, crops, leaks: dict[str, dict]) -> dict[str, np.ndarray]:
     """Margins f64 [N, P] of crops without what leaked, by name; of fractions below 0, or NaN, nothing leaks."""
     of_blocks = {name: [] for name in leaks}
-    for block in _blocks(crops):
+    for block in camera_pixels.blocks(crops):
         for name, fractions in leaks.items():
             known = {pair: max(0.0, np.nan_to_num(fraction)) for pair, fraction in fractions.items()}
             of_blocks[name].append(margins(run.predict_logits(without_leaks(block, known))))
     return {name: np.concatenate(blocks).astype(np.float64) for name, blocks in of_blocks.items()}
-
-
-def camera_units(crops: crop_arrays.Crops) -> np.ndarray:
-    """Signal above the background of the field, f32 [N, S, S, C], camera units."""
-    background = crops.intensity_stats[:, None, None, :, BACKGROUND]
-    return (crops.image * crops.image_scale[:, None, None] - background).astype(np.float32)
-
-
-def own_pixels(crops: crop_arrays.Crops) -> np.ndarray:
-    """Where the own cell is, bool [N, S, S]: its body and nucleus; everywhere in crops that know neither."""
-    own = crops.compartments & int(OWN) > 0
-    return own | ~own.any(axis=(1, 2), keepdims=True)
 
 
 def fine_patterns(images, own) -> np.ndarray:
@@ -232,7 +211,7 @@ def without_leaks(crops: crop_arrays.Crops, leaks: dict) -> crop_arrays.Crops:
         The crops, whose image is f32 [N, S, S, C], stored values.
     """
     image = crops.image.astype(np.float32)
-    signal = camera_units(crops)
+    signal = camera_pixels.camera_units(crops)
     for (source, channel), fraction in leaks.items():
         scale = crops.image_scale[:, None, None, channel]
         image[..., channel] -= fraction * metrics.divide(signal[..., source], scale)

@@ -107,12 +107,7 @@ def ask(evidence: Evidence) -> dict:
 
 
 def _ask_of_kind(evidence: Evidence, kind: Kind) -> dict:
-    """What a property tells of the class and of the network's margin.
-
-    Returns:
-        class_auroc: area under the ROC curve with which it predicts the class of validation cells, learnt from those of
-        training; share: of the difference between the classes, see `class_shares.missing_within`; within_class: R2 of
-        the network's margins within classes, on groups left out.
+    """What a property tells of the class and of the network's margin, see `told`.
 
     Raises:
         InputRefused: the table of cells does not say where in its field a cell lies.
@@ -126,20 +121,37 @@ def _ask_of_kind(evidence: Evidence, kind: Kind) -> dict:
     crops = evidence.compared.crops
     trained_on = run.crops_of_lines("train")
     labelled = trained_on.label != schema.NO_LABEL
-    resampling = shortcut_resampling(run)
     of_training = values.loc[trained_on.cell_id[labelled]].to_numpy()
     of_cells = values.loc[crops.cell_id].to_numpy()
-    prob = _class_probabilities(of_training, trained_on.label[labelled], of_cells, len(crops.classes))
-    of_network = evidence.compared.margins
+    resampling = shortcut_resampling(run)
+    prob = class_probabilities(of_training, trained_on.label[labelled], of_cells, len(crops.classes))
+    score = resampling.scores(crops.label, prob, crops.group_id, ("auroc",))["auroc"]
+    return {"class_auroc": score, **told(prob, of_cells, evidence.compared, resampling)}
+
+
+def told(prob, of_cells, compared, resampling) -> dict:
+    """What a property tells of the network's margin.
+
+    Args:
+        prob: f64 [N, P], of each class, by the property alone.
+        of_cells: f64 [N, D], the property.
+        compared: `ComparedCells`, N of them.
+        resampling: how intervals are made.
+
+    Returns:
+        share: of the difference between the classes, see `class_shares.missing_within`; within_class: R2 of the
+        network's margins within classes, on groups left out.
+    """
+    crops = compared.crops
+    margin = compared.margins
     strata = pd.qcut(prob[:, -1], STRATA, labels=False, duplicates="drop")
     return {
-        "class_auroc": resampling.scores(crops.label, prob, crops.group_id, ("auroc",))["auroc"],
-        "share": class_shares.missing_within(of_network, crops.label, strata, crops.group_id, resampling),
-        "within_class": _explained_within_class(of_cells, of_network[:, -1], crops, resampling),
+        "share": class_shares.missing_within(margin, crops.label, strata, crops.group_id, resampling),
+        "within_class": _explained_within_class(of_cells, margin[:, -1], crops, resampling),
     }
 
 
-def _class_probabilities(of_training, label, of_cells, classes: int) -> np.ndarray:
+def class_probabilities(of_training, label, of_cells, classes: int) -> np.ndarray:
     """Probability f64 [N, P] of each class by a property, learnt from cells of training."""
     model = make_pipeline(
         StandardScaler(),
@@ -183,14 +195,7 @@ def follows_class(result: dict, limit: float) -> bool:
 
 
 def judge_kind(name: str, is_never_biology: bool, results: dict, about: dict) -> Judgement:
-    """Passed where the property does not predict the class, or where the network does not read it, for certain.
-
-    Args:
-        name: of KINDS.
-        is_never_biology: whether a network that reads it, where it predicts the class, is an alarm.
-        results: of `ask`.
-        about: as of `Check.judge`.
-    """
+    """See `judge_told`; `name` is of KINDS, and `results` are those of `ask`."""
     words = KINDS[name].words
     result = results[name]["result"]
     if not results[name]["can_arise"]:
@@ -198,6 +203,18 @@ def judge_kind(name: str, is_never_biology: bool, results: dict, about: dict) ->
     if result is None:
         return Judgement(Answer.UNKNOWN, f"Whether it reads {words} was not asked: {results[name]['why']}.",
                          remedy="A table of cells with their positions would tell.")
+    return judge_told(words, is_never_biology, result, about)
+
+
+def judge_told(words: str, is_never_biology: bool, result: dict, about: dict) -> Judgement:
+    """Passed where a property does not predict the class, or where the network does not read it, for certain.
+
+    Args:
+        words: the property, in words.
+        is_never_biology: whether a network that reads it, where it predicts the class, is an alarm.
+        result: class_auroc, share and within_class, see `told`.
+        about: as of `Check.judge`.
+    """
     limit = about["limits"]["surroundings"]
     score = result["class_auroc"]
     share = Interval.of(result["share"])

@@ -8,7 +8,7 @@ import pytest
 from scipy import ndimage
 
 from cellcycle_jax.dataset import crop_arrays
-from cellcycle_jax.explain.checks import bleed_through
+from cellcycle_jax.explain.checks import bleed_through, camera_pixels
 from cellcycle_jax.explain.checks.check import Evidence
 from cellcycle_jax.scoring.intervals import Interval, Resampling
 from configs.base import training
@@ -46,7 +46,7 @@ def marked(leak=0.0, shared=0.0, low=100, n=320, seed=0):
     image = np.stack(pictures, -1) + 500 + rng.normal(0, 8, (n, SIDE, SIDE, 3))
     crops = make_crops(label, image.clip(0).round().astype(np.uint16), fields=16)
     stats = crops.intensity_stats.copy()
-    stats[..., bleed_through.BACKGROUND] = 500
+    stats[..., camera_pixels.BACKGROUND] = 500
     return dataclasses.replace(crops, channels=("DNA", "Golgi", "CENPF"), markers=("CENPF",), intensity_stats=stats)
 
 
