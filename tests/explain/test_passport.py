@@ -7,6 +7,7 @@ import pytest
 
 from cellcycle_jax import files
 from cellcycle_jax.explain import passport as passport_module
+from cellcycle_jax.explain.checks import shortcut_check
 from cellcycle_jax.explain.checks.all_checks import CHECKS
 from cellcycle_jax.explain.regions import class_difference
 from cellcycle_jax.runs.passport_file import read_passport
@@ -232,6 +233,15 @@ def test_light_of_fields_of_one_class_is_no_alarm_since_it_may_be_the_cells():
             f" {words}, so this may be illumination or the cells' own brightness.")
     low = check(asked(one_class_fields=True), BRIGHTNESS)
     assert low["answer"] == "passed" and low == check(asked(), BRIGHTNESS)
+
+
+def test_surroundings_of_fields_of_one_class_are_no_alarm_since_the_neighbours_are_of_the_class():
+    read = {"transferred_share": score(0.4), **{name: score(0.9) for name in ("intact", "cell", "around", "changed")}}
+    mixed, pure, sparse = (asked(surroundings=read, one_class_fields=one) for one in (False, True, None))
+    assert {check(one, SURROUNDINGS)["answer"] for one in (mixed, pure, sparse)} == {"failed"}
+    assert mixed["status"] == sparse["status"] == "shortcut" and pure["status"] == "caution"
+    more = check(pure, SURROUNDINGS)["sentence"].removeprefix(check(mixed, SURROUNDINGS)["sentence"])
+    assert more == shortcut_check.NEIGHBOURS_OF_CLASS
 
 
 def test_relative_to_its_own_brightest_pixel_no_field_is_bright():

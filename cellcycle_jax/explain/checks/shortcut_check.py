@@ -21,6 +21,8 @@ PER_CLASS = 500  # cells of each class, of training and validation, that are tes
 PER_FIELD = 48  # cells of a field from which its brightness is known
 BLOCK = 256  # cells in memory at a time where few numbers of many are wanted
 DOUBT = "so this may be illumination or the cells' own brightness."
+NEIGHBOURS_OF_CLASS = (" Nearly every field holds cells of one class, so a cell's neighbours are of its class too: "
+                       "what is read of them may be biology.")
 NOT_EXCHANGED = {  # by data.mask, why surroundings were not exchanged
     "none": "the body of the cell is not known",
     "cell": "the mask blanks them; what its outline shows of them is a check of its own",
@@ -155,7 +157,10 @@ def _one_class_fields(splits, fields):
 
 
 def judge_surroundings(results: dict, about: dict) -> Judgement:
-    """Passed where what goes with the surroundings to another cell is certainly a small share."""
+    """Passed where what goes with the surroundings to another cell is certainly a small share.
+
+    No alarm where each field holds one class: there the neighbours are of the class as well.
+    """
     exchanged = results["surroundings"]
     mask = about["mask"]
     if exchanged is None and mask == "ring":
@@ -176,7 +181,10 @@ def judge_surroundings(results: dict, about: dict) -> Judgement:
         f"{100 * exchanged['changed'].value:.0f} % of their calls change."
     )
     limit = about["limits"]["surroundings"]
-    alarm = class_shares.is_certain(Interval.of(share), limit)
+    is_read = class_shares.is_certain(Interval.of(share), limit)
+    if is_read and results["one_class_fields"]:
+        sentence += NEIGHBOURS_OF_CLASS
+    alarm = is_read and not results["one_class_fields"]
     return _judgement(share, limit, about, sentence, alarm)
 
 
@@ -198,12 +206,16 @@ def judge_outline(results: dict, about: dict) -> Judgement:
     is_read = class_shares.is_certain(Interval.of(share), limit)
     of_same_size = exchanged["of_same_size"]
     alarm = False
+    shows_neighbours = False
     if is_read and of_same_size is not None:
-        alarm = class_shares.is_certain(Interval.of(of_same_size), limit)
+        shows_neighbours = class_shares.is_certain(Interval.of(of_same_size), limit)
+        alarm = shows_neighbours and not results["one_class_fields"]
         words = Interval.of(of_same_size).percent()
         sentence += f" Between cells whose nuclei are as large it is {words}"
-        sentence += ": the network reads how near the neighbours are." if alarm else "."
-    if is_read and not alarm:
+        sentence += ": the network reads how near the neighbours are." if shows_neighbours else "."
+    if shows_neighbours and not alarm:
+        sentence += NEIGHBOURS_OF_CLASS
+    elif is_read and not alarm:
         sentence += " The outline shows the cell's size, which may be biology, and how near its neighbours are."
     return _judgement(share, limit, about, sentence, alarm)
 

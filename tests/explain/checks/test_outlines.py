@@ -84,10 +84,10 @@ def test_a_cell_within_the_outline_of_another_shows_nothing_but_its_own_pixels(m
         assert (made[shown[donors] & ~shown] < 1000).all()
 
 
-def judged(share, of_same_size=None, **of_share):
+def judged(share, of_same_size=None, one_class_fields=False, **of_share):
     outline = {"transferred_share": {**share.as_json(), "class": 1, **of_share}, "silhouette": Interval(0.7, 0.6, 0.8),
                "of_same_size": of_same_size and {**of_same_size.as_json(), "class": 1}}
-    return shortcut_check.judge_outline({"outline": outline}, ABOUT)
+    return shortcut_check.judge_outline({"outline": outline, "one_class_fields": one_class_fields}, ABOUT)
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_it_is_passed_by_evidence_only(share, answer):
 def test_no_answer_that_changes_is_evidence_and_no_outline_cannot_be_read():
     moved = judged(Interval(0.0), unmoved=True)
     assert moved.answer == "passed" and moved.sentence.startswith("No answer of the network changes with the outline")
-    unmasked = shortcut_check.judge_outline({"outline": None}, ABOUT)
+    unmasked = shortcut_check.judge_outline({"outline": None, "one_class_fields": False}, ABOUT)
     assert unmasked.answer == "impossible"
 
 
@@ -117,6 +117,8 @@ def test_it_is_an_alarm_where_the_outline_of_a_cell_of_the_same_size_is_read_too
     for size in (Interval(0.02, -0.01, 0.05), Interval(0.3, -0.1, 0.7), Interval(0.3)):
         judgement = judged(read, size)
         assert judgement.answer == "failed" and not judgement.alarm and "may be biology" in judgement.sentence
+    of_class = judged(read, Interval(0.4, 0.3, 0.5), one_class_fields=True)
+    assert of_class.answer == "failed" and not of_class.alarm and "neighbours are of its class" in of_class.sentence
     assert not judged(Interval(0.05, 0.0, 0.09), Interval(0.4, 0.3, 0.5)).alarm  # of a share that is small
 
 
