@@ -15,7 +15,7 @@ from cellcycle_jax import files, locks, schema
 from cellcycle_jax.errors import EXIT_QUARANTINED, InputRefused, UsageError
 from cellcycle_jax.schema import Working
 from data_prep import listing_checks
-from data_prep.dataset import field_counts, split, write
+from data_prep.dataset import field_counts, same_cells, split, write
 from data_prep.fields_to_cells import all_fields
 from data_prep.labelling import external_table, manual_corrections, methods
 from data_prep.measurement.columns import refuse_unknown
@@ -153,6 +153,7 @@ def decide(table, preprocessing, corrections):
     given = given_splits(table, config.split)
     table[schema.SPLIT] = split.assign(table, config.split.by, config.split.fractions, config.split.seed, given)
     split.refuse_twins(table)
+    same_cells.refuse_shared(table, config.channels.nucleus)
     if hasattr(source, "truth"):
         table = join_truth(table, source.truth(preprocessing.folder))
     if config.labels.method != "none":

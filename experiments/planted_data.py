@@ -9,12 +9,15 @@ import tifffile
 
 from configs import base
 from configs.data import simulated
-from data_prep.simulation import simulate
+from data_prep.simulation import lines, simulate
 from experiments.confounds import CLASSES, CLEAN, CONFOUNDS, Field
 
 FIELDS = 48  # of a data set; 14 of them are of validation
 CELLS = (40, 60)  # of a field
 STEPS = 600
+LINE = "HeLa"
+HALF_IN_G2 = dataclasses.replace(lines.LINES[LINE], name="HalfInG2", s_start=0.20, g2_start=0.42)
+lines.LINES[HALF_IN_G2.name] = HALF_IN_G2  # cells of clean fields: half of them are of each class
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,12 +61,13 @@ def fields_of(case: Case, out: pathlib.Path) -> pathlib.Path:
     """The fields that a case edits: simulated once for all with the same effects and seed."""
     effects = case.planted.effects
     name = "_".join([f"{key}{value:g}" for key, value in effects.items()]) or "null"
-    folder = out / "bases" / f"{name}_{case.seed}"
+    line = HALF_IN_G2.name if case.clean else LINE
+    folder = out / "bases" / f"{line}_{name}_{case.seed}"
     if (folder / "simulation.json").is_file():
         return folder
     c = base.simulation()
     c.seed = 1000 + case.seed
-    c.lines = ("HeLa",)
+    c.lines = (line,)
     c.fields_per_line = FIELDS
     c.cells_per_field = CELLS
     c.workers = 1
@@ -100,15 +104,16 @@ def plant(case: Case, source: pathlib.Path, folder: pathlib.Path) -> str:
         if classes is not None:
             for (y, x), said in zip(field.centres, classes, strict=True):
                 rows.append({"Field": field.name, "Y": y, "X": x, "Said": said})
-        _write_field(field.image, folder / "fields" / f"{field.name}.ome.tif")
-        _write_field(unedited, folder / "unedited" / f"{field.name}.ome.tif")
+        write_field(field.image, folder / "fields" / f"{field.name}.ome.tif")
+        write_field(unedited, folder / "unedited" / f"{field.name}.ome.tif")
     if not rows:
         return ""
     pd.DataFrame(rows).to_csv(folder / "table.csv", index=False)
     return str(folder / "table.csv")
 
 
-def _write_field(image, path) -> None:
+def write_field(image, path) -> None:
+    """Write counts f64 [4, H, W] as an OME-TIFF of 0.5 um per px."""
     pixels = np.clip(np.round(image), 0, 65535).astype(np.uint16)
     channels = {"Name": ["DNA", "Golgi", "EB1", "CENPF"]}
     size = {"PhysicalSizeX": 0.5, "PhysicalSizeXUnit": "µm", "PhysicalSizeY": 0.5, "PhysicalSizeYUnit": "µm"}
@@ -121,7 +126,7 @@ def preparation(case: Case, table: str):
     """From fields to crops of 40 px; `table` as of `plant`."""
     c = simulated.get_config()
     c.source = "folder"
-    c.name_pattern = r"(?P<line>HeLa)_(?P<well>[A-D]\d\d)_s(?P<site>\d+)"
+    c.name_pattern = r"(?P<line>HeLa|HalfInG2)_(?P<well>[A-D]\d\d)_s(?P<site>\d+)"
     c.crop.size_px = 40
     c.crop.um_per_px = 0.8
     c.split.fractions = (0.5, 0.3, 0.2)

@@ -29,7 +29,7 @@ from tqdm import tqdm
 from cellcycle_jax import files, machine, processes, schema
 from cellcycle_jax.dataset import crop_arrays
 from cellcycle_jax.explain import command, passport
-from cellcycle_jax.explain.checks import score
+from cellcycle_jax.explain.checks import edit_response, faithfulness, randomisation, score
 from cellcycle_jax.explain.checks.all_checks import CHECKS
 from cellcycle_jax.explain.checks.check import Answer, Judgement
 from cellcycle_jax.explain.regions.explained_cells import resampling_of
@@ -47,7 +47,8 @@ NEAR_PX = 5.0  # between the centres of a cell before and after its field was ed
 AUROC = ("auroc",)
 INTERVAL = {field.name for field in dataclasses.fields(Interval)}
 STATUSES = ["shortcut", "caution", "no_alarm"]
-JUDGED = tuple(check for check in CHECKS if check.needed)  # the others are of the map, and keep their answers
+OF_MAPS = (faithfulness.QUESTION, randomisation.QUESTION, edit_response.QUESTION)  # whose answers are kept
+JUDGED = tuple(check for check in CHECKS if check.question not in OF_MAPS)
 
 
 def score_without(run, data: OpenData, resampling) -> dict[str, Interval]:

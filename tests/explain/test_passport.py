@@ -126,7 +126,7 @@ def failing(name):
         WEIGHTS: (("randomisation", METHOD, "weights", "passes"), False),
         LABELS: (("randomisation", METHOD, "labels"), [permuted(0.2), permuted(0.7, passes=False)]),
         TRIVIAL: (("randomisation", METHOD, "trivial", "edges"), similar(0.8)),
-        SEEDS: (("randomisation", METHOD, "seeds"), similar(0.1, "spearman", low=-0.1)),
+        SEEDS: (("randomisation", METHOD, "seeds"), similar(-0.1, "spearman", low=-0.2, high=0.0)),
         EDITS: (("edits", "rows"), [edit("DNA", 0.1, "DNA brightness", sure=False)]),
     }[name]
 
@@ -178,8 +178,9 @@ LIMITS = [
     (BRIGHTNESS, ("shortcuts", "brightness"), score(DEFAULT_LIMITS["brightness"]), score(0.289)),
     (BRIGHTNESS, ("shortcuts", "brightness"), score(0.6, 0.001), score(0.1, -0.1)),
     (FAITHFUL, ("faithfulness", METHOD), curves(*[0.1] * 4, *[0.0] * 4), curves(*[0.1] * 5, *[0.0] * 3)),
-    (TRIVIAL, ("randomisation", METHOD, "trivial", "centre"), similar(0.4, high=0.5), similar(0.4, high=0.499)),
-    (SEEDS, ("randomisation", METHOD, "seeds"), similar(0.2, "spearman", low=0.0), similar(0.2, "spearman", low=0.001)),
+    (TRIVIAL, ("randomisation", METHOD, "trivial", "centre"), similar(0.6, low=0.5), similar(0.4, high=0.499)),
+    (SEEDS, ("randomisation", METHOD, "seeds"), similar(-0.1, "spearman", high=0.0),
+     similar(0.2, "spearman", low=0.001)),
     (EDITS, ("edits", "rows"), [edit("DNA", 0.099, "DNA brightness")], [edit("DNA", 0.1, "DNA brightness")]),
     (EDITS, ("edits", "rows"), [edit("DNA", -0.099, "nuclear area")], [edit("DNA", -0.1, "nuclear area")]),
 ]
@@ -390,11 +391,28 @@ def test_cells_of_one_group_are_certain_of_nothing(bad):
     assert "nan" not in " ".join([*passport["verdict"], *(one["sentence"] for one in passport["checks"])])
 
 
-def test_trivial_maps_are_judged_by_the_upper_bound_and_not_without_one():
-    cases = [(0.4, 0.49, "passed"), (0.4, 0.5, "failed"), (0.1, NAN, "unknown"), (NAN, NAN, "unknown")]
-    for value, high, answer in cases:
-        rows = [{"measure": "strength", "value": value, "low": 0 if high == high else NAN, "high": high}]
-        assert check(changed(("randomisation", METHOD, "trivial", "edges"), rows), TRIVIAL)["answer"] == answer
+@pytest.mark.parametrize(
+    ("value", "low", "high", "answer"),
+    [(0.4, 0.3, 0.49, "passed"), (0.4, 0.3, 0.5, "unknown"), (0.6, 0.49, 0.7, "unknown"), (0.6, 0.5, 0.7, "failed"),
+     (0.1, NAN, NAN, "unknown"), (NAN, NAN, NAN, "unknown")],
+)
+def test_a_map_is_trivial_or_is_not_for_certain_or_nothing_is_said(value, low, high, answer):
+    rows = [{"measure": "strength", "value": value, "low": low, "high": high}]
+    passport = changed(("randomisation", METHOD, "trivial", "edges"), rows)
+    assert check(passport, TRIVIAL)["answer"] == answer
+    assert passport["status"] == ("caution" if answer == "failed" else "no_alarm")
+
+
+@pytest.mark.parametrize(("low", "high", "answer"), [(-0.1, 0.2, "unknown"), (NAN, NAN, "unknown")])
+def test_too_few_cells_to_compare_seeds_cost_no_trust(low, high, answer):
+    passport = changed(("randomisation", METHOD, "seeds"), similar(0.1, "spearman", low=low, high=high))
+    assert check(passport, SEEDS)["answer"] == answer and passport["status"] == "no_alarm"
+
+
+def test_a_map_that_may_not_depend_on_the_weights_costs_the_trust():
+    passport = changed(("randomisation", METHOD, "weights", "passes"), None)
+    assert check(passport, WEIGHTS)["answer"] == "unknown" and passport["status"] == "caution"
+    assert check(passport, WEIGHTS)["remedy"]
 
 
 def test_flat_maps_say_nothing_of_the_labels_wherever_they_stand_in_the_list():

@@ -97,8 +97,7 @@ def weight_randomisation(maps, maps_of: Callable, network, image_shape, groups,
     Returns:
         "rows", one dict a stage and measure, as `similarity` returns them and "layer", the one drawn last; the last
         stage, FLOOR, compares the random networks among themselves. "strength": value, low and high with all layers
-        drawn anew, "floor": the same between random networks, "threshold", and "passes": whether "high" lies below the
-        threshold, None where it cannot be said, as `below` says.
+        drawn anew, "floor": the same between random networks, "threshold", and "passes": as `below` says.
     """
     stages = {}  # layer -> similarities to the trained network's maps, one a draw
     random_maps = []
@@ -143,8 +142,12 @@ def _verdict(strength: Interval, threshold: float) -> dict:
 
 
 def below(strength: Interval, limit: float) -> bool | None:
-    """Whether a similarity is surely less than allowed; None without an interval, as of few groups or flat maps."""
-    return bool(strength.high < limit) if strength.is_known else None
+    """Whether a similarity is less than allowed: True or False for certain, else None, as of few groups."""
+    if strength.is_known and strength.high < limit:
+        return True
+    if strength.is_known and strength.low >= limit:
+        return False
+    return None
 
 
 def ask(evidence: Evidence) -> dict:
@@ -188,7 +191,8 @@ def judge_weights(results: dict, about: dict) -> Judgement:
     sentence = (f"Maps of the network with re-initialised weights have a rank correlation of "
                 f"{weights['strength'].text()} with its own; two random networks {weights['floor'].value:.2f}. "
                 f"Allowed: below {weights['threshold']:g}.")
-    return Judgement(Answer.of(weights["passes"]), sentence)
+    remedy = "" if weights["passes"] is not None else "Labelled validation cells of more groups would tell."
+    return Judgement(Answer.of(weights["passes"]), sentence, remedy=remedy)
 
 
 def judge_labels(results: dict, about: dict) -> Judgement:
@@ -210,7 +214,7 @@ def judge_trivial(results: dict, about: dict) -> Judgement:
     for name, rows in results[about["method"]]["trivial"].items():
         strength = Interval.of(row_of(rows, "strength"))
         answers.append(below(strength, limit))
-        words.append(f"{name} {strength.value:.2f}")
+        words.append(f"{name} {strength.text()}")
     passed = True
     if False in answers:
         passed = False
@@ -226,12 +230,16 @@ def judge_seeds(results: dict, about: dict) -> Judgement:
     if rows is None:
         return Judgement(Answer.UNKNOWN, "No run of another seed was given (explain --others=RUN).")
     correlation = Interval.of(row_of(rows, "spearman"))
-    passed = correlation.low > 0 if correlation.is_known else None
+    passed = None
+    if correlation.is_known and correlation.low > 0:
+        passed = True
+    elif correlation.is_known and correlation.high <= 0:
+        passed = False
     return Judgement(Answer.of(passed), f"Rank correlation between networks: {correlation.text()}.")
 
 
 QUESTION = Question("randomisation", ask)
-WEIGHTS = Check("the map depends on the trained weights", QUESTION, judge_weights)
+WEIGHTS = Check("the map depends on the trained weights", QUESTION, judge_weights, needed=True)
 LABELS = Check("the map depends on the labels", QUESTION, judge_labels)
 TRIVIAL_MAPS = Check("the map is not a trivial image feature", QUESTION, judge_trivial)
 SEEDS = Check("networks with other seeds give similar maps", QUESTION, judge_seeds)

@@ -1,0 +1,180 @@
+"""Do fields of different splits show the same cells?
+
+Copies that were turned, mirrored, shifted, re-encoded or brightened do, and neighbouring sites that overlap.
+
+A cell that is in two fields looks alike in both: its nucleus has the same area, shape and relative contrast. One such
+pair is chance; several that the same turn and shift carry onto each other are not.
+"""
+
+import dataclasses
+import itertools
+
+import numpy as np
+import pandas as pd
+from scipy import spatial, special
+
+from cellcycle_jax import schema
+from cellcycle_jax.errors import InputRefused
+from cellcycle_jax.schema import Working
+
+NEAREST = 8  # cells of another split that a cell is compared with
+TOLERANCE = {"area": 0.04, "eccentricity": 0.06, "form": 0.04, "contrast": 0.08}  # by which the same nucleus may differ
+NEAR_PX = 3.0  # between the places of a cell, after turning and shifting
+LEAST = 3  # cells that two fields share, below which it is not asked whether that is chance
+ALIKE = 0.5  # share of the cells that come to lie on each other which look alike
+CHANCE = 1e-3  # how many pairs of fields may be found by chance in a whole data set
+MOST_NAMED = 3  # pairs of fields in a message
+TURNS = [np.array(turn) for turn in (
+    [[1, 0], [0, 1]], [[0, 1], [-1, 0]], [[-1, 0], [0, -1]], [[0, -1], [1, 0]],
+    [[-1, 0], [0, 1]], [[0, 1], [1, 0]], [[1, 0], [0, -1]], [[0, -1], [-1, 0]],
+)]  # quarter turns, and these of the mirror image
+
+
+@dataclasses.dataclass(frozen=True)
+class Shared:
+    """Two fields of different splits that show the same cells.
+
+    Attributes:
+        fields, splits: names, two each.
+        cells: how many of them.
+    """
+
+    fields: tuple[str, str]
+    splits: tuple[str, str]
+    cells: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Motion:
+    """A turn, of `TURNS`, and a shift, f64 [2] px, that carries cells of one field onto cells of another."""
+
+    turn: np.ndarray
+    shift: np.ndarray
+    cells: int  # that it carries onto cells that look like them
+
+
+def refuse_shared(table: pd.DataFrame, nucleus: str) -> None:
+    """Refuse fields of two splits that show the same cells.
+
+    Args:
+        table: all objects; see `shared`.
+        nucleus: name of the nuclear channel.
+
+    Raises:
+        InputRefused: names the fields, their splits and how many cells they share.
+    """
+    found = shared(table, nucleus)
+    if not found:
+        return
+    named = []
+    for pair in found[:MOST_NAMED]:
+        first, second = (f"{field} ({split})" for field, split in zip(pair.fields, pair.splits, strict=True))
+        named.append(f"{first} and {second} share {pair.cells}")
+    more = f" and {len(found) - MOST_NAMED} more pairs" if len(found) > MOST_NAMED else ""
+    raise InputRefused(
+        f"the same cells are in two splits: {'; '.join(named)}{more}; remove the copy, or where sites of a well "
+        "overlap split by well (--config.split.by=well)"
+    )
+
+
+def shared(table: pd.DataFrame, nucleus: str) -> list[Shared]:
+    """Pairs of fields of different splits that show the same cells, most cells first.
+
+    Args:
+        table: all objects, with field, split, centre (px) and measurements of the nucleus.
+        nucleus: name of the nuclear channel.
+    """
+    cells = table[~table[Working.TOUCHES_BORDER].to_numpy(bool)].reset_index(drop=True)
+    looks = look(cells, nucleus)
+    known = np.isfinite(looks).all(1)
+    cells = cells[known].reset_index(drop=True)
+    candidates = _alike(looks[known], cells[schema.SPLIT].to_numpy(str))
+    fields = cells[schema.FIELD].to_numpy(str)
+    candidates = candidates[fields[candidates[:, 0]] != fields[candidates[:, 1]]]  # not of one field that is divided
+    places = cells[[schema.CENTRE_Y, schema.CENTRE_X]].to_numpy(float)
+    places_of = {field: places[rows] for field, rows in cells.groupby(schema.FIELD).indices.items()}
+    area = np.prod(np.ptp(places, axis=0)) if len(places) else 0.0
+    pairs = pd.Series(range(len(candidates))).groupby([fields[candidates[:, 0]], fields[candidates[:, 1]]])
+    by_fields = pairs.indices
+    found = []
+    for names, rows in by_fields.items():
+        if len(rows) < LEAST:
+            continue
+        first, second = candidates[rows].T
+        motion = _best_motion(places[first], places[second], first, second)
+        is_chance = by_chance(motion.cells, len(rows), area) * len(by_fields) >= CHANCE
+        if motion.cells < LEAST or is_chance:
+            continue
+        if motion.cells >= ALIKE * _meeting(motion, *(places_of[name] for name in names)):
+            splits = (cells[schema.SPLIT][first[0]], cells[schema.SPLIT][second[0]])
+            found.append(Shared(names, splits, motion.cells))
+    return sorted(found, key=lambda pair: pair.cells, reverse=True)
+
+
+def look(cells: pd.DataFrame, nucleus: str) -> np.ndarray:
+    """What is the same of a nucleus however its field is turned, moved or brightened, f64 [N, 4], in `TOLERANCE`."""
+    mean = cells[f"Nuclei_Intensity_MeanIntensity_{nucleus}"].to_numpy(float)
+    spread = cells[f"Nuclei_Intensity_StdIntensity_{nucleus}"].to_numpy(float)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        values = {
+            "area": np.log(cells[schema.NUCLEAR_AREA].to_numpy(float)),
+            "eccentricity": cells["Nuclei_AreaShape_Eccentricity"].to_numpy(float) ** 2,
+            "form": cells["Nuclei_AreaShape_FormFactor"].to_numpy(float),
+            "contrast": np.log(spread / mean),
+        }
+    return np.column_stack([values[name] / tolerance for name, tolerance in TOLERANCE.items()])
+
+
+def _alike(looks, splits) -> np.ndarray:
+    """Pairs of cells of different splits that look alike, i64 [M, 2]."""
+    pairs = [np.empty((0, 2), np.int64)]
+    for first, second in itertools.combinations(np.unique(splits), 2):
+        of_first = np.flatnonzero(splits == first)
+        of_second = np.flatnonzero(splits == second)
+        nearest = min(NEAREST, len(of_second))
+        tree = spatial.cKDTree(looks[of_second])
+        distance, found = tree.query(looks[of_first], range(1, nearest + 1), p=np.inf, distance_upper_bound=1.0)
+        near = np.isfinite(distance)
+        pairs.append(np.column_stack([np.repeat(of_first, near.sum(1)), of_second[found[near]]]))
+    return np.concatenate(pairs)
+
+
+def _best_motion(places, others, cells, other_cells) -> Motion:
+    """The turn and shift that carries most cells onto cells that look like them.
+
+    Args:
+        places, others: f64 [M, 2] of pairs of cells that look alike, px.
+        cells, other_cells: i64 [M], which cells they are.
+    """
+    best = Motion(TURNS[0], np.zeros(2), 0)
+    for turn in TURNS:
+        shifts = others - places @ turn.T
+        tree = spatial.cKDTree(shifts)
+        for near in tree.query_ball_point(shifts, NEAR_PX):
+            if len(near) <= best.cells:
+                continue
+            number = min(len(set(cells[near])), len(set(other_cells[near])))
+            if number > best.cells:
+                best = Motion(turn, np.median(shifts[near], axis=0), number)
+    return best
+
+
+def _meeting(motion: Motion, places, others) -> int:
+    """How many cells of a field at places f64 [n, 2] come to lie on any cell of the other at f64 [m, 2].
+
+    Where cells stand in a grid, many meet at many shifts, and hardly any of them look alike.
+    """
+    distance, _ = spatial.cKDTree(others).query(places @ motion.turn.T + motion.shift)
+    return int((distance <= NEAR_PX).sum())
+
+
+def by_chance(number: int, pairs: int, area: float) -> float:
+    """How often pairs of cells at random places would agree in a shift: an upper bound of the expected number.
+
+    Args:
+        number: pairs that agree.
+        pairs: pairs of cells that look alike.
+        area: of the fields, px^2; shifts fill four times as much.
+    """
+    agree = min(1.0, np.pi * NEAR_PX**2 / max(4 * area, 1.0))
+    return len(TURNS) * special.comb(pairs, number) * number * agree ** (number - 1)

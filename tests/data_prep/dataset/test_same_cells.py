@@ -1,0 +1,145 @@
+"""Copies of fields in another split, which are found by their cells, and fields that only look alike."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from cellcycle_jax import schema
+from cellcycle_jax.errors import InputRefused
+from cellcycle_jax.schema import Working
+from data_prep.dataset import same_cells
+
+SIDE = 512.0
+CELLS = 40
+
+
+def make_fields(n, rng, cells=CELLS):
+    """Cells at random places of n fields, with nuclei of all sizes and shapes."""
+    number = n * cells
+    mean = rng.lognormal(5, 0.4, number)
+    return pd.DataFrame({
+        schema.FIELD: np.repeat([f"f{k:03d}" for k in range(n)], cells),
+        schema.CENTRE_Y: rng.uniform(0, SIDE, number),
+        schema.CENTRE_X: rng.uniform(0, SIDE, number),
+        schema.NUCLEAR_AREA: rng.lognormal(5, 0.25, number),
+        "Nuclei_AreaShape_Eccentricity": rng.uniform(0.2, 0.8, number),
+        "Nuclei_AreaShape_FormFactor": rng.normal(0.85, 0.05, number),
+        "Nuclei_Intensity_MeanIntensity_DNA": mean,
+        "Nuclei_Intensity_StdIntensity_DNA": mean * rng.normal(0.3, 0.05, number),
+        Working.TOUCHES_BORDER: False,
+    })
+
+
+def in_two_splits(fields, copies):
+    """Fields of training, and copies of them of the test split."""
+    copies = copies.assign(**{schema.FIELD: "copy_of_" + copies[schema.FIELD], schema.SPLIT: "test"})
+    return pd.concat([fields.assign(**{schema.SPLIT: "train"}), copies], ignore_index=True)
+
+
+def turned(cells):
+    return cells.assign(**{schema.CENTRE_Y: SIDE - 1 - cells[schema.CENTRE_X], schema.CENTRE_X: cells[schema.CENTRE_Y]})
+
+
+def mirrored(cells):
+    return cells.assign(**{schema.CENTRE_X: SIDE - 1 - cells[schema.CENTRE_X]})
+
+
+def shifted(cells):
+    moved = cells.assign(**{schema.CENTRE_X: cells[schema.CENTRE_X] - 200})
+    return moved[moved[schema.CENTRE_X] > 0]
+
+
+def brightened(cells):
+    times = {name: 1.7 * cells[name] for name in cells if "Intensity" in name}
+    return cells.assign(**times)
+
+
+def measured_again(cells):
+    rng = np.random.default_rng(5)
+    places = {name: cells[name] + rng.normal(0, 0.5, len(cells)) for name in (schema.CENTRE_Y, schema.CENTRE_X)}
+    return cells.assign(**places, **{schema.NUCLEAR_AREA: cells[schema.NUCLEAR_AREA] * rng.normal(1, 0.01, len(cells))})
+
+
+CHANGES = [lambda cells: cells, turned, mirrored, shifted, brightened, measured_again,
+           lambda cells: mirrored(turned(turned(shifted(measured_again(cells)))))]
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_changed_copy_of_each_field_is_found_and_nothing_else(change):
+    fields = make_fields(12, np.random.default_rng(0))
+    found = same_cells.shared(in_two_splits(fields, change(fields)), "DNA")
+    assert {pair.fields for pair in found} == {(f"copy_of_f{k:03d}", f"f{k:03d}") for k in range(12)}
+    assert {pair.splits for pair in found} == {("test", "train")}
+    assert all(pair.cells > 12 for pair in found)
+
+
+def test_fields_without_a_copy_share_nothing():
+    rng = np.random.default_rng(0)
+    fields = make_fields(200, rng)
+    of_field = rng.choice(schema.SPLITS, 200)
+    splits = fields.assign(**{schema.SPLIT: np.repeat(of_field, CELLS)})
+    assert same_cells.shared(splits, "DNA") == []
+
+
+def test_a_copy_in_the_same_split_or_of_a_divided_field_leaks_nothing():
+    fields = make_fields(4, np.random.default_rng(0))
+    both = in_two_splits(fields, fields)
+    assert same_cells.shared(both.assign(**{schema.SPLIT: "train"}), "DNA") == []
+    divided = both.assign(**{schema.FIELD: both[schema.FIELD].str.removeprefix("copy_of_")})
+    assert same_cells.shared(divided, "DNA") == []
+
+
+def test_sites_that_overlap_share_the_cells_of_the_strip():
+    scene = make_fields(1, np.random.default_rng(3), cells=120)
+    left = scene[scene[schema.CENTRE_X] < 300]
+    right = scene[scene[schema.CENTRE_X] > 220]
+    right = measured_again(right.assign(**{schema.CENTRE_X: right[schema.CENTRE_X] - 220}))
+    [pair] = same_cells.shared(in_two_splits(left, right), "DNA")
+    strip = scene[schema.CENTRE_X].between(220, 300).sum()
+    assert 0.7 * strip <= pair.cells <= strip
+
+
+def test_cells_in_a_grid_are_no_copies_though_many_come_to_lie_on_each_other():
+    rng = np.random.default_rng(1)
+    fields = make_fields(120, rng, cells=100)
+    step = SIDE / 10
+    grid = {schema.CENTRE_Y: np.tile(np.arange(100) // 10 * step, 120) + rng.normal(0, 0.5, 12000),
+            schema.CENTRE_X: np.tile(np.arange(100) % 10 * step, 120) + rng.normal(0, 0.5, 12000)}
+    fields = fields.assign(**grid, **{schema.SPLIT: np.repeat(rng.choice(schema.SPLITS, 120), 100)})
+    assert same_cells.shared(fields, "DNA") == []
+    copies = fields[fields[schema.FIELD] == "f000"].assign(**{schema.SPLIT: "validation"})
+    alone = fields[fields[schema.FIELD] == "f000"]
+    [pair] = same_cells.shared(in_two_splits(alone, turned(copies)), "DNA")
+    assert pair.cells >= 95
+
+
+def test_cells_at_the_border_and_unmeasured_ones_do_not_count():
+    fields = make_fields(3, np.random.default_rng(0))
+    both = in_two_splits(fields, fields)
+    assert same_cells.shared(both.assign(**{Working.TOUCHES_BORDER: True}), "DNA") == []
+    assert same_cells.shared(both.assign(**{schema.NUCLEAR_AREA: np.nan}), "DNA") == []
+    flat = both.assign(**{"Nuclei_Intensity_StdIntensity_DNA": 0.0})
+    assert same_cells.shared(flat, "DNA") == []
+
+
+def test_the_message_names_the_fields_their_splits_and_what_to_do():
+    fields = make_fields(5, np.random.default_rng(0))
+    with pytest.raises(InputRefused) as refused:
+        same_cells.refuse_shared(in_two_splits(fields, turned(fields)), "DNA")
+    message = str(refused.value)
+    assert message.startswith("the same cells are in two splits: copy_of_f")
+    assert "(test) and f" in message and "(train) share 40; " in message and "and 2 more pairs" in message
+    assert message.endswith("split by well (--config.split.by=well)")
+    same_cells.refuse_shared(fields.assign(**{schema.SPLIT: "train"}), "DNA")
+
+
+def test_the_bound_of_chance_is_that_of_shifts_drawn_at_random():
+    rng = np.random.default_rng(0)
+    side, pairs, draws = 60.0, 6, 4000
+    hits = 0
+    for _ in range(draws):
+        shifts = rng.uniform(0, 2 * side, (pairs, 2))
+        distance = np.hypot(*(shifts[:, None] - shifts[None]).transpose(2, 0, 1))
+        hits += ((distance < same_cells.NEAR_PX).sum(1) >= 2).any()
+    expected = same_cells.by_chance(2, pairs, side**2) / len(same_cells.TURNS)
+    assert hits / draws <= expected <= 4 * hits / draws
