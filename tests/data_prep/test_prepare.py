@@ -256,17 +256,39 @@ def test_too_few_fields_for_the_light_are_told_and_no_light_is_drawn(some_fields
     assert "warning" not in capsys.readouterr().err
 
 
-def test_the_same_picture_under_two_names_is_refused(some_fields, tmp_path):
+def unchanged(image):
+    return image
+
+
+def turned(image):
+    return np.rot90(image, 1, (-2, -1))
+
+
+def upside_down(image):
+    return np.rot90(image, 2, (-2, -1))
+
+
+def mirrored(image):
+    return image[..., ::-1]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [([unchanged] * 4, "same image"), ([turned, upside_down, mirrored], "the same cells are in two splits")],
+    ids=["copies", "turned and mirrored"],
+)
+def test_the_same_cells_under_two_names_are_refused(changes, words, some_fields, tmp_path):
     config = small_config()
     fields = sorted((some_fields / "fields").iterdir())
-    for i in range(6, 10):  # enough copies that one lands in another split
+    for i, change in enumerate(changes):  # enough copies that one lands in another split
         name = fields[0].name.replace("A01_s1", f"H{i:02d}_s1")
-        tifffile.imwrite(some_fields / "fields" / name, tifffile.imread(fields[0]), ome=True,
+        tifffile.imwrite(some_fields / "fields" / name, change(tifffile.imread(fields[0])), ome=True,
                          metadata={"axes": "CYX", "Channel": {"Name": ["DNA", "Golgi", "EB1", "CENPF"]},
                                    "PhysicalSizeX": 0.5, "PhysicalSizeXUnit": "µm"})
-        shutil.copy(some_fields / "labels" / fields[0].name.replace(".ome", ""),
-                    some_fields / "labels" / name.replace(".ome", ""))
-    with pytest.raises(InputRefused, match="same image"):
+        labels = some_fields / "labels" / fields[0].name.replace(".ome", "")
+        tifffile.imwrite(labels.with_name(name.replace(".ome", "")), change(tifffile.imread(labels)),
+                         photometric="minisblack")
+    with pytest.raises(InputRefused, match=words):
         prepare(config, some_fields, tmp_path / "out")
 
 
