@@ -11,7 +11,7 @@ import itertools
 
 import numpy as np
 import pandas as pd
-from scipy import spatial, special
+from scipy import spatial, special, stats
 
 from cellcycle_jax import schema
 from cellcycle_jax.errors import InputRefused
@@ -21,6 +21,7 @@ NEAREST = 8  # cells of another split that a cell is compared with
 TOLERANCE = {"area": 0.04, "eccentricity": 0.06, "form": 0.04, "contrast": 0.08}  # by which the same nucleus may differ
 NEAR_PX = 3.0  # between the places of a cell, after turning and shifting
 LEAST = 3  # cells that two fields share, below which it is not asked whether that is chance
+PAIRS = 20_000  # of cells that are drawn at random
 ALIKE = 0.5  # share of the cells that come to lie on each other which look alike
 CHANCE = 1e-3  # how many pairs of fields may be found by chance in a whole data set
 MOST_NAMED = 3  # pairs of fields in a message
@@ -87,9 +88,11 @@ def shared(table: pd.DataFrame, nucleus: str) -> list[Shared]:
     cells = table[~table[Working.TOUCHES_BORDER].to_numpy(bool)].reset_index(drop=True)
     looks = look(cells, nucleus)
     known = np.isfinite(looks).all(1)
+    looks = looks[known]
     cells = cells[known].reset_index(drop=True)
-    candidates = _alike(looks[known], cells[schema.SPLIT].to_numpy(str))
     fields = cells[schema.FIELD].to_numpy(str)
+    alike = often_alike(looks, fields)
+    candidates = _alike(looks, cells[schema.SPLIT].to_numpy(str))
     candidates = candidates[fields[candidates[:, 0]] != fields[candidates[:, 1]]]  # not of one field that is divided
     places = cells[[schema.CENTRE_Y, schema.CENTRE_X]].to_numpy(float)
     places_of = {field: places[rows] for field, rows in cells.groupby(schema.FIELD).indices.items()}
@@ -102,10 +105,11 @@ def shared(table: pd.DataFrame, nucleus: str) -> list[Shared]:
             continue
         first, second = candidates[rows].T
         motion = _best_motion(places[first], places[second], first, second)
-        is_chance = by_chance(motion.cells, len(rows), area) * len(by_fields) >= CHANCE
-        if motion.cells < LEAST or is_chance:
+        if motion.cells < LEAST or by_chance(motion.cells, len(rows), area) * len(by_fields) >= CHANCE:
             continue
-        if motion.cells >= ALIKE * _meeting(motion, *(places_of[name] for name in names)):
+        meeting = _meeting(motion, *(places_of[name] for name in names))
+        by_look = stats.binom.sf(motion.cells - 1, meeting, alike)
+        if motion.cells >= ALIKE * meeting and by_look * len(by_fields) < CHANCE:
             splits = (cells[schema.SPLIT][first[0]], cells[schema.SPLIT][second[0]])
             found.append(Shared(names, splits, motion.cells))
     return sorted(found, key=lambda pair: pair.cells, reverse=True)
@@ -123,6 +127,24 @@ def look(cells: pd.DataFrame, nucleus: str) -> np.ndarray:
             "contrast": np.log(spread / mean),
         }
     return np.column_stack([values[name] / tolerance for name, tolerance in TOLERANCE.items()])
+
+
+def often_alike(looks, fields) -> float:
+    """How often two cells of different fields look alike: seldom, but of beads or cells of one mould always.
+
+    Args:
+        looks: as of `look`.
+        fields: text [N].
+
+    Returns:
+        The share of PAIRS pairs drawn at random, one added to both.
+    """
+    if len(np.unique(fields)) < 2:
+        return 1.0
+    first, second = np.random.default_rng(0).integers(0, len(fields), (2, PAIRS))
+    of_two = fields[first] != fields[second]
+    difference = np.abs(looks[first[of_two]] - looks[second[of_two]]).max(1)
+    return float(((difference <= 1).sum() + 1) / (of_two.sum() + 1))
 
 
 def _alike(looks, splits) -> np.ndarray:

@@ -113,6 +113,20 @@ def test_cells_in_a_grid_are_no_copies_though_many_come_to_lie_on_each_other():
     assert pair.cells >= 95
 
 
+def test_beads_that_all_look_alike_say_nothing_wherever_they_lie():
+    rng = np.random.default_rng(1)
+    fields = make_fields(9, rng, cells=9)
+    same = dict.fromkeys((schema.NUCLEAR_AREA, "Nuclei_Intensity_MeanIntensity_DNA"), 100.0)
+    same |= {"Nuclei_AreaShape_Eccentricity": 0.1, "Nuclei_AreaShape_FormFactor": 0.9,
+             "Nuclei_Intensity_StdIntensity_DNA": 30.0}
+    down, across = np.divmod(np.tile(np.arange(9), 9), 3)
+    grid = {schema.CENTRE_Y: 200.0 * down, schema.CENTRE_X: 200.0 * across}
+    beads = fields.assign(**same, **grid, **{schema.SPLIT: np.repeat(schema.SPLITS * 3, 9)})
+    assert same_cells.often_alike(same_cells.look(beads, "DNA"), beads[schema.FIELD].to_numpy(str)) == 1
+    assert same_cells.shared(beads, "DNA") == []
+    assert same_cells.often_alike(same_cells.look(fields, "DNA"), fields[schema.FIELD].to_numpy(str)) < 0.01
+
+
 def test_cells_at_the_border_and_unmeasured_ones_do_not_count():
     fields = make_fields(3, np.random.default_rng(0))
     both = in_two_splits(fields, fields)
