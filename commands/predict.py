@@ -75,7 +75,8 @@ def predict_fields(
         alarms = field_alarms.judge_fields(predictor.fields, cells, fields.fields())
         _remove_predictions(out)
         overlay.draw_all(cells, fields, predictor.classes, alarms, out / "overlays")
-        summary = prediction_summary.summarise(predictor, cells, alarms, fields.fields())
+        pictures = new_fields.pictures_of(fields)
+        summary = prediction_summary.summarise(predictor, cells, alarms, fields.fields(), pictures)
         summary["quarantined"] = fields.quarantined
         summary["light_not_estimated"] = fields.light_not_estimated
         prediction_summary.write_predictions(cells, summary, out)

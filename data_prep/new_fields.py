@@ -4,8 +4,9 @@ import sys
 
 import pandas as pd
 
-from cellcycle_jax import files, stored_config
+from cellcycle_jax import files, schema, stored_config
 from cellcycle_jax.errors import UsageError
+from cellcycle_jax.schema import Working
 from data_prep.fields_to_cells import all_fields
 
 # Fields of the config that say where and how new fields are stored; all else is what the model was trained with.
@@ -94,6 +95,13 @@ def extract(config, fields_dir, out, channels) -> all_fields.ProcessedFields:
         as `all_fields.process_fields`; also where one of `channels` is missing.
     """
     return all_fields.process_fields(config, fields_dir, out, channels, only_needed=True)
+
+
+def pictures_of(processed) -> dict[str, str]:
+    """Name of each field with objects -> SHA-256 of its pixels."""
+    if processed.table.empty:
+        return {}
+    return processed.table.groupby(schema.FIELD)[Working.PIXELS_SHA256].first().to_dict()
 
 
 def table_of(processed) -> pd.DataFrame:

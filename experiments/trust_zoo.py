@@ -39,6 +39,7 @@ from cellcycle_jax.scoring.intervals import Interval
 from cellcycle_jax.training import loop
 from data_prep import prepare
 from experiments import planted_data
+from experiments.confounds import CONFOUNDS
 from experiments.explanation_tables import markdown
 from experiments.planted_data import Case
 
@@ -199,12 +200,25 @@ def tables(rows) -> str:
         counts.loc["all"] = counts.sum()
         lines = [[kind, *row] for kind, row in zip(counts.index, counts.to_numpy().tolist(), strict=True)]
         parts.append(f"{title}:\n\n" + markdown(["kind", "shortcut", "caution", "no alarm"], lines))
+    parts.append(_shares(found[~found["clean"] & found["used"]]))
     unused = found[~found["clean"] & ~found["used"]]
     parts.append(f"Not learnt, so not counted: {len(unused)} ({', '.join(sorted(set(unused['kind'])))}).")
     reasons = found[found["used"] & (found["status"] != "shortcut")]
     columns = ["kind", "clean", "mask", "strength", "seed", "auroc", "without", "status", "because"]
     parts.append(reasons[columns].to_string(index=False))
     return "\n\n".join(parts)
+
+
+def _shares(used: pd.DataFrame) -> str:
+    """How many of the planted confounds that can be told from biology are called so; of kinds seen before and not."""
+    tellable = used[[CONFOUNDS[kind].tellable for kind in used["kind"]]]
+    tuned = np.array([CONFOUNDS[kind].tuned for kind in tellable["kind"]], bool)
+    is_shortcut = (tellable["status"] == "shortcut").to_numpy()
+    return (
+        f"Of the {len(tellable)} that data can tell from biology {is_shortcut.sum()} are called shortcuts: of kinds in "
+        f"sight while the checks were made {is_shortcut[tuned].sum()} of {tuned.sum()}, of other kinds "
+        f"{is_shortcut[~tuned].sum()} of {(~tuned).sum()}."
+    )
 
 
 def main() -> None:

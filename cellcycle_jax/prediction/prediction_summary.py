@@ -19,9 +19,15 @@ SEED = 0  # of which fields are left out together, where they are many
 MOST_ALARMS = 4
 MOST_LINES = 3
 MOST_NOTES = 2
+KNOWN = {  # what is said of fields that the data set of the network holds, by split
+    "train": "the network was trained on these fields: it may know their cells by heart",
+    "validation": "these fields are of the validation split, on which the network was calibrated: they are not new",
+    "test": "these fields are of the locked test split: a score on them is its one final evaluation "
+            "(evaluate --final), and no field may be chosen or changed by it",
+}
 
 
-def summarise(predictor, cells: pd.DataFrame, alarms, fields=()) -> dict:
+def summarise(predictor, cells: pd.DataFrame, alarms, fields=(), pictures=None) -> dict:
     """What OUT/predict.json holds, but for the fields that were excluded.
 
     Counts, class proportions with intervals, alarms, the verdict on the network, and its scores on validation.
@@ -31,6 +37,7 @@ def summarise(predictor, cells: pd.DataFrame, alarms, fields=()) -> dict:
         cells: what `predict_cells` returned.
         alarms: what `field_alarms.judge_fields` said of them.
         fields: names of all fields, those without any object too.
+        pictures: name of each field with objects -> SHA-256 of its pixels; None: not known.
     """
     environment = metric_log.environment()
     classes = predictor.classes
@@ -48,6 +55,7 @@ def summarise(predictor, cells: pd.DataFrame, alarms, fields=()) -> dict:
         "interval_level": resampling.level,
         "validation": predictor.validation,
         "verdict": dataclasses.asdict(predictor.verdict),
+        "known_fields": known_fields(pictures or {}, predictor.splits_of_pictures),
         "n_fields": len(set(cells[schema.FIELD]) | set(fields)),
         "n_objects": len(cells),
         "n_usable": len(usable),
@@ -64,6 +72,30 @@ def summarise(predictor, cells: pd.DataFrame, alarms, fields=()) -> dict:
         "alarms": [dataclasses.asdict(alarm) for alarm in alarms],
         "versions": {"python": environment["python"], **environment["packages"]},
     }
+
+
+def known_fields(pictures: dict[str, str], splits_of_pictures: dict) -> dict[str, list[str]]:
+    """The fields that the data set of the network holds, by split.
+
+    Args:
+        pictures: name of each field -> SHA-256 of its pixels.
+        splits_of_pictures: of the predictor.
+    """
+    known = {split: [] for split in schema.SPLITS}
+    for name, picture in sorted(pictures.items()):
+        for split in splits_of_pictures.get(picture, ()):
+            known[split].append(name)
+    return known
+
+
+def _known_lines(known: dict[str, list[str]], n_fields: int) -> list[str]:
+    """What is said of fields that are not new."""
+    lines = []
+    for split, words in KNOWN.items():
+        names = known[split]
+        if names:
+            lines.append(f"look here first: {words} ({names[0]}; {len(names)} of {n_fields} fields)")
+    return lines
 
 
 def _counts(column, classes) -> dict[str, int]:
@@ -179,6 +211,7 @@ def print_summary(summary: dict) -> None:
     if WITHHELD in summary["abstained"]:
         lines.append(f"so no cell is decided; the table holds the prediction for each all the same ({INSIST} decides "
                      "nevertheless)")
+    lines += _known_lines(summary["known_fields"], summary["n_fields"])
     lines += alarms[:MOST_ALARMS]
     lines.append(_counts_line(summary))
     lines += cell_lines[:MOST_LINES]

@@ -56,6 +56,7 @@ class Predictor:
     validation: dict  # how good it was on fields that it was not trained on
     explained: dict | None  # what the passport said of these weights, see `verdict.summary_of`; None: nothing
     note: str  # said with every prediction, "" for nothing
+    splits_of_pictures: dict[str, list[str]]  # SHA-256 of a field's pixels -> its splits; {} of earlier versions
     cells: novelty.KnownCells
     fields: field_alarms.KnownFields
 
@@ -198,6 +199,7 @@ def _described(trained, own) -> dict:
         "min_confidence": chosen.min_confidence,
         "preparation": {"config": made["config"], "channels": made["channels"]},
         "note": "; ".join(notes),
+        "splits_of_pictures": made.get("splits_of_pictures", {}),
     }
 
 
@@ -276,7 +278,7 @@ def _read_record(folder) -> dict:
             raise ValueError("SHA-256 differs")
     except UNREADABLE as error:
         raise _damaged(folder, error) from None
-    return {"explained": None, **record}
+    return {"explained": None, "splits_of_pictures": {}, **record}
 
 
 def _damaged(folder, error):
@@ -324,6 +326,7 @@ def _predictor(record, arrays) -> Predictor:
         validation=record["validation"],
         explained=record["explained"],
         note=record["note"],
+        splits_of_pictures=record["splits_of_pictures"],
         cells=novelty.KnownCells.of(record["cells"], layers),
         fields=field_alarms.KnownFields(**record["fields"]),
     )

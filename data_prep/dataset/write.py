@@ -121,6 +121,12 @@ def _part_of_table(column) -> int:
     return 2 if column.startswith("Truth_") else 1
 
 
+def splits_of_pictures(table) -> dict[str, list[str]]:
+    """SHA-256 of the pixels of each field with objects -> the splits that it is in: several of a divided field."""
+    splits = table[table[schema.SPLIT] != ""].groupby(Working.PIXELS_SHA256)[schema.SPLIT].unique()
+    return splits.map(sorted).to_dict()
+
+
 def provenance(table, preprocessing, labelled, out) -> dict:
     """What the data set is made of: vocabulary, counts, cuts, config, versions, hash of the table."""
     config = preprocessing.config
@@ -145,6 +151,7 @@ def provenance(table, preprocessing, labelled, out) -> dict:
         "rejected": table.loc[~is_used, schema.REJECT_REASON].value_counts().to_dict(),
         "by_split": cells_by_split.to_dict("index"),
         "groups": used.groupby(schema.SPLIT)[schema.GROUP].unique().map(sorted).to_dict(),
+        "splits_of_pictures": splits_of_pictures(table),
         "abstained": float((used[schema.LABEL] == "").mean()),
         "cuts": labelled.cuts,
         "labelled_by": labelled.axis,

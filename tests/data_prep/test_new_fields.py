@@ -1,12 +1,16 @@
 """New fields are treated as those of training were."""
 
+import shutil
+
 import numpy as np
 import pandas as pd
 import pytest
 import tifffile
 
 from cellcycle_jax import files, schema
+from cellcycle_jax.dataset import cell_table
 from cellcycle_jax.errors import InputRefused, UsageError
+from cellcycle_jax.prediction import prediction_summary
 from configs import base
 from data_prep import new_fields
 from data_prep.pictures import drawing, overlay
@@ -60,6 +64,29 @@ def test_fields_without_the_marker_and_without_a_stain_that_is_not_shown(trained
     assert len(list(gathered.preprocessing.crops.glob("*.npz"))) == 8
     gathered.discard()
     assert not list(tmp_path.glob(".work-*"))
+
+
+def test_fields_of_the_data_set_are_known_again_by_their_pixels(trained, prepared, simulated_fields, tmp_path):
+    folder = tmp_path / "again"
+    folder.mkdir()
+    of_split = files.read_json(prepared / "provenance.json")["splits_of_pictures"]
+    table = cell_table.load_cells(prepared)
+    names = sorted(table[schema.FIELD].unique())[:4]
+    for number, name in enumerate(names):
+        shutil.copy(simulated_fields / "fields" / f"{name}.ome.tif", folder / f"renamed{number}.ome.tif")
+    changed = tifffile.imread(folder / "renamed3.ome.tif")
+    tifffile.imwrite(folder / "renamed3.ome.tif", changed + np.uint16(1), ome=True, photometric="minisblack",
+                     metadata={"axes": "CYX", "Channel": {"Name": ["DNA", "Golgi", "EB1", "CENPF"]}})
+    gathered = new_fields.extract(reading(trained, pixel_um=0.5), folder, tmp_path, ("DNA", "Golgi"))
+    pictures = new_fields.pictures_of(gathered)
+    gathered.discard()
+    assert set(pictures) == {f"renamed{number}" for number in range(4)}
+    for number, name in enumerate(names[:3]):
+        [split] = table[table[schema.FIELD] == name][schema.SPLIT].unique()
+        assert of_split[pictures[f"renamed{number}"]] == [split]
+    assert pictures["renamed3"] not in of_split
+    known = prediction_summary.known_fields(pictures, of_split)
+    assert sorted(sum(known.values(), [])) == ["renamed0", "renamed1", "renamed2"]
 
 
 def test_channels_that_nobody_needs_may_differ_from_field_to_field(trained, dna_only, tmp_path):

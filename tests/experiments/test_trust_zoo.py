@@ -214,3 +214,5 @@ def test_tables_count_networks_that_use_what_was_planted():
     text = trust_zoo.tables([shortcut, shortcut, unused, clean, refused])
     assert "| gain of field | 2 | 0 | 0 |" in text and "| all cues | 0 | 0 | 1 |" in text
     assert "Not learnt, so not counted: 1 (gain of field)." in text
+    assert "Of the 2 that data can tell from biology 2 are called shortcuts" in text
+    assert "in sight while the checks were made 0 of 0, of other kinds 2 of 2." in text

@@ -207,6 +207,22 @@ def test_the_terminal_names_what_is_unlike_first_and_stays_short(known, predicte
     assert "note: trained on simulated fields" in lines
 
 
+def test_fields_of_the_data_set_are_named_first_with_what_they_are_worth(known, predicted, capsys):
+    splits = {"x": ["train"], "y": ["test", "validation"], "z": ["test"]}
+    of_data = dataclasses.replace(known, splits_of_pictures=splits)
+    pictures = {"test-0": "x", "test-1": "y", "test-2": "y", "test-3": "new"}
+    summary = prediction_summary.summarise(of_data, predicted, [], pictures=pictures)
+    assert summary["known_fields"] == {"train": ["test-0"], "validation": ["test-1", "test-2"],
+                                       "test": ["test-1", "test-2"]}
+    prediction_summary.print_summary(summary)
+    lines = capsys.readouterr().out.splitlines()[1:4]
+    assert lines[0] == ("look here first: the network was trained on these fields: it may know their cells by heart "
+                        "(test-0; 1 of 38 fields)")
+    assert "validation split" in lines[1] and "locked test split" in lines[2] and "(test-1; 2 of 38 fields)" in lines[2]
+    assert prediction_summary.summarise(known, predicted, [], pictures=pictures)["known_fields"] == {
+        "train": [], "validation": [], "test": []}
+
+
 def test_a_network_that_is_not_relied_on_decides_nothing_and_says_all_the_same(known, new, predicted, tmp_path, capsys):
     found = predict.predict_cells(known, *new, tiny.CHANNELS, withhold=True)
     assert set(found["decision"]) == {""} and set(found["abstained_because"]) == {"not relied on"}

@@ -42,7 +42,7 @@ def tiny_table(split, n, unlabelled=0):
 def tiny_run(folder, note="", **changes):
     """A run of three steps on the tiny data, not evaluated; `changes` of the training config."""
     own = tiny.write_data(folder / "data", unlabelled=4)
-    tiny.write_provenance(own, "simulated")
+    tiny.write_provenance(own, "simulated", splits_of_pictures={"00ff": ["test"]})
     parts = [tiny_table(split, n, 4) for split, n in (("train", 32), ("validation", 16), ("test", 8))]
     files.write_table(pd.concat(parts), own / "cells.parquet")
     config = base.training()
@@ -136,6 +136,7 @@ def test_it_holds_what_is_needed_to_judge_new_fields(run):
     assert found.validation["balanced_accuracy"] == SCORES["model"]["balanced_accuracy"]
     assert found.fields.reference["DNA"] == [tiny.REFERENCE, tiny.REFERENCE] and found.fields.pixel_um == [0.5, 0.5]
     assert found.fields.cell_lines == ["HeLa", "RPE1"]
+    assert found.splits_of_pictures == {"00ff": ["test"]}
 
 
 def test_what_to_expect_is_that_of_the_sure_validation_cells(run, tmp_path):
