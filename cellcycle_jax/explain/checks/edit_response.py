@@ -64,12 +64,15 @@ def _can_show(cells, edit, name) -> bool:
 
 
 def judge(results: dict, about: dict) -> Judgement:
-    """Passed where an edit of the channel with the largest share certainly moves the prediction enough."""
+    """Passed where an edit of the channel with the largest share certainly moves the prediction enough.
+
+    Failed where each of its edits certainly moves it less than that.
+    """
     least = about["limits"]["edit_slope"]
     agreement = results["agreement"]
     leading_channel = agreement["by_attribution"]
     sentence = agreement["sentence"] if leading_channel else "Which channel the map names is not known."
-    passed = None
+    answers = []
     slopes = []
     for row in results["rows"]:
         slope = row["slope"]
@@ -77,12 +80,29 @@ def judge(results: dict, about: dict) -> Judgement:
             continue
         slopes.append(f"{row['words']} {slope.value:+.2f}")
         if row["channel"] == leading_channel and slope.is_known:
-            moves_enough = row["certain"] and abs(slope.value) >= least
-            passed = bool(passed or moves_enough)
+            answers.append(_moves_enough(slope, row["certain"], least))
     if slopes:
         sentence += f" Change of the margin of {results['class']} per +10 %: {'; '.join(slopes)}."
         sentence += f" Required: {least:g} or more, up or down, and an interval without 0."
-    return Judgement(Answer.of(passed), sentence)
+    return Judgement(_best(answers), sentence)
+
+
+def _moves_enough(slope, is_certain: bool, least: float) -> Answer:
+    """Whether an edit moves the prediction by `least` per +10 % or more, up or down."""
+    if is_certain and abs(slope.value) >= least:
+        return Answer.PASSED
+    if -least < slope.low and slope.high < least:
+        return Answer.FAILED
+    return Answer.UNKNOWN
+
+
+def _best(answers) -> Answer:
+    """PASSED where one edit passes, FAILED where there are some and all fail."""
+    if Answer.PASSED in answers:
+        return Answer.PASSED
+    if answers and Answer.UNKNOWN not in answers:
+        return Answer.FAILED
+    return Answer.UNKNOWN
 
 
 QUESTION = Question("edits", ask)
