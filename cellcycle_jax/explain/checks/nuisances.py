@@ -152,7 +152,13 @@ def told(prob, of_cells, compared, resampling) -> dict:
 
 
 def class_probabilities(of_training, label, of_cells, classes: int) -> np.ndarray:
-    """Probability f64 [N, P] of each class by a property, learnt from cells of training."""
+    """Probability f64 [N, P] of each class by a property, learnt from cells of training.
+
+    Raises:
+        InputRefused: these are of one class.
+    """
+    if len(np.unique(label)) < 2:
+        raise InputRefused("labelled cells of training are of one class")
     model = make_pipeline(
         StandardScaler(),
         PolynomialFeatures(2, include_bias=False),

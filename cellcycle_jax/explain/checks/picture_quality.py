@@ -13,6 +13,7 @@ import numpy as np
 from scipy import ndimage
 
 from cellcycle_jax.dataset import crop_arrays
+from cellcycle_jax.errors import result_or_reason
 from cellcycle_jax.explain.checks import camera_pixels, nuisances
 from cellcycle_jax.explain.checks.check import Answer, Check, Evidence, Judgement, Question
 from cellcycle_jax.explain.checks.compared_cells import labelled_cells
@@ -26,13 +27,22 @@ SPREAD = 1.4826  # times the median absolute deviation: the standard deviation o
 
 
 def ask(evidence: Evidence) -> dict:
-    """What the fineness of the own picture tells.
+    """What the fineness of the own picture tells: the results of `_ask`, and why there are none, "" where there are."""
+    results, why = result_or_reason(_ask, evidence)
+    return {**(results or {}), "why": why}
+
+
+def _ask(evidence: Evidence) -> dict:
+    """See `ask`.
 
     Returns:
         channels: [{channel, class_auroc}], best first, with which the fineness in each channel predicts the class of
         validation cells, learnt from those of training; class_auroc: that of the channel in the middle; share and
         within_class: of the middle of a cell's channels, see `nuisances.told`. Intervals are of the run's own level,
         since there is no alarm.
+
+    Raises:
+        InputRefused: labelled cells of training are of one class.
     """
     run = evidence.cells.run
     resampling = resampling_of(run)
@@ -104,6 +114,12 @@ def judge(results: dict, about: dict) -> Judgement:
     How fine a pattern is measures noise and focus badly. Where it follows the class closely, the network may read them
     better than it does, and then as much is left between cells that it makes alike.
     """
+    if results.get("why"):
+        return Judgement(
+            Answer.UNKNOWN,
+            f"Whether it reads {WORDS} was not asked: {results['why']}.",
+            remedy="Labelled cells of both classes would tell.",
+        )
     of_channels = ", ".join(f"{row['channel']} {row['class_auroc'].text()}" for row in results["channels"])
     score = results["class_auroc"]
     if score.is_known and score.low >= about["limits"]["batch_auroc"]:
