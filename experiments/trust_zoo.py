@@ -49,6 +49,7 @@ AUROC = ("auroc",)
 INTERVAL = {field.name for field in dataclasses.fields(Interval)}
 STATUSES = ["shortcut", "caution", "no_alarm"]
 OF_MAPS = (faithfulness.QUESTION, randomisation.QUESTION, edit_response.QUESTION)  # whose answers are kept
+ABOUT = ("classes", "mask", "kept_weights", "limits", "n_cells", "n_groups", "group_by")  # of a passport
 JUDGED = tuple(check for check in CHECKS if check.question not in OF_MAPS)
 
 
@@ -122,17 +123,22 @@ def examine(case: Case, out) -> dict:
     made = files.read_json(folder / "run" / "explain" / "passport.json")
     keys = {check.question.key for check in JUDGED}
     shutil.rmtree(folder)
+    checks = pd.DataFrame(made["checks"]).set_index("name")
     return {
         "case": dataclasses.asdict(case),
         "status": made["status"],
-        "answers": {check["name"]: check["answer"] for check in made["checks"]},
-        "alarms": [check["name"] for check in made["checks"] if check["alarm"]],
+        "answers": checks["answer"].to_dict(),
+        "alarms": checks.index[checks["alarm"]].tolist(),
         "why_no_channels": found["channel_importance"]["why"],
-        "about": {name: made[name] for name in ("classes", "mask", "kept_weights", "limits", "n_cells", "n_groups",
-                                                "group_by")},
-        "results": {key: found[key] for key in keys},
+        "about": _part(made, ABOUT),
+        "results": _part(found, keys),
         "confound_removed": files.to_json(without),
     }
+
+
+def _part(values: dict, names) -> dict:
+    """Some of the values, by name."""
+    return {name: values[name] for name in names}
 
 
 def _examine(case: Case, out) -> dict:
@@ -198,7 +204,7 @@ def tables(rows) -> str:
             continue
         counts = pd.crosstab(part["kind"], part["status"]).reindex(columns=STATUSES, fill_value=0)
         counts.loc["all"] = counts.sum()
-        lines = [[kind, *row] for kind, row in zip(counts.index, counts.to_numpy().tolist(), strict=True)]
+        lines = counts.reset_index().to_numpy().tolist()
         parts.append(f"{title}:\n\n" + markdown(["kind", "shortcut", "caution", "no alarm"], lines))
     parts.append(_shares(found[~found["clean"] & found["used"]]))
     unused = found[~found["clean"] & ~found["used"]]
@@ -211,8 +217,10 @@ def tables(rows) -> str:
 
 def _shares(used: pd.DataFrame) -> str:
     """How many of the planted confounds that can be told from biology are called so; of kinds seen before and not."""
-    tellable = used[[CONFOUNDS[kind].tellable for kind in used["kind"]]]
-    tuned = np.array([CONFOUNDS[kind].tuned for kind in tellable["kind"]], bool)
+    planted = used["kind"].map(CONFOUNDS)
+    is_tellable = planted.map(lambda confound: confound.tellable).astype(bool)
+    tellable = used[is_tellable]
+    tuned = planted[is_tellable].map(lambda confound: confound.tuned).to_numpy(bool)
     is_shortcut = (tellable["status"] == "shortcut").to_numpy()
     return (
         f"Of the {len(tellable)} that data can tell from biology {is_shortcut.sum()} are called shortcuts: of kinds in "

@@ -3,7 +3,7 @@
 Copies that were turned, mirrored, shifted, re-encoded or brightened do, and neighbouring sites that overlap.
 
 A cell that is in two fields looks alike in both: its nucleus has the same area, shape and relative contrast. One such
-pair is chance; several that the same turn and shift carry onto each other are not.
+pair is chance; several that the same turn and shift carry onto each other are not, unless all cells look alike.
 """
 
 import dataclasses
@@ -85,33 +85,33 @@ def shared(table: pd.DataFrame, nucleus: str) -> list[Shared]:
         table: all objects, with field, split, centre (px) and measurements of the nucleus.
         nucleus: name of the nuclear channel.
     """
-    cells = table[~table[Working.TOUCHES_BORDER].to_numpy(bool)].reset_index(drop=True)
+    cells = table[~table[Working.TOUCHES_BORDER].to_numpy(bool)]
     looks = look(cells, nucleus)
     known = np.isfinite(looks).all(1)
     looks = looks[known]
-    cells = cells[known].reset_index(drop=True)
+    cells = cells[known]
     fields = cells[schema.FIELD].to_numpy(str)
-    alike = often_alike(looks, fields)
-    candidates = _alike(looks, cells[schema.SPLIT].to_numpy(str))
-    candidates = candidates[fields[candidates[:, 0]] != fields[candidates[:, 1]]]  # not of one field that is divided
+    splits = cells[schema.SPLIT].to_numpy(str)
     places = cells[[schema.CENTRE_Y, schema.CENTRE_X]].to_numpy(float)
+    candidates = _alike(looks, splits)
+    candidates = candidates[fields[candidates[:, 0]] != fields[candidates[:, 1]]]  # not of one field that is divided
+    by_fields = pd.Series(range(len(candidates))).groupby([fields[candidates[:, 0]], fields[candidates[:, 1]]]).indices
     places_of = {field: places[rows] for field, rows in cells.groupby(schema.FIELD).indices.items()}
     area = np.prod(np.ptp(places, axis=0)) if len(places) else 0.0
-    pairs = pd.Series(range(len(candidates))).groupby([fields[candidates[:, 0]], fields[candidates[:, 1]]])
-    by_fields = pairs.indices
+    alike = often_alike(looks, fields)
     found = []
     for names, rows in by_fields.items():
         if len(rows) < LEAST:
             continue
         first, second = candidates[rows].T
         motion = _best_motion(places[first], places[second], first, second)
-        if motion.cells < LEAST or by_chance(motion.cells, len(rows), area) * len(by_fields) >= CHANCE:
+        chances = by_chance(motion.cells, len(rows), area) * len(by_fields)
+        if motion.cells < LEAST or chances >= CHANCE:
             continue
         meeting = _meeting(motion, *(places_of[name] for name in names))
-        by_look = stats.binom.sf(motion.cells - 1, meeting, alike)
-        if motion.cells >= ALIKE * meeting and by_look * len(by_fields) < CHANCE:
-            splits = (cells[schema.SPLIT][first[0]], cells[schema.SPLIT][second[0]])
-            found.append(Shared(names, splits, motion.cells))
+        chances_by_look = stats.binom.sf(motion.cells - 1, meeting, alike) * len(by_fields)
+        if motion.cells >= ALIKE * meeting and chances_by_look < CHANCE:
+            found.append(Shared(names, (splits[first[0]], splits[second[0]]), motion.cells))
     return sorted(found, key=lambda pair: pair.cells, reverse=True)
 
 

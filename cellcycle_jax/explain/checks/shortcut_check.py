@@ -11,7 +11,7 @@ from cellcycle_jax import schema
 from cellcycle_jax.dataset import crop_arrays
 from cellcycle_jax.dataset.model_input import OUTLINED
 from cellcycle_jax.explain.attribution import methods
-from cellcycle_jax.explain.checks import class_shares, outlines, shortcuts
+from cellcycle_jax.explain.checks import camera_pixels, class_shares, outlines, shortcuts
 from cellcycle_jax.explain.checks.check import Answer, Check, Evidence, Judgement, Question
 from cellcycle_jax.explain.regions.explained_cells import sample_per_class, shortcut_resampling
 from cellcycle_jax.runs import trained_run
@@ -19,7 +19,6 @@ from cellcycle_jax.scoring.intervals import Interval
 
 PER_CLASS = 500  # cells of each class, of training and validation, that are tested for shortcuts
 PER_FIELD = 48  # cells of a field from which its brightness is known
-BLOCK = 256  # cells in memory at a time where few numbers of many are wanted
 DOUBT = "so this may be illumination or the cells' own brightness."
 NEIGHBOURS_OF_CLASS = (" Nearly every field holds cells of one class, so a cell's neighbours are of its class too: "
                        "what is read of them may be biology.")
@@ -140,8 +139,7 @@ def _crop_levels(run, splits, fields):
         rows = rng.permutation(np.flatnonzero(np.isin(part.field_id, fields)))
         number_in_field = pd.Series(rows).groupby(part.field_id[rows]).cumcount().to_numpy()
         rows = np.sort(rows[number_in_field < PER_FIELD])
-        for start in range(0, len(rows), BLOCK):
-            crops = crop_arrays.in_memory(crop_arrays.take(part, rows[start : start + BLOCK]))
+        for crops in camera_pixels.blocks(crop_arrays.take(part, rows)):
             levels.append(shortcuts.crop_levels(_as_seen(run, crops)))
             cell_ids.append(crops.cell_id)
             field_ids.append(crops.field_id)
@@ -204,19 +202,17 @@ def judge_outline(results: dict, about: dict) -> Judgement:
         f"tells the classes with an area under the ROC curve of {exchanged['silhouette'].text()}."
     )
     is_read = class_shares.is_certain(Interval.of(share), limit)
-    of_same_size = exchanged["of_same_size"]
-    alarm = False
     shows_neighbours = False
-    if is_read and of_same_size is not None:
-        shows_neighbours = class_shares.is_certain(Interval.of(of_same_size), limit)
-        alarm = shows_neighbours and not results["one_class_fields"]
-        words = Interval.of(of_same_size).percent()
-        sentence += f" Between cells whose nuclei are as large it is {words}"
+    if is_read and exchanged["of_same_size"] is not None:
+        of_same_size = Interval.of(exchanged["of_same_size"])
+        shows_neighbours = class_shares.is_certain(of_same_size, limit)
+        sentence += f" Between cells whose nuclei are as large it is {of_same_size.percent()}"
         sentence += ": the network reads how near the neighbours are." if shows_neighbours else "."
-    if shows_neighbours and not alarm:
-        sentence += NEIGHBOURS_OF_CLASS
-    elif is_read and not alarm:
+    if is_read and not shows_neighbours:
         sentence += " The outline shows the cell's size, which may be biology, and how near its neighbours are."
+    if shows_neighbours and results["one_class_fields"]:
+        sentence += NEIGHBOURS_OF_CLASS
+    alarm = shows_neighbours and not results["one_class_fields"]
     return _judgement(share, limit, about, sentence, alarm)
 
 

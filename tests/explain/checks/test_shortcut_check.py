@@ -7,7 +7,7 @@ import pytest
 
 from cellcycle_jax import schema
 from cellcycle_jax.dataset import crop_arrays
-from cellcycle_jax.explain.checks import class_shares, shortcut_check, shortcuts
+from cellcycle_jax.explain.checks import camera_pixels, class_shares, shortcut_check, shortcuts
 from cellcycle_jax.schema import Compartment
 from cellcycle_jax.scoring.intervals import Interval
 from tests import tiny
@@ -78,7 +78,7 @@ def test_the_brightness_of_a_field_is_that_of_all_its_cells_and_few_are_in_memor
     assert found["n_cells"] == 16 and seen == [96, 96] and found["one_class_fields"] is None
     assert found["brightness"]["value"] == pytest.approx(1, abs=0.1) and found["brightness"]["low"] > 0.7
     seen.clear()
-    monkeypatch.setattr(shortcut_check, "BLOCK", 60)
+    monkeypatch.setattr(camera_pixels, "BLOCK", 60)
     assert shortcut_check.ask_for_shortcuts(network)["brightness"] == found["brightness"] and seen == [60, 36] * 2
     seen.clear()
     monkeypatch.setattr(shortcut_check, "PER_FIELD", 5)
