@@ -23,6 +23,7 @@ from data_prep.pictures import quality_control
 from data_prep.sources import source_of
 
 MOST_SHOWN = 8  # values of a column in a message
+LEAST_CELLS = 10  # of a class in a split, below which it is in doubt whether they stand for their class
 
 
 def prepare(config, fields_dir, out_dir, labels_csv=None, overwrite=False, strict=False, keep=False) -> int:
@@ -76,7 +77,11 @@ def _prepare(config, fields_dir, out, labels_csv, strict, keep):
         before_reading=listing_checks.refuse_before_reading,
     )
     preprocessing = processed.preprocessing
-    table, labelled, decisions = decide(processed.table, preprocessing, corrections)
+    table, labelled = label(processed.table, preprocessing)
+    if _no_marker_shows_humps(table, labelled):
+        quality_control.draw_labelling(table, labelled, preprocessing.config.labels, out / "qc")
+        raise _no_humps(labelled, out)
+    table, decisions = decide(table, labelled, preprocessing, corrections)
     counts = field_counts.count(table, processed.found, processed.quarantined)
     field_notes = [*processed.notes, *field_counts.notes(counts)]
     decisions |= {
@@ -95,7 +100,7 @@ def _prepare(config, fields_dir, out, labels_csv, strict, keep):
     provenance = write.provenance(table, preprocessing, labelled, out)
     files.write_sealed_json(out / "provenance.json", provenance | decisions)
     processed.discard(keep)
-    _say_counts(table, processed, field_notes)
+    _say_counts(table, processed, [*field_notes, *labelled.notes])
     field_counts.say_without_cells(counts, out / "qc")
     return EXIT_QUARANTINED if processed.quarantined else 0
 
@@ -125,27 +130,61 @@ def _listed(counts) -> str:
     return ", ".join(f"{name} {count}" for name, count in counts.items())
 
 
-def decide(table, preprocessing, corrections):
-    """Which objects are used, what they are and where they go: all that needs a whole plate or the whole set.
+def label(table, preprocessing):
+    """What the objects are.
 
     Args:
         table: all objects of all fields.
         preprocessing: what the fields were treated with.
-        corrections: {cell_id: the label that a human gave}.
 
     Returns:
-        The table with label, group, split and truth columns; the record of the labelling; and what provenance.json says
-        of these decisions.
+        The table with the columns of labels.table and of the labelling, and the record of the labelling. Its doubts are
+        said on the terminal.
 
     Raises:
-        UsageError, InputRefused: of the labels, the tables and the split; also where a class has no cell in a split.
+        UsageError, InputRefused: of the labels and the table of labels.
     """
     config = preprocessing.config
-    source = source_of(config.source)
     if config.labels.table:
         table = external_table.join(table, config.labels.table, preprocessing.folder)
     table, labelled = add_labels(table, config)
-    warn_of_one_hump(labelled.cuts)
+    for sentence in labelled.doubts:
+        print(f"prepare: warning: {sentence}", file=sys.stderr)
+    return table, labelled
+
+
+def _no_marker_shows_humps(table, labelled) -> bool:
+    """Whether no cell has a label since the marker of each plate was cut nowhere."""
+    is_by_marker = any("separation" in cut for cut in labelled.cuts.values())
+    return is_by_marker and bool(labelled.notes) and not (table[schema.LABEL] != "").any()
+
+
+def _no_humps(labelled, out) -> InputRefused:
+    """The error where the marker of no plate shows two humps."""
+    return InputRefused(
+        f"{labelled.notes[0]} Look at {out / 'qc' / 'marker_cuts.png'}; name another marker (config.channels.markers), "
+        "add fields, or set config.labels.one_hump='label' if you know that there are two classes"
+    )
+
+
+def decide(table, labelled, preprocessing, corrections):
+    """Which cells belong together and where they go: all that needs the whole set.
+
+    Args:
+        table: all objects with their labels.
+        labelled: record of the labelling.
+        preprocessing: what the fields were treated with.
+        corrections: {cell_id: the label that a human gave}.
+
+    Returns:
+        The table with group, split and truth columns, and what provenance.json says of these decisions.
+
+    Raises:
+        UsageError, InputRefused: of the corrections, the tables and the split; also where a class has no cell in a
+            split.
+    """
+    config = preprocessing.config
+    source = source_of(config.source)
     corrected = manual_corrections.apply_corrections(table, corrections)
     if config.labels.method != "none":
         split.refuse_same_place(table.drop_duplicates(schema.FIELD), config.split.by)
@@ -156,15 +195,33 @@ def decide(table, preprocessing, corrections):
     same_cells.refuse_shared(table, config.channels.nucleus)
     if hasattr(source, "truth"):
         table = join_truth(table, source.truth(preprocessing.folder))
+    doubts = list(labelled.doubts)
     if config.labels.method != "none":
         refuse_missing_class(table, config.labels, labelled.words)
-    notes = [*getattr(source, "NOTES", ()), *split.notes(config.split.by)]
+        doubts += few_cells(table, config.labels.classes)
+    notes = [*getattr(source, "NOTES", ()), *labelled.notes, *split.notes(config.split.by)]
     if config.reference.nucleus == "median":
         notes.append(
             f"{config.channels.nucleus}, in which cells were found, shows no DNA: the baseline integrated_dna is its "
             "summed intensity, no more."
         )
-    return table, labelled, {"labels_corrected_by_hand": corrected, "notes": notes}
+    return table, {"labels_corrected_by_hand": corrected, "label_doubts": doubts, "notes": notes}
+
+
+def few_cells(table, classes) -> list[str]:
+    """A sentence for each split in which a class has fewer than LEAST_CELLS labelled cells."""
+    used = table[table[schema.REJECT_REASON] == ""]
+    counts = pd.crosstab(used[schema.SPLIT], used[schema.LABEL])
+    counts = counts.reindex(index=schema.SPLITS, columns=list(classes), fill_value=0)
+    sentences = []
+    for split_name, row in counts.iterrows():
+        few = row[row < LEAST_CELLS]
+        if len(few):
+            sentences.append(
+                f"The {split_name} split has few cells of a class ({_listed(few)}): what holds for so few may hold for "
+                "no others."
+            )
+    return sentences
 
 
 def add_labels(table, config):
@@ -190,17 +247,6 @@ def given_splits(table, chosen):
         return None
     refuse_unknown("split.column", chosen.column, table.columns)
     return table[f"Metadata_{chosen.column}"].fillna("").astype(str)
-
-
-def warn_of_one_hump(cuts):
-    """Say so on the terminal where a plate's marker does not fall into two groups, so that its labels mean little."""
-    for plate, cut in cuts.items():
-        if cut.get("separation", np.inf) < methods.MIN_SEPARATION:
-            print(
-                f"prepare: warning: the marker of plate {plate!r} shows no two humps ({cut['separation']:.1f} sd "
-                "apart); look at qc/marker_cuts.png before trusting its labels",
-                file=sys.stderr,
-            )
 
 
 def join_truth(table, truth):

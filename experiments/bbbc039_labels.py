@@ -28,7 +28,10 @@ def labelled(fields, out, masks=""):
     config = bbbc039.get_config()
     config.labels_folder = str(masks)
     gathered = all_fields.process_fields(config, fields, out)
-    table, _, _ = prepare.decide(gathered.table, gathered.preprocessing, {})
+    table, labelled_cells = prepare.label(gathered.table, gathered.preprocessing)
+    for note in labelled_cells.notes:
+        print(note)
+    table, _ = prepare.decide(table, labelled_cells, gathered.preprocessing, {})
     return table.set_index(schema.CELL_ID), gathered
 
 

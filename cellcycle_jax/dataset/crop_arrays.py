@@ -156,6 +156,8 @@ def is_data_set(data_dir) -> bool:
 def provenance(data_dir) -> dict:
     """What DATA/provenance.json says of a data set, its preparation config with all fields of today.
 
+    label_doubts is None where an earlier version did not ask for them.
+
     Raises:
         StoredStateRefused: there is none, it is damaged, or its config does not fit this version.
     """
@@ -170,7 +172,7 @@ def provenance(data_dir) -> dict:
         if key not in made:
             raise _damaged(path, KeyError(key))
     config = stored_config.read(made["config"], stored_config.PREPARATION, f"{path}: config")
-    return {"notes": [], **made, "config": config}
+    return {"notes": [], "label_doubts": None, **made, "config": config}
 
 
 def recorded_sha256(data_dir, name: str) -> str | None:

@@ -63,6 +63,7 @@ def evaluate(workdir, final: bool = False, data: OpenData | None = None) -> None
         "step": run.step,
         **scores,
         "circular": _circular(scores["baseline_features"], cell_table.label_intensity(run.data_dir)),
+        "label_doubts": crop_arrays.provenance(run.data_dir)["label_doubts"],
         "notes": notes(run, crops, split),
     }
     for suffix in (f"_{split}", ""):
@@ -240,6 +241,7 @@ def caveats(run, crops, split) -> list[str]:
     if run.config.data.mask == "ring":
         limits.append("A control: the network sees the outer ring of the crops and no cell, so any score above chance "
                       "is read from background, light or neighbours.")
+    limits += [f"Labels are in doubt: {doubt}" for doubt in made["label_doubts"] or ()]
     limits += made["notes"]
     if made["config"]["source"] == "simulated":
         limits.append("The cells are simulated: scores show that the tools work, nothing about biology.")

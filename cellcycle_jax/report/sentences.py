@@ -34,13 +34,15 @@ def interval_words(score: dict | Interval, interval_level: float | None = None) 
 
 
 def warnings(provenance: dict, record: dict) -> list[str]:
-    """Sentences to read before any score: sizes of nuclei, pixels or crops that do not fit, labels that leak.
+    """Sentences to read before any score: sizes of nuclei, pixels or crops that do not fit, labels that are
+    in doubt or leak.
 
     Args:
         provenance: provenance.json of the data set, {} where it is not there.
         record: config.json of the run.
     """
     cautions = list(provenance.get("sizes", []))
+    cautions += [f"The labels are in doubt: {doubt}" for doubt in provenance.get("label_doubts", [])]
     source = provenance.get("labels_are_intensity_of")
     if source in record["channels"] and record["training"]["data"]["scale"] != "nucleus_max":
         cautions.append(f"The labels were made from the brightness of {source}, which the network sees: a high score "

@@ -151,6 +151,7 @@ ALLOWED = (
     ("labels.column", Allowed("the name of a column, where labels.method is 'column'", _column)),
     ("labels.classes", Allowed(CLASS_NAMES, _classes)),
     ("labels.abstain", between(0, 0.5)),
+    ("labels.one_hump", one_of(("abstain", "label"))),
     ("labels.low_range", RISING),
     ("labels.high_range", RISING),
     ("labels.min_cells", within(0, 10**9)),

@@ -31,11 +31,9 @@ def field_background(image: np.ndarray, bodies: np.ndarray) -> np.ndarray:
 
 
 def g1_peak(integrated: np.ndarray) -> float:
-    """The G1 position of a field: where a cell-cycle model of log2 integrated DNA fits best.
+    """The G1 position of a field: where the model of `g1_likelihood` fits best.
 
-    The model is that of flow cytometry (Dean and Jett, J. Cell Biol. 60, 1974) with fixed shares: G1 at the position,
-    G2 at twice it, S between, and a few outliers anywhere. Using G2 and S cells too, it is several times less noisy in
-    a field of thirty nuclei than the mode of a density.
+    Using G2 and S cells too, it is several times less noisy in a field of thirty nuclei than the mode of a density.
 
     Args:
         integrated: background-subtracted integrated DNA of whole, well-shaped nuclei, [N].
@@ -43,21 +41,38 @@ def g1_peak(integrated: np.ndarray) -> float:
     Returns:
         The position in the unit of the input, NaN where no value is positive.
     """
-    logs = np.log2(integrated[integrated > 0])
-    if len(logs) == 0:
+    positive = integrated[integrated > 0]
+    if len(positive) == 0:
         return float("nan")
-    positions = np.linspace(logs.min() - 0.2, logs.max() + 0.2, 1001)
+    logs = np.log2(positive)
+    positions = 2 ** np.linspace(logs.min() - 0.2, logs.max() + 0.2, 1001)
+    return float(positions[g1_likelihood(integrated, positions).argmax()])
+
+
+def g1_likelihood(integrated: np.ndarray, positions: np.ndarray) -> np.ndarray:
+    """How well a cell-cycle model of log2 integrated DNA fits, by where it has G1.
+
+    The model is that of flow cytometry (Dean and Jett, J. Cell Biol. 60, 1974) with fixed shares: G1 at the position,
+    G2 at twice it, S between, and a few outliers anywhere.
+
+    Args:
+        integrated: as of `g1_peak`; what is not positive is left out.
+        positions: f64 [P], positive.
+
+    Returns:
+        Log likelihoods f64 [P].
+    """
+    logs = np.log2(integrated[integrated > 0])
     # G1, ten steps through S, and G2.
     through_s = np.log2(np.linspace(1.05, 1.95, 10))
     content = np.concatenate([[0.0], through_s, [1.0]])
     share = np.concatenate([[0.55], np.full(10, 0.025), [0.18]])
     width = 0.15  # sd of log2: staining and segmentation, about 10 %
-    distance = (logs[None, :, None] - positions[:, None, None] - content) / width
+    distance = (logs[None, :, None] - np.log2(positions)[:, None, None] - content) / width
     of_cycle = (share * np.exp(-0.5 * distance**2)).sum(axis=-1)
     of_cycle /= width * np.sqrt(2 * np.pi)
     density = of_cycle + 0.02 / 4  # outliers: 2 %, spread over four doublings
-    best = np.log(density).sum(axis=1).argmax()
-    return float(2 ** positions[best])
+    return np.log(density).sum(axis=1)
 
 
 def references(table, channels, nucleus: str, by: str, peak: bool) -> dict[str, dict[str, float]]:

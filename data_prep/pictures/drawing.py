@@ -15,6 +15,7 @@ from matplotlib.lines import Line2D
 from cellcycle_jax import schema
 from cellcycle_jax.palette import BLUE, GREEN, ORANGE, PINK, RED, SKY
 from cellcycle_jax.schema import Working
+from data_prep.labelling import marker_cut
 from data_prep.plane.neighbourhood import inner_edge
 
 USED = SKY
@@ -226,6 +227,8 @@ def labelling(table, labelled, classes, path) -> None:
         title = f"{plate or 'all fields'}: {len(cells)} cells"
         if "separation" in cuts:
             title += f", {cuts['separation']:.1f} sd apart"
+        if "valley" in cuts:
+            title += f"\n{marker_cut.humps(cuts)}"
         axes.set_title(title, fontsize=11)
     x_name, y_name = _axis_names(labelled)
     grid.flat[0].set_ylabel(y_name)

@@ -31,9 +31,7 @@ def draw(table, field_files, preprocessing, labelled, folder) -> None:
         old.unlink()
     used = table[table[schema.REJECT_REASON] == ""]
     classes = preprocessing.config.labels.classes
-    if preprocessing.config.labels.method != "none":
-        name = "marker_cuts" if labelled.words is None else "label_values"
-        drawing.labelling(used, labelled, classes, folder / f"{name}.png")
+    draw_labelling(table, labelled, preprocessing.config.labels, folder)
     files_of_plate = collections.defaultdict(list)
     for file in field_files:
         files_of_plate[file.plate].append(file)
@@ -50,6 +48,23 @@ def draw(table, field_files, preprocessing, labelled, folder) -> None:
             sheet_and_tile |= _contact_sheet(cells, title, f"contact_{name}", preprocessing, folder)
     listed = (table[schema.REJECT_REASON] == "") | (table[Working.CORRECTION] != "")
     manual_corrections.write_labels(table[listed], sheet_and_tile, folder / "labels.csv")
+
+
+def draw_labelling(table, labelled, labelling, folder) -> None:
+    """Write what labels were made from, marker_cuts.png or label_values.png, unless there are no labels.
+
+    Args:
+        table: all objects, labels and working columns included; labelled: record of the labelling.
+        labelling: section labels of the config.
+        folder: receives the image; it need not exist.
+    """
+    if labelling.method == "none":
+        return
+    folder = pathlib.Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    used = table[table[schema.REJECT_REASON] == ""]
+    name = "marker_cuts" if labelled.words is None else "label_values"
+    drawing.labelling(used, labelled, labelling.classes, folder / f"{name}.png")
 
 
 def _file_names(names, unnamed):

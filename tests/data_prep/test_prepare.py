@@ -18,7 +18,8 @@ from configs.data import simulated
 from data_prep.fields_to_cells import all_fields, one_field
 from data_prep.fields_to_cells.preprocessing import Preprocessing
 from data_prep.intensity import illumination
-from data_prep.prepare import prepare, warn_of_one_hump
+from data_prep.labelling import marker_cut
+from data_prep.prepare import few_cells, prepare
 from data_prep.sources import source_of
 
 
@@ -118,10 +119,46 @@ def test_result_does_not_depend_on_the_number_of_processes(simulated_fields, pre
     pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "cells.parquet"), cells)
 
 
-def test_a_marker_without_two_humps_is_told(capsys):
-    warn_of_one_hump({"P1": {"separation": 5.0}, "P2": {"separation": 1.2}, "P3": {"low": 0.8}})
-    said = capsys.readouterr().err
-    assert "'P2'" in said and "1.2 sd" in said and "P1" not in said and "P3" not in said
+def test_doubts_of_the_labels_are_written_down(prepared):
+    made = files.read_json(prepared / "provenance.json")
+    doubtful = [plate for plate, cut in made["cuts"].items() if marker_cut.humps(cut) is marker_cut.Humps.PERHAPS_TWO]
+    about_plates = [doubt for doubt in made["label_doubts"] if "is not certain to show two humps" in doubt]
+    assert doubtful and [doubt.split("'")[1] for doubt in about_plates] == doubtful  # 114 cells on each plate
+    few = [doubt for doubt in made["label_doubts"] if "has few cells of a class" in doubt]
+    assert sorted(about_plates + few) == sorted(made["label_doubts"])
+
+
+@pytest.mark.usefixtures("unrendered")
+def test_where_no_marker_shows_two_humps_all_is_refused_with_the_histogram(simulated_fields, tmp_path, monkeypatch):
+    monkeypatch.setattr(marker_cut, "FLAT_VALLEY", 0.0)  # no valley is one
+    drawn = []
+    monkeypatch.setattr(Figure, "savefig", lambda figure, path, **_: drawn.append(path.name))
+    config = small_config()
+    with pytest.raises(InputRefused, match="CENPF of plate 'HeLa-P1' shows no two humps .*: none of its") as refused:
+        prepare(config, simulated_fields, tmp_path)
+    assert f"Look at {tmp_path / 'qc' / 'marker_cuts.png'}" in str(refused.value)
+    assert "labels.one_hump='label' if you know that there are two classes" in str(refused.value)
+    assert drawn == ["marker_cuts.png"]
+    assert not (tmp_path / "provenance.json").exists()
+    config.labels.one_hump = "label"
+    assert prepare(config, simulated_fields, tmp_path) == 0
+    made = files.read_json(tmp_path / "provenance.json")
+    about_plates = [doubt for doubt in made["label_doubts"] if "shows no two humps" in doubt]
+    assert [doubt.split("'")[1] for doubt in about_plates] == sorted(made["cuts"])
+
+
+def test_few_cells_of_a_class_in_a_split_are_a_doubt():
+    table = pd.DataFrame({
+        schema.REJECT_REASON: [""] * 30 + ["border"] * 20,
+        schema.LABEL: ["A"] * 10 + ["B"] * 9 + ["A"] * 11 + ["B"] * 20,
+        schema.SPLIT: ["train"] * 19 + ["validation"] * 5 + ["test"] * 6 + ["train"] * 20,
+    })
+    few = "The {} split has few cells of a class ({}): what holds for so few may hold for no others."
+    assert few_cells(table, ("A", "B")) == [
+        few.format("train", "B 9"),
+        few.format("validation", "A 5, B 0"),
+        few.format("test", "A 6, B 0"),
+    ]
 
 
 def test_pictures_and_labels_table_are_there(prepared):
@@ -253,7 +290,7 @@ def test_too_few_fields_for_the_light_are_told_and_no_light_is_drawn(some_fields
     config.illumination = "none"
     prepare(config, some_fields, tmp_path / "none")
     assert files.read_json(tmp_path / "none" / "provenance.json")["light_not_estimated"] == []
-    assert "warning" not in capsys.readouterr().err
+    assert "light is not removed" not in capsys.readouterr().err
 
 
 def unchanged(image):

@@ -142,5 +142,11 @@ def test_labels_made_of_a_brightness_that_the_network_sees_are_said_first(source
     assert not warned or "made from the brightness of DNA" in said[1]
 
 
+def test_doubts_of_the_labels_are_said_before_any_score():
+    record = {"channels": ["DNA"], "training": {"data": {"scale": "reference"}}}
+    said = sentences.warnings({"sizes": ["Small."], "label_doubts": ["Plate P has one hump."]}, record)
+    assert said == ["Small.", "The labels are in doubt: Plate P has one hump."]
+
+
 def test_without_a_data_set_nothing_is_warned_of():
     assert sentences.warnings({}, {"channels": ["DNA"], "training": {"data": {"scale": "reference"}}}) == []

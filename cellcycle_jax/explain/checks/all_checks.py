@@ -8,6 +8,7 @@ from cellcycle_jax.explain.checks import (
     channel_importance,
     edit_response,
     faithfulness,
+    labels_in_doubt,
     nuisances,
     picture_quality,
     randomisation,
@@ -18,6 +19,7 @@ from cellcycle_jax.explain.checks import (
 
 CHECKS = (
     score.CHECK,
+    labels_in_doubt.CHECK,
     shortcut_check.SURROUNDINGS,
     shortcut_check.OUTLINE,
     shortcut_check.BRIGHTNESS,

@@ -5,7 +5,6 @@ import pytest
 from cellcycle_jax import files, schema
 from cellcycle_jax.errors import InputRefused, UsageError
 from configs import base
-from data_prep import prepare
 from data_prep.labelling import methods
 from data_prep.pictures import drawing
 
@@ -57,25 +56,6 @@ def test_cells_without_any_marker_are_of_the_low_class():
     assert set(found.label[none]) == {0} and np.isfinite(found.value).all()
 
 
-def test_abstaining_band_grows_with_the_certainty_asked_for():
-    value = np.log2(marker_table(apart=2.0)[0]["Nuclei_Intensity_MeanIntensity_CENPF"][:400].to_numpy())
-    strict, lax = methods.two_gaussian_cuts(value, 0.01), methods.two_gaussian_cuts(value, 0.2)
-    assert strict["low"] < lax["low"] < lax["cut"] < lax["high"] < strict["high"]
-
-
-def test_cut_of_two_equal_gaussians_is_in_the_middle():
-    rng = np.random.default_rng(0)
-    cuts = methods.two_gaussian_cuts(np.concatenate([rng.normal(0, 1, 20000), rng.normal(6, 1, 20000)]), 0.05)
-    assert cuts["cut"] == pytest.approx(3, abs=0.05)
-    assert cuts["separation"] == pytest.approx(6, rel=0.02)
-    # posterior 0.95 at x where exp(6 x - 18) = 19
-    assert cuts["high"] == pytest.approx((18 + np.log(19)) / 6, abs=0.05)
-
-
-def test_one_hump_shows_in_the_separation():
-    assert methods.two_gaussian_cuts(np.random.default_rng(0).normal(0, 1, 3000), 0.05)["separation"] < 2
-
-
 def test_too_few_cells_on_a_plate_are_refused_by_name():
     config = settings("marker")
     with pytest.raises(InputRefused, match="p1.*10 usable"):
@@ -86,27 +66,6 @@ def test_marker_method_needs_a_marker():
     config = base.preparation()
     with pytest.raises(UsageError, match="channels.markers"):
         methods.label_cells(marker_table()[0], config.channels, config.labels)
-
-
-def dna_table(content, field="f"):
-    n = len(content)
-    return pd.DataFrame({schema.PLATE: "p", schema.FIELD: field, "_area_px": 100.0,
-                         schema.integrated("DNA"): np.array(content) * 500.0,
-                         schema.reference_column("DNA"): [5.0] * n})
-
-
-def test_dna_content_by_hand():
-    config = settings("dna_content")
-    found = methods.label_cells(dna_table([0.5, 0.9, 1.1, 1.5, 1.8, 2.2, 2.6] * 10), config.channels, config.labels)
-    assert found.label[:7].tolist() == [-1, 0, 0, -1, 1, 1, -1]
-    np.testing.assert_allclose(found.value[:7], [0.5, 0.9, 1.1, 1.5, 1.8, 2.2, 2.6])
-
-
-def test_small_fields_get_no_dna_labels():
-    config = settings("dna_content")
-    table = pd.concat([dna_table([1.0, 2.0] * 30, "many"), dna_table([1.0, 2.0] * 10, "few")], ignore_index=True)
-    found = methods.label_cells(table, config.channels, config.labels)
-    assert set(found.label[60:]) == {schema.NO_LABEL} and set(found.label[:60]) == {0, 1}
 
 
 def fucci_table(n=60):
@@ -169,14 +128,6 @@ def test_a_rare_marker_is_found_among_cells_whose_values_are_noise_around_zero()
     assert found.label.tolist()[280:] == [1] * 20 and (found.label[:280] == 0).mean() > 0.98
 
 
-def test_generalised_log_is_log2_far_above_the_noise_and_rises_everywhere():
-    raw = np.array([-2.0, -1.0, 0.0, 1.0, 50.0, 1000.0, 2000.0])
-    value = methods.generalised_log2(raw)
-    assert (np.diff(value) > 0).all() and value[-1] - value[-2] == pytest.approx(1, abs=1e-4)
-    assert value[2] == pytest.approx(np.log2(0.01 * 525 / 2))  # FLOOR of the median of 1, 50, 1000, 2000
-    np.testing.assert_allclose(methods.generalised_log2(raw[4:]), np.log2(raw[4:]), atol=0.05)
-
-
 def test_whole_numbers_beside_empty_cells_are_still_the_class_names():
     config = settings("column")
     config.labels.column, config.labels.classes = "Score", ("1", "2")
@@ -200,15 +151,15 @@ def test_true_and_false_are_words():
     assert methods.label_cells(table, config.channels, config.labels).label.tolist() == [1, 0]
 
 
-def test_a_dead_marker_labels_no_cell_and_is_warned_of_and_drawn(tmp_path, capsys):
+def test_a_dead_marker_labels_no_cell_and_is_noted_and_drawn(tmp_path):
     table, _ = marker_table()
     table.loc[table[schema.PLATE] == "p2", "Nuclei_Intensity_MeanIntensity_CENPF"] = 3.0
     found = methods.label_cells(table, settings("marker").channels, settings("marker").labels)
     dead = (table[schema.PLATE] == "p2").to_numpy()
     assert set(found.label[dead]) == {schema.NO_LABEL} and set(found.label[~dead]) >= {0, 1}
     assert found.cuts["p2"]["separation"] == 0 and found.cuts["p2"]["cut"] == pytest.approx(np.log2(3), abs=1e-3)
-    prepare.warn_of_one_hump(found.cuts)
-    assert "marker of plate 'p2' shows no two humps (0.0 sd" in capsys.readouterr().err
+    assert found.notes == ("CENPF of plate 'p2' is the same in all cells: none of its 400 cells has a label.",)
+    assert found.doubts == ()
     files.write_json(tmp_path / "cuts.json", found.cuts)
     assert files.read_json(tmp_path / "cuts.json")["p2"]["low"] is None
     names = np.array(["G1/S", "G2", ""])
@@ -226,3 +177,56 @@ def test_of_two_markers_a_dead_one_labels_nothing_and_is_drawn(tmp_path):
     assert set(found.label) == {schema.NO_LABEL} and found.cuts["p1"]["separation"] == 0
     drawn = table.assign(**{schema.LABEL: "", "_first": found.pair[:, 0], "_second": found.pair[:, 1]})
     drawing.labelling(drawn, found, config.labels.classes, tmp_path / "cuts.png")
+
+
+def one_hump_table(n=400):
+    """Plate p1 with two humps, plate p2 with one."""
+    table, _ = marker_table(n, gain=(1.0, 1.0))
+    rng = np.random.default_rng(1)
+    table.loc[table[schema.PLATE] == "p2", "Nuclei_Intensity_MeanIntensity_CENPF"] = 100 * 2 ** rng.normal(0, 0.6, n)
+    return table
+
+
+def test_a_plate_whose_marker_shows_one_hump_has_no_labels():
+    config = settings("marker")
+    table = one_hump_table()
+    found = methods.label_cells(table, config.channels, config.labels)
+    is_second = (table[schema.PLATE] == "p2").to_numpy()
+    assert set(found.label[is_second]) == {schema.NO_LABEL} and set(found.label[~is_second]) >= {0, 1}
+    [note] = found.notes
+    assert note.startswith("CENPF of plate 'p2' shows no two humps (at the emptiest place between them are ")
+    assert note.endswith("as many cells as in the smaller one): none of its 400 cells has a label.")
+    assert found.doubts == ()
+
+
+def test_who_knows_better_has_labels_and_a_doubt():
+    config = settings("marker")
+    config.labels.one_hump = "label"
+    table = one_hump_table()
+    found = methods.label_cells(table, config.channels, config.labels)
+    assert set(found.label[(table[schema.PLATE] == "p2").to_numpy()]) >= {0, 1}
+    [doubt] = found.doubts
+    assert doubt.startswith("CENPF of plate 'p2' shows no two humps")
+    assert doubt.endswith("its 400 cells are labelled all the same.")
+    assert found.notes == ()
+
+
+def test_labels_of_too_few_cells_to_be_sure_of_two_humps_are_in_doubt():
+    config = settings("marker")
+    table, _ = marker_table(40, plates=("p1",), gain=(1.0,))
+    above = np.where(np.arange(40) < 4, 2.5, np.linspace(-0.6, 0.6, 40))
+    table["Nuclei_Intensity_MeanIntensity_CENPF"] = 100 * 2**above
+    found = methods.label_cells(table, config.channels, config.labels)
+    assert found.label[:4].tolist() == [1] * 4
+    [doubt] = found.doubts
+    assert "is not certain to show two humps (at the emptiest place between them are 0% as many cells" in doubt
+
+
+def test_of_two_markers_each_must_show_two_humps():
+    rng = np.random.default_rng(1)
+    table = fucci_table().assign(Nuclei_Intensity_MeanIntensity_Geminin=2.0 ** rng.normal(6, 0.5, 240))
+    config = settings("two_markers")
+    config.channels.markers, config.labels.classes = ("Cdt1", "Geminin"), ("G1", "S/G2/M")
+    found = methods.label_cells(table, config.channels, config.labels)
+    assert set(found.label) == {schema.NO_LABEL}
+    assert [note.split(" (")[0] for note in found.notes] == ["Geminin of plate 'p1' shows no two humps"]
