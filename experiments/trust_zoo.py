@@ -169,11 +169,11 @@ def with_intervals(value):
 
 
 def judged(row: dict) -> dict:
-    """A case with the verdict that the checks of today give it."""
+    """A case with the verdict that the checks of today give it; what was not asked when it was made is left out."""
     results = with_intervals(row["results"])
     judgements = {}
     for check in CHECKS:
-        if check in JUDGED:
+        if check in JUDGED and check.question.key in results:
             judgements[check.name] = check.judge(results[check.question.key], row["about"])
         elif check.name in row["answers"]:
             judgements[check.name] = Judgement(Answer(row["answers"][check.name]), "")

@@ -20,6 +20,12 @@ def test_groups_without_a_label_do_not_count_towards_an_interval(tmp_path):
     assert not [said for said in evaluate.caveats(run, four, "validation") if "there is no interval" in said]
 
 
+def test_doubts_of_the_labels_are_said_with_every_score(tmp_path):
+    tiny.write_provenance(tmp_path, label_doubts=["Plate P has one hump."])
+    said = evaluate.caveats(run_on(tmp_path), tiny.crops(20, "validation"), "validation")
+    assert "Labels are in doubt: Plate P has one hump." in said
+
+
 def test_the_terminal_says_what_the_scores_cannot_show(capsys):
     score = Interval(0.9, 0.8, 0.95)
     scores = {"balanced_accuracy": score, "auroc": score}

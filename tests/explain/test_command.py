@@ -30,6 +30,7 @@ def explained(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(command, "load_run", make_run)
         patch.setattr(crop_arrays, "load_crops", lambda folder, split, final, pixels: make_crops())
+        tiny.write_provenance(folder, label_doubts=["Few cells of G2."])
         assert command.run_explain(folder) == folder / "explain"
     return folder
 
@@ -76,6 +77,9 @@ def test_the_passport_says_where_it_looks_and_what_it_stands_on(explained):
     passport = files.read_json(explained / "explain" / "passport.json")
     assert passport["regions"][0].startswith("at the Golgi, channel Golgi: 56 %") and len(passport["regions"]) == 2
     said = {check["name"]: check["answer"] for check in passport["checks"]}
+    assert said["the labels are not in doubt"] == "unknown"
+    assert ("Not known: the labels are not in doubt. Few cells of G2. Cells whose labels are beyond that doubt would "
+            "tell.") in passport["verdict"]
     assert said["score above chance"] == "passed" and said["networks with other seeds give similar maps"] == "unknown"
     # Only the nucleus is outlined, so neither surroundings nor brightness can be exchanged.
     assert passport["status"] == "caution" and said["does not use the brightness of the field"] == "unknown"
@@ -176,6 +180,7 @@ def test_cells_of_which_nothing_is_known_are_explained_as_far_as_can_be(tmp_path
                                 compartments_present=np.zeros(len(crops), np.uint8))
     monkeypatch.setattr(command, "load_run", make_run)
     monkeypatch.setattr(crop_arrays, "load_crops", lambda folder, split, final, pixels: crops)
+    tiny.write_provenance(tmp_path)
     passport = files.read_json(command.run_explain(tmp_path) / "passport.json")
     assert passport["status"] == "caution" and passport["regions"] == []
     said = {check["name"]: check["answer"] for check in passport["checks"]}

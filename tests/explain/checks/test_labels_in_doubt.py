@@ -1,10 +1,12 @@
 """What `prepare` doubts of the labels costs an explanation its trust."""
 
+import types
+
 import pytest
 
-from cellcycle_jax import files
 from cellcycle_jax.explain.checks import labels_in_doubt
-from cellcycle_jax.explain.checks.check import Answer
+from cellcycle_jax.explain.checks.check import Answer, Evidence
+from tests import tiny
 
 
 def judged(method, doubts):
@@ -43,12 +45,7 @@ def test_data_of_an_earlier_version_are_not_taken_for_sound():
     assert labels_in_doubt.CHECK.needed
 
 
-def test_the_doubts_of_a_data_set_reach_evaluation_and_passport(trained):
-    run, data = trained
-    expected = files.read_json(data / "provenance.json")["label_doubts"]
-    assert expected  # the few cells of the data set for tests
-    evaluation = files.read_json(run / "evaluation_validation.json")
-    assert evaluation["label_doubts"] == expected
-    assert [note for note in evaluation["notes"] if note.startswith("Labels are in doubt: ")] == [
-        f"Labels are in doubt: {doubt}" for doubt in expected
-    ]
+def test_it_asks_the_data_set_of_the_run(tmp_path):
+    tiny.write_provenance(tmp_path, label_doubts=["Few cells of G2."])
+    cells = types.SimpleNamespace(run=types.SimpleNamespace(data_dir=tmp_path))
+    assert labels_in_doubt.ask(Evidence(cells)) == {"method": "marker", "doubts": ["Few cells of G2."]}
