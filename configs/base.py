@@ -102,7 +102,7 @@ def preparation() -> Config:
     c.labels.method = "marker"  # a name in data_prep.labelling.methods.METHODS: marker, two_markers, dna_content, column, folder, none; or package.module:function of your own
     c.labels.classes = ("G1/S", "G2")  # low first, high last
     c.labels.abstain = 0.05  # marker, two_markers: abstain where the posterior of the likelier class is below 1 minus this
-    c.labels.one_hump = "abstain"  # marker, two_markers: a plate whose marker shows no two humps is not labelled; "label": it is, and evaluate and explain say that its labels are in doubt
+    c.labels.one_hump = "abstain"  # marker, two_markers: a plate whose marker shows no two humps is not labelled; "label": it is, with a doubt that evaluate and explain repeat
     c.labels.low_range = (0.8, 1.2)  # dna_content: range of the first class, relative to the field's G1 peak
     c.labels.high_range = (1.75, 2.3)  # dna_content: range of the second class
     c.labels.min_cells = 40  # dna_content: a field with fewer usable nuclei has no trustworthy G1 peak and no labels

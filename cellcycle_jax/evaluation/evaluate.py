@@ -49,17 +49,18 @@ def evaluate(workdir, final: bool = False, data: OpenData | None = None) -> None
     crops = predictor.crops_of(run, "validation")
     predicted = run.predict(crops)
     logits = predicted[0]
-    temperature = calibration.fit_temperature(logits, crops.label)
+    fitted = calibration.fit(logits, crops.label)
     if final:
         crops = predictor.crops_of(run, split, final)
         logits = run.predict_logits(crops)
     rows = cell_table.rows_by_id(cells, crops.cell_id)
-    predictions = prediction_table(rows, logits, run.classes, temperature)
-    scores = score(rows, crops.label, logits, temperature, fitted_baselines(run), run, resampling)
+    predictions = prediction_table(rows, logits, run.classes, fitted)
+    scores = score(rows, crops.label, logits, fitted, fitted_baselines(run), run, resampling)
     result = {
         "split": split,
         "group_by": crops.group_by,
-        "temperature": temperature,
+        "temperature": fitted.temperature,
+        "class_biases": fitted.biases,
         "step": run.step,
         **scores,
         "circular": _circular(scores["baseline_features"], cell_table.label_intensity(run.data_dir)),
@@ -91,18 +92,18 @@ def log_opening(workdir, step: int) -> None:
     metric_log.append(workdir, {"event": "final_opened", "split": "test", "time": now, "step": step})
 
 
-def prediction_table(rows, logits, classes, temperature) -> pd.DataFrame:
+def prediction_table(rows, logits, classes, calibrated_by) -> pd.DataFrame:
     """One row per cell: its Metadata_ columns, label, predicted, prob_<class>, and the confidence after calibration.
 
-    `confidence` is the calibrated probability of the predicted class, `calibrated_<class>` that of each class.
+    `predicted` is the class of the highest logit. `confidence` is its calibrated probability, `calibrated_<class>` that
+    of each class.
     """
     metadata = rows.columns[rows.columns.str.startswith("Metadata_")]
     table = rows[metadata].copy()
-    prob, calibrated = predict.class_probabilities(logits, classes, temperature, rows.index)
+    said = predict.class_probabilities(logits, classes, calibrated_by, rows.index)
     table["label"] = rows[schema.LABEL].to_numpy()
-    table["predicted"] = np.array(classes)[logits.argmax(axis=1)]
-    confidence = calibrated.max(axis=1).rename("confidence")
-    return pd.concat([table, prob, confidence, calibrated], axis=1)
+    table["predicted"] = said.predicted
+    return pd.concat([table, said.prob, said.confidence, said.calibrated], axis=1)
 
 
 def fitted_baselines(run):
@@ -135,21 +136,21 @@ def _train_rows(run):
     return train
 
 
-def score(rows, label, logits, temperature, fitted, run, resampling) -> dict:
+def score(rows, label, logits, calibrated_by, fitted, run, resampling) -> dict:
     """Scores on the labelled cells, and against the true phase on every interphase cell where it is known.
 
     Args:
         rows: of the N cells in the table.
         label: i [N], `schema.NO_LABEL` for an unlabelled one.
         logits: f [N, P].
-        temperature: of the calibration.
+        calibrated_by: `calibration.Calibration`.
         fitted: what `fitted_baselines` returns.
         run: whose logits they are.
         resampling: how intervals are made.
     """
     simple, oracle = fitted
-    prob = calibration.apply_temperature(logits, 1.0)
-    calibrated = calibration.apply_temperature(logits, temperature)
+    prob = calibration.Calibration.none(len(run.classes)).probabilities(logits)
+    calibrated = calibrated_by.probabilities(logits)
     rivals = simple.predict(rows)
     groups = rows[schema.GROUP].to_numpy()
     labelled = np.flatnonzero(label != schema.NO_LABEL)
@@ -159,6 +160,7 @@ def score(rows, label, logits, temperature, fitted, run, resampling) -> dict:
     )
     by_chance = calibration.calibration_error_by_chance(calibrated[labelled], resampling.level, resampling.seed)
     result["calibration_error_by_chance"] = by_chance
+    result["calibration_by_class"] = calibration.by_class(label[labelled], calibrated[labelled], run.classes)
     result["reliability"] = {
         "raw": calibration.reliability_curve(label[labelled], prob[labelled]),
         "calibrated": calibration.reliability_curve(label[labelled], calibrated[labelled]),
@@ -253,9 +255,9 @@ def caveats(run, crops, split) -> list[str]:
 def _chosen_by_validation(kept_weights: str) -> str:
     """What was chosen by the cells that are scored, in a sentence."""
     if kept_weights == "best":
-        return ("Validation chose the weights and the temperature, so its scores are too good; those of "
+        return ("Validation chose the weights and the calibration, so its scores are too good; those of "
                 "train.kept_weights=last are chosen by no cell.")
-    return ("Validation chose the temperature, so its calibrated scores are a little too good; the weights are those "
+    return ("Validation chose the calibration, so its calibrated scores are a little too good; the weights are those "
             "after the last step, which no cell of validation chose.")
 
 

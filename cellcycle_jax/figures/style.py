@@ -231,7 +231,7 @@ def confusion(counts, classes: list[str], title: str) -> Figure:
 
 @matplotlib.rc_context(STYLE)
 def reliability(curves: dict[str, dict], temperature: float | None, n_classes: int, title: str) -> Figure:
-    """How often the network is right when it is so sure, before and after temperature scaling.
+    """How often the network is right when it is so sure, before and after calibration.
 
     Args:
         curves: "raw" and "calibrated" -> {"confidence", "accuracy", "count"}, one value a bin; empty bins are skipped.
@@ -242,11 +242,11 @@ def reliability(curves: dict[str, dict], temperature: float | None, n_classes: i
     figure = titled(6.0, 5.2, title, 10.5, x=0.02)
     ax, counts = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     ax.plot([0, 1], [0, 1], color=GREY, lw=1, ls=(0, (2, 3)), label="Confidence equals accuracy")
-    after = "After temperature scaling"
+    after = "After calibration"
     if temperature is not None:
         after += f" (T = {temperature:.2f})"
     looks = {
-        "raw": {"color": ORANGE, "marker": "s", "label": "Before temperature scaling"},
+        "raw": {"color": ORANGE, "marker": "s", "label": "Before calibration"},
         "calibrated": {"color": BLUE, "marker": "o", "label": after},
     }
     chance = 1 / n_classes

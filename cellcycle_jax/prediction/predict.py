@@ -1,5 +1,7 @@
 """A trained network on new fields: what every object is, and where it is better not said."""
 
+from typing import NamedTuple
+
 import numpy as np
 import pandas as pd
 from tqdm import tqdm
@@ -84,38 +86,47 @@ def in_chunks(parts, size: int):
         yield waiting
 
 
-def class_probabilities(logits, classes, temperature: float, index) -> tuple[pd.DataFrame, pd.DataFrame]:
+class SaidOfClasses(NamedTuple):
+    """What a table of predictions says of each class."""
+
+    predicted: np.ndarray  # text [N], the class of the highest logit
+    confidence: pd.Series  # its calibrated probability
+    prob: pd.DataFrame  # f64 [N, P], columns prob_<class>
+    calibrated: pd.DataFrame  # f64 [N, P], columns calibrated_<class>
+
+
+def class_probabilities(logits, classes, calibrated_by: calibration.Calibration, index) -> SaidOfClasses:
     """What a table of predictions says of each class.
 
     Args:
         logits: f [N, P].
         classes: names of the P classes.
-        temperature: of the calibration.
+        calibrated_by: the calibration of the network.
         index: of the N cells.
-
-    Returns:
-        f64 [N, P] with columns prob_<class>, and the same after calibration with columns calibrated_<class>.
     """
-    prob = calibration.apply_temperature(logits, 1.0)
-    calibrated = calibration.apply_temperature(logits, temperature)
-    prob = pd.DataFrame(prob, index, classes).add_prefix("prob_")
-    calibrated = pd.DataFrame(calibrated, index, classes).add_prefix("calibrated_")
-    return prob, calibrated
+    highest = logits.argmax(axis=1)
+    prob = calibration.Calibration.none(len(classes)).probabilities(logits)
+    calibrated = calibrated_by.probabilities(logits)
+    confidence = calibrated[np.arange(len(calibrated)), highest]
+    return SaidOfClasses(
+        predicted=np.array(classes)[highest],
+        confidence=pd.Series(confidence, index, name="confidence"),
+        prob=pd.DataFrame(prob, index, classes).add_prefix("prob_"),
+        calibrated=pd.DataFrame(calibrated, index, classes).add_prefix("calibrated_"),
+    )
 
 
 def _predictions(predictor, logits, embedding, rows) -> pd.DataFrame:
     """The new columns of usable cells, with the index of `rows`."""
-    predicted = np.array(predictor.classes)[logits.argmax(axis=1)]
-    prob, calibrated = class_probabilities(logits, predictor.classes, predictor.temperature, rows.index)
-    confidence = calibrated.max(axis=1)
+    said = class_probabilities(logits, predictor.classes, predictor.calibration, rows.index)
     judged = novelty.judge_cells(predictor.cells, embedding, rows)
     unlike = judged["novelty"] > 1
-    sure = confidence >= predictor.min_confidence
+    sure = said.confidence >= predictor.min_confidence
     why_not = np.where(sure, "", UNCERTAIN)
-    table = pd.concat([prob, calibrated], axis=1)
-    table.insert(0, "predicted", predicted)
-    table["confidence"] = confidence
-    table["decision"] = np.where(sure & ~unlike, predicted, "")
+    table = pd.concat([said.prob, said.calibrated], axis=1)
+    table.insert(0, "predicted", said.predicted)
+    table["confidence"] = said.confidence
+    table["decision"] = np.where(sure & ~unlike, said.predicted, "")
     table["abstained_because"] = np.where(unlike, f"{UNLIKE}: " + judged["why"], why_not)
     table["novelty"] = judged["novelty"]
     table["novelty_cause"] = judged["cause"]

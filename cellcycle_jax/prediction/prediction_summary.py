@@ -1,6 +1,7 @@
 """Summary of predictions: counts, class proportions, alarms and expected accuracy; written to disk and printed."""
 
 import dataclasses
+import math
 import pathlib
 
 import numpy as np
@@ -241,7 +242,8 @@ def expected_accuracy(summary: dict) -> str:
     validation = summary["validation"]
     parts = []
     for name, called in validation.get("precision", {}).items():
-        right = "unknown" if called["value"] is None else f"{called['value']:.1%} right"
+        share = Interval.of(called)
+        right = f"{share.percent(1)} right" if math.isfinite(share.value) else "unknown"
         parts.append(f"{name}: {right} of {called['n']} so called")
     precision = "; ".join(parts) or "the share that is right was not worked out by class"
     return (f"on fields like those of training {validation['coverage']:.0%} of cells are sure enough (confidence "

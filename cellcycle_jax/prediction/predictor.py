@@ -7,6 +7,7 @@ so that the folder can be copied anywhere and read years later, and reading it r
 import dataclasses
 import hashlib
 import json
+import math
 import pathlib
 import zipfile
 
@@ -23,7 +24,9 @@ from cellcycle_jax.models.network import Network
 from cellcycle_jax.prediction import field_alarms, novelty, verdict
 from cellcycle_jax.runs import run_record, state, trained_run
 from cellcycle_jax.runs.passport_file import read_passport
-from cellcycle_jax.scoring import calibration
+from cellcycle_jax.scoring import calibration, intervals, metrics
+from cellcycle_jax.scoring.intervals import Interval
+from cellcycle_jax.scoring.jackknife import SHARE
 
 FOLDER = "predictor"
 RECORD = "predictor.json"
@@ -31,6 +34,7 @@ WEIGHTS = "weights.npz"
 NOVELTY = "novelty"  # in weights.npz, beside the variables of the model: what training cells look like to it
 FORMAT = 1  # of the folder; another number is refused
 SIMULATED = "trained on simulated fields"
+SEED = 0  # of which groups are left out together, where they are many
 LEAST_CALLED = 30  # cells called a class without which nothing is said of how many of them are right
 UNREADABLE = (OSError, ValueError, TypeError, KeyError, RecursionError, zipfile.BadZipFile)
 
@@ -48,7 +52,7 @@ class Predictor:
     stains: tuple[str, ...]
     crop_px: int
     um_per_px: float | None  # of the crops, None where unknown
-    temperature: float
+    calibration: calibration.Calibration
     min_confidence: float  # calibrated probability below which a prediction is no decision
     step: int
     run_id: str
@@ -120,7 +124,7 @@ def export_predictor(trained: trained_run.Run, crops: crop_arrays.Crops, predict
     Args:
         trained: the run, at its end.
         crops: of its validation split; predicted: what `trained.predict` says of them.
-        scores: what `evaluate` found on them, with the temperature.
+        scores: what `evaluate` found on them, with temperature and class_biases.
 
     Returns:
         The folder.
@@ -134,7 +138,8 @@ def export_predictor(trained: trained_run.Run, crops: crop_arrays.Crops, predict
     judged = novelty.judge_cells(known, unseen, cell_table.rows_by_id(cells, crops.cell_id))
     record = _described(trained, own)
     record["temperature"] = scores["temperature"]
-    record["validation"] = _expected(crops, logits, scores, trained.config.predict.min_confidence, judged)
+    record["class_biases"] = scores["class_biases"]
+    record["validation"] = _expected(trained.config, crops, logits, scores, judged)
     record["fields"] = dataclasses.asdict(field_alarms.fit_fields(rows, trained.channels))
     record["cells"], known_arrays = known.stored()
     arrays = {**jax.device_get(trained.network.variables), NOVELTY: known_arrays}
@@ -203,12 +208,15 @@ def _described(trained, own) -> dict:
     }
 
 
-def _expected(crops, logits, scores, min_confidence, judged) -> dict:
+def _expected(config, crops, logits, scores, judged) -> dict:
     """What to expect of predictions on fields like those of validation."""
-    prob = calibration.apply_temperature(logits, scores["temperature"])
-    sure = prob.max(axis=1) >= min_confidence
+    calibrated_by = calibration.Calibration(scores["temperature"], tuple(scores["class_biases"]))
+    highest = logits.argmax(axis=1)
+    confidence = calibrated_by.probabilities(logits)[np.arange(len(logits)), highest]
+    sure = confidence >= config.predict.min_confidence
     decided = sure & (crops.label != schema.NO_LABEL)
-    called = prob[decided].argmax(axis=1)
+    resampling = intervals.Resampling.of_config(config.evaluate, SEED)
+    groups = crops.group_id[decided]
     return {
         "balanced_accuracy": scores["model"]["balanced_accuracy"],
         "interval_level": scores["interval_level"],
@@ -217,28 +225,41 @@ def _expected(crops, logits, scores, min_confidence, judged) -> dict:
         "n_groups": scores["n_groups"],
         "coverage": float(sure.mean()),
         "unlike": float((judged["novelty"] > 1).mean()),
-        "precision": precision_by_class(called, crops.label[decided], crops.classes),
+        "precision": precision_by_class(highest[decided], crops.label[decided], groups, crops.classes, resampling),
     }
 
 
-def precision_by_class(called, label, classes) -> dict:
+def precision_by_class(called, label, groups, classes, resampling: intervals.Resampling) -> dict:
     """Of the cells that are called each class, the share that is right, and of how many.
 
     Args:
         called: i64 [n], index of the class that each cell is called.
         label: i32 [n], index of its label.
+        groups: text [n], what intervals leave out.
         classes: names.
+        resampling: how intervals are made.
 
     Returns:
-        {class: {"n": int, "value": float, or None of fewer than `LEAST_CALLED` cells}}.
+        {class: {"n": int, "value", "low", "high": float}}, NaN where they are not known, and all of fewer than
+        `LEAST_CALLED` cells.
     """
     precision = {}
     for number, name in enumerate(classes):
-        of_class = called == number
-        n = int(of_class.sum())
-        value = float((label[of_class] == number).mean()) if n >= LEAST_CALLED else None
-        precision[name] = {"n": n, "value": value}
+        of_class = np.flatnonzero(called == number)
+        share = Interval(math.nan)
+        if len(of_class) >= LEAST_CALLED:
+            is_right = (label[of_class] == number).astype(float)
+            share = _mean_share(is_right, groups[of_class], resampling)
+        precision[name] = {"n": len(of_class), **share.without_counts().as_json()}
     return precision
+
+
+def _mean_share(is_true, groups, resampling) -> Interval:
+    """The share of cells of which something is true, 0 or 1 f64 [n], with its interval over groups."""
+    def score(weights):
+        return {"share": metrics.divide(weights @ is_true, weights.sum(axis=1))}
+
+    return resampling.intervals(score, groups, SHARE)["share"]
 
 
 def load_predictor(folder) -> Predictor:
@@ -278,7 +299,8 @@ def _read_record(folder) -> dict:
             raise ValueError("SHA-256 differs")
     except UNREADABLE as error:
         raise _damaged(folder, error) from None
-    return {"explained": None, "splits_of_pictures": {}, **record}
+    no_biases = [0.0] * len(record["classes"])  # of earlier versions
+    return {"explained": None, "splits_of_pictures": {}, "class_biases": no_biases, **record}
 
 
 def _damaged(folder, error):
@@ -318,7 +340,7 @@ def _predictor(record, arrays) -> Predictor:
         stains=tuple(record["stains"]),
         crop_px=record["crop_px"],
         um_per_px=record["um_per_px"],
-        temperature=record["temperature"],
+        calibration=calibration.Calibration(record["temperature"], tuple(record["class_biases"])),
         min_confidence=record["min_confidence"],
         step=record["step"],
         run_id=record["run_id"],

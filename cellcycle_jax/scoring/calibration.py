@@ -1,7 +1,9 @@
-"""Confidence that means what it says: temperature scaling, and the curve that shows whether it does."""
+"""Confidence that means what it says: a temperature, a bias of each class, and the curve that shows whether it does."""
+
+import dataclasses
 
 import numpy as np
-from scipy.optimize import minimize_scalar
+from scipy.optimize import minimize
 from scipy.special import log_softmax, softmax
 
 from cellcycle_jax import schema
@@ -11,39 +13,93 @@ from cellcycle_jax.scoring.intervals import Interval
 DRAWS = 400  # of labels, for the calibration error by chance
 # Where every cell is right the likelihood rises without end as the temperature falls; these bounds end it.
 TEMPERATURES = (0.05, 20.0)
+LARGEST_BIAS = 10.0  # likewise: a class that is e^10 times as frequent as it was to the network
 
 
-def fit_temperature(logits, label) -> float:
-    """The temperature T > 0 that minimises the negative log likelihood of softmax(logits / T).
+@dataclasses.dataclass(frozen=True)
+class Calibration:
+    """From logits to probabilities: softmax(logits / temperature + biases).
 
-    Guo et al. 2017 (arXiv 1706.04599), section 4.2. The likelihood is concave in 1/T, so the minimum is the only one.
+    Attributes:
+        temperature: above 0; 1 changes nothing.
+        biases: one for each of P classes, which add up to 0; 0 changes nothing.
+    """
+
+    temperature: float
+    biases: tuple[float, ...]
+
+    @classmethod
+    def none(cls, classes: int) -> "Calibration":
+        """That which changes nothing, of so many classes."""
+        return cls(1.0, (0.0,) * classes)
+
+    def probabilities(self, logits) -> np.ndarray:
+        """Probabilities f64 [N, P] of logits f [N, P]. The likeliest class need not be that of the highest logit."""
+        return softmax(np.asarray(logits, np.float64) / self.temperature + np.array(self.biases), axis=1)
+
+
+def fit(logits, label) -> Calibration:
+    """The temperature and biases that minimise the negative log likelihood, with biases (Alexandari et al. 2020).
+
+    A temperature alone (Guo et al. 2017, arXiv 1706.04599) cannot mend what training with balanced classes does: it
+    makes a rare class seem as frequent as any. The biases do (arXiv 1901.06852, section 2.2, bias-corrected temperature
+    scaling). The likelihood is concave in 1 / temperature and the biases, so the minimum is the only one.
 
     Args:
         logits: f [N, P], of cells that the model was not trained on.
         label: i [N], index of the true class; cells with `schema.NO_LABEL` are left out.
 
     Returns:
-        T within TEMPERATURES; 1 where there is no labelled cell.
+        The temperature within TEMPERATURES and biases. Of labelled cells that lack a class the temperature alone is
+        fitted, since nothing says how frequent that class is. Without a labelled cell nothing changes.
     """
     logits = np.asarray(logits, np.float64)
     label = np.asarray(label)
+    classes = logits.shape[1]
     labelled = label != schema.NO_LABEL
     logits = logits[labelled]
     label = label[labelled]
     if not len(label):
-        return 1.0
+        return Calibration.none(classes)
+    is_label = np.eye(classes)[label]
 
-    def loss(log_temperature):
-        log_prob = log_softmax(logits / np.exp(log_temperature), axis=1)
-        return -log_prob[np.arange(len(label)), label].mean()
+    def loss_and_slope(parameters):
+        log_prob = log_softmax(parameters[0] * logits + parameters[1:], axis=1)
+        error = np.exp(log_prob) - is_label
+        slope = np.concatenate([[(error * logits).sum()], error.sum(axis=0)])
+        return -log_prob[is_label > 0].mean(), slope / len(label)
 
-    best = minimize_scalar(loss, bounds=np.log(TEMPERATURES), method="bounded", options={"xatol": 1e-6})
-    return float(np.exp(best.x))
+    largest = LARGEST_BIAS if is_label.any(axis=0).all() else 0.0
+    inverse = (1 / TEMPERATURES[1], 1 / TEMPERATURES[0])
+    found = minimize(
+        loss_and_slope,
+        np.concatenate([[1.0], np.zeros(classes)]),
+        jac=True,
+        bounds=[inverse, *[(-largest, largest)] * classes],
+        method="L-BFGS-B",
+        options={"ftol": 1e-14, "gtol": 1e-9, "maxiter": 10_000},
+    )
+    biases = found.x[1:] - found.x[1:].mean()
+    return Calibration(float(1 / found.x[0]), tuple(biases.tolist()))
 
 
-def apply_temperature(logits, temperature: float) -> np.ndarray:
-    """Calibrated probabilities f64 [N, P] of logits f [N, P]; the predicted class does not change."""
-    return softmax(np.asarray(logits, np.float64) / temperature, axis=1)
+def by_class(label, prob, classes) -> dict[str, dict[str, float]]:
+    """What the probabilities of each class say on average, beside how frequent it is.
+
+    Args:
+        label: i [N], index of the true class; prob: f64 [N, P]; classes: names of the P classes.
+
+    Returns:
+        {class: {"mean_probability", "share"}}; NaN without cells.
+    """
+    if not len(label):
+        return {name: {"mean_probability": np.nan, "share": np.nan} for name in classes}
+    shares = np.bincount(label, minlength=len(classes)) / len(label)
+    means = np.mean(prob, axis=0)
+    return {
+        name: {"mean_probability": float(mean), "share": float(share)}
+        for name, mean, share in zip(classes, means, shares, strict=True)
+    }
 
 
 def calibration_error_by_chance(prob, level: float, seed: int = 0) -> Interval:

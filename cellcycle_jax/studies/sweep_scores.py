@@ -132,7 +132,7 @@ def predict(plan, trained, split: str):
     crops = memory.read_if_they_fit(crop_arrays.take(crops, labelled))
     probs = {}
     for name, run in tqdm.tqdm(runs.items(), desc=f"predict {split}", unit="run"):
-        probs[name] = calibration.apply_temperature(run.predict_logits(crops), 1.0)
+        probs[name] = calibration.Calibration.none(len(run.classes)).probabilities(run.predict_logits(crops))
     rows = _runs_of_rows(trained)
     last_row = plan.members[-1].row
     last_run = runs[rows[last_row][0] if last_row in rows else trained[-1].name]

@@ -55,11 +55,13 @@ def predicted(known, new):
 
 def test_probabilities_are_those_of_the_network_after_the_temperature(known, predicted):
     logits = known.predict(tiny.crops(150, "test"))[0].astype(float)
-    for columns, temperature in ((PROBABILITIES[:2], 1.0), (PROBABILITIES[2:4], 1.5)):
-        scaled = np.exp(logits / temperature)
+    for columns, temperature, biases in ((PROBABILITIES[:2], 1.0, [0, 0]), (PROBABILITIES[2:4], 1.5, [0.25, -0.25])):
+        scaled = np.exp(logits / temperature + biases)
         np.testing.assert_allclose(predicted[columns], scaled / scaled.sum(axis=1, keepdims=True), atol=1e-6)
-    assert predicted["predicted"].tolist() == np.array(tiny.CLASSES)[logits.argmax(axis=1)].tolist()
-    assert np.array_equal(predicted["confidence"], predicted[PROBABILITIES[2:4]].max(axis=1))
+    highest = logits.argmax(axis=1)
+    assert predicted["predicted"].tolist() == np.array(tiny.CLASSES)[highest].tolist()
+    of_predicted = predicted[PROBABILITIES[2:4]].to_numpy()[np.arange(150), highest]
+    assert np.array_equal(predicted["confidence"], of_predicted)
 
 
 def test_every_object_keeps_its_place_and_rejected_ones_have_no_numbers(known, new, predicted):
@@ -238,10 +240,11 @@ def test_a_network_that_is_not_relied_on_decides_nothing_and_says_all_the_same(k
 
 
 def test_what_to_expect_is_said_for_each_class_and_not_of_few_cells():
-    known = {"coverage": 0.7, "precision": {"G1/S": {"n": 310, "value": 0.951}, "G2": {"n": 12, "value": None}}}
+    known = {"coverage": 0.7, "precision": {"G1/S": {"n": 310, "value": 0.951, "low": 0.93, "high": 0.967},
+                                            "G2": {"n": 12, "value": None, "low": None, "high": None}}}
     assert prediction_summary.expected_accuracy({"validation": known, "min_confidence": 0.8}) == (
-        "on fields like those of training 70% of cells are sure enough (confidence 0.8); G1/S: 95.1% right of 310 "
-        "so called; G2: unknown of 12 so called; accuracy on other fields is unknown")
+        "on fields like those of training 70% of cells are sure enough (confidence 0.8); G1/S: 95.1 % (93.0 to 96.7) "
+        "right of 310 so called; G2: unknown of 12 so called; accuracy on other fields is unknown")
     older = {"coverage": 0.7, "accuracy": 1.0}  # what predictors held before
     said = prediction_summary.expected_accuracy({"validation": older, "min_confidence": 0.8})
     assert "not worked out by class" in said and "100" not in said

@@ -13,11 +13,14 @@ from cellcycle_jax.devices import memory
 from cellcycle_jax.errors import InputRefused, StoredStateRefused, UsageError
 from cellcycle_jax.prediction import predictor
 from cellcycle_jax.runs.trained_run import load_run
+from cellcycle_jax.scoring import intervals
+from cellcycle_jax.scoring.calibration import Calibration
 from cellcycle_jax.training import loop
 from configs import base
 from tests import tiny
 
-SCORES = {"temperature": 1.5, "model": {"balanced_accuracy": {"value": 0.9, "low": 0.8, "high": 1.0, "dropped": 0}},
+SCORES = {"temperature": 1.5, "class_biases": [0.25, -0.25],
+          "model": {"balanced_accuracy": {"value": 0.9, "low": 0.8, "high": 1.0, "dropped": 0}},
           "interval_level": 0.95, "n_cells": 12, "n_fields": 4, "n_groups": 4}
 
 
@@ -128,7 +131,7 @@ def test_it_holds_what_is_needed_to_judge_new_fields(run):
     found, trained = predictor.load_predictor(run), load_run(run)
     assert (found.channels, found.classes, found.markers) == (("DNA", "Golgi"), ("G1/S", "G2"), ("CENPF",))
     assert (found.nucleus, found.stains, found.crop_px, found.um_per_px) == ("DNA", ("Golgi",), 16, 0.5)
-    assert (found.temperature, found.min_confidence) == (1.5, 0.8)
+    assert (found.calibration, found.min_confidence) == (Calibration(1.5, (0.25, -0.25)), 0.8)
     assert (found.run_id, found.step) == (trained.run_id, trained.step)
     made = files.read_json(run.parent / "data" / "provenance.json")
     assert found.preparation == {"config": made["config"], "channels": list(tiny.CHANNELS)}
@@ -142,25 +145,35 @@ def test_it_holds_what_is_needed_to_judge_new_fields(run):
 def test_what_to_expect_is_that_of_the_sure_validation_cells(run, tmp_path):
     trained = load_run(run)
     crops = crop_arrays.load_crops(trained.data_dir, "validation")
-    scaled = trained.predict_logits(crops).astype(float) / 1.5
-    prob = np.exp(scaled) / np.exp(scaled).sum(axis=1, keepdims=True)
-    confidence, labelled = prob.max(axis=1), crops.label >= 0
+    logits = trained.predict_logits(crops).astype(float)
+    likely = np.exp(logits / 1.5 + [0.25, -0.25])
+    highest = logits.argmax(axis=1)
+    confidence = (likely / likely.sum(axis=1, keepdims=True))[np.arange(16), highest]
+    labelled = crops.label >= 0
     trained.config.predict.min_confidence = float(np.sort(confidence)[7:9].mean())  # 16 cells: half of them are sure
     predictor.export_predictor(dataclasses.replace(trained, workdir=tmp_path), crops, trained.predict(crops), SCORES)
     expected = predictor.load_predictor(tmp_path).validation
     sure = confidence > trained.config.predict.min_confidence
     assert 0 < (sure & labelled).sum() < labelled.sum() and not labelled[sure].all()
     assert expected["coverage"] == pytest.approx(sure.mean()) == 0.5
-    called = prob.argmax(axis=1)[sure & labelled]
-    counts = {name: {"n": int((called == i).sum()), "value": None} for i, name in enumerate(crops.classes)}
+    called = highest[sure & labelled]
+    unknown = {"value": None, "low": None, "high": None}
+    counts = {name: {"n": int((called == i).sum()), **unknown} for i, name in enumerate(crops.classes)}
     assert expected["precision"] == counts  # of fewer than thirty cells nothing is said
 
 
 def test_how_many_of_the_cells_called_a_class_are_right_is_said_of_thirty_or_more():
     called = np.array([0] * 40 + [1] * 30 + [2] * 29)
     label = np.array([0] * 30 + [1] * 10 + [1] * 27 + [0] * 3 + [2] * 29)
-    assert predictor.precision_by_class(called, label, ("a", "b", "c")) == {
-        "a": {"n": 40, "value": 0.75}, "b": {"n": 30, "value": 0.9}, "c": {"n": 29, "value": None}}
+    groups = np.array([f"g{index % 10}" for index in range(99)])
+    resampling = intervals.Resampling(0.95)
+    found = predictor.precision_by_class(called, label, groups, ("a", "b", "c"), resampling)
+    assert [(of["n"], of["value"]) for of in found.values()][:2] == [(40, 0.75), (30, 0.9)]
+    assert found["c"]["n"] == 29 and np.isnan(found["c"]["value"])
+    for name in ("a", "b"):
+        assert found[name]["low"] < found[name]["value"] < found[name]["high"] <= 1
+    few = predictor.precision_by_class(called, label, np.full(99, "g"), ("a", "b", "c"), resampling)
+    assert few["a"]["value"] == 0.75 and np.isnan(few["a"]["low"])
 
 
 def passport_of(run, status="caution", **changes):

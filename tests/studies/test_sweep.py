@@ -39,7 +39,7 @@ def test_a_sweep_leaves_what_is_promised(done):
     assert set(table["tested_on"]) == {"all lines", "HeLa", "RPE1"} and table["auroc"].notna().all()
     assert (table["auroc_low"] <= table["auroc"]).all() and set(table["split"]) == {"validation"}
     text = (done / "table.md").read_text()
-    for word in ("| DNA + Golgi | 2 |", "baseline: area and DNA", "Validation chose the temperature", "no biological",
+    for word in ("| DNA + Golgi | 2 |", "baseline: area and DNA", "Validation chose the calibration", "no biological",
                  "simulated", "Chance is 0.5 for AUROC"):
         assert word in text
     assert text == (done / "table_validation.md").read_text()
