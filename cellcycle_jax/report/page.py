@@ -157,6 +157,7 @@ def _evaluation(run: pathlib.Path, evaluation: dict) -> dict:
             "before": error_before,
             "after": error_after,
             "by_chance": evaluation.get("calibration_error_by_chance"),
+            "by_class": evaluation.get("calibration_by_class") or {},
         },
         "confusion": _draw(run, f"confusion_{split}", confusion),
         "reliability": _draw(run, f"reliability_{split}", curve),

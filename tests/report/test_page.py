@@ -55,6 +55,8 @@ def make_evaluation(split, shift=0.0):
         "baseline_features": {"nuclear_area": columns[:1], "integrated_dna": columns[1:], "area_and_dna": columns,
                               "all_features": [f"Nuclei_Texture_{i}_DNA" for i in range(57)]},
         "model_calibrated": {"ece": _score(0.0177), "brier": _score(0.1)},
+        "calibration_by_class": {"G1/S": {"mean_probability": 0.552, "share": 0.554},
+                                 "G2": {"mean_probability": 0.448, "share": 0.446}},
         "truth": {"label_agreement": 0.987, "label_abstained": 0.2,
                   "n_cells": 1003, "n_fields": 18, "model": _scores(0.884), "baselines": baselines,
                   "oracle": _scores(0.936), "differences": differences, "confusion": [[500, 61], [52, 390]]},
@@ -280,6 +282,11 @@ def test_numbers_are_those_of_the_evaluation(written):
     assert "balanced accuracy is 0.932 (95 % interval 0.912 to 0.952)" in text
     assert "best baseline (All measurements) reaches 0.903 (0.883 to 0.923)" in text
     assert "the two cannot be distinguished" in text
+
+
+def test_what_the_probabilities_say_on_average_stands_beside_how_frequent_a_class_is(written):
+    said = "On average it gives G2 a probability of 0.448; 0.446 of the labelled cells are G2."
+    assert said in written[1]
 
 
 def test_counts_are_those_of_the_table(written):
