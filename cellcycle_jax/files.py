@@ -117,6 +117,42 @@ def read_json(path) -> dict:
     return value
 
 
+def append_json_line(path, record: dict, synced: bool = True) -> None:
+    """Add one line of JSON to a file, which need not exist.
+
+    Args:
+        path: the file.
+        record: without NaN or infinity.
+        synced: whether the line is on the disk when this returns.
+    """
+    line = json.dumps(record, allow_nan=False) + "\n"
+    with open(path, "a+b") as file:
+        if file.tell():
+            file.seek(-1, os.SEEK_END)
+            if file.read(1) != b"\n":  # a line that a kill cut off, which would swallow this one
+                line = "\n" + line
+        file.write(line.encode())
+        file.flush()
+        if synced:
+            os.fsync(file.fileno())
+
+
+def read_json_lines(path) -> list[dict]:
+    """The objects in the lines of a file; a line that a crash cut off, or that is damaged, is left out."""
+    path = pathlib.Path(path)
+    if not path.is_file():
+        return []
+    records = []
+    for line in path.read_bytes().splitlines():
+        try:
+            record = json.loads(line)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(record, dict):
+            records.append(record)
+    return records
+
+
 def _seal_of(value) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 

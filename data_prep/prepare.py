@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from cellcycle_jax import files, locks, schema
+from cellcycle_jax.dataset import openings
 from cellcycle_jax.errors import EXIT_QUARANTINED, InputRefused, UsageError
 from cellcycle_jax.schema import Working
 from data_prep import listing_checks
@@ -98,9 +99,11 @@ def _prepare(config, fields_dir, out, labels_csv, strict, keep):
     field_counts.write(counts, out / "qc")
     write.write_table(table, out)
     provenance = write.provenance(table, preprocessing, labelled, out)
+    opened_before = openings.carried_on(out, provenance["splits_of_pictures"])
+    decisions["notes"] += opened_before
     files.write_sealed_json(out / "provenance.json", provenance | decisions)
     processed.discard(keep)
-    _say_counts(table, processed, [*field_notes, *labelled.notes])
+    _say_counts(table, processed, [*field_notes, *labelled.notes, *opened_before])
     field_counts.say_without_cells(counts, out / "qc")
     return EXIT_QUARANTINED if processed.quarantined else 0
 

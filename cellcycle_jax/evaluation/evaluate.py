@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from cellcycle_jax import files, schema
-from cellcycle_jax.dataset import cell_table, crop_arrays
+from cellcycle_jax.dataset import cell_table, crop_arrays, openings
 from cellcycle_jax.dataset.model_input import OUTLINED
 from cellcycle_jax.evaluation import baselines
 from cellcycle_jax.prediction import predict, predictor
@@ -42,9 +42,10 @@ def evaluate(workdir, final: bool = False, data: OpenData | None = None) -> None
     run = load_run(workdir, finished=final, data=data)
     resampling = intervals.Resampling.of_config(run.config.evaluate, RESAMPLING_SEED)
     cells = run.data.cells
+    opened_before = []
     if final:
         cells = cell_table.unlocked(run.data.all_cells, final)
-        log_opening(workdir, run.step)
+        opened_before = log_opening(run)
     split = "test" if final else "validation"
     crops = predictor.crops_of(run, "validation")
     predicted = run.predict(crops)
@@ -65,7 +66,7 @@ def evaluate(workdir, final: bool = False, data: OpenData | None = None) -> None
         **scores,
         "circular": _circular(scores["baseline_features"], cell_table.label_intensity(run.data_dir)),
         "label_doubts": crop_arrays.provenance(run.data_dir)["label_doubts"],
-        "notes": notes(run, crops, split),
+        "notes": list(dict.fromkeys([*notes(run, crops, split), *opened_before])),
     }
     for suffix in (f"_{split}", ""):
         path = workdir / f"predictions{suffix}.parquet"
@@ -86,10 +87,18 @@ def _circular(baseline_features, channel) -> list[str]:
     return circular
 
 
-def log_opening(workdir, step: int) -> None:
-    """Write down in a run's metrics.jsonl that the locked test split is opened for its weights of `step`."""
+def log_opening(run) -> list[str]:
+    """Write down in the log of a run, and beside its data set, that the test split is opened for its weights.
+
+    Returns:
+        What is to be said of earlier openings of this test split, sentences.
+    """
+    said = openings.in_words(openings.read(run.data_dir))
+    pictures = crop_arrays.provenance(run.data_dir).get("splits_of_pictures", {})
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    metric_log.append(workdir, {"event": "final_opened", "split": "test", "time": now, "step": step})
+    metric_log.append(run.workdir, {"event": "final_opened", "split": "test", "time": now, "step": run.step})
+    openings.add(run.data_dir, run.run_id, run.step, pictures)
+    return said
 
 
 def prediction_table(rows, logits, classes, calibrated_by) -> pd.DataFrame:

@@ -2,7 +2,6 @@
 
 import importlib.metadata
 import json
-import os
 import pathlib
 import platform
 
@@ -16,32 +15,12 @@ PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "tensorflow-da
 
 def append(workdir, record: dict) -> None:
     """Add one line of JSON, which holds `step`, to RUN/metrics.jsonl; an event is on the disk when this returns."""
-    line = json.dumps(record, allow_nan=False) + "\n"
-    with open(pathlib.Path(workdir) / METRICS, "a+b") as file:
-        if file.tell():
-            file.seek(-1, os.SEEK_END)
-            if file.read(1) != b"\n":  # a line that a kill cut off, which would swallow this one
-                line = "\n" + line
-        file.write(line.encode())
-        file.flush()
-        if "event" in record:
-            os.fsync(file.fileno())
+    files.append_json_line(pathlib.Path(workdir) / METRICS, record, synced="event" in record)
 
 
 def read(workdir) -> list[dict]:
     """The records of RUN/metrics.jsonl; a line that a crash cut off, or that is damaged, is left out."""
-    path = pathlib.Path(workdir) / METRICS
-    if not path.is_file():
-        return []
-    records = []
-    for line in path.read_bytes().splitlines():
-        try:
-            record = json.loads(line)
-        except (ValueError, RecursionError):
-            continue
-        if isinstance(record, dict):
-            records.append(record)
-    return records
+    return files.read_json_lines(pathlib.Path(workdir) / METRICS)
 
 
 def rewind(workdir, step: int) -> None:

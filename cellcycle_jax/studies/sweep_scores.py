@@ -122,8 +122,8 @@ def predict(plan, trained, split: str):
         runs[member.name] = load_run(plan.folder(member.name), finished=True, data=plan.opened)
     is_final = split == "test"
     if is_final:
-        for name, run in runs.items():
-            evaluate.log_opening(plan.folder(name), run.step)
+        for run in runs.values():
+            evaluate.log_opening(run)
     crops = plan.opened.crops(split, is_final)
     labelled = (crops.label != schema.NO_LABEL) & np.isin(crops.cell_line, plan.data.cell_lines)
     if not labelled.any():

@@ -12,6 +12,7 @@ import tifffile
 from matplotlib.figure import Figure
 
 from cellcycle_jax import crop_file, files, schema
+from cellcycle_jax.dataset import openings
 from cellcycle_jax.errors import EXIT_QUARANTINED, InputRefused, UsageError
 from configs import base
 from configs.data import simulated
@@ -145,6 +146,24 @@ def test_where_no_marker_shows_two_humps_all_is_refused_with_the_histogram(simul
     made = files.read_json(tmp_path / "provenance.json")
     about_plates = [doubt for doubt in made["label_doubts"] if "shows no two humps" in doubt]
     assert [doubt.split("'")[1] for doubt in about_plates] == sorted(made["cuts"])
+
+
+@pytest.mark.usefixtures("unrendered")
+def test_fields_that_were_opened_as_test_fields_are_known_when_they_are_dealt_out_anew(simulated_fields, tmp_path):
+    config = small_config()
+    prepare(config, simulated_fields, tmp_path)
+    first = files.read_json(tmp_path / "provenance.json")
+    openings.add(tmp_path, "run1", 30, first["splits_of_pictures"])
+    config.split.seed = 1
+    prepare(config, simulated_fields, tmp_path, overwrite=True)
+    second = files.read_json(tmp_path / "provenance.json")
+    was_test = {field for field, splits in first["splits_of_pictures"].items() if splits == ["test"]}
+    is_test = {field for field, splits in second["splits_of_pictures"].items() if splits == ["test"]}
+    assert was_test - is_test and is_test - was_test
+    assert [note for note in second["notes"] if note.startswith("Since then its fields were dealt out anew: ")] == [
+        f"Since then its fields were dealt out anew: {len(was_test - is_test)} that were test fields are in train or "
+        f"validation now, and {len(is_test - was_test)} of {len(is_test)} test fields were in train or validation then."
+    ]
 
 
 def test_few_cells_of_a_class_in_a_split_are_a_doubt():
