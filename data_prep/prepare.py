@@ -11,8 +11,7 @@ import sys
 import numpy as np
 import pandas as pd
 
-from cellcycle_jax import files, locks, schema
-from cellcycle_jax.dataset import openings
+from cellcycle_jax import files, locks, openings, schema
 from cellcycle_jax.errors import EXIT_QUARANTINED, InputRefused, UsageError
 from cellcycle_jax.schema import Working
 from data_prep import listing_checks

@@ -10,8 +10,8 @@ import pathlib
 import numpy as np
 import pandas as pd
 
-from cellcycle_jax import files, schema
-from cellcycle_jax.dataset import cell_table, crop_arrays, openings
+from cellcycle_jax import files, openings, schema
+from cellcycle_jax.dataset import cell_table, crop_arrays
 from cellcycle_jax.dataset.model_input import OUTLINED
 from cellcycle_jax.evaluation import baselines
 from cellcycle_jax.prediction import predict, predictor

@@ -11,8 +11,7 @@ import tensorflow_datasets as tfds
 import tifffile
 from matplotlib.figure import Figure
 
-from cellcycle_jax import crop_file, files, schema
-from cellcycle_jax.dataset import openings
+from cellcycle_jax import crop_file, files, openings, schema
 from cellcycle_jax.errors import EXIT_QUARANTINED, InputRefused, UsageError
 from configs import base
 from configs.data import simulated

@@ -2,6 +2,7 @@ import getpass
 import json
 import socket
 
+from cellcycle_jax import files
 from cellcycle_jax.runs import metric_log
 
 
@@ -21,7 +22,7 @@ def test_lines_that_are_no_records_are_left_out(tmp_path):
 
 def test_a_record_after_a_line_that_a_kill_cut_off_is_kept(tmp_path, monkeypatch):
     synced = []
-    monkeypatch.setattr(metric_log.os, "fsync", synced.append)
+    monkeypatch.setattr(files.os, "fsync", synced.append)
     (tmp_path / "metrics.jsonl").write_text('{"step": 1}\n{"step": 2, "lo')
     metric_log.append(tmp_path, {"step": 1, "event": "final_opened"})
     assert len(synced) == 1

@@ -3,7 +3,7 @@
 import pytest
 
 from cellcycle_jax import files
-from cellcycle_jax.dataset import openings
+from cellcycle_jax import openings
 
 FIRST = {"a": ["train"], "b": ["train"], "c": ["validation"], "d": ["test"], "e": ["test"]}
 
