@@ -2,8 +2,7 @@
 
 import pytest
 
-from cellcycle_jax import files
-from cellcycle_jax import openings
+from cellcycle_jax import files, openings
 
 FIRST = {"a": ["train"], "b": ["train"], "c": ["validation"], "d": ["test"], "e": ["test"]}
 
