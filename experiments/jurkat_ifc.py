@@ -16,6 +16,8 @@ import pandas as pd
 import launch
 from cellcycle_jax import files, schema
 from cellcycle_jax.devices import runtime
+from cellcycle_jax.scoring import intervals
+from cellcycle_jax.scoring.intervals import Interval
 from cellcycle_jax.studies import one_network, side_by_side
 from configs import base
 from configs.load import load
@@ -29,6 +31,7 @@ ROWS = (
     ("control: G1 of two experiments, cell alone", "jurkat_ifc_control", "BF", "cell"),
     ("control: G1 of two experiments, outer ring", "jurkat_ifc_control", "BF", "ring"),
 )
+LEVEL = 0.95  # of the interval of balanced accuracy
 BASELINES = ("nuclear_area", "all_features")
 
 
@@ -81,6 +84,31 @@ def _other_acquisition(workdir, data_set):
     return {"called G2, own G1": called["Experiment_1"], "called G2, other G1": called["Experiment_2"]}
 
 
+def balanced_accuracy(workdirs) -> tuple[Interval, int, int]:
+    """Balanced accuracy of the networks of all splits together, over the groups that were a test block in any of them.
+
+    The probabilities of a cell that was tested in several splits are averaged. What the networks learnt from is mostly
+    the same, so how far other training cells would change them is not in the interval.
+
+    Args:
+        workdirs: one run for each split.
+
+    Returns:
+        The score with its interval, the number of cells and that of groups.
+    """
+    parts = [pd.read_parquet(workdir / "predictions_test.parquet") for workdir in workdirs]
+    cells = pd.concat(parts)
+    cells = cells[cells["label"] != ""]
+    classes = [name.removeprefix("prob_") for name in cells.columns if name.startswith("prob_")]
+    prob = cells.groupby(schema.CELL_ID)[[f"prob_{name}" for name in classes]].mean()
+    rows = cells.drop_duplicates(schema.CELL_ID).set_index(schema.CELL_ID).loc[prob.index]
+    label = pd.Index(classes).get_indexer(rows["label"])
+    groups = rows[schema.GROUP].to_numpy()
+    resampling = intervals.Resampling(LEVEL)
+    score = resampling.scores(label, prob.to_numpy(), groups, ("balanced_accuracy",))["balanced_accuracy"]
+    return score, len(rows), len(set(groups))
+
+
 def table(found: pd.DataFrame) -> str:
     """Mean over the splits, and lowest to highest, as a Markdown table.
 
@@ -124,7 +152,11 @@ def main():
     files.write_csv(scores, out / "scores.csv")
     cells = int(np.median(scores["cells"]))
     print(f"\nAUROC on test blocks, mean of {arguments.splits} splits (lowest to highest); "
-          f"{cells} labelled cells each\n\n{table(scores)}")
+          f"{cells} labelled cells each\n\n{table(scores)}\n")
+    for name, *_ in ROWS:
+        workdirs = [networks[name, seed].workdir for seed in range(arguments.splits)]
+        score, n_cells, n_groups = balanced_accuracy(workdirs)
+        print(f"{name}: balanced accuracy {score.text(3)} on {n_cells:,} cells of {n_groups} groups")
 
 
 if __name__ == "__main__":

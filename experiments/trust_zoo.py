@@ -20,6 +20,7 @@ import io
 import json
 import pathlib
 import shutil
+from collections import Counter
 
 import numpy as np
 import pandas as pd
@@ -47,6 +48,7 @@ RAW = pathlib.Path(__file__).parent / "trust_zoo.jsonl"
 NEAR_PX = 5.0  # between the centres of a cell before and after its field was edited
 AUROC = ("auroc",)
 INTERVAL = {field.name for field in dataclasses.fields(Interval)}
+MOST_KINDS = 3  # of confounds beside a check
 STATUSES = ["shortcut", "caution", "no_alarm"]
 OF_MAPS = (faithfulness.QUESTION, randomisation.QUESTION, edit_response.QUESTION)  # whose answers are kept
 ABOUT = ("classes", "mask", "kept_weights", "limits", "n_cells", "n_groups", "group_by")  # of a passport
@@ -188,6 +190,8 @@ def judged(row: dict) -> dict:
         **row["case"],
         "status": status,
         "because": "; ".join(alarms or costly) or row["why_no_channels"],
+        "answers": {name: judgement.answer for name, judgement in judgements.items()},
+        "alarms": alarms,
         "auroc": auroc.value,
         "without": removed["without"].value if removed else np.nan,
         "used": above_chance and (removed is None or removed["fall"].low > 0),
@@ -206,6 +210,7 @@ def tables(rows) -> str:
         counts.loc["all"] = counts.sum()
         lines = counts.reset_index().to_numpy().tolist()
         parts.append(f"{title}:\n\n" + markdown(["kind", "shortcut", "caution", "no alarm"], lines))
+    parts.append("Each check:\n\n" + _by_check(found[found["used"]]))
     parts.append(_shares(found[~found["clean"] & found["used"]]))
     unused = found[~found["clean"] & ~found["used"]]
     parts.append(f"Not learnt, so not counted: {len(unused)} ({', '.join(sorted(set(unused['kind'])))}).")
@@ -213,6 +218,29 @@ def tables(rows) -> str:
     columns = ["kind", "clean", "mask", "strength", "seed", "auroc", "without", "status", "because"]
     parts.append(reasons[columns].to_string(index=False))
     return "\n\n".join(parts)
+
+
+def _by_check(used: pd.DataFrame) -> str:
+    """What each check answers on clean networks, and on how many of those with a confound it costs the trust.
+
+    A check that is not needed costs trust only where it failed.
+    """
+    clean = used[used["clean"]]
+    planted = used[~used["clean"]]
+    lines = []
+    for check in CHECKS:
+        answers = [of_network.get(check.name) for of_network in clean["answers"]]
+        if not any(answers):
+            continue  # not asked when these networks were made
+        costly = {Answer.FAILED, Answer.UNKNOWN} if check.needed else {Answer.FAILED}
+        noticed = [of_network.get(check.name) in costly for of_network in planted["answers"]]
+        alarmed = [check.name in alarms for alarms in planted["alarms"]]
+        kinds = Counter(planted["kind"][noticed])
+        most = ", ".join(f"{kind} {count}" for kind, count in kinds.most_common(MOST_KINDS))
+        counts = [answers.count(answer) for answer in Answer]
+        lines.append([check.name, *counts, sum(alarmed), sum(noticed), most])
+    answers = [f"clean: {answer}" for answer in Answer]
+    return markdown(["check", *answers, "planted: alarm", "planted: costs trust", "mostly of"], lines)
 
 
 def _shares(used: pd.DataFrame) -> str:
