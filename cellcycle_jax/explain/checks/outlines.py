@@ -31,24 +31,21 @@ def outline(network, cells: shortcuts.Cells, mask: str, intact, resampling: Resa
 
     Returns:
         transferred_share: of the difference between the classes, what goes with the outline to another cell, see
-        `shortcuts.transferred_share`; of_same_size: the same between cells whose nuclei are as large, None where the
-        mask shows the nucleus alone, whose outline no neighbour cuts; silhouette: area under the ROC curve of
-        validation cells of which nothing but the outline is shown, filled with the mean of all cells, an interval.
+        `shortcuts.transferred_share`; of_same_size: the same between cells whose nuclei are as large; silhouette: area
+        under the ROC curve of validation cells of which nothing but the outline is shown, filled with the mean of all
+        cells, an interval.
     """
     change = functools.partial(with_outlines, cells, mask)
     given, recipients, donors = shortcuts.donor_logits(network, cells, change, resampling.seed)
-    of_same_size = None
-    if mask == "cell":
-        area = cells.having(schema.Compartment.NUCLEUS).sum((1, 2))
-        nearest = nearest_in_size(area, cells.groups, np.random.default_rng(resampling.seed))
-        draw = functools.partial(draw_of_same_size, nearest)
-        same_size = shortcuts.donor_logits(network, cells, change, resampling.seed, draw)
-        of_same_size = shortcuts.transferred_share(*same_size, intact, cells, resampling)
+    area = cells.having(schema.Compartment.NUCLEUS).sum((1, 2))
+    nearest = nearest_in_size(area, cells.groups, np.random.default_rng(resampling.seed))
+    draw = functools.partial(draw_of_same_size, nearest)
+    same_size = shortcuts.donor_logits(network, cells, change, resampling.seed, draw)
     validation = cells.take(cells.validation)
     of_silhouettes = logits_of(network, silhouettes(validation, mask))
     return {
         "transferred_share": shortcuts.transferred_share(given, recipients, donors, intact, cells, resampling),
-        "of_same_size": of_same_size,
+        "of_same_size": shortcuts.transferred_share(*same_size, intact, cells, resampling),
         "silhouette": auroc_with_interval(of_silhouettes, validation.label, validation.groups, resampling),
     }
 

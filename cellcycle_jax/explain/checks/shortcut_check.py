@@ -187,10 +187,12 @@ def judge_surroundings(results: dict, about: dict) -> Judgement:
 
 
 def judge_outline(results: dict, about: dict) -> Judgement:
-    """Passed where what goes with the outline to another cell is certainly a small share.
+    """Passed where what goes with the outline to another cell is certainly small, or is the size of the nucleus.
 
-    A share above the limit alone is no alarm: the size of the cell, which is biology, goes with the outline as its
-    neighbours do. It is one where as much goes with the outline of cells whose nuclei are as large.
+    The size of the cell, which is biology, goes with the outline as its neighbours do. Between cells whose nuclei are
+    as large it does not: where certainly little goes with their outlines, the outline is read for the size. An alarm
+    where much does, since the neighbours of a cell cut its outline; the outline of the nucleus is cut by none, and what
+    goes with it then is its shape, which may be biology.
     """
     exchanged = results["outline"]
     if exchanged is None:
@@ -201,19 +203,23 @@ def judge_outline(results: dict, about: dict) -> Judgement:
         f"{_goes_with('the outline of the mask', share, about)} Of the outline alone, without any picture, the network "
         f"tells the classes with an area under the ROC curve of {exchanged['silhouette'].text()}."
     )
-    is_read = class_shares.is_certain(Interval.of(share), limit)
-    shows_neighbours = False
-    if is_read and exchanged["of_same_size"] is not None:
-        of_same_size = Interval.of(exchanged["of_same_size"])
-        shows_neighbours = class_shares.is_certain(of_same_size, limit)
-        sentence += f" Between cells whose nuclei are as large it is {of_same_size.percent()}"
-        sentence += ": the network reads how near the neighbours are." if shows_neighbours else "."
-    if is_read and not shows_neighbours:
-        sentence += " The outline shows the cell's size, which may be biology, and how near its neighbours are."
-    if shows_neighbours and results["one_class_fields"]:
-        sentence += NEIGHBOURS_OF_CLASS
-    alarm = shows_neighbours and not results["one_class_fields"]
-    return _judgement(share, limit, about, sentence, alarm)
+    if not class_shares.is_certain(Interval.of(share), limit):
+        return _judgement(share, limit, about, sentence, alarm=False)
+    of_same_size = exchanged["of_same_size"]
+    if of_same_size is None:
+        return Judgement(Answer.FAILED, f"{sentence} It may be the size of the nucleus, which may be biology.")
+    among_same_size = Interval.of(of_same_size)
+    sentence += f" Between cells whose nuclei are as large it is {among_same_size.percent()}"
+    if not class_shares.is_certain(among_same_size, limit):
+        sentence += ": what it reads is the size of the nucleus, which the mask shows and which may be biology."
+        return _judgement(of_same_size, limit, about, sentence, alarm=False)
+    if about["mask"] == "nucleus":
+        sentence += ": the network reads the shape of the nucleus, which may be biology."
+        return Judgement(Answer.FAILED, sentence)
+    sentence += ": the network reads how near the neighbours are."
+    if results["one_class_fields"]:
+        return Judgement(Answer.FAILED, sentence + NEIGHBOURS_OF_CLASS)
+    return Judgement(Answer.FAILED, sentence, alarm=True)
 
 
 def judge_brightness(results: dict, about: dict) -> Judgement:
@@ -272,5 +278,5 @@ def _judgement(share, limit, about, sentence, alarm) -> Judgement:
 
 QUESTION = Question("shortcuts", ask)
 SURROUNDINGS = Check("uses the cell, not its surroundings", QUESTION, judge_surroundings, needed=True)
-OUTLINE = Check("does not use the outline of the mask", QUESTION, judge_outline, needed=True)
+OUTLINE = Check("reads no more than size in the outline of the mask", QUESTION, judge_outline, needed=True)
 BRIGHTNESS = Check("does not use the brightness of the field", QUESTION, judge_brightness, needed=True)

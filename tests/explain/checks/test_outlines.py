@@ -84,10 +84,11 @@ def test_a_cell_within_the_outline_of_another_shows_nothing_but_its_own_pixels(m
         assert (made[shown[donors] & ~shown] < 1000).all()
 
 
-def judged(share, of_same_size=None, one_class_fields=False, **of_share):
+def judged(share, of_same_size=None, one_class_fields=False, mask="cell", **of_share):
     outline = {"transferred_share": {**share.as_json(), "class": 1, **of_share}, "silhouette": Interval(0.7, 0.6, 0.8),
                "of_same_size": of_same_size and {**of_same_size.as_json(), "class": 1}}
-    return shortcut_check.judge_outline({"outline": outline, "one_class_fields": one_class_fields}, ABOUT)
+    results = {"outline": outline, "one_class_fields": one_class_fields}
+    return shortcut_check.judge_outline(results, ABOUT | {"mask": mask})
 
 
 @pytest.mark.parametrize(
@@ -110,16 +111,32 @@ def test_no_answer_that_changes_is_evidence_and_no_outline_cannot_be_read():
     assert unmasked.answer == "impossible"
 
 
+READ = Interval(0.5, 0.4, 0.6)  # of the difference goes with the outline
+
+
 def test_it_is_an_alarm_where_the_outline_of_a_cell_of_the_same_size_is_read_too():
-    read = Interval(0.5, 0.4, 0.6)
-    neighbours = judged(read, Interval(0.4, 0.3, 0.5))
+    neighbours = judged(READ, Interval(0.4, 0.3, 0.5))
     assert neighbours.alarm and neighbours.answer == "failed" and "how near the neighbours are" in neighbours.sentence
-    for size in (Interval(0.02, -0.01, 0.05), Interval(0.3, -0.1, 0.7), Interval(0.3)):
-        judgement = judged(read, size)
-        assert judgement.answer == "failed" and not judgement.alarm and "may be biology" in judgement.sentence
-    of_class = judged(read, Interval(0.4, 0.3, 0.5), one_class_fields=True)
+    of_class = judged(READ, Interval(0.4, 0.3, 0.5), one_class_fields=True)
     assert of_class.answer == "failed" and not of_class.alarm and "neighbours are of its class" in of_class.sentence
     assert not judged(Interval(0.05, 0.0, 0.09), Interval(0.4, 0.3, 0.5)).alarm  # of a share that is small
+
+
+@pytest.mark.parametrize(
+    ("among_same_size", "answer"),
+    [(Interval(0.02, -0.01, 0.05), "passed"), (Interval(0.3, -0.1, 0.7), "unknown"), (Interval(0.3), "unknown"),
+     (Interval(0.05, -0.02, 0.12), "unknown")],
+)
+def test_where_it_is_certainly_the_size_of_the_nucleus_that_is_read_it_passes(among_same_size, answer):
+    judgement = judged(READ, among_same_size)
+    assert judgement.answer == answer and not judgement.alarm
+    assert "it reads is the size of the nucleus, which the mask shows and which may be biology" in judgement.sentence
+    assert bool(judgement.remedy) == (answer == "unknown")
+
+
+def test_the_shape_of_a_nucleus_is_no_alarm_since_no_neighbour_cuts_its_outline():
+    shape = judged(READ, Interval(0.4, 0.3, 0.5), mask="nucleus")
+    assert shape.answer == "failed" and not shape.alarm and "shape of the nucleus" in shape.sentence
 
 
 def test_donors_of_the_same_size_are_near_in_size_and_of_another_group():
