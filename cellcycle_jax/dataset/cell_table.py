@@ -21,6 +21,15 @@ _TEXTS = [
 _REFERENCE = schema.reference_column("")
 
 
+def regrouped(cells: pd.DataFrame, unit: str) -> pd.DataFrame:
+    """The table with plates or wells in Metadata_Group, as `crop_arrays.regrouped` names them."""
+    if unit == "plate":
+        return cells.assign(**{schema.GROUP: cells[schema.PLATE]})
+    if unit == "well":
+        return cells.assign(**{schema.GROUP: cells[schema.PLATE] + "/" + cells[schema.WELL]})
+    return cells
+
+
 def load_cells(data_dir) -> pd.DataFrame:
     """Read DATA/cells.parquet.
 

@@ -35,7 +35,7 @@ class Crops:
         markers: channels no model sees, since they made the labels.
         nucleus: channel that shows the nucleus.
         stains: channels of the other stains.
-        group_by: what a group is: the unit of splitting and of intervals.
+        group_by: what a group is: the unit of the split, or after `regrouped` that of intervals.
     """
 
     image: np.ndarray
@@ -105,6 +105,29 @@ def _stored_crops(columns, metadata):
         value = metadata[name]
         vocabulary[name] = value if isinstance(value, str) else tuple(value)
     return Crops(**columns, **vocabulary)
+
+
+def regrouped(crops: Crops, unit: str) -> Crops:
+    """Crops whose groups are the plates or wells of their cells, as intervals want them.
+
+    Args:
+        crops: as they are stored.
+        unit: "plate", "well", or the unit that they are stored with, which changes nothing.
+    """
+    if unit not in ("plate", "well") or unit == crops.group_by:
+        return crops
+    names = crops.plate
+    if unit == "well":
+        names = np.char.add(np.char.add(crops.plate.astype(str), "/"), crops.well.astype(str))
+    return dataclasses.replace(crops, group_id=names, group_by=unit)
+
+
+def interval_unit(data_dir) -> str:
+    """What intervals leave out at a time, of provenance.json; "" where nothing is said, as in earlier versions."""
+    path = pathlib.Path(data_dir) / PROVENANCE
+    if not path.is_file():
+        return ""
+    return provenance(data_dir).get("intervals_by", "")
 
 
 def data_set_folder(data_dir) -> pathlib.Path:

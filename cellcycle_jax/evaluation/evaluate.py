@@ -249,6 +249,9 @@ def caveats(run, crops, split) -> list[str]:
     few_groups = intervals.caveat(len(set(labelled.tolist())))
     if few_groups:
         limits.append(few_groups)
+    few_plates = _few_plates(crops)
+    if few_plates:
+        limits.append(few_plates)
     if run.config.data.mask == "ring":
         limits.append("A control: the network sees the outer ring of the crops and no cell, so any score above chance "
                       "is read from background, light or neighbours.")
@@ -259,6 +262,18 @@ def caveats(run, crops, split) -> list[str]:
     if split == "validation":
         limits.append(_chosen_by_validation(run.config.train.kept_weights))
     return limits
+
+
+def _few_plates(crops) -> str:
+    """That plates differ in what intervals cannot hold, where cells are of several that are not left out one by one."""
+    if crops.group_by in ("plate", "cell_line"):
+        return ""
+    plates_of_line = pd.Series(crops.plate).groupby(crops.cell_line).nunique()
+    several = plates_of_line[plates_of_line > 1]
+    if several.empty:
+        return ""
+    return (f"The cells of {several.index[0]} are of {several.iloc[0]} plates: how far scores differ from plate to "
+            f"plate is not in the intervals; that takes {intervals.LEAST_GROUPS} plates in each split.")
 
 
 def _chosen_by_validation(kept_weights: str) -> str:

@@ -10,7 +10,7 @@ from cellcycle_jax.devices import memory
 
 
 class OpenData:
-    """The cells of a data set, as far as they were asked for.
+    """The cells of a data set, as far as they were asked for. Their groups are what intervals leave out at a time.
 
     A study opens its data set once and hands it to `train`, `evaluate`, `explain` and `load_run` in the place of its
     folder. The folder may not be prepared anew meanwhile.
@@ -37,6 +37,7 @@ class OpenData:
         """
         if (split, final) not in self._crops:
             crops = crop_arrays.load_crops(self.folder, split, final, pixels=False)
+            crops = crop_arrays.regrouped(crops, self.interval_unit)
             if self._keeps_pixels and memory.place("auto", crops.pixel_bytes) != "disk":
                 crops = crop_arrays.keeping_pixels(crops)
             self._crops[split, final] = crops
@@ -44,8 +45,16 @@ class OpenData:
 
     @functools.cached_property
     def all_cells(self) -> pd.DataFrame:
-        """The table of all objects, those of the locked test split too: `cell_table.load_cells`."""
-        return cell_table.load_cells(self.folder)
+        """The table of all objects, those of the locked test split too: `cell_table.load_cells`.
+
+        Groups are what intervals leave out at a time, here as in the crops.
+        """
+        return cell_table.regrouped(cell_table.load_cells(self.folder), self.interval_unit)
+
+    @functools.cached_property
+    def interval_unit(self) -> str:
+        """What intervals leave out at a time, see `crop_arrays.interval_unit`."""
+        return crop_arrays.interval_unit(self.folder)
 
     @functools.cached_property
     def cells(self) -> pd.DataFrame:

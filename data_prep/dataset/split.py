@@ -8,6 +8,9 @@ from cellcycle_jax.errors import InputRefused, UsageError
 from cellcycle_jax.schema import Working
 
 BLOCKS = 3  # a field is divided into this many blocks each way
+# What holds several groups, the largest first.
+LARGER_UNITS = ("plate", "well")
+LEAST_UNITS = 4  # of which an interval can be made
 UNITS = {
     "field": schema.FIELD,
     "well": schema.WELL,
@@ -45,6 +48,28 @@ def groups(table, by: str):
         column = _block_number(table[schema.CENTRE_X], table[Working.FIELD_WIDTH])
         return table[schema.FIELD] + "/" + row + column
     return table[UNITS[by]]
+
+
+def interval_unit(table, by: str) -> str:
+    """What is left out at a time for an interval: the groups, or the plates or wells that hold several of them.
+
+    Cells of a plate share stain and day, so its fields say less than as many plates would. The largest unit is taken of
+    which each cell line has LEAST_UNITS or more in every split; with fewer there would be no interval.
+
+    Args:
+        table: used cells that have a label, or all used ones where none has.
+        by: the unit of the split, a name in UNITS.
+
+    Returns:
+        `by`, "plate" or "well".
+    """
+    for unit in LARGER_UNITS:
+        if unit == by or by == "cell_line":
+            return by
+        counts = groups(table, unit).groupby([table[schema.CELL_LINE], table[schema.SPLIT]]).nunique()
+        if len(counts) and counts.min() >= LEAST_UNITS:
+            return unit
+    return by
 
 
 def _block_number(centre, size):

@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from cellcycle_jax import crop_file, files, schema
 from cellcycle_jax.schema import Working
-from data_prep.dataset import tfds_builder
+from data_prep.dataset import split, tfds_builder
 from data_prep.intensity import scaling
 
 # Text of an example -> the column of the table that it comes from.
@@ -34,10 +34,10 @@ def write_dataset(table, preprocessing, out):
     for field in tqdm(used[schema.FIELD].unique(), desc="find crops", unit="field", leave=False):
         crops_of_field[field] = crop_file.index(preprocessing.crops, field)
     splits = {}
-    for split in schema.SPLITS:
-        rows = used[used[schema.SPLIT] == split]
+    for name in schema.SPLITS:
+        rows = used[used[schema.SPLIT] == name]
         if len(rows):
-            splits[split] = _cells(rows, crops_of_field, preprocessing.channels, config.labels.classes)
+            splits[name] = _cells(rows, crops_of_field, preprocessing.channels, config.labels.classes)
     size = config.crop.size_px
     crop_shape = (size, size, len(preprocessing.channels))
     tfds_builder.write(out / "tfds", crop_shape, _vocabulary(preprocessing), splits)
@@ -132,6 +132,7 @@ def provenance(table, preprocessing, labelled, out) -> dict:
     config = preprocessing.config
     is_used = table[schema.REJECT_REASON] == ""
     used = table[is_used]
+    labelled_cells = used[used[schema.LABEL] != ""]
     pixel_size_known = bool(table[Working.PIXEL_SIZE_KNOWN].all())
     cells_by_split = pd.crosstab(used[schema.SPLIT], used[schema.LABEL].replace("", "no label"))
     versions = {"python": platform.python_version()}
@@ -150,6 +151,7 @@ def provenance(table, preprocessing, labelled, out) -> dict:
         "n_used": len(used),
         "rejected": table.loc[~is_used, schema.REJECT_REASON].value_counts().to_dict(),
         "by_split": cells_by_split.to_dict("index"),
+        "intervals_by": split.interval_unit(labelled_cells if len(labelled_cells) else used, config.split.by),
         "groups": used.groupby(schema.SPLIT)[schema.GROUP].unique().map(sorted).to_dict(),
         "splits_of_pictures": splits_of_pictures(table),
         "abstained": float((used[schema.LABEL] == "").mean()),

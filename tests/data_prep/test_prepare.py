@@ -121,6 +121,7 @@ def test_result_does_not_depend_on_the_number_of_processes(simulated_fields, pre
 
 def test_doubts_of_the_labels_are_written_down(prepared):
     made = files.read_json(prepared / "provenance.json")
+    assert made["intervals_by"] == "field"  # each line has one plate, with one field in a well
     doubtful = [plate for plate, cut in made["cuts"].items() if marker_cut.humps(cut) is marker_cut.Humps.PERHAPS_TWO]
     about_plates = [doubt for doubt in made["label_doubts"] if "is not certain to show two humps" in doubt]
     assert doubtful and [doubt.split("'")[1] for doubt in about_plates] == doubtful  # 114 cells on each plate

@@ -40,6 +40,16 @@ def test_reading_imports_no_tensorflow(folder):
     subprocess.run([sys.executable, "-c", code, str(folder)], check=True)
 
 
+def test_plates_and_wells_are_groups_where_intervals_leave_them_out():
+    crops = tiny.crops(12, "train")
+    assert crop_arrays.regrouped(crops, "field") is crops and crop_arrays.regrouped(crops, "") is crops
+    by_plate = crop_arrays.regrouped(crops, "plate")
+    assert by_plate.group_by == "plate" and set(by_plate.group_id) == {"P1"}
+    by_well = crop_arrays.regrouped(crops, "well")
+    assert by_well.group_by == "well" and sorted(set(by_well.group_id)) == ["P1/A0", "P1/A1", "P1/A2"]
+    assert by_well.group_id[4] == "P1/A1" and by_well.field_id is crops.field_id
+
+
 def test_test_split_is_locked(folder):
     with pytest.raises(UsageError, match="locked"):
         crop_arrays.load_crops(folder, "test")

@@ -1,6 +1,9 @@
 """What evaluate says of its scores."""
 
+import dataclasses
 import types
+
+import numpy as np
 
 from cellcycle_jax.evaluation import evaluate
 from cellcycle_jax.scoring.intervals import Interval
@@ -18,6 +21,19 @@ def test_groups_without_a_label_do_not_count_towards_an_interval(tmp_path):
     assert [said for said in evaluate.caveats(run, five_groups, "validation") if said.startswith("With 3 groups")]
     four = tiny.crops(20, "validation", unlabelled=4)
     assert not [said for said in evaluate.caveats(run, four, "validation") if "there is no interval" in said]
+
+
+def test_plates_that_are_too_few_to_leave_out_are_said(tmp_path):
+    run = run_on(tiny.write_data(tmp_path))
+    crops = tiny.crops(20, "validation")
+    said = "from plate to plate is not in the intervals; that takes 4 plates in each split."
+    assert not [limit for limit in evaluate.caveats(run, crops, "validation") if said in limit]  # one plate
+    plates = np.array([f"P{index % 3}" for index in range(20)])
+    several = dataclasses.replace(crops, plate=plates)
+    [limit] = [limit for limit in evaluate.caveats(run, several, "validation") if said in limit]
+    assert limit.startswith("The cells of HeLa are of 3 plates: how far scores differ")
+    by_plate = dataclasses.replace(several, group_by="plate")
+    assert not [limit for limit in evaluate.caveats(run, by_plate, "validation") if said in limit]
 
 
 def test_doubts_of_the_labels_are_said_with_every_score(tmp_path):

@@ -1,8 +1,10 @@
 """A data set that is read once, however often it is asked."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from cellcycle_jax import files, schema
 from cellcycle_jax.dataset import crop_arrays, tfds_reader
 from cellcycle_jax.devices import memory
 from cellcycle_jax.errors import UsageError
@@ -43,6 +45,24 @@ def test_the_pixels_of_a_cell_are_decoded_once_and_only_if_they_are_asked_for(fo
     whole = crop_arrays.in_memory(crops)
     np.testing.assert_array_equal(whole.image, wanted.image)
     assert sorted(decoded) == list(range(len(crops)))
+
+
+def test_groups_of_crops_and_of_the_table_are_what_intervals_leave_out(tmp_path):
+    tiny.write_data(tmp_path)
+    rows = pd.DataFrame(list(tiny.examples("validation", 16)))
+    columns = {"cell_id": schema.CELL_ID, "group_id": schema.GROUP, "field_id": schema.FIELD, "well": schema.WELL,
+               "plate": schema.PLATE, "cell_line": schema.CELL_LINE}
+    cells = rows[list(columns)].rename(columns=columns)
+    cells = cells.assign(**{schema.SPLIT: "validation", schema.LABEL: "G2", schema.REJECT_REASON: ""})
+    files.write_table(cells, tmp_path / "cells.parquet")
+    for unit, expected in (("", "validation-1"), ("field", "validation-1"), ("well", "P1/A1"), ("plate", "P1")):
+        tiny.write_provenance(tmp_path, **({"intervals_by": unit} if unit else {}))
+        data = OpenData(tmp_path)
+        crops = data.crops("validation")
+        groups = data.cells.set_index(schema.CELL_ID)[schema.GROUP]
+        assert groups["validation-4"] == expected
+        assert crops.group_id.tolist() == groups[crops.cell_id].tolist()
+        assert crops.group_by == (unit or "field")
 
 
 def test_a_split_is_read_once(folder, monkeypatch):

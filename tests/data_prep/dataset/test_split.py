@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -28,6 +30,38 @@ def test_no_group_is_in_two_splits_and_every_line_is_in_all(by):
 def test_wells_of_the_same_name_on_two_plates_are_two_groups():
     rows = table()
     assert split.groups(rows, "well").nunique() == 20
+
+
+def plates_of(plates, wells, fields, lines=("HeLa",)):
+    """Cells of which each split holds fields of that many plates, with that many wells on each."""
+    rows = []
+    for line, part, p, w, f in itertools.product(lines, schema.SPLITS, range(plates), range(wells), range(fields)):
+        names = {schema.PLATE: f"{line}{p}", schema.WELL: f"A{w}", schema.FIELD: f"{line}{p}{w}{f}{part}"}
+        rows.append({schema.CELL_LINE: line, schema.SPLIT: part, **names})
+    return pd.DataFrame(rows)
+
+
+@pytest.mark.parametrize(
+    ("plates", "wells", "by", "unit"),
+    [(4, 1, "field", "plate"), (3, 2, "field", "well"), (3, 1, "field", "field"), (1, 3, "field", "field"),
+     (4, 2, "well", "plate"), (3, 2, "well", "well"), (5, 1, "plate", "plate"), (5, 1, "cell_line", "cell_line"),
+     (1, 4, "track", "well"), (2, 1, "block", "block")],
+)
+def test_intervals_leave_out_the_largest_unit_of_which_there_are_four(plates, wells, by, unit):
+    assert split.interval_unit(plates_of(plates, wells, 2), by) == unit
+
+
+def test_the_line_and_the_split_with_the_fewest_plates_decide():
+    rows = plates_of(4, 1, 2, ("HeLa", "RPE1"))
+    assert split.interval_unit(rows, "field") == "plate"
+    fewer = (rows[schema.PLATE] == "RPE13") & (rows[schema.SPLIT] == "validation")
+    assert split.interval_unit(rows[~fewer], "field") == "field"
+    assert split.interval_unit(rows[:0], "field") == "field"
+
+
+def test_lines_that_are_plates_are_no_plates_to_leave_out():
+    rows = table(("a", "b", "c", "d", "e"), sites=1).assign(**{schema.SPLIT: "train"})
+    assert split.interval_unit(rows[rows[schema.WELL] < "A03"], "field") == "field"
 
 
 def test_seed_decides_and_row_order_does_not():
