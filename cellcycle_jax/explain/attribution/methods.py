@@ -42,6 +42,7 @@ METHODS = {
     "layer_cam": Method(cam.layer_cam, False, "Jiang 2021, doi 10.1109/TIP.2021.3089943"),
     "score_cam": Method(cam.score_cam, False, "Wang 2020, doi 10.1109/CVPRW50498.2020.00020"),
     "integrated_gradients": Method(pixels.integrated_gradients, True, "Sundararajan 2017, arXiv:1703.01365"),
+    "expected_gradients": Method(pixels.expected_gradients, True, "Erion 2021, doi 10.1038/s42256-021-00343-w"),
     "smooth_grad": Method(pixels.smooth_grad, True, "Smilkov 2017, arXiv:1706.03825"),
     "gradient_x_input": Method(pixels.gradient_x_input, True, "Shrikumar 2016, arXiv:1605.01713"),
     "occlusion": Method(pixels.occlusion, True, "Zeiler 2014, doi 10.1007/978-3-319-10590-1_53"),
@@ -76,7 +77,8 @@ def attribute(
         class_index: i32 [N] or int, the class to explain.
         tap: activation that class activation maps read; 'last' for the last convolution.
         batch: images at a time, divided over the devices.
-        baseline: f32 [S, S, K], the image that a method with a baseline starts from; None: the method's own.
+        baseline: f32 [S, S, K], the image that a method with a baseline starts from, or the images f32 [R, S, S, K] of
+            one with several; None: the method's own.
         **options: of the method's function, e.g. against_others or steps; hashable.
 
     Returns:

@@ -74,6 +74,52 @@ def integrated_gradients(
     return way * mean_gradient
 
 
+def expected_gradients(
+    network,
+    image,
+    class_index,
+    tap: str = "last",
+    against_others: bool = False,
+    baseline=0.0,
+    steps: int = 16,
+    seed: int = 0,
+):
+    """Gradients on the ways from many baselines: Erion et al. 2021, doi 10.1038/s42256-021-00343-w.
+
+    No single image is without evidence: an empty one is no cell. So ways begin at many real cells, and what is common
+    to them has no relevance. The sum of a map is about the score of the image less the mean score of the baselines, the
+    nearer the more steps and baselines there are. Gradients are taken evenly along each way, a little shifted from way
+    to way, and by the same places for all images.
+
+    Args:
+        network, image, class_index, tap, against_others: as of all methods.
+        baseline: images f32 [R, S, S, K] from which ways begin, such as cells of all classes; or what
+            `integrated_gradients` takes, from which all ways begin then.
+        steps: gradients on each way.
+        seed: by which the shifts are dealt out to the ways.
+
+    Returns:
+        f32 [B, S, S, K].
+    """
+    baselines = jnp.asarray(baseline, image.dtype)
+    if baselines.ndim < image.ndim:
+        baselines = jnp.broadcast_to(baselines, image.shape[1:])[None]
+    n_ways = len(baselines)
+    shifts = (np.random.default_rng(seed).permutation(n_ways) + 0.5) / n_ways
+    places = (np.arange(steps)[:, None] + shifts).ravel() / steps
+    number = np.tile(np.arange(n_ways), steps)
+
+    def add(total, step):
+        place, index = step
+        way = image - baselines[index]
+        gradient = gradient_of_score(network, baselines[index] + place * way, class_index, against_others)
+        return total + way * gradient, None
+
+    along_all = (jnp.asarray(places, image.dtype), jnp.asarray(number))
+    total, _ = jax.lax.scan(add, jnp.zeros_like(image), along_all)
+    return total / (n_ways * steps)
+
+
 def smooth_grad(
     network,
     image,

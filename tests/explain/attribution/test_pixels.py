@@ -17,7 +17,7 @@ def linear():
     return images, variables, variables["params"]["head"]["kernel"].T.reshape(3, SIDE, SIDE, 3)[INDEX]
 
 
-@pytest.mark.parametrize("name", ["gradient_x_input", "integrated_gradients", "smooth_grad"])
+@pytest.mark.parametrize("name", ["gradient_x_input", "integrated_gradients", "expected_gradients", "smooth_grad"])
 def test_of_a_linear_network_all_are_weight_times_image(name, linear):
     images, variables, weights = linear
     found = attribute(name, Network(Weighed(), variables), images, INDEX)
@@ -54,6 +54,33 @@ def test_integrated_gradients_add_up_to_the_change_of_the_score(name, baseline):
     change = logits_of(net, images) - logits_of(net, np.full_like(images, baseline))
     change = change[np.arange(6), index]
     assert np.abs(found.sum((1, 2, 3)) - change).mean() < 0.01 * np.abs(change).mean()
+
+
+def test_expected_gradients_of_a_linear_network_are_those_from_the_mean_cell(linear):
+    images, variables, weights = linear
+    others = pictures(5, SIDE)[2:]
+    found = attribute("expected_gradients", Network(Weighed(), variables), images, INDEX, baseline=others, steps=4)
+    np.testing.assert_allclose(found, weights * (images - others.mean(0)), atol=2e-6)
+
+
+def test_expected_gradients_of_a_square_are_its_area_above_the_mean_area():
+    images = pictures(3, SIDE)
+    others = pictures(6, SIDE)[3:]
+    found = attribute("expected_gradients", Network(Squared(), {}), images, 1, baseline=others, steps=64)
+    expected = -(images**2 - (others**2).mean(0)) / 2
+    assert np.abs(found - expected).mean() < 0.02 * np.abs(expected).mean()
+
+
+@pytest.mark.parametrize("name", ["nagao2020", "resnet"])
+def test_expected_gradients_add_up_to_the_change_from_the_mean_score_of_the_baselines(name):
+    images = pictures(6, SIDE)
+    others = pictures(10, SIDE)[6:]
+    net = network(name, images.shape[1:], classes=3)
+    index = np.arange(6) % 3
+    found = attribute("expected_gradients", net, images, index, baseline=others, steps=128)
+    change = logits_of(net, images) - logits_of(net, others).mean(0)
+    change = change[np.arange(6), index]
+    assert np.abs(found.sum((1, 2, 3)) - change).mean() < 0.05 * np.abs(change).mean()
 
 
 def test_smooth_grad_without_noise_is_gradient_times_image():
@@ -113,7 +140,9 @@ def test_an_occlusion_map_resizes_to_where_the_patches_were():
     assert abs(y - 10) < 2 and abs(x - 46) < 2  # half a stride
 
 
-@pytest.mark.parametrize("name", ["integrated_gradients", "smooth_grad", "gradient_x_input", "occlusion"])
+@pytest.mark.parametrize(
+    "name", ["integrated_gradients", "expected_gradients", "smooth_grad", "gradient_x_input", "occlusion"]
+)
 def test_what_a_network_does_not_read_has_no_relevance(name):
     images = pictures(3, SIDE)
     net = network("nagao2020", images.shape[1:])
