@@ -13,7 +13,7 @@ from cellcycle_jax import files
 NAME = "openings.jsonl"
 
 
-def add(data_dir, run_id: str, step: int, splits_of_pictures: dict) -> None:
+def add(data_dir, run_id: str, step: int, splits_of_pictures: dict) -> list[dict]:
     """Write down that a test split is opened.
 
     Where nothing can be written, as in a data set that only others may change, that is said, and the split opens all
@@ -23,6 +23,9 @@ def add(data_dir, run_id: str, step: int, splits_of_pictures: dict) -> None:
         data_dir: the data set.
         run_id, step: of the run that is scored.
         splits_of_pictures: of provenance.json; it is written only where it differs from that of the last opening.
+
+    Returns:
+        The openings before this one, as of `read`.
     """
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     line = {"time": now, "run_id": run_id, "step": step}
@@ -37,6 +40,7 @@ def add(data_dir, run_id: str, step: int, splits_of_pictures: dict) -> None:
             f"data set ({error.strerror}); the log of the run has it",
             file=sys.stderr,
         )
+    return earlier
 
 
 def read(data_dir) -> list[dict]:

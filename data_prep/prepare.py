@@ -213,10 +213,8 @@ def decide(table, labelled, preprocessing, corrections):
 def few_cells(table, classes) -> list[str]:
     """A sentence for each split in which a class has fewer than LEAST_CELLS labelled cells."""
     used = table[table[schema.REJECT_REASON] == ""]
-    counts = pd.crosstab(used[schema.SPLIT], used[schema.LABEL])
-    counts = counts.reindex(index=schema.SPLITS, columns=list(classes), fill_value=0)
     sentences = []
-    for split_name, row in counts.iterrows():
+    for split_name, row in _counts_by_split(used, classes).iterrows():
         few = row[row < LEAST_CELLS]
         if len(few):
             sentences.append(
@@ -224,6 +222,12 @@ def few_cells(table, classes) -> list[str]:
                 "no others."
             )
     return sentences
+
+
+def _counts_by_split(used, classes):
+    """How many used cells each class (column) has in each split (row)."""
+    counts = pd.crosstab(used[schema.SPLIT], used[schema.LABEL])
+    return counts.reindex(index=schema.SPLITS, columns=list(classes), fill_value=0)
 
 
 def add_labels(table, config):
@@ -291,8 +295,7 @@ def refuse_missing_class(table, labelling, words=None):
             f"config.labels.method={labelling.method!r} labels no cell of one class ({_listed(total)} of {len(used)} "
             f"usable cells); {advice}"
         )
-    counts = pd.crosstab(used[schema.SPLIT], used[schema.LABEL])
-    counts = counts.reindex(index=schema.SPLITS, columns=classes, fill_value=0)
+    counts = _counts_by_split(used, classes)
     for name, label in itertools.product(schema.SPLITS, classes):
         if counts.loc[name, label] == 0:
             by_split = "; ".join(f"{split_name}: {_listed(row)}" for split_name, row in counts.iterrows())

@@ -229,18 +229,23 @@ def _by_check(used: pd.DataFrame) -> str:
     planted = used[~used["clean"]]
     lines = []
     for check in CHECKS:
-        answers = [of_network.get(check.name) for of_network in clean["answers"]]
-        if not any(answers):
+        on_clean = _answers_of(check, clean)
+        if on_clean.isna().all():
             continue  # not asked when these networks were made
-        costly = {Answer.FAILED, Answer.UNKNOWN} if check.needed else {Answer.FAILED}
-        noticed = [of_network.get(check.name) in costly for of_network in planted["answers"]]
-        alarmed = [check.name in alarms for alarms in planted["alarms"]]
-        kinds = Counter(planted["kind"][noticed])
+        costly = [Answer.FAILED, Answer.UNKNOWN] if check.needed else [Answer.FAILED]
+        is_noticed = _answers_of(check, planted).isin(costly)
+        kinds = Counter(planted["kind"][is_noticed])
         most = ", ".join(f"{kind} {count}" for kind, count in kinds.most_common(MOST_KINDS))
-        counts = [answers.count(answer) for answer in Answer]
-        lines.append([check.name, *counts, sum(alarmed), sum(noticed), most])
+        counts = on_clean.value_counts().reindex(list(Answer), fill_value=0)
+        n_alarms = planted["alarms"].explode().eq(check.name).sum()
+        lines.append([check.name, *counts, n_alarms, is_noticed.sum(), most])
     answers = [f"clean: {answer}" for answer in Answer]
     return markdown(["check", *answers, "planted: alarm", "planted: costs trust", "mostly of"], lines)
+
+
+def _answers_of(check, networks: pd.DataFrame) -> pd.Series:
+    """What a check answers on each network, None where it was not asked."""
+    return networks["answers"].map(lambda answers: answers.get(check.name))
 
 
 def _shares(used: pd.DataFrame) -> str:

@@ -93,12 +93,10 @@ def log_opening(run) -> list[str]:
     Returns:
         What is to be said of earlier openings of this test split, sentences.
     """
-    said = openings.in_words(openings.read(run.data_dir))
     pictures = crop_arrays.provenance(run.data_dir).get("splits_of_pictures", {})
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     metric_log.append(run.workdir, {"event": "final_opened", "split": "test", "time": now, "step": run.step})
-    openings.add(run.data_dir, run.run_id, run.step, pictures)
-    return said
+    return openings.in_words(openings.add(run.data_dir, run.run_id, run.step, pictures))
 
 
 def prediction_table(rows, logits, classes, calibrated_by) -> pd.DataFrame:

@@ -104,13 +104,11 @@ def class_probabilities(logits, classes, calibrated_by: calibration.Calibration,
         calibrated_by: the calibration of the network.
         index: of the N cells.
     """
-    highest = logits.argmax(axis=1)
     prob = calibration.Calibration.none(len(classes)).probabilities(logits)
     calibrated = calibrated_by.probabilities(logits)
-    confidence = calibrated[np.arange(len(calibrated)), highest]
     return SaidOfClasses(
-        predicted=np.array(classes)[highest],
-        confidence=pd.Series(confidence, index, name="confidence"),
+        predicted=np.array(classes)[logits.argmax(axis=1)],
+        confidence=pd.Series(calibrated_by.confidence(logits), index, name="confidence"),
         prob=pd.DataFrame(prob, index, classes).add_prefix("prob_"),
         calibrated=pd.DataFrame(calibrated, index, classes).add_prefix("calibrated_"),
     )

@@ -211,12 +211,11 @@ def _described(trained, own) -> dict:
 def _expected(config, crops, logits, scores, judged) -> dict:
     """What to expect of predictions on fields like those of validation."""
     calibrated_by = calibration.Calibration(scores["temperature"], tuple(scores["class_biases"]))
-    highest = logits.argmax(axis=1)
-    confidence = calibrated_by.probabilities(logits)[np.arange(len(logits)), highest]
-    sure = confidence >= config.predict.min_confidence
+    sure = calibrated_by.confidence(logits) >= config.predict.min_confidence
     decided = sure & (crops.label != schema.NO_LABEL)
-    resampling = intervals.Resampling.of_config(config.evaluate, SEED)
+    called = logits[decided].argmax(axis=1)
     groups = crops.group_id[decided]
+    resampling = intervals.Resampling.of_config(config.evaluate, SEED)
     return {
         "balanced_accuracy": scores["model"]["balanced_accuracy"],
         "interval_level": scores["interval_level"],
@@ -225,7 +224,7 @@ def _expected(config, crops, logits, scores, judged) -> dict:
         "n_groups": scores["n_groups"],
         "coverage": float(sure.mean()),
         "unlike": float((judged["novelty"] > 1).mean()),
-        "precision": precision_by_class(highest[decided], crops.label[decided], groups, crops.classes, resampling),
+        "precision": precision_by_class(called, crops.label[decided], groups, crops.classes, resampling),
     }
 
 

@@ -37,6 +37,11 @@ class Calibration:
         """Probabilities f64 [N, P] of logits f [N, P]. The likeliest class need not be that of the highest logit."""
         return softmax(np.asarray(logits, np.float64) / self.temperature + np.array(self.biases), axis=1)
 
+    def confidence(self, logits) -> np.ndarray:
+        """Probability f64 [N] of the class that is predicted, that of the highest logit."""
+        predicted = np.argmax(logits, axis=1)
+        return self.probabilities(logits)[np.arange(len(predicted)), predicted]
+
 
 def fit(logits, label) -> Calibration:
     """The temperature and biases that minimise the negative log likelihood, with biases (Alexandari et al. 2020).

@@ -14,11 +14,11 @@ from data_prep.intensity import scaling
 from data_prep.labelling.labelled import Labelled
 
 TWICE = (1.6, 2.4)  # how many times as high a peak is that is called twice as high
-# Log likelihoods by which a position half or twice as high may be less likely than the G1 peak, and is still one:
-# of 150 simulated fields with 40 nuclei or more and 20 to 65 % in G1, none has so likely a second one.
+# Log likelihoods by which a position half or twice as high may be less likely than the G1 peak, and is still one; usual
+# fields have no other so likely one (experiments/label_doubts.py).
 NEARLY_AS_LIKELY = 10.0
-# Log likelihoods per nucleus by which the G1 peak of the plate may be less likely than the field's own: at most 0.8
-# where all nuclei are in G2, at least 0.9 in usual fields that are stained twice as much.
+# Log likelihoods per nucleus by which the G1 peak of the plate may be less likely than the field's own. It tells fields
+# whose nuclei are all in G2 from usual ones that are stained twice as much (experiments/label_doubts.py).
 STILL_POSSIBLE = 0.85
 SEVERAL = 0.2  # share of a plate's fields that have their peak at the same place
 NEAR = 1.4  # times at most that peaks of one place differ
