@@ -110,6 +110,11 @@ def is_reserved(channel: str) -> bool:
     return first in [word.casefold() for word in FIRST_WORDS]
 
 
+def well_group(plate, well):
+    """Names of the groups of wells, in an array or column: wells of two plates may be called the same."""
+    return plate + "/" + well
+
+
 def reference_column(channel: str) -> str:
     """Name of the column with the field's reference intensity of a channel (the G1 peak of DNA, a cell median else)."""
     return f"Metadata_Reference_{channel}"

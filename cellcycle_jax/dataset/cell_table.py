@@ -26,7 +26,7 @@ def regrouped(cells: pd.DataFrame, unit: str) -> pd.DataFrame:
     if unit == "plate":
         return cells.assign(**{schema.GROUP: cells[schema.PLATE]})
     if unit == "well":
-        return cells.assign(**{schema.GROUP: cells[schema.PLATE] + "/" + cells[schema.WELL]})
+        return cells.assign(**{schema.GROUP: schema.well_group(cells[schema.PLATE], cells[schema.WELL])})
     return cells
 
 

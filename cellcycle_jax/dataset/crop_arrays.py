@@ -112,14 +112,13 @@ def regrouped(crops: Crops, unit: str) -> Crops:
 
     Args:
         crops: as they are stored.
-        unit: "plate", "well", or the unit that they are stored with, which changes nothing.
+        unit: "plate" or "well"; any other changes nothing.
     """
-    if unit not in ("plate", "well") or unit == crops.group_by:
-        return crops
-    names = crops.plate
+    if unit == "plate":
+        return dataclasses.replace(crops, group_id=crops.plate, group_by=unit)
     if unit == "well":
-        names = np.char.add(np.char.add(crops.plate.astype(str), "/"), crops.well.astype(str))
-    return dataclasses.replace(crops, group_id=names, group_by=unit)
+        return dataclasses.replace(crops, group_id=schema.well_group(crops.plate, crops.well), group_by=unit)
+    return crops
 
 
 def interval_unit(data_dir) -> str:

@@ -37,7 +37,7 @@ def groups(table, by: str):
     if UNITS[by] not in table:
         raise _unknown_unit(by)
     if by == "well":
-        return table[schema.PLATE] + "/" + table[schema.WELL]
+        return schema.well_group(table[schema.PLATE], table[schema.WELL])
     if by == "track":
         has_track = table[schema.TRACK].notna()
         track = table[schema.TRACK].where(has_track, table[schema.WELL])
