@@ -261,10 +261,10 @@ def reliability(curves: dict[str, dict], temperature: float | None, n_classes: i
         ax.plot(bins["confidence"], bins["accuracy"], ms=5.5, lw=1.6, **look)
         counts.bar(bins["confidence"] + shift, bins["count"], width=width, color=look["color"])
     ax.set(xlim=(chance - 0.02, 1.02), ylim=(lowest - 0.04, 1.03), ylabel="Share of cells that are right")
-    counts.set(xlabel="Confidence: probability of the predicted class", ylabel="Cells")
+    counts.set(xlabel="Confidence: probability of the likeliest class", ylabel="Cells")
     counts.yaxis.set_major_locator(MaxNLocator(3, integer=True))
     ax.grid()
-    ax.legend(loc="upper left")
+    ax.legend(loc="lower right")
     return figure
 
 
