@@ -10,7 +10,8 @@ import tifffile
 from configs import base
 from configs.data import simulated
 from data_prep.simulation import lines, simulate
-from experiments.confounds import CLASSES, CLEAN, CONFOUNDS, Field
+from experiments.confounds import CLEAN, CONFOUNDS
+from experiments.field_edits import CLASSES, Field
 
 FIELDS = 48  # of a data set; 14 of them are of validation
 CELLS = (40, 60)  # of a field

@@ -8,8 +8,9 @@ import pytest
 
 from cellcycle_jax import schema
 from configs.base import training
-from experiments import confounds, planted_data, trust_zoo
-from experiments.confounds import CLEAN, CONFOUNDS, MARKER, Field
+from experiments import confounds, field_edits, planted_data, trust_zoo
+from experiments.confounds import CLEAN, CONFOUNDS
+from experiments.field_edits import MARKER, Field
 
 SIDE = 200
 WEIGHTS = "the map depends on the trained weights"
@@ -71,7 +72,7 @@ def test_a_confound_of_fields_touches_the_second_half_alone_and_mixes_the_classe
 
 def test_what_leaks_is_a_fraction_of_the_marker():
     field, before, _ = edited(CONFOUNDS, "leak into Golgi")
-    leaked = field.image[confounds.GOLGI] - before[confounds.GOLGI]
+    leaked = field.image[field_edits.GOLGI] - before[field_edits.GOLGI]
     expected = 0.08 * (before[MARKER] - np.percentile(before[MARKER], 5))
     np.testing.assert_allclose(leaked, expected, atol=1e-9)
 
@@ -83,7 +84,7 @@ def test_positions_and_neighbours_make_the_labels():
     assert rise == pytest.approx(0.3 * make_field().span(0), rel=0.1)
     field, _, classes = edited(CONFOUNDS, "crowding")
     distance = np.hypot(*(field.centres[:, None] - field.centres[None]).transpose(2, 0, 1))
-    number = (distance <= confounds.NEAR_PX).sum(1) - 1
+    number = (distance <= field_edits.NEAR_PX).sum(1) - 1
     assert set(number[classes == "b"]) <= set(range(2, 30)) and set(number[classes == ""]) <= {1}
 
 
