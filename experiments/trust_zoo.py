@@ -134,6 +134,7 @@ def examine(case: Case, out) -> dict:
         "why_no_channels": found["channel_importance"]["why"],
         "about": _part(made, ABOUT),
         "results": _part(found, keys),
+        "surrogate": found["surrogate"] and _part(found["surrogate"], ("r2",)),
         "confound_removed": files.to_json(without),
     }
 

@@ -113,10 +113,8 @@ def _ask_of_kind(evidence: Evidence, kind: Kind) -> dict:
         InputRefused: the table of cells does not say where in its field a cell lies.
     """
     run = evidence.cells.run
+    known_places(run.data)
     cells = run.data.cells
-    columns = [schema.CENTRE_Y, schema.CENTRE_X]
-    if not set(columns) <= set(cells.columns) or cells[columns].isna().to_numpy().any():
-        raise InputRefused("where in their fields cells lie is not known")
     values = pd.DataFrame(kind.of_cells(cells), index=cells[schema.CELL_ID])
     crops = evidence.compared.crops
     trained_on = run.crops_of_lines("train")
@@ -127,6 +125,22 @@ def _ask_of_kind(evidence: Evidence, kind: Kind) -> dict:
     prob = class_probabilities(of_training, trained_on.label[labelled], of_cells, len(crops.classes))
     score = resampling.scores(crops.label, prob, crops.group_id, ("auroc",))["auroc"]
     return {"class_auroc": score, **told(prob, of_cells, evidence.compared, resampling)}
+
+
+def known_places(data) -> pd.DataFrame:
+    """Centre of each cell in its field, px, by the name of the cell.
+
+    Args:
+        data: `OpenData`.
+
+    Raises:
+        InputRefused: the table of cells does not say where in its field a cell lies.
+    """
+    cells = data.cells
+    columns = [schema.CENTRE_Y, schema.CENTRE_X]
+    if not set(columns) <= set(cells.columns) or cells[columns].isna().to_numpy().any():
+        raise InputRefused("where in their fields cells lie is not known")
+    return cells.set_index(schema.CELL_ID)[columns]
 
 
 def told(prob, of_cells, compared, resampling) -> dict:
