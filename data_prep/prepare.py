@@ -78,7 +78,7 @@ def _prepare(config, fields_dir, out, labels_csv, strict, keep):
     )
     preprocessing = processed.preprocessing
     table, labelled = label(processed.table, preprocessing)
-    if _no_marker_shows_humps(table, labelled):
+    if not corrections and _no_marker_shows_humps(table, labelled):
         quality_control.draw_labelling(table, labelled, preprocessing.config.labels, out / "qc")
         raise _no_humps(labelled, out)
     table, decisions = decide(table, labelled, preprocessing, corrections)
