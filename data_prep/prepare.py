@@ -17,7 +17,7 @@ from cellcycle_jax.schema import Working
 from data_prep import listing_checks
 from data_prep.dataset import field_counts, same_cells, split, write
 from data_prep.fields_to_cells import all_fields
-from data_prep.labelling import external_table, manual_corrections, methods
+from data_prep.labelling import external_table, left_out, manual_corrections, methods
 from data_prep.measurement.columns import refuse_unknown
 from data_prep.pictures import quality_control
 from data_prep.sources import source_of
@@ -150,9 +150,13 @@ def label(table, preprocessing):
     if config.labels.table:
         table = external_table.join(table, config.labels.table, preprocessing.folder)
     table, labelled = add_labels(table, config)
-    for sentence in labelled.doubts:
-        print(f"prepare: warning: {sentence}", file=sys.stderr)
+    _warn(labelled.doubts)
     return table, labelled
+
+
+def _warn(sentences):
+    for sentence in sentences:
+        print(f"prepare: warning: {sentence}", file=sys.stderr)
 
 
 def _no_marker_shows_humps(table, labelled) -> bool:
@@ -197,17 +201,25 @@ def decide(table, labelled, preprocessing, corrections):
     same_cells.refuse_shared(table, config.channels.nucleus)
     if hasattr(source, "truth"):
         table = join_truth(table, source.truth(preprocessing.folder))
-    doubts = list(labelled.doubts)
+    doubts = []
     if config.labels.method != "none":
         refuse_missing_class(table, config.labels, labelled.words)
         doubts += few_cells(table, config.labels.classes)
+    by_class = left_out.classes_of_excluded(table, config.channels, config.labels)
+    doubts += left_out.doubts(by_class, config.labels.classes)
+    _warn(doubts)
     notes = [*getattr(source, "NOTES", ()), *labelled.notes, *split.notes(config.split.by)]
     if config.reference.nucleus == "median":
         notes.append(
             f"{config.channels.nucleus}, in which cells were found, shows no DNA: the baseline integrated_dna is its "
             "summed intensity, no more."
         )
-    return table, {"labels_corrected_by_hand": corrected, "label_doubts": doubts, "notes": notes}
+    return table, {
+        "labels_corrected_by_hand": corrected,
+        "cells_by_class": left_out.counts(by_class, config.labels.classes),
+        "label_doubts": [*labelled.doubts, *doubts],
+        "notes": notes,
+    }
 
 
 def few_cells(table, classes) -> list[str]:

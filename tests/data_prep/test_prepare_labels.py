@@ -68,6 +68,19 @@ def test_cells_that_a_human_labelled_need_no_humps(prepared, simulated_fields, t
     pd.testing.assert_frame_equal(of_human, of_marker)
 
 
+@pytest.mark.usefixtures("unrendered")
+def test_a_bound_that_excludes_one_class_puts_its_labels_in_doubt(simulated_fields, tmp_path, capsys):
+    config = small_config()
+    config.quality.max_area = 1.15  # times that of the median nucleus; those of G2 are larger
+    prepare(config, simulated_fields, tmp_path)
+    made = files.read_json(tmp_path / "provenance.json")
+    [doubt] = [doubt for doubt in made["label_doubts"] if doubt.startswith("Quality control excludes")]
+    assert "of the cells that would be G2, most as large" in doubt
+    assert doubt in capsys.readouterr().err
+    of_g1, of_g2 = (made["cells_by_class"][name] for name in ("G1/S", "G2"))
+    assert of_g2["large"] > 0.5 * of_g2["used"] and of_g1["large"] < 0.2 * of_g1["used"]
+
+
 def test_few_cells_of_a_class_in_a_split_are_a_doubt():
     table = pd.DataFrame({
         schema.REJECT_REASON: [""] * 30 + ["border"] * 20,

@@ -4,6 +4,7 @@ import dataclasses
 import types
 
 import numpy as np
+import pandas as pd
 
 from cellcycle_jax.evaluation import evaluate
 from cellcycle_jax.scoring.intervals import Interval
@@ -51,3 +52,21 @@ def test_the_terminal_says_what_the_scores_cannot_show(capsys):
     said = capsys.readouterr().out.splitlines()
     assert "model           0.900 (0.800 to 0.950)    0.900 (0.800 to 0.950)" in said
     assert said[-3:] == ["- Labels are pseudo-labels.", "- One seed.", ""]
+
+
+def predictions(label):
+    return pd.DataFrame({
+        "label": label,
+        "predicted": ["G1/S", "G2", "G2", "G2", "G1/S", "G1/S"],
+        "prob_G1/S": 0.5,
+        "prob_G2": 0.5,
+        "confidence": [0.9, 0.8, 0.6, 0.7, 0.99, 0.95],
+    })
+
+
+def test_what_the_network_says_of_cells_without_a_label_is_said():
+    assert evaluate.without_label(predictions(["G1/S", "G2", "", "", "", "G1/S"])) == [
+        "3 of 6 cells have no label, so no score is of them. The network calls 67% of them G2, with a median "
+        "confidence of 0.70; of those with a label 33%, with 0.90."
+    ]
+    assert evaluate.without_label(predictions(["G1/S", "G2"] * 3)) == []
