@@ -36,8 +36,8 @@ def make_passport(results: dict, about: dict, checks: tuple[Check, ...] = CHECKS
 
     Returns:
         format; status ('no_alarm', 'caution', 'shortcut' or 'chance'); verdict (sentences); checks (one dict each:
-        name, answer, sentence, alarm, remedy, see `check.Judgement`); region_shares (rows); regions, in words; and
-        everything of `about`.
+        name, answer, sentence, alarm, remedy, see `check.Judgement`); region_shares (rows); regions and
+        regions_read_beside, in words; and everything of `about`.
     """
     judgements = {check.name: check.judge(results[check.question.key], about) for check in checks}
     status = status_of(checks, judgements, results["channel_importance"]["why"])
@@ -49,6 +49,7 @@ def make_passport(results: dict, about: dict, checks: tuple[Check, ...] = CHECKS
         "checks": [_to_json(name, judgement) for name, judgement in judgements.items()],
         "region_shares": results["region_shares"].to_dict("records"),
         "regions": named_regions(results, about),
+        "regions_read_beside": regions_read_beside(results, about),
     }
 
 
@@ -107,18 +108,48 @@ def _tells_enough(auroc: Interval) -> bool:
     return not auroc.is_known or auroc.low >= LEAST_AUROC
 
 
+def regions_read_beside(results: dict, about: dict) -> list[str]:
+    """Regions that the network reads and that do not distinguish the classes by themselves, best first, in words.
+
+    What moves the margin within classes comes from them to a good part, and of the difference between the classes they
+    have less for certain.
+    """
+    region_shares = results["region_shares"]
+    if not _tells_enough(results["score"]):
+        return []
+    limit = about["limits"]["region_share"]
+    is_read = (region_shares["read"] >= limit) & (region_shares["read_low"] > 0)
+    tells_little = region_shares["high"] < limit  # False where there is no interval
+    beside = region_shares[is_read & tells_little].sort_values("read", ascending=False).head(MOST_REGIONS)
+    words = []
+    for row in beside.to_dict("records"):
+        read = Interval(row["read"], row["read_low"], row["read_high"]).percent()
+        share = _share_in_words(row, about)
+        words.append(f"{_place_in_words(row, about)}: {read} of what moves its output within classes, {share}")
+    return words
+
+
 def _region_in_words(row: dict, about: dict) -> str:
+    share = _share_in_words(row, about)
+    return f"{_place_in_words(row, about)}: {share}, {row['ratio']:.1f} times its share of the image"
+
+
+def _place_in_words(row: dict, about: dict) -> str:
+    """A region and its channel."""
     words = localisation.region_in_words(row["compartment"], about["stain"])
     if row["compartment"] in localisation.BLANK[about["mask"]]:
         words += " (where the mask shows nothing, so how far the cell reaches)"
     if len(about["channels"]) > 1:
         words += f", channel {row['channel']}"
-    words += f": {Interval(row['share'], row['low'], row['high']).percent()}"
+    return words
+
+
+def _share_in_words(row: dict, about: dict) -> str:
+    """What a region has of the difference between the classes."""
+    words = Interval(row["share"], row["low"], row["high"]).percent()
     if len(about["classes"]) > 2:
-        words += f" of the difference between {row['class']} and the rest"
-    else:
-        words += " of the difference"
-    return f"{words}, {row['ratio']:.1f} times its share of the image"
+        return f"{words} of the difference between {row['class']} and the rest"
+    return f"{words} of the difference"
 
 
 def _verdict(status, checks, judgements, results, about) -> list[str]:
@@ -172,12 +203,17 @@ def _where_it_looks(results: dict, about: dict) -> str:
         return ("No region is named: the network tells the classes too badly for that (the area under the ROC curve "
                 f"is not certain to be {LEAST_AUROC:g} or more).")
     named = named_regions(results, about)
-    if not named:
-        least = about["limits"]["region_share"]
-        return f"No region accounts for {least:.0%} of the difference between the classes with an interval above zero."
     classes = about["classes"]
     difference = f"{classes[0]} from {classes[-1]}" if len(classes) == 2 else "its classes"
-    return f"The network distinguishes {difference} here: {'; '.join(named)}."
+    words = f"The network distinguishes {difference} here: {'; '.join(named)}."
+    if not named:
+        least = about["limits"]["region_share"]
+        words = f"No region accounts for {least:.0%} of the difference between the classes with an interval above zero."
+    beside = regions_read_beside(results, about)
+    if beside:
+        words += (f" It also reads what does not distinguish them by itself, but may correct what is read elsewhere: "
+                  f"{'; '.join(beside)}.")
+    return words
 
 
 def _measurements(results: dict, about: dict) -> str:

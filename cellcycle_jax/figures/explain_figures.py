@@ -83,7 +83,7 @@ def region_shares(rows: list[dict], about: dict, head: str) -> Figure:
         ax.set_title(f"Difference between {name} and the rest", fontsize=10.5)
         ax.set_xlabel(
             f"Share of the difference between the classes, % ({100 * about['interval_level']:g} % interval)\n"
-            "Tick: share of the image's area and channels"
+            "Tick: share of the image's area and channels. Circle: share of what moves the output within classes"
         )
         ax.grid(axis="x")
         ax.tick_params(axis="y", length=0)
@@ -91,10 +91,11 @@ def region_shares(rows: list[dict], about: dict, head: str) -> Figure:
 
 
 def _bars(ax, regions, colours):
-    """A bar for each region, with a tick at the share of the area and a line over the interval."""
+    """A bar for each region, with its interval, a tick at the share of the area and a circle at what is read of it."""
     for y, region in enumerate(regions.to_dict("records")):
         ax.barh(y, 100 * region["share"], color=colours.get(region["channel"], GREY), height=0.7)
         ax.plot(100 * region["area_share"], y, "|", ms=12, mew=1.6, color=INK)
+        ax.plot(100 * region["read"], y, "o", ms=5, mew=1.2, mfc="white", mec=INK)
         if math.isfinite(region["low"]):  # not of too few groups
             ax.plot([100 * region["low"], 100 * region["high"]], [y, y], color=INK, lw=1.4)
     ax.axvline(0, color=GREY, lw=1)

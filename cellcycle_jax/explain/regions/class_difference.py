@@ -4,6 +4,10 @@ Most of an attribution map is common to all cells and does not distinguish the c
 margin for every cell, whatever it is, and its sum over a region is compared between cells of the class and the others.
 Of a complete method (integrated gradients) the sums over all regions add up to the margin, so their differences add up
 to the difference between the classes, and each is a share of it.
+
+A network may read a region that does not distinguish the classes by itself, as where the background says how bright a
+field is and the nucleus is judged by that (a suppressor variable). So beside it stands how much of what moves the margin
+from cell to cell within classes comes from the region.
 """
 
 import numpy as np
@@ -11,10 +15,11 @@ import pandas as pd
 
 from cellcycle_jax.explain.regions import localisation
 from cellcycle_jax.scoring import metrics
-from cellcycle_jax.scoring.intervals import Resampling
+from cellcycle_jax.scoring.intervals import Interval, Resampling
 
 _SHARES = ("channel", "compartment", "share", "low", "high", "area_share", "ratio", "ratio_low", "ratio_high")
-COLUMNS = ("class", "method", *_SHARES, "n_cells", "n_groups")
+_READ = ("read", "read_low", "read_high")
+COLUMNS = ("class", "method", *_SHARES, *_READ, "n_cells", "n_groups")
 
 
 def contributions(maps: np.ndarray, compartments: np.ndarray, present: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -57,7 +62,8 @@ def difference(sums, areas, of_class, groups, resampling: Resampling) -> pd.Data
 
     Returns:
         One row per channel and region that any cell has: channel (0..C-1), compartment, share of the difference (it can
-        be negative), area_share (over C), ratio of the two, each with its interval, n_cells and n_groups. Empty where
+        be negative), area_share (over C), ratio of the two, read (share of what moves the margin within classes, see
+        `_read`), each with its interval, n_cells and n_groups. Empty where
         one class has no cell, or the whole difference is not above zero: a network whose margin is no higher for
         cells of the class than for the others does not tell them apart, and shares of its difference would change sign.
         There is no interval where it is not certain to be above zero.
@@ -78,6 +84,7 @@ def difference(sums, areas, of_class, groups, resampling: Resampling) -> pd.Data
         total = gap.sum(1)
         return {i: (of_region, total) for i, of_region in enumerate(gap.T)}
 
+    read = _read(flat, inside, groups, resampling)
     rows = []
     for i, share in resampling.ratios(shares, groups, inside).items():
         channel, region = divmod(i, regions)
@@ -93,10 +100,35 @@ def difference(sums, areas, of_class, groups, resampling: Resampling) -> pd.Data
                 "ratio": share.value / area,
                 "ratio_low": share.low / area,
                 "ratio_high": share.high / area,
+                "read": read[i].value,
+                "read_low": read[i].low,
+                "read_high": read[i].high,
                 "n_cells": len(sums),
                 "n_groups": len(np.unique(groups)),
             })
     return pd.DataFrame(rows, columns=list(COLUMNS[2:]))
+
+
+def _read(sums, inside, groups, resampling: Resampling) -> dict[int, Interval]:
+    """Share of what moves the margin from cell to cell within classes that comes from each region.
+
+    The mean distance of a region's sum from its mean in cells of the same class, over that of all regions together.
+
+    Args:
+        sums: f64 [N, M], over each of M regions.
+        inside: bool [N], whether a cell is of the explained class.
+        groups: text [N].
+        resampling: how intervals are made.
+    """
+    distances = np.empty_like(sums)
+    for of_class in (inside, ~inside):
+        distances[of_class] = np.abs(sums[of_class] - sums[of_class].mean(0))
+
+    def parts(weights):
+        means = _weighted_mean(distances, weights)
+        return {i: (of_region, means.sum(1)) for i, of_region in enumerate(means.T)}
+
+    return resampling.ratios(parts, groups)
 
 
 def _weighted_mean(values, weights):
