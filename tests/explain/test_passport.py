@@ -39,11 +39,13 @@ def score(value, low=None, high=None):
     return Interval(value, value - 0.01 if low is None else low, value + 0.01 if high is None else high)
 
 
-def place(compartment, share, channel="DNA", low=None, of="G2", area=0.1):
+def place(compartment, share, channel="DNA", low=None, of="G2", area=0.1, read=0.05):
     bounds = score(share, low)
+    of_read = score(read)
     return {"class": of, "method": METHOD, "channel": channel, "compartment": compartment, "share": share,
             "low": bounds.low, "high": bounds.high, "area_share": area, "ratio": share / area,
-            "ratio_low": bounds.low / area, "ratio_high": bounds.high / area, "n_cells": 300, "n_groups": 12}
+            "ratio_low": bounds.low / area, "ratio_high": bounds.high / area, "n_cells": 300, "n_groups": 12,
+            "read": of_read.value, "read_low": of_read.low, "read_high": of_read.high}
 
 
 def where(*rows):
@@ -464,6 +466,29 @@ def test_places_are_named_in_order_and_none_below_a_tenth_or_uncertain():
     ]
     assert passport["verdict"][1] == f"The network distinguishes G1/S from G2 here: {'; '.join(passport['regions'])}."
     assert len(passport["region_shares"]) == 6 and passport["region_shares"][0]["compartment"] == "cell body"
+
+
+def test_places_that_are_read_and_do_not_distinguish_are_named_beside():
+    rows = where(
+        place("nucleus", 0.6, read=0.4),
+        place("background", 0.01, read=0.2),
+        place("cell body", -0.3, read=0.25),  # it speaks against the class, and is read
+        place("nuclear rim", 0.05, read=0.0999),
+        place("organelle", 0.0995, read=0.3, low=0.05),  # it may have a tenth of the difference
+    )
+    passport = changed(("region_shares",), rows)
+    assert passport["regions_read_beside"] == [
+        "in the rest of the cell body, channel DNA: 25 % (24 to 26) of what moves its output within classes, "
+        "-30 % (-31 to -29) of the difference",
+        "in the background, channel DNA: 20 % (19 to 21) of what moves its output within classes, 1 % (0 to 2) of the "
+        "difference",
+    ]
+    assert passport["verdict"][1].endswith(
+        "It also reads what does not distinguish them by itself, but may correct what is read elsewhere: "
+        f"{'; '.join(passport['regions_read_beside'])}."
+    )
+    badly = changed(("score",), score(0.55, 0.53))
+    assert badly["regions_read_beside"] == []
 
 
 def test_at_most_three_places_are_named():

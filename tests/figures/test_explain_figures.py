@@ -63,7 +63,7 @@ ABOUT = {"channels": ["DNA", "Golgi"], "stain": "Golgi", "interval_level": 0.9, 
 
 def place(compartment, channel, share, area=0.1, of="G2", low=None):
     return {"class": of, "channel": channel, "compartment": compartment, "share": share, "area_share": area,
-            "low": share - 0.05 if low is None else low, "high": share + 0.1 if low is None else low}
+            "read": 0.2, "low": share - 0.05 if low is None else low, "high": share + 0.1 if low is None else low}
 
 
 REGIONS = [place("background", "DNA", 0.1, 0.3), place("nucleus", "DNA", 0.6, 0.2), place("organelle", "Golgi", -0.4),
@@ -93,6 +93,8 @@ def test_each_bar_has_the_tick_of_its_area_and_its_interval():
     ticks = [line for line in ax.lines if line.get_marker() == "|"]
     np.testing.assert_allclose([t.get_xdata()[0] for t in ticks], [20, 10, 10, 30])
     np.testing.assert_allclose([t.get_ydata()[0] for t in ticks], range(4))
+    circles = [line for line in ax.lines if line.get_marker() == "o"]
+    np.testing.assert_allclose([c.get_xdata()[0] for c in circles], 20)
     spreads = [line.get_xdata() for line in ax.lines if line.get_marker() == "None" and line.get_linewidth() == 1.4]
     np.testing.assert_allclose(spreads, [[55, 70], [-45, -30], [25, 40], [5, 20]])
     assert "90 % interval" in ax.get_xlabel() and "G2" in ax.get_title(loc="left")

@@ -6,8 +6,8 @@ Of a complete method (integrated gradients) the sums over all regions add up to 
 to the difference between the classes, and each is a share of it.
 
 A network may read a region that does not distinguish the classes by itself, as where the background says how bright a
-field is and the nucleus is judged by that (a suppressor variable). So beside it stands how much of what moves the margin
-from cell to cell within classes comes from the region.
+field is and the nucleus is judged by that (a suppressor variable). So beside it stands how much of what moves the
+margin from cell to cell within classes comes from the region.
 """
 
 import numpy as np

@@ -102,6 +102,26 @@ def test_the_ratio_is_the_share_over_the_share_of_the_area():
     assert found.set_index(["channel", "compartment"]).loc[(1, "cell body"), "ratio"] == pytest.approx(0.75 / 0.15)
 
 
+def test_what_corrects_another_place_is_read_and_does_not_distinguish():
+    rng = np.random.default_rng(0)
+    groups = np.repeat(np.arange(10), 40)
+    of_class = np.arange(400) % 2 == 0
+    sums, areas = made(of_class, c0_nucleus=6.0)
+    light = rng.normal(0, 1, 400)  # of each cell: it is in the nucleus, and read from the background to take it off
+    sums[:, 0, place("nucleus")] += light
+    sums[:, 0, place("background")] -= light
+    sums[:, 1, place("cell body")] += rng.normal(0, 0.5, 400)
+    found = class_difference.difference(sums, areas, of_class, groups, RESAMPLING).set_index(["channel", "compartment"])
+    read = found["read"]
+    assert read.sum() == pytest.approx(1)
+    # Mean distances from the mean go with the standard deviations 1, 1 and 0.5.
+    assert read[0, "nucleus"] == pytest.approx(0.4, abs=0.02)
+    assert read[0, "background"] == pytest.approx(0.4, abs=0.02)
+    assert read[1, "cell body"] == pytest.approx(0.2, abs=0.02)
+    background = found.loc[(0, "background")]
+    assert background["low"] < 0 < background["high"] < 0.1 < background["read_low"] < 0.4 < background["read_high"]
+
+
 def test_intervals_resample_groups_not_cells():
     rng, groups = np.random.default_rng(0), np.repeat(np.arange(10), 40)
     of_class = np.arange(400) % 2 == 0
