@@ -5,6 +5,7 @@ To add a check, write its file beside these, import it here and add it to CHECKS
 
 from cellcycle_jax.explain.checks import (
     bleed_through,
+    cell_light,
     channel_importance,
     edit_response,
     faithfulness,
@@ -29,6 +30,7 @@ CHECKS = (
     nuisances.CROWDING,
     neighbours.CHECK,
     picture_quality.CHECK,
+    cell_light.CHECK,
     bleed_through.CHECK,
     faithfulness.CHECK,
     randomisation.WEIGHTS,

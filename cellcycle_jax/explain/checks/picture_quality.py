@@ -28,16 +28,29 @@ SPREAD = 1.4826  # times the median absolute deviation: the standard deviation o
 
 
 def ask(evidence: Evidence) -> dict:
-    """What the fineness of the own picture tells: the results of `_ask`, and why there are none, "" where there are."""
-    results, why = result_or_reason(_ask, evidence)
+    """What the fineness of the own picture tells, see `ask_of_channels`."""
+    return ask_of_channels(evidence, fineness)
+
+
+def ask_of_channels(evidence: Evidence, measure) -> dict:
+    """What a property that each channel of a cell has tells, where most of its channels have it.
+
+    Args:
+        evidence: the explained cells.
+        measure: (crops, pixels on disk) -> f64 [N, C].
+
+    Returns:
+        The results of `_ask`, and why there are none, "" where there are.
+    """
+    results, why = result_or_reason(_ask, evidence, measure)
     return {**(results or {}), "why": why}
 
 
-def _ask(evidence: Evidence) -> dict:
-    """See `ask`.
+def _ask(evidence: Evidence, measure) -> dict:
+    """See `ask_of_channels`.
 
     Returns:
-        channels: [{channel, class_auroc}], best first, with which the fineness in each channel predicts the class of
+        channels: [{channel, class_auroc}], best first, with which the property in each channel predicts the class of
         validation cells, learnt from those of training; class_auroc: that of the channel in the middle; share and
         within_class: of the middle of a cell's channels, see `nuisances.told`. Intervals are of the run's own level,
         since there is no alarm.
@@ -50,8 +63,8 @@ def _ask(evidence: Evidence) -> dict:
     crops = evidence.compared.crops
     trained_on = labelled_cells(run, "train")
     channels = [index for index, name in enumerate(crops.channels) if name not in crops.markers]
-    of_training = relative_to_field(fineness(trained_on)[:, channels], trained_on.field_id)
-    of_cells = relative_to_field(fineness(crops)[:, channels], crops.field_id)
+    of_training = relative_to_field(measure(trained_on)[:, channels], trained_on.field_id)
+    of_cells = relative_to_field(measure(crops)[:, channels], crops.field_id)
 
     def predicted(training_values, values):
         return nuisances.class_probabilities(training_values, trained_on.label, values, len(crops.classes))
@@ -109,6 +122,20 @@ def relative_to_field(values, fields) -> np.ndarray:
     return differences / np.where(spread > 0, spread, 1)
 
 
+def not_asked(words: str, results: dict) -> Judgement:
+    """Where there are no results of `ask_of_channels`; `words` name the property."""
+    return Judgement(
+        Answer.UNKNOWN,
+        f"Whether it reads {words} was not asked: {results['why']}.",
+        remedy="Labelled cells of both classes would tell.",
+    )
+
+
+def in_channels(results: dict) -> str:
+    """How well a property predicts the class in each channel, in words."""
+    return ", ".join(f"{row['channel']} {row['class_auroc'].text()}" for row in results["channels"])
+
+
 def judge(results: dict, about: dict) -> Judgement:
     """As `nuisances.judge_told`, but passed where no channel tells the class as focus and noise do.
 
@@ -117,12 +144,8 @@ def judge(results: dict, about: dict) -> Judgement:
     as much is left between cells that it makes alike.
     """
     if results.get("why"):
-        return Judgement(
-            Answer.UNKNOWN,
-            f"Whether it reads {WORDS} was not asked: {results['why']}.",
-            remedy="Labelled cells of both classes would tell.",
-        )
-    of_channels = ", ".join(f"{row['channel']} {row['class_auroc'].text()}" for row in results["channels"])
+        return not_asked(WORDS, results)
+    of_channels = in_channels(results)
     scores = [row["class_auroc"] for row in results["channels"]]
     if all(score.is_known and score.high < TELLING for score in scores):
         return Judgement(
