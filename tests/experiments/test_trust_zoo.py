@@ -217,3 +217,27 @@ def test_tables_count_networks_that_use_what_was_planted():
     assert "Not learnt, so not counted: 1 (gain of field)." in text
     assert "Of the 2 that data can tell from biology 2 are called shortcuts" in text
     assert "in sight while the checks were made 0 of 0, of other kinds 2 of 2." in text
+
+
+def test_a_patch_lies_elsewhere_in_each_field_and_weakens_what_is_in_it():
+    field, before, classes = edited(CONFOUNDS, "bleached patch")
+    dark = np.percentile(before[0], 5)
+    weaker = (field.image[0] - dark) < 0.7 * (before[0] - dark)
+    y, x = field.centres.astype(int).T
+    is_in = weaker[y, x]
+    assert 0.05 < weaker.mean() < 0.4 and 3 < is_in.sum() < 27
+    assert (classes[is_in] == "b").mean() > 0.6 and (classes[~is_in] == "a").mean() > 0.6
+    other = make_field()
+    before = other.image.copy()
+    CONFOUNDS["bleached patch"].edit(other, 0.4, np.random.default_rng(2))
+    assert not np.array_equal(weaker, (other.image[0] - dark) < 0.7 * (before[0] - dark))
+
+
+def test_light_of_cells_brightens_all_stains_of_the_second_class_alone():
+    field, before, classes = edited(CONFOUNDS, "light of cell")
+    y, x = field.centres.astype(int).T
+    for channel in field_edits.SHOWN:
+        dark = np.percentile(before[channel], 5)
+        times = (field.image[channel][y, x] - dark) / (before[channel][y, x] - dark)
+        np.testing.assert_allclose(times[classes == "b"], 1.6, atol=0.02)
+        np.testing.assert_allclose(times[classes == "a"], 1.0, atol=0.02)

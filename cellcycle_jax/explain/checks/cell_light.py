@@ -5,7 +5,6 @@ thicker by themselves. A structure that grows is brighter in its own stain. Over
 little of their structures, so how bright a channel is is measured by its lower quartile there. As with
 `picture_quality` the channel in the middle counts, and what makes cells of a class brighter no picture tells: it is
 never an alarm.
-never an alarm.
 """
 import dataclasses
 

@@ -1,0 +1,61 @@
+"""How bright a cell is in all its stains: crops whose brightness is known, and what is said of it."""
+
+import types
+
+import numpy as np
+import pytest
+
+from cellcycle_jax import schema
+from cellcycle_jax.explain.checks import cell_light
+from cellcycle_jax.scoring.intervals import Interval
+from configs.base import training
+
+ABOUT = {"n_groups": 16, "group_by": "field", "classes": ["a", "b"], "limits": training().explain.limits.to_dict()}
+NOT_READ = Interval(0.0, -0.02, 0.02).as_json() | {"class": 1}
+UNSURE = Interval(0.0, -0.3, 0.3).as_json() | {"class": 1}
+
+
+def result(middle, share):
+    best = Interval(0.95, 0.9, 0.97)
+    channels = [{"channel": name, "class_auroc": score} for name, score in (("DNA", best), ("Golgi", middle))]
+    channels.append({"channel": "EB1", "class_auroc": Interval(0.5, 0.45, 0.55)})
+    return {"can_arise": True, "why": "", "channels": channels, "class_auroc": middle, "share": share,
+            "within_class": Interval(0.0, -0.1, 0.1)}
+
+
+@pytest.mark.parametrize(
+    ("middle", "share", "answer"),
+    [
+        (Interval(0.5, 0.45, 0.55), UNSURE, "passed"),  # DNA alone is brighter, as of more DNA
+        (Interval(0.9, 0.85, 0.95), NOT_READ, "unknown"),  # as brightness measures light badly, little is certain
+        (Interval(0.62, 0.58, 0.66), NOT_READ, "passed"),
+        (Interval(0.62, 0.58, 0.66), UNSURE, "unknown"),
+    ],
+)
+def test_the_channel_in_the_middle_counts(middle, share, answer):
+    judgement = cell_light.judge(result(middle, share), ABOUT)
+    assert (judgement.answer, judgement.alarm) == (answer, False), judgement.sentence
+    assert "DNA 0.95 (0.90 to 0.97), Golgi " in judgement.sentence
+    assert bool(judgement.remedy) == (answer == "unknown")
+
+
+def test_one_channel_cannot_be_asked_and_a_missing_class_costs_the_trust():
+    crops = types.SimpleNamespace(channels=("DNA", "CENPF"), markers=("CENPF",))
+    evidence = types.SimpleNamespace(compared=types.SimpleNamespace(crops=crops))
+    judgement = cell_light.judge(cell_light.ask(evidence), ABOUT)
+    assert judgement.answer == "impossible" and "With one channel" in judgement.sentence
+    judgement = cell_light.judge({"can_arise": True, "why": "cells are of one class"}, ABOUT)
+    assert judgement.answer == "unknown" and "cells are of one class" in judgement.sentence and judgement.remedy
+
+
+def test_brightness_is_the_lower_quartile_over_the_nucleus(monkeypatch):
+    bits = np.zeros((2, 8, 8), np.uint8)
+    bits[0, 2:6, 2:6] = int(schema.Compartment.NUCLEUS)
+    bits[1, :, :4] = int(schema.Compartment.BODY)  # of this cell no nucleus is known
+    images = np.full((2, 8, 8, 2), 7.0, np.float32)
+    images[0, 2:6, 2:6, 0] = np.arange(16).reshape(4, 4)
+    images[1, :, :4, 1] = 3.0
+    block = types.SimpleNamespace(compartments=bits)
+    monkeypatch.setattr(cell_light.camera_pixels, "blocks", lambda crops: [block])
+    monkeypatch.setattr(cell_light.camera_pixels, "camera_units", lambda crops: images)
+    np.testing.assert_allclose(cell_light.brightness(block), [[3.75, 7.0], [7.0, 3.0]])
