@@ -7,7 +7,8 @@ from cellcycle_jax.errors import StoredStateRefused
 
 PATH = "explain/passport.json"  # in a run folder
 PICTURES = ("region_shares", "edits", "faithfulness", "residuals")  # in RUN/figures, shown beside it
-FORMAT = 4  # of passport.json; planted shortcuts passed the checks of the first three
+# Of passport.json. Planted shortcuts passed the checks of the first three, and a light of single cells the fourth.
+FORMAT = 5
 EARLIER = ("With caution: an earlier version of this program made this passport, and planted shortcuts passed its "
            "checks; run `launch.py explain` again.")
 
@@ -47,7 +48,7 @@ def _of_earlier_format(passport: dict) -> dict:
 
 
 def _check_of_today(check: dict) -> dict:
-    """A check of a passport of format 1 to 3: the first two said whether it was passed, the third has its answer."""
+    """A check of an earlier format: the first two said whether it was passed, later ones have its answer."""
     if "answer" in check:
         return check
     answers = {True: "passed", False: "failed", None: "unknown"}

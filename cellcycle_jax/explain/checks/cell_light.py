@@ -6,6 +6,7 @@ little of their structures, so how bright a channel is is measured by its lower 
 `picture_quality` the channel in the middle counts, and what makes cells of a class brighter no picture tells: it is
 never an alarm.
 """
+
 import dataclasses
 
 import numpy as np
