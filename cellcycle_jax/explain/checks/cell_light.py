@@ -45,7 +45,10 @@ def brightness(crops: crop_arrays.Crops) -> np.ndarray:
 
 
 def judge(results: dict, about: dict) -> Judgement:
-    """As `nuisances.judge_told`; not passed where the channel in the middle predicts the class for certain."""
+    """Passed where the channel in the middle does not tell the class as a light of single cells does.
+
+    Not passed where it may, and predicts the class for certain; else as `nuisances.judge_told`.
+    """
     if not results.get("can_arise", True):
         return Judgement(
             Answer.IMPOSSIBLE,
@@ -56,6 +59,13 @@ def judge(results: dict, about: dict) -> Judgement:
         return picture_quality.not_asked(WORDS, results)
     of_channels = picture_quality.in_channels(results)
     score = results["class_auroc"]
+    if score.is_known and score.high < picture_quality.TELLING:
+        return Judgement(
+            Answer.PASSED,
+            "Over the nucleus most channels predict the class by their brightness no better than structures do "
+            f"(areas under the ROC curve: {of_channels}; allowed for the middle one: below "
+            f"{picture_quality.TELLING:g}).",
+        )
     if score.is_known and score.low >= about["limits"]["batch_auroc"]:
         return Judgement(
             Answer.UNKNOWN,

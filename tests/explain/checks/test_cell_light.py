@@ -28,8 +28,10 @@ def result(middle, share):
     [
         (Interval(0.5, 0.45, 0.55), UNSURE, "passed"),  # DNA alone is brighter, as of more DNA
         (Interval(0.9, 0.85, 0.95), NOT_READ, "unknown"),  # as brightness measures light badly, little is certain
-        (Interval(0.62, 0.58, 0.66), NOT_READ, "passed"),
-        (Interval(0.62, 0.58, 0.66), UNSURE, "unknown"),
+        (Interval(0.7, 0.6, 0.799), UNSURE, "passed"),  # as of structures
+        (Interval(0.7, 0.6, 0.8), NOT_READ, "unknown"),
+        (Interval(0.7, 0.59, 0.8), NOT_READ, "passed"),  # it may not tell the class, and is not read
+        (Interval(0.7, 0.59, 0.8), UNSURE, "unknown"),
     ],
 )
 def test_the_channel_in_the_middle_counts(middle, share, answer):
