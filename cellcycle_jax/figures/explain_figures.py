@@ -83,7 +83,8 @@ def region_shares(rows: list[dict], about: dict, head: str) -> Figure:
         ax.set_title(f"Difference between {name} and the rest", fontsize=10.5)
         ax.set_xlabel(
             f"Share of the difference between the classes, % ({100 * about['interval_level']:g} % interval)\n"
-            "Tick: share of the image's area and channels. Circle: share of what moves the output within classes"
+            "Tick: share of the image's area and channels\n"
+            "Circle: share of what moves the output within classes"
         )
         ax.grid(axis="x")
         ax.tick_params(axis="y", length=0)
