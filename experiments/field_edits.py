@@ -67,6 +67,7 @@ def _of_field(field, rng):
 
 
 def _gain(field, times, channels=SHOWN):
+    """Multiply what is above the background, by a factor for all pixels or one for each, f64 [H, W]."""
     for channel in channels:
         dark = field.background(channel)
         field.image[channel] = dark + times * (field.image[channel] - dark)
@@ -77,9 +78,11 @@ def _noise(field, strength, rng):
         field.image[channel] += rng.normal(0, strength * field.span(channel), field.image[channel].shape)
 
 
-def _blur(field, sigma_px):
+def _blur(field, sigma_px, where=1.0):
+    """Put the shown channels out of focus; `where`, f64 [H, W], is 1 where wholly and 0 where not."""
     for channel in SHOWN:
-        field.image[channel] = ndimage.gaussian_filter(field.image[channel], sigma_px)
+        blurred = ndimage.gaussian_filter(field.image[channel], sigma_px)
+        field.image[channel] = (1 - where) * field.image[channel] + where * blurred
 
 
 def gain_of_field(field, strength, rng):
@@ -186,9 +189,7 @@ def ramp_of_one_stain(field, strength, rng):
 def shading(field, strength, rng):
     """All stains are brighter towards one side, as without a flat field, and mostly one class lies there."""
     across = 1 + strength * np.linspace(-0.5, 0.5, field.image.shape[2])
-    for channel in SHOWN:
-        dark = field.background(channel)
-        field.image[channel] = dark + across * (field.image[channel] - dark)
+    _gain(field, across)
     return _mostly(_half(field), rng)
 
 
@@ -205,18 +206,14 @@ def _patch(field, rng):
 def bleached_patch(field, strength, rng):
     """A patch that was lit before, elsewhere in each field, where all stains are weaker and mostly one class lies."""
     patch, is_in = _patch(field, rng)
-    for channel in SHOWN:
-        dark = field.background(channel)
-        field.image[channel] = dark + (1 - strength * patch) * (field.image[channel] - dark)
+    _gain(field, 1 - strength * patch)
     return _mostly(is_in, rng)
 
 
 def patch_out_of_focus(field, strength, rng):
     """A patch that is out of focus, elsewhere in each field, as over a bubble, where mostly one class lies."""
     patch, is_in = _patch(field, rng)
-    for channel in SHOWN:
-        blurred = ndimage.gaussian_filter(field.image[channel], strength)
-        field.image[channel] = (1 - patch) * field.image[channel] + patch * blurred
+    _blur(field, strength, patch)
     return _mostly(is_in, rng)
 
 
@@ -231,9 +228,7 @@ def curved_focus(field, strength, rng):
     height, width = field.image.shape[1:]
     y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
     away = np.clip(np.hypot(y, x), 0, 1)
-    for channel in SHOWN:
-        blurred = ndimage.gaussian_filter(field.image[channel], strength)
-        field.image[channel] = (1 - away) * field.image[channel] + away * blurred
+    _blur(field, strength, away)
     return _mostly(_from_middle(field) > 0.75, rng)
 
 
@@ -318,9 +313,7 @@ def focus_of_cell(field, strength, rng):
     """The cells of one class lie out of the focal plane."""
     classes = _by_chance(field, rng)
     where = ndimage.gaussian_filter(_within(field, classes).astype(float), 1)
-    for channel in SHOWN:
-        blurred = ndimage.gaussian_filter(field.image[channel], strength)
-        field.image[channel] = (1 - where) * field.image[channel] + where * blurred
+    _blur(field, strength, where)
     return classes
 
 
@@ -328,9 +321,7 @@ def light_of_cell(field, strength, rng):
     """The cells of one class are brighter in all stains, as where some let more stain in; their nuclei look larger."""
     classes = _by_chance(field, rng)
     where = ndimage.gaussian_filter(_within(field, classes).astype(float), 1)
-    for channel in SHOWN:
-        dark = field.background(channel)
-        field.image[channel] = dark + (1 + strength * where) * (field.image[channel] - dark)
+    _gain(field, 1 + strength * where)
     return classes
 
 

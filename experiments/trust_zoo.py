@@ -187,6 +187,7 @@ def judged(row: dict) -> dict:
     auroc = results["score"]
     above_chance = auroc.is_known and auroc.low > score.CHANCE
     removed = with_intervals(row["confound_removed"])
+    explained = with_intervals(row.get("surrogate"))  # not kept of the first networks
     return {
         **row["case"],
         "status": status,
@@ -194,6 +195,7 @@ def judged(row: dict) -> dict:
         "answers": {name: judgement.answer for name, judgement in judgements.items()},
         "alarms": alarms,
         "auroc": auroc.value,
+        "measured": explained["r2"].value if explained else np.nan,
         "without": removed["without"].value if removed else np.nan,
         "used": above_chance and (removed is None or removed["fall"].low > 0),
     }
@@ -216,7 +218,7 @@ def tables(rows) -> str:
     unused = found[~found["clean"] & ~found["used"]]
     parts.append(f"Not learnt, so not counted: {len(unused)} ({', '.join(sorted(set(unused['kind'])))}).")
     reasons = found[found["used"] & (found["status"] != "shortcut")]
-    columns = ["kind", "clean", "mask", "strength", "seed", "auroc", "without", "status", "because"]
+    columns = ["kind", "clean", "mask", "strength", "seed", "auroc", "without", "measured", "status", "because"]
     parts.append(reasons[columns].to_string(index=False))
     return "\n\n".join(parts)
 

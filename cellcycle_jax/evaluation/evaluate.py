@@ -56,6 +56,7 @@ def evaluate(workdir, final: bool = False, data: OpenData | None = None) -> None
         logits = run.predict_logits(crops)
     rows = cell_table.rows_by_id(cells, crops.cell_id)
     predictions = prediction_table(rows, logits, run.classes, fitted)
+    unlabelled = without_label(predictions, run.classes)
     scores = score(rows, crops.label, logits, fitted, fitted_baselines(run), run, resampling)
     result = {
         "split": split,
@@ -66,7 +67,7 @@ def evaluate(workdir, final: bool = False, data: OpenData | None = None) -> None
         **scores,
         "circular": _circular(scores["baseline_features"], cell_table.label_intensity(run.data_dir)),
         "label_doubts": crop_arrays.provenance(run.data_dir)["label_doubts"],
-        "notes": list(dict.fromkeys([*notes(run, crops, split), *without_label(predictions), *opened_before])),
+        "notes": list(dict.fromkeys([*notes(run, crops, split), *unlabelled, *opened_before])),
     }
     for suffix in (f"_{split}", ""):
         path = workdir / f"predictions{suffix}.parquet"
@@ -113,25 +114,25 @@ def prediction_table(rows, logits, classes, calibrated_by) -> pd.DataFrame:
     return pd.concat([table, said.prob, said.confidence, said.calibrated], axis=1)
 
 
-def without_label(predictions: pd.DataFrame) -> list[str]:
+def without_label(predictions: pd.DataFrame, classes) -> list[str]:
     """A sentence on cells without a label, of which no score is; none where each has one.
 
     Args:
         predictions: as of `prediction_table`.
+        classes: names.
     """
     is_labelled = predictions["label"] != ""
     if is_labelled.all() or not is_labelled.any():
         return []
-    last_class = predictions.columns[predictions.columns.str.startswith("prob_")][-1].removeprefix("prob_")
-    words = []
-    for rows in (predictions[~is_labelled], predictions[is_labelled]):
-        called = (rows["predicted"] == last_class).mean()
-        words.append((f"{called:.0%}", f"{rows['confidence'].median():.2f}"))
-    (called, confidence), (called_of_labelled, confidence_of_labelled) = words
+    unlabelled = predictions[~is_labelled]
+    labelled = predictions[is_labelled]
+    last_class = classes[-1]
+    called = (unlabelled["predicted"] == last_class).mean()
+    called_of_labelled = (labelled["predicted"] == last_class).mean()
     return [
-        f"{(~is_labelled).sum():,} of {len(predictions):,} cells have no label, so no score is of them. The network "
-        f"calls {called} of them {last_class}, with a median confidence of {confidence}; of those with a label "
-        f"{called_of_labelled}, with {confidence_of_labelled}."
+        f"{len(unlabelled):,} of {len(predictions):,} cells have no label, so no score is of them. The network calls "
+        f"{called:.0%} of them {last_class}, with a median confidence of {unlabelled['confidence'].median():.2f}; of "
+        f"those with a label {called_of_labelled:.0%}, with {labelled['confidence'].median():.2f}."
     ]
 
 

@@ -30,14 +30,14 @@ def classes_of_excluded(table: pd.DataFrame, channels, labelling) -> pd.DataFram
         Metadata_Group; reason, of REASONS or "used"; class, "" where there is none. Empty where cells are not labelled,
         or by a method of the user's own, which may not be made for such cells.
     """
-    reason = table[schema.REJECT_REASON].replace("", USED)
-    cells = table[reason.isin([USED, *REASONS])].reset_index(drop=True)
-    reason = cells[schema.REJECT_REASON].replace("", USED)
     if labelling.method == "none" or labelling.method not in methods.METHODS:
         return pd.DataFrame(columns=[schema.GROUP, "reason", "class"])
+    reason = table[schema.REJECT_REASON].replace("", USED)
+    is_counted = reason.isin([USED, *REASONS])
+    cells = table[is_counted].reset_index(drop=True)
+    reason = reason[is_counted].reset_index(drop=True)
     would_be = np.array([*labelling.classes, ""])[methods.label_cells(cells, channels, labelling).label]
-    is_used = (reason == USED).to_numpy()
-    classes = np.where(is_used, cells[schema.LABEL], would_be)
+    classes = np.where(reason == USED, cells[schema.LABEL], would_be)
     return pd.DataFrame({schema.GROUP: cells[schema.GROUP], "reason": reason, "class": classes})
 
 

@@ -11,6 +11,8 @@ from cellcycle_jax.scoring.intervals import Interval
 from configs import base
 from tests import tiny
 
+CLASSES = ("G1/S", "G2")
+
 
 def run_on(data_dir):
     return types.SimpleNamespace(data_dir=data_dir, config=base.training(), channels=("DNA",))
@@ -65,8 +67,8 @@ def predictions(label):
 
 
 def test_what_the_network_says_of_cells_without_a_label_is_said():
-    assert evaluate.without_label(predictions(["G1/S", "G2", "", "", "", "G1/S"])) == [
+    assert evaluate.without_label(predictions(["G1/S", "G2", "", "", "", "G1/S"]), CLASSES) == [
         "3 of 6 cells have no label, so no score is of them. The network calls 67% of them G2, with a median "
         "confidence of 0.70; of those with a label 33%, with 0.90."
     ]
-    assert evaluate.without_label(predictions(["G1/S", "G2"] * 3)) == []
+    assert evaluate.without_label(predictions(["G1/S", "G2"] * 3), CLASSES) == []

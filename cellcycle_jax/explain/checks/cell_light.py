@@ -2,18 +2,16 @@
 
 Cells that let more stain in, or that lie in more light, are brighter in every channel, and so are those that are
 thicker by themselves. A structure that grows is brighter in its own stain. Over the nucleus the other stains show
-little of their structures, so how bright a channel is is measured by its lower quartile there. As with
-`picture_quality` the channel in the middle counts, and what makes cells of a class brighter no picture tells: it is
+little of their structures, so how bright a channel is is measured by its lower quartile there. As in
+`middle_channel` the channel in the middle counts, and what makes cells of a class brighter no picture tells: it is
 never an alarm.
 """
-
-import dataclasses
 
 import numpy as np
 
 from cellcycle_jax import schema
 from cellcycle_jax.dataset import crop_arrays
-from cellcycle_jax.explain.checks import camera_pixels, nuisances, picture_quality
+from cellcycle_jax.explain.checks import camera_pixels, middle_channel
 from cellcycle_jax.explain.checks.check import Answer, Check, Evidence, Judgement, Question
 
 QUARTILE = 0.25  # of the pixels of the nucleus
@@ -22,12 +20,10 @@ WORDS = "how bright a cell is in most channels at once"
 
 
 def ask(evidence: Evidence) -> dict:
-    """What the brightness of the own nucleus tells, see `picture_quality.ask_of_channels`; nothing of one channel."""
-    crops = evidence.compared.crops
-    shown = [name for name in crops.channels if name not in crops.markers]
-    if len(shown) < LEAST_CHANNELS:
+    """What the brightness of the own nucleus tells, see `middle_channel.ask`; nothing of one channel."""
+    if len(middle_channel.shown(evidence.compared.crops)) < LEAST_CHANNELS:
         return {"can_arise": False, "why": ""}
-    return {"can_arise": True, **picture_quality.ask_of_channels(evidence, brightness)}
+    return {"can_arise": True, **middle_channel.ask(evidence, brightness)}
 
 
 def brightness(crops: crop_arrays.Crops) -> np.ndarray:
@@ -47,24 +43,24 @@ def brightness(crops: crop_arrays.Crops) -> np.ndarray:
 def judge(results: dict, about: dict) -> Judgement:
     """Passed where the channel in the middle does not tell the class as a light of single cells does.
 
-    Not passed where it may, and predicts the class for certain; else as `nuisances.judge_told`.
+    Not passed where it may, and predicts the class for certain; else as `middle_channel.judge_told`.
     """
-    if not results.get("can_arise", True):
+    if not results["can_arise"]:
         return Judgement(
             Answer.IMPOSSIBLE,
             "With one channel nothing tells light from the amount of what is stained, so it is not asked whether cells "
             "of a class are brighter in all stains.",
         )
     if results["why"]:
-        return picture_quality.not_asked(WORDS, results)
-    of_channels = picture_quality.in_channels(results)
+        return middle_channel.not_asked(WORDS, results)
+    of_channels = middle_channel.in_channels(results)
     score = results["class_auroc"]
-    if score.is_known and score.high < picture_quality.TELLING:
+    if score.is_known and score.high < middle_channel.TELLING:
         return Judgement(
             Answer.PASSED,
             "Over the nucleus most channels predict the class by their brightness no better than structures do "
             f"(areas under the ROC curve: {of_channels}; allowed for the middle one: below "
-            f"{picture_quality.TELLING:g}).",
+            f"{middle_channel.TELLING:g}).",
         )
     if score.is_known and score.low >= about["limits"]["batch_auroc"]:
         return Judgement(
@@ -74,9 +70,7 @@ def judge(results: dict, about: dict) -> Judgement:
             "data of this kind can tell.",
             remedy="Cells of both classes that are as bright in all stains would tell.",
         )
-    judgement = nuisances.judge_told(WORDS, False, results, about)
-    sentence = f"{judgement.sentence} (By channel, of which the middle one counts: {of_channels}.)"
-    return dataclasses.replace(judgement, sentence=sentence)
+    return middle_channel.judge_told(WORDS, results, about)
 
 
 QUESTION = Question("cell_light", ask)

@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 
 from cellcycle_jax import schema
+from cellcycle_jax.dataset import crop_arrays
 from cellcycle_jax.explain.checks import cell_light
+from cellcycle_jax.explain.checks.check import Evidence
 from cellcycle_jax.scoring.intervals import Interval
 from configs.base import training
+from tests.weighed_network import NUCLEUS, make_crops, make_run, pictures
 
 ABOUT = {"n_groups": 16, "group_by": "field", "classes": ["a", "b"], "limits": training().explain.limits.to_dict()}
 NOT_READ = Interval(0.0, -0.02, 0.02).as_json() | {"class": 1}
@@ -61,3 +64,24 @@ def test_brightness_is_the_lower_quartile_over_the_nucleus(monkeypatch):
     monkeypatch.setattr(cell_light.camera_pixels, "blocks", lambda crops: [block])
     monkeypatch.setattr(cell_light.camera_pixels, "camera_units", lambda crops: images)
     np.testing.assert_allclose(cell_light.brightness(block), [[3.75, 7.0], [7.0, 3.0]])
+
+
+@pytest.mark.parametrize(
+    ("brighter", "answer"),
+    [
+        ((0, 1, 2), "unknown"),  # light, or thicker cells
+        ((0, 1), "unknown"),  # most channels
+        ((1,), "passed"),  # a structure, which the network reads in its own stain
+    ],
+)
+def test_cells_that_are_brighter_in_most_channels_are_not_passed(brighter, answer, monkeypatch):
+    rng = np.random.default_rng(0)
+    label = rng.integers(0, 2, 480)
+    image = pictures(label, NUCLEUS, channels=3).astype(float)
+    for channel in {*brighter} - {1}:
+        image[..., channel] += 200 * label[:, None, None] * NUCLEUS
+    crops = make_crops(label, image.round().astype(np.uint16), fields=16)
+    monkeypatch.setattr(crop_arrays, "load_crops", lambda folder, split, final, pixels: crops)
+    run = make_run(NUCLEUS, channels=3)
+    judgement = cell_light.judge(cell_light.ask(Evidence(types.SimpleNamespace(run=run))), ABOUT)
+    assert (judgement.answer, judgement.alarm) == (answer, False), judgement.sentence

@@ -105,14 +105,6 @@ def test_brightness_does_not_count_as_fineness_and_an_empty_channel_says_nothing
     assert np.isfinite(values).all()
 
 
-def test_what_a_whole_field_shares_is_taken_off():
-    values = np.array([[1.0], [2.0], [3.0], [11.0], [12.0], [13.0]])
-    relative = picture_quality.relative_to_field(values, np.repeat(["a", "b"], 3))
-    np.testing.assert_allclose(relative[:3], relative[3:])
-    np.testing.assert_allclose(relative[:, 0], np.array([-1, 0, 1, -1, 0, 1]) / picture_quality.SPREAD)
-    np.testing.assert_array_equal(picture_quality.relative_to_field(np.ones((4, 1)), np.array(["a"] * 4)), 0)
-
-
 WIDE = Interval(0.0, -0.5, 0.5)
 SMALL = Interval(0.0, -0.02, 0.02)
 TELLS = Interval(0.9, 0.8, 0.95)
