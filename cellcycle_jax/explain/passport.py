@@ -205,8 +205,9 @@ def _where_it_looks(results: dict, about: dict) -> str:
     named = named_regions(results, about)
     classes = about["classes"]
     difference = f"{classes[0]} from {classes[-1]}" if len(classes) == 2 else "its classes"
-    words = f"The network distinguishes {difference} here: {'; '.join(named)}."
-    if not named:
+    if named:
+        words = f"The network distinguishes {difference} here: {'; '.join(named)}."
+    else:
         least = about["limits"]["region_share"]
         words = f"No region accounts for {least:.0%} of the difference between the classes with an interval above zero."
     beside = regions_read_beside(results, about)
