@@ -14,6 +14,8 @@ SHOWN = (0, 1, 2)  # positions of DNA, Golgi and EB1
 DNA, GOLGI, EB1, MARKER = range(4)
 MOSTLY = 0.85  # share of the cells of a field, or of a half of it, that are of its class
 NEAR_PX = 45  # within which a neighbour counts
+MARK_ASIDE_PX = (-9, 6)  # from the middle of a cell to a mark
+CROSS = np.array([(0, 0), (-1, 0), (1, 0), (0, -1), (0, 1)]).T  # rows and columns about its middle
 PATCH = 0.3  # radius of a patch, of the height of its field
 CLASSES = ("a", "b")
 
@@ -330,6 +332,17 @@ def stamp(field, strength, rng):
     classes = _by_chance(field, rng)
     where = _discs(field, field.centres[classes == "b"], 2)
     field.image[DNA][where] *= 1 + strength
+    return classes
+
+
+def mark_aside(field, strength, rng):
+    """A small cross beside the middle of each cell of one class, in EB1, as a program draws that marks cells."""
+    classes = _by_chance(field, rng)
+    height, width = field.image.shape[1:]
+    for y, x in np.round(field.centres[classes == "b"]).astype(int) + MARK_ASIDE_PX:
+        field.image[EB1][np.clip(y + CROSS[0], 0, height - 1), np.clip(x + CROSS[1], 0, width - 1)] += (
+            strength * field.span(EB1)
+        )
     return classes
 
 

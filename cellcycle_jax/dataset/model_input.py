@@ -88,10 +88,17 @@ def model_inputs(image, image_scale, compartments, intensity_stats, channels, ma
     signal = jnp.where(unit > 0, signal / jnp.where(unit > 0, unit, 1.0), 0.0)
     if mask == "none":
         return signal
-    visible = compartments & int(MASKS[mask]) > 0
+    return jnp.where(visible(compartments, mask)[..., None], signal, 0.0)
+
+
+def visible(compartments, mask: str):
+    """Where a mask, a key of `MASKS`, shows crops with these bits, u8 [B, S, S]: bool [B, S, S]."""
+    if mask == "none":
+        return compartments >= 0
+    inside = compartments & int(MASKS[mask]) > 0
     if mask == "ring":
-        visible = ~visible & _ring(image.shape[1])
-    return jnp.where(visible[..., None], signal, 0.0)
+        return ~inside & _ring(compartments.shape[1])
+    return inside
 
 
 def _channels(array, channels, axis):

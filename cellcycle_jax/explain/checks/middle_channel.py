@@ -9,12 +9,11 @@ import dataclasses
 import numpy as np
 
 from cellcycle_jax.errors import result_or_reason
-from cellcycle_jax.explain.checks import nuisances
+from cellcycle_jax.explain.checks import by_itself, nuisances
 from cellcycle_jax.explain.checks.check import Answer, Evidence, Judgement
 from cellcycle_jax.explain.checks.compared_cells import labelled_cells
 from cellcycle_jax.explain.regions.explained_cells import resampling_of
 
-TELLING = 0.8  # area under the ROC curve that structures do not reach by themselves
 SPREAD = 1.4826  # times the median absolute deviation: the standard deviation of normal values
 
 
@@ -42,9 +41,9 @@ def _ask(evidence: Evidence, measure) -> dict:
 
     Returns:
         channels: [{channel, class_auroc}], best first, with which the property in each channel predicts the class of
-        validation cells, learnt from those of training; class_auroc: that of the channel in the middle; share and
-        within_class: of the middle of a cell's channels, see `nuisances.told`. Intervals are of the run's own level,
-        since there is no alarm.
+        validation cells, learnt from those of training; class_auroc: that of the channel in the middle; network_auroc:
+        that of the network; share and within_class: of the middle of a cell's channels, see `nuisances.told`.
+        Intervals are of the run's own level, since there is no alarm.
 
     Raises:
         InputRefused: labelled cells of training are of one class.
@@ -72,6 +71,7 @@ def _ask(evidence: Evidence, measure) -> dict:
     return {
         "channels": rows,
         "class_auroc": rows[len(rows) // 2]["class_auroc"],
+        "network_auroc": by_itself.auroc_of_network(evidence.compared, resampling),
         **nuisances.told(prob, middle_of_cells, evidence.compared, resampling),
     }
 

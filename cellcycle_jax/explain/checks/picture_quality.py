@@ -11,7 +11,7 @@ import numpy as np
 from scipy import ndimage
 
 from cellcycle_jax.dataset import crop_arrays
-from cellcycle_jax.explain.checks import camera_pixels, middle_channel
+from cellcycle_jax.explain.checks import by_itself, camera_pixels, middle_channel
 from cellcycle_jax.explain.checks.check import Answer, Check, Evidence, Judgement, Question
 
 FINEST_PX = 0.7  # sd of the Gaussian that takes off the finest detail, px of the crop
@@ -60,11 +60,11 @@ def judge(results: dict, about: dict) -> Judgement:
         return middle_channel.not_asked(WORDS, results)
     of_channels = middle_channel.in_channels(results)
     scores = [row["class_auroc"] for row in results["channels"]]
-    if all(score.is_known and score.high < middle_channel.TELLING for score in scores):
+    if all(score.is_known and score.high < by_itself.MOST for score in scores):
         return Judgement(
             Answer.PASSED,
             f"{WORDS[0].upper()}{WORDS[1:]} predicts the class no better than structures that become finer do (areas "
-            f"under the ROC curve: {of_channels}; allowed: below {middle_channel.TELLING:g}).",
+            f"under the ROC curve: {of_channels}; allowed: below {by_itself.MOST:g}).",
         )
     score = results["class_auroc"]
     if score.is_known and score.low >= about["limits"]["batch_auroc"]:
