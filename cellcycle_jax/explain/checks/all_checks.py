@@ -36,6 +36,7 @@ CHECKS = (
     bleed_through.CHECK,
     faithfulness.CHECK,
     randomisation.WEIGHTS,
+    randomisation.COMPLEXITY,
     randomisation.LABELS,
     randomisation.TRIVIAL_MAPS,
     randomisation.SEEDS,

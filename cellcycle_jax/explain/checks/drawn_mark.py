@@ -21,7 +21,8 @@ from cellcycle_jax.explain.regions.explained_cells import explained_classes, res
 FINE_PX = 0.7  # sd of the Gaussian that takes off noise, px of the crop
 COARSE_PX = 2.0  # sd of the Gaussian of what surrounds a detail, px of the crop
 FAINT = 0.05  # of the brightest surroundings in the crop: what is added to those of a detail, which is relative to them
-MIDDLE_PX = 2.5  # from the centre of the crop, within which turned places are the same ones
+MIDDLE_PX = 1.5  # from the centre of the crop, within which turned places are the same ones
+TINY = np.finfo(np.float32).tiny
 WORDS = "a detail at one place of the pictures"
 
 
@@ -80,17 +81,22 @@ def details(crops: crop_arrays.Crops, channels, mask: str) -> np.ndarray:
         mask: a key of `model_input.MASKS`; 0 where it shows nothing.
     """
     images = camera_pixels.camera_units(crops)[..., list(channels)]
-    fine = ndimage.gaussian_filter(images, (0, FINE_PX, FINE_PX, 0))
-    coarse = ndimage.gaussian_filter(images, (0, COARSE_PX, COARSE_PX, 0))
+    shown = model_input.visible(crops.compartments, mask)[..., None].astype(np.float32)
+    fine = _smoothed(images, shown, FINE_PX)
+    coarse = _smoothed(images, shown, COARSE_PX)
     around = np.abs(coarse)
     most = around.max(axis=(1, 2), keepdims=True)
-    detail = (fine - coarse) / np.maximum(around + FAINT * most, np.finfo(np.float32).tiny)
-    shown = model_input.visible(crops.compartments, mask)
-    detail = np.where(shown[..., None], detail, 0)
+    detail = shown * (fine - coarse) / np.maximum(around + FAINT * most, TINY)
     turned = sum(np.rot90(detail, turns, axes=(1, 2)) for turns in (1, 2, 3)) / 3
     from_middle = np.arange(detail.shape[1]) - (detail.shape[1] - 1) / 2
     is_middle = np.hypot(from_middle[:, None], from_middle) < MIDDLE_PX
     return np.where(is_middle[:, :, None], detail, detail - turned)
+
+
+def _smoothed(images, shown, sigma_px: float) -> np.ndarray:
+    """Images f32 [N, S, S, K] after a Gaussian over what is shown, f32 [N, S, S, 1] of 0 and 1, alone."""
+    sigmas = (0, sigma_px, sigma_px, 0)
+    return ndimage.gaussian_filter(images * shown, sigmas) / np.maximum(ndimage.gaussian_filter(shown, sigmas), TINY)
 
 
 def telling_place(crops: crop_arrays.Crops, is_class, channels, mask: str) -> tuple[int, int, int]:

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from cellcycle_jax.devices import mesh
+from cellcycle_jax.explain.checks import map_complexity
 from cellcycle_jax.explain.checks.check import Answer, Check, Evidence, Judgement, Question
 from cellcycle_jax.explain.checks.map_similarity import (
     TRIVIAL,
@@ -97,7 +98,8 @@ def weight_randomisation(maps, maps_of: Callable, network, image_shape, groups,
     Returns:
         "rows", one dict a stage and measure, as `similarity` returns them and "layer", the one drawn last; the last
         stage, FLOOR, compares the random networks among themselves. "strength": value, low and high with all layers
-        drawn anew, "floor": the same between random networks, "threshold", and "passes": as `below` says.
+        drawn anew, "floor": the same between random networks, "threshold", and "passes": as `below` says. "complexity":
+        how much more complex maps of random networks are, see `map_complexity.rise`.
     """
     stages = {}  # layer -> similarities to the trained network's maps, one a draw
     random_maps = []
@@ -118,7 +120,13 @@ def weight_randomisation(maps, maps_of: Callable, network, image_shape, groups,
         for row in of_layer:
             rows.append({"layer": layer, **row})
     strength = strengths[last_layer]
-    return {"rows": rows, "strength": strength, "floor": strengths[FLOOR], **_verdict(strength, threshold)}
+    return {
+        "rows": rows,
+        "strength": strength,
+        "floor": strengths[FLOOR],
+        "complexity": map_complexity.rise(maps, random_maps, groups, resampling),
+        **_verdict(strength, threshold),
+    }
 
 
 def label_randomisation(maps, maps_permuted, groups, resampling: Resampling, threshold: float) -> dict:
@@ -195,6 +203,20 @@ def judge_weights(results: dict, about: dict) -> Judgement:
     return Judgement(Answer.of(weights["passes"]), sentence, remedy=remedy)
 
 
+def judge_complexity(results: dict, about: dict) -> Judgement:
+    """Passed where maps of random networks are certainly more complex; never failed.
+
+    What tells the classes may lie all over the cell, and then the trained network's maps are complex, too.
+    """
+    rise = results[about["method"]]["weights"]["complexity"]
+    passed = True if rise.is_known and rise.low > 0 else None
+    return Judgement(
+        Answer.of(passed),
+        f"With re-initialised weights the entropy of its maps' values is {rise.percent()} higher. Where what it reads "
+        "lies all over the cell it need not be.",
+    )
+
+
 def judge_labels(results: dict, about: dict) -> Judgement:
     """Passed where maps of a network trained on permuted labels are surely less alike than allowed."""
     comparisons = results[about["method"]]["labels"]
@@ -240,6 +262,7 @@ def judge_seeds(results: dict, about: dict) -> Judgement:
 
 QUESTION = Question("randomisation", ask)
 WEIGHTS = Check("the map depends on the trained weights", QUESTION, judge_weights, needed=True)
+COMPLEXITY = Check("maps of random weights are more complex", QUESTION, judge_complexity)
 LABELS = Check("the map depends on the labels", QUESTION, judge_labels)
 TRIVIAL_MAPS = Check("the map is not a trivial image feature", QUESTION, judge_trivial)
 SEEDS = Check("networks with other seeds give similar maps", QUESTION, judge_seeds)

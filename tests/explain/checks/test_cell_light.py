@@ -18,11 +18,12 @@ NOT_READ = Interval(0.0, -0.02, 0.02).as_json() | {"class": 1}
 UNSURE = Interval(0.0, -0.3, 0.3).as_json() | {"class": 1}
 
 
-def result(middle, share):
+def result(middle, share, network=0.99):
     best = Interval(0.95, 0.9, 0.97)
     channels = [{"channel": name, "class_auroc": score} for name, score in (("DNA", best), ("Golgi", middle))]
     channels.append({"channel": "EB1", "class_auroc": Interval(0.5, 0.45, 0.55)})
-    return {"can_arise": True, "why": "", "channels": channels, "class_auroc": middle, "share": share,
+    return {"can_arise": True, "why": "", "channels": channels, "class_auroc": middle,
+            "network_auroc": Interval(network, network, network), "share": share,
             "within_class": Interval(0.0, -0.1, 0.1)}
 
 
@@ -42,6 +43,13 @@ def test_the_channel_in_the_middle_counts(middle, share, answer):
     assert (judgement.answer, judgement.alarm) == (answer, False), judgement.sentence
     assert "DNA 0.95 (0.90 to 0.97), Golgi " in judgement.sentence
     assert bool(judgement.remedy) == (answer == "unknown")
+
+
+def test_of_a_network_that_tells_little_a_light_that_tells_little_is_enough():
+    light = Interval(0.66, 0.62, 0.7)
+    assert cell_light.judge(result(light, UNSURE), ABOUT).answer == "passed"
+    judgement = cell_light.judge(result(light, UNSURE, network=0.75), ABOUT)
+    assert judgement.answer == "unknown" and "thicker" in judgement.sentence
 
 
 def test_one_channel_cannot_be_asked_and_a_missing_class_costs_the_trust():
