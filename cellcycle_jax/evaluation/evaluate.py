@@ -18,7 +18,7 @@ from cellcycle_jax.prediction import predict, predictor
 from cellcycle_jax.runs import metric_log
 from cellcycle_jax.runs.open_data import OpenData
 from cellcycle_jax.runs.trained_run import load_run
-from cellcycle_jax.scoring import calibration, intervals, metrics
+from cellcycle_jax.scoring import calibration, holm, intervals, metrics
 
 RESAMPLING_SEED = 0
 
@@ -238,7 +238,7 @@ def compare(rows, known, label, prob, rivals, resampling) -> dict:
         "n_groups": int(rows[schema.GROUP].nunique()),
         "model": resampling.scores(label, prob, groups),
         "baselines": of_rivals,
-        "differences": lead,
+        "differences": holm.corrected(lead),
         "confusion": metrics.confusion(label, prob)[0].astype(int),
     }
 
@@ -314,9 +314,10 @@ def _say(result):
     print()
     for name, leads in result["differences"].items():
         lead = leads["balanced_accuracy"]
-        if lead.low <= 0 <= lead.high:
-            print(f"- The lead over {name} in balanced accuracy cannot be told from none; one of "
-                  f"{lead.smallest_detectable:.3f} would be seen in four of five such experiments.")
+        if lead.is_known and not lead.certain_sign(result["interval_level"]):
+            print(f"- The lead over {name} in balanced accuracy cannot be told from none (p = {lead.p:.3f}, corrected "
+                  f"for all leads of the table); one of {lead.smallest_detectable:.3f} would be seen in four of five "
+                  "such experiments.")
     for note in result["notes"]:
         print(f"- {note}")
     print(flush=True)

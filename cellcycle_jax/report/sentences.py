@@ -89,15 +89,15 @@ def _score_paragraph(evaluation: dict) -> str:
     difference = Interval.of(differences.get(best, {}).get(MAIN_SCORE))
     if not difference.is_known:
         return f"{words}."
-    return f"{words}, and the difference of {interval_words(difference)} says that {_comparison(difference)}."
+    comparison = _comparison(difference, evaluation["interval_level"])
+    return f"{words}, and the difference of {interval_words(difference)} says that {comparison}."
 
 
-def _comparison(difference: Interval) -> str:
-    """Whether the network is better than a baseline, by the interval of the difference."""
-    if difference.low > 0:
-        return "the network is better"
-    if difference.high < 0:
-        return "the network is worse"
+def _comparison(difference: Interval, level: float) -> str:
+    """Whether the network is better than a baseline, by the interval of the difference and all that were compared."""
+    sign = difference.certain_sign(level)
+    if sign:
+        return "the network is better" if sign > 0 else "the network is worse"
     seen = number(difference.smallest_detectable)
     return f"the two cannot be distinguished (a difference of {seen} would be seen in four of five such experiments)"
 

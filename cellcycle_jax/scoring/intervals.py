@@ -5,6 +5,7 @@ Groups (`Metadata_Group`) are the unit that splits never divide. With fewer than
 
 import dataclasses
 import math
+from collections.abc import Callable
 
 import numpy as np
 
@@ -46,6 +47,8 @@ class Interval:
         low, high: the bounds; NaN where there is no interval.
         dropped: groups without which there is no score, as a class is absent then; None where this was not counted.
         n_cells: cells in which the value was known; None where this was not counted.
+        p: of a difference: how probable one as large is if there is none, two-sided; corrected where it is one of a
+            table (`holm.corrected`). None where this was not asked, NaN where it is not known.
     """
 
     value: float
@@ -53,6 +56,7 @@ class Interval:
     high: float = math.nan
     dropped: int | None = None
     n_cells: int | None = None
+    p: float | None = None
 
     @classmethod
     def of(cls, row: "dict | Interval | None") -> "Interval":
@@ -79,6 +83,14 @@ class Interval:
     def smallest_detectable(self) -> float:
         """Of a difference: how large it must be to be told from nothing in four of five such experiments."""
         return DETECTABLE * (self.high - self.low) / 2
+
+    def certain_sign(self, level: float) -> int:
+        """Of a difference: 1 or -1 where 0 is outside of the interval and `p` is below 1 - level, 0 elsewhere."""
+        if self.p is not None and not self.p < 1 - level:
+            return 0
+        if self.low > 0:
+            return 1
+        return -1 if self.high < 0 else 0
 
     def without_counts(self) -> "Interval":
         """The value and its bounds alone."""
@@ -132,6 +144,7 @@ class Resampling:
         scale: Scale | dict = LINEAR,
         label=None,
         least_variances: dict | None = None,
+        tested: Callable | None = None,
     ) -> dict[str, Interval]:
         """Value and interval of everything that `score` returns.
 
@@ -143,6 +156,7 @@ class Resampling:
             label: i [N], class of each cell, of a score that sets classes against each other: a class that is in few
                 groups only widens the interval; None: classes do not matter.
             least_variances: {name: variance of the score, were all cells independent}.
+            tested: name -> whether it is a difference, whose `p` is wanted; None: of none.
 
         Returns:
             {name: Interval}: the score of all cells, the bounds (NaN where there are fewer than LEAST_GROUPS groups,
@@ -160,7 +174,10 @@ class Resampling:
                 least = least_variances.get(name, 0.0)
                 bounds = jackknife.interval(scores[0], without, strata, self.level, own_scale, least)
             dropped = np.count_nonzero(~np.isfinite(without))
-            result[name] = Interval(float(scores[0]), *bounds, dropped=dropped)
+            p = None
+            if tested is not None and tested(name):
+                p = jackknife.p_of_none(scores[0], without, strata) if strata is not None else math.nan
+            result[name] = Interval(float(scores[0]), *bounds, dropped=dropped, p=p)
         return result
 
     def ratios(self, parts, groups, label=None) -> dict[str, Interval]:
@@ -255,7 +272,7 @@ class Resampling:
             b = metrics.scores(label, prob_b, weights, names)
             return {name: (a[name] - b[name]) * usable for name in names}
 
-        return self.intervals(score, groups, dict.fromkeys(SCALES, LINEAR), label)
+        return self.intervals(score, groups, dict.fromkeys(SCALES, LINEAR), label, tested=lambda name: name in SCALES)
 
     def mean_scores(self, label, probs: dict, rows: dict, groups, names=tuple(metrics.METRICS), reference=None) -> dict:
         """Mean score of some predictors each, such as the seeds of one training.
@@ -292,7 +309,7 @@ class Resampling:
             for row in rows:
                 scale["mean", row, metric] = SCALES[metric]
                 scale["difference", row, metric] = LINEAR
-        return self.intervals(score, groups, scale, label)
+        return self.intervals(score, groups, scale, label, tested=lambda name: name[0] == "difference")
 
     def spearman(self, x, y, groups) -> Interval:
         """Rank correlation of x and y f [N], of cells where both are finite."""

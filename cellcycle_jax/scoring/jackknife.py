@@ -161,6 +161,29 @@ def interval(
     return min(low, score), max(high, score)
 
 
+def p_of_none(difference: float, without, strata: Strata) -> float:
+    """How probable a difference as large is, in either direction, if there is none: two-sided, by Student's t.
+
+    It is below 1 - level where the interval of that level, on the linear scale, does not hold 0.
+
+    Args:
+        difference: of all groups.
+        without: f64 [G], without each of them.
+        strata: of the groups.
+
+    Returns:
+        NaN where it cannot be worked out without some group, or does not vary at all.
+    """
+    without = np.asarray(without, np.float64)
+    if not math.isfinite(difference) or not np.isfinite(without).all():
+        return math.nan
+    if np.ptp(without) <= _ROUNDING * max(1.0, abs(difference)):
+        return math.nan
+    correction, variances = _pooled((difference - without)[:, None], strata)
+    distance = abs(difference + correction[0]) / math.sqrt(variances.sum())
+    return float(2 * stats.t.sf(distance, _freedom_of(variances[:, 0, 0], strata)))
+
+
 def _half_width(moved, strata: Strata, level: float) -> tuple[float, float]:
     """The correction of bias and half of the width that `moved` f64 [G] gives, as of `_pooled`."""
     correction, variances = _pooled(moved[:, None], strata)
@@ -221,12 +244,18 @@ def _pooled(moved, strata: Strata) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _quantile(variances, strata: Strata, level: float) -> float:
-    """Student's t for variances f64 [H] that the strata bring (Welch 1947)."""
+    """Student's t for variances f64 [H] that the strata bring."""
+    return float(stats.t.ppf((1 + level) / 2, _freedom_of(variances, strata)))
+
+
+def _freedom_of(variances, strata: Strata) -> float:
+    """Degrees of freedom of variances f64 [H] that the strata bring (Welch 1947)."""
+    if len(variances) == 1:
+        return float(strata.freedom[0])
     total = variances.sum()
-    freedom = strata.freedom[0]
-    if len(variances) > 1:
-        freedom = total**2 / (variances**2 / strata.freedom).sum() if total > 0 else strata.freedom.min()
-    return float(stats.t.ppf((1 + level) / 2, freedom))
+    if total <= 0:
+        return float(strata.freedom.min())
+    return float(total**2 / (variances**2 / strata.freedom).sum())
 
 
 def _unvaried(score, strata, level, scale) -> tuple[float, float]:

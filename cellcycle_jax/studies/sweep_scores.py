@@ -14,7 +14,7 @@ from cellcycle_jax.evaluation import evaluate
 from cellcycle_jax.figures import style
 from cellcycle_jax.runs import metric_log
 from cellcycle_jax.runs.trained_run import load_run
-from cellcycle_jax.scoring import calibration, intervals
+from cellcycle_jax.scoring import calibration, holm, intervals
 from cellcycle_jax.studies import sweep_figures, sweep_plan, sweep_table
 from cellcycle_jax.studies.sweep_plan import DIVERGED, FINISHED
 from cellcycle_jax.studies.sweep_table import ALL_LINES
@@ -151,7 +151,8 @@ def score(tested: Tested, runs: dict, names, resampling: intervals.Resampling) -
 
     Returns:
         place -> {"n_cells", "n_groups", "absent": classes without a cell, "runs": {run: {metric: interval}}, "rows":
-        {row: {metric: interval with lowest and highest of its runs}}, "differences": {row: {metric: interval}}}.
+        {row: {metric: interval with lowest and highest of its runs}}, "differences": {row: {metric: interval}},
+        whose `p` are corrected for all rows and metrics of the place}.
     """
     result = {}
     for place, cells in tqdm.tqdm(tested.places().items(), desc="score", unit="line"):
@@ -182,6 +183,7 @@ def _score_cells(tested, cells, runs, names, resampling):
         part = PARTS.get((kind, source))
         if part is not None:
             scores[part].setdefault(name, {})[metric] = interval
+    scores["differences"] = holm.corrected(scores["differences"])
     for row, of_row in tested.rows.items():
         for metric, interval in scores["rows"][row].items():
             values = []

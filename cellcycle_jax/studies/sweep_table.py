@@ -11,6 +11,7 @@ from cellcycle_jax.scoring import intervals
 from cellcycle_jax.scoring.intervals import Interval
 
 ALL_LINES = "all lines"  # tested on the cells of all lines
+LEAST_P = 0.001  # smaller ones are not written out
 UNKNOWN = "-"  # instead of a score that needs a class without cells
 
 
@@ -78,7 +79,7 @@ def _scores(result):
         if result["reference"]:
             differences = overall["differences"].get(row, {})
             for metric in metrics:
-                line.append(_words(differences[metric], "+") if metric in differences else "")
+                line.append(_difference(differences[metric]) if metric in differences else "")
         lines.append(line)
     return _table(lines)
 
@@ -139,6 +140,15 @@ def _words(score, sign="-"):
     return interval.text(3, sign)
 
 
+def _difference(score):
+    """A difference with its interval, and how probable one as large is by chance."""
+    interval = Interval.of(score)
+    if not interval.is_known or interval.p is None:
+        return _words(score, "+")
+    p = f"p = {interval.p:.3f}" if interval.p >= LEAST_P else f"p < {LEAST_P}"
+    return f"{_words(score, '+')}, {p}"
+
+
 def notes(plan, tested, run) -> list[str]:
     """What the table rests on and cannot show, in plain sentences.
 
@@ -164,8 +174,8 @@ def notes(plan, tested, run) -> list[str]:
     if chances:
         sentences.append(f"Chance is {', '.join(chances)}.")
     if tested.reference:
-        sentences.append(f"Differences are paired: both without the same group; {len(tested.rows) - 1} rows are "
-                         "compared and no interval is corrected for that.")
+        sentences.append("Differences are paired: both without the same group. Intervals are of each difference alone; "
+                         f"p is corrected for all that are compared, {len(tested.rows) - 1} rows in each score (Holm).")
     if table.columns == "scores":
         sentences.append(f"Baselines know the measurements of {', '.join(run.channels)}; they have no seed.")
     else:

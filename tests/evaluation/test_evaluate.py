@@ -5,9 +5,12 @@ import types
 
 import numpy as np
 import pandas as pd
+import pytest
 
+from cellcycle_jax import schema
 from cellcycle_jax.evaluation import evaluate
-from cellcycle_jax.scoring.intervals import Interval
+from cellcycle_jax.scoring import holm
+from cellcycle_jax.scoring.intervals import Interval, Resampling
 from configs import base
 from tests import tiny
 
@@ -43,6 +46,34 @@ def test_doubts_of_the_labels_are_said_with_every_score(tmp_path):
     tiny.write_provenance(tmp_path, label_doubts=["Plate P has one hump."])
     said = evaluate.caveats(run_on(tmp_path), tiny.crops(20, "validation"), "validation")
     assert "Labels are in doubt: Plate P has one hump." in said
+
+
+def test_leads_are_corrected_for_all_rivals_and_said_where_they_are_not_certain(capsys):
+    rng = np.random.default_rng(0)
+    label = rng.integers(0, 2, 240)
+    rows = pd.DataFrame({schema.FIELD: np.arange(240) // 30, schema.GROUP: np.arange(240) // 30})
+
+    def guess(strength):
+        second = np.clip(0.5 + strength * (label - 0.5) + rng.normal(0, 0.2, 240), 0.01, 0.99)
+        return np.stack([1 - second, second], 1)
+
+    own = guess(0.5)
+    rivals = {"nuclear_area": guess(0.2), "integrated_dna": guess(0.45)}
+    resampling = Resampling(0.95)
+    found = evaluate.compare(rows, np.arange(240), label, own, rivals, resampling)
+    of_each = []
+    corrected = []
+    for name, rival in rivals.items():
+        for metric in ("balanced_accuracy", "auroc"):
+            of_each.append(resampling.differences(label, own, rival, rows[schema.GROUP], (metric,))[metric].p)
+            corrected.append(found["differences"][name][metric].p)
+    assert corrected == pytest.approx(holm.corrected_p(of_each))
+    result = found | {"split": "validation", "interval_level": 0.95, "notes": []}
+    evaluate._say(result)
+    said = capsys.readouterr().out
+    assert "The lead over nuclear_area" not in said
+    p = found["differences"]["integrated_dna"]["balanced_accuracy"].p
+    assert f"The lead over integrated_dna in balanced accuracy cannot be told from none (p = {p:.3f}" in said
 
 
 def test_the_terminal_says_what_the_scores_cannot_show(capsys):

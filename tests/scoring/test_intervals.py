@@ -55,7 +55,9 @@ def test_pairing_narrows_the_difference_of_like_predictors():
     label, prob, groups = clustered(rng)
     other = np.where((rng.random(len(label)) < 0.02)[:, None], prob[:, ::-1], prob)
     paired = intervals.Resampling(0.95, 0).differences(label, prob, other, groups)["accuracy"]
+    assert (paired.p < 0.05) == (paired.low > 0 or paired.high < 0) and 0 < paired.p < 1
     alone = intervals.Resampling(0.95, 0).scores(label, prob, groups)["accuracy"]
+    assert alone.p is None
     assert paired.high - paired.low < 0.5 * (alone.high - alone.low)
 
 

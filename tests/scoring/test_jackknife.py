@@ -26,6 +26,35 @@ def test_of_a_mean_it_is_students_interval(groups, level):
     assert found == pytest.approx(expected)
 
 
+@pytest.mark.parametrize("groups", [4, 7, 30])
+def test_of_a_mean_difference_p_is_students(groups):
+    values = np.random.default_rng(groups).normal(0.6, 1, groups)
+    found = jackknife.p_of_none(values.mean(), without_each(np.mean, values), equal(groups))
+    assert found == pytest.approx(stats.ttest_1samp(values, 0).pvalue)
+    _, high = jackknife.interval(-values.mean(), without_each(np.mean, -values), equal(groups), 1 - found)
+    assert high == pytest.approx(0, abs=1e-9)  # the interval of that level just reaches nothing
+
+
+def test_of_two_samples_in_groups_of_their_own_p_is_welchs():
+    rng = np.random.default_rng(1)
+    first, second = rng.normal(0, 3, 5), rng.normal(2, 1, 9)
+    values = np.concatenate([first, second])
+    is_second = np.arange(14) >= 5
+
+    def difference(keep):
+        return values[keep & is_second].mean() - values[keep & ~is_second].mean()
+
+    without = [difference(np.arange(14) != i) for i in range(14)]
+    strata = Strata.of(np.repeat(np.arange(14), 10), np.repeat(is_second, 10))
+    found = jackknife.p_of_none(difference(np.ones(14, bool)), without, strata)
+    assert found == pytest.approx(stats.ttest_ind(second, first, equal_var=False).pvalue)
+
+
+@pytest.mark.parametrize(("difference", "without"), [(0.1, [0.1] * 6), (np.nan, [0.1] * 6), (0.1, [0.1, np.nan] * 3)])
+def test_a_difference_that_does_not_vary_or_is_not_known_has_no_p(difference, without):
+    assert np.isnan(jackknife.p_of_none(difference, without, equal(6)))
+
+
 def test_of_two_samples_in_groups_of_their_own_it_is_welchs_interval():
     rng = np.random.default_rng(1)
     first, second = rng.normal(0, 3, 5), rng.normal(4, 1, 9)

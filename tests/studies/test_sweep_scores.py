@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from cellcycle_jax.evaluation import evaluate
-from cellcycle_jax.scoring import intervals, jackknife, metrics
+from cellcycle_jax.scoring import holm, intervals, jackknife, metrics
 from cellcycle_jax.studies import sweep_scores
 from tests.study_runs import planted_predictions
 
@@ -22,6 +22,23 @@ def test_the_scores_of_planted_predictions_are_known():
     assert lead.value == -0.5 and np.isnan(lead.low) and "good" not in rpe1["differences"]
     assert found["HeLa"]["differences"]["mixed"]["auroc"].value == 0
     assert (every["n_cells"], every["n_groups"], rpe1["n_cells"], rpe1["n_groups"]) == (24, 6, 12, 6)
+
+
+def test_differences_are_corrected_for_all_rows_and_scores():
+    tested = planted_predictions({"c": ["c"], "mixed": ["b", "c"], "good": ["a"]})
+    noise = np.random.default_rng(0).uniform(-0.45, 0.45, 24)
+    for name, prob in tested.probs.items():
+        moved = np.clip(prob[:, 1] + noise * (name != "a"), 0.01, 0.99)
+        tested.probs[name] = np.stack([1 - moved, moved], 1)
+    resampling = intervals.Resampling(0.95, 0)
+    names = ("auroc", "balanced_accuracy")
+    crops = tested.crops
+    raw = resampling.mean_scores(crops.label, tested.probs, tested.rows, crops.group_id, names, "good")
+    found = sweep_scores.score(tested, {}, names, resampling)["all lines"]["differences"]
+    rows = [(row, metric) for row in ("c", "mixed") for metric in names]
+    of_each = [raw["difference", row, metric].p for row, metric in rows]
+    assert np.isfinite(of_each).all()
+    assert [found[row][metric].p for row, metric in rows] == pytest.approx(holm.corrected_p(of_each))
 
 
 def test_means_and_differences_are_without_the_same_groups():

@@ -4,6 +4,7 @@ import dataclasses
 
 import matplotlib.text
 import numpy as np
+import pytest
 
 from cellcycle_jax.dataset import crop_arrays
 from cellcycle_jax.scoring.intervals import Resampling
@@ -67,6 +68,15 @@ def test_a_table_of_scores_has_seeds_and_differences():
     assert "x (step 3)" in text
     figure = sweep_figures.draw(result)["scores"]
     assert [t.get_text() for t in figure.axes[0].get_yticklabels()] == ["mixed", "good"] and len(figure.axes) == 2
+
+
+@pytest.mark.parametrize(
+    ("p", "words"),
+    [(0.0213, "+0.100 (+0.050 to +0.150), p = 0.021"), (0.0004, "+0.100 (+0.050 to +0.150), p < 0.001"),
+     (None, "+0.100 (+0.050 to +0.150)")],
+)
+def test_a_difference_says_how_probable_it_is_by_chance(p, words):
+    assert sweep_table._difference({"value": 0.1, "low": 0.05, "high": 0.15, "p": p}) == words
 
 
 def test_a_score_whose_chance_is_zero_is_not_drawn_as_a_difference():
