@@ -16,6 +16,7 @@ from cellcycle_jax.errors import EXIT_QUARANTINED, InputRefused, UsageError
 from cellcycle_jax.schema import Working
 from data_prep import listing_checks
 from data_prep.dataset import field_counts, same_cells, split, write
+from data_prep.dataset.nuclear_pictures import NuclearPictures
 from data_prep.fields_to_cells import all_fields
 from data_prep.labelling import external_table, left_out, manual_corrections, methods
 from data_prep.measurement.columns import refuse_unknown
@@ -198,7 +199,9 @@ def decide(table, labelled, preprocessing, corrections):
     given = given_splits(table, config.split)
     table[schema.SPLIT] = split.assign(table, config.split.by, config.split.fractions, config.split.seed, given)
     split.refuse_twins(table)
-    same_cells.refuse_shared(table, config.channels.nucleus)
+    nucleus = config.channels.nucleus
+    pictures = NuclearPictures(preprocessing.crops, preprocessing.channels.index(nucleus))
+    same_cells.refuse_shared(table, nucleus, pictures)
     if hasattr(source, "truth"):
         table = join_truth(table, source.truth(preprocessing.folder))
     doubts = []

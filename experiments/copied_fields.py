@@ -11,13 +11,13 @@ import pathlib
 import shutil
 
 import numpy as np
-import pandas as pd
 import tifffile
 from scipy import ndimage
 
 from cellcycle_jax import schema
 from configs import base
 from data_prep.dataset import same_cells
+from data_prep.dataset.nuclear_pictures import NuclearPictures
 from data_prep.fields_to_cells import all_fields
 from data_prep.simulation import simulate
 from experiments import planted_data
@@ -59,19 +59,21 @@ KINDS = {  # (image f64 [C, H, W], rng) -> the field, and its copy
 }
 
 
-def measured(folder, out) -> pd.DataFrame:
-    """All objects of the fields in a folder."""
+def measured(folder, out):
+    """All objects of the fields in a folder, and the pictures of their nuclei."""
     config = planted_data.preparation(planted_data.Case("all cues", True, 1.0, "cell", 0), "")
     config.workers = 0
-    return all_fields.process_fields(config, folder, out).table
+    processed = all_fields.process_fields(config, folder, out)
+    preprocessing = processed.preprocessing
+    return processed.table, NuclearPictures(preprocessing.crops, preprocessing.channels.index(NUCLEUS))
 
 
 def pairs_found(folder, out) -> tuple[int, int, float]:
     """Planted pairs found, other pairs found, and the median number of cells in the planted ones."""
-    table = measured(folder, out)
+    table, pictures = measured(folder, out)
     is_copy = table[schema.FIELD].str.contains("_B")
     table[schema.SPLIT] = np.where(is_copy, "test", "train")
-    found = same_cells.shared(table, NUCLEUS)
+    found = same_cells.shared(table, NUCLEUS, pictures)
     planted = [pair for pair in found if len({name.replace("_B", "_A") for name in pair.fields}) == 1]
     return len(planted), len(found) - len(planted), np.median([pair.cells for pair in planted] or [0])
 

@@ -67,7 +67,7 @@ CHANGES = [lambda cells: cells, turned, mirrored, shifted, brightened, measured_
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_changed_copy_of_each_field_is_found_and_nothing_else(change):
     fields = make_fields(12, np.random.default_rng(0))
-    found = same_cells.shared(in_two_splits(fields, change(fields)), "DNA")
+    found = same_cells.shared(in_two_splits(fields, change(fields)), "DNA", None)
     assert {pair.fields for pair in found} == {(f"copy_of_f{k:03d}", f"f{k:03d}") for k in range(12)}
     assert {pair.splits for pair in found} == {("test", "train")}
     assert all(pair.cells > 12 for pair in found)
@@ -78,15 +78,15 @@ def test_fields_without_a_copy_share_nothing():
     fields = make_fields(200, rng)
     of_field = rng.choice(schema.SPLITS, 200)
     splits = fields.assign(**{schema.SPLIT: np.repeat(of_field, CELLS)})
-    assert same_cells.shared(splits, "DNA") == []
+    assert same_cells.shared(splits, "DNA", None) == []
 
 
 def test_a_copy_in_the_same_split_or_of_a_divided_field_leaks_nothing():
     fields = make_fields(4, np.random.default_rng(0))
     both = in_two_splits(fields, fields)
-    assert same_cells.shared(both.assign(**{schema.SPLIT: "train"}), "DNA") == []
+    assert same_cells.shared(both.assign(**{schema.SPLIT: "train"}), "DNA", None) == []
     divided = both.assign(**{schema.FIELD: both[schema.FIELD].str.removeprefix("copy_of_")})
-    assert same_cells.shared(divided, "DNA") == []
+    assert same_cells.shared(divided, "DNA", None) == []
 
 
 def test_sites_that_overlap_share_the_cells_of_the_strip():
@@ -94,7 +94,7 @@ def test_sites_that_overlap_share_the_cells_of_the_strip():
     left = scene[scene[schema.CENTRE_X] < 300]
     right = scene[scene[schema.CENTRE_X] > 220]
     right = measured_again(right.assign(**{schema.CENTRE_X: right[schema.CENTRE_X] - 220}))
-    [pair] = same_cells.shared(in_two_splits(left, right), "DNA")
+    [pair] = same_cells.shared(in_two_splits(left, right), "DNA", None)
     strip = scene[schema.CENTRE_X].between(220, 300).sum()
     assert 0.7 * strip <= pair.cells <= strip
 
@@ -106,10 +106,10 @@ def test_cells_in_a_grid_are_no_copies_though_many_come_to_lie_on_each_other():
     grid = {schema.CENTRE_Y: np.tile(np.arange(100) // 10 * step, 120) + rng.normal(0, 0.5, 12000),
             schema.CENTRE_X: np.tile(np.arange(100) % 10 * step, 120) + rng.normal(0, 0.5, 12000)}
     fields = fields.assign(**grid, **{schema.SPLIT: np.repeat(rng.choice(schema.SPLITS, 120), 100)})
-    assert same_cells.shared(fields, "DNA") == []
+    assert same_cells.shared(fields, "DNA", None) == []
     copies = fields[fields[schema.FIELD] == "f000"].assign(**{schema.SPLIT: "validation"})
     alone = fields[fields[schema.FIELD] == "f000"]
-    [pair] = same_cells.shared(in_two_splits(alone, turned(copies)), "DNA")
+    [pair] = same_cells.shared(in_two_splits(alone, turned(copies)), "DNA", None)
     assert pair.cells >= 95
 
 
@@ -123,28 +123,28 @@ def test_beads_that_all_look_alike_say_nothing_wherever_they_lie():
     grid = {schema.CENTRE_Y: 200.0 * down, schema.CENTRE_X: 200.0 * across}
     beads = fields.assign(**same, **grid, **{schema.SPLIT: np.repeat(schema.SPLITS * 3, 9)})
     assert same_cells.often_alike(same_cells.look(beads, "DNA"), beads[schema.FIELD].to_numpy(str)) == 1
-    assert same_cells.shared(beads, "DNA") == []
+    assert same_cells.shared(beads, "DNA", None) == []
     assert same_cells.often_alike(same_cells.look(fields, "DNA"), fields[schema.FIELD].to_numpy(str)) < 0.01
 
 
 def test_cells_at_the_border_and_unmeasured_ones_do_not_count():
     fields = make_fields(3, np.random.default_rng(0))
     both = in_two_splits(fields, fields)
-    assert same_cells.shared(both.assign(**{Working.TOUCHES_BORDER: True}), "DNA") == []
-    assert same_cells.shared(both.assign(**{schema.NUCLEAR_AREA: np.nan}), "DNA") == []
+    assert same_cells.shared(both.assign(**{Working.TOUCHES_BORDER: True}), "DNA", None) == []
+    assert same_cells.shared(both.assign(**{schema.NUCLEAR_AREA: np.nan}), "DNA", None) == []
     flat = both.assign(**{"Nuclei_Intensity_StdIntensity_DNA": 0.0})
-    assert same_cells.shared(flat, "DNA") == []
+    assert same_cells.shared(flat, "DNA", None) == []
 
 
 def test_the_message_names_the_fields_their_splits_and_what_to_do():
     fields = make_fields(5, np.random.default_rng(0))
     with pytest.raises(InputRefused) as refused:
-        same_cells.refuse_shared(in_two_splits(fields, turned(fields)), "DNA")
+        same_cells.refuse_shared(in_two_splits(fields, turned(fields)), "DNA", None)
     message = str(refused.value)
     assert message.startswith("the same cells are in two splits: copy_of_f")
     assert "(test) and f" in message and "(train) share 40; " in message and "and 2 more pairs" in message
     assert message.endswith("split by well (--config.split.by=well)")
-    same_cells.refuse_shared(fields.assign(**{schema.SPLIT: "train"}), "DNA")
+    same_cells.refuse_shared(fields.assign(**{schema.SPLIT: "train"}), "DNA", None)
 
 
 def test_the_bound_of_chance_is_that_of_shifts_drawn_at_random():
