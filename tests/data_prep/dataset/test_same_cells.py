@@ -127,6 +127,53 @@ def test_beads_that_all_look_alike_say_nothing_wherever_they_lie():
     assert same_cells.often_alike(same_cells.look(fields, "DNA"), fields[schema.FIELD].to_numpy(str)) < 0.01
 
 
+class Pictures:
+    """Pictures of which it is known how alike they are: `same` of one cell in two fields, `other` of two cells."""
+
+    def __init__(self, same, other=0.7):
+        self.same = same
+        self.other = other
+
+    def likeness(self, field, cells, other_field, other_cells, turn):
+        is_same = np.array([cell.split("/")[-1] for cell in cells]) == [cell.split("/")[-1] for cell in other_cells]
+        return np.where(is_same, self.same, self.other)
+
+
+def two_cells_in_both():
+    """Fields of two splits, of which one pair shares two cells: too few for their places to tell."""
+    rng = np.random.default_rng(2)
+    fields = make_fields(12, rng).assign(**{schema.SPLIT: np.repeat(["train"] * 6 + ["test"] * 6, CELLS)})
+    fields[schema.CELL_ID] = [f"c{n}" for n in range(len(fields))]
+    strip = fields[fields[schema.FIELD] == "f000"].iloc[:2]
+    moved = strip.assign(**{
+        schema.FIELD: "f011",
+        schema.SPLIT: "test",
+        schema.CELL_ID: "again/" + strip[schema.CELL_ID],
+        schema.CENTRE_X: strip[schema.CENTRE_X] + 20.0,
+    })
+    return pd.concat([fields, moved], ignore_index=True)
+
+
+def test_of_two_cells_that_agree_the_pictures_decide():
+    fields = two_cells_in_both()
+    assert same_cells.shared(fields, "DNA", None) == []
+    [pair] = same_cells.shared(fields, "DNA", Pictures(same=0.98))
+    assert (set(pair.fields), pair.cells) == ({"f000", "f011"}, 2)
+    assert same_cells.shared(fields, "DNA", Pictures(same=0.94)) == []
+    assert same_cells.shared(fields, "DNA", Pictures(same=np.nan)) == []  # cells without a crop
+
+
+def test_where_all_pictures_are_alike_they_say_nothing():
+    assert same_cells.shared(two_cells_in_both(), "DNA", Pictures(same=0.98, other=0.98)) == []
+
+
+def test_many_cells_that_agree_are_enough_where_there_are_no_crops():
+    fields = make_fields(4, np.random.default_rng(0))
+    fields[schema.CELL_ID] = [f"c{n}" for n in range(len(fields))]
+    found = same_cells.shared(in_two_splits(fields, turned(fields)), "DNA", Pictures(same=np.nan, other=np.nan))
+    assert len(found) == 4
+
+
 def test_cells_at_the_border_and_unmeasured_ones_do_not_count():
     fields = make_fields(3, np.random.default_rng(0))
     both = in_two_splits(fields, fields)
