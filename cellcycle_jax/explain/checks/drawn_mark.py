@@ -109,25 +109,21 @@ def telling_place(crops: crop_arrays.Crops, is_class, channels, mask: str) -> tu
         is_class: bool [N].
         channels, mask: as of `details`.
     """
-    sums = {True: 0.0, False: 0.0}
-    squares = {True: 0.0, False: 0.0}
+    sides = np.stack([is_class, ~is_class]).astype(np.float64)
+    sums = 0.0
+    squares = 0.0
     start = 0
     for block in camera_pixels.blocks(crops):
         of_block = details(block, channels, mask).astype(np.float64)
-        in_class = is_class[start : start + len(block)]
+        of_side = sides[:, start : start + len(block)]
         start += len(block)
-        for side in (True, False):
-            of_side = of_block[in_class == side]
-            sums[side] += of_side.sum(0)
-            squares[side] += (of_side**2).sum(0)
-    means = {}
-    variances = {}
-    for side in (True, False):
-        number = max(np.count_nonzero(is_class == side), 1)
-        means[side] = sums[side] / number
-        variances[side] = np.maximum(squares[side] / number - means[side] ** 2, 0)
-    spread = np.sqrt((variances[True] + variances[False]) / 2)
-    difference = np.abs(means[True] - means[False])
+        sums = sums + np.tensordot(of_side, of_block, 1)
+        squares = squares + np.tensordot(of_side, of_block**2, 1)
+    number = np.maximum(sides.sum(1), 1)[:, None, None, None]
+    means = sums / number
+    variances = np.maximum(squares / number - means**2, 0)
+    spread = np.sqrt(variances.mean(0))
+    difference = np.abs(means[0] - means[1])
     distance = np.divide(difference, spread, out=np.zeros_like(spread), where=spread > 0)
     return tuple(int(index) for index in np.unravel_index(distance.argmax(), distance.shape))
 
