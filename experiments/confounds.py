@@ -81,7 +81,7 @@ IN_FIELDS_WITHOUT_BIOLOGY = {
     "focus of cell": Confound(field_edits.focus_of_cell, (2.0,), tellable=False, tuned=True),
     "light of cell": Confound(field_edits.light_of_cell, (0.15, 0.6), tellable=False),
     "stamp": Confound(field_edits.stamp, (0.5, 1.5), tellable=False, tuned=True),
-    "mark aside": Confound(field_edits.mark_aside, (1.0,), tellable=False),
+    "mark aside": Confound(field_edits.mark_aside, (3.0,), tellable=False),
 }
 BESIDE_BIOLOGY = {  # strength
     "gain of field": 0.8,

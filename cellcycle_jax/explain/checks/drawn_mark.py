@@ -21,7 +21,7 @@ from cellcycle_jax.explain.regions.explained_cells import explained_classes, res
 FINE_PX = 0.7  # sd of the Gaussian that takes off noise, px of the crop
 COARSE_PX = 2.0  # sd of the Gaussian of what surrounds a detail, px of the crop
 FAINT = 0.05  # of the brightest surroundings in the crop: what is added to those of a detail, which is relative to them
-MIDDLE_PX = 1.5  # from the centre of the crop, within which turned places are the same ones
+MIDDLE_PX = 1.2  # from the centre of the crop, within which turned places are the same ones
 TINY = np.finfo(np.float32).tiny
 WORDS = "a detail at one place of the pictures"
 
@@ -87,16 +87,31 @@ def details(crops: crop_arrays.Crops, channels, mask: str) -> np.ndarray:
     around = np.abs(coarse)
     most = around.max(axis=(1, 2), keepdims=True)
     detail = shown * (fine - coarse) / np.maximum(around + FAINT * most, TINY)
-    turned = sum(np.rot90(detail, turns, axes=(1, 2)) for turns in (1, 2, 3)) / 3
-    from_middle = np.arange(detail.shape[1]) - (detail.shape[1] - 1) / 2
+    return _against_turned(detail)
+
+
+def _against_turned(detail) -> np.ndarray:
+    """Details f32 [N, S, S, K] less their mean at the places turned by one to three quarters about the crop's centre.
+
+    The centre is the pixel S // 2. If S is even, the first row and column have no such places, and are 0.
+    """
+    side = detail.shape[1]
+    first = 1 - side % 2
+    whole = detail[:, first:, first:]
+    turned = sum(np.rot90(whole, turns, axes=(1, 2)) for turns in (1, 2, 3)) / 3
+    from_middle = np.arange(first, side) - side // 2
     is_middle = np.hypot(from_middle[:, None], from_middle) < MIDDLE_PX
-    return np.where(is_middle[:, :, None], detail, detail - turned)
+    relative = np.zeros_like(detail)
+    relative[:, first:, first:] = np.where(is_middle[:, :, None], whole, whole - turned)
+    return relative
 
 
 def _smoothed(images, shown, sigma_px: float) -> np.ndarray:
     """Images f32 [N, S, S, K] after a Gaussian over what is shown, f32 [N, S, S, 1] of 0 and 1, alone."""
-    sigmas = (0, sigma_px, sigma_px, 0)
-    return ndimage.gaussian_filter(images * shown, sigmas) / np.maximum(ndimage.gaussian_filter(shown, sigmas), TINY)
+    def smooth(values):
+        return ndimage.gaussian_filter(values, (0, sigma_px, sigma_px, 0), mode="constant")
+
+    return smooth(images * shown) / np.maximum(smooth(shown), TINY)
 
 
 def telling_place(crops: crop_arrays.Crops, is_class, channels, mask: str) -> tuple[int, int, int]:

@@ -30,8 +30,8 @@ def spot_elsewhere_in_each(image, rng):
 
 
 def ring_about_the_centre(image, rng):
-    from_middle = np.hypot(*np.mgrid[:SIDE, :SIDE] - (SIDE - 1) / 2)
-    image[..., 1] += 150 * (np.abs(from_middle - 6.5) < 1)
+    from_middle = np.hypot(*np.mgrid[:SIDE, :SIDE] - SIDE // 2)
+    image[..., 1] += 80 * (np.abs(from_middle - 6.5) < 1)
 
 
 def brighter(image, rng):
