@@ -10,6 +10,7 @@ import tifffile
 
 from cellcycle_jax import files, schema
 from cellcycle_jax.errors import EXIT_QUARANTINED, InputRefused, UsageError
+from data_prep.dataset import same_cells
 from data_prep.intensity import illumination
 from data_prep.prepare import prepare
 from tests.data_prep.small_preparation import small_config
@@ -129,6 +130,19 @@ def test_the_same_cells_under_two_names_are_refused(changes, words, some_fields,
                          photometric="minisblack")
     with pytest.raises(InputRefused, match=words):
         prepare(config, some_fields, tmp_path / "out")
+
+
+def test_cells_of_two_splits_are_compared_by_the_pictures_of_their_nuclei(simulated_fields, tmp_path, monkeypatch):
+    given = []
+    monkeypatch.setattr(same_cells, "refuse_shared", lambda *arguments: given.append(arguments))
+    prepare(small_config(), simulated_fields, tmp_path / "data", keep=True)
+    [(table, nucleus, pictures)] = given
+    used = table[table[schema.REJECT_REASON] == ""]
+    cell = used.iloc[0]
+    own = [cell[schema.CELL_ID]]
+    assert nucleus == "DNA"
+    found = pictures.likeness(cell[schema.FIELD], own, cell[schema.FIELD], own, same_cells.TURNS[0])
+    assert found == pytest.approx(1)
 
 
 @pytest.mark.parametrize("missing", ["truth.parquet", "labels/HeLa_A01_s1.tif"])

@@ -163,6 +163,40 @@ def test_of_two_cells_that_agree_the_pictures_decide():
     assert same_cells.shared(fields, "DNA", Pictures(same=np.nan)) == []  # cells without a crop
 
 
+class Given:
+    """Pictures whose likeness is listed, for the cells of one agreement, and 0.5 for all others."""
+
+    def __init__(self, alike):
+        self.alike = np.array(alike)
+
+    def likeness(self, field, cells, other_field, other_cells, turn):
+        return self.alike if len(cells) == len(self.alike) else np.full(len(cells), 0.5)
+
+
+@pytest.mark.parametrize(
+    ("alike", "is_same"),
+    [
+        ([0.96, 0.96], True),
+        ([0.96, np.nan], False),  # of one cell it may be chance
+        ([0.96, 0.96, 0.5, 0.5, 0.5], False),  # most are other cells
+        ([0.96, 0.96, 0.96, 0.5, 0.5], True),
+        ([0.96, 0.96, np.nan, np.nan, np.nan], True),
+        ([0.94, 0.94, 0.94], False),
+    ],
+)
+def test_two_pictures_and_half_of_those_that_agree_have_to_be_the_same(alike, is_same):
+    rng = np.random.default_rng(0)
+    cells = pd.DataFrame({schema.CELL_ID: [f"c{n}" for n in range(2000)]})
+    fields = np.repeat(["f0", "f1"], 1000)
+    agree = np.arange(len(alike))
+    others = np.column_stack([rng.integers(10, 1000, 5000), rng.integers(1010, 2000, 5000)])
+    candidates = np.concatenate([np.column_stack([agree, agree + 1000]), others])
+    motion = same_cells.Motion(same_cells.TURNS[0], np.zeros(2), len(alike))
+    agreement = same_cells.Agreement(("f0", "f1"), motion, len(candidates), agree, agree + 1000)
+    found = same_cells._same_by_pictures([agreement], candidates, cells, fields, Given(alike))
+    assert found.tolist() == [is_same]
+
+
 def test_where_all_pictures_are_alike_they_say_nothing():
     assert same_cells.shared(two_cells_in_both(), "DNA", Pictures(same=0.98, other=0.98)) == []
 

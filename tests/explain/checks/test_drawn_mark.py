@@ -1,5 +1,6 @@
 """Marks at one place of the pictures, and structures that lie elsewhere in each cell or all around its centre."""
 
+import dataclasses
 import types
 
 import numpy as np
@@ -88,6 +89,19 @@ def test_what_the_mask_hides_is_not_read(monkeypatch):
     parts = both(mark_at((12, 4)))  # below the body, which is the upper half
     assert asked(parts, monkeypatch)["class_auroc"].low > 0.9
     assert asked(parts, monkeypatch, mask="cell")["class_auroc"].high < 0.65
+
+
+def test_hidden_pixels_change_no_detail_and_have_none_themselves():
+    crops = crop_arrays.take(crops_of(mark_at((6, 5))), slice(0, 20))
+    hidden = crops.image.copy()
+    hidden[:, SIDE // 2 :] = 9000
+    other = dataclasses.replace(crops, image=hidden)
+    details = drawn_mark.details(crops, (0, 1), "cell")
+    np.testing.assert_array_equal(drawn_mark.details(other, (0, 1), "cell"), details)
+    assert (drawn_mark.details(other, (0, 1), "none") != drawn_mark.details(crops, (0, 1), "none")).any()
+    # About the pixel (8, 8): of (12, 8), which is hidden, only (4, 8) of the three places a turn further is shown, and
+    # of that (8, 4) and (8, 12) are hidden as well.
+    np.testing.assert_allclose(details[:, 12, 8], -details[:, 4, 8] / 3, rtol=1e-5)
 
 
 def test_a_channel_that_is_not_shown_is_not_asked(monkeypatch):
