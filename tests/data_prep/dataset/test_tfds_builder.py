@@ -99,6 +99,14 @@ def test_an_old_data_set_is_replaced(rows, tmp_path):
     assert list(tfds.builder_from_directory(folder).info.splits) == ["test"]
 
 
+def test_nothing_is_left_in_the_folder_for_temporary_files(rows, tmp_path, monkeypatch):
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(temporary))
+    tfds_builder.write(tmp_path / "data", SHAPE, METADATA, {"train": cells_of(rows["train"])})
+    assert list(temporary.iterdir()) == []
+
+
 def test_backslashes_in_ids_are_hashed_as_the_library_hashes_them():
     ids = ["a\\b", "a/c", "é", "plain"]
     from tensorflow_datasets.core import hashing
