@@ -98,6 +98,8 @@ def _comparison(difference: Interval, level: float) -> str:
     sign = difference.certain_sign(level)
     if sign:
         return "the network is better" if sign > 0 else "the network is worse"
+    if difference.low > 0 or difference.high < 0:
+        return f"the two cannot be distinguished once all comparisons with baselines count (p = {difference.p:.2f})"
     seen = number(difference.smallest_detectable)
     return f"the two cannot be distinguished (a difference of {seen} would be seen in four of five such experiments)"
 

@@ -25,7 +25,7 @@ def corrected(differences: dict[str, dict[str, Interval]]) -> dict[str, dict[str
     """A table of differences, {row: {column: interval}}, with each `p` corrected for all that are known in it."""
     known = []
     for row, columns in differences.items():
-        known += [(row, column) for column, interval in columns.items() if math.isfinite(interval.p or math.nan)]
+        known += [(row, column) for column, interval in columns.items() if _is_known(interval.p)]
     if not known:
         return differences
     adjusted = corrected_p([differences[row][column].p for row, column in known])
@@ -33,3 +33,7 @@ def corrected(differences: dict[str, dict[str, Interval]]) -> dict[str, dict[str
     for (row, column), p in zip(known, adjusted, strict=True):
         table[row][column] = dataclasses.replace(differences[row][column], p=float(p))
     return table
+
+
+def _is_known(p: float | None) -> bool:
+    return p is not None and math.isfinite(p)

@@ -59,8 +59,8 @@ def test_an_interval_stands_in_brackets_unless_there_is_none():
 @pytest.mark.parametrize(
     ("gap", "verdict"),
     [(score(0.1, 0.05, 0.2), "the network is better"), (score(-0.1, -0.2, -0.05), "the network is worse"),
-     (score(0.1, 0.05, 0.2) | {"p": 0.06}, "the two cannot be distinguished (a difference of 0.107 would be seen in "
-                                           "four of five such experiments)"),
+     (score(0.1, 0.05, 0.2) | {"p": 0.06}, "the two cannot be distinguished once all comparisons with "
+                                           "baselines count (p = 0.06)"),
      (score(0.1, -0.1, 0.2), "the two cannot be distinguished (a difference of 0.215 would be seen in four of five "
                              "such experiments)")],
 )
