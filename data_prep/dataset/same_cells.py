@@ -23,7 +23,6 @@ NEAREST = 8  # cells of another split that a cell is compared with
 TOLERANCE = {"area": 0.04, "eccentricity": 0.06, "form": 0.04, "contrast": 0.08}  # by which the same nucleus may differ
 NEAR_PX = 3.0  # between the places of a cell, after turning and shifting
 LEAST = 2  # cells that two fields share, below which nothing is asked
-LEAST_BY_PLACE = 3  # below which their places say nothing
 PAIRS = 20_000  # of cells that are drawn at random
 ALIKE = 0.5  # share of the cells that come to lie on each other which look alike
 SAME = 0.95  # likeness of the pictures of one nucleus; of two that look alike it was 0.92 at most in simulated fields
@@ -171,7 +170,7 @@ def _same_by_places(agreement: Agreement, meeting: int, n_pairs: int, area: floa
         often: as of `often_alike`.
     """
     cells = agreement.motion.cells
-    if cells < LEAST_BY_PLACE or cells < ALIKE * meeting:
+    if cells < ALIKE * meeting:
         return False
     by_places = by_chance(cells, agreement.candidates, area) * n_pairs
     by_looks = stats.binom.sf(cells - 1, meeting, often) * n_pairs

@@ -35,6 +35,18 @@ def test_of_a_mean_difference_p_is_students(groups):
     assert high == pytest.approx(0, abs=1e-9)  # the interval of that level just reaches nothing
 
 
+def test_p_and_interval_take_the_same_bias_off():
+    values = np.random.default_rng(2).normal(0.2, 1, 8)
+
+    def squared(each):
+        return each.mean() ** 2 - 0.3
+
+    without = without_each(squared, values)
+    p = jackknife.p_of_none(squared(values), without, equal(8))
+    bounds = jackknife.interval(squared(values), without, equal(8), 1 - p)
+    assert min(np.abs(bounds)) == pytest.approx(0, abs=1e-9)
+
+
 def test_of_two_samples_in_groups_of_their_own_p_is_welchs():
     rng = np.random.default_rng(1)
     first, second = rng.normal(0, 3, 5), rng.normal(2, 1, 9)

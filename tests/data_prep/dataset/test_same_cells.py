@@ -197,6 +197,22 @@ def test_two_pictures_and_half_of_those_that_agree_have_to_be_the_same(alike, is
     assert found.tolist() == [is_same]
 
 
+@pytest.mark.parametrize(
+    ("cells", "meeting", "often", "is_same"),
+    [
+        (6, 6, 1e-3, True),
+        (6, 6, 0.3, False),  # most cells look alike
+        (6, 13, 1e-3, False),  # most that meet do not
+        (3, 3, 1e-4, False),  # three may agree in a place by chance, however they look
+        (2, 2, 1e-9, False),
+    ],
+)
+def test_places_and_looks_have_to_be_no_chance(cells, meeting, often, is_same):
+    motion = same_cells.Motion(same_cells.TURNS[0], np.zeros(2), cells)
+    agreement = same_cells.Agreement(("f0", "f1"), motion, 20, np.arange(cells), np.arange(cells))
+    assert same_cells._same_by_places(agreement, meeting, n_pairs=1000, area=SIDE**2, often=often) == is_same
+
+
 def test_where_all_pictures_are_alike_they_say_nothing():
     assert same_cells.shared(two_cells_in_both(), "DNA", Pictures(same=0.98, other=0.98)) == []
 
