@@ -18,7 +18,7 @@ def auroc_of_network(compared: ComparedCells, resampling: Resampling) -> Interva
     return score.auroc_with_interval(logits, compared.crops.label, compared.crops.group_id, resampling)
 
 
-def most_allowed(network: Interval) -> float:
+def most_allowed(network: Interval, most: float = MOST) -> float:
     """Area under the ROC curve below which a property alone does not explain what the network tells.
 
     Distances between classes are compared as if both were normal with the same spread, where an area A is that of
@@ -27,8 +27,9 @@ def most_allowed(network: Interval) -> float:
 
     Args:
         network: area under the ROC curve of the network; its lower bound counts, and chance where there is none.
+        most: what structures do not reach by themselves, however much the network tells.
     """
     if not network.is_known:
         return score.CHANCE
     reached = stats.norm.cdf(SHARE * stats.norm.ppf(np.clip(network.low, score.CHANCE, 1)))
-    return float(min(MOST, reached))
+    return float(min(most, reached))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from cellcycle_jax.dataset import crop_arrays
-from cellcycle_jax.explain.checks import by_itself, drawn_mark
+from cellcycle_jax.explain.checks import drawn_mark
 from cellcycle_jax.explain.checks.check import Evidence
 from cellcycle_jax.scoring.intervals import Interval
 from configs.base import training
@@ -32,7 +32,7 @@ def spot_elsewhere_in_each(image, rng):
 
 def ring_about_the_centre(image, rng):
     from_middle = np.hypot(*np.mgrid[:SIDE, :SIDE] - SIDE // 2)
-    image[..., 1] += 80 * (np.abs(from_middle - 6.5) < 1)
+    image[..., 1] += 60 * (np.abs(from_middle - 6.5) < 1)
 
 
 def brighter(image, rng):
@@ -77,7 +77,7 @@ def test_a_mark_is_found_where_it_was_drawn(place, monkeypatch):
 @pytest.mark.parametrize("draw", [spot_elsewhere_in_each, ring_about_the_centre, brighter])
 def test_structures_and_light_are_no_marks(draw, monkeypatch):
     found = asked(both(draw), monkeypatch)
-    assert found["class_auroc"].high < by_itself.MOST, found["places"]
+    assert found["class_auroc"].high < drawn_mark.MOST, found["places"]
 
 
 def test_a_ring_would_be_taken_for_a_mark_without_the_places_a_turn_further(monkeypatch):
@@ -131,12 +131,12 @@ UNSURE = Interval(0.0, -0.3, 0.3).as_json() | {"class": 1}
 @pytest.mark.parametrize(
     ("score", "network", "share", "answer"),
     [
-        (Interval(0.7, 0.65, 0.79), 0.99, UNSURE, "passed"),
-        (Interval(0.7, 0.65, 0.81), 0.99, NOT_READ, "unknown"),
-        (Interval(0.7, 0.65, 0.79), 0.85, NOT_READ, "unknown"),  # the network tells little more
-        (Interval(0.58, 0.5, 0.81), 0.99, NOT_READ, "passed"),
-        (Interval(0.58, 0.5, 0.81), 0.99, UNSURE, "unknown"),
-        (Interval(0.7), 0.99, UNSURE, "unknown"),
+        (Interval(0.65, 0.6, 0.699), 0.99, UNSURE, "passed"),
+        (Interval(0.65, 0.6, 0.7), 0.99, NOT_READ, "unknown"),
+        (Interval(0.65, 0.6, 0.699), 0.75, NOT_READ, "unknown"),  # the network tells little more
+        (Interval(0.58, 0.5, 0.71), 0.99, NOT_READ, "passed"),
+        (Interval(0.58, 0.5, 0.71), 0.99, UNSURE, "unknown"),
+        (Interval(0.65), 0.99, UNSURE, "unknown"),
     ],
 )
 def test_what_tells_less_than_allowed_is_passed(score, network, share, answer):
