@@ -276,7 +276,7 @@ def test_surroundings_that_count_against_the_class_are_read_too():
     assert against["answer"] == "failed" and against["alarm"] is False and passport["status"] == "caution"
     assert against["sentence"].startswith("Nothing of the difference between the classes moves with the surroundings "
                                           "to "
-                                          "another cell; it counts against (share -10 % (-11 to -9)).")
+                                          "another cell; what moves has the opposite sign (share -10 % (-11 to -9)).")
     assert check(changed(path, score(-0.08)), SURROUNDINGS)["answer"] == "passed"
     assert check(changed(path, score(-0.4, high=0.001)), SURROUNDINGS)["answer"] == "unknown"
     zero = check(changed(path, score(-0.001)), SURROUNDINGS)["sentence"]

@@ -13,6 +13,8 @@ from cellcycle_jax.explain.checks.check import Answer
 from cellcycle_jax.scoring import intervals, metrics
 from cellcycle_jax.scoring.intervals import Interval, Resampling
 
+MOST_TIMES = 20  # as many groups as there are: a number beyond is no advice
+
 
 def compared_classes(classes: int) -> list[int]:
     """The classes whose differences are shared out: of two only the last, since that of the first is its negative."""
@@ -151,6 +153,8 @@ def remedy_of(share: Interval, limit: float, about: dict) -> str:
         return f"Labelled validation cells of more groups ({unit}) would tell."
     half_width = max(share.high - share.value, share.value - share.low)
     wanted = math.ceil(about["n_groups"] * max(1.0, half_width / room) ** 2)
+    if wanted > MOST_TIMES * about["n_groups"]:
+        return f"These {about['n_groups']} groups ({unit}) say next to nothing: it would take far more of them."
     return f"Labelled validation cells of about {wanted:,} groups ({unit}) would tell, instead of {about['n_groups']}."
 
 

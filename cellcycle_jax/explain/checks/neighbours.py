@@ -18,7 +18,7 @@ from cellcycle_jax.explain.checks.check import Answer, Check, Evidence, Judgemen
 from cellcycle_jax.explain.regions.explained_cells import shortcut_resampling
 
 NEAREST = (3, 10)  # numbers of nearest labelled cells whose classes are counted
-WORDS = "the classes of the cells near a cell"
+WORDS = "of which class the cells near a cell are"
 
 
 def ask(evidence: Evidence) -> dict:

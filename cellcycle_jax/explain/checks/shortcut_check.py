@@ -256,7 +256,7 @@ def _goes_with(what, share, about) -> str:
     interval = Interval.of(share)
     if interval.is_known and round(100 * interval.value) < 0:
         difference = class_shares.difference_in_words(share, about)
-        return (f"Nothing of {difference} moves with {what} to another cell; it counts against (share "
+        return (f"Nothing of {difference} moves with {what} to another cell; what moves has the opposite sign (share "
                 f"{interval.percent()}).")
     return f"{class_shares.in_words(share, about)} moves with {what} to another cell."
 
