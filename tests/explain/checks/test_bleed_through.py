@@ -168,3 +168,11 @@ def test_a_channel_that_truly_grows_with_the_marker_calls_for_single_stains():
 def test_a_fraction_that_is_not_known_is_no_pass():
     judgement = bleed_through.judge(results(SMALL, SMALL, SMALL, Interval(np.nan)), ABOUT)
     assert judgement.answer == "unknown" and "so few labelled cells" in judgement.sentence
+
+
+def test_answers_that_do_not_change_without_the_most_that_may_leak_pass_without_an_interval():
+    nothing = {name: Interval(0.0) for name in ("by_pattern", "by_amount", "at_most")}
+    found = results(**nothing)
+    assert bleed_through.judge(found, ABOUT).answer == "unknown"
+    found["at_most"]["unmoved"] = True
+    assert bleed_through.judge(found, ABOUT).answer == "passed"

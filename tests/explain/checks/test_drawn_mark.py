@@ -135,6 +135,7 @@ UNSURE = Interval(0.0, -0.3, 0.3).as_json() | {"class": 1}
         (Interval(0.65, 0.6, 0.7), 0.99, NOT_READ, "unknown"),
         (Interval(0.65, 0.6, 0.699), 0.75, NOT_READ, "unknown"),  # the network tells little more
         (Interval(0.58, 0.5, 0.71), 0.99, NOT_READ, "passed"),
+        (Interval(0.65, 0.59, 0.71), 0.99, NOT_READ, "passed"),
         (Interval(0.58, 0.5, 0.71), 0.99, UNSURE, "unknown"),
         (Interval(0.65), 0.99, UNSURE, "unknown"),
     ],
