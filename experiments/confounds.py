@@ -59,6 +59,8 @@ IN_FIELDS_WITHOUT_BIOLOGY = {
     "shifted stain of field": Confound(field_edits.shifted_stain_of_field, (4.0,)),
     "saturated field": Confound(field_edits.saturated_field, (0.4,)),
     "bleaching": Confound(field_edits.bleaching, (0.6,)),
+    "striped field": Confound(field_edits.striped_field, (0.1,)),
+    "coarse grey levels": Confound(field_edits.coarse_grey_levels, (40.0,)),
     "noise of well": Confound(field_edits.noise_of_well, (0.15,), tellable=False, one_class_wells=True, tuned=True),
     "focus of well": Confound(field_edits.focus_of_well, (2.0,), tellable=False, one_class_wells=True),
     "gain of well": Confound(field_edits.gain_of_well, (0.5,), tellable=False, one_class_wells=True),
@@ -81,6 +83,8 @@ IN_FIELDS_WITHOUT_BIOLOGY = {
     "focus of cell": Confound(field_edits.focus_of_cell, (2.0,), tellable=False, tuned=True),
     "light of cell": Confound(field_edits.light_of_cell, (0.15, 0.6), tellable=False),
     "stamp": Confound(field_edits.stamp, (0.5, 1.5), tellable=False, tuned=True),
+    "shifted stain of cell": Confound(field_edits.shifted_stain_of_cell, (3.0,), tellable=False, tuned=True),
+    "light from above": Confound(field_edits.light_from_above, (0.5,), tellable=False),
     "mark aside": Confound(field_edits.mark_aside, (3.0,), tellable=False),
 }
 BESIDE_BIOLOGY = {  # strength

@@ -16,6 +16,7 @@ MOSTLY = 0.85  # share of the cells of a field, or of a half of it, that are of 
 NEAR_PX = 45  # within which a neighbour counts
 MARK_ASIDE_PX = (-9, 6)  # from the middle of a cell to a mark
 CROSS = np.array([(0, 0), (-1, 0), (1, 0), (0, -1), (0, 1)]).T  # rows and columns about its middle
+NUCLEUS_PX = 15  # radius of a nucleus
 PATCH = 0.3  # radius of a patch, of the height of its field
 CLASSES = ("a", "b")
 
@@ -128,6 +129,23 @@ def saturated_field(field, strength, rng):
         for channel in SHOWN:
             most = field.background(channel) + strength * field.span(channel)
             field.image[channel] = np.minimum(field.image[channel], most)
+    return _of_field(field, rng)
+
+
+def striped_field(field, strength, rng):
+    """A camera whose rows differ, in half of the fields."""
+    if field.is_second:
+        height = field.image.shape[1]
+        for channel in SHOWN:
+            field.image[channel] += rng.normal(0, strength * field.span(channel), height)[:, None]
+    return _of_field(field, rng)
+
+
+def coarse_grey_levels(field, strength, rng):
+    """Pictures of few grey levels, as much as `strength` counts apart, in half of the fields."""
+    if field.is_second:
+        for channel in SHOWN:
+            field.image[channel] = np.round(field.image[channel] / strength) * strength
     return _of_field(field, rng)
 
 
@@ -324,6 +342,28 @@ def light_of_cell(field, strength, rng):
     classes = _by_chance(field, rng)
     where = ndimage.gaussian_filter(_within(field, classes).astype(float), 1)
     _gain(field, 1 + strength * where)
+    return classes
+
+
+def shifted_stain_of_cell(field, strength, rng):
+    """The picture of the Golgi is shifted by some px in the cells of one class."""
+    classes = _by_chance(field, rng)
+    where = ndimage.gaussian_filter(_within(field, classes).astype(float), 1)
+    shifted = ndimage.shift(field.image[GOLGI], (strength, -strength), order=1, mode="nearest")
+    field.image[GOLGI] = (1 - where) * field.image[GOLGI] + where * shifted
+    return classes
+
+
+def light_from_above(field, strength, rng):
+    """The nuclei of one class are lit from the upper side in all stains."""
+    classes = _by_chance(field, rng)
+    rows = np.arange(field.image.shape[1])[:, None] + np.zeros(field.image.shape[2])
+    upward = np.zeros(field.image.shape[1:])
+    of_class = field.cells[classes == "b"]
+    for centre_y, number in zip(of_class["centre_y_px"], of_class["cell_label"], strict=True):
+        nucleus = field.nuclei == number
+        upward[nucleus] = np.clip((centre_y - rows[nucleus]) / NUCLEUS_PX, -1, 1)
+    _gain(field, 1 + strength * upward)
     return classes
 
 
