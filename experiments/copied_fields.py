@@ -4,7 +4,7 @@
 
 Simulated fields and changed copies of them are measured as `prepare` does. Each field with its copy is a planted pair
 of two splits; a field and the copy of another are a pair of which nothing may be found. Sites that overlap are cut from
-a larger scene too, as a strip of a small field holds hardly a whole nucleus. README.md holds the result. Twenty minutes
+a larger scene too, as a strip of a small field holds hardly a whole nucleus. README.md holds the result. Ten minutes
 on 2 cores.
 """
 
@@ -25,9 +25,9 @@ from data_prep.simulation import simulate
 from experiments import planted_data
 from experiments.explanation_tables import markdown
 
-FIELDS = 100
+FIELDS = 60
 FIELD_PX = 512
-SCENES = 50
+SCENES = 30
 SCENE_PX = 1536  # of a larger field; its cells are as crowded
 PHOTON = 4  # counts of a photon, as of the simulated camera
 OFFSET = 100  # counts without light
