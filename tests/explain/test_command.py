@@ -154,8 +154,9 @@ def test_only_the_cells_that_are_explained_are_held_in_memory(tmp_path, monkeypa
         if not whole:
             # Maps; training and validation cells asked for shortcuts; their fields; then some at a time the compared
             # cells as they are (a batch is filled up to 64); those of training and these for the sharpness of pictures,
-            # and for how bright they are; for leaks these with those of training, and without them.
-            assert counted == [20, 6, 6, 8, 16, 64, 8, 40, 8, 40, 40, 8, 40]
+            # and for how bright they are; those of training for the place of a mark, and both at that place; for leaks
+            # these with those of training, and without them.
+            assert counted == [20, 6, 6, 8, 16, 64, 8, 40, 8, 40, 8, 8, 40, 40, 8, 40]
     assert len(made[0]) == 12 and made[0] == made[1]
 
 
