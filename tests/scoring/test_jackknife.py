@@ -17,6 +17,21 @@ def equal(groups):
     return Strata.of(np.repeat(np.arange(groups), 10))
 
 
+def two_samples(mean: float):
+    """Samples in groups of their own, the second with this mean; their difference without each group; the strata."""
+    rng = np.random.default_rng(1)
+    first, second = rng.normal(0, 3, 5), rng.normal(mean, 1, 9)
+    values = np.concatenate([first, second])
+    is_second = np.arange(14) >= 5
+
+    def difference(keep):
+        return values[keep & is_second].mean() - values[keep & ~is_second].mean()
+
+    without = [difference(np.arange(14) != i) for i in range(14)]
+    strata = Strata.of(np.repeat(np.arange(14), 10), np.repeat(is_second, 10))
+    return first, second, without, strata
+
+
 @pytest.mark.parametrize("groups", [4, 7, 30])
 @pytest.mark.parametrize("level", [0.8, 0.95])
 def test_of_a_mean_it_is_students_interval(groups, level):
@@ -48,17 +63,8 @@ def test_p_and_interval_take_the_same_bias_off():
 
 
 def test_of_two_samples_in_groups_of_their_own_p_is_welchs():
-    rng = np.random.default_rng(1)
-    first, second = rng.normal(0, 3, 5), rng.normal(2, 1, 9)
-    values = np.concatenate([first, second])
-    is_second = np.arange(14) >= 5
-
-    def difference(keep):
-        return values[keep & is_second].mean() - values[keep & ~is_second].mean()
-
-    without = [difference(np.arange(14) != i) for i in range(14)]
-    strata = Strata.of(np.repeat(np.arange(14), 10), np.repeat(is_second, 10))
-    found = jackknife.p_of_none(difference(np.ones(14, bool)), without, strata)
+    first, second, without, strata = two_samples(2)
+    found = jackknife.p_of_none(second.mean() - first.mean(), without, strata)
     assert found == pytest.approx(stats.ttest_ind(second, first, equal_var=False).pvalue)
 
 
@@ -68,17 +74,8 @@ def test_a_difference_that_does_not_vary_or_is_not_known_has_no_p(difference, wi
 
 
 def test_of_two_samples_in_groups_of_their_own_it_is_welchs_interval():
-    rng = np.random.default_rng(1)
-    first, second = rng.normal(0, 3, 5), rng.normal(4, 1, 9)
-    values = np.concatenate([first, second])
-    is_second = np.arange(14) >= 5
-
-    def difference(keep):
-        return values[keep & is_second].mean() - values[keep & ~is_second].mean()
-
-    without = [difference(np.arange(14) != i) for i in range(14)]
-    strata = Strata.of(np.repeat(np.arange(14), 10), np.repeat(is_second, 10))
-    found = jackknife.interval(difference(np.ones(14, bool)), without, strata, 0.95)
+    first, second, without, strata = two_samples(4)
+    found = jackknife.interval(second.mean() - first.mean(), without, strata, 0.95)
     expected = stats.ttest_ind(second, first, equal_var=False).confidence_interval(0.95)
     assert found == pytest.approx((expected.low, expected.high))
 

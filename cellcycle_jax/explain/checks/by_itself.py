@@ -18,6 +18,16 @@ def auroc_of_network(compared: ComparedCells, resampling: Resampling) -> Interva
     return score.auroc_with_interval(logits, compared.crops.label, compared.crops.group_id, resampling)
 
 
+def is_below(score: Interval, allowed: float) -> bool:
+    """Whether an area under the ROC curve is below what is allowed for certain."""
+    return score.is_known and score.high < allowed
+
+
+def tells_the_class(score: Interval, about: dict) -> bool:
+    """Whether a property with this area under the ROC curve predicts the class for certain."""
+    return score.is_known and score.low >= about["limits"]["batch_auroc"]
+
+
 def most_allowed(network: Interval, most: float = MOST) -> float:
     """Area under the ROC curve below which a property alone does not explain what the network tells.
 

@@ -56,13 +56,13 @@ def judge(results: dict, about: dict) -> Judgement:
     of_channels = middle_channel.in_channels(results)
     score = results["class_auroc"]
     allowed = by_itself.most_allowed(results["network_auroc"])
-    if score.is_known and score.high < allowed:
+    if by_itself.is_below(score, allowed):
         return Judgement(
             Answer.PASSED,
             "Over the nucleus most channels predict the class by their brightness no better than structures do "
             f"(areas under the ROC curve: {of_channels}; allowed for the middle one: below {allowed:.2f}).",
         )
-    if score.is_known and score.low >= about["limits"]["batch_auroc"]:
+    if by_itself.tells_the_class(score, about):
         return Judgement(
             Answer.UNKNOWN,
             f"Over the nucleus most channels are brighter in one class (areas under the ROC curve: {of_channels}). "

@@ -51,15 +51,13 @@ def _ask(evidence: Evidence) -> dict:
     trained_on = labelled_cells(run, "train")
     mask = run.config.data.mask
     channels = crop_arrays.channel_indices(crops, run.channels)
-    places = [
-        telling_place(trained_on, trained_on.label == class_index, channels, mask)
-        for class_index in explained_classes(crops.classes)
-    ]
+    class_indices = explained_classes(crops.classes)
+    places = telling_places(trained_on, class_indices, channels, mask)
     of_training = details_at(trained_on, places, channels, mask)
     of_cells = details_at(crops, places, channels, mask)
     prob = nuisances.class_probabilities(of_training, trained_on.label, of_cells, len(crops.classes))
     rows = []
-    for class_index, (down, across, channel) in zip(explained_classes(crops.classes), places, strict=True):
+    for class_index, (down, across, channel) in zip(class_indices, places, strict=True):
         name = crops.channels[channels[channel]]
         rows.append({"class": crops.classes[class_index], "channel": name, "down_px": down, "across_px": across})
     return {
@@ -115,33 +113,38 @@ def _smoothed(images, shown, sigma_px: float) -> np.ndarray:
     return smooth(images * shown) / np.maximum(smooth(shown), TINY)
 
 
-def telling_place(crops: crop_arrays.Crops, is_class, channels, mask: str) -> tuple[int, int, int]:
-    """Row, column and position in `channels` where `details` differ most between a class and the rest.
+def telling_places(crops: crop_arrays.Crops, class_indices, channels, mask: str) -> list[tuple[int, int, int]]:
+    """Where `details` differ most between each of some classes and the rest: row, column and position in `channels`.
 
     In standard deviations, the mean of both sides' variances.
 
     Args:
         crops: N labelled cells, pixels on disk.
-        is_class: bool [N].
+        class_indices: of the classes.
         channels, mask: as of `details`.
     """
+    is_class = np.array([crops.label == class_index for class_index in class_indices])
     sides = np.stack([is_class, ~is_class]).astype(np.float64)
     sums = 0.0
     squares = 0.0
     start = 0
     for block in camera_pixels.blocks(crops):
         of_block = details(block, channels, mask).astype(np.float64)
-        of_side = sides[:, start : start + len(block)]
+        of_side = sides[:, :, start : start + len(block)]
         start += len(block)
         sums = sums + np.tensordot(of_side, of_block, 1)
         squares = squares + np.tensordot(of_side, of_block**2, 1)
-    number = np.maximum(sides.sum(1), 1)[:, None, None, None]
+    number = np.maximum(sides.sum(2), 1)[:, :, None, None, None]
     means = sums / number
     variances = np.maximum(squares / number - means**2, 0)
     spread = np.sqrt(variances.mean(0))
     difference = np.abs(means[0] - means[1])
     distance = np.divide(difference, spread, out=np.zeros_like(spread), where=spread > 0)
-    return tuple(int(index) for index in np.unravel_index(distance.argmax(), distance.shape))
+    places = []
+    for of_class in distance:
+        place = np.unravel_index(of_class.argmax(), of_class.shape)
+        places.append(tuple(int(index) for index in place))
+    return places
 
 
 def details_at(crops: crop_arrays.Crops, places, channels, mask: str) -> np.ndarray:
@@ -160,13 +163,13 @@ def judge(results: dict, about: dict) -> Judgement:
         return middle_channel.not_asked(WORDS, results)
     score = results["class_auroc"]
     allowed = by_itself.most_allowed(results["network_auroc"], MOST)
-    if score.is_known and score.high < allowed:
+    if by_itself.is_below(score, allowed):
         return Judgement(
             Answer.PASSED,
             "No detail lies at the same place of the pictures and tells the class by itself: the best predicts it with "
             f"an area under the ROC curve of {score.text()} (allowed: below {allowed:.2f}).",
         )
-    if score.is_known and score.low >= about["limits"]["batch_auroc"]:
+    if by_itself.tells_the_class(score, about):
         return Judgement(
             Answer.UNKNOWN,
             f"{WORDS[0].upper()}{WORDS[1:]} ({_places_in_words(results)}) predicts the class with an area under the "

@@ -60,14 +60,14 @@ def judge(results: dict, about: dict) -> Judgement:
         return middle_channel.not_asked(WORDS, results)
     of_channels = middle_channel.in_channels(results)
     scores = [row["class_auroc"] for row in results["channels"]]
-    if all(score.is_known and score.high < by_itself.MOST for score in scores):
+    if all(by_itself.is_below(score, by_itself.MOST) for score in scores):
         return Judgement(
             Answer.PASSED,
             f"{WORDS[0].upper()}{WORDS[1:]} predicts the class no better than structures that become finer do (areas "
             f"under the ROC curve: {of_channels}; allowed: below {by_itself.MOST:g}).",
         )
     score = results["class_auroc"]
-    if score.is_known and score.low >= about["limits"]["batch_auroc"]:
+    if by_itself.tells_the_class(score, about):
         return Judgement(
             Answer.UNKNOWN,
             f"{WORDS[0].upper()}{WORDS[1:]} predicts the class in most channels (areas under the ROC curve: "

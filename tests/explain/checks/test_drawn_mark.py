@@ -91,6 +91,18 @@ def test_what_the_mask_hides_is_not_read(monkeypatch):
     assert asked(parts, monkeypatch, mask="cell")["class_auroc"].high < 0.65
 
 
+def test_of_three_classes_each_has_a_place_of_its_own():
+    rng = np.random.default_rng(0)
+    label = rng.integers(0, 3, N)
+    image = rng.normal(400, 20, (N, SIDE, SIDE, 2))
+    image[label == 1, 3, 10, 1] += 150
+    image[label == 2, 12, 4, 0] += 150
+    crops = make_crops(label, image.round().clip(0).astype(np.uint16), fields=16, classes=3)
+    places = drawn_mark.telling_places(crops, [0, 1, 2], (0, 1), "none")
+    assert places[1:] == [(3, 10, 1), (12, 4, 0)]
+    assert places[0] in places[1:]  # neither mark is in class 0
+
+
 def test_hidden_pixels_change_no_detail_and_have_none_themselves():
     crops = crop_arrays.take(crops_of(mark_at((6, 5))), slice(0, 20))
     hidden = crops.image.copy()
