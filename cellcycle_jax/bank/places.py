@@ -85,12 +85,13 @@ def brightness(cells: Cells) -> list[Measurement]:
             plane = cells.plane(channel)
             mean = region_mean(plane, mask)
             beyond = plane - mean[:, None, None]
-            variance = region_mean(beyond**2, mask)
+            square = beyond * beyond
+            variance = region_mean(square, mask)
             spread = np.sqrt(np.where(variance > 0, variance, np.nan))
             values = {
                 "Variation": (spread / np.where(mean > 0, mean, np.nan), "sd / mean"),
-                "Skewness": (region_mean(beyond**3, mask) / spread**3, "mean of (value - mean)^3 / sd^3"),
-                "Kurtosis": (region_mean(beyond**4, mask) / spread**4, "mean of (value - mean)^4 / sd^4"),
+                "Skewness": (region_mean(square * beyond, mask) / spread**3, "mean of (value - mean)^3 / sd^3"),
+                "Kurtosis": (region_mean(square * square, mask) / spread**4, "mean of (value - mean)^4 / sd^4"),
             }
             for what, (value, formula) in values.items():
                 measured.append(Measurement(
@@ -114,7 +115,7 @@ def detail(cells: Cells) -> list[Measurement]:
         bands = [fine - coarse for fine, coarse in zip(planes, planes[1:], strict=False)]
         for region in REGIONS:
             mask = cells.region(region)
-            energies = np.stack([region_mean(band**2, mask) for band in bands])
+            energies = np.stack([region_mean(band * band, mask) for band in bands])
             total = energies.sum(0)
             for size, energy in zip(SIZES_PX, energies, strict=False):
                 size_text = f"{size * cells.um_per_px:.2g} {cells.length_unit}"

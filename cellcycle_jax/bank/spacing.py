@@ -3,7 +3,7 @@
 import itertools
 
 import numpy as np
-from scipy import ndimage
+from scipy import fft, ndimage
 from scipy.spatial import cKDTree
 
 from cellcycle_jax.bank.cells import REGIONS, Cells, region_mean, smooth
@@ -18,10 +18,16 @@ LEAST_CONTRAST = 2.5  # of a spot, in robust standard deviations
 def correlation_at_distance(cells: Cells) -> list[Measurement]:
     """How alike the detail of a stain is at places some pixels apart, over all directions."""
     measured = []
-    for channel in cells.channels:
-        band = _band(cells, channel, (0.6, 4.0))
-        for region in REGIONS:
-            by_lag = _by_distance(band, cells.region(region))
+    for region in REGIONS:
+        mask = cells.region(region)
+        pairs = _sums_by_distance(mask.astype(np.float32))
+        for channel in cells.channels:
+            band = _band(cells, channel, (0.6, 4.0))
+            mean = region_mean(band, mask).astype(np.float32)
+            products = _sums_by_distance(np.where(mask, band - mean[:, None, None], 0))
+            covariance = products / np.maximum(pairs, 1)
+            variance = covariance[:, :1]
+            by_lag = covariance / np.where(variance > 0, variance, np.nan)
             for lag in LAGS_PX:
                 distance = f"{lag * cells.um_per_px:.2g} {cells.length_unit}"
                 measured.append(Measurement(
@@ -42,24 +48,16 @@ def _band(cells: Cells, channel: str, sizes_px):
     return smooth(plane, sizes_px[0]) - smooth(plane, sizes_px[1])
 
 
-def _by_distance(band, mask) -> np.ndarray:
-    """Correlation f64 [N, L] of a band f32 [N, S, S] in masks with itself, by distance in whole pixels from 0."""
-    mean = region_mean(band, mask)
-    inside = np.where(mask, band - mean[:, None, None], 0)
-    side = 2 * band.shape[1]
-    power = np.abs(np.fft.rfft2(inside, (side, side))) ** 2
-    pairs = np.abs(np.fft.rfft2(mask.astype(float), (side, side))) ** 2
-    products = np.fft.irfft2(power, (side, side))
-    numbers = np.fft.irfft2(pairs, (side, side))
+def _sums_by_distance(planes) -> np.ndarray:
+    """Sum of the products of pixels of planes f32 [N, S, S] that lie 0, 1, ... px apart, f32 [N, L]."""
+    longest = max(LAGS_PX)
+    side = fft.next_fast_len(planes.shape[1] + longest + 1, real=True)
+    power = np.abs(fft.rfft2(planes, (side, side))) ** 2
+    products = fft.irfft2(power, (side, side))
     steps = np.fft.fftfreq(side, 1 / side)
     distance = np.rint(np.hypot(steps[:, None], steps)).astype(int)
-    longest = max(LAGS_PX)
-    result = np.empty((len(band), longest + 1))
-    for lag in range(longest + 1):
-        ring = distance == lag
-        result[:, lag] = products[:, ring].sum(1) / np.maximum(numbers[:, ring].sum(1), 1)
-    variance = result[:, :1].copy()
-    return result / np.where(variance > 0, variance, np.nan)
+    rings = [products[:, distance == lag].sum(1) for lag in range(longest + 1)]
+    return np.stack(rings, axis=1)
 
 
 def together(cells: Cells) -> list[Measurement]:
