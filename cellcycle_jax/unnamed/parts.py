@@ -56,9 +56,9 @@ def shares(outputs: Outputs, of_class, fields, groups, resampling: Resampling) -
         not certain.
     """
     contrast = class_contrast(of_class, fields)
-    whole = (_standardised(outputs, outputs.output) * contrast).mean(0)
-    named = (_standardised(outputs, outputs.named) * contrast).mean(0)
-    left = (_standardised(outputs, outputs.left) * contrast).mean(0)
+    whole = (standardised(outputs, outputs.output) * contrast).mean(0)
+    named = (standardised(outputs, outputs.named) * contrast).mean(0)
+    left = (standardised(outputs, outputs.left) * contrast).mean(0)
     nuisance = whole - named - left
 
     def parts(weights):
@@ -74,7 +74,7 @@ def shares(outputs: Outputs, of_class, fields, groups, resampling: Resampling) -
 
 def repeated(outputs: Outputs, fields, groups, resampling: Resampling) -> Interval:
     """Covariance within fields of what is left of the outputs of two networks, in their standard deviations."""
-    first, second = [within_fields(of_network, fields) for of_network in _standardised(outputs, outputs.left)]
+    first, second = [within_fields(of_network, fields) for of_network in standardised(outputs, outputs.left)]
     return resampling.mean(first * second, groups)
 
 
@@ -96,7 +96,7 @@ def within_fields(values, fields) -> np.ndarray:
     return values - mean[member]
 
 
-def _standardised(outputs, values):
+def standardised(outputs, values):
     """Values f64 [M, N] in standard deviations of each network's output, so that all networks weigh the same."""
     spread = outputs.output.std(1, keepdims=True)
     return (values - values.mean(1, keepdims=True)) / np.where(spread > 0, spread, 1.0)
