@@ -1,4 +1,4 @@
-"""Cues of place and direction that are planted into simulated fields without biology, for the study of what has no name.
+"""Cues of place and direction that are planted into simulated fields without biology, to study what has no name.
 
 Each edit changes the cells of a field by a coin that was tossed for each: the two classes hold as much of every stain,
 in as many spots, and differ in where it lies or which way it points. `CUES` is the truth that explanations are compared
@@ -141,13 +141,17 @@ def nuclear_side(image, cells, is_second, strength, rng):
 
 
 def chromatin_direction(image, cells, is_second, strength, rng):
-    """Chromatin has fine stripes across the long axis of the nucleus, or along it."""
+    """Chromatin has fine stripes that point to the middle of the nucleus, or run around it."""
     for cell, second in zip(cells, is_second, strict=True):
-        across = np.array([-cell.axis[1], cell.axis[0]])
-        direction = cell.axis if second else across
-        along = direction @ (cell.nucleus - cell.centre[:, None])
+        rows, columns = cell.nucleus - cell.centre[:, None]
+        distance = np.hypot(rows, columns)
+        radius = np.sqrt(len(rows) / np.pi)
         phase = rng.uniform(0, 2 * np.pi)
-        stripes = np.cos(2 * np.pi * along / STRIPE_PX + phase)
+        if second:
+            spokes = round(2 * np.pi * 0.6 * radius / STRIPE_PX)
+            stripes = np.cos(spokes * np.arctan2(rows, columns) + phase)
+        else:
+            stripes = np.cos(2 * np.pi * distance / STRIPE_PX + phase)
         _weigh_nucleus(image[DNA], cell, 1 + strength * stripes * cell.depth)
 
 
@@ -241,24 +245,29 @@ class Cue:
 
     Attributes:
         edit: (image f64 [C, H, W], changed in place, cells, is_second bool [N], strength, rng).
-        strength: with which it is planted.
+        strengths: with which it is planted: one that networks learn, and one that is half as strong.
         channels: in any of which it is right to see it.
         regions: the same.
         families: of the bank's measurements that name it.
     """
 
     edit: Callable
-    strength: float
-    channels: tuple[str, ...] = ()
-    regions: tuple[str, ...] = ()
-    families: tuple[str, ...] = ()
+    strengths: tuple[float, float]
+    channels: tuple[str, ...]
+    regions: tuple[str, ...]
+    families: tuple[str, ...]
 
 
+CYTOPLASM = ("cell body", "organelle")
 CUES = {
-    "nuclear side": Cue(nuclear_side, 0.12),
-    "chromatin direction": Cue(chromatin_direction, 0.15),
-    "streak direction": Cue(streak_direction, 0.5),
-    "spot place": Cue(spot_place, 0.5),
-    "spot pairs": Cue(spot_pairs, 0.6),
-    "same sites": Cue(same_sites, 0.6),
+    "nuclear side": Cue(
+        nuclear_side, (0.4, 0.2), ("DNA", "Golgi"), ("nucleus", "organelle"), ("side of a stain",)
+    ),
+    "chromatin direction": Cue(
+        chromatin_direction, (0.5, 0.25), ("DNA",), ("nucleus",), ("direction of a pattern",)
+    ),
+    "streak direction": Cue(streak_direction, (1.5, 0.75), ("EB1",), CYTOPLASM, ("direction of a pattern",)),
+    "spot place": Cue(spot_place, (1.5, 0.75), ("EB1", "Golgi"), CYTOPLASM, ("line of a stain",)),
+    "spot pairs": Cue(spot_pairs, (2.0, 1.0), ("EB1",), CYTOPLASM, ("spacing", "spots by number and distance")),
+    "same sites": Cue(same_sites, (1.5, 0.75), ("Golgi", "EB1"), CYTOPLASM, ("two stains together",)),
 }

@@ -89,16 +89,19 @@ def train_halves(run: trained_run.Run, folder, make_bar=loop.terminal_bar) -> li
     Raises:
         InputRefused: as of `halve`.
     """
-    crops = run.crops_of_lines("train")
-    halves = halve(crops, run.config.seed)
+    halves = halve(run.crops_of_lines("train"), run.config.seed)
+    return train_on(halves, run.config, run.data, folder, make_bar)
+
+
+def train_on(halves, config, data: OpenData, folder, make_bar=loop.terminal_bar) -> list[HalfNetwork]:
+    """As `train_halves`, for groups that are halved already and any training config."""
     networks = []
     for number, groups in enumerate(halves):
-        config = _config(run.config, number)
         out = pathlib.Path(folder) / f"half_{number + 1}"
-        data = HalfOfTraining(run.data, groups)
-        loop.train(config, data, out, make_bar)
+        half = HalfOfTraining(data, groups)
+        loop.train(_config(config, number), half, out, make_bar)
         files.write_json(out / "groups.json", {"trained_on": sorted(groups.tolist())})
-        networks.append(HalfNetwork(trained_run.load_run(out, data=data), halves[1 - number]))
+        networks.append(HalfNetwork(trained_run.load_run(out, data=half), halves[1 - number]))
     return networks
 
 

@@ -72,14 +72,19 @@ def _folds(groups, seed: int, share: float) -> list:
     """Rows to fit and rows held out, whole groups each."""
     folds = []
     rng = np.random.default_rng(seed)
-    number = min(FOLDS, len(np.unique(groups)))
-    for fit, others in GroupKFold(number).split(groups, groups=groups):
+    for fit, others in group_folds(groups):
         if share < 1:
             names = np.unique(groups[fit])
             used = rng.permutation(names)[: max(1, round(share * len(names)))]
             fit = fit[np.isin(groups[fit], used)]
         folds.append((fit, others))
     return folds
+
+
+def group_folds(groups) -> list:
+    """Rows to fit and rows held out, whole groups each, at most FOLDS pairs."""
+    number = min(FOLDS, len(np.unique(groups)))
+    return list(GroupKFold(number).split(groups, groups=groups))
 
 
 def _ridge():

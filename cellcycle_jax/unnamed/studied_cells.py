@@ -13,6 +13,7 @@ from cellcycle_jax.explain.checks import nuisances, picture_quality
 from cellcycle_jax.explain.measurements import measured_cells
 from cellcycle_jax.features import feature_axes
 from cellcycle_jax.runs import trained_run
+from cellcycle_jax.runs.open_data import OpenData
 from cellcycle_jax.unnamed import named_part
 from cellcycle_jax.unnamed.halves import HalfNetwork
 from cellcycle_jax.unnamed.parts import Outputs
@@ -27,10 +28,14 @@ class Tables:
     Attributes:
         named: measurements in linear coordinates.
         nuisance: focus, place, crowding and the outline of the body.
+        label: class of each cell, "" where it has none.
+        groups: group of each cell.
     """
 
     named: pd.DataFrame
     nuisance: pd.DataFrame
+    label: pd.Series
+    groups: pd.Series
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,13 +62,18 @@ class Fitted:
         return self.output - self.explained
 
 
-def tables_of(run: trained_run.Run) -> Tables:
+def tables_of(run: trained_run.Run, data: OpenData | None = None) -> Tables:
     """Measurements and nuisances of the accepted cells of training and validation.
+
+    Args:
+        run: whose channels and cell lines are studied.
+        data: its data set, where the run itself was trained on a part of that.
 
     Raises:
         InputRefused: no measurement varies.
         StoredStateRefused: the table of cells is missing or damaged.
     """
+    run = dataclasses.replace(run, data=data or run.data)
     measured = measured_cells.load_measured_cells(run)
     axes = feature_axes.learn_axes(measured.of_split("train"), list(measured.families), {})
     if not axes:
@@ -79,7 +89,8 @@ def tables_of(run: trained_run.Run) -> Tables:
     of_places = _places(run)
     if of_places is not None:
         nuisance = nuisance.join(of_places)
-    return Tables(pd.concat(named), nuisance)
+    cells = measured.rows.set_index(schema.CELL_ID)
+    return Tables(pd.concat(named), nuisance, cells[schema.LABEL], cells[schema.GROUP])
 
 
 def _places(run) -> pd.DataFrame | None:
@@ -127,17 +138,22 @@ def fit(network: HalfNetwork, tables: Tables, class_index: int) -> Fitted:
         groups.append(crops.group_id)
         outputs.append(methods.margins(logits)[:, class_index])
         embeddings.append(np.hstack(list(means.values())))
-    cell_id = np.concatenate(cell_id)
+    return fit_outputs(
+        np.concatenate(cell_id),
+        np.concatenate(groups),
+        np.concatenate(outputs),
+        np.concatenate(embeddings),
+        tables,
+        run.config.seed,
+    )
+
+
+def fit_outputs(cell_id, groups, output, embeddings, tables: Tables, seed: int) -> Fitted:
+    """The same for outputs f64 [N] and activations f32 [N, D] that are known; `seed` is that of the fits."""
     named = tables.named.loc[cell_id].to_numpy(float)
     nuisance = tables.nuisance.loc[cell_id].to_numpy(float)
-    cells = named_part.UnseenCells(
-        output=named_part.held(np.concatenate(outputs)),
-        embeddings=np.concatenate(embeddings),
-        table=named,
-        groups=np.concatenate(groups),
-    )
+    cells = named_part.UnseenCells(named_part.held(output), embeddings, named, groups)
     with_nuisances = dataclasses.replace(cells, table=np.hstack([named, nuisance]))
-    seed = run.config.seed
     return Fitted(
         cell_id=cell_id,
         output=cells.output,

@@ -1,0 +1,229 @@
+"""Does the hint that only a network can give find planted cues that no measurement of the table holds?
+
+    python -m experiments.unnamed --admit --out=runs/unnamed
+    python -m experiments.unnamed --out=runs/unnamed --seeds=5
+
+The cues of unnamed_cues.py are relations of place and direction. The first command shows, before any network is
+trained, that boosting on the whole table does not tell them: it writes experiments/unnamed_admitted.csv. The second
+makes data sets with such cues, with cues that the table holds, and with none, trains two networks on the halves of
+each, asks what of their outputs has no name, and appends what was found to experiments/unnamed.jsonl; what is there is
+not made again, so it goes on after an interruption. unnamed_tables.py prints the tables of README.md.
+"""
+
+import argparse
+import contextlib
+import io
+import json
+import pathlib
+import shutil
+import time
+
+import numpy as np
+import pandas as pd
+from scipy import special
+from sklearn.ensemble import HistGradientBoostingClassifier
+from tqdm import tqdm
+
+from cellcycle_jax import files, machine, processes
+from cellcycle_jax.dataset import crop_arrays
+from cellcycle_jax.devices import runtime
+from cellcycle_jax.runs.open_data import OpenData
+from cellcycle_jax.scoring.intervals import Resampling
+from cellcycle_jax.unnamed import halves, hint, named_part, parts, search, studied_cells, where
+from experiments import unnamed_cues, unnamed_data
+from experiments.unnamed_data import ADMITTED_FIELDS, FIELDS, Case
+
+RAW = pathlib.Path(__file__).parent / "unnamed.jsonl"
+ADMITTED = pathlib.Path(__file__).parent / "unnamed_admitted.csv"
+RESAMPLING = Resampling(level=0.95)
+SECOND = 1  # index of the class whose log odds are explained
+
+
+def admit(case: Case, out) -> dict:
+    """The score of the table on 5,000 cells of a cue, matched as those of the study are."""
+    out = pathlib.Path(out)
+    source = unnamed_data.fields_of(case, out, ADMITTED_FIELDS)
+    folder = out / f"admitted_{case.name}"
+    data = unnamed_data.make_data(case, source, folder, ADMITTED_FIELDS)
+    cells = unnamed_data.labelled(data)
+    score, _ = unnamed_data.table_score(cells)
+    shutil.rmtree(folder)
+    return {"cue": case.cue, "strength": case.strength, "cells": len(cells), "auroc_of_table": round(score, 4)}
+
+
+def examine(case: Case, out) -> dict:
+    """Make the data set of a case, train two networks on its halves, and ask what of their outputs has no name."""
+    began = time.monotonic()
+    out = pathlib.Path(out)
+    folder = out / case.name
+    shutil.rmtree(folder, ignore_errors=True)
+    source = unnamed_data.fields_of(case, out, FIELDS[case.cells])
+    data = OpenData(unnamed_data.make_data(case, source, folder, FIELDS[case.cells]))
+    score, _ = unnamed_data.table_score(unnamed_data.labelled(data.folder))
+    config = unnamed_data.training(case)
+    networks = _half_networks(config, data, folder)
+    tables = studied_cells.tables_of(networks[0].run, data)
+    cells = hint.validation_cells(networks, tables, SECOND)
+    found = {"case": vars(case), "auroc_of_table": score, **_asked(networks, tables, cells)}
+    found["table_only"] = _of_table_only(networks, tables, cells, config.seed)
+    found["seconds"] = time.monotonic() - began
+    shutil.rmtree(folder)
+    return files.to_json(found)
+
+
+def _half_networks(config, data: OpenData, folder) -> list[halves.HalfNetwork]:
+    groups = halves.halve(data.crops("train"), config.seed)
+    return halves.train_on(groups, config, data, folder, _no_bar)
+
+
+def _no_bar(total, done):
+    return tqdm(total=total, initial=done, disable=True)
+
+
+def _asked(networks, tables, cells) -> dict:
+    crops = cells.crops
+    scores = []
+    for output in cells.outputs.output:
+        prob = special.expit(np.stack([-output, output], axis=1))
+        scores.append(RESAMPLING.scores(cells.of_class.astype(int), prob, crops.group_id, ("auroc",))["auroc"])
+    shares = hint.how_much(cells, RESAMPLING)
+    places = hint.where_it_lies(networks, cells, SECOND, RESAMPLING)
+    searched = hint.measured_by_bank(networks[0].run, cells, tables)
+    proposals = hint.propose(searched, cells, places, RESAMPLING)
+    first = proposals[0].measurement
+    gain = hint.gain(networks, cells, tables, searched.values[first.name], SECOND, RESAMPLING)
+    return {
+        "n_cells": len(crops),
+        "auroc": scores,
+        "shares": shares,
+        "places": places.head(6).to_dict("records"),
+        "channels": where.top(places, "channel"),
+        "regions": where.top(places, "region"),
+        "proposals": [_said(proposal) for proposal in proposals],
+        "gain": gain,
+        "without": _arms(searched, places, tables),
+    }
+
+
+def _said(proposal) -> dict:
+    measurement = proposal.measurement
+    return {"name": measurement.name, "family": measurement.family, "follows": proposal.follows}
+
+
+def _arms(searched, places, tables) -> dict:
+    """What the same search proposes without where, with where at random, and on the labels without a network."""
+    weights = hint.place_weights(searched, places)
+    rng = np.random.default_rng(0)
+    networks = searched.target
+    labels = _labels_beyond_table(searched, tables)
+    arms = {
+        "by place": (networks, weights),
+        "uniform": (networks, None),
+        "permuted": (networks, rng.permutation(weights)),
+        "labels": (labels, None),
+    }
+    proposed = {}
+    for name, (target, of_measurements) in arms.items():
+        strength = search.strengths(searched.beyond, target, of_measurements)
+        names = search.propose(searched.beyond, strength, lambda one: searched.described[one].family)
+        proposed[name] = [(one, searched.described[one].family) for one in names]
+    return proposed
+
+
+def _labels_beyond_table(searched, tables) -> np.ndarray:
+    """Class of the training cells less what boosting on the table says of it; NaN where there is none."""
+    known = searched.values.index.to_numpy()
+    label = tables.label.loc[known].to_numpy(str)
+    is_second = (label == unnamed_data.CLASSES[SECOND]).astype(float)
+    rows = searched.beyond.training & np.isin(label, unnamed_data.CLASSES)
+    target = np.full(len(known), np.nan)
+    values = tables.named.loc[known[rows]].to_numpy(float)
+    groups = tables.groups.loc[known[rows]].to_numpy()
+    prob = np.zeros(rows.sum())
+    for fit, others in named_part.group_folds(groups):
+        model = HistGradientBoostingClassifier(max_iter=100, learning_rate=0.08, max_leaf_nodes=12)
+        prob[others] = model.fit(values[fit], is_second[rows][fit]).predict_proba(values[others])[:, 1]
+    target[rows] = is_second[rows] - prob
+    return target
+
+
+def _of_table_only(networks, tables, cells, seed: int) -> dict:
+    """Shares of two classifiers that see nothing but the table, each fitted on the half of a network."""
+    fits = []
+    for network, fitted in zip(networks, cells.fits, strict=True):
+        named = tables.named.loc[fitted.cell_id].to_numpy(float)
+        trained_on = network.run.data.crops("train")
+        trained_on = crop_arrays.take(trained_on, trained_on.label >= 0)
+        model = HistGradientBoostingClassifier(max_iter=100, learning_rate=0.08, max_leaf_nodes=12, random_state=seed)
+        model.fit(tables.named.loc[trained_on.cell_id].to_numpy(float), trained_on.label)
+        output = model.decision_function(named)
+        groups = tables.groups.loc[fitted.cell_id].to_numpy(str)
+        filled = np.nan_to_num(named, nan=0.0)
+        fits.append(studied_cells.fit_outputs(fitted.cell_id, groups, output, filled, tables, seed))
+    outputs = studied_cells.outputs_of(fits, cells.crops.cell_id)
+    crops = cells.crops
+    return parts.shares(outputs, cells.of_class, crops.field_id, crops.group_id, RESAMPLING)
+
+
+def _examine(case: Case, out) -> dict:
+    """See `examine`; a data set that cannot be made must not end a pass of two hours."""
+    runtime.prepare()
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+            return examine(case, out)
+    except Exception as error:
+        return {"case": vars(case), "refused": f"{type(error).__name__}: {error}"}
+
+
+def _admit(case: Case, out) -> dict:
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+        return admit(case, out)
+
+
+def stored() -> dict[str, dict]:
+    """Name of each case that was examined -> what was found."""
+    if not RAW.is_file():
+        return {}
+    rows = [json.loads(line) for line in RAW.read_text().splitlines()]
+    return {Case(**row["case"]).name: row for row in rows}
+
+
+def _simulate(cases, out, numbers) -> None:
+    """Simulate all fields first: cases of a seed share them."""
+    said = io.StringIO()
+    for case, number in tqdm(list(zip(cases, numbers, strict=True)), desc="simulated fields", unit="set"):
+        with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+            unnamed_data.fields_of(case, out, number)
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", default="runs/unnamed", help="folder for what is made meanwhile")
+    parser.add_argument("--seeds", type=int, default=5, help="data sets of each kind")
+    parser.add_argument("--admit", action="store_true", help="measure what the table tells of each cue, train nothing")
+    chosen = parser.parse_args()
+    team = processes.Team(machine.cores())
+    if chosen.admit:
+        wanted = []
+        for cue, planted_cue in unnamed_cues.CUES.items():
+            wanted += [Case(cue, strength, False, 2400, 900) for strength in planted_cue.strengths]
+        _simulate(wanted, chosen.out, [ADMITTED_FIELDS] * len(wanted))
+        rows = tqdm(processes.each(_admit, wanted, chosen.out, team), total=len(wanted), unit="cue")
+        table = pd.DataFrame([row for _, row in rows]).sort_values(["cue", "strength"])
+        table.to_csv(ADMITTED, index=False)
+        print(table.to_string(index=False))
+        return
+    known = stored()
+    wanted = [case for case in unnamed_data.cases(chosen.seeds) if case.name not in known]
+    _simulate(wanted, chosen.out, [FIELDS[case.cells] for case in wanted])
+    with RAW.open("a") as raw:
+        for _, row in tqdm(processes.each(_examine, wanted, chosen.out, team), total=len(wanted), unit="data set"):
+            raw.write(json.dumps(row, sort_keys=True) + "\n")
+            raw.flush()
+
+
+if __name__ == "__main__":
+    main()
