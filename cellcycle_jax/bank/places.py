@@ -70,7 +70,8 @@ def distances(cells: Cells) -> list[Measurement]:
                 channels=seen_in,
                 region="cytoplasm",
                 unit=unit,
-                formula=f"mean distance {words}, weighted by what of {channel} exceeds its 80 % quantile in the cytoplasm",
+                formula=f"mean distance {words}, weighted by what of {channel} exceeds its 80 % quantile in the "
+                "cytoplasm",
                 values=(bright * distance).sum((1, 2)) / total * cells.um_per_px,
             ))
     return measured

@@ -1,4 +1,4 @@
-"""Measurements of spacing: correlation at a distance, spots and holes and how far apart they lie, two stains together."""
+"""Measurements of spacing: correlation at a distance, spots and holes and their distances, two stains together."""
 
 import itertools
 

@@ -96,7 +96,7 @@ def validation_cells(networks: list[HalfNetwork], tables, class_index: int) -> V
 
 
 def how_much(cells: ValidationCells, resampling: Resampling) -> dict[str, Interval]:
-    """Shares of the parts; the unnamed share with fewer groups to fit, and whether both networks repeat what is left."""
+    """Shares of the parts, the named one with fewer groups to fit, and whether both networks repeat what is left."""
     crops = cells.crops
     shares = parts.shares(cells.outputs, cells.of_class, crops.field_id, crops.group_id, resampling)
     with_half = parts.shares(cells.outputs_with_half, cells.of_class, crops.field_id, crops.group_id, resampling)

@@ -1,8 +1,8 @@
 """In which channel and region the part without a name lies.
 
-Integrated gradients divide a network's output for a cell among channels and regions: the sums over all of them add up to
-the output. Of each sum the part that follows what is explained of the output is taken off. What is left adds up to what
-is left of the output, and its difference between the classes is divided in the same way.
+Integrated gradients divide a network's output for a cell among channels and regions: the sums over all of them add up
+to the output. Of each sum the part that follows what is explained of the output is taken off. What is left adds up to
+what is left of the output, and its difference between the classes is divided in the same way.
 """
 
 import numpy as np
