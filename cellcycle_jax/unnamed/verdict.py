@@ -1,0 +1,56 @@
+"""Whether a part of what the networks use has no name, in one word and one sentence."""
+
+import enum
+
+from cellcycle_jax.scoring.intervals import Interval
+from cellcycle_jax.unnamed import parts
+
+
+class Verdict(enum.StrEnum):
+    """What is said of a class."""
+
+    UNNAMED = "has no name"  # a part certainly has none
+    NAMED = "measurements say it all"
+    TOO_FEW = "too few cells to tell"
+    CHANCE = "chance"  # the networks do not tell the class, so there is nothing to divide
+
+
+def judge(shares: dict[str, Interval], limit: float) -> Verdict:
+    """The verdict of what `hint.how_much` returned.
+
+    Args:
+        shares: of the parts, `named_with_half` and `repeated`.
+        limit: share of the difference between the classes below which nothing is said to lack a name.
+
+    Returns:
+        UNNAMED where the share without a name is certainly above the limit, the two networks certainly agree in it from
+        cell to cell, and it would stay above the limit if more cells explained as much more as twice as many did here.
+    """
+    unnamed = shares[parts.UNNAMED]
+    if not unnamed.is_known:
+        return Verdict.CHANCE
+    if unnamed.high < limit:
+        return Verdict.NAMED
+    still_rises = max(shares[parts.NAMED].value - shares["named_with_half"].value, 0.0)
+    is_repeated = shares["repeated"].low > 0
+    if unnamed.low > limit and is_repeated and unnamed.value - still_rises > limit:
+        return Verdict.UNNAMED
+    return Verdict.TOO_FEW
+
+
+def sentence(verdict: Verdict, shares: dict[str, Interval], class_name: str) -> str:
+    """The verdict in plain words."""
+    unnamed = shares[parts.UNNAMED]
+    if verdict is Verdict.CHANCE:
+        return f"Networks trained on half of the cells do not tell {class_name} from the rest, so there is nothing to divide."
+    if verdict is Verdict.NAMED:
+        return f"Your measurements say it all: {unnamed.percent()} of what tells {class_name} from the rest has no name."
+    if verdict is Verdict.UNNAMED:
+        return (
+            f"{unnamed.percent()} of what the networks reproducibly use to tell {class_name} from the rest has no name "
+            "among your measurements."
+        )
+    return (
+        f"Too few cells to tell: {unnamed.percent()} of what tells {class_name} from the rest has no name, which can be "
+        "the limit of the fit."
+    )
