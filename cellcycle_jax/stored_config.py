@@ -68,6 +68,7 @@ TRAINING = Kind(
         "explain.limits.edit_slope": NUMBER,
         "explain.limits.region_share": NUMBER,
         "explain.limits.explained_r2": NUMBER,
+        "explain.limits.unnamed_share": NUMBER,
         "explain.limits.small_gap": NUMBER,
         "discover.n_candidates": int,
     },
@@ -88,6 +89,7 @@ TRAINING = Kind(
         "explain.limits.edit_slope": 0.1,
         "explain.limits.region_share": 0.1,
         "explain.limits.explained_r2": 0.1,
+        "explain.limits.unnamed_share": 0.1,
         "explain.limits.small_gap": 0.05,
     },
 )

@@ -110,6 +110,12 @@ EXPLAIN = Command(
     section="explain",
 )
 
+UNNAMED = Command(
+    help="What the network uses that no measurement holds: how much, where, and a new measurement for it.",
+    flags=RUN,
+    section="explain",
+)
+
 DISCOVER = Command(
     help="Rank measured features and pairs that separate the classes.",
     flags=RUN,
@@ -177,6 +183,7 @@ COMMANDS = {
     "evaluate": EVALUATE,
     "explain": EXPLAIN,
     "discover": DISCOVER,
+    "unnamed": UNNAMED,
     "report": REPORT,
     "predict": PREDICT,
     "sweep": SWEEP,

@@ -183,6 +183,7 @@ def training() -> Config:
     c.explain.limits.edit_slope = 0.1  # logits per +10 % from which an edit moves the prediction; editing does by hundredths
     c.explain.limits.region_share = 0.1  # of the difference between classes, from which a region is named
     c.explain.limits.explained_r2 = 0.1  # R2 from which measurements explain the prediction
+    c.explain.limits.unnamed_share = 0.1  # of the difference between classes, from which a part of it has no name
     c.explain.limits.small_gap = 0.05  # between R2 of the named and of all measurements: no more is as good as none
 
     c.discover = Config()

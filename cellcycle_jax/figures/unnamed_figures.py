@@ -22,7 +22,7 @@ def parts(shares: dict[str, Interval], title: str) -> Figure:
     """Share of each part in the difference between the classes, with intervals."""
     figure = titled(7.5, 2.4, title)
     ax = figure.subplots()
-    for y, (name, (words, colour)) in enumerate(PARTS.items()):
+    for y, (name, (_, colour)) in enumerate(PARTS.items()):
         share = shares[name]
         ax.barh(y, 100 * share.value, color=colour, height=0.6)
         if share.is_known:

@@ -53,6 +53,7 @@ ALLOWED = (
     ("explain.limits.edit_slope", between(0, math.inf)),
     ("explain.limits.region_share", within(0, 1)),
     ("explain.limits.explained_r2", within(0, 1)),
+    ("explain.limits.unnamed_share", within(0, 1)),
     ("explain.limits.small_gap", within(0, 1)),
     ("discover.n_candidates", within(2, 1_000)),
     ("seed", within(0, 2**31 - 1)),

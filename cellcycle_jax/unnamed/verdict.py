@@ -41,16 +41,11 @@ def judge(shares: dict[str, Interval], limit: float) -> Verdict:
 def sentence(verdict: Verdict, shares: dict[str, Interval], class_name: str) -> str:
     """The verdict in plain words."""
     unnamed = shares[parts.UNNAMED]
+    told = f"tells {class_name} from the rest"
     if verdict is Verdict.CHANCE:
-        return f"Networks trained on half of the cells do not tell {class_name} from the rest, so there is nothing to divide."
+        return f"Nothing that certainly {told} was learnt from half of the cells, so there is nothing to divide."
     if verdict is Verdict.NAMED:
-        return f"Your measurements say it all: {unnamed.percent()} of what tells {class_name} from the rest has no name."
+        return f"Your measurements say it all: {unnamed.percent()} of what {told} has no name."
     if verdict is Verdict.UNNAMED:
-        return (
-            f"{unnamed.percent()} of what the networks reproducibly use to tell {class_name} from the rest has no name "
-            "among your measurements."
-        )
-    return (
-        f"Too few cells to tell: {unnamed.percent()} of what tells {class_name} from the rest has no name, which can be "
-        "the limit of the fit."
-    )
+        return f"{unnamed.percent()} of what reproducibly {told} has no name among your measurements."
+    return f"Too few cells to tell: {unnamed.percent()} of what {told} has no name, which can be the limit of the fit."

@@ -1,0 +1,246 @@
+"""`launch.py unnamed`: what a network reproducibly uses that no measurement of the table holds."""
+
+import dataclasses
+import pathlib
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from cellcycle_jax import files, schema
+from cellcycle_jax.bank.cells import cells_of
+from cellcycle_jax.dataset import crop_arrays
+from cellcycle_jax.explain.galleries import slug
+from cellcycle_jax.explain.regions.explained_cells import explained_classes, resampling_of
+from cellcycle_jax.figures import style, unnamed_figures
+from cellcycle_jax.runs.config_checks import check_config
+from cellcycle_jax.runs.open_data import OpenData
+from cellcycle_jax.runs.trained_run import load_run
+from cellcycle_jax.training import loop
+from cellcycle_jax.unnamed import aligned, halves, hint, pairs, studied_cells, where
+from cellcycle_jax.unnamed.verdict import Verdict, judge, sentence
+
+NETWORKS = "networks"  # folder in RUN/unnamed of the two half-trained networks
+STEPS_OF_CLASS = ("how much", "where", "measurements", "pictures")
+
+
+def run_unnamed(workdir, changes=None, data: OpenData | None = None, make_bar=loop.terminal_bar) -> list[str]:
+    """Ask what two networks, each trained on half of a run's groups, use alike that no measurement holds.
+
+    Writes RUN/unnamed/unnamed.json, cells.csv and places.csv, the networks below RUN/unnamed/networks, and figures
+    RUN/figures/unnamed_*.png.
+
+    Args:
+        workdir: the run folder.
+        changes: {field: value} of the section `explain` of the run's config, for this call.
+        data: as of `trained_run.load_run`.
+        make_bar: as of `loop.train`.
+
+    Returns:
+        A sentence for each explained class.
+
+    Raises:
+        StoredStateRefused: the run or its data set is missing or damaged.
+        InputRefused: the groups of training cannot be halved, or no measurement varies.
+        UsageError: a change is not allowed.
+    """
+    run = load_run(workdir, data=data)
+    config = run.config.copy_and_resolve_references()
+    config.update_from_flattened_dict(changes or {})
+    check_config(config)
+    run = dataclasses.replace(run, config=config)
+    folder = pathlib.Path(workdir) / "unnamed"
+    networks = halves.train_halves(run, folder / NETWORKS, make_bar)
+    tables = studied_cells.tables_of(run)
+    results = []
+    cells = []
+    places = []
+    classes = explained_classes(run.classes)
+    with tqdm(total=len(classes) * len(STEPS_OF_CLASS), desc="unnamed", unit="part") as bar:
+        for class_index in classes:
+            result, of_cells, of_places = _of_class(run, networks, tables, class_index, pathlib.Path(workdir), bar)
+            results.append(result)
+            cells.append(of_cells)
+            places.append(of_places)
+    files.write_csv(pd.concat(cells, ignore_index=True), folder / "cells.csv")
+    files.write_csv(pd.concat(places, ignore_index=True), folder / "places.csv")
+    about = {
+        "run_id": run.run_id,
+        "step": run.step,
+        "classes": list(run.classes),
+        "channels": list(run.channels),
+        "interval_level": resampling_of(run).level,
+        "limit": config.explain.limits.unnamed_share,
+        "results": results,
+    }
+    files.write_sealed_json(folder / "unnamed.json", files.to_json(about))
+    return [result["sentence"] for result in results]
+
+
+def _of_class(run, networks, tables, class_index: int, workdir, bar):
+    """What is said of a class, its cells and its places, and its figures drawn."""
+    resampling = resampling_of(run)
+    class_name = run.classes[class_index]
+    bar.set_postfix_str(f"{class_name}: how much")
+    cells = hint.validation_cells(networks, tables, class_index)
+    shares = hint.how_much(cells, resampling)
+    verdict = judge(shares, run.config.explain.limits.unnamed_share)
+    bar.update()
+    bar.set_postfix_str(f"{class_name}: where")
+    places = hint.where_it_lies(networks, cells, class_index, resampling)
+    bar.update()
+    result = {
+        "class": class_name,
+        "verdict": str(verdict),
+        "sentence": sentence(verdict, shares, class_name),
+        "shares": shares,
+        "n_cells": len(cells.crops),
+        "n_groups": len(np.unique(cells.crops.group_id)),
+        "proposals": [],
+    }
+    bar.set_postfix_str(f"{class_name}: measurements")
+    figures = _Figures(workdir / "figures", class_name, run, cells)
+    figures.clear()
+    figures.parts(shares, result["sentence"])
+    if verdict is Verdict.UNNAMED:
+        searched = hint.measured_by_bank(run, cells, tables)
+        proposals = hint.propose(searched, cells, places, resampling)
+        certain = [one for one in proposals if one.follows.certain_sign(resampling.level)]
+        for number, proposal in enumerate(certain):
+            values = searched.values[proposal.measurement.name]
+            if number == 0:
+                gain = hint.gain(networks, cells, tables, values, class_index, resampling)
+                proposal = dataclasses.replace(proposal, gain=gain)
+                figures.proposal(proposal, values)
+            result["proposals"].append(_said(proposal))
+        bar.update()
+        bar.set_postfix_str(f"{class_name}: pictures")
+        figures.places(places)
+        result["pairs_apart"] = figures.pairs(tables)
+        figures.aligned(_frames(places))
+    bar.update(0 if verdict is Verdict.UNNAMED else 1)
+    bar.update()
+    places.insert(0, "class", class_name)
+    return result, _rows(cells, class_name), places
+
+
+def _said(proposal) -> dict:
+    measurement = proposal.measurement
+    return {
+        "name": measurement.name,
+        "words": measurement.words,
+        "family": measurement.family,
+        "channels": list(measurement.channels),
+        "region": measurement.region,
+        "unit": measurement.unit,
+        "formula": measurement.formula,
+        "follows": proposal.follows,
+        "gain": proposal.gain,
+        "config": f'c.measurements = ("cellcycle_jax.bank.columns:{measurement.name}",)',
+    }
+
+
+def _rows(cells, class_name: str) -> pd.DataFrame:
+    crops = cells.crops
+    return pd.DataFrame({
+        schema.CELL_ID: crops.cell_id,
+        "class": class_name,
+        "label": np.array(crops.classes)[crops.label],
+        "output": cells.outputs.output.mean(0),
+        "explained": cells.outputs.explained.mean(0),
+        "unnamed": cells.left,
+    })
+
+
+def _frames(places: pd.DataFrame) -> list[str]:
+    """The directions into which cells are turned: to the channels in which most of it lies, and the long axis."""
+    return [*where.top(places, "channel"), "long axis"]
+
+
+class _Figures:
+    """The figures of a class, RUN/figures/unnamed_<class>_<what>.png."""
+
+    WHAT = ("parts", "places", "pairs", "aligned", "proposal")
+
+    def __init__(self, folder: pathlib.Path, class_name: str, run, cells: hint.ValidationCells):
+        """Nothing is drawn yet."""
+        self._folder = folder
+        self._class_name = class_name
+        self._run = run
+        self._cells = cells
+
+    def _path(self, what: str) -> pathlib.Path:
+        return self._folder / f"unnamed_{slug(self._class_name)}_{what}.png"
+
+    def clear(self) -> None:
+        """Remove what an earlier call drew."""
+        for what in self.WHAT:
+            self._path(what).unlink(missing_ok=True)
+
+    def _save(self, figure, what: str) -> None:
+        style.save(figure, self._path(what))
+
+    def parts(self, shares, title: str) -> None:
+        """How much of the difference between the classes each part is."""
+        self._save(unnamed_figures.parts(shares, title), "parts")
+
+    def places(self, places: pd.DataFrame) -> None:
+        """Where what has no name lies."""
+        rows = places.to_dict("records")
+        title = f"Where what has no name lies ({self._class_name} from the rest)"
+        self._save(unnamed_figures.places(rows, self._run.channels, title), "places")
+
+    def proposal(self, proposal: hint.Proposal, values: pd.Series) -> None:
+        """What has no name against a measurement."""
+        cells = self._cells
+        measurement = proposal.measurement
+        label = f"{measurement.words} ({measurement.unit})" if measurement.unit else measurement.words
+        names = ("the rest", self._class_name)
+        if len(self._run.classes) == 2:
+            names = self._run.classes
+        title = f"{measurement.words}, as a column of the table, explains {proposal.gain.percent()} more"
+        figure = unnamed_figures.proposal(
+            values.loc[cells.crops.cell_id].to_numpy(float),
+            cells.left,
+            cells.of_class,
+            names,
+            label,
+            proposal.follows,
+            title,
+        )
+        self._save(figure, "proposal")
+
+    def pairs(self, tables) -> float:
+        """Matched cells; how far apart those of a pair are in the measurements, see `pairs.matched`."""
+        cells = self._cells
+        crops = cells.crops
+        named = tables.named.loc[crops.cell_id].to_numpy(float)
+        explained = cells.outputs.explained.mean(0)
+        more, less, apart = pairs.matched(named, explained, cells.left, crops.cell_line)
+        images = cells_of(crop_arrays.in_memory(crop_arrays.take(crops, np.append(more, less))), self._run.channels)
+        captions = [f"{cells.left[a]:+.1f} and {cells.left[b]:+.1f}" for a, b in zip(more, less, strict=True)]
+        title = (
+            f"Cells alike in every measurement ({100 * apart:.0f} % of the usual distance) that differ in what has no "
+            "name"
+        )
+        n = len(more)
+        figure = unnamed_figures.pairs(
+            images.images[:n], images.images[n:], self._run.channels, captions, crops.known_um_per_px, title
+        )
+        self._save(figure, "pairs")
+        return apart
+
+    def aligned(self, directions) -> None:
+        """Mean difference of cells with most and least of it, in frames turned into directions."""
+        cells = self._cells
+        rows = np.random.default_rng(0).permutation(len(cells.crops))[:600]
+        crops = crop_arrays.in_memory(crop_arrays.take(cells.crops, rows))
+        measured = cells_of(crops, self._run.channels)
+        differences = {}
+        for name in directions:
+            vector = measured.axis if name == "long axis" else measured.directions[name]
+            images = aligned.frames(measured, vector)
+            words = f"{name} →"
+            differences[words] = aligned.mean_difference(images, cells.left[rows], crops.group_id)
+        title = "Mean difference of cells with more and with less of it, each cell turned and scaled to its nucleus"
+        self._save(unnamed_figures.aligned(differences, self._run.channels, aligned.REACH, title), "aligned")
