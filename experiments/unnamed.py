@@ -88,7 +88,7 @@ def _asked(networks, tables, cells) -> dict:
         scores.append(RESAMPLING.scores(cells.of_class.astype(int), prob, crops.group_id, ("auroc",))["auroc"])
     shares = hint.how_much(cells, RESAMPLING)
     places = hint.where_it_lies(networks, cells, SECOND, RESAMPLING)
-    searched = hint.measured_by_bank(networks[0].run, cells, tables)
+    searched = hint.measured_by_bank(networks, cells, tables)
     proposals = hint.propose(searched, cells, places, RESAMPLING)
     first = proposals[0].measurement
     gain = hint.gain(networks, cells, tables, searched.values[first.name], SECOND, RESAMPLING)

@@ -216,7 +216,7 @@ def training(case: Case):
     c.model.dropout = 0.0
     c.augment.rotate_deg = 0.0
     c.augment.shift = 0.0
-    c.train.steps = 3000  # of which each half takes half
+    c.train.steps = 1500
     c.train.eval_every = 1500
     c.train.checkpoint_every = 1500
     return c

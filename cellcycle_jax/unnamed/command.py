@@ -103,7 +103,7 @@ def _of_class(run, networks, tables, class_index: int, workdir, bar):
     figures.clear()
     figures.parts(shares, result["sentence"])
     if verdict is Verdict.UNNAMED:
-        searched = hint.measured_by_bank(run, cells, tables)
+        searched = hint.measured_by_bank(networks, cells, tables)
         proposals = hint.propose(searched, cells, places, resampling)
         certain = [one for one in proposals if one.follows.certain_sign(resampling.level)]
         for number, proposal in enumerate(certain):

@@ -48,6 +48,11 @@ class HalfNetwork:
     run: trained_run.Run
     unseen: np.ndarray
 
+    @property
+    def training(self) -> crop_arrays.Crops:
+        """The cells of training of both halves."""
+        return crop_arrays.take_lines(self.run.data.whole.crops("train"), self.run.config.data.cell_lines)
+
 
 def halve(crops: crop_arrays.Crops, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Names of groups in two halves; those of each cell line are divided among both.
@@ -82,7 +87,7 @@ def train_halves(run: trained_run.Run, folder, make_bar=loop.terminal_bar) -> li
     """Train both networks in FOLDER/half_1 and FOLDER/half_2; what is finished there is read back.
 
     Args:
-        run: whose config they share, but for their seeds, and for half of its steps, since they have half of its cells.
+        run: whose config they share, but for their seeds.
         folder: to write.
         make_bar: as of `loop.train`.
 
@@ -110,8 +115,6 @@ def _config(config, number: int):
     config = config.copy_and_resolve_references()
     with config.unlocked():
         config.seed = config.seed + 1 + number
-        config.train.steps = max(1, config.train.steps // 2)
-        config.train.eval_every = min(config.train.eval_every, config.train.steps)
         config.train.kept_weights = "last"
         config.train.patience = 0
         config.train.wandb = "off"

@@ -11,7 +11,6 @@ from cellcycle_jax.dataset import crop_arrays
 from cellcycle_jax.explain.attribution import methods
 from cellcycle_jax.explain.regions import class_difference
 from cellcycle_jax.explain.regions.explained_cells import DEFAULT_METHOD, sample_per_class
-from cellcycle_jax.runs import trained_run
 from cellcycle_jax.scoring.intervals import Interval, Resampling
 from cellcycle_jax.unnamed import parts, search, studied_cells, where
 from cellcycle_jax.unnamed.halves import HalfNetwork
@@ -136,9 +135,10 @@ def where_it_lies(networks, cells: ValidationCells, class_index: int, resampling
     )
 
 
-def measured_by_bank(run: trained_run.Run, cells: ValidationCells, tables) -> Searched:
+def measured_by_bank(networks: list[HalfNetwork], cells: ValidationCells, tables) -> Searched:
     """The bank of cells of training and of validation, and what the networks leave of the former."""
-    training = crop_arrays.take_lines(run.data.whole.crops("train"), run.config.data.cell_lines)
+    run = networks[0].run
+    training = networks[0].training
     rng = np.random.default_rng(run.config.seed)
     known = np.flatnonzero(np.isin(training.cell_id, tables.named.index))
     rows = np.sort(rng.permutation(known)[:SEARCHED])

@@ -125,7 +125,7 @@ def fit(network: HalfNetwork, tables: Tables, class_index: int) -> Fitted:
     """What measurements explain of a network's output for a class, for all cells that it has not seen."""
     run = network.run
     validation = run.crops_of_lines("validation")
-    training = crop_arrays.take_lines(run.data.whole.crops("train"), run.config.data.cell_lines)
+    training = network.training
     unseen = crop_arrays.take(training, np.isin(training.group_id, network.unseen))
     cell_id = []
     groups = []

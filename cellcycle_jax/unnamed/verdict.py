@@ -31,9 +31,8 @@ def judge(shares: dict[str, Interval], limit: float) -> Verdict:
         return Verdict.CHANCE
     if unnamed.high < limit:
         return Verdict.NAMED
-    still_rises = max(shares[parts.NAMED].value - shares["named_with_half"].value, 0.0)
     is_repeated = shares["repeated"].low > 0
-    if unnamed.low > limit and is_repeated and unnamed.value - still_rises > limit:
+    if unnamed.low > limit and is_repeated and unnamed.value - still_rises(shares) > limit:
         return Verdict.UNNAMED
     return Verdict.TOO_FEW
 
@@ -48,4 +47,14 @@ def sentence(verdict: Verdict, shares: dict[str, Interval], class_name: str) -> 
         return f"Your measurements say it all: {unnamed.percent()} of what {told} has no name."
     if verdict is Verdict.UNNAMED:
         return f"{unnamed.percent()} of what reproducibly {told} has no name among your measurements."
-    return f"Too few cells to tell: {unnamed.percent()} of what {told} has no name, which can be the limit of the fit."
+    words = f"Too few cells to tell: {unnamed.percent()} of what {told} has no name"
+    if not shares["repeated"].low > 0:
+        return f"{words}, but a second network, trained on other cells, does not certainly repeat it."
+    if still_rises(shares) > 0:
+        return f"{words}; measurements explain more the more cells there are, so that more cells may explain it."
+    return f"{words}."
+
+
+def still_rises(shares: dict[str, Interval]) -> float:
+    """By how much more measurements explain than where half of the groups fit them, 0 or more."""
+    return max(shares[parts.NAMED].value - shares["named_with_half"].value, 0.0)
