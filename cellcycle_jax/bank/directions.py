@@ -105,7 +105,7 @@ def patterns(cells: Cells) -> list[Measurement]:
                 size = f"{sigma_px * cells.um_per_px:.1f} {cells.length_unit}"
                 what = f"{sigma_px:g}px"
                 outward = ((double * radial).sum(-1) * mask).sum((1, 2)) / total
-                measured.append(_pattern(cells, region, channel, f"Around{what}", "from around the nucleus to outward",
+                measured.append(_pattern(cells, region, channel, f"Outward{what}", "outward, not around the nucleus",
                                          size, (channel,), -outward))
                 for line, seen_in, twice in _lines(cells, channel):
                     measured.append(_pattern(cells, region, channel, f"Along{_compact(line)}{what}",

@@ -1,5 +1,8 @@
 """Figures of what has no name: how much, where, in which real cells, and the measurement that names it."""
 
+import itertools
+import textwrap
+
 import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
@@ -20,7 +23,7 @@ DIFFERENCES = "RdBu_r"
 @matplotlib.rc_context(STYLE)
 def parts(shares: dict[str, Interval], title: str) -> Figure:
     """Share of each part in the difference between the classes, with intervals."""
-    figure = titled(7.5, 2.4, title)
+    figure = titled(7.5, 2.7, textwrap.fill(title, 80))
     ax = figure.subplots()
     for y, (name, (_, colour)) in enumerate(PARTS.items()):
         share = shares[name]
@@ -30,7 +33,8 @@ def parts(shares: dict[str, Interval], title: str) -> Figure:
         ax.text(max(100 * share.value, 0) + 4, y, share.percent(), va="center", fontsize=9.5)
     ax.set_yticks(range(len(PARTS)), [words for words, _ in PARTS.values()])
     ax.set_ylim(len(PARTS) - 0.5, -0.5)
-    ax.set_xlim(min(0, *(100 * np.nan_to_num(shares[name].value) for name in PARTS)), 125)
+    values = [100 * shares[name].value for name in PARTS if np.isfinite(shares[name].value)]
+    ax.set_xlim(min([0, *values]) * 1.1, max([100, *values]) * 1.3)
     ax.set_xlabel("Share of the difference between the classes, %")
     return figure
 
@@ -96,8 +100,10 @@ def pairs(more, less, channels, captions, um_per_px: float, title: str) -> Figur
     n_channels = len(channels)
     figure = titled(1.2 + 1.25 * 2 * n_channels, 0.9 + 1.3 * len(more), title)
     axes = figure.subplots(len(more), 2 * n_channels, squeeze=False)
+    for ax, (channel, side) in zip(axes[0], itertools.product(channels, ("more", "less")), strict=True):
+        ax.set_title(f"{channel}\n{side}", fontsize=9)
     for row, first, second, caption in zip(axes, more, less, captions, strict=True):
-        for number, channel in enumerate(channels):
+        for number in range(n_channels):
             both = np.stack([first[..., number], second[..., number]])
             white = max(np.quantile(both, 0.998), 1e-9)
             for side, image in enumerate(both):
@@ -105,8 +111,6 @@ def pairs(more, less, channels, captions, um_per_px: float, title: str) -> Figur
                 ax.imshow(np.clip(image / white, 0, 1), cmap="gray", vmin=0, vmax=1)
                 ax.set_xticks([])
                 ax.set_yticks([])
-                if row is axes[0]:
-                    ax.set_title(f"{channel}\n{'less' if side else 'more'}", fontsize=9)
         row[0].set_ylabel(caption, fontsize=8)
     length, words = scale_bar(um_per_px)
     side = more.shape[1]
@@ -129,7 +133,8 @@ def proposal(values, amount, of_class, class_names, label: str, follows: Interva
         follows: correlation of the two.
         title: of the figure.
     """
-    figure = titled(9.0, 3.9, title)
+    figure = titled(9.0, 4.3, textwrap.fill(title, 95))
+    label = textwrap.fill(label, 45)
     scatter, histogram = figure.subplots(1, 2)
     low, high = np.nanquantile(values, (0.005, 0.995))
     bins = np.linspace(low, high, 40)

@@ -8,7 +8,8 @@ from cellcycle_jax.bank.cells import Cells
 SIDE = 48  # px of the frame
 REACH = 2.6  # nuclear radii from the middle of the frame to its edge
 QUARTER = 0.25  # of the cells that are compared with as many others
-LEVEL = 0.99  # of the pixels that are shown
+LEVEL = 0.999  # of the pixels that are shown
+SMOOTH_PX = 1.5  # sd of the Gaussian before images are compared
 
 
 def frames(cells: Cells, direction) -> np.ndarray:
@@ -29,9 +30,8 @@ def frames(cells: Cells, direction) -> np.ndarray:
         rows = centre_row + radius * (right * row + down * column)
         columns = centre_column + radius * (right * column - down * row)
         for channel in range(len(cells.channels)):
-            result[n, ..., channel] = ndimage.map_coordinates(
-                cells.images[n, ..., channel], [rows, columns], order=1, mode="nearest"
-            )
+            turned = ndimage.map_coordinates(cells.images[n, ..., channel], [rows, columns], order=1, mode="nearest")
+            result[n, ..., channel] = ndimage.gaussian_filter(turned, SMOOTH_PX)
     return result
 
 

@@ -117,7 +117,7 @@ def _of_class(run, networks, tables, class_index: int, workdir, bar):
         bar.set_postfix_str(f"{class_name}: pictures")
         figures.places(places)
         result["pairs_apart"] = figures.pairs(tables)
-        figures.aligned(_frames(places))
+        figures.aligned(_frames(places, cells.crops.stains))
     bar.update(0 if verdict is Verdict.UNNAMED else 1)
     bar.update()
     places.insert(0, "class", class_name)
@@ -152,9 +152,10 @@ def _rows(cells, class_name: str) -> pd.DataFrame:
     })
 
 
-def _frames(places: pd.DataFrame) -> list[str]:
-    """The directions into which cells are turned: to the channels in which most of it lies, and the long axis."""
-    return [*where.top(places, "channel"), "long axis"]
+def _frames(places: pd.DataFrame, stains) -> list[str]:
+    """The directions into which cells are turned: to the stain in which most of it lies, and the long axis."""
+    of_stains = [channel for channel in where.top(places, "channel") if channel in stains]
+    return [*of_stains[:1], "long axis"]
 
 
 class _Figures:
@@ -220,8 +221,8 @@ class _Figures:
         images = cells_of(crop_arrays.in_memory(crop_arrays.take(crops, np.append(more, less))), self._run.channels)
         captions = [f"{cells.left[a]:+.1f} and {cells.left[b]:+.1f}" for a, b in zip(more, less, strict=True)]
         title = (
-            f"Cells alike in every measurement ({100 * apart:.0f} % of the usual distance) that differ in what has no "
-            "name"
+            f"Pairs of cells that are alike in the measurements (as far apart as {100 * apart:.0f} % of the usual "
+            "distance),\none with more and one with less of what has no name"
         )
         n = len(more)
         figure = unnamed_figures.pairs(
