@@ -264,7 +264,7 @@ CUES = {
         nuclear_side, (0.4, 0.2), ("DNA", "Golgi"), ("nucleus", "organelle"), ("side of a stain",)
     ),
     "chromatin direction": Cue(
-        chromatin_direction, (0.5, 0.25), ("DNA",), ("nucleus",), ("direction of a pattern",)
+        chromatin_direction, (0.25, 0.15), ("DNA",), ("nucleus",), ("direction of a pattern",)
     ),
     "streak direction": Cue(streak_direction, (1.5, 0.75), ("EB1",), CYTOPLASM, ("direction of a pattern",)),
     "spot place": Cue(spot_place, (1.5, 0.75), ("EB1", "Golgi"), CYTOPLASM, ("line of a stain",)),
