@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from cellcycle_jax.unnamed import named_part, parts
 from cellcycle_jax.scoring.intervals import Resampling
+from cellcycle_jax.unnamed import named_part, parts
 
 N = 1600
 GROUPS = 20

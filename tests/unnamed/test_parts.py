@@ -65,7 +65,10 @@ def test_what_one_network_alone_does_is_not_repeated():
     assert parts.repeated(both, fields, fields, RESAMPLING).low > 0.5
 
 
-def shares_of(unnamed, named_with_half=0.5, repeated=Interval(0.3, 0.2, 0.4)):
+REPEATED = Interval(0.3, 0.2, 0.4)
+
+
+def shares_of(unnamed, named_with_half=0.5, repeated=REPEATED):
     named = Interval(1 - unnamed.value, 1 - unnamed.high, 1 - unnamed.low)
     return {
         parts.NAMED: named,
