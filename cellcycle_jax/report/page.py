@@ -20,6 +20,7 @@ from cellcycle_jax.figures import style
 from cellcycle_jax.report import sentences
 from cellcycle_jax.runs import metric_log, run_record
 from cellcycle_jax.runs.passport_file import PICTURES, read_passport
+from cellcycle_jax.scoring.intervals import Interval
 
 # What DATA/qc/*.png start with, in the order shown.
 QUALITY = ("outlines", "contact", "marker", "label", "illumination")
@@ -28,7 +29,14 @@ MOST_FEATURES = 15
 MOST_PAIRS = 10
 FEATURE_COLUMNS = ("feature", "feature_x", "feature_y")  # of ranking.csv and pairs.csv: names of measurements
 # What the name of a file begins with, up to "_" -> the command that wrote it.
-WRITER = {"evaluation": "evaluate", "summary": "explain", "pair": "discover", "env": "train"}
+WRITER = {
+    "evaluation": "evaluate",
+    "summary": "explain",
+    "pair": "discover",
+    "unnamed": "unnamed",
+    "env": "train",
+}
+UNNAMED_PICTURES = ("parts", "pairs", "places", "aligned", "proposal")
 
 
 def write_report(workdir) -> pathlib.Path:
@@ -80,7 +88,8 @@ def gather(run: pathlib.Path) -> dict:
     pairs = _csv(run / "features" / "pairs.csv", hashes.get("pairs.csv"))
     passport = read_passport(run)
     kept_weights = record["training"]["train"]["kept_weights"]
-    results = {"scores": evaluations, "where": [explain], "features": [pair]}
+    unnamed = _json(run / "unnamed" / "unnamed.json")
+    results = {"scores": evaluations, "where": [explain], "features": [pair], "unnamed": [unnamed]}
     return {
         "workdir": str(run),
         "data_folder": str(data),
@@ -101,6 +110,7 @@ def gather(run: pathlib.Path) -> dict:
         "outdated": _outdated(results, style.kept_step(log, kept_weights), record.get("run_id")),
         "explain": _explain(run, explain),
         "passport": _passport(run, passport),
+        "unnamed": _unnamed(run, unnamed),
         "mean_map": _embed(run / "figures" / "gradcam_mean.png"),
         "galleries": _galleries(run),
         "ranking": _rows(ranking, sentences.feature_row, MOST_FEATURES),
@@ -234,6 +244,26 @@ def _passport(run: pathlib.Path, passport: dict | None) -> dict | None:
         old_name = old_names.EXPLAIN_FIGURES.get(name, name)
         section[name] = _embed(run / "figures" / f"{name}.png") or _embed(run / "figures" / f"{old_name}.png")
     return section
+
+
+def _unnamed(run: pathlib.Path, unnamed: dict | None) -> list[dict]:
+    """For each class what of it has no name: a sentence, pictures, and measurements that follow it."""
+    sections = []
+    for result in (unnamed or {}).get("results", []):
+        section = {"sentence": result["sentence"], "rows": []}
+        for proposal in result["proposals"]:
+            gain = Interval.of(proposal["gain"])
+            section["rows"].append({
+                "words": proposal["words"],
+                "formula": proposal["formula"],
+                "follows": Interval.of(proposal["follows"]).text(),
+                "gain": gain.percent() if proposal["gain"] else "",
+                "config": proposal["config"],
+            })
+        for name in UNNAMED_PICTURES:
+            section[name] = _embed(run / "figures" / f"unnamed_{result['figures']}_{name}.png")
+        sections.append(section)
+    return sections
 
 
 def _galleries(run: pathlib.Path) -> list[str]:

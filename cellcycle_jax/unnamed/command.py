@@ -13,6 +13,7 @@ from cellcycle_jax.dataset import crop_arrays
 from cellcycle_jax.explain.galleries import slug
 from cellcycle_jax.explain.regions.explained_cells import explained_classes, resampling_of
 from cellcycle_jax.figures import style, unnamed_figures
+from cellcycle_jax.runs import trained_run
 from cellcycle_jax.runs.config_checks import check_config
 from cellcycle_jax.runs.open_data import OpenData
 from cellcycle_jax.runs.trained_run import load_run
@@ -21,6 +22,8 @@ from cellcycle_jax.unnamed import aligned, halves, hint, pairs, studied_cells, w
 from cellcycle_jax.unnamed.verdict import Verdict, judge, sentence
 
 NETWORKS = "networks"  # folder in RUN/unnamed of the two half-trained networks
+LONG_AXIS = "long axis"
+ALIGNED = 600  # most cells of the mean difference
 STEPS_OF_CLASS = ("how much", "where", "measurements", "pictures")
 
 
@@ -56,9 +59,11 @@ def run_unnamed(workdir, changes=None, data: OpenData | None = None, make_bar=lo
     cells = []
     places = []
     classes = explained_classes(run.classes)
+    names = files.distinct([slug(run.classes[class_index]) for class_index in classes])
     with tqdm(total=len(classes) * len(STEPS_OF_CLASS), desc="unnamed", unit="part") as bar:
-        for class_index in classes:
-            result, of_cells, of_places = _of_class(run, networks, tables, class_index, pathlib.Path(workdir), bar)
+        for class_index, name in zip(classes, names, strict=True):
+            figures = Figures(pathlib.Path(workdir) / "figures", name)
+            result, of_cells, of_places = _of_class(run, networks, tables, class_index, figures, bar)
             results.append(result)
             cells.append(of_cells)
             places.append(of_places)
@@ -77,7 +82,7 @@ def run_unnamed(workdir, changes=None, data: OpenData | None = None, make_bar=lo
     return [result["sentence"] for result in results]
 
 
-def _of_class(run, networks, tables, class_index: int, workdir, bar):
+def _of_class(run, networks, tables, class_index: int, figures, bar):
     """What is said of a class, its cells and its places, and its figures drawn."""
     resampling = resampling_of(run)
     class_name = run.classes[class_index]
@@ -96,12 +101,13 @@ def _of_class(run, networks, tables, class_index: int, workdir, bar):
         "shares": shares,
         "n_cells": len(cells.crops),
         "n_groups": len(np.unique(cells.crops.group_id)),
+        "figures": figures.name,
         "proposals": [],
     }
     bar.set_postfix_str(f"{class_name}: measurements")
-    figures = _Figures(workdir / "figures", class_name, run, cells)
     figures.clear()
-    figures.parts(shares, result["sentence"])
+    figures.save(unnamed_figures.parts(shares, result["sentence"]), "parts")
+    drawing = Drawing(run, cells, class_name)
     if verdict is Verdict.UNNAMED:
         searched = hint.measured_by_bank(networks, cells, tables)
         proposals = hint.propose(searched, cells, places, resampling)
@@ -111,13 +117,13 @@ def _of_class(run, networks, tables, class_index: int, workdir, bar):
             if number == 0:
                 gain = hint.gain(networks, cells, tables, values, class_index, resampling)
                 proposal = dataclasses.replace(proposal, gain=gain)
-                figures.proposal(proposal, values)
+                figures.save(drawing.proposal(proposal, values), "proposal")
             result["proposals"].append(_said(proposal))
         bar.update()
         bar.set_postfix_str(f"{class_name}: pictures")
-        figures.places(places)
-        result["pairs_apart"] = figures.pairs(tables)
-        figures.aligned(_frames(places, cells.crops.stains))
+        figures.save(drawing.places(places), "places")
+        figures.save(drawing.pairs(tables), "pairs")
+        figures.save(drawing.aligned(_frames(places, cells.crops.stains)), "aligned")
     bar.update(0 if verdict is Verdict.UNNAMED else 1)
     bar.update()
     places.insert(0, "class", class_name)
@@ -155,52 +161,61 @@ def _rows(cells, class_name: str) -> pd.DataFrame:
 def _frames(places: pd.DataFrame, stains) -> list[str]:
     """The directions into which cells are turned: to the stain in which most of it lies, and the long axis."""
     of_stains = [channel for channel in where.top(places, "channel") if channel in stains]
-    return [*of_stains[:1], "long axis"]
+    return [*of_stains[:1], LONG_AXIS]
 
 
-class _Figures:
-    """The figures of a class, RUN/figures/unnamed_<class>_<what>.png."""
+class Figures:
+    """Files RUN/figures/unnamed_NAME_WHAT.png of a class."""
 
     WHAT = ("parts", "places", "pairs", "aligned", "proposal")
 
-    def __init__(self, folder: pathlib.Path, class_name: str, run, cells: hint.ValidationCells):
-        """Nothing is drawn yet."""
+    def __init__(self, folder: pathlib.Path, name: str):
+        """Nothing is written yet; `name` is that of the class in file names."""
         self._folder = folder
-        self._class_name = class_name
-        self._run = run
-        self._cells = cells
+        self.name = name
 
     def _path(self, what: str) -> pathlib.Path:
-        return self._folder / f"unnamed_{slug(self._class_name)}_{what}.png"
+        return self._folder / f"unnamed_{self.name}_{what}.png"
 
     def clear(self) -> None:
         """Remove what an earlier call drew."""
         for what in self.WHAT:
             self._path(what).unlink(missing_ok=True)
 
-    def _save(self, figure, what: str) -> None:
+    def save(self, figure, what: str) -> None:
+        """Write a figure; `what` is one of WHAT."""
         style.save(figure, self._path(what))
 
-    def parts(self, shares, title: str) -> None:
-        """How much of the difference between the classes each part is."""
-        self._save(unnamed_figures.parts(shares, title), "parts")
 
-    def places(self, places: pd.DataFrame) -> None:
+@dataclasses.dataclass(frozen=True)
+class Drawing:
+    """Figures of what has no name in a class.
+
+    Attributes:
+        run: the run.
+        cells: labelled validation cells.
+        class_name: the class.
+    """
+
+    run: trained_run.Run
+    cells: hint.ValidationCells
+    class_name: str
+
+    def places(self, places: pd.DataFrame):
         """Where what has no name lies."""
-        rows = places.to_dict("records")
-        title = f"Where what has no name lies ({self._class_name} from the rest)"
-        self._save(unnamed_figures.places(rows, self._run.channels, title), "places")
+        title = f"Where what has no name lies ({self.class_name} from the rest)"
+        return unnamed_figures.places(places.to_dict("records"), self.run.channels, title)
 
-    def proposal(self, proposal: hint.Proposal, values: pd.Series) -> None:
-        """What has no name against a measurement."""
-        cells = self._cells
+    def proposal(self, proposal: hint.Proposal, values: pd.Series):
+        """What has no name against a measurement, values f64 by the name of the cell."""
+        cells = self.cells
         measurement = proposal.measurement
         label = f"{measurement.words} ({measurement.unit})" if measurement.unit else measurement.words
-        names = ("the rest", self._class_name)
-        if len(self._run.classes) == 2:
-            names = self._run.classes
+        names = ("the rest", self.class_name)
+        if len(self.run.classes) == 2:
+            names = self.run.classes
         title = f"{measurement.words}, as a column of the table, explains {proposal.gain.percent()} more"
-        figure = unnamed_figures.proposal(
+        return unnamed_figures.proposal(
             values.loc[cells.crops.cell_id].to_numpy(float),
             cells.left,
             cells.of_class,
@@ -209,39 +224,35 @@ class _Figures:
             proposal.follows,
             title,
         )
-        self._save(figure, "proposal")
 
-    def pairs(self, tables) -> float:
-        """Matched cells; how far apart those of a pair are in the measurements, see `pairs.matched`."""
-        cells = self._cells
+    def pairs(self, tables):
+        """Pairs of cells that agree in the measurements and differ in what has no name."""
+        cells = self.cells
         crops = cells.crops
         named = tables.named.loc[crops.cell_id].to_numpy(float)
-        explained = cells.outputs.explained.mean(0)
-        more, less, apart = pairs.matched(named, explained, cells.left, crops.cell_line)
-        images = cells_of(crop_arrays.in_memory(crop_arrays.take(crops, np.append(more, less))), self._run.channels)
+        more, less, apart = pairs.matched(named, cells.outputs.explained.mean(0), cells.left, crops.cell_line)
+        both = crop_arrays.in_memory(crop_arrays.take(crops, np.append(more, less)))
+        images = cells_of(both, self.run.channels).images
         captions = [f"{cells.left[a]:+.1f} and {cells.left[b]:+.1f}" for a, b in zip(more, less, strict=True)]
         title = (
             f"Pairs of cells that are alike in the measurements (as far apart as {100 * apart:.0f} % of the usual "
             "distance),\none with more and one with less of what has no name"
         )
         n = len(more)
-        figure = unnamed_figures.pairs(
-            images.images[:n], images.images[n:], self._run.channels, captions, crops.known_um_per_px, title
+        return unnamed_figures.pairs(
+            images[:n], images[n:], self.run.channels, captions, crops.known_um_per_px, title
         )
-        self._save(figure, "pairs")
-        return apart
 
-    def aligned(self, directions) -> None:
+    def aligned(self, directions):
         """Mean difference of cells with most and least of it, in frames turned into directions."""
-        cells = self._cells
-        rows = np.random.default_rng(0).permutation(len(cells.crops))[:600]
+        cells = self.cells
+        rows = np.random.default_rng(0).permutation(len(cells.crops))[:ALIGNED]
         crops = crop_arrays.in_memory(crop_arrays.take(cells.crops, rows))
-        measured = cells_of(crops, self._run.channels)
+        measured = cells_of(crops, self.run.channels)
         differences = {}
         for name in directions:
-            vector = measured.axis if name == "long axis" else measured.directions[name]
+            vector = measured.axis if name == LONG_AXIS else measured.directions[name]
             images = aligned.frames(measured, vector)
-            words = f"{name} →"
-            differences[words] = aligned.mean_difference(images, cells.left[rows], crops.group_id)
+            differences[f"{name} →"] = aligned.mean_difference(images, cells.left[rows], crops.group_id)
         title = "Mean difference of cells with more and with less of it, each cell turned and scaled to its nucleus"
-        self._save(unnamed_figures.aligned(differences, self._run.channels, aligned.REACH, title), "aligned")
+        return unnamed_figures.aligned(differences, self.run.channels, aligned.REACH, title)
