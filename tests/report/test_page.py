@@ -224,7 +224,7 @@ def test_page_is_one_file(written):
 def test_links_of_the_contents_lead_somewhere(written):
     _, text = written
     targets = [s[1:] for s in _sources(text) if s.startswith("#")]
-    assert len(targets) == 11 and all(f'id="{target}"' in text for target in targets)
+    assert len(targets) == 12 and all(f'id="{target}"' in text for target in targets)
 
 
 def test_embedded_figures_are_pictures_and_saved(written):
