@@ -12,7 +12,7 @@ from cellcycle_jax.unnamed.parts import within_fields
 
 PROPOSALS = 3  # of different families
 PRESENT = 0.5  # share of cells that must have a measurement
-PENALTY = 10.0  # of the regression of a measurement on the table, in cells
+PENALTY = 1.0  # of the regression of a measurement on the table, in cells
 
 
 @dataclasses.dataclass(frozen=True)
