@@ -17,7 +17,24 @@ _BODY = "cell body"
 # The regions have the names of `explain.regions.localisation.COMPARTMENTS`.
 _OWNERS = {"Nuclei": "the nucleus", "Cells": "the cell"}
 _SIZES = re.compile(r"Area|Perimeter|Length|Diameter|Radius|Volume")
-_WORDS = {"Intensity": "brightness of", "Texture": "texture of", "Distance": "distances in", "Number": "counts in"}
+_WORDS = {
+    "Intensity": "brightness of",
+    "Texture": "texture of",
+    "Distance": "distances in",
+    "Number": "counts in",
+    # Of the bank of measurements.
+    "Side": "brighter side of",
+    "Line": "line through",
+    "Pattern": "direction of the pattern in",
+    "Radial": "radial profile of",
+    "Values": "distribution of brightness in",
+    "Detail": "grain of",
+    "Spacing": "spacing in",
+    "Together": "two stains together in",
+    "Spots": "spots in",
+    "Holes": "holes in",
+    "Skeleton": "skeleton in",
+}
 _STAIN_OBJECTS = {  # of `schema.STAIN_OBJECTS` -> family
     "AreaShape_ObjectArea": "amount of {}",
     "Intensity_ObjectIntensity": "amount of {}",
