@@ -221,6 +221,7 @@ SET_UP = {
     "docs/extending.md": set_up_extending,
     "docs/predicting.md": set_up_run,
     "docs/explaining.md": set_up_run,
+    "docs/unnamed.md": set_up_run,
     "docs/cloud.md": set_up_cloud,
 }
 
