@@ -36,6 +36,7 @@ WRITER = {
     "unnamed": "unnamed",
     "env": "train",
 }
+UNNAMED_PARTS = ("named", "nuisance", "unnamed")
 UNNAMED_PICTURES = ("parts", "pairs", "places", "aligned", "proposal")
 
 
@@ -250,7 +251,9 @@ def _unnamed(run: pathlib.Path, unnamed: dict | None) -> list[dict]:
     """For each class what of it has no name: a sentence, pictures, and measurements that follow it."""
     sections = []
     for result in (unnamed or {}).get("results", []):
-        section = {"sentence": result["sentence"], "rows": []}
+        section = {"sentence": result["sentence"], "rows": [], "lines": []}
+        for line, shares in result["cell_lines"].items():
+            section["lines"].append((line, *[Interval.of(shares[part]).percent() for part in UNNAMED_PARTS]))
         for proposal in result["proposals"]:
             gain = Interval.of(proposal["gain"])
             section["rows"].append({

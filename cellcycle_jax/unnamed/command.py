@@ -99,6 +99,7 @@ def _of_class(run, networks, tables, class_index: int, figures, bar):
         "verdict": str(verdict),
         "sentence": sentence(verdict, shares, class_name),
         "shares": shares,
+        "cell_lines": hint.by_line(cells, resampling),
         "n_cells": len(cells.crops),
         "n_groups": len(np.unique(cells.crops.group_id)),
         "figures": figures.name,

@@ -104,6 +104,22 @@ def how_much(cells: ValidationCells, resampling: Resampling) -> dict[str, Interv
     return shares
 
 
+def by_line(cells: ValidationCells, resampling: Resampling) -> dict[str, dict[str, Interval]]:
+    """Shares of the parts in each cell line; {} where there is one alone."""
+    crops = cells.crops
+    lines = np.unique(crops.cell_line)
+    if len(lines) < 2:
+        return {}
+    of_lines = {}
+    for line in lines:
+        rows = crops.cell_line == line
+        if cells.of_class[rows].any() and not cells.of_class[rows].all():
+            of_lines[str(line)] = parts.shares(
+                cells.outputs.of(rows), cells.of_class[rows], crops.field_id[rows], crops.group_id[rows], resampling
+            )
+    return of_lines
+
+
 def where_it_lies(networks, cells: ValidationCells, class_index: int, resampling: Resampling) -> pd.DataFrame:
     """In which channels and regions what has no name lies, on some validation cells; `where.COLUMNS`."""
     run = networks[0].run

@@ -35,6 +35,10 @@ class Outputs:
     named: np.ndarray
     explained: np.ndarray
 
+    def of(self, rows) -> "Outputs":
+        """The outputs for some of the cells."""
+        return Outputs(self.output[:, rows], self.named[:, rows], self.explained[:, rows])
+
     @property
     def left(self) -> np.ndarray:
         """What neither explains."""

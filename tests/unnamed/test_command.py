@@ -42,6 +42,13 @@ def test_the_shares_add_up_and_a_sentence_says_what_they_mean(asked):
     assert result["class"] == "G2" and "G2" in result["sentence"]
 
 
+def test_each_cell_line_has_shares_of_its_own(asked):
+    of_lines = asked["results"][0]["cell_lines"]
+    assert set(of_lines) == {"HeLa", "NIH3T3"}
+    for shares in of_lines.values():
+        assert sum(shares[part]["value"] for part in parts.PARTS) == pytest.approx(1)
+
+
 def test_each_labelled_validation_cell_has_a_row(asked, run_folder):
     run = trained_run.load_run(run_folder)
     cells = pd.read_csv(run_folder / "unnamed" / "cells.csv")
