@@ -19,9 +19,9 @@ from cellcycle_jax.runs.open_data import OpenData
 from cellcycle_jax.runs.trained_run import load_run
 from cellcycle_jax.training import loop
 from cellcycle_jax.unnamed import aligned, halves, hint, pairs, studied_cells, where
-from cellcycle_jax.unnamed.verdict import Verdict, judge, sentence
+from cellcycle_jax.unnamed.verdict import Verdict, judge, said_of_other, sentence
 
-NETWORKS = "networks"  # folder in RUN/unnamed of the two half-trained networks
+NETWORKS = "networks"  # folder in RUN/unnamed of the networks trained on halves
 LONG_AXIS = "long axis"
 ALIGNED = 600  # most cells of the mean difference
 STEPS_OF_CLASS = ("how much", "where", "measurements", "pictures")
@@ -29,6 +29,8 @@ STEPS_OF_CLASS = ("how much", "where", "measurements", "pictures")
 
 def run_unnamed(workdir, changes=None, data: OpenData | None = None, make_bar=loop.terminal_bar) -> list[str]:
     """Ask what two networks, each trained on half of a run's groups, use alike that no measurement holds.
+
+    A third network, of another architecture, says whether it repeats that.
 
     Writes RUN/unnamed/unnamed.json, cells.csv and places.csv, the networks below RUN/unnamed/networks, and figures
     RUN/figures/unnamed_*.png.
@@ -54,6 +56,7 @@ def run_unnamed(workdir, changes=None, data: OpenData | None = None, make_bar=lo
     run = dataclasses.replace(run, config=config)
     folder = pathlib.Path(workdir) / "unnamed"
     networks = halves.train_halves(run, folder / NETWORKS, make_bar)
+    other = halves.train_other(run, folder / NETWORKS, make_bar)
     tables = studied_cells.tables_of(run)
     results = []
     cells = []
@@ -63,7 +66,7 @@ def run_unnamed(workdir, changes=None, data: OpenData | None = None, make_bar=lo
     with tqdm(total=len(classes) * len(STEPS_OF_CLASS), desc="unnamed", unit="part") as bar:
         for class_index, name in zip(classes, names, strict=True):
             figures = Figures(pathlib.Path(workdir) / "figures", name)
-            result, of_cells, of_places = _of_class(run, networks, tables, class_index, figures, bar)
+            result, of_cells, of_places = _of_class(run, networks, other, tables, class_index, figures, bar)
             results.append(result)
             cells.append(of_cells)
             places.append(of_places)
@@ -82,13 +85,14 @@ def run_unnamed(workdir, changes=None, data: OpenData | None = None, make_bar=lo
     return [result["sentence"] for result in results]
 
 
-def _of_class(run, networks, tables, class_index: int, figures, bar):
+def _of_class(run, networks, other, tables, class_index: int, figures, bar):
     """What is said of a class, its cells and its places, and its figures drawn."""
     resampling = resampling_of(run)
     class_name = run.classes[class_index]
     bar.set_postfix_str(f"{class_name}: how much")
     cells = hint.validation_cells(networks, tables, class_index)
     shares = hint.how_much(cells, resampling)
+    by_other = hint.repeated_by_other(other, cells, tables, class_index, resampling)
     verdict = judge(shares, run.config.explain.limits.unnamed_share)
     bar.update()
     bar.set_postfix_str(f"{class_name}: where")
@@ -97,7 +101,8 @@ def _of_class(run, networks, tables, class_index: int, figures, bar):
     result = {
         "class": class_name,
         "verdict": str(verdict),
-        "sentence": sentence(verdict, shares, class_name),
+        "sentence": f"{sentence(verdict, shares, class_name)}{said_of_other(verdict, by_other, _name(other))}",
+        "repeated_by_other": {"architecture": _name(other), "covariance": by_other},
         "shares": shares,
         "cell_lines": hint.by_line(cells, resampling),
         "n_cells": len(cells.crops),
@@ -129,6 +134,10 @@ def _of_class(run, networks, tables, class_index: int, figures, bar):
     bar.update()
     places.insert(0, "class", class_name)
     return result, _rows(cells, class_name), places
+
+
+def _name(network: halves.HalfNetwork) -> str:
+    return network.run.config.model.name
 
 
 def _said(proposal) -> dict:

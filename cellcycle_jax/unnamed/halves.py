@@ -16,6 +16,8 @@ from cellcycle_jax.runs import trained_run
 from cellcycle_jax.runs.open_data import OpenData
 from cellcycle_jax.training import loop
 
+DEFAULT = "resnet"  # the other architecture of one that is not of this repository
+OTHER = {"resnet": "nagao2020"}
 LEAST_GROUPS = 4  # of training; fewer cannot be halved so that each half holds two
 
 
@@ -108,6 +110,19 @@ def train_on(halves, config, data: OpenData, folder, make_bar=loop.terminal_bar)
         files.write_json(out / "groups.json", {"trained_on": sorted(groups.tolist())})
         networks.append(HalfNetwork(trained_run.load_run(out, data=half), halves[1 - number]))
     return networks
+
+
+def train_other(run: trained_run.Run, folder, make_bar=loop.terminal_bar) -> HalfNetwork:
+    """A network of another architecture, trained on the second half in FOLDER/half_2_other; see `train_halves`."""
+    halves = halve(run.crops_of_lines("train"), run.config.seed)
+    config = _config(run.config, 1)
+    with config.unlocked():
+        config.model.name = OTHER.get(config.model.name, DEFAULT)
+        config.model.options = ()
+    out = pathlib.Path(folder) / "half_2_other"
+    half = HalfOfTraining(run.data, halves[1])
+    loop.train(config, half, out, make_bar)
+    return HalfNetwork(trained_run.load_run(out, data=half), halves[0])
 
 
 def _config(config, number: int):

@@ -104,6 +104,22 @@ def how_much(cells: ValidationCells, resampling: Resampling) -> dict[str, Interv
     return shares
 
 
+def repeated_by_other(network: HalfNetwork, cells: ValidationCells, tables, class_index: int, resampling) -> Interval:
+    """Whether a network of another architecture, on cells that the first network has not seen, repeats what is left.
+
+    Args:
+        network: the other one.
+        cells, tables, class_index, resampling: as elsewhere.
+
+    Returns:
+        Covariance within fields of what is left of its output and of that of the first network, see `parts.repeated`.
+    """
+    fits = [cells.fits[0], studied_cells.fit(network, tables, class_index)]
+    crops = cells.crops
+    outputs = studied_cells.outputs_of(fits, crops.cell_id)
+    return parts.repeated(outputs, crops.field_id, crops.group_id, resampling)
+
+
 def by_line(cells: ValidationCells, resampling: Resampling) -> dict[str, dict[str, Interval]]:
     """Shares of the parts in each cell line; {} where there is one alone."""
     crops = cells.crops

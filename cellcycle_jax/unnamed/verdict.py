@@ -58,3 +58,12 @@ def sentence(verdict: Verdict, shares: dict[str, Interval], class_name: str) -> 
 def still_rises(shares: dict[str, Interval]) -> float:
     """By how much more measurements explain than where half of the groups fit them, 0 or more."""
     return max(shares[parts.NAMED].value - shares["named_with_half"].value, 0.0)
+
+
+def said_of_other(verdict: Verdict, repeated: Interval, architecture: str) -> str:
+    """Whether a network of another architecture repeats what has no name, a sentence after a space; "" of none."""
+    if verdict is not Verdict.UNNAMED:
+        return ""
+    if repeated.low > 0:
+        return f" Another architecture, {architecture}, repeats it from cell to cell."
+    return f" Another architecture, {architecture}, does not certainly repeat it."
