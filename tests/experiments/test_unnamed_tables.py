@@ -40,6 +40,12 @@ def test_networks_near_chance_have_not_learnt():
     assert not unnamed_tables.row_of(found(auroc=0.62), 0.1)["learnt"]
 
 
+def test_networks_that_tell_no_more_than_the_table_have_not_learnt_what_has_no_name():
+    told_by_table = found(beside_dna=True) | {"auroc_of_table": 0.88}
+    assert not unnamed_tables.row_of(told_by_table, 0.1)["learnt"]
+    assert unnamed_tables.row_of(told_by_table | {"auroc_of_table": 0.8}, 0.1)["learnt"]
+
+
 def test_sorts():
     assert unnamed_tables.row_of(found(cue=unnamed_data.NULL), 0.1)["sort"] == "nothing"
     assert unnamed_tables.row_of(found(cue=unnamed_data.NULL, beside_dna=True), 0.1)["sort"] == "named"
