@@ -111,38 +111,49 @@ def _said(proposal) -> dict:
 
 
 def _arms(searched, places, tables) -> dict:
-    """What the same search proposes without where, with where at random, and on the labels without a network."""
+    """What the same search proposes without where, with where at random, and on the labels instead or as well."""
     weights = hint.place_weights(searched, places)
     rng = np.random.default_rng(0)
     networks = searched.target
-    labels = _labels_beyond_table(searched, tables)
+    labels = labels_beyond_table(searched.values.index.to_numpy(), searched.beyond.training, tables)
+    of_networks = search.strengths(searched.beyond, networks)
+    of_labels = search.strengths(searched.beyond, labels)
     arms = {
-        "by place": (networks, weights),
-        "uniform": (networks, None),
-        "permuted": (networks, rng.permutation(weights)),
-        "labels": (labels, None),
+        "by place": of_networks * weights,
+        "uniform": of_networks,
+        "permuted": of_networks * rng.permutation(weights),
+        "labels": of_labels,
+        "labels by place": of_labels * weights,
+        "networks and labels": of_networks * of_labels,
     }
     proposed = {}
-    for name, (target, of_measurements) in arms.items():
-        strength = search.strengths(searched.beyond, target, of_measurements)
+    for name, strength in arms.items():
         names = search.propose(searched.beyond, strength, lambda one: searched.described[one].family)
         proposed[name] = [(one, searched.described[one].family) for one in names]
     return proposed
 
 
-def _labels_beyond_table(searched, tables) -> np.ndarray:
-    """Class of the training cells less what boosting on the table says of it; NaN where there is none."""
-    known = searched.values.index.to_numpy()
-    label = tables.label.loc[known].to_numpy(str)
+def labels_beyond_table(cell_id, training, tables: studied_cells.Tables) -> np.ndarray:
+    """Class of training cells less what boosting on the table says of it.
+
+    Args:
+        cell_id: text [N].
+        training: bool [N].
+        tables: of all of them.
+
+    Returns:
+        f64 [N]; NaN of cells of no class and of those that are not of training.
+    """
+    label = tables.label.loc[cell_id].to_numpy(str)
     is_second = (label == unnamed_data.CLASSES[SECOND]).astype(float)
-    rows = searched.beyond.training & np.isin(label, unnamed_data.CLASSES)
-    target = np.full(len(known), np.nan)
-    values = tables.named.loc[known[rows]].to_numpy(float)
-    groups = tables.groups.loc[known[rows]].to_numpy()
+    rows = training & np.isin(label, unnamed_data.CLASSES)
+    values = tables.named.loc[cell_id[rows]].to_numpy(float)
+    groups = tables.groups.loc[cell_id[rows]].to_numpy()
     prob = np.zeros(rows.sum())
     for fit, others in named_part.group_folds(groups):
         model = HistGradientBoostingClassifier(max_iter=100, learning_rate=0.08, max_leaf_nodes=12)
         prob[others] = model.fit(values[fit], is_second[rows][fit]).predict_proba(values[others])[:, 1]
+    target = np.full(len(cell_id), np.nan)
     target[rows] = is_second[rows] - prob
     return target
 
@@ -182,12 +193,23 @@ def _admit(case: Case, out) -> dict:
         return admit(case, out)
 
 
-def stored() -> dict[str, dict]:
+def stored(raw: pathlib.Path) -> dict[str, dict]:
     """Name of each case that was examined -> what was found."""
-    if not RAW.is_file():
+    if not raw.is_file():
         return {}
-    rows = [json.loads(line) for line in RAW.read_text().splitlines()]
+    rows = [json.loads(line) for line in raw.read_text().splitlines()]
     return {Case(**row["case"]).name: row for row in rows}
+
+
+def examine_all(cases, raw: pathlib.Path, out, team: processes.Team) -> None:
+    """Examine the cases that are not in a file of results yet, and append what is found."""
+    known = stored(raw)
+    wanted = [case for case in cases if case.name not in known]
+    _simulate(wanted, out, [FIELDS[case.cells] for case in wanted])
+    with raw.open("a") as results:
+        for _, row in tqdm(processes.each(_examine, wanted, out, team), total=len(wanted), unit="data set"):
+            results.write(json.dumps(row, sort_keys=True) + "\n")
+            results.flush()
 
 
 def _simulate(cases, out, numbers) -> None:
@@ -216,13 +238,7 @@ def main() -> None:
         table.to_csv(ADMITTED, index=False)
         print(table.to_string(index=False))
         return
-    known = stored()
-    wanted = [case for case in unnamed_data.cases(chosen.seeds) if case.name not in known]
-    _simulate(wanted, chosen.out, [FIELDS[case.cells] for case in wanted])
-    with RAW.open("a") as raw:
-        for _, row in tqdm(processes.each(_examine, wanted, chosen.out, team), total=len(wanted), unit="data set"):
-            raw.write(json.dumps(row, sort_keys=True) + "\n")
-            raw.flush()
+    examine_all(unnamed_data.cases(chosen.seeds), RAW, chosen.out, team)
 
 
 if __name__ == "__main__":

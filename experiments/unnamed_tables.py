@@ -16,7 +16,7 @@ from experiments.unnamed_data import Case
 
 LEARNT = 0.6  # area under the ROC curve that both networks must certainly exceed
 GAIN = 0.8  # share of what has no name that the new measurement must explain
-ARMS = ("by place", "uniform", "permuted", "labels")
+ARMS = ("by place", "uniform", "permuted", "labels", "labels by place", "networks and labels")
 
 
 def row_of(found: dict, limit: float) -> dict:
