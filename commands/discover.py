@@ -7,5 +7,7 @@ from commands.messages import say
 
 def run_command(arguments) -> None:
     """Rank measured features, and pairs of them."""
-    run_discover(run_folder(arguments))
+    found = run_discover(run_folder(arguments))
+    say(found["sentence"])
+    say(found["rule_to_take_away"])
     say(f"wrote {arguments.workdir}/features")

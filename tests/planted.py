@@ -22,7 +22,7 @@ def make_cells(n=900, seed=0, lines=("HeLa",)):
         schema.CELL_ID: [f"c{i}" for i in range(n)], schema.FIELD: [f"f{k}" for k in field],
         schema.GROUP: [f"f{k}" for k in field], schema.CELL_LINE: np.array(lines)[line],
         schema.SPLIT: np.array(["train"] * 15 + ["validation"] * 9 + ["test"] * 6)[field],
-        schema.LABEL: np.array(CLASSES)[g2], schema.REJECT_REASON: "",
+        schema.LABEL: np.array(CLASSES)[g2], schema.REJECT_REASON: "", schema.CENTRE_Y: 10.0, schema.CENTRE_X: 20.0,
         "Metadata_Reference_DNA": stain, "Metadata_Reference_CENPF": 1.0, "Metadata_Reference_Golgi": 1.0,
         DNA: 250 * scale * stain * np.exp(0.6 * g2 + rng.normal(scale=0.3, size=n)),
         GOLGI: 30 * scale * np.exp(0.5 * g2 + rng.normal(scale=0.28, size=n)),
@@ -40,9 +40,19 @@ def split(cells, name):
     return cells[cells[schema.SPLIT] == name]
 
 
-def sureness(cells):
-    """Confidence that rises with the distance from the middle of the two classes in the plane of DNA and Golgi."""
+def _log_odds(cells):
+    """Of the second class, as far as DNA and Golgi area tell."""
     u = np.log(cells[DNA] / cells["Metadata_Reference_DNA"] / 250) - 0.3
     v = np.log(cells[GOLGI] / 30) - 0.25
-    z = 0.6 / 0.09 * u + 0.5 / 0.0784 * v
-    return pd.Series((1 / (1 + np.exp(-z.abs()))).to_numpy(), index=cells[schema.CELL_ID])
+    return 0.6 / 0.09 * u + 0.5 / 0.0784 * v
+
+
+def sureness(cells):
+    """Confidence that rises with the distance from the middle of the two classes in the plane of DNA and Golgi."""
+    return pd.Series((1 / (1 + np.exp(-_log_odds(cells).abs()))).to_numpy(), index=cells[schema.CELL_ID])
+
+
+def called(cells):
+    """The class that DNA and Golgi area make the likelier one, by the name of the cell."""
+    names = np.array(CLASSES)[(_log_odds(cells) > 0).to_numpy().astype(int)]
+    return pd.Series(names, index=cells[schema.CELL_ID])

@@ -1,6 +1,7 @@
 """Which measurements, and which pairs of them, separate the classes - and whether the network is unsure between them.
 
-Everything is chosen on the training split and scored on validation cells; the test split never enters.
+Everything is chosen on the training split and scored on validation cells; the test split enters only where it was
+opened before, to score the rule that was chosen.
 """
 
 import dataclasses
@@ -12,10 +13,10 @@ import pandas as pd
 from cellcycle_jax import files, old_names, schema
 from cellcycle_jax.dataset import cell_table
 from cellcycle_jax.errors import StoredStateRefused
-from cellcycle_jax.features import feature_axes, ranking
+from cellcycle_jax.features import feature_axes, ranking, rule
 from cellcycle_jax.features.feature_axes import ProjectedCells
 from cellcycle_jax.figures import scatter, style
-from cellcycle_jax.runs.stored_run import open_run
+from cellcycle_jax.runs.stored_run import StoredRun, open_run
 from cellcycle_jax.scoring import intervals
 
 
@@ -30,8 +31,10 @@ class MeasuredCells:
         markers: channels that label the cells, whose measurements are never ranked.
         classes: names of the classes; the last is the positive one.
         confidence: calibrated probability of the predicted class of validation cells, indexed by cell id.
+        predicted: class that the network calls them, indexed alike.
         units: unit of each measurement column.
         circular: channel of whose intensity the labels were made, "" for none; its intensities are not ranked.
+        opened: the test split; None where it is locked.
     """
 
     train: pd.DataFrame
@@ -40,8 +43,23 @@ class MeasuredCells:
     markers: tuple[str, ...]
     classes: tuple[str, ...]
     confidence: pd.Series
+    predicted: pd.Series
     units: dict[str, str]
     circular: str = ""
+    opened: "OpenedTest | None" = None
+
+
+@dataclasses.dataclass(frozen=True)
+class OpenedTest:
+    """The test split, where `evaluate --final` opened it before.
+
+    Attributes:
+        cells: accepted cells of the test split.
+        predicted: class that the network calls them, indexed by cell id.
+    """
+
+    cells: pd.DataFrame
+    predicted: pd.Series
 
 
 def describe(summary: dict) -> str:
@@ -139,7 +157,9 @@ def discover(
     resampling: intervals.Resampling,
     about: dict | None = None,
 ) -> dict:
-    """Rank measurements and pairs, and write ranking.csv, pairs.csv, pair.png and pair.json to `out_dir`.
+    """Rank measurements and pairs and look for a rule.
+
+    Writes ranking.csv, pairs.csv, pair.png, pair.json, and the files of `rule.write` to `out_dir`.
 
     Args:
         data: the cells and what is known of them.
@@ -169,8 +189,44 @@ def discover(
     summary, cells = _summarise(best, train, validation, axes, data.confidence, classes, resampling)
     summary["sentence"] = describe(summary)
     summary |= about or {}
+    summary["rule_to_take_away"] = _write_rule(pathlib.Path(out_dir), data, labelled, axes, resampling, about or {})
     _write(pathlib.Path(out_dir), ranked, pairs, summary, draw(summary, cells))
     return summary
+
+
+def _write_rule(folder: pathlib.Path, data: MeasuredCells, labelled, axes, resampling, about: dict) -> str:
+    """Look for a rule, write it, and say how good it is.
+
+    Where no cut tells the classes, that is said, and what an earlier call wrote is removed.
+    """
+    shown, _ = feature_axes.coordinates(labelled, axes, "train")
+    rules = rule.grow_all(shown, labelled[schema.LABEL].to_numpy(str))
+    if not rules:
+        for name in rule.FILES:
+            (folder / name).unlink(missing_ok=True)
+        return "No cut in a measurement tells the classes, so there is no rule."
+    compared = [_compare(one, data.validation, data.predicted, data, axes, "validation", resampling) for one in rules]
+    chosen = rule.choose(rules, compared)
+    on_test = None
+    if data.opened is not None:
+        on_test = _compare(chosen.rule, data.opened.cells, data.opened.predicted, data, axes, "test", resampling)
+    tables = []
+    for rows, split in ((data.train, "train"), (data.validation, "validation")):
+        shown, _ = feature_axes.coordinates(rows, axes, split)
+        tables.append(rule.columns(chosen.rule, rows, shown, data.classes))
+    cells = pd.concat(tables, ignore_index=True)
+    rule.write(chosen, {axis.feature: axis for axis in axes}, cells, on_test, folder, about)
+    return rule.describe(chosen)
+
+
+def _compare(one: rule.Rule, rows, predicted, data: MeasuredCells, axes, split: str, resampling) -> rule.Compared:
+    """A rule beside the network on the labelled cells of a split that the network was asked about."""
+    is_asked = rows[schema.LABEL].isin(list(data.classes)) & rows[schema.CELL_ID].isin(predicted.index)
+    rows = rows[is_asked]
+    shown, _ = feature_axes.coordinates(rows, axes, split)
+    of_network = predicted.loc[rows[schema.CELL_ID]].to_numpy(str)
+    label = rows[schema.LABEL].to_numpy(str)
+    return rule.compare(one.calls(shown), of_network, label, rows[schema.GROUP].to_numpy(str), resampling)
 
 
 def _write(folder: pathlib.Path, features: pd.DataFrame, pairs: pd.DataFrame, summary: dict, figure) -> None:
@@ -181,18 +237,19 @@ def _write(folder: pathlib.Path, features: pd.DataFrame, pairs: pd.DataFrame, su
     files.write_sealed_json(folder / "pair.json", summary | {"sha256": hashes})
 
 
-def _read_confidence(path: pathlib.Path, recorded: str | None) -> pd.Series:
+def _read_predictions(path: pathlib.Path, recorded: str | None) -> pd.DataFrame:
+    """Confidence and predicted class of cells, by their names."""
     if not path.is_file():
         raise StoredStateRefused(f"{path}: no such file; run evaluate on this run folder first")
     if recorded and files.sha256(path) != recorded:
         raise StoredStateRefused(f"{path}: not what evaluate wrote; run evaluate on this run folder again")
     try:
         predictions = pd.read_parquet(path).rename(columns=old_names.PREDICTION_COLUMNS)
-        predictions = predictions[[schema.CELL_ID, "confidence"]]
+        predictions = predictions[[schema.CELL_ID, "confidence", "predicted"]]
     except Exception as error:  # pyarrow raises many kinds for damaged bytes and for a missing column
         reason = (str(error).splitlines() or ["damaged"])[0]
         raise StoredStateRefused(f"{path}: not readable ({reason}); run evaluate on this run folder again") from None
-    return predictions.drop_duplicates(schema.CELL_ID).set_index(schema.CELL_ID)["confidence"]
+    return predictions.drop_duplicates(schema.CELL_ID).set_index(schema.CELL_ID)
 
 
 def _read_evaluation(workdir: pathlib.Path) -> tuple[int, str | None]:
@@ -218,20 +275,39 @@ def run_discover(workdir) -> dict:
     run = open_run(workdir)
     config = run.config
     step, recorded = _read_evaluation(run.workdir)
-    confidence = _read_confidence(run.workdir / "predictions_validation.parquet", recorded)
-    cells = run.data.cells
-    if config.data.cell_lines:
-        cells = cells[cells[schema.CELL_LINE].isin(list(config.data.cell_lines))]
+    predictions = _read_predictions(run.workdir / "predictions_validation.parquet", recorded)
+    cells = _of_lines(run, run.data.cells)
     data = MeasuredCells(
         train=cells[cells[schema.SPLIT] == "train"],
         validation=cells[cells[schema.SPLIT] == "validation"],
         channels=tuple(channel for channel in run.channels if channel not in run.markers),
         markers=run.markers,
         classes=run.classes,
-        confidence=confidence,
+        confidence=predictions["confidence"],
+        predicted=predictions["predicted"],
         units=cell_table.units(run.data_dir, cells.columns),
         circular=cell_table.label_intensity(run.data_dir),
+        opened=_opened(run, step),
     )
     resampling = intervals.Resampling.of_config(config.evaluate, config.seed)
     about = {"step": step, "run_id": run.run_id}
     return discover(data, run.workdir / "features", config.discover.n_candidates, resampling, about)
+
+
+def _of_lines(run: StoredRun, cells: pd.DataFrame) -> pd.DataFrame:
+    """The cells of the lines that a run is about."""
+    lines = list(run.config.data.cell_lines)
+    return cells[cells[schema.CELL_LINE].isin(lines)] if lines else cells
+
+
+def _opened(run: StoredRun, step: int) -> OpenedTest | None:
+    """The test split, if it was opened for the weights of this step; None where it is locked."""
+    path = run.workdir / "evaluation_test.json"
+    if not path.is_file():
+        return None
+    evaluation = files.read_json(path)
+    if evaluation.get("step") != step:
+        return None
+    predictions = _read_predictions(run.workdir / "predictions_test.parquet", evaluation.get("predictions_sha256"))
+    cells = _of_lines(run, cell_table.unlocked(run.data.all_cells, final=True))
+    return OpenedTest(cells[cells[schema.SPLIT] == "test"], predictions["predicted"])

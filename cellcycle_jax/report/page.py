@@ -33,6 +33,7 @@ WRITER = {
     "evaluation": "evaluate",
     "summary": "explain",
     "pair": "discover",
+    "rule": "discover",
     "unnamed": "unnamed",
     "env": "train",
 }
@@ -117,6 +118,7 @@ def gather(run: pathlib.Path) -> dict:
         "ranking": _rows(ranking, sentences.feature_row, MOST_FEATURES),
         "pairs": _rows(pairs, sentences.pair_row, MOST_PAIRS),
         "scatter": _embed(run / "features" / "pair.png"),
+        "rule": _rule(_json(run / "features" / "rule.json")),
         "notes": list(dict.fromkeys(notes)),
         **_provenance(run, record, events, provenance),
     }
@@ -245,6 +247,22 @@ def _passport(run: pathlib.Path, passport: dict | None) -> dict | None:
         old_name = old_names.EXPLAIN_FIGURES.get(name, name)
         section[name] = _embed(run / "figures" / f"{name}.png") or _embed(run / "figures" / f"{old_name}.png")
     return section
+
+
+def _rule(rule: dict | None) -> dict | None:
+    """The rule to take away, and how the shorter and longer ones compare."""
+    if not rule:
+        return None
+    rows = []
+    for one in rule["lengths"]:
+        measurements = ", ".join(schema.readable(name) for name in one["measurements"])
+        shares = [Interval.of(one[name]).percent() for name in ("accuracy", "of_network", "kept")]
+        rows.append((one["cuts"], measurements, *shares))
+    on_test = None
+    if rule["test"]:
+        kept = Interval.of(rule["test"]["kept"]).percent()
+        on_test = f"On {rule['test']['n_cells']:,} cells of the opened test split it keeps {kept}."
+    return {"sentence": rule["sentence"], "ways": rule["sentences"], "rows": rows, "test": on_test}
 
 
 def _unnamed(run: pathlib.Path, unnamed: dict | None) -> list[dict]:

@@ -13,7 +13,7 @@ from cellcycle_jax.runs import run_record
 from cellcycle_jax.scoring.intervals import Interval, Resampling
 from configs import base
 from tests import tiny
-from tests.planted import CLASSES, DNA, GOLGI, UNITS, make_cells, split, sureness
+from tests.planted import CLASSES, DNA, GOLGI, UNITS, called, make_cells, split, sureness
 
 
 def run(out, cells, confidence=None):
@@ -25,6 +25,7 @@ def run(out, cells, confidence=None):
         markers=("CENPF",),
         classes=CLASSES,
         confidence=sureness(validation) if confidence is None else confidence,
+        predicted=called(validation),
         units=UNITS,
     )
     return discover.discover(data, out, 4, Resampling(0.95, 0))
@@ -120,9 +121,16 @@ def run_folder(tmp_path):
                                          "evaluate.interval_level": 0.9})
     files.write_json(tmp_path / "run" / "evaluation_validation.json", {"step": 60})
     write_record(tmp_path, training)
-    sure = sureness(split(cells, "validation")).rename("confidence").rename_axis(schema.CELL_ID).reset_index()
-    files.write_table(sure, tmp_path / "run" / "predictions_validation.parquet")
+    write_predictions(tmp_path / "run", cells, "validation")
     return tmp_path / "run"
+
+
+def write_predictions(folder, cells, name):
+    """Predictions for a split that follow DNA and Golgi area, written to a run folder."""
+    rows = split(cells, name)
+    predictions = pd.DataFrame({"confidence": sureness(rows), "predicted": called(rows)})
+    predictions = predictions.rename_axis(schema.CELL_ID).reset_index()
+    files.write_table(predictions, folder / f"predictions_{name}.parquet")
 
 
 def test_a_run_folder_gets_its_features(run_folder):
@@ -162,6 +170,23 @@ def test_a_run_folder_that_lacks_something_says_what_to_do(run_folder, name, adv
     assert "\n" not in str(refused.value)
 
 
+def test_a_rule_is_scored_on_test_cells_only_where_they_were_opened_for_these_weights(run_folder):
+    discover.run_discover(run_folder)
+    locked = files.read_json(run_folder / "features" / "rule.json")
+    assert locked["test"] is None
+    assert set(pd.read_csv(run_folder / "features" / "rule_cells.csv")[schema.SPLIT]) == {"train", "validation"}
+    write_predictions(run_folder, make_cells(), "test")
+    files.write_json(run_folder / "evaluation_test.json", {"step": 59})
+    discover.run_discover(run_folder)
+    assert files.read_json(run_folder / "features" / "rule.json")["test"] is None
+    files.write_json(run_folder / "evaluation_test.json", {"step": 60})
+    discover.run_discover(run_folder)
+    opened = files.read_json(run_folder / "features" / "rule.json")
+    assert opened["rule"] == locked["rule"]
+    assert opened["test"]["n_cells"] == len(split(make_cells(), "test"))
+    assert 0.75 < opened["test"]["accuracy"]["value"] < opened["test"]["of_network"]["value"]
+
+
 def test_predictions_that_evaluate_did_not_write_are_refused(run_folder):
     path, scores = run_folder / "predictions_validation.parquet", run_folder / "evaluation_validation.json"
     files.write_json(scores, files.read_json(scores) | {"predictions_sha256": files.sha256(path)})
@@ -173,7 +198,7 @@ def test_predictions_that_evaluate_did_not_write_are_refused(run_folder):
 
 
 def test_predictions_of_other_cells_are_refused(run_folder):
-    other = pd.DataFrame({schema.CELL_ID: ["x"], "confidence": [0.9]})
+    other = pd.DataFrame({schema.CELL_ID: ["x"], "confidence": [0.9], "predicted": ["G2"]})
     files.write_table(other, run_folder / "predictions_validation.parquet")
     with pytest.raises(StoredStateRefused, match="evaluate again"):
         discover.run_discover(run_folder)

@@ -191,6 +191,26 @@ def _passport(run):
         _picture(run / "figures" / f"{name}.png", name)
 
 
+def _accuracy(value):
+    return {"value": value, "low": value - 0.02, "high": value + 0.02}
+
+
+RULE = {
+    "sentence": "A rule of 1 cut keeps 99 %.",
+    "sentences": ["G2 where Golgi area > 31 um^2", "G1/S where Golgi area ≤ 31 um^2"],
+    "lengths": [
+        {
+            "cuts": 1,
+            "measurements": ["Cells_AreaShape_ObjectArea_Golgi"],
+            "accuracy": _accuracy(0.89),
+            "of_network": _accuracy(0.9),
+            "kept": _accuracy(0.97),
+        }
+    ],
+    "test": {"n_cells": 4321, "kept": _accuracy(0.88)},
+}
+
+
 def _discovered(run):
     names = ["Cells_AreaShape_ObjectArea_Golgi", "Nuclei_Intensity_IntegratedIntensity_DNA", "Nuclei_AreaShape_Area"]
     bounds = {"low": 0.8, "high": 0.95, "balanced_accuracy_low": 0.81, "balanced_accuracy_high": 0.94}
@@ -203,6 +223,7 @@ def _discovered(run):
     files.write_csv(pairs, run / "features" / "pairs.csv")
     _picture(run / "features" / "pair.png", "pair")
     files.write_json(run / "features" / "pair.json", {"step": KEPT_STEP, "run_id": RUN_ID})
+    files.write_json(run / "features" / "rule.json", RULE)
 
 
 def _sources(text):
@@ -219,6 +240,15 @@ def test_page_is_one_file(written):
     _, text = written
     assert all(source.startswith(("#", "data:image/png;base64,")) for source in _sources(text))
     assert not re.search(r"url\(|@import|<script|<link", text)
+
+
+def test_the_rule_is_shown_with_what_it_keeps(written):
+    _, text = written
+    for said in (RULE["sentence"], "<li>G2 where Golgi area &gt; 31 um^2</li>", "4,321 cells", "88 % (86 to 90)"):
+        assert said in text
+    row = re.search(r"<th scope=\"row\">1</th>.*?</tr>", text)[0]
+    shown = re.findall(r"<td[^>]*>(.*?)</td>", row)
+    assert shown == ["Golgi area", "89 % (87 to 91)", "90 % (88 to 92)", "97 % (95 to 99)"]
 
 
 def test_links_of_the_contents_lead_somewhere(written):
