@@ -9,6 +9,7 @@
     python launch.py explain  --workdir=RUN
     python launch.py discover --workdir=RUN
     python launch.py unnamed  --workdir=RUN
+    python launch.py counterfactual --workdir=RUN
     python launch.py report   --workdir=RUN
     python launch.py predict  --workdir=RUN --fields=DIR --out=DIR
     python launch.py sweep    --config=experiments/NAME.py --data=DIR --workdir=DIR [--list | --index=7 | --final]

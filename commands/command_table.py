@@ -116,6 +116,11 @@ UNNAMED = Command(
     section="explain",
 )
 
+COUNTERFACTUAL = Command(
+    help="What would have to change for a cell to be called otherwise: the shortest edit, and the nearest real cell.",
+    flags={**RUN, "others": Flag("", "folders of runs with other seeds, by commas: do they call edited cells alike?")},
+)
+
 DISCOVER = Command(
     help="Rank measured features and pairs that separate the classes.",
     flags=RUN,
@@ -184,6 +189,7 @@ COMMANDS = {
     "explain": EXPLAIN,
     "discover": DISCOVER,
     "unnamed": UNNAMED,
+    "counterfactual": COUNTERFACTUAL,
     "report": REPORT,
     "predict": PREDICT,
     "sweep": SWEEP,

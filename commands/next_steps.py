@@ -52,6 +52,10 @@ def _after_unnamed(arguments):
     return _then("report", arguments)
 
 
+def _after_counterfactual(arguments):
+    return _then("report", arguments)
+
+
 def _after_report(arguments):
     command = as_typed("evaluate", f"--workdir={arguments.workdir}", "--final")
     return f"open {arguments.workdir}/report.html; once nothing is to be changed any more: {command}"
@@ -80,6 +84,7 @@ NEXT = {
     "explain": _after_explain,
     "discover": _after_discover,
     "unnamed": _after_unnamed,
+    "counterfactual": _after_counterfactual,
     "report": _after_report,
     "predict": _after_predict,
     "run": _after_run,

@@ -15,9 +15,9 @@ NOT_NAMED = ("utils", "helpers", "common")
 # From the command inwards: a room imports rooms below its own. "" are the files beside the rooms.
 ROOMS = {
     "cellcycle_jax": (
-        "studies", "evaluation", "unnamed", "explain", "explain.checks", "explain.measurements", "explain.edits",
-        "explain.regions", "report", "features", "prediction", "training", "explain.attribution", "runs", "devices",
-        "models", "models.cpu", "bank", "dataset", "figures", "scoring", "command_line", "",
+        "studies", "evaluation", "counterfactual", "unnamed", "explain", "explain.checks", "explain.measurements",
+        "explain.edits", "explain.regions", "report", "features", "prediction", "training", "explain.attribution",
+        "runs", "devices", "models", "models.cpu", "bank", "dataset", "figures", "scoring", "command_line", "",
     ),
     "data_prep": (
         "", "pictures", "fields_to_cells", "labelling", "dataset", "cells", "sources", "simulation", "reading",

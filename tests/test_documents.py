@@ -222,6 +222,7 @@ SET_UP = {
     "docs/predicting.md": set_up_run,
     "docs/explaining.md": set_up_run,
     "docs/unnamed.md": set_up_run,
+    "docs/counterfactual.md": set_up_run,
     "docs/cloud.md": set_up_cloud,
 }
 

@@ -252,8 +252,8 @@ def describe(chosen: Chosen) -> str:
         )
     cost = 100 * (compared.of_network.value - compared.accuracy.value)
     return (
-        f"No rule of at most {MOST_CUTS} cuts keeps {100 * KEPT:.0f} % of the network's balanced accuracy; the best one, "
-        f"of {said}, keeps {kept} on {compared.n_cells} validation cells and costs {cost:.0f} points."
+        f"No rule of at most {MOST_CUTS} cuts keeps {100 * KEPT:.0f} % of the network's balanced accuracy; the best "
+        f"one, of {said}, keeps {kept} on {compared.n_cells} validation cells and costs {cost:.0f} points."
     )
 
 

@@ -35,9 +35,11 @@ WRITER = {
     "pair": "discover",
     "rule": "discover",
     "unnamed": "unnamed",
+    "counterfactual": "counterfactual",
     "env": "train",
 }
 UNNAMED_PARTS = ("named", "nuisance", "unnamed")
+COUNTERFACTUAL_PICTURES = ("changes", "cells")
 UNNAMED_PICTURES = ("parts", "pairs", "places", "aligned", "proposal")
 
 
@@ -91,7 +93,14 @@ def gather(run: pathlib.Path) -> dict:
     passport = read_passport(run)
     kept_weights = record["training"]["train"]["kept_weights"]
     unnamed = _json(run / "unnamed" / "unnamed.json")
-    results = {"scores": evaluations, "where": [explain], "features": [pair], "unnamed": [unnamed]}
+    counterfactual = _json(run / "counterfactual" / "counterfactual.json")
+    results = {
+        "scores": evaluations,
+        "where": [explain],
+        "features": [pair],
+        "unnamed": [unnamed],
+        "counterfactual": [counterfactual],
+    }
     return {
         "workdir": str(run),
         "data_folder": str(data),
@@ -113,6 +122,7 @@ def gather(run: pathlib.Path) -> dict:
         "explain": _explain(run, explain),
         "passport": _passport(run, passport),
         "unnamed": _unnamed(run, unnamed),
+        "counterfactual": _counterfactual(run, counterfactual),
         "mean_map": _embed(run / "figures" / "gradcam_mean.png"),
         "galleries": _galleries(run),
         "ranking": _rows(ranking, sentences.feature_row, MOST_FEATURES),
@@ -283,6 +293,19 @@ def _unnamed(run: pathlib.Path, unnamed: dict | None) -> list[dict]:
             })
         for name in UNNAMED_PICTURES:
             section[name] = _embed(run / "figures" / f"unnamed_{result['figures']}_{name}.png")
+        sections.append(section)
+    return sections
+
+
+def _counterfactual(run: pathlib.Path, counterfactual: dict | None) -> list[dict]:
+    """For each class what would have to change: a sentence and pictures."""
+    sections = []
+    for result in (counterfactual or {}).get("results", []):
+        section = {"sentence": result["sentence"], "others": []}
+        for share in result["crossing_of_others"]:
+            section["others"].append(Interval.of(share).percent())
+        for name in COUNTERFACTUAL_PICTURES:
+            section[name] = _embed(run / "figures" / f"counterfactual_{result['figures']}_{name}.png")
         sections.append(section)
     return sections
 

@@ -254,7 +254,7 @@ def test_the_rule_is_shown_with_what_it_keeps(written):
 def test_links_of_the_contents_lead_somewhere(written):
     _, text = written
     targets = [s[1:] for s in _sources(text) if s.startswith("#")]
-    assert len(targets) == 12 and all(f'id="{target}"' in text for target in targets)
+    assert len(targets) == 13 and all(f'id="{target}"' in text for target in targets)
 
 
 def test_embedded_figures_are_pictures_and_saved(written):

@@ -8,14 +8,28 @@ from cellcycle_jax.explain.checks import channel_importance
 from cellcycle_jax.explain.checks.check import Answer, Check, Evidence, Judgement, Question
 from cellcycle_jax.explain.edits import dose_response, edits
 from cellcycle_jax.explain.regions import class_difference
+from cellcycle_jax.explain.regions.explained_cells import ExplainedCells
 
 
 def ask(evidence: Evidence) -> dict:
     """How the margin of the last class follows edits of single properties, and whether the channels' shares agree."""
     cells = evidence.cells.few
     crops = cells.crops
-    names = [name for name, edit in edits.EDITS.items() if _can_show(cells, edit, name)]
-    edited = dose_response.EditedCells(
+    names = names_of_edits(cells)
+    edited = to_edit(cells)
+    last_class = crops.classes[-1]
+    rows = dose_response.dose_response(
+        cells.run.network, edited, len(crops.classes) - 1, names, cells.resampling
+    )
+    channels = evidence.results(channel_importance.QUESTION)
+    shares = channel_shares(evidence.cells.class_differences, channels, last_class)
+    return {"class": last_class, "rows": rows, "agreement": dose_response.agreement(rows, shares)}
+
+
+def to_edit(cells: ExplainedCells) -> dose_response.EditedCells:
+    """The cells as they are edited."""
+    crops = cells.crops
+    return dose_response.EditedCells(
         images=cells.images,
         compartments=crops.compartments,
         present=crops.compartments_present,
@@ -24,13 +38,11 @@ def ask(evidence: Evidence) -> dict:
         nucleus=crops.nucleus,
         stain=crops.stains[0] if crops.stains else "",
     )
-    last_class = crops.classes[-1]
-    rows = dose_response.dose_response(
-        cells.run.network, edited, len(crops.classes) - 1, names, cells.resampling
-    )
-    channels = evidence.results(channel_importance.QUESTION)
-    shares = channel_shares(evidence.cells.class_differences, channels, last_class)
-    return {"class": last_class, "rows": rows, "agreement": dose_response.agreement(rows, shares)}
+
+
+def names_of_edits(cells: ExplainedCells) -> list[str]:
+    """The edits of which the network can see something."""
+    return [name for name, edit in edits.EDITS.items() if _can_show(cells, edit, name)]
 
 
 def channel_shares(differences: pd.DataFrame, channels: dict, class_name: str) -> dict[str, float]:

@@ -1,0 +1,1 @@
+"""What would have to change for a cell to be called otherwise: the shortest edit, and the nearest real cell."""
