@@ -54,8 +54,8 @@ def row_of(found: dict, limit: float) -> dict:
             "gain": gain / unnamed_share.value if unnamed_share.value > 0 else np.nan,
         }
         for arm in ARMS:
-            proposed = [family for _, family in found["without"][arm]]
-            row[arm] = proposed[0] in cue.families
+            proposed = found["without"].get(arm)  # the first data sets were not asked all of them
+            row[arm] = None if proposed is None else proposed[0][1] in cue.families
     return row
 
 
@@ -138,9 +138,11 @@ def worth(table: pd.DataFrame) -> str:
     planted = table[table["sort"] == "no name"]
     rows = []
     for arm in ARMS:
-        hits = planted[arm].astype(bool)
-        better = (planted["by place"].astype(bool) & ~hits).sum()
-        worse = (hits & ~planted["by place"].astype(bool)).sum()
+        asked = planted[planted[arm].notna()]
+        hits = asked[arm].astype(bool)
+        by_place = asked["by place"].astype(bool)
+        better = (by_place & ~hits).sum()
+        worse = (hits & ~by_place).sum()
         rows.append({
             "search": arm,
             "right family first": share(hits),

@@ -28,6 +28,7 @@ from cellcycle_jax.runs.open_data import OpenData
 from cellcycle_jax.runs.trained_run import load_run
 from cellcycle_jax.scoring import metrics
 from cellcycle_jax.scoring.intervals import Interval, Resampling
+from cellcycle_jax.scoring.jackknife import SHARE
 
 MEASURED = 300  # most cells of each class of training and of validation that are measured
 MOVED = 60  # most cells of each class that are moved across
@@ -163,7 +164,7 @@ class Question:
         changed = self._changed(scales, rows, shortest, nearest, resampling)
         found = Found(
             auroc=self._auroc(resampling),
-            crossing=resampling.mean(shortest.crosses.astype(float), cells.groups),
+            crossing=resampling.mean(shortest.crosses.astype(float), cells.groups, SHARE),
             changed=changed,
             n_cells=len(rows),
             n_groups=len(np.unique(cells.groups)),
@@ -246,7 +247,7 @@ class Question:
         if not counted.any():
             return Interval(float("nan"))
         groups = self.validation.crops.group_id[rows]
-        return resampling.mean((after != before)[counted].astype(float), groups[counted])
+        return resampling.mean((after != before)[counted].astype(float), groups[counted], SHARE)
 
     def _draw(self, folder: pathlib.Path, name: str, found: Found, said: str, rows, shortest, nearest) -> None:
         for what in counterfactual_figures.WHAT:
@@ -257,9 +258,9 @@ class Question:
         images = self.validation.images
         shown = []
         for into in (True, False):
-            wanted = shortest.crosses & (nearest >= 0) & (self.of_class[rows] != into)
-            order = np.flatnonzero(wanted)[np.argsort(shortest.length[wanted], kind="stable")]
-            shown += order[: SHOWN // 2].tolist()
+            wanted = np.flatnonzero(shortest.crosses & (nearest >= 0) & (self.of_class[rows] != into))
+            usual = np.abs(shortest.length[wanted] - np.median(shortest.length[wanted])) if len(wanted) else wanted
+            shown += wanted[np.argsort(usual, kind="stable")][: SHOWN // 2].tolist()
         if not shown:
             return
         captions = [_caption(shortest, number, self.validation.crops) for number in shown]

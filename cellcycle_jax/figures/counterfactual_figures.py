@@ -1,5 +1,6 @@
 """Figures of cells that were moved across to another class: what changed, and the cells themselves."""
 
+import itertools
 import textwrap
 
 import matplotlib
@@ -61,17 +62,18 @@ def cells(before, edited, nearest, channels, captions, um_per_px: float) -> Figu
     title += "of the other class in its field"
     figure = titled(1.6 + 1.1 * 3 * n_channels, 0.9 + 1.15 * len(before), textwrap.fill(title, 40 * n_channels))
     axes = figure.subplots(len(before), 3 * n_channels, squeeze=False)
+    words_of_sides = ("as it is", "edited", "real")
+    for ax, (channel, words) in zip(axes[0], itertools.product(channels, words_of_sides), strict=True):
+        ax.set_title(f"{channel}\n{words}", fontsize=8.5)
     for row, caption, *images in zip(axes, captions, before, edited, nearest, strict=True):
-        for number, channel in enumerate(channels):
+        for number in range(n_channels):
             planes = [image[..., number] for image in images]
             white = max(np.quantile(np.stack(planes), 0.998), 1e-9)
-            for side, (plane, words) in enumerate(zip(planes, ("as it is", "edited", "real"), strict=True)):
+            for side, plane in enumerate(planes):
                 ax = row[3 * number + side]
                 ax.imshow(np.clip(plane / white, 0, 1), cmap="gray", vmin=0, vmax=1)
                 ax.set_xticks([])
                 ax.set_yticks([])
-                if row is axes[0]:
-                    ax.set_title(f"{channel}\n{words}", fontsize=8.5)
         row[0].set_ylabel(caption, fontsize=7.5)
     length, words = scale_bar(um_per_px)
     side = before.shape[1]
