@@ -14,7 +14,6 @@ from cellcycle_jax.dataset import crop_arrays
 from cellcycle_jax.errors import InputRefused
 from cellcycle_jax.explain.attribution import methods
 from cellcycle_jax.explain.checks import edit_response
-from cellcycle_jax.explain.edits.edits import EDITS
 from cellcycle_jax.explain.galleries import slug
 from cellcycle_jax.explain.regions.explained_cells import (
     ExplainedCells,
@@ -32,6 +31,7 @@ from cellcycle_jax.scoring.jackknife import SHARE
 
 MEASURED = 300  # most cells of each class of training and of validation that are measured
 MOVED = 60  # most cells of each class that are moved across
+SURE = 0.25  # share of the usual margin of real cells that an edited one must reach: hardly across is chance
 SHOWN = 6  # cells in the figure
 
 
@@ -150,10 +150,9 @@ class Question:
         resampling = resampling_of(self.run)
         rows = self._rows_to_move()
         cells = _some(self.validation, rows)
-        into = ~self.of_class[rows]
         spread = shortest_edit.spreads(edit_response.to_edit(self.training), edit_response.names_of_edits(cells))
         to_edit = edit_response.to_edit(cells)
-        shortest = shortest_edit.find(self.run.network, to_edit, self.class_index, into, spread)
+        shortest = shortest_edit.find(self.run.network, to_edit, self.class_index, self._wanted(rows), spread)
         scales = changes.scales(
             self.measured_training,
             self.training.crops.label == self.class_index,
@@ -192,6 +191,14 @@ class Question:
         """Some rightly called validation cells of the class and of the others."""
         label = np.where(self.rightly_called, self.of_class.astype(int), schema.NO_LABEL)
         return sample_per_class(label, 2, MOVED, np.random.default_rng(self.run.config.seed))
+
+    def _wanted(self, rows) -> np.ndarray:
+        """The margin that each cell is to reach, f64 [M]: a share of what rightly called cells of that side have."""
+        margin = self.margin(self.validation.logits)
+        usual = {}
+        for side in (True, False):
+            usual[side] = np.median(margin[self.rightly_called & (self.of_class == side)])
+        return SURE * np.where(self.of_class[rows], usual[False], usual[True])
 
     def _auroc(self, resampling: Resampling) -> Interval:
         crops = self.validation.crops
@@ -299,7 +306,7 @@ def _caption(shortest, number: int, crops) -> str:
     steps = shortest.steps[number]
     largest = int(np.abs(steps).argmax())
     stain = crops.stains[0] if crops.stains else ""
-    words = EDITS[shortest.names[largest]].words.format(nucleus=crops.nucleus, stain=stain)
+    words = shortest_edit.EDITS[shortest.names[largest]].words.format(nucleus=crops.nucleus, stain=stain)
     return f"{words}\n{steps[largest]:+.1f} sd"
 
 

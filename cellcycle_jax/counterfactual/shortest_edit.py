@@ -1,10 +1,10 @@
 """The shortest change of named properties that moves a cell across to another class.
 
-The properties are those of `edits.EDITS`: area of the nucleus, brightness of its stain, area and scattering of the
+The properties are those of `EDITS`: area of the nucleus, brightness of its stain, area and scattering of the
 organelle's objects. A step in one of them is measured in standard deviations of its logarithm over real cells, so that
 a step is as far in each as cells differ in it. Each cell is first edited a little in each property, which gives the
 direction in which its margin moves fastest per step; then it is edited further and further, in that direction and in
-the property alone that moves it fastest, until it is called otherwise.
+the property alone that moves it fastest, until it is called otherwise; if it is not, each property alone is tried.
 """
 
 import dataclasses
@@ -12,9 +12,12 @@ import dataclasses
 import numpy as np
 
 from cellcycle_jax.explain.attribution import methods
+from cellcycle_jax.explain.edits import edits
 from cellcycle_jax.explain.edits.dose_response import EditedCells
-from cellcycle_jax.explain.edits.edits import EDITS, Cell
+from cellcycle_jax.explain.edits.edits import Cell
 
+# Scattered are pieces, not whole objects: an organelle that is one object could not be moved apart.
+EDITS = edits.EDITS | {"stain_spread": edits.PIECES_APART}
 PROBE = 0.5  # of the first small edits
 LENGTHS = tuple(np.arange(0.5, 4.01, 0.5))  # that are tried, in standard deviations
 
@@ -24,10 +27,9 @@ class Shortest:
     """The shortest edits of N cells, with E properties.
 
     Attributes:
-        names: of the properties, keys of `edits.EDITS`.
+        names: of the properties, keys of `EDITS`.
         crosses: bool [N], whether an edit was found after which the cell is called otherwise.
-        steps: f64 [N, E], by how much each property was asked to change, in standard deviations; the furthest edit that
-            was tried where none crosses.
+        steps: f64 [N, E], by how much each property was asked to change, in standard deviations; 0 where none crosses.
         images: f32 [N, S, S, K], after the edit.
         compartments: u8 [N, S, S], the same.
     """
@@ -59,21 +61,20 @@ def spreads(cells: EditedCells, names) -> dict[str, float]:
     return found
 
 
-def find(network, cells: EditedCells, class_index: int, into, spread: dict[str, float]) -> Shortest:
-    """The shortest edit of each cell after which its margin has another sign.
+def find(network, cells: EditedCells, class_index: int, wanted, spread: dict[str, float]) -> Shortest:
+    """The shortest edit of each cell after which its margin is on the other side, and far enough there.
 
     Args:
         network: of P classes.
         cells: N cells.
         class_index: the class whose margin is moved.
-        into: bool [N], whether the cell is to be called of the class, or no more.
+        wanted: f64 [N], margin that is to be reached: above 0 of a cell that is to be called of the class, else below.
         spread: as of `spreads`.
     """
     names = tuple(spread)
-    sign = np.where(into, 1.0, -1.0)
-    slopes = _slopes(network, cells, class_index, names, spread) * sign[:, None]
+    slopes = _slopes(network, cells, class_index, names, spread) * np.sign(wanted)[:, None]
     directions = [_unit(slopes), _unit(_largest_only(slopes))]
-    n_cells, size = len(cells.single), cells.images.shape[1:]
+    n_cells = len(cells.single)
     found = Shortest(
         names=names,
         crosses=np.zeros(n_cells, bool),
@@ -83,22 +84,39 @@ def find(network, cells: EditedCells, class_index: int, into, spread: dict[str, 
     )
     for length in LENGTHS:
         for direction in directions:
-            rows = np.flatnonzero(~found.crosses & (direction != 0).any(1))
-            if not len(rows):
-                continue
-            images = np.empty((len(rows), *size), np.float32)
-            compartments = np.empty((len(rows), *size[:2]), np.uint8)
-            for number, row in enumerate(rows):
-                steps = dict(zip(names, length * direction[row], strict=True))
-                edited = edit_together(cells.single[row], steps, spread)
-                images[number] = edited.image
-                compartments[number] = edited.compartments
-            margin = methods.margins(methods.logits_of(network, images))[:, class_index]
-            found.steps[rows] = length * direction[rows]
-            found.images[rows] = images
-            found.compartments[rows] = compartments
-            found.crosses[rows] = sign[rows] * margin > 0
+            _try(network, cells, class_index, wanted, length * direction, spread, found)
+    # Where the margin is flat at first, a step may still help that the first small ones do not point to.
+    for length in LENGTHS:
+        for alone in np.vstack([np.eye(len(names)), -np.eye(len(names))]):
+            steps = np.tile(length * alone, (n_cells, 1))
+            _try(network, cells, class_index, wanted, steps, spread, found)
     return found
+
+
+def _try(network, cells: EditedCells, class_index: int, wanted, steps, spread, found: Shortest) -> None:
+    """Edit the cells that do not cross yet, and keep in `found` the edits after which they do.
+
+    Args:
+        network, cells, class_index, wanted, spread: as of `find`.
+        steps: f64 [N, E], of each cell.
+        found: changed in place.
+    """
+    rows = np.flatnonzero(~found.crosses & (steps != 0).any(1))
+    if not len(rows):
+        return
+    images = np.empty((len(rows), *found.images.shape[1:]), np.float32)
+    compartments = np.empty((len(rows), *found.compartments.shape[1:]), np.uint8)
+    for number, row in enumerate(rows):
+        edited = edit_together(cells.single[row], dict(zip(found.names, steps[row], strict=True)), spread)
+        images[number] = edited.image
+        compartments[number] = edited.compartments
+    margin = methods.margins(methods.logits_of(network, images))[:, class_index]
+    crosses = np.where(wanted[rows] > 0, margin > wanted[rows], margin < wanted[rows])
+    crossed = rows[crosses]
+    found.crosses[crossed] = True
+    found.steps[crossed] = steps[crossed]
+    found.images[crossed] = images[crosses]
+    found.compartments[crossed] = compartments[crosses]
 
 
 def edit_together(cell: Cell, steps: dict[str, float], spread: dict[str, float]) -> Cell:

@@ -39,7 +39,7 @@ def find(threshold_factor, into, channel=0):
     cells = drawn_cells()
     total = float(cells.images[0, ..., channel].sum())
     network = Network(AboveTotal(channel, threshold_factor * total), {})
-    return cells, shortest_edit.find(network, cells, 1, np.full(3, into), SPREAD)
+    return cells, shortest_edit.find(network, cells, 1, np.full(3, 1e-6 if into else -1e-6), SPREAD)
 
 
 def test_the_shortest_edit_brightens_a_nucleus_by_as_much_as_is_needed():
@@ -52,6 +52,16 @@ def test_the_shortest_edit_brightens_a_nucleus_by_as_much_as_is_needed():
     assert np.abs(others).max() < 0.05
     assert found.images[..., 0].sum() > 1.12 * cells.images[..., 0].sum()
     assert found.length == pytest.approx(1.0)
+
+
+def test_hardly_across_is_not_far_enough_where_more_is_wanted():
+    cells = drawn_cells()
+    total = float(cells.images[0, ..., 0].sum())
+    network = Network(AboveTotal(0, 1.12 * total), {})
+    # A margin of 0.05 takes 1.12 * 1.05 = 1.18 times the light, so 1.3 times that of the nucleus: 1.3 steps.
+    found = shortest_edit.find(network, cells, 1, np.full(3, 0.05), SPREAD)
+    assert found.crosses.all()
+    assert found.length == pytest.approx(1.5)
 
 
 def test_out_of_the_class_the_edit_goes_the_other_way():
@@ -69,7 +79,7 @@ def test_an_edit_of_the_stain_is_found_where_the_network_reads_it():
 def test_cells_stay_as_they_are_where_no_edit_moves_the_network():
     cells = drawn_cells()
     network = Network(AboveTotal(2, 1e9), {})  # no edit changes EB1
-    found = shortest_edit.find(network, cells, 1, np.ones(3, bool), {"dna_brightness": 0.2})
+    found = shortest_edit.find(network, cells, 1, np.full(3, 0.1), {"dna_brightness": 0.2})
     assert not found.crosses.any()
     assert (found.length == 0).all()
     assert np.array_equal(found.images, cells.images)

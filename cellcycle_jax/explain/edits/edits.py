@@ -65,6 +65,11 @@ class Cell:
         visible = self.mask(Compartment.ORGANELLE) & (channel != 0)  # `data.mask` may blank where objects are
         return stain_objects.find(channel, visible, self.body, self.mask(Compartment.NUCLEUS))
 
+    @functools.cached_property
+    def pieces(self) -> stain_objects.StainObjects:
+        """The objects of the organelle, divided at their dim places."""
+        return stain_objects.divided(self.objects)
+
     def copies(self) -> tuple[np.ndarray, np.ndarray]:
         """Image and compartments, for an edit to write to."""
         return self.image.copy(), self.compartments.copy()
@@ -193,6 +198,24 @@ def stain_spread(cell: Cell, dose: float):
     return _with_stain(cell, *stain_objects.placed(cell.objects, way=way))
 
 
+def stain_pieces(cell: Cell, dose: float):
+    """As `stain_spread`, of pieces: an object that is several bright places in a row is divided between them.
+
+    Args:
+        cell: with at least two pieces.
+        dose: relative change of the pieces' distances from their common centre.
+
+    Returns:
+        image f32 [S, S, K] and compartments u8 [S, S]; None where all pieces are held by the edge of the body.
+    """
+    if dose == 0:
+        return cell.copies()
+    way = stain_objects.scatter(cell.pieces, dose)
+    if not way.any():
+        return None
+    return _with_stain(cell, *stain_objects.placed(cell.pieces, way=way))
+
+
 def _with_stain(cell, channel, mask):
     image, compartments = cell.copies()
     image[..., cell.stain] = channel
@@ -237,6 +260,13 @@ def _no_two_objects(cell):
     return _too_few_objects(cell, 2)
 
 
+def _no_two_pieces(cell):
+    lacking = _too_few_objects(cell)
+    if lacking:
+        return lacking
+    return "" if len(cell.pieces) >= 2 else "the objects of the organelle are one piece"
+
+
 def _dna(cell, image, compartments):
     return float(image[..., cell.nucleus][cell.mask(Compartment.NUCLEUS)].sum(dtype=np.float64))
 
@@ -259,9 +289,15 @@ def _stain_spread(cell, image, compartments):
     return stain_objects.spread(cell.objects, image[..., cell.stain])
 
 
+def _pieces_spread(cell, image, compartments):
+    return stain_objects.spread(cell.pieces, image[..., cell.stain])
+
+
 EDITS: dict[str, Edit] = {
     "nuclear_area": Edit("Nuclear area", NUCLEUS, _no_nucleus, nuclear_area, _area),
     "dna_brightness": Edit("Nuclear {nucleus} brightness", NUCLEUS, _no_dna, dna_brightness, _dna),
     "stain_area": Edit("{stain} area", STAIN, _too_few_objects, stain_area, _stain_area),
     "stain_spread": Edit("{stain} scattering", STAIN, _no_two_objects, stain_spread, _stain_spread),
 }
+# Of pieces rather than whole objects; the checks of `explain` know the edits above alone.
+PIECES_APART = Edit("{stain} scattering", STAIN, _no_two_pieces, stain_pieces, _pieces_spread)
