@@ -44,7 +44,15 @@ TRIED = {
     "spot pairs": (1.0, 0.5, 0.36, 0.25),
     "same sites": (0.75, 0.375, 0.27, 0.1875),
 }
-WEAK = {}
+# The strengths of the comparison, fixed by the pilot before any network was trained at them.
+WEAK = {
+    "nuclear side": 0.025,
+    "chromatin direction": 0.05,
+    "streak direction": 0.165,
+    "spot place": 0.1,
+    "spot pairs": 0.42,
+    "same sites": 0.29,
+}
 SEEDS = 14
 
 
