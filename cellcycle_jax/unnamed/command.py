@@ -18,13 +18,13 @@ from cellcycle_jax.runs.config_checks import check_config
 from cellcycle_jax.runs.open_data import OpenData
 from cellcycle_jax.runs.trained_run import load_run
 from cellcycle_jax.training import loop
-from cellcycle_jax.unnamed import aligned, halves, hint, pairs, studied_cells, where
+from cellcycle_jax.unnamed import aligned, concepts, halves, hint, pairs, studied_cells, where
 from cellcycle_jax.unnamed.verdict import Verdict, judge, said_of_other, sentence
 
 NETWORKS = "networks"  # folder in RUN/unnamed of the networks trained on halves
 LONG_AXIS = "long axis"
 ALIGNED = 600  # most cells of the mean difference
-STEPS_OF_CLASS = ("how much", "where", "measurements", "pictures")
+STEPS_OF_CLASS = ("how much", "where", "measurements", "concepts", "pictures")
 
 
 def run_unnamed(workdir, changes=None, data: OpenData | None = None, make_bar=loop.terminal_bar) -> list[str]:
@@ -109,6 +109,7 @@ def _of_class(run, networks, other, tables, class_index: int, figures, bar):
         "n_groups": len(np.unique(cells.crops.group_id)),
         "figures": figures.name,
         "proposals": [],
+        "concepts": [],
     }
     bar.set_postfix_str(f"{class_name}: measurements")
     figures.clear()
@@ -126,11 +127,16 @@ def _of_class(run, networks, other, tables, class_index: int, figures, bar):
                 figures.save(drawing.proposal(proposal, values), "proposal")
             result["proposals"].append(_said(proposal))
         bar.update()
+        bar.set_postfix_str(f"{class_name}: concepts")
+        for number, concept in enumerate(hint.concepts_of(networks, cells, tables, searched, resampling), start=1):
+            result["concepts"].append(_of_concept(concept))
+            figures.save(drawing.concept(tables, concept, number), f"concept_{number}")
+        bar.update()
         bar.set_postfix_str(f"{class_name}: pictures")
         figures.save(drawing.places(places), "places")
         figures.save(drawing.pairs(tables), "pairs")
         figures.save(drawing.aligned(_frames(places, cells.crops.stains)), "aligned")
-    bar.update(0 if verdict is Verdict.UNNAMED else 1)
+    bar.update(0 if verdict is Verdict.UNNAMED else 2)
     bar.update()
     places.insert(0, "class", class_name)
     return result, _rows(cells, class_name), places
@@ -156,6 +162,21 @@ def _said(proposal) -> dict:
     }
 
 
+def _of_concept(concept) -> dict:
+    place = concept.places.iloc[0]
+    return {
+        "share": concept.said.share,
+        "removal": concept.said.removal,
+        "stability": concept.said.stability,
+        "channel": place["channel"],
+        "region": place["region"],
+        "place_share": where.interval(place),
+        "nearest": concept.nearest.words,
+        "nearest_name": concept.nearest.name,
+        "follows": concept.follows,
+    }
+
+
 def _rows(cells, class_name: str) -> pd.DataFrame:
     crops = cells.crops
     return pd.DataFrame({
@@ -177,7 +198,7 @@ def _frames(places: pd.DataFrame, stains) -> list[str]:
 class Figures:
     """Files RUN/figures/unnamed_NAME_WHAT.png of a class."""
 
-    WHAT = ("parts", "places", "pairs", "aligned", "proposal")
+    WHAT = ("parts", "places", "pairs", "aligned", "proposal", *(f"concept_{k + 1}" for k in range(concepts.SHOWN)))
 
     def __init__(self, folder: pathlib.Path, name: str):
         """Nothing is written yet; `name` is that of the class in file names."""
@@ -237,16 +258,25 @@ class Drawing:
 
     def pairs(self, tables):
         """Pairs of cells that agree in the measurements and differ in what has no name."""
+        return self._pairs(tables, self.cells.left, "one with more and one with less of what has no name")
+
+    def concept(self, tables, concept: hint.Concept, number: int):
+        """Pairs of cells that agree in the measurements and differ in a concept."""
+        place = concept.places.iloc[0]
+        name = f"concept {number} ({place['channel']}, {place['region']})"
+        return self._pairs(tables, concept.amounts, f"one with more and one with less of {name}")
+
+    def _pairs(self, tables, amount, differ: str):
         cells = self.cells
         crops = cells.crops
         named = tables.named.loc[crops.cell_id].to_numpy(float)
-        more, less, apart = pairs.matched(named, cells.outputs.explained.mean(0), cells.left, crops.cell_line)
+        more, less, apart = pairs.matched(named, cells.outputs.explained.mean(0), amount, crops.cell_line)
         both = crop_arrays.in_memory(crop_arrays.take(crops, np.append(more, less)))
         images = cells_of(both, self.run.channels).images
-        captions = [f"{cells.left[a]:+.1f} and {cells.left[b]:+.1f}" for a, b in zip(more, less, strict=True)]
+        captions = [f"{amount[a]:+.1f} and {amount[b]:+.1f}" for a, b in zip(more, less, strict=True)]
         title = (
             f"Pairs of cells that are alike in the measurements (as far apart as {100 * apart:.0f} % of the usual "
-            "distance),\none with more and one with less of what has no name"
+            f"distance),\n{differ}"
         )
         n = len(more)
         return unnamed_figures.pairs(

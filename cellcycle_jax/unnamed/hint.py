@@ -12,7 +12,7 @@ from cellcycle_jax.explain.attribution import methods
 from cellcycle_jax.explain.regions import class_difference
 from cellcycle_jax.explain.regions.explained_cells import DEFAULT_METHOD, sample_per_class
 from cellcycle_jax.scoring.intervals import Interval, Resampling
-from cellcycle_jax.unnamed import parts, search, studied_cells, where
+from cellcycle_jax.unnamed import concepts, parts, search, studied_cells, where
 from cellcycle_jax.unnamed.halves import HalfNetwork
 
 MAPPED = 150  # cells of each class whose maps are made
@@ -60,6 +60,25 @@ class Proposal:
     measurement: Measurement
     follows: Interval
     gain: Interval | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Concept:
+    """A part of what has no name.
+
+    Attributes:
+        said: its share, its stability, and what removing it does.
+        amounts: f64 [N], of validation cells.
+        places: in which channels and regions it lies, `where.COLUMNS`.
+        nearest: the measurement of the bank that follows it most closely, without values.
+        follows: correlation of the two on validation cells.
+    """
+
+    said: concepts.Said
+    amounts: np.ndarray
+    places: pd.DataFrame
+    nearest: Measurement
+    follows: Interval
 
 
 @dataclasses.dataclass(frozen=True)
@@ -139,23 +158,10 @@ def by_line(cells: ValidationCells, resampling: Resampling) -> dict[str, dict[st
 def where_it_lies(networks, cells: ValidationCells, class_index: int, resampling: Resampling) -> pd.DataFrame:
     """In which channels and regions what has no name lies, on some validation cells; `where.COLUMNS`."""
     run = networks[0].run
-    rng = np.random.default_rng(run.config.seed)
-    rows = sample_per_class(cells.of_class.astype(int), 2, MAPPED, rng)
-    crops = crop_arrays.in_memory(crop_arrays.take(cells.crops, rows))
+    rows, crops = _mapped(cells, run)
     sums = []
     for network in networks:
-        images = network.run.images(crops)
-        maps = methods.attribute(
-            DEFAULT_METHOD,
-            network.run.network,
-            images,
-            class_index,
-            against_others=True,
-            baseline=images.mean(0),
-            steps=STEPS,
-        )
-        of_regions, _ = class_difference.contributions(maps, crops.compartments, crops.compartments_present)
-        sums.append(of_regions)
+        sums.append(_sums_of_maps(network.run.network, network.run.images(crops), class_index, crops))
     return where.shares(
         sums,
         cells.outputs.explained[:, rows],
@@ -165,6 +171,21 @@ def where_it_lies(networks, cells: ValidationCells, class_index: int, resampling
         run.channels,
         resampling,
     )
+
+
+def _mapped(cells: ValidationCells, run) -> tuple[np.ndarray, crop_arrays.Crops]:
+    """Rows of the validation cells whose maps are made, and their crops in memory."""
+    rng = np.random.default_rng(run.config.seed)
+    rows = sample_per_class(cells.of_class.astype(int), 2, MAPPED, rng)
+    return rows, crop_arrays.in_memory(crop_arrays.take(cells.crops, rows))
+
+
+def _sums_of_maps(network, images, class_index: int, crops) -> np.ndarray:
+    """Sums over channels and regions of the maps of a class's margin, f64 [N, K, Q]."""
+    maps = methods.attribute(
+        DEFAULT_METHOD, network, images, class_index, against_others=True, baseline=images.mean(0), steps=STEPS
+    )
+    return class_difference.contributions(maps, crops.compartments, crops.compartments_present)[0]
 
 
 def measured_by_bank(networks: list[HalfNetwork], cells: ValidationCells, tables) -> Searched:
@@ -202,11 +223,16 @@ def propose(searched: Searched, cells: ValidationCells, places, resampling: Resa
     names = search.propose(searched.beyond, strength, lambda name: searched.described[name].family)
     left = np.full(len(searched.target), np.nan)
     left[~searched.beyond.training] = cells.left
+    tests = _tested(searched, cells, names, left, resampling)
+    return [Proposal(searched.described[name], tests[name]) for name in names]
+
+
+def _tested(searched: Searched, cells: ValidationCells, names, left, resampling: Resampling) -> dict[str, Interval]:
+    """`search.tested` on the validation cells among those that were searched."""
     n_training = searched.beyond.training.sum()
     fields = np.concatenate([np.full(n_training, ""), cells.crops.field_id])
     groups = np.concatenate([np.full(n_training, ""), cells.crops.group_id])
-    tests = search.tested(searched.beyond, names, left, fields, groups, resampling)
-    return [Proposal(searched.described[name], tests[name]) for name in names]
+    return search.tested(searched.beyond, names, left, fields, groups, resampling)
 
 
 def gain(networks, cells: ValidationCells, tables, values: pd.Series, class_index: int, resampling) -> Interval:
@@ -232,3 +258,55 @@ def gain(networks, cells: ValidationCells, tables, values: pd.Series, class_inde
     return resampling.ratios(difference, crops.group_id, cells.of_class)["gain"]
 
 
+def concepts_of(networks, cells: ValidationCells, tables, searched: Searched, resampling) -> list[Concept]:
+    """What has no name, divided into concepts of the first network; see `concepts`.
+
+    Args:
+        networks: both.
+        cells, tables, searched, resampling: as elsewhere.
+    """
+    first, second = [
+        _named_together(concepts.learn(network, fitted, tables), searched)
+        for network, fitted in zip(networks, cells.fits, strict=True)
+    ]
+    said = concepts.describe(first, second, cells, resampling)
+    names = [_follows(first, one.number, searched) for one in said]
+    run = networks[0].run
+    rows, crops = _mapped(cells, run)
+    images = run.images(crops)
+    found = []
+    for name, one in zip(names, said, strict=True):
+        places = where.shares(
+            [_sums_of_maps(concepts.reading(networks[0], first, one.number), images, 1, crops)],
+            np.zeros((1, len(rows))),
+            cells.of_class[rows],
+            crops.field_id,
+            crops.group_id,
+            run.channels,
+            resampling,
+        )
+        amounts = first.of(cells.crops.cell_id)[:, one.number]
+        of_searched = first.of(searched.values.index)[:, one.number]
+        follows = _tested(searched, cells, [name], of_searched, resampling)[name]
+        found.append(Concept(one, amounts, places, searched.described[name], follows))
+    return found
+
+
+def _named_together(learnt: concepts.Concepts, searched: Searched) -> concepts.Concepts:
+    """Components that the same family of measurements follows most are one concept."""
+    names = []
+    for number in range(learnt.amounts.shape[1]):
+        nearest = searched.described[_follows(learnt, number, searched)]
+        names.append(" ".join([nearest.family, nearest.region, *nearest.channels]))
+    return learnt.together(names)
+
+
+def _follows(learnt: concepts.Concepts, number: int, searched: Searched) -> str:
+    """The measurement of the bank that follows a concept most closely on training cells that its network has not seen.
+
+    What the table explains of a concept is taken off already, as it is of the bank.
+    """
+    target = learnt.of(searched.values.index)[:, number]
+    target = np.where(searched.beyond.training, target, np.nan)
+    strength = search.strengths(searched.beyond, target)
+    return searched.beyond.names[int(strength.argmax())]
