@@ -279,7 +279,17 @@ def _unnamed(run: pathlib.Path, unnamed: dict | None) -> list[dict]:
     """For each class what of it has no name: a sentence, pictures, and measurements that follow it."""
     sections = []
     for result in (unnamed or {}).get("results", []):
-        section = {"sentence": result["sentence"], "rows": [], "lines": []}
+        section = {"sentence": result["sentence"], "rows": [], "lines": [], "concepts": []}
+        for number, concept in enumerate(result.get("concepts", []), start=1):
+            section["concepts"].append({
+                "place": f"{concept['channel']}, {concept['region']}",
+                "share": Interval.of(concept["share"]).percent(),
+                "stability": Interval.of(concept["stability"]).text(),
+                "removal": Interval.of(concept["removal"]).text(sign="+"),
+                "nearest": concept["nearest"],
+                "follows": Interval.of(concept["follows"]).text(),
+                "picture": _embed(run / "figures" / f"unnamed_{result['figures']}_concept_{number}.png"),
+            })
         for line, shares in result["cell_lines"].items():
             section["lines"].append((line, *[Interval.of(shares[part]).percent() for part in UNNAMED_PARTS]))
         for proposal in result["proposals"]:
