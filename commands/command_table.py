@@ -140,6 +140,7 @@ PREDICT = Command(
         "out": Flag(None, "folder to write"),
         "config": Flag("configs/new_fields.py", "Python file that says how the new fields are stored"),
         "overwrite": Flag(False, "replace finished predictions"),
+        "maps": Flag("", "grad_cam or another method of attribution: also show what the network read in some cells"),
         "decide_anyway": Flag(False, "decide cells also by a network at chance or with a shortcut"),
     },
 )

@@ -5,6 +5,8 @@ import pathlib
 from cellcycle_jax.dataset.crop_arrays import is_data_set
 from cellcycle_jax.devices import mesh, runtime
 from cellcycle_jax.errors import EXIT_QUARANTINED, UsageError
+from cellcycle_jax.explain import new_cells
+from cellcycle_jax.explain.attribution import methods
 from cellcycle_jax.locks import lock
 from cellcycle_jax.prediction import field_alarms, prediction_summary
 from cellcycle_jax.prediction.predict import predict_cells
@@ -20,6 +22,8 @@ def run_command(arguments) -> int:
     """Apply a trained run to new fields; returns EXIT_QUARANTINED where files were excluded, else 0."""
     runtime.prepare()
     mesh.require_device()
+    if arguments.maps and arguments.maps not in methods.METHODS:  # said before the work begins
+        raise UsageError(f"--maps={arguments.maps}: no such method; one of {', '.join(methods.METHODS)}")
     code = predict_fields(
         load_predictor(existing_folder("--workdir", beside_launch(arguments.workdir))),
         existing_folder("--fields", arguments.fields),
@@ -28,8 +32,11 @@ def run_command(arguments) -> int:
         arguments.changed,
         arguments.overwrite,
         arguments.decide_anyway,
+        arguments.maps,
     )
     say(f"wrote {arguments.out}/cells.parquet, cells.csv, overlays, predict.json")
+    if arguments.maps:
+        say(f"wrote {arguments.out}/{new_cells.FOLDER}: what the network read in some cells of each class")
     if code:
         say_what_was_excluded("predict", f"{arguments.out}/predict.json")
     return code
@@ -43,6 +50,7 @@ def predict_fields(
     changed=(),
     overwrite: bool = False,
     decide_anyway: bool = False,
+    maps: str = "",
 ) -> int:
     """Find, cut out and judge the cells of new fields; writes OUT/cells.parquet, cells.csv, overlays, predict.json.
 
@@ -54,6 +62,7 @@ def predict_fields(
         changed: names of the config fields that the user changed.
         overwrite: replace finished predictions.
         decide_anyway: decide cells also by a network at chance or with a shortcut.
+        maps: method of attribution by which some cells are explained, see `new_cells.explain`; "": none.
 
     Returns:
         0, or EXIT_QUARANTINED where some files were excluded.
@@ -76,6 +85,9 @@ def predict_fields(
         _remove_predictions(out)
         overlay.draw_all(cells, fields, predictor.classes, alarms, out / "overlays")
         pictures = new_fields.pictures_of(fields)
+        if maps:
+            made = fields.preprocessing
+            new_cells.explain(predictor, cells, made.crops, made.channels, maps, out / new_cells.FOLDER)
         summary = prediction_summary.summarise(predictor, cells, alarms, fields.fields(), pictures)
         summary["quarantined"] = fields.quarantined
         summary["light_not_estimated"] = fields.light_not_estimated
@@ -98,3 +110,4 @@ def _remove_predictions(out) -> None:
         (out / "predict.json").unlink()
         for picture in out.glob("overlays/*.png"):
             picture.unlink()
+        new_cells.remove(out / new_cells.FOLDER)

@@ -11,7 +11,8 @@ from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 import launch
 from cellcycle_jax import files, schema
 from cellcycle_jax.dataset import crop_arrays as data_sets
-from cellcycle_jax.runs import metric_log
+from cellcycle_jax.explain.attribution import methods
+from cellcycle_jax.runs import metric_log, trained_run
 
 pytestmark = pytest.mark.slow
 
@@ -147,7 +148,8 @@ def test_no_path_of_this_machine_and_no_user_in_the_environment_file(opened):
 
 def test_predicting_the_same_fields_again_gives_what_evaluate_gave(run, simulated_fields, tmp_path):
     command = ["predict", f"--workdir={run}", f"--fields={simulated_fields}", f"--out={tmp_path}",
-               "--config.source=simulated", "--config.workers=2"]
+               "--config.source=simulated", "--config.workers=2", "--maps=hires_cam"]
+    assert launch.main([*command, "--maps=hires_camera"]) == 2
     assert launch.main(command) == 0
     found = pd.read_parquet(tmp_path / "cells.parquet").set_index(schema.CELL_ID)
     known = pd.read_parquet(run / "predictions_validation.parquet").set_index(schema.CELL_ID)
@@ -156,6 +158,16 @@ def test_predicting_the_same_fields_again_gives_what_evaluate_gave(run, simulate
     fields = {path.name.removesuffix(".ome.tif") for path in (simulated_fields / "fields").iterdir()}
     assert {path.stem for path in (tmp_path / "overlays").iterdir()} == fields
     assert files.read_json(tmp_path / "predict.json")["n_fields"] == len(fields)
+    stored = np.load(tmp_path / "maps" / "maps.npz")
+    called = found.loc[stored["cell_id"], "predicted"]
+    pictures = {path.name for path in (tmp_path / "maps").glob("*.png")}
+    assert pictures == {f"hires-cam_{name.lower().replace('/', '-')}.png" for name in called.unique()}
+    run_of = trained_run.load_run(run)
+    known_crops = run_of.data.crops("validation")
+    both = np.isin(stored["cell_id"], known_crops.cell_id)
+    crops = data_sets.take(known_crops, data_sets.rows_of_cells(known_crops, stored["cell_id"][both]))
+    maps = methods.attribute("hires_cam", run_of.network, run_of.images(crops), 1, against_others=True)
+    np.testing.assert_allclose(stored["maps"][both, 1], np.maximum(maps[..., 0], 0), atol=1e-4)
     assert not list(tmp_path.glob(".*"))
     assert launch.main(command) == 2  # finished predictions are not replaced unasked
 

@@ -70,7 +70,7 @@ def draw_galleries(folder, crops, images, maps, prob, means, channels) -> None:
             for n in rows:
                 predicted = names[prob[n].argmax()]
                 caption = f"{name}, called {predicted}\np = {prob[n].max():.2f}"
-                cells.append(_cell(crops, images, maps, n, caption, wrong=predicted != name))
+                cells.append(cell(crops, images, maps, n, caption, wrong=predicted != name))
             figure = gallery.gallery(cells, channels, names, f"Cells labelled {name}")
             style.save(figure, folder / f"gradcam_{file_names[class_index]}.png")
     _draw_mean_maps(crops, images, means, prob.argmax(1), folder / "gradcam_mean.png")
@@ -98,7 +98,8 @@ def slug(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "class"
 
 
-def _cell(crops, images, maps, n, caption, wrong=False) -> gallery.Cell:
+def cell(crops, images, maps, n, caption, wrong=False) -> gallery.Cell:
+    """A row of a gallery: cell `n` of crops, images f32 [N, S, S, K] and maps f32 [N, P, h, w]."""
     nucleus = crops.compartments[n] & int(schema.Compartment.NUCLEUS) > 0
     relevance = resized(maps[n][None], images.shape[1])[0]
     return gallery.Cell(images[n], nucleus, relevance, caption, wrong, float(crops.um_per_px[n]))
@@ -127,6 +128,6 @@ def draw_residuals(run: trained_run.Run, left: pd.DataFrame, path: pathlib.Path)
     cells = []
     for n, (margin, by_measurements) in enumerate(zip(left["logit"], left["predicted"], strict=True)):
         caption = f"output {margin:+.1f}\nby measurements {by_measurements:+.1f}"
-        cells.append(_cell(crops, images, maps, n, caption))
+        cells.append(cell(crops, images, maps, n, caption))
     title = f"Cells whose output the measurements predict least (margin of {crops.classes[-1]}, logits)"
     style.save(gallery.gallery(cells, list(run.channels), list(crops.classes), title), path)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import textwrap
 
 import matplotlib
 import numpy as np
@@ -103,11 +104,14 @@ def gallery(cells: list[Cell], channels: list[str], classes: list[str], title: s
     for column, head in enumerate(heads):
         ax.text(column * step + side / 2, -0.06 * side, head, fontsize=10, ha="center", va="bottom")
     ax.set(xlim=(-0.5, mosaic.shape[1] - 0.5), ylim=(mosaic.shape[0] - 0.5, -0.5))
+    note = (
+        "Heat: dark none, yellow the highest of the cell. White line: outline of the nucleus. "
+        "Brightness is the same in all rows."
+    )
     figure.text(
         0.5,
         0.08 / height,
-        "Heat: dark none, yellow the highest of the cell. White line: outline of the nucleus. "
-        "Brightness is the same in all rows.",
+        textwrap.fill(note, round(12 * width)),
         ha="center",
         va="bottom",
         fontsize=9,

@@ -70,6 +70,13 @@ class Predictor:
         Raises:
             InputRefused: the crops have another size than those of training, lack a channel or what the mask needs.
         """
+        return trained_run.predict(self.network, self._inputs(crops), crops)
+
+    def images(self, crops: crop_arrays.Crops) -> np.ndarray:
+        """What the model sees of crops, f32 [N, S, S, K]; raises as `predict`."""
+        return trained_run.images_of(self._inputs(crops), crops)
+
+    def _inputs(self, crops: crop_arrays.Crops):
         size = crops.image.shape[1]
         if size != self.crop_px:
             raise InputRefused(f"crops of {size} px, but the model was trained on crops of {self.crop_px} px; cut them "
@@ -77,8 +84,7 @@ class Predictor:
         self.require_channels(crops.channels)
         chosen = self.training.data
         model_input.require_compartments(crops.compartments_present, chosen.mask, chosen.scale)
-        inputs = trained_run.inputs_of(self.training, crop_arrays.channel_indices(crops, self.channels))
-        return trained_run.predict(self.network, inputs, crops)
+        return trained_run.inputs_of(self.training, crop_arrays.channel_indices(crops, self.channels))
 
     @property
     def verdict(self) -> verdict.Verdict:

@@ -33,8 +33,7 @@ class Run(StoredRun):
 
     def images(self, crops: crop_arrays.Crops) -> np.ndarray:
         """What the model sees of `crops`, f32 [N, S, S, K]."""
-        options = _options(self.inputs(crops))
-        return _batchwise(functools.partial(_seen, options=options), crops, BATCH)
+        return images_of(self.inputs(crops), crops)
 
     def predict_logits(self, crops: crop_arrays.Crops, batch: int = BATCH) -> np.ndarray:
         """Logits of `crops`, f32 [N, P], `batch` cells on the device at a time."""
@@ -108,6 +107,11 @@ def predict(network: Network, inputs, crops: crop_arrays.Crops, batch: int = BAT
     """
     step = functools.partial(_prediction, network, options=_options(inputs), embeddings=embeddings)
     return _batchwise(step, crops, batch)
+
+
+def images_of(inputs, crops: crop_arrays.Crops) -> np.ndarray:
+    """What a model sees of crops, f32 [N, S, S, K]; `inputs` as of `inputs_of`."""
+    return _batchwise(functools.partial(_seen, options=_options(inputs)), crops, BATCH)
 
 
 def _options(inputs) -> tuple:
