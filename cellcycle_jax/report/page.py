@@ -282,6 +282,7 @@ def _unnamed(run: pathlib.Path, unnamed: dict | None) -> list[dict]:
         section = {"sentence": result["sentence"], "rows": [], "lines": [], "concepts": []}
         for number, concept in enumerate(result.get("concepts", []), start=1):
             section["concepts"].append({
+                "network": concept["network"],
                 "place": f"{concept['channel']}, {concept['region']}",
                 "share": Interval.of(concept["share"]).percent(),
                 "stability": Interval.of(concept["stability"]).text(),

@@ -165,6 +165,7 @@ def _said(proposal) -> dict:
 def _of_concept(concept) -> dict:
     place = concept.places.iloc[0]
     return {
+        "network": concept.network + 1,
         "share": concept.said.share,
         "removal": concept.said.removal,
         "stability": concept.said.stability,
@@ -198,7 +199,7 @@ def _frames(places: pd.DataFrame, stains) -> list[str]:
 class Figures:
     """Files RUN/figures/unnamed_NAME_WHAT.png of a class."""
 
-    WHAT = ("parts", "places", "pairs", "aligned", "proposal", *(f"concept_{k + 1}" for k in range(concepts.SHOWN)))
+    WHAT = ("parts", "places", "pairs", "aligned", "proposal", *(f"concept_{k + 1}" for k in range(2 * concepts.SHOWN)))
 
     def __init__(self, folder: pathlib.Path, name: str):
         """Nothing is written yet; `name` is that of the class in file names."""

@@ -86,11 +86,12 @@ def learn(network: HalfNetwork, fitted, tables) -> Concepts:
     left = dict(zip(fitted.cell_id.tolist(), fitted.left, strict=True))
     target = np.array([left.get(cell, np.nan) for cell in cell_id])
     fit = is_training & np.isfinite(target)
-    amounts, directions = divide(activations, known, target, fit, run.config.seed)
+    classes = tables.label.loc[cell_id].to_numpy(str)
+    amounts, directions = divide(activations, known, target, fit, classes, run.config.seed)
     return Concepts(cell_id, is_training, amounts, directions, tap)
 
 
-def divide(activations, known, target, fit, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def divide(activations, known, target, fit, classes, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Amounts of the concepts, and their directions.
 
     Args:
@@ -98,6 +99,8 @@ def divide(activations, known, target, fit, seed: int) -> tuple[np.ndarray, np.n
         known: f64 [N, F], measurements and nuisances; NaN where missing.
         target: f64 [N], what is left of the output.
         fit: bool [N], cells from which all is learnt.
+        classes: text [N], of each cell; all that tells the classes goes together, so only what varies within them can
+            be divided.
         seed: of the components.
 
     Returns:
@@ -112,8 +115,9 @@ def divide(activations, known, target, fit, seed: int) -> tuple[np.ndarray, np.n
     weighed = scaled * np.abs(weight)
     mean = weighed[fit].mean(0)
     number = min(CONCEPTS, weighed.shape[1])
-    components = SparsePCA(number, alpha=SPARSITY * _scale(weighed[fit]), random_state=seed, max_iter=200)
-    atoms = components.fit(weighed[fit] - mean).components_
+    within = np.column_stack([parts.within_fields(unit, classes[fit]) for unit in weighed[fit].T])
+    components = SparsePCA(number, alpha=SPARSITY * _scale(within), random_state=seed, max_iter=200)
+    atoms = components.fit(within).components_
     used = np.abs(atoms).sum(1) > 0
     atoms = atoms[used]
     # Least squares in the atoms, so that an amount is a linear function of the activations.
@@ -151,19 +155,20 @@ class Said:
     stability: Interval
 
 
-def describe(first: Concepts, second: Concepts, cells, resampling: Resampling) -> list[Said]:
-    """The concepts of the first network that are certainly part of what has no name, the largest share first.
+def describe(own: Concepts, other: Concepts, network: int, cells, resampling: Resampling) -> list[Said]:
+    """The concepts of a network that are certainly part of what has no name, the largest share first.
 
     Args:
-        first, second: of two networks.
+        own, other: of the network and of the other one.
+        network: its number, 0 or 1.
         cells: `hint.ValidationCells`.
         resampling: how intervals are made.
     """
     crops = cells.crops
     contrast = parts.class_contrast(cells.of_class, crops.field_id)
-    amounts = first.of(crops.cell_id)
-    output = cells.outputs.output[0]
-    left = cells.outputs.left[0]
+    amounts = own.of(crops.cell_id)
+    output = cells.outputs.output[network]
+    left = cells.outputs.left[network]
     spread = left.std() if left.std() > 0 else 1.0
     whole = (left - left.mean()) / spread * contrast
     products = (amounts - amounts.mean(0)) * contrast[:, None]
@@ -174,14 +179,14 @@ def describe(first: Concepts, second: Concepts, cells, resampling: Resampling) -
         return {number: (of_concept, total) for number, of_concept in enumerate(each.T)}
 
     shares = resampling.ratios(shares_of, crops.group_id, cells.of_class)
-    twins = _twins(first, second)
+    twins = _twins(own, other)
     said = []
     for number in sorted(shares, key=lambda one: -np.nan_to_num(shares[one].value)):
         if len(said) == SHOWN or not shares[number].low > 0:
             break
         without = output - amounts[:, number] * spread
         removal = _auroc_difference(without, output, cells.of_class, crops.group_id, resampling)
-        of_twin = second.of(crops.cell_id)[:, twins[number]]
+        of_twin = other.of(crops.cell_id)[:, twins[number]]
         stability = _correlation(amounts[:, number], of_twin, crops.field_id, crops.group_id, resampling)
         said.append(Said(number, shares[number], removal, stability))
     return said

@@ -67,6 +67,7 @@ class Concept:
     """A part of what has no name.
 
     Attributes:
+        network: whose concept it is, 0 or 1.
         said: its share, its stability, and what removing it does.
         amounts: f64 [N], of validation cells.
         places: in which channels and regions it lies, `where.COLUMNS`.
@@ -74,6 +75,7 @@ class Concept:
         follows: correlation of the two on validation cells.
     """
 
+    network: int
     said: concepts.Said
     amounts: np.ndarray
     places: pd.DataFrame
@@ -259,37 +261,43 @@ def gain(networks, cells: ValidationCells, tables, values: pd.Series, class_inde
 
 
 def concepts_of(networks, cells: ValidationCells, tables, searched: Searched, resampling) -> list[Concept]:
-    """What has no name, divided into concepts of the first network; see `concepts`.
+    """What has no name, divided into the concepts of both networks; see `concepts`.
+
+    A concept of the second network to which the same measurement is nearest as to one of the first is not told again.
 
     Args:
         networks: both.
         cells, tables, searched, resampling: as elsewhere.
     """
-    first, second = [
-        _named_together(concepts.learn(network, fitted, tables), searched)
-        for network, fitted in zip(networks, cells.fits, strict=True)
-    ]
-    said = concepts.describe(first, second, cells, resampling)
-    names = [_follows(first, one.number, searched) for one in said]
-    run = networks[0].run
-    rows, crops = _mapped(cells, run)
-    images = run.images(crops)
+    learnt = []
+    for network, fitted in zip(networks, cells.fits, strict=True):
+        learnt.append(_named_together(concepts.learn(network, fitted, tables), searched))
     found = []
-    for name, one in zip(names, said, strict=True):
-        places = where.shares(
-            [_sums_of_maps(concepts.reading(networks[0], first, one.number), images, 1, crops)],
-            np.zeros((1, len(rows))),
-            cells.of_class[rows],
-            crops.field_id,
-            crops.group_id,
-            run.channels,
-            resampling,
-        )
-        amounts = first.of(cells.crops.cell_id)[:, one.number]
-        of_searched = first.of(searched.values.index)[:, one.number]
-        follows = _tested(searched, cells, [name], of_searched, resampling)[name]
-        found.append(Concept(one, amounts, places, searched.described[name], follows))
+    for number, own in enumerate(learnt):
+        for said in concepts.describe(own, learnt[1 - number], number, cells, resampling):
+            nearest = searched.described[_follows(own, said.number, searched)]
+            if nearest.family not in [other.nearest.family for other in found if other.network != number]:
+                found.append(_concept(networks[number], number, own, said, nearest, cells, searched, resampling))
     return found
+
+
+def _concept(network, number: int, own, said, nearest: Measurement, cells, searched, resampling) -> Concept:
+    """A concept of a network with where it lies, and how closely its nearest measurement follows it."""
+    run = network.run
+    rows, crops = _mapped(cells, run)
+    places = where.shares(
+        [_sums_of_maps(concepts.reading(network, own, said.number), run.images(crops), 1, crops)],
+        np.zeros((1, len(rows))),
+        cells.of_class[rows],
+        crops.field_id,
+        crops.group_id,
+        run.channels,
+        resampling,
+    )
+    amounts = own.of(cells.crops.cell_id)[:, said.number]
+    of_searched = own.of(searched.values.index)[:, said.number]
+    follows = _tested(searched, cells, [nearest.name], of_searched, resampling)[nearest.name]
+    return Concept(number, said, amounts, places, nearest, follows)
 
 
 def _named_together(learnt: concepts.Concepts, searched: Searched) -> concepts.Concepts:
@@ -302,7 +310,7 @@ def _named_together(learnt: concepts.Concepts, searched: Searched) -> concepts.C
 
 
 def _follows(learnt: concepts.Concepts, number: int, searched: Searched) -> str:
-    """The measurement of the bank that follows a concept most closely on training cells that its network has not seen.
+    """The measurement of the bank that follows a concept most closely on training cells.
 
     What the table explains of a concept is taken off already, as it is of the bank.
     """

@@ -28,9 +28,9 @@ def planted(n=1500, seed=0):
 
 
 def test_hidden_properties_are_divided_and_what_is_measured_is_none_of_them():
-    activations, measured, left, _, first, second = planted()
+    activations, measured, left, of_class, first, second = planted()
     fit = np.arange(len(left)) < 1000
-    amounts, directions = concepts.divide(activations, measured, left, fit, seed=0)
+    amounts, directions = concepts.divide(activations, measured, left, fit, of_class.astype(str), seed=0)
     new = ~fit
     correlation = np.corrcoef(np.column_stack([amounts, first, second, measured])[new], rowvar=False)
     with_hidden = np.abs(correlation[:-3, -3:-1]).max(0)
@@ -42,9 +42,11 @@ def test_hidden_properties_are_divided_and_what_is_measured_is_none_of_them():
 
 
 def test_an_amount_is_the_activations_times_its_direction_but_for_what_is_known():
-    activations, _, left, *_ = planted()
+    activations, _, left, of_class, *_ = planted()
     nothing_known = np.zeros((len(left), 1))
-    amounts, directions = concepts.divide(activations, nothing_known, left, np.ones(len(left), bool), seed=0)
+    amounts, directions = concepts.divide(
+        activations, nothing_known, left, np.ones(len(left), bool), of_class.astype(str), seed=0
+    )
     read = activations @ directions
     assert np.allclose(read - read.mean(0), amounts - amounts.mean(0), atol=1e-6)
 
@@ -53,7 +55,7 @@ def of_cells(seed_of_units=0):
     activations, measured, left, of_class, first, second = planted()
     order = np.random.default_rng(seed_of_units).permutation(activations.shape[1])
     fit = np.arange(len(left)) < 1000
-    amounts, directions = concepts.divide(activations[:, order], measured, left, fit, seed=0)
+    amounts, directions = concepts.divide(activations[:, order], measured, left, fit, of_class.astype(str), seed=0)
     names = np.array([f"c{k}" for k in range(len(left))])
     return concepts.Concepts(names, fit, amounts, directions, "tap"), left, of_class
 
@@ -77,10 +79,12 @@ def test_shares_add_up_and_two_networks_repeat_a_concept():
     first, left, of_class = of_cells()
     second, _, _ = of_cells(seed_of_units=3)
     cells = Cells(left, of_class, np.arange(1000, 1500))
-    said = concepts.describe(first, second, cells, RESAMPLING)
-    assert sum(one.share.value for one in said) == pytest.approx(1, abs=0.1)
+    said = concepts.describe(first, second, 0, cells, RESAMPLING)
+    # What is certain of the concepts is most of what has no name, and no more than that.
+    total = sum(one.share.value for one in said)
+    assert 0.8 < total < 1.05
     # The first hidden property differs three times as much between the classes as the second.
-    assert said[0].share.value == pytest.approx(0.75, abs=0.1)
+    assert said[0].share.value / total == pytest.approx(0.75, abs=0.05)
     assert said[0].stability.value > 0.9
     assert said[0].removal.high < 0
 
