@@ -151,8 +151,9 @@ class Question:
         rows = self._rows_to_move()
         cells = _some(self.validation, rows)
         spread = shortest_edit.spreads(edit_response.to_edit(self.training), edit_response.names_of_edits(cells))
+        way = shortest_edit.Steps(spread, relative=self.run.config.data.scale == "nucleus_max")
         to_edit = edit_response.to_edit(cells)
-        shortest = shortest_edit.find(self.run.network, to_edit, self.class_index, self._wanted(rows), spread)
+        shortest = shortest_edit.find(self.run.network, to_edit, self.class_index, self._wanted(rows), way)
         scales = changes.scales(
             self.measured_training,
             self.training.crops.label == self.class_index,

@@ -15,6 +15,7 @@ from cellcycle_jax.explain.attribution import methods
 from cellcycle_jax.explain.edits import edits
 from cellcycle_jax.explain.edits.dose_response import EditedCells
 from cellcycle_jax.explain.edits.edits import Cell
+from cellcycle_jax.schema import Compartment
 
 # Scattered are pieces, not whole objects: an organelle that is one object could not be moved apart.
 EDITS = edits.EDITS | {"stain_spread": edits.PIECES_APART}
@@ -61,7 +62,20 @@ def spreads(cells: EditedCells, names) -> dict[str, float]:
     return found
 
 
-def find(network, cells: EditedCells, class_index: int, wanted, spread: dict[str, float]) -> Shortest:
+@dataclasses.dataclass(frozen=True)
+class Steps:
+    """How steps become edits.
+
+    Attributes:
+        spread: property -> standard deviation of its logarithm, as of `spreads`.
+        relative: whether a network sees each cell relative to the brightest pixel of its nucleus, edited ones too.
+    """
+
+    spread: dict[str, float]
+    relative: bool = False
+
+
+def find(network, cells: EditedCells, class_index: int, wanted, way: Steps) -> Shortest:
     """The shortest edit of each cell after which its margin is on the other side, and far enough there.
 
     Args:
@@ -69,10 +83,10 @@ def find(network, cells: EditedCells, class_index: int, wanted, spread: dict[str
         cells: N cells.
         class_index: the class whose margin is moved.
         wanted: f64 [N], margin that is to be reached: above 0 of a cell that is to be called of the class, else below.
-        spread: as of `spreads`.
+        way: how steps become edits; its properties are those that are edited.
     """
-    names = tuple(spread)
-    slopes = _slopes(network, cells, class_index, names, spread) * np.sign(wanted)[:, None]
+    names = tuple(way.spread)
+    slopes = _slopes(network, cells, class_index, way) * np.sign(wanted)[:, None]
     directions = [_unit(slopes), _unit(_largest_only(slopes))]
     n_cells = len(cells.single)
     found = Shortest(
@@ -84,20 +98,20 @@ def find(network, cells: EditedCells, class_index: int, wanted, spread: dict[str
     )
     for length in LENGTHS:
         for direction in directions:
-            _try(network, cells, class_index, wanted, length * direction, spread, found)
+            _try(network, cells, class_index, wanted, length * direction, way, found)
     # Where the margin is flat at first, a step may still help that the first small ones do not point to.
     for length in LENGTHS:
         for alone in np.vstack([np.eye(len(names)), -np.eye(len(names))]):
             steps = np.tile(length * alone, (n_cells, 1))
-            _try(network, cells, class_index, wanted, steps, spread, found)
+            _try(network, cells, class_index, wanted, steps, way, found)
     return found
 
 
-def _try(network, cells: EditedCells, class_index: int, wanted, steps, spread, found: Shortest) -> None:
+def _try(network, cells: EditedCells, class_index: int, wanted, steps, way, found: Shortest) -> None:
     """Edit the cells that do not cross yet, and keep in `found` the edits after which they do.
 
     Args:
-        network, cells, class_index, wanted, spread: as of `find`.
+        network, cells, class_index, wanted, way: as of `find`.
         steps: f64 [N, E], of each cell.
         found: changed in place.
     """
@@ -107,7 +121,7 @@ def _try(network, cells: EditedCells, class_index: int, wanted, steps, spread, f
     images = np.empty((len(rows), *found.images.shape[1:]), np.float32)
     compartments = np.empty((len(rows), *found.compartments.shape[1:]), np.uint8)
     for number, row in enumerate(rows):
-        edited = edit_together(cells.single[row], dict(zip(found.names, steps[row], strict=True)), spread)
+        edited = edit_together(cells.single[row], dict(zip(found.names, steps[row], strict=True)), way)
         images[number] = edited.image
         compartments[number] = edited.compartments
     margin = methods.margins(methods.logits_of(network, images))[:, class_index]
@@ -119,26 +133,34 @@ def _try(network, cells: EditedCells, class_index: int, wanted, steps, spread, f
     found.compartments[crossed] = compartments[crosses]
 
 
-def edit_together(cell: Cell, steps: dict[str, float], spread: dict[str, float]) -> Cell:
+def edit_together(cell: Cell, steps: dict[str, float], way: Steps) -> Cell:
     """A cell edited in several properties, one after the other; those that it lacks stay.
 
     Args:
         cell: to edit.
         steps: property -> change in standard deviations.
-        spread: as of `spreads`.
+        way: how steps become edits.
     """
     for name, step in steps.items():
         if step == 0 or EDITS[name].lacking(cell):
             continue
-        edited = EDITS[name].apply(cell, float(np.expm1(step * spread[name])))
+        edited = EDITS[name].apply(cell, float(np.expm1(step * way.spread[name])))
         if edited is not None:
             image, compartments = edited
             cell = dataclasses.replace(cell, image=image, compartments=compartments)
-    return cell
+    return _relative_to_brightest(cell) if way.relative else cell
 
 
-def _slopes(network, cells: EditedCells, class_index: int, names, spread) -> np.ndarray:
+def _relative_to_brightest(cell: Cell) -> Cell:
+    """A cell whose channels are 1 at the brightest pixel of its nucleus; one without signal there stays."""
+    nucleus = cell.mask(Compartment.NUCLEUS)
+    brightest = np.where(nucleus[..., None], cell.image, 0).max((0, 1))
+    return dataclasses.replace(cell, image=cell.image / np.where(brightest > 0, brightest, 1.0))
+
+
+def _slopes(network, cells: EditedCells, class_index: int, way: Steps) -> np.ndarray:
     """Change of the margin per step in each property, f64 [N, E]; 0 where the cell lacks it."""
+    names = tuple(way.spread)
     slopes = np.zeros((len(cells.single), len(names)))
     for number, name in enumerate(names):
         has = np.array([not EDITS[name].lacking(cell) for cell in cells.single], bool)
@@ -148,7 +170,7 @@ def _slopes(network, cells: EditedCells, class_index: int, names, spread) -> np.
         for step in (PROBE, -PROBE):
             images = []
             for row in np.flatnonzero(has):
-                images.append(edit_together(cells.single[row], {name: step}, spread).image)
+                images.append(edit_together(cells.single[row], {name: step}, way).image)
             margins.append(methods.margins(methods.logits_of(network, np.stack(images)))[:, class_index])
         slopes[has, number] = (margins[0] - margins[1]) / (2 * PROBE)
     return slopes

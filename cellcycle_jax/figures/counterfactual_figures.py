@@ -60,7 +60,8 @@ def cells(before, edited, nearest, channels, captions, um_per_px: float) -> Figu
     n_channels = len(channels)
     title = "Each cell as it is, after the shortest edit that has it called otherwise, and the most similar real cell "
     title += "of the other class in its field"
-    figure = titled(1.6 + 1.1 * 3 * n_channels, 0.9 + 1.15 * len(before), textwrap.fill(title, 40 * n_channels))
+    width = max(1.6 + 1.1 * 3 * n_channels, 6.5)
+    figure = titled(width, 0.9 + 1.15 * len(before), textwrap.fill(title, round(13 * width)))
     axes = figure.subplots(len(before), 3 * n_channels, squeeze=False)
     words_of_sides = ("as it is", "edited", "real")
     for ax, (channel, words) in zip(axes[0], itertools.product(channels, words_of_sides), strict=True):

@@ -34,7 +34,7 @@ def test_each_edit_shows_in_the_measurement_that_it_changes():
     far = "Cells_Distance_Spread_Golgi"
     expected = {"nuclear_area": schema.NUCLEAR_AREA, "dna_brightness": dna, "stain_area": area, "stain_spread": far}
     for name, column in expected.items():
-        edited = shortest_edit.edit_together(one, {name: 1.0}, spread)
+        edited = shortest_edit.edit_together(one, {name: 1.0}, shortest_edit.Steps(spread))
         before, after = table_of(one, edited).to_dict("records")
         ratio = {other: after[other] / before[other] for other in expected.values()}
         assert ratio[column] == pytest.approx(np.exp(spread[name]), abs=0.12), name

@@ -11,7 +11,7 @@ from tests.drawn import EVERY, PIECES, cell
 
 SIZE = 48
 CHANNELS = ("DNA", "Golgi", "EB1")
-SPREAD = {"nuclear_area": 0.1, "dna_brightness": 0.2, "stain_area": 0.3}
+WAY = shortest_edit.Steps({"nuclear_area": 0.1, "dna_brightness": 0.2, "stain_area": 0.3})
 
 
 class AboveTotal(nn.Module):
@@ -39,7 +39,7 @@ def find(threshold_factor, into, channel=0):
     cells = drawn_cells()
     total = float(cells.images[0, ..., channel].sum())
     network = Network(AboveTotal(channel, threshold_factor * total), {})
-    return cells, shortest_edit.find(network, cells, 1, np.full(3, 1e-6 if into else -1e-6), SPREAD)
+    return cells, shortest_edit.find(network, cells, 1, np.full(3, 1e-6 if into else -1e-6), WAY)
 
 
 def test_the_shortest_edit_brightens_a_nucleus_by_as_much_as_is_needed():
@@ -59,7 +59,7 @@ def test_hardly_across_is_not_far_enough_where_more_is_wanted():
     total = float(cells.images[0, ..., 0].sum())
     network = Network(AboveTotal(0, 1.12 * total), {})
     # A margin of 0.05 takes 1.12 * 1.05 = 1.18 times the light, so 1.3 times that of the nucleus: 1.3 steps.
-    found = shortest_edit.find(network, cells, 1, np.full(3, 0.05), SPREAD)
+    found = shortest_edit.find(network, cells, 1, np.full(3, 0.05), WAY)
     assert found.crosses.all()
     assert found.length == pytest.approx(1.5)
 
@@ -79,7 +79,7 @@ def test_an_edit_of_the_stain_is_found_where_the_network_reads_it():
 def test_cells_stay_as_they_are_where_no_edit_moves_the_network():
     cells = drawn_cells()
     network = Network(AboveTotal(2, 1e9), {})  # no edit changes EB1
-    found = shortest_edit.find(network, cells, 1, np.full(3, 0.1), {"dna_brightness": 0.2})
+    found = shortest_edit.find(network, cells, 1, np.full(3, 0.1), shortest_edit.Steps({"dna_brightness": 0.2}))
     assert not found.crosses.any()
     assert (found.length == 0).all()
     assert np.array_equal(found.images, cells.images)
@@ -87,13 +87,24 @@ def test_cells_stay_as_they_are_where_no_edit_moves_the_network():
 
 def test_edits_are_made_one_after_the_other():
     one = drawn_cells().single[0]
-    edited = shortest_edit.edit_together(one, {"nuclear_area": 1.0, "dna_brightness": 1.0}, SPREAD)
+    edited = shortest_edit.edit_together(one, {"nuclear_area": 1.0, "dna_brightness": 1.0}, WAY)
     nucleus = int(C.NUCLEUS)
     grown = (edited.compartments & nucleus > 0).sum() / (one.compartments & nucleus > 0).sum()
     assert grown == pytest.approx(np.exp(0.1), abs=0.03)
     body = one.compartments & int(C.BODY) > 0
     brighter = edited.image[body, 0].sum() / one.image[body, 0].sum()
     assert brighter == pytest.approx(np.exp(0.2), abs=0.03)
+
+
+def test_a_nucleus_that_is_seen_relative_to_its_brightest_pixel_does_not_get_dimmer_as_it_grows():
+    one = drawn_cells().single[0]
+    nucleus = one.compartments & int(C.NUCLEUS) > 0
+    grown = shortest_edit.edit_together(one, {"nuclear_area": 2.0}, WAY)
+    assert grown.image[nucleus, 0].max() < 0.9 * one.image[nucleus, 0].max()
+    relative = shortest_edit.Steps(WAY.spread, relative=True)
+    edited = shortest_edit.edit_together(one, {"nuclear_area": 2.0}, relative)
+    inside = edited.compartments & int(C.NUCLEUS) > 0
+    assert edited.image[inside, 0].max() == pytest.approx(1)
 
 
 def test_spreads_are_those_of_the_logarithm():
