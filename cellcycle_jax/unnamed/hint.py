@@ -12,7 +12,7 @@ from cellcycle_jax.explain.attribution import methods
 from cellcycle_jax.explain.regions import class_difference
 from cellcycle_jax.explain.regions.explained_cells import DEFAULT_METHOD, sample_per_class
 from cellcycle_jax.scoring.intervals import Interval, Resampling
-from cellcycle_jax.unnamed import concepts, parts, search, studied_cells, where
+from cellcycle_jax.unnamed import parts, search, studied_cells, where
 from cellcycle_jax.unnamed.halves import HalfNetwork
 
 MAPPED = 150  # cells of each class whose maps are made
@@ -60,27 +60,6 @@ class Proposal:
     measurement: Measurement
     follows: Interval
     gain: Interval | None = None
-
-
-@dataclasses.dataclass(frozen=True)
-class Concept:
-    """A part of what has no name.
-
-    Attributes:
-        network: whose concept it is, 0 or 1.
-        said: its share, its stability, and what removing it does.
-        amounts: f64 [N], of validation cells.
-        places: in which channels and regions it lies, `where.COLUMNS`.
-        nearest: the measurement of the bank that follows it most closely, without values.
-        follows: correlation of the two on validation cells.
-    """
-
-    network: int
-    said: concepts.Said
-    amounts: np.ndarray
-    places: pd.DataFrame
-    nearest: Measurement
-    follows: Interval
 
 
 @dataclasses.dataclass(frozen=True)
@@ -160,10 +139,10 @@ def by_line(cells: ValidationCells, resampling: Resampling) -> dict[str, dict[st
 def where_it_lies(networks, cells: ValidationCells, class_index: int, resampling: Resampling) -> pd.DataFrame:
     """In which channels and regions what has no name lies, on some validation cells; `where.COLUMNS`."""
     run = networks[0].run
-    rows, crops = _mapped(cells, run)
+    rows, crops = mapped(cells, run)
     sums = []
     for network in networks:
-        sums.append(_sums_of_maps(network.run.network, network.run.images(crops), class_index, crops))
+        sums.append(sums_of_maps(network.run.network, network.run.images(crops), class_index, crops))
     return where.shares(
         sums,
         cells.outputs.explained[:, rows],
@@ -175,14 +154,14 @@ def where_it_lies(networks, cells: ValidationCells, class_index: int, resampling
     )
 
 
-def _mapped(cells: ValidationCells, run) -> tuple[np.ndarray, crop_arrays.Crops]:
+def mapped(cells: ValidationCells, run) -> tuple[np.ndarray, crop_arrays.Crops]:
     """Rows of the validation cells whose maps are made, and their crops in memory."""
     rng = np.random.default_rng(run.config.seed)
     rows = sample_per_class(cells.of_class.astype(int), 2, MAPPED, rng)
     return rows, crop_arrays.in_memory(crop_arrays.take(cells.crops, rows))
 
 
-def _sums_of_maps(network, images, class_index: int, crops) -> np.ndarray:
+def sums_of_maps(network, images, class_index: int, crops) -> np.ndarray:
     """Sums over channels and regions of the maps of a class's margin, f64 [N, K, Q]."""
     maps = methods.attribute(
         DEFAULT_METHOD, network, images, class_index, against_others=True, baseline=images.mean(0), steps=STEPS
@@ -225,11 +204,11 @@ def propose(searched: Searched, cells: ValidationCells, places, resampling: Resa
     names = search.propose(searched.beyond, strength, lambda name: searched.described[name].family)
     left = np.full(len(searched.target), np.nan)
     left[~searched.beyond.training] = cells.left
-    tests = _tested(searched, cells, names, left, resampling)
+    tests = tested(searched, cells, names, left, resampling)
     return [Proposal(searched.described[name], tests[name]) for name in names]
 
 
-def _tested(searched: Searched, cells: ValidationCells, names, left, resampling: Resampling) -> dict[str, Interval]:
+def tested(searched: Searched, cells: ValidationCells, names, left, resampling: Resampling) -> dict[str, Interval]:
     """`search.tested` on the validation cells among those that were searched."""
     n_training = searched.beyond.training.sum()
     fields = np.concatenate([np.full(n_training, ""), cells.crops.field_id])
@@ -258,63 +237,3 @@ def gain(networks, cells: ValidationCells, tables, values: pd.Series, class_inde
         return {"gain": ((weights @ (before - after)) / weights.sum(1), (weights @ whole) / weights.sum(1))}
 
     return resampling.ratios(difference, crops.group_id, cells.of_class)["gain"]
-
-
-def concepts_of(networks, cells: ValidationCells, tables, searched: Searched, resampling) -> list[Concept]:
-    """What has no name, divided into the concepts of both networks; see `concepts`.
-
-    A concept of the second network to which the same measurement is nearest as to one of the first is not told again.
-
-    Args:
-        networks: both.
-        cells, tables, searched, resampling: as elsewhere.
-    """
-    learnt = []
-    for network, fitted in zip(networks, cells.fits, strict=True):
-        learnt.append(_named_together(concepts.learn(network, fitted, tables), searched))
-    found = []
-    for number, own in enumerate(learnt):
-        for said in concepts.describe(own, learnt[1 - number], number, cells, resampling):
-            nearest = searched.described[_follows(own, said.number, searched)]
-            if nearest.family not in [other.nearest.family for other in found if other.network != number]:
-                found.append(_concept(networks[number], number, own, said, nearest, cells, searched, resampling))
-    return found
-
-
-def _concept(network, number: int, own, said, nearest: Measurement, cells, searched, resampling) -> Concept:
-    """A concept of a network with where it lies, and how closely its nearest measurement follows it."""
-    run = network.run
-    rows, crops = _mapped(cells, run)
-    places = where.shares(
-        [_sums_of_maps(concepts.reading(network, own, said.number), run.images(crops), 1, crops)],
-        np.zeros((1, len(rows))),
-        cells.of_class[rows],
-        crops.field_id,
-        crops.group_id,
-        run.channels,
-        resampling,
-    )
-    amounts = own.of(cells.crops.cell_id)[:, said.number]
-    of_searched = own.of(searched.values.index)[:, said.number]
-    follows = _tested(searched, cells, [nearest.name], of_searched, resampling)[nearest.name]
-    return Concept(number, said, amounts, places, nearest, follows)
-
-
-def _named_together(learnt: concepts.Concepts, searched: Searched) -> concepts.Concepts:
-    """Components that the same family of measurements follows most are one concept."""
-    names = []
-    for number in range(learnt.amounts.shape[1]):
-        nearest = searched.described[_follows(learnt, number, searched)]
-        names.append(" ".join([nearest.family, nearest.region, *nearest.channels]))
-    return learnt.together(names)
-
-
-def _follows(learnt: concepts.Concepts, number: int, searched: Searched) -> str:
-    """The measurement of the bank that follows a concept most closely on training cells.
-
-    What the table explains of a concept is taken off already, as it is of the bank.
-    """
-    target = learnt.of(searched.values.index)[:, number]
-    target = np.where(searched.beyond.training, target, np.nan)
-    strength = search.strengths(searched.beyond, target)
-    return searched.beyond.names[int(strength.argmax())]
