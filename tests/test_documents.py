@@ -35,6 +35,7 @@ LEFT_OUT = {
     "sky jobs launch": "needs a cloud",
     "docker build": "needs Docker",
     "pip install -e '.[dask]'": "needs several machines; test_all_fields.py runs a scheduler and workers",
+    "python -m experiments.unnamed_example": "minutes; tests/experiments/test_unnamed_example.py makes a small one",
     "mkdir bbbc039_u2os_hoechst": "a download",
     "git clone": "a download",
     "pip download fucciphase": "a download; tests/data_prep/sources/test_published.py repacks one",

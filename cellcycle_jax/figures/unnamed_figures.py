@@ -6,6 +6,7 @@ import textwrap
 import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from cellcycle_jax.figures.gallery import scale_bar
 from cellcycle_jax.figures.style import BLUE, GREEN, GREY, INK, ORANGE, PINK, RED, SKY, STYLE, titled
@@ -147,5 +148,7 @@ def proposal(values, amount, of_class, class_names, label: str, follows: Interva
     scatter.set_title(f"Correlation {follows.text()}", fontsize=10)
     histogram.set_xlabel(label)
     histogram.set_ylabel("Cells")
+    for ax in (scatter, histogram):
+        ax.xaxis.set_major_locator(MaxNLocator(5))
     histogram.legend()
     return figure

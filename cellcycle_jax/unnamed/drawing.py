@@ -67,7 +67,10 @@ class Drawing:
         names = ("the rest", self.class_name)
         if len(self.run.classes) == 2:
             names = self.run.classes
-        title = f"{measurement.words}, as a column of the table, explains {proposal.gain.percent()} more"
+        title = (
+            f"{measurement.words}: as a column of the table it explains a further {proposal.gain.percent()} of the "
+            "difference between the classes"
+        )
         return unnamed_figures.proposal(
             values.loc[cells.crops.cell_id].to_numpy(float),
             cells.left,
