@@ -22,6 +22,7 @@ import numpy as np
 import pandas as pd
 from scipy import special
 from sklearn.ensemble import HistGradientBoostingClassifier
+from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from cellcycle_jax import files, machine, processes
@@ -150,9 +151,10 @@ def labels_beyond_table(cell_id, training, tables: studied_cells.Tables) -> np.n
     values = tables.named.loc[cell_id[rows]].to_numpy(float)
     groups = tables.groups.loc[cell_id[rows]].to_numpy()
     prob = np.zeros(rows.sum())
-    for fit, others in named_part.group_folds(groups):
-        model = HistGradientBoostingClassifier(max_iter=100, learning_rate=0.08, max_leaf_nodes=12)
-        prob[others] = model.fit(values[fit], is_second[rows][fit]).predict_proba(values[others])[:, 1]
+    with threadpool_limits(1):
+        for fit, others in named_part.group_folds(groups):
+            model = HistGradientBoostingClassifier(max_iter=100, learning_rate=0.08, max_leaf_nodes=12)
+            prob[others] = model.fit(values[fit], is_second[rows][fit]).predict_proba(values[others])[:, 1]
     target = np.full(len(cell_id), np.nan)
     target[rows] = is_second[rows] - prob
     return target
@@ -166,8 +168,9 @@ def _of_table_only(networks, tables, cells, seed: int) -> dict:
         trained_on = network.run.data.crops("train")
         trained_on = crop_arrays.take(trained_on, trained_on.label >= 0)
         model = HistGradientBoostingClassifier(max_iter=100, learning_rate=0.08, max_leaf_nodes=12, random_state=seed)
-        model.fit(tables.named.loc[trained_on.cell_id].to_numpy(float), trained_on.label)
-        output = model.decision_function(named)
+        with threadpool_limits(1):
+            model.fit(tables.named.loc[trained_on.cell_id].to_numpy(float), trained_on.label)
+            output = model.decision_function(named)
         groups = tables.groups.loc[fitted.cell_id].to_numpy(str)
         filled = np.nan_to_num(named, nan=0.0)
         fits.append(studied_cells.fit_outputs(fitted.cell_id, groups, output, filled, tables, seed))

@@ -9,6 +9,7 @@ import tifffile
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import GroupKFold, cross_val_predict
+from threadpoolctl import threadpool_limits
 
 from cellcycle_jax import schema
 from cellcycle_jax.dataset import cell_table
@@ -176,9 +177,10 @@ def table_score(cells: pd.DataFrame) -> tuple[float, np.ndarray]:
     )
     values = cells[columns].to_numpy(float)
     is_second = (cells[schema.LABEL] == CLASSES[1]).to_numpy()
-    prob = cross_val_predict(
-        model, values, is_second, groups=cells[schema.GROUP], cv=GroupKFold(5), method="predict_proba"
-    )[:, 1]
+    with threadpool_limits(1):  # data sets are made by as many processes as there are cores
+        prob = cross_val_predict(
+            model, values, is_second, groups=cells[schema.GROUP], cv=GroupKFold(5), method="predict_proba"
+        )[:, 1]
     prob = np.clip(prob, 1e-6, 1 - 1e-6)
     return float(roc_auc_score(is_second, prob)), np.log(prob / (1 - prob))
 
