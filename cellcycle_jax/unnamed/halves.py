@@ -5,7 +5,9 @@ has another seed, and where it is wanted another architecture.
 """
 
 import dataclasses
+import math
 import pathlib
+import shutil
 
 import numpy as np
 
@@ -96,8 +98,9 @@ def train_halves(run: trained_run.Run, folder, make_bar=loop.terminal_bar) -> li
     Raises:
         InputRefused: as of `halve`.
     """
-    halves = halve(run.crops_of_lines("train"), run.config.seed)
-    return train_on(halves, run.config, run.data, folder, make_bar)
+    crops = run.crops_of_lines("train")
+    halves = halve(crops, run.config.seed)
+    return train_on(halves, _with_fewer_steps(run.config, crops, halves), run.data, folder, make_bar)
 
 
 def train_on(halves, config, data: OpenData, folder, make_bar=loop.terminal_bar) -> list[HalfNetwork]:
@@ -106,29 +109,51 @@ def train_on(halves, config, data: OpenData, folder, make_bar=loop.terminal_bar)
     for number, groups in enumerate(halves):
         out = pathlib.Path(folder) / f"half_{number + 1}"
         half = HalfOfTraining(data, groups)
-        loop.train(_config(config, number), half, out, make_bar)
-        files.write_json(out / "groups.json", {"trained_on": sorted(groups.tolist())})
+        of_half = _config(config, number)
+        _keep_only(out, of_half, groups)
+        loop.train(of_half, half, out, make_bar)
         networks.append(HalfNetwork(trained_run.load_run(out, data=half), halves[1 - number]))
     return networks
 
 
 def train_other(run: trained_run.Run, folder, make_bar=loop.terminal_bar) -> HalfNetwork:
     """A network of another architecture, trained on the second half in FOLDER/half_2_other; see `train_halves`."""
-    halves = halve(run.crops_of_lines("train"), run.config.seed)
-    config = _config(run.config, 1)
+    crops = run.crops_of_lines("train")
+    halves = halve(crops, run.config.seed)
+    config = _config(_with_fewer_steps(run.config, crops, halves), 1)
     with config.unlocked():
         config.model.name = OTHER.get(config.model.name, DEFAULT)
         config.model.options = ()
     out = pathlib.Path(folder) / "half_2_other"
     half = HalfOfTraining(run.data, halves[1])
+    _keep_only(out, config, halves[1])
     loop.train(config, half, out, make_bar)
     return HalfNetwork(trained_run.load_run(out, data=half), halves[0])
+
+
+def _keep_only(out: pathlib.Path, config, groups) -> None:
+    """Remove a network that was trained, or begun, on other groups or by another config; write down what these are."""
+    wanted = {"trained_on": sorted(groups.tolist()), "training": files.to_json(config.to_dict())}
+    path = out / "groups.json"
+    if out.is_dir() and not (path.is_file() and files.read_json(path) == wanted):
+        shutil.rmtree(out)
+    files.write_json(path, wanted)
+
+
+def _with_fewer_steps(config, crops: crop_arrays.Crops, halves):
+    """The config with so many steps that a network sees the cells of the larger half as often as the run saw all."""
+    most = max(np.isin(crops.group_id, half).sum() for half in halves)
+    config = config.copy_and_resolve_references()
+    with config.unlocked():
+        config.train.steps = max(1, math.ceil(config.train.steps * most / len(crops)))
+    return config
 
 
 def _config(config, number: int):
     """The training config of a half."""
     config = config.copy_and_resolve_references()
     with config.unlocked():
+        config.train.eval_every = config.train.steps  # the last weights are taken, whatever the scores before
         config.seed = config.seed + 1 + number
         config.train.kept_weights = "last"
         config.train.patience = 0

@@ -71,6 +71,28 @@ def test_asked_again_it_says_the_same(asked, run_folder):
     assert (run_folder / "unnamed" / "unnamed.json").read_bytes() == before
 
 
+def test_networks_of_another_training_are_made_again(run_folder):
+    asked_before = (run_folder / "unnamed" / "unnamed.json").read_bytes()
+    path = run_folder / "unnamed" / "networks" / "half_1" / "groups.json"
+    record = files.read_json(path)
+    files.write_json(path, record | {"training": record["training"] | {"seed": 99}})
+    (path.parent / "left_behind").touch()
+    assert launch.main(["unnamed", f"--workdir={run_folder}"]) == 0
+    assert files.read_json(path) == record
+    assert not (path.parent / "left_behind").exists()
+    assert (run_folder / "unnamed" / "unnamed.json").read_bytes() == asked_before
+
+
+def test_a_network_sees_the_cells_of_its_half_as_often_as_the_run_saw_all(run_folder, asked):
+    run = trained_run.load_run(run_folder)
+    crops = run.data.crops("train")
+    record = files.read_json(run_folder / "unnamed" / "networks" / "half_1" / "groups.json")
+    other = files.read_json(run_folder / "unnamed" / "networks" / "half_2" / "groups.json")
+    cells = [np.isin(crops.group_id, one["trained_on"]).sum() for one in (record, other)]
+    passes = record["training"]["train"]["steps"] / max(cells)
+    assert passes == pytest.approx(run.config.train.steps / len(crops), rel=0.05)
+
+
 def test_the_page_shows_what_was_said(asked, run_folder):
     assert launch.main(["report", f"--workdir={run_folder}"]) == 0
     assert asked["results"][0]["sentence"] in (run_folder / "report.html").read_text(encoding="utf-8")
