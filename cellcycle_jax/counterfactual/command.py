@@ -41,7 +41,8 @@ def run_counterfactual(workdir, others=(), data: OpenData | None = None) -> list
 
     Raises:
         StoredStateRefused: a run or its data set is missing or damaged.
-        InputRefused: another run sees other channels or classes, or a class has no labelled cell.
+        InputRefused: another run sees other channels or classes, a class has hardly any labelled cell, or the network
+            calls none rightly.
     """
     run = load_run(workdir, data=data)
     others = [_comparable(load_run(other, data=data), run, other) for other in others]

@@ -10,6 +10,7 @@ from cellcycle_jax import schema
 from cellcycle_jax.counterfactual import changes, measured_again, shortest_edit
 from cellcycle_jax.counterfactual.verdict import Found, sentence
 from cellcycle_jax.dataset import crop_arrays
+from cellcycle_jax.errors import InputRefused
 from cellcycle_jax.explain.attribution import methods
 from cellcycle_jax.explain.checks import edit_response
 from cellcycle_jax.explain.regions.explained_cells import ExplainedCells, resampling_of, sample_per_class
@@ -105,14 +106,19 @@ class Question:
     def _rows_to_move(self) -> np.ndarray:
         """Some rightly called validation cells of the class and of the others."""
         label = np.where(self.rightly_called, self.of_class.astype(int), schema.NO_LABEL)
-        return sample_per_class(label, 2, MOVED, np.random.default_rng(self.run.config.seed))
+        rows = sample_per_class(label, 2, MOVED, np.random.default_rng(self.run.config.seed))
+        if not len(rows):
+            raise InputRefused("validation split: the network calls no labelled cell rightly, so none can be moved "
+                               "across; train longer, or look at the labels")
+        return rows
 
     def _wanted(self, rows) -> np.ndarray:
         """The margin that each cell is to reach, f64 [M]: a share of what rightly called cells of that side have."""
         margin = self.margin(self.validation.logits)
         usual = {}
         for side in (True, False):
-            usual[side] = np.median(margin[self.rightly_called & (self.of_class == side)])
+            of_side = margin[self.rightly_called & (self.of_class == side)]
+            usual[side] = np.median(of_side) if len(of_side) else np.nan  # nothing is reached then
         return SURE * np.where(self.of_class[rows], usual[False], usual[True])
 
     def _auroc(self, resampling: Resampling) -> Interval:

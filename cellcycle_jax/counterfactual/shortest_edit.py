@@ -86,8 +86,6 @@ def find(network, cells: EditedCells, class_index: int, wanted, way: Steps) -> S
         way: how steps become edits; its properties are those that are edited.
     """
     names = tuple(way.spread)
-    slopes = _slopes(network, cells, class_index, way) * np.sign(wanted)[:, None]
-    directions = [_unit(slopes), _unit(_largest_only(slopes))]
     n_cells = len(cells.single)
     found = Shortest(
         names=names,
@@ -96,6 +94,10 @@ def find(network, cells: EditedCells, class_index: int, wanted, way: Steps) -> S
         images=cells.images.copy(),
         compartments=cells.compartments.copy(),
     )
+    if not names:  # nothing of these cells can be edited
+        return found
+    slopes = _slopes(network, cells, class_index, way) * np.sign(wanted)[:, None]
+    directions = [_unit(slopes), _unit(_largest_only(slopes))]
     for length in LENGTHS:
         for direction in directions:
             _try(network, cells, class_index, wanted, length * direction, way, found)

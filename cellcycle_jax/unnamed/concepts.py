@@ -59,6 +59,8 @@ class Concepts:
 
     def together(self, names) -> "Concepts":
         """The same with those added up that have one name; `names` has C."""
+        if not len(names):
+            return self
         _, member = np.unique(names, return_inverse=True)
         is_of = (member[:, None] == np.arange(member.max() + 1)).astype(float)
         return dataclasses.replace(self, amounts=self.amounts @ is_of, directions=self.directions @ is_of)
@@ -164,6 +166,8 @@ def describe(own: Concepts, other: Concepts, network: int, cells, resampling: Re
         cells: `hint.ValidationCells`.
         resampling: how intervals are made.
     """
+    if not own.amounts.shape[1] or not other.amounts.shape[1]:
+        return []
     crops = cells.crops
     contrast = parts.class_contrast(cells.of_class, crops.field_id)
     amounts = own.of(crops.cell_id)

@@ -85,6 +85,13 @@ def test_cells_stay_as_they_are_where_no_edit_moves_the_network():
     assert np.array_equal(found.images, cells.images)
 
 
+def test_where_nothing_can_be_edited_no_cell_crosses():
+    cells = drawn_cells()
+    found = shortest_edit.find(Network(AboveTotal(0, 1.0), {}), cells, 1, np.ones(3), shortest_edit.Steps({}))
+    assert not found.crosses.any()
+    assert found.length.tolist() == [0, 0, 0]
+
+
 def test_edits_are_made_one_after_the_other():
     one = drawn_cells().single[0]
     edited = shortest_edit.edit_together(one, {"nuclear_area": 1.0, "dna_brightness": 1.0}, WAY)

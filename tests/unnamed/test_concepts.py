@@ -90,6 +90,16 @@ def test_shares_add_up_and_two_networks_repeat_a_concept():
     assert said[0].removal.high < 0
 
 
+def test_where_nothing_is_left_there_is_no_concept():
+    activations, measured, left, of_class, *_ = planted()
+    fit = np.ones(len(left), bool)
+    amounts, directions = concepts.divide(activations, measured, np.zeros(len(left)), fit, of_class.astype(str), seed=0)
+    assert amounts.shape == (len(left), 0)
+    none = concepts.Concepts(np.array([f"c{k}" for k in range(len(left))]), fit, amounts, directions, "tap")
+    assert none.together([]) is none
+    assert concepts.describe(none, none, 0, Cells(left, of_class, np.arange(1000, 1500)), RESAMPLING) == []
+
+
 def test_those_of_one_name_are_added_up():
     first, *_ = of_cells()
     merged = first.together(["x"] * first.amounts.shape[1])
