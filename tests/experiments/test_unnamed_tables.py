@@ -60,3 +60,9 @@ def test_the_tables_count_data_sets_and_leave_out_those_that_could_not_be_made()
 def test_each_seed_has_every_cue_and_every_named_one():
     cases = unnamed_data.cases(2)
     assert len({case.name for case in cases}) == len(cases) == 66
+
+
+def test_a_paired_difference_is_that_of_the_discordant_pairs():
+    # By hand: (20.5 - 10.5) / 102 = 0.098, half = 1.96 * sqrt((31 / 102 - 0.098^2) / 102) = 0.105.
+    assert unnamed_tables.paired_difference(20, 10, 100) == "+10 points (-1 to +20)"
+    assert unnamed_tables.paired_difference(0, 0, 80).startswith("+0 points")
