@@ -2,7 +2,7 @@
 
 from cellcycle_jax.devices import mesh, runtime
 from cellcycle_jax.explain.command import run_explain
-from commands.folders import existing_folder, run_folder
+from commands.folders import existing_folders, run_folder
 from commands.messages import say
 from configs import base
 from configs.load import changes
@@ -12,10 +12,7 @@ def run_command(arguments) -> None:
     """Write maps, checks and the passport of a run's validation cells."""
     runtime.prepare()
     mesh.require_device()
-    others = []
-    for other in arguments.others.split(","):
-        if other:
-            others.append(existing_folder("--others", other))
+    others = existing_folders("--others", arguments.others)
     changed = changes(arguments.rest, base.training)
     run_explain(run_folder(arguments), arguments.tap, others, changed)
     say(f"wrote {arguments.workdir}/explain/passport.json, attribution.parquet, maps.npz")

@@ -38,6 +38,11 @@ def existing_folder(flag: str, path):
     raise InputRefused(f"{flag}={path}: {what}")
 
 
+def existing_folders(flag: str, paths: str) -> list[str]:
+    """The paths that are typed in a row, by commas, if all are folders; flag and errors as of `existing_folder`."""
+    return [existing_folder(flag, path) for path in paths.split(",") if path]
+
+
 def new_folder(path):
     """The path, as it was typed; the folder is made where it is not there."""
     pathlib.Path(path).mkdir(parents=True, exist_ok=True)

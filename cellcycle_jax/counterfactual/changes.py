@@ -1,8 +1,7 @@
-"""What changed in cells that are called otherwise now, in units of the difference between the classes.
+"""What changed in cells that are called otherwise now, beside the difference between the classes.
 
 Families of measurements are compared by one measurement each: the one in which the classes differ most on training
-cells. Changes are counted along the difference between the classes, so that 1 is a cell that changed as much as the
-classes differ, 0 one that did not change, and what changed to the other side is below 0.
+cells. Changes are in standard deviations of training cells, above 0 in the direction in which the classes differ.
 """
 
 import dataclasses
@@ -12,6 +11,7 @@ import pandas as pd
 
 from cellcycle_jax import schema
 from cellcycle_jax.features import families
+from cellcycle_jax.features.feature_axes import logarithm
 from cellcycle_jax.scoring.intervals import Interval, Resampling
 
 LEAST_PRESENT = 0.5  # share of cells that must have a measurement
@@ -38,13 +38,9 @@ class Scale:
 
     def towards_class(self, table: pd.DataFrame) -> np.ndarray:
         """The measurement f64 [N] in standard deviations, higher in the class; NaN where it is missing."""
-        return self.sign * (_linear(table[self.column].to_numpy(float), self.log) - self.mean) / self.spread
-
-
-def _linear(values, log: bool):
-    if not log:
-        return values
-    return np.log(values, out=np.full(len(values), np.nan), where=values > 0)
+        values = table[self.column].to_numpy(float)
+        linear = logarithm(values) if self.log else values
+        return self.sign * (linear - self.mean) / self.spread
 
 
 def scales(training: pd.DataFrame, of_class, channels, stains) -> list[Scale]:
@@ -61,7 +57,7 @@ def scales(training: pd.DataFrame, of_class, channels, stains) -> list[Scale]:
         if np.isfinite(values).mean() < LEAST_PRESENT:
             continue
         log = bool(np.nanmin(values) > 0)
-        linear = _linear(values, log)
+        linear = logarithm(values) if log else values
         spread = float(np.nanstd(linear))
         if not spread > 0:
             continue

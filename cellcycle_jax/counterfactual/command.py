@@ -16,7 +16,7 @@ from cellcycle_jax.explain.galleries import slug
 from cellcycle_jax.explain.regions.explained_cells import (
     ExplainedCells,
     explained_classes,
-    resampling_of,
+    heading,
     sample_per_class,
 )
 from cellcycle_jax.runs import trained_run
@@ -63,14 +63,7 @@ def run_counterfactual(workdir, others=(), data: OpenData | None = None) -> list
             tables.append(cells)
             bar.update()
     files.write_csv(pd.concat(tables, ignore_index=True), folder / "cells.csv")
-    about = {
-        "run_id": run.run_id,
-        "step": run.step,
-        "classes": list(run.classes),
-        "channels": list(run.channels),
-        "interval_level": resampling_of(run).level,
-        "results": results,
-    }
+    about = {**heading(run), "results": results}
     files.write_sealed_json(folder / "counterfactual.json", files.to_json(about))
     return [result["sentence"] for result in results]
 

@@ -47,9 +47,7 @@ class FeatureAxis:
 
     def linear(self, shown) -> np.ndarray:
         """The coordinate in which the decision line is straight; NaN where there is no logarithm."""
-        if not self.log:
-            return shown
-        return np.log(shown, out=np.full(len(shown), np.nan), where=shown > 0)
+        return logarithm(shown) if self.log else shown
 
 
 @dataclasses.dataclass(frozen=True)
@@ -174,6 +172,11 @@ def _require(rows: pd.DataFrame, split: str) -> None:
     is_allowed = (rows[schema.SPLIT] == split) & (rows[schema.REJECT_REASON] == "")
     if not is_allowed.all():
         raise ValueError(f"only accepted cells of the {split} split may enter")
+
+
+def logarithm(values) -> np.ndarray:
+    """Natural logarithm f64 [N] of values f64 [N]; NaN where there is none."""
+    return np.log(values, out=np.full(len(values), np.nan), where=values > 0)
 
 
 def one_sided(positive) -> bool:

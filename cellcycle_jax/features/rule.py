@@ -176,26 +176,24 @@ def compare(called, predicted, label, groups, resampling: Resampling) -> Compare
         groups: text [N].
         resampling: how intervals are made.
     """
-    classes = np.unique(label)
+    classes = np.unique([*label, *called, *predicted])
     index = np.searchsorted(classes, label)
+    of_rule = _certain(called, classes)
+    of_network = _certain(predicted, classes)
 
     def accuracies(weights):
-        of_rule = _balanced(called == label, index, weights)
-        of_network = _balanced(predicted == label, index, weights)
+        rule = metrics.balanced_accuracy(index, of_rule, weights)
+        network = metrics.balanced_accuracy(index, of_network, weights)
         # Of two accuracies as certain as these, the quotient is as good as normal.
-        return {"rule": of_rule, "network": of_network, "kept": metrics.divide(of_rule, of_network)}
+        return {"rule": rule, "network": network, "kept": metrics.divide(rule, network)}
 
     found = resampling.intervals(accuracies, groups, label=index)
     return Compared(found["rule"], found["network"], found["kept"], len(label), len(np.unique(groups)))
 
 
-def _balanced(is_right, index, weights) -> np.ndarray:
-    """Balanced accuracy f64 [B] of bool [N] for cells of class `index` i64 [N] with weights f64 [B, N]."""
-    recalls = []
-    for number in np.unique(index):
-        of_class = weights * (index == number)
-        recalls.append(metrics.divide(of_class @ is_right.astype(float), of_class.sum(1)))
-    return np.mean(recalls, axis=0)
+def _certain(called, classes) -> np.ndarray:
+    """Calls text [N] as probabilities f64 [N, P]: 1 of the class that is called."""
+    return np.eye(len(classes))[np.searchsorted(classes, called)]
 
 
 @dataclasses.dataclass(frozen=True)

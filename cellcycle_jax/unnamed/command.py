@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from cellcycle_jax import files, schema
 from cellcycle_jax.explain.galleries import slug
-from cellcycle_jax.explain.regions.explained_cells import explained_classes, resampling_of
+from cellcycle_jax.explain.regions.explained_cells import explained_classes, heading, resampling_of
 from cellcycle_jax.figures import unnamed_figures
 from cellcycle_jax.runs.config_checks import check_config
 from cellcycle_jax.runs.open_data import OpenData
@@ -68,15 +68,7 @@ def run_unnamed(workdir, changes=None, data: OpenData | None = None, make_bar=lo
             places.append(of_places)
     files.write_csv(pd.concat(cells, ignore_index=True), folder / "cells.csv")
     files.write_csv(pd.concat(places, ignore_index=True), folder / "places.csv")
-    about = {
-        "run_id": run.run_id,
-        "step": run.step,
-        "classes": list(run.classes),
-        "channels": list(run.channels),
-        "interval_level": resampling_of(run).level,
-        "limit": config.explain.limits.unnamed_share,
-        "results": results,
-    }
+    about = {**heading(run), "limit": config.explain.limits.unnamed_share, "results": results}
     files.write_sealed_json(folder / "unnamed.json", files.to_json(about))
     return [result["sentence"] for result in results]
 

@@ -190,12 +190,7 @@ def stain_spread(cell: Cell, dose: float):
     Returns:
         image f32 [S, S, K] and compartments u8 [S, S]; None where all objects are held by the edge of the body.
     """
-    if dose == 0:
-        return cell.copies()
-    way = stain_objects.scatter(cell.objects, dose)
-    if not way.any():
-        return None
-    return _with_stain(cell, *stain_objects.placed(cell.objects, way=way))
+    return _scattered(cell, cell.objects, dose)
 
 
 def stain_pieces(cell: Cell, dose: float):
@@ -208,12 +203,16 @@ def stain_pieces(cell: Cell, dose: float):
     Returns:
         image f32 [S, S, K] and compartments u8 [S, S]; None where all pieces are held by the edge of the body.
     """
+    return _scattered(cell, cell.pieces, dose)
+
+
+def _scattered(cell, objects, dose):
     if dose == 0:
         return cell.copies()
-    way = stain_objects.scatter(cell.pieces, dose)
+    way = stain_objects.scatter(objects, dose)
     if not way.any():
         return None
-    return _with_stain(cell, *stain_objects.placed(cell.pieces, way=way))
+    return _with_stain(cell, *stain_objects.placed(objects, way=way))
 
 
 def _with_stain(cell, channel, mask):

@@ -145,6 +145,17 @@ def resampling_of(run: trained_run.Run) -> Resampling:
     return Resampling.of_config(run.config.evaluate, run.config.seed)
 
 
+def heading(run: trained_run.Run) -> dict:
+    """What stands above results about the classes of a run: of which weights they are, and what was seen."""
+    return {
+        "run_id": run.run_id,
+        "step": run.step,
+        "classes": list(run.classes),
+        "channels": list(run.channels),
+        "interval_level": resampling_of(run).level,
+    }
+
+
 def shortcut_resampling(run: trained_run.Run) -> Resampling:
     """The same at the level of the checks for shortcuts, which is higher since several of them can raise an alarm."""
     level = run.config.explain.limits.shortcut_interval_level
