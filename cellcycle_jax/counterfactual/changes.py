@@ -159,6 +159,8 @@ def _mean(values, groups, resampling: Resampling) -> Interval:
 def _difference(values, of_class, groups, resampling: Resampling) -> Interval:
     """Mean of a class less that of the others."""
     known = np.isfinite(values)
+    if not known.any():
+        return Interval(float("nan"))
     values = values[known]
     of_class = of_class[known]
 

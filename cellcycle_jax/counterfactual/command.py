@@ -54,7 +54,8 @@ def run_counterfactual(workdir, others=(), data: OpenData | None = None) -> list
     results = []
     tables = []
     measured_training = _measured(training)
-    measured_validation = _measured(validation)
+    # What no validation cell has is missing there, and not another table.
+    measured_validation = _measured(validation).reindex(columns=measured_training.columns)
     with tqdm(total=len(classes), desc="counterfactual", unit="class") as bar:
         for class_index, name in zip(classes, names, strict=True):
             question = Question(run, class_index, validation, measured_validation, training, measured_training)

@@ -1,6 +1,5 @@
 """Figures of what has no name: how much, where, in which real cells, and the measurement that names it."""
 
-import itertools
 import textwrap
 
 import matplotlib
@@ -8,7 +7,6 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from cellcycle_jax.figures.gallery import scale_bar
 from cellcycle_jax.figures.style import BLUE, GREEN, GREY, INK, ORANGE, PINK, RED, SKY, STYLE, titled
 from cellcycle_jax.scoring.intervals import Interval
 
@@ -84,40 +82,6 @@ def aligned(differences: dict, channels, reach: float, title: str) -> Figure:
         row[0].set_ylabel(words, fontsize=9)
     bar = figure.colorbar(drawn, ax=axes, shrink=0.7)
     bar.set_label("More of it, minus less of it\n(sd of the mean image)", fontsize=9)
-    return figure
-
-
-@matplotlib.rc_context(STYLE)
-def pairs(more, less, channels, captions, um_per_px: float, title: str) -> Figure:
-    """Matched cells side by side, channel by channel: a row a pair.
-
-    Args:
-        more, less: f32 [P, S, S, C], cells with more and with less of what has no name.
-        channels: C names.
-        captions: P texts.
-        um_per_px: NaN where unknown.
-        title: of the figure.
-    """
-    n_channels = len(channels)
-    figure = titled(1.2 + 1.25 * 2 * n_channels, 0.9 + 1.3 * len(more), title)
-    axes = figure.subplots(len(more), 2 * n_channels, squeeze=False)
-    for ax, (channel, side) in zip(axes[0], itertools.product(channels, ("more", "less")), strict=True):
-        ax.set_title(f"{channel}\n{side}", fontsize=9)
-    for row, first, second, caption in zip(axes, more, less, captions, strict=True):
-        for number in range(n_channels):
-            both = np.stack([first[..., number], second[..., number]])
-            white = max(np.quantile(both, 0.998), 1e-9)
-            for side, image in enumerate(both):
-                ax = row[2 * number + side]
-                ax.imshow(np.clip(image / white, 0, 1), cmap="gray", vmin=0, vmax=1)
-                ax.set_xticks([])
-                ax.set_yticks([])
-        row[0].set_ylabel(caption, fontsize=8)
-    length, words = scale_bar(um_per_px)
-    side = more.shape[1]
-    ax = axes[-1][-1]
-    ax.plot([side - 4 - length, side - 4], [side - 5, side - 5], color="white", lw=2)
-    ax.text(side - 4 - length / 2, side - 8, words, color="white", fontsize=7, ha="center")
     return figure
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 
 from cellcycle_jax.bank.cells import cells_of
 from cellcycle_jax.dataset import crop_arrays
-from cellcycle_jax.figures import style, unnamed_figures
+from cellcycle_jax.figures import side_by_side, style, unnamed_figures
 from cellcycle_jax.runs import trained_run
 from cellcycle_jax.unnamed import aligned, concepts, hint, pairs, where
 from cellcycle_jax.unnamed.found_concepts import Concept
@@ -101,12 +101,10 @@ class Drawing:
         captions = [f"{amount[a]:+.1f} and {amount[b]:+.1f}" for a, b in zip(more, less, strict=True)]
         title = (
             f"Pairs of cells that are alike in the measurements (as far apart as {100 * apart:.0f} % of the usual "
-            f"distance),\n{differ}"
+            f"distance), {differ}"
         )
-        n = len(more)
-        return unnamed_figures.pairs(
-            images[:n], images[n:], self.run.channels, captions, crops.known_um_per_px, title
-        )
+        sides = {"more": images[: len(more)], "less": images[len(more) :]}
+        return side_by_side.draw(sides, self.run.channels, captions, crops.known_um_per_px, title)
 
     def aligned(self, directions):
         """Mean difference of cells with most and least of it, in frames turned into directions."""

@@ -71,6 +71,17 @@ def test_a_family_is_represented_by_its_measurement_with_the_larger_difference()
     assert size.towards_class(table)[of_class].mean() > 0 > size.towards_class(table)[~of_class].mean()
 
 
+def test_a_measurement_that_no_validation_cell_has_differs_by_nothing_known():
+    table, of_class, groups = make()
+    scales = changes.scales(table, of_class, ("DNA",), ())
+    without = table.copy()
+    without[DNA] = np.nan
+    changed = changes.compare(scales, without, of_class, groups, moved_by(without, of_class, groups, 1.5), RESAMPLING)
+    of_dna = next(one for one in changed if one.scale.column == DNA)
+    assert np.isnan(of_dna.class_difference.value) and np.isnan(of_dna.edited.value)
+    assert not of_dna.is_certain(0.95)
+
+
 def test_the_nearest_cell_is_of_the_same_field():
     scales = [changes.Scale("x", "x", False, 0.0, 1.0, 1.0)]
     cells = pd.DataFrame({"x": [0.0, 0.0, 0.0]})
