@@ -5,7 +5,6 @@ has another seed, and where it is wanted another architecture.
 """
 
 import dataclasses
-import math
 import pathlib
 import shutil
 
@@ -98,9 +97,8 @@ def train_halves(run: trained_run.Run, folder, make_bar=loop.terminal_bar) -> li
     Raises:
         InputRefused: as of `halve`.
     """
-    crops = run.crops_of_lines("train")
-    halves = halve(crops, run.config.seed)
-    return train_on(halves, _with_fewer_steps(run.config, crops, halves), run.data, folder, make_bar)
+    halves = halve(run.crops_of_lines("train"), run.config.seed)
+    return train_on(halves, run.config, run.data, folder, make_bar)
 
 
 def train_on(halves, config, data: OpenData, folder, make_bar=loop.terminal_bar) -> list[HalfNetwork]:
@@ -118,9 +116,8 @@ def train_on(halves, config, data: OpenData, folder, make_bar=loop.terminal_bar)
 
 def train_other(run: trained_run.Run, folder, make_bar=loop.terminal_bar) -> HalfNetwork:
     """A network of another architecture, trained on the second half in FOLDER/half_2_other; see `train_halves`."""
-    crops = run.crops_of_lines("train")
-    halves = halve(crops, run.config.seed)
-    config = _config(_with_fewer_steps(run.config, crops, halves), 1)
+    halves = halve(run.crops_of_lines("train"), run.config.seed)
+    config = _config(run.config, 1)
     with config.unlocked():
         config.model.name = OTHER.get(config.model.name, DEFAULT)
         config.model.options = ()
@@ -138,15 +135,6 @@ def _keep_only(out: pathlib.Path, config, groups) -> None:
     if out.is_dir() and not (path.is_file() and files.read_json(path) == wanted):
         shutil.rmtree(out)
     files.write_json(path, wanted)
-
-
-def _with_fewer_steps(config, crops: crop_arrays.Crops, halves):
-    """The config with so many steps that a network sees the cells of the larger half as often as the run saw all."""
-    most = max(np.isin(crops.group_id, half).sum() for half in halves)
-    config = config.copy_and_resolve_references()
-    with config.unlocked():
-        config.train.steps = max(1, math.ceil(config.train.steps * most / len(crops)))
-    return config
 
 
 def _config(config, number: int):
