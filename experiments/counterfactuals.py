@@ -10,25 +10,20 @@ what is there is not made again.
 """
 
 import argparse
-import contextlib
-import io
-import json
 import pathlib
 import shutil
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
 from cellcycle_jax import files, machine, processes
 from cellcycle_jax.counterfactual.changes import Changed, Scale
 from cellcycle_jax.counterfactual.command import run_counterfactual
 from cellcycle_jax.counterfactual.verdict import Verdict
-from cellcycle_jax.devices import runtime
 from cellcycle_jax.runs.open_data import OpenData
 from cellcycle_jax.scoring.intervals import Interval
 from cellcycle_jax.training import loop
-from experiments import planted, unnamed_data
+from experiments import long_pass, planted, unnamed_data
 from experiments.explanation_tables import markdown
 from experiments.unnamed_data import NULL, Case
 from experiments.unnamed_tables import share
@@ -38,8 +33,6 @@ CUES = ("nuclear area", "DNA brightness", "Golgi area", "Golgi scattering")  # t
 FIELDS = 30
 CELLS = 1400  # about so many are in them
 FIRST_SEED = 40  # no fields of other studies are met again
-CROSS = 0.95  # share of the cells that must cross
-CROSS_OTHER = 0.85  # of those that cross, for a network of another seed
 
 
 def cases(seeds: int) -> list[Case]:
@@ -61,26 +54,15 @@ def examine(case: Case, out) -> dict:
     config = unnamed_data.training(case)
     for number in (0, 1):
         config.seed = case.seed + 100 * number
-        loop.train(config, data, folder / f"run_{number}", _no_bar)
+        loop.train(config, data, folder / f"run_{number}", long_pass.no_bar)
     run_counterfactual(folder / "run_0", [folder / "run_1"], data)
     found = files.read_json(folder / "run_0" / "counterfactual" / "counterfactual.json")["results"][0]
     shutil.rmtree(folder)
     return {"case": vars(case), **found}
 
 
-def _no_bar(total, done):
-    return tqdm(total=total, initial=done, disable=True)
-
-
 def _examine(case: Case, out) -> dict:
-    """See `examine`; a data set that cannot be made must not end the pass."""
-    runtime.prepare()
-    said = io.StringIO()
-    try:
-        with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
-            return examine(case, out)
-    except Exception as error:
-        return {"case": vars(case), "refused": f"{type(error).__name__}: {error}"}
+    return long_pass.found_or_refused(examine, case, out)
 
 
 def row_of(found: dict, level: float = 0.95) -> dict:
@@ -135,12 +117,6 @@ def _percent(values) -> str:
     return f"{100 * np.nanmedian(values):.0f} % ({100 * np.nanmin(values):.0f})"
 
 
-def _stored() -> list[dict]:
-    if not RAW.is_file():
-        return []
-    return [json.loads(line) for line in RAW.read_text().splitlines()]
-
-
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -149,14 +125,9 @@ def main() -> None:
     parser.add_argument("--tables", action="store_true", help="print what stands in counterfactuals.jsonl")
     chosen = parser.parse_args()
     if not chosen.tables:
-        known = {Case(**found["case"]).name for found in _stored()}
-        wanted = [case for case in cases(chosen.seeds) if case.name not in known]
-        examined = processes.each(_examine, wanted, chosen.out, processes.Team(machine.cores()))
-        with RAW.open("a") as raw:
-            for _, row in tqdm(examined, total=len(wanted), unit="data set"):
-                raw.write(json.dumps(files.to_json(row), sort_keys=True) + "\n")
-                raw.flush()
-    print(tables(_stored()))
+        wanted = long_pass.to_do(cases(chosen.seeds), RAW)
+        long_pass.append(_examine, wanted, RAW, chosen.out, processes.Team(machine.cores()))
+    print(tables(long_pass.stored(RAW)))
 
 
 if __name__ == "__main__":

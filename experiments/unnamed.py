@@ -11,9 +11,6 @@ not made again, so it goes on after an interruption. unnamed_tables.py prints th
 """
 
 import argparse
-import contextlib
-import io
-import json
 import pathlib
 import shutil
 import time
@@ -27,11 +24,10 @@ from tqdm import tqdm
 
 from cellcycle_jax import files, machine, processes
 from cellcycle_jax.dataset import crop_arrays
-from cellcycle_jax.devices import runtime
 from cellcycle_jax.runs.open_data import OpenData
 from cellcycle_jax.scoring.intervals import Resampling
 from cellcycle_jax.unnamed import halves, hint, named_part, parts, search, studied_cells, where
-from experiments import unnamed_cues, unnamed_data
+from experiments import long_pass, unnamed_cues, unnamed_data
 from experiments.unnamed_data import ADMITTED_FIELDS, FIELDS, Case
 
 RAW = pathlib.Path(__file__).parent / "unnamed.jsonl"
@@ -74,11 +70,7 @@ def examine(case: Case, out) -> dict:
 
 def _half_networks(config, data: OpenData, folder) -> list[halves.HalfNetwork]:
     groups = halves.halve(data.crops("train"), config.seed)
-    return halves.train_on(groups, config, data, folder, _no_bar)
-
-
-def _no_bar(total, done):
-    return tqdm(total=total, initial=done, disable=True)
+    return halves.train_on(groups, config, data, folder, long_pass.no_bar)
 
 
 def _asked(networks, tables, cells) -> dict:
@@ -180,46 +172,25 @@ def _of_table_only(networks, tables, cells, seed: int) -> dict:
 
 
 def _examine(case: Case, out) -> dict:
-    """See `examine`; a data set that cannot be made must not end a pass of two hours."""
-    runtime.prepare()
-    said = io.StringIO()
-    try:
-        with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
-            return examine(case, out)
-    except Exception as error:
-        return {"case": vars(case), "refused": f"{type(error).__name__}: {error}"}
+    return long_pass.found_or_refused(examine, case, out)
 
 
 def _admit(case: Case, out) -> dict:
-    said = io.StringIO()
-    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+    with long_pass.silence():
         return admit(case, out)
-
-
-def stored(raw: pathlib.Path) -> dict[str, dict]:
-    """Name of each case that was examined -> what was found."""
-    if not raw.is_file():
-        return {}
-    rows = [json.loads(line) for line in raw.read_text().splitlines()]
-    return {Case(**row["case"]).name: row for row in rows}
 
 
 def examine_all(cases, raw: pathlib.Path, out, team: processes.Team) -> None:
     """Examine the cases that are not in a file of results yet, and append what is found."""
-    known = stored(raw)
-    wanted = [case for case in cases if case.name not in known]
+    wanted = long_pass.to_do(cases, raw)
     _simulate(wanted, out, [FIELDS[case.cells] for case in wanted])
-    with raw.open("a") as results:
-        for _, row in tqdm(processes.each(_examine, wanted, out, team), total=len(wanted), unit="data set"):
-            results.write(json.dumps(row, sort_keys=True) + "\n")
-            results.flush()
+    long_pass.append(_examine, wanted, raw, out, team)
 
 
 def _simulate(cases, out, numbers) -> None:
     """Simulate all fields first: cases of a seed share them."""
-    said = io.StringIO()
     for case, number in tqdm(list(zip(cases, numbers, strict=True)), desc="simulated fields", unit="set"):
-        with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+        with long_pass.silence():
             unnamed_data.fields_of(case, out, number)
 
 

@@ -1,6 +1,5 @@
 """The tables of the study of what has no name: `python -m experiments.unnamed_tables` reads unnamed.jsonl."""
 
-import json
 
 import numpy as np
 import pandas as pd
@@ -10,7 +9,7 @@ from cellcycle_jax.scoring.intervals import Interval
 from cellcycle_jax.unnamed import parts
 from cellcycle_jax.unnamed.verdict import Verdict, judge
 from configs import base
-from experiments import unnamed, unnamed_cues, unnamed_data
+from experiments import long_pass, unnamed, unnamed_cues, unnamed_data
 from experiments.explanation_tables import markdown
 from experiments.unnamed_data import Case
 
@@ -179,7 +178,7 @@ def _markdown(rows: list[dict]) -> str:
 
 def main() -> None:
     """Print the tables."""
-    rows = [json.loads(line) for line in unnamed.RAW.read_text().splitlines()]
+    rows = long_pass.stored(unnamed.RAW)
     table = table_of(rows)
     refused = len(rows) - len(table)
     print(f"{len(table)} data sets, {refused} could not be made\n")

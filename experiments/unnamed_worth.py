@@ -11,9 +11,6 @@ what each search proposes to experiments/unnamed_worth.jsonl; it goes on after a
 """
 
 import argparse
-import contextlib
-import io
-import json
 import pathlib
 import shutil
 
@@ -24,10 +21,9 @@ from tqdm import tqdm
 from cellcycle_jax import machine, processes, schema
 from cellcycle_jax.bank import bank as measurement_bank
 from cellcycle_jax.dataset import cell_table, crop_arrays
-from cellcycle_jax.devices import runtime
 from cellcycle_jax.runs.open_data import OpenData
 from cellcycle_jax.unnamed import search, studied_cells
-from experiments import planted, unnamed, unnamed_cues, unnamed_data, unnamed_tables
+from experiments import long_pass, planted, unnamed, unnamed_cues, unnamed_data, unnamed_tables
 from experiments.unnamed_data import FIELDS, Case
 
 RAW = pathlib.Path(__file__).parent / "unnamed_worth.jsonl"
@@ -109,14 +105,7 @@ def _tables(cells: pd.DataFrame) -> studied_cells.Tables:
 
 
 def _by_labels(case: Case, out) -> dict:
-    """See `by_labels`; a data set that cannot be made must not end the pilot."""
-    runtime.prepare()
-    said = io.StringIO()
-    try:
-        with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
-            return by_labels(case, out)
-    except Exception as error:
-        return {"cue": case.cue, "strength": case.strength, "seed": case.seed, "refused": str(error)}
+    return long_pass.found_or_refused(by_labels, case, out)
 
 
 def pilot(out, team: processes.Team) -> pd.DataFrame:
@@ -140,8 +129,7 @@ def main() -> None:
     parser.add_argument("--tables", action="store_true", help="print what stands in unnamed_worth.jsonl")
     chosen = parser.parse_args()
     if chosen.tables:
-        rows = [json.loads(line) for line in RAW.read_text().splitlines()]
-        print(unnamed_tables.worth(unnamed_tables.table_of(rows)))
+        print(unnamed_tables.worth(unnamed_tables.table_of(long_pass.stored(RAW))))
         return
     team = processes.Team(machine.cores())
     if chosen.pilot:
