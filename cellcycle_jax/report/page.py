@@ -4,7 +4,6 @@ What is not there yet is named with the command that makes it. Figures of the te
 evaluation_test.json alone, which exists only after `evaluate --final`. Fixed words stand in template.html.
 """
 
-import base64
 import json
 import pathlib
 import shlex
@@ -17,10 +16,9 @@ from cellcycle_jax import files, old_names, schema
 from cellcycle_jax.dataset import cell_table
 from cellcycle_jax.errors import StoredStateRefused
 from cellcycle_jax.figures import style
-from cellcycle_jax.report import sentences
+from cellcycle_jax.report import explanations, pictures, sentences
 from cellcycle_jax.runs import metric_log, run_record
-from cellcycle_jax.runs.passport_file import PICTURES, read_passport
-from cellcycle_jax.scoring.intervals import Interval
+from cellcycle_jax.runs.passport_file import read_passport
 
 # What DATA/qc/*.png start with, in the order shown.
 QUALITY = ("outlines", "contact", "marker", "label", "illumination")
@@ -38,9 +36,6 @@ WRITER = {
     "counterfactual": "counterfactual",
     "env": "train",
 }
-UNNAMED_PARTS = ("named", "nuisance", "unnamed")
-COUNTERFACTUAL_PICTURES = ("changes", "cells")
-UNNAMED_PICTURES = ("parts", "pairs", "places", "aligned", "proposal")
 
 
 def write_report(workdir) -> pathlib.Path:
@@ -119,16 +114,16 @@ def gather(run: pathlib.Path) -> dict:
         "learning": _learning(run, log, kept_weights, cells),
         "evaluations": [_evaluation(run, evaluation) for evaluation in evaluations],
         "outdated": _outdated(results, style.kept_step(log, kept_weights), record.get("run_id")),
-        "explain": _explain(run, explain),
-        "passport": _passport(run, passport),
-        "unnamed": _unnamed(run, unnamed),
-        "counterfactual": _counterfactual(run, counterfactual),
-        "mean_map": _embed(run / "figures" / "gradcam_mean.png"),
-        "galleries": _galleries(run),
+        "explain": explanations.explain(run, explain),
+        "passport": explanations.passport(run, passport),
+        "unnamed": explanations.unnamed(run, unnamed),
+        "counterfactual": explanations.counterfactual(run, counterfactual),
+        "mean_map": pictures.embed(run / "figures" / "gradcam_mean.png"),
+        "galleries": explanations.galleries(run),
         "ranking": _rows(ranking, sentences.feature_row, MOST_FEATURES),
         "pairs": _rows(pairs, sentences.pair_row, MOST_PAIRS),
-        "scatter": _embed(run / "features" / "pair.png"),
-        "rule": _rule(_json(run / "features" / "rule.json")),
+        "scatter": pictures.embed(run / "features" / "pair.png"),
+        "rule": explanations.rule(_json(run / "features" / "rule.json")),
         "notes": list(dict.fromkeys(notes)),
         **_provenance(run, record, events, provenance),
     }
@@ -182,8 +177,8 @@ def _evaluation(run: pathlib.Path, evaluation: dict) -> dict:
             "by_chance": evaluation.get("calibration_error_by_chance"),
             "by_class": evaluation.get("calibration_by_class") or {},
         },
-        "confusion": _draw(run, f"confusion_{split}", confusion),
-        "reliability": _draw(run, f"reliability_{split}", curve),
+        "confusion": pictures.draw(run, f"confusion_{split}", confusion),
+        "reliability": pictures.draw(run, f"reliability_{split}", curve),
         "truth": _truth(run, evaluation),
     }
 
@@ -198,7 +193,7 @@ def _truth(run: pathlib.Path, evaluation: dict) -> dict | None:
     confusion = None
     if truth.get("confusion"):
         figure = style.confusion(truth["confusion"], evaluation["classes"], head)
-        confusion = _draw(run, f"confusion_{name}", figure)
+        confusion = pictures.draw(run, f"confusion_{name}", figure)
     return {
         **_scored(run, evaluation, truth, f"scores_{name}", head),
         "confusion": confusion,
@@ -217,113 +212,7 @@ def _scored(run: pathlib.Path, evaluation: dict, part: dict, figure_name: str, h
     entries |= scores
     figure = style.scores(entries, len(evaluation["classes"]), head, evaluation["interval_level"])
     differences = part.get("differences") or {}
-    return {"entries": entries, "differences": differences, "scores": _draw(run, figure_name, figure)}
-
-
-def _explain(run: pathlib.Path, explain: dict | None) -> dict | None:
-    """Sentences of the maps, and where they lie."""
-    if not explain:
-        return None
-    localisation = None
-    if explain.get("rows"):
-        head = f"Validation split: {explain['n_cells']:,} cells, {explain['n_groups']} groups ({explain['group_by']})"
-        rows = [_row_of_today(row) for row in explain["rows"]]
-        level = explain["interval_level"]
-        figure = style.localisation(rows, explain["classes"], level, explain["stain"], head)
-        localisation = _draw(run, "localisation", figure)
-    return {
-        "sentences": list(explain["sentences"].values()),
-        "notes": explain.get("notes", []),
-        "localisation": localisation,
-    }
-
-
-def _row_of_today(row: dict) -> dict:
-    """A row of explain/summary.json with the name that its compartment has today."""
-    compartment = row["compartment"]
-    return row | {"compartment": old_names.COMPARTMENTS.get(compartment, compartment)}
-
-
-def _passport(run: pathlib.Path, passport: dict | None) -> dict | None:
-    """Verdict, checks and pictures of the saliency passport."""
-    if passport is None:
-        return None
-    rows = []
-    for check in passport["checks"]:
-        sentence = " ".join(filter(None, [check["sentence"], check["remedy"]]))
-        rows.append((check["name"], sentences.ANSWERS[check["answer"]], sentence))
-    section = {"verdict": passport["verdict"], "rows": rows}
-    for name in PICTURES:
-        old_name = old_names.EXPLAIN_FIGURES.get(name, name)
-        section[name] = _embed(run / "figures" / f"{name}.png") or _embed(run / "figures" / f"{old_name}.png")
-    return section
-
-
-def _rule(rule: dict | None) -> dict | None:
-    """The rule to take away, and how the shorter and longer ones compare."""
-    if not rule:
-        return None
-    rows = []
-    for one in rule["lengths"]:
-        measurements = ", ".join(schema.readable(name) for name in one["measurements"])
-        shares = [Interval.of(one[name]).percent() for name in ("accuracy", "of_network", "kept")]
-        rows.append((one["cuts"], measurements, *shares))
-    on_test = None
-    if rule["test"]:
-        kept = Interval.of(rule["test"]["kept"]).percent()
-        on_test = f"On {rule['test']['n_cells']:,} cells of the opened test split it keeps {kept}."
-    return {"sentence": rule["sentence"], "ways": rule["sentences"], "rows": rows, "test": on_test}
-
-
-def _unnamed(run: pathlib.Path, unnamed: dict | None) -> list[dict]:
-    """For each class what of it has no name: a sentence, pictures, and measurements that follow it."""
-    sections = []
-    for result in (unnamed or {}).get("results", []):
-        section = {"sentence": result["sentence"], "rows": [], "lines": [], "concepts": []}
-        for number, concept in enumerate(result.get("concepts", []), start=1):
-            section["concepts"].append({
-                "network": concept["network"],
-                "place": f"{concept['channel']}, {concept['region']}",
-                "share": Interval.of(concept["share"]).percent(),
-                "stability": Interval.of(concept["stability"]).text(),
-                "removal": Interval.of(concept["removal"]).text(sign="+"),
-                "nearest": concept["nearest"],
-                "follows": Interval.of(concept["follows"]).text(),
-                "picture": _embed(run / "figures" / f"unnamed_{result['figures']}_concept_{number}.png"),
-            })
-        for line, shares in result["cell_lines"].items():
-            section["lines"].append((line, *[Interval.of(shares[part]).percent() for part in UNNAMED_PARTS]))
-        for proposal in result["proposals"]:
-            gain = Interval.of(proposal["gain"])
-            section["rows"].append({
-                "words": proposal["words"],
-                "formula": proposal["formula"],
-                "follows": Interval.of(proposal["follows"]).text(),
-                "gain": gain.percent() if proposal["gain"] else "",
-                "config": proposal["config"],
-            })
-        for name in UNNAMED_PICTURES:
-            section[name] = _embed(run / "figures" / f"unnamed_{result['figures']}_{name}.png")
-        sections.append(section)
-    return sections
-
-
-def _counterfactual(run: pathlib.Path, counterfactual: dict | None) -> list[dict]:
-    """For each class what would have to change: a sentence and pictures."""
-    sections = []
-    for result in (counterfactual or {}).get("results", []):
-        section = {"sentence": result["sentence"], "others": []}
-        for share in result["crossing_of_others"]:
-            section["others"].append(Interval.of(share).percent())
-        for name in COUNTERFACTUAL_PICTURES:
-            section[name] = _embed(run / "figures" / f"counterfactual_{result['figures']}_{name}.png")
-        sections.append(section)
-    return sections
-
-
-def _galleries(run: pathlib.Path) -> list[str]:
-    paths = sorted((run / "figures").glob("gradcam_*.png"))
-    return [_embed(path) for path in paths if path.stem != "gradcam_mean"]
+    return {"entries": entries, "differences": differences, "scores": pictures.draw(run, figure_name, figure)}
 
 
 def _quality(folder: pathlib.Path) -> dict:
@@ -331,12 +220,12 @@ def _quality(folder: pathlib.Path) -> dict:
     quality = {}
     for kind in QUALITY:
         paths = sorted(folder.glob(f"{kind}*.png"))
-        pictures = []
+        shown = []
         for path in paths[:MOST_PICTURES]:
             caption = path.stem.removeprefix(kind).strip("_").replace("_", " ")
-            pictures.append({"src": _embed(path), "caption": caption})
-        if pictures:
-            quality[kind] = {"pictures": pictures, "more": len(paths) - len(pictures)}
+            shown.append({"src": pictures.embed(path), "caption": caption})
+        if shown:
+            quality[kind] = {"pictures": shown, "more": len(paths) - len(shown)}
     return quality
 
 
@@ -356,7 +245,7 @@ def _learning(run: pathlib.Path, log: pd.DataFrame, kept_weights: str, cells: pd
     if style.kept_step(log, kept_weights) is None:
         return None
     title = "Training" if cells is None else sentences.training_title(cells)
-    return _draw(run, "learning_curves", style.learning_curves(log, kept_weights, title))
+    return pictures.draw(run, "learning_curves", style.learning_curves(log, kept_weights, title))
 
 
 def _provenance(run: pathlib.Path, record: dict, events: list[dict], provenance: dict) -> dict:
@@ -381,20 +270,6 @@ def _provenance(run: pathlib.Path, record: dict, events: list[dict], provenance:
             texts[name] = json.dumps(block, indent=1, sort_keys=True, ensure_ascii=False)
     fact_texts = {name: str(fact) for name, fact in facts.items() if fact}
     return {"provenance": fact_texts, "blocks": texts, "opened": opened}
-
-
-def _draw(run: pathlib.Path, name: str, figure) -> str:
-    """Save a figure to RUN/figures/ and return it as a data address."""
-    path = run / "figures" / f"{name}.png"
-    style.save(figure, path)
-    return _embed(path)
-
-
-def _embed(path: pathlib.Path) -> str | None:
-    """A PNG file as a data address, None where there is no such file."""
-    if not path.is_file():
-        return None
-    return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()
 
 
 def _json(path: pathlib.Path) -> dict | None:

@@ -17,6 +17,7 @@ from cellcycle_jax import files, schema
 from cellcycle_jax.errors import StoredStateRefused
 from cellcycle_jax.figures import gallery, style
 from cellcycle_jax.report import page, sentences
+from cellcycle_jax.runs import passport_file
 from cellcycle_jax.runs.passport_file import FORMAT
 from tests import tiny
 
@@ -187,7 +188,7 @@ def _passport(run):
                "Its output follows amount of Golgi.", "The map points at: nothing.", "Not passed: depends on weights."]
     passport = {"format": FORMAT, "status": "caution", "verdict": verdict, "checks": checks}
     files.write_json(run / "explain" / "passport.json", passport)
-    for name in page.PICTURES:
+    for name in passport_file.PICTURES:
         _picture(run / "figures" / f"{name}.png", name)
 
 
